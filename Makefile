@@ -1,0 +1,43 @@
+# What people type. Everything runs in .venv, made from the lock; nothing else on the machine is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?=
+
+.PHONY: setup demo test test-container lint format schemas lock clean
+
+setup: .venv/.ready
+
+.venv/.ready: requirements/dev.txt pyproject.toml
+	@echo "setting up .venv from requirements/dev.txt (about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	@$(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)")
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m schemas.export --check
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schemas: setup
+	$(BIN)/python -m schemas.export
+
+# Needs uv. Hashes for every platform, and no index address in the result.
+lock:
+	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet -o requirements/runtime.txt
+	uv pip compile pyproject.toml --extra demo --group dev --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet \
+	    -c requirements/runtime.txt -o requirements/dev.txt
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,1 @@
+"""Listens, accumulates, decides when. Knows Kafka and the ledger; knows nothing of models."""

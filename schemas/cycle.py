@@ -1,0 +1,215 @@
+"""The border between consumer and trainer: a request goes in, progress comes out, a result ends it.
+
+A trainer needs nothing but a `CycleRequest`, so it can be started by the supervisor, by hand, or on another machine.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from schemas.base import Frozen
+from schemas.features import FeatureGroup
+from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
+
+Offset = Annotated[int, Field(ge=0)]
+OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
+"""{topic: {partition: [from, to)}}: `from` is the first offset covered, `to` the first that is not."""
+
+
+class CycleKind(StrEnum):
+    """What a cycle does. Bootstrap and full take a snapshot and train from scratch; the others follow the champion."""
+
+    BOOTSTRAP = "bootstrap"
+    INCREMENTAL = "incremental"
+    FULL = "full"
+    BACKFILL = "backfill"
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the cycle reads every user and starts a new embedding space."""
+        return self in {CycleKind.BOOTSTRAP, CycleKind.FULL}
+
+
+class Outcome(StrEnum):
+    """How a cycle ended. Only `registered` has a version."""
+
+    REGISTERED = "registered"
+    REJECTED = "rejected"
+    INCONCLUSIVE = "inconclusive"
+    FAILED = "failed"
+
+
+class Step(StrEnum):
+    """The eight steps of a cycle, in order, each safe to repeat."""
+
+    READ = "read"
+    EMBED = "embed"
+    PAIR = "pair"
+    BASE = "base"
+    FIT = "fit"
+    GATE = "gate"
+    PACKAGE = "package"
+    REGISTER = "register"
+
+
+class LocalStore(Frozen):
+    """The local feature store: one SQLite file."""
+
+    kind: Literal["local"] = "local"
+    path: Path
+
+
+class LocalRegistry(Frozen):
+    """The local model registry: one folder."""
+
+    kind: Literal["local"] = "local"
+    path: Path
+
+
+class TrainerSettings(Frozen):
+    """Where a trainer reads, learns and registers, and by which rules."""
+
+    feature_group: FeatureGroup
+    feature_store: LocalStore
+    model_registry: LocalRegistry
+    model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
+    work_dir: Path
+    """Embedding spaces and staged models; one trainer at a time holds its lock."""
+    pairs: PairPolicy = PairPolicy()
+    split: SplitPolicy = SplitPolicy()
+    fit: FitPolicy = FitPolicy()
+    gate: GatePolicy = GatePolicy()
+
+
+class Lineage(Frozen):
+    """What a version has learned, exactly: the events it covers and the users they named."""
+
+    offsets: OffsetRanges
+    replayed: OffsetRanges = {}
+    """Events read a second time by a replay; they never move `offsets`."""
+    changed_users: Annotated[int, Field(ge=0)]
+    first_event_at: AwareDatetime | None = None
+    last_event_at: AwareDatetime | None = None
+
+
+class CycleRequest(Frozen):
+    """One cycle: whom to learn, on top of what, and why."""
+
+    cycle_id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    kind: CycleKind
+    reason: str
+    base_version: int | None
+    """The champion to start from and to compare with; None before the first version."""
+    anchor_version: int | None = None
+    """The last version trained from scratch, against which drift is measured."""
+    users: tuple[str, ...]
+    """The claimed users, each to be re-read from the feature store."""
+    lineage: Lineage
+    settings: TrainerSettings
+
+    @model_validator(mode="after")
+    def _a_follower_has_a_base(self) -> Self:
+        if self.base_version is None and not self.kind.from_scratch:
+            raise ValueError(f"a cycle of kind {self.kind} needs a base_version")
+        return self
+
+
+class Progress(Frozen):
+    """One line of a trainer's report while it works. `done` of `total` units, where a step can be counted."""
+
+    cycle_id: str
+    step: Step
+    state: Literal["started", "running", "done"]
+    done: int | None = None
+    total: int | None = None
+    facts: dict[str, float | int | str] = {}
+
+
+class Metrics(Frozen):
+    """Scores on the held-out users. `calibration_error` is the expected calibration error over ten equal bins."""
+
+    accuracy: float
+    auc: float | None
+    """None where all scored pairs have one label."""
+    recall_at_10: float
+    calibration_error: float
+
+
+class GateReport(Frozen):
+    """What the gate saw: both models on the same held-out users, at the same moment, on today's features."""
+
+    outcome: Literal["passed", "rejected", "inconclusive"]
+    reason: str
+    users: int
+    pairs: int
+    challenger: Metrics | None = None
+    champion: Metrics | None = None
+    anchor: Metrics | None = None
+    difference: float | None = None
+    """Accuracy of the challenger less that of the champion."""
+    lower_bound: float | None = None
+    """Of the difference, one-sided, by paired bootstrap over users."""
+
+
+class ReadReport(Frozen):
+    """What became of the users that a cycle asked for."""
+
+    accepted: int
+    deleted: int
+    refused: dict[str, str] = {}
+    """Reason by user, of at most a hundred."""
+    refused_total: int = 0
+
+
+class PairReport(Frozen):
+    """Similar pairs before and after, and the work it took."""
+
+    users: int
+    before: int
+    after: int
+    added: int
+    removed: int
+    rows_mined: int
+    rows_refilled: int = 0
+    """Unchanged users whose full list lost a member and had to be mined again."""
+
+
+class FitReport(Frozen):
+    """How the fit went. `labelled_pairs` counts every pair labelled in every batch."""
+
+    epochs: int
+    best_epoch: int
+    users: int
+    replayed_users: int
+    labelled_pairs: int
+    loss: float
+    train_accuracy: float
+    dev_accuracy: float | None
+    warm_start: bool
+    seed: int
+
+
+class CycleResult(Frozen):
+    """The end of a cycle. `version` is set exactly when the outcome is `registered`."""
+
+    cycle_id: str
+    outcome: Outcome
+    reason: str
+    base_version: int | None
+    version: int | None = None
+    known_users: int | None = None
+    read: ReadReport | None = None
+    pairs: PairReport | None = None
+    fit: FitReport | None = None
+    gate: GateReport | None = None
+    seconds: dict[Step, float] = {}
+
+    @model_validator(mode="after")
+    def _a_version_means_registered(self) -> Self:
+        if (self.outcome is Outcome.REGISTERED) != (self.version is not None):
+            raise ValueError(f"outcome {self.outcome} with version {self.version}")
+        return self

@@ -1,0 +1,146 @@
+"""Decoding of change events: which user of which feature group may have changed.
+
+An event is a signal, not data: of its `entry` only the primary key is read, and the trainer re-reads the user from the
+feature store. Both known shapes of the Hopsworks notification event are understood, the newer with names and the older
+with ids alone; unknown fields are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from schemas.features import FeatureGroup
+
+MAX_KEY_LENGTH = 1024
+"""Longest user id taken, in characters. Hopsworks online keys are shorter; a longer one is damage, not a user."""
+
+
+class Operation(StrEnum):
+    """What the event says happened. The re-read decides: a user who is not there any more is a delete."""
+
+    UPSERT = "upsert"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """User `key` of our feature group may have changed."""
+
+    key: str
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A sound event that is none of ours, and why."""
+
+    reason: str
+
+
+class BadEvent(ValueError):  # noqa: N818  (an event, not an error class of ours: it names what the record is)
+    """The record cannot be understood; the message is the reason, fit for a dead letter."""
+
+
+class NotificationEvent(BaseModel):
+    """The Hopsworks notification event. Numbers may come as strings; every name may be missing (older shape)."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    project_id: int | None = None
+    project_name: str | None = None
+    feature_store_id: int | None = None
+    feature_group_id: int | None = None
+    feature_group_name: str | None = None
+    feature_group_version: int | None = None
+    entry: dict[str, Any]
+
+
+def decode(
+    group: FeatureGroup, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]
+) -> Change | Ignored:
+    """What one Kafka record says about our feature group.
+
+    Args:
+        group: the feature group that is listened to.
+        key, value: the record's bytes. A null value (tombstone) with a readable key is a delete of that key.
+        headers: the record's headers by name; `operation: delete` marks a delete.
+
+    Raises:
+        BadEvent: the record is no change event; its message is the reason.
+    """
+    if value is None:
+        return Change(_user_of_tombstone(key), Operation.DELETE)
+    try:
+        event = NotificationEvent.model_validate_json(value)
+    except ValidationError as error:
+        raise BadEvent(_reason(error)) from None
+    if (elsewhere := _why_not_ours(group, event)) is not None:
+        return Ignored(elsewhere)
+    if group.primary_key not in event.entry:
+        raise BadEvent(f"entry lacks the primary key '{group.primary_key}'")
+    deleted = headers.get("operation", b"").lower() == b"delete"
+    return Change(
+        _user(event.entry[group.primary_key], f"entry.{group.primary_key}"),
+        Operation.DELETE if deleted else Operation.UPSERT,
+    )
+
+
+def _why_not_ours(group: FeatureGroup, event: NotificationEvent) -> str | None:
+    """Ids decide where both sides have them, names otherwise; what is missing on one side speaks for nobody."""
+    pairs: list[tuple[str, object, object]] = [
+        ("feature store", group.feature_store_id, event.feature_store_id),
+        ("feature group", group.id, event.feature_group_id),
+    ]
+    if group.id is None or event.feature_group_id is None:
+        pairs += [
+            ("feature group", group.name, event.feature_group_name),
+            ("version of the feature group", group.version, event.feature_group_version),
+        ]
+    for what, ours, theirs in pairs:
+        if ours is not None and theirs is not None and ours != theirs:
+            return f"another {what}"
+    return None
+
+
+def _user_of_tombstone(key: bytes | None) -> str:
+    if not key:
+        raise BadEvent("null value without a key: names no user")
+    try:
+        return _user(key.decode(), "key of a null value")
+    except UnicodeDecodeError:
+        raise BadEvent("null value whose key is not UTF-8") from None
+
+
+def _user(value: object, where: str) -> str:
+    """A user id as text. Hopsworks sends every value as a string; a plain integer means the same."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise BadEvent(f"{where} is {type(value).__name__}, not a string or an integer")
+    if not value or len(value) > MAX_KEY_LENGTH:
+        raise BadEvent(f"{where} has {len(value)} characters, not 1 to {MAX_KEY_LENGTH}")
+    return value
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def encode(group: FeatureGroup, key: str) -> bytes:
+    """The notification event that says user `key` of `group` may have changed, in the newer shape."""
+    event = NotificationEvent(
+        feature_store_id=group.feature_store_id,
+        feature_group_id=group.id,
+        feature_group_name=group.name,
+        feature_group_version=group.version,
+        entry={group.primary_key: key},
+    )
+    return event.model_dump_json(exclude_none=True, by_alias=True).encode()

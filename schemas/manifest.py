@@ -1,0 +1,65 @@
+"""The model manifest: one JSON beside every model, saying what it is, what it learned and how it was judged."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from schemas.base import Frozen
+from schemas.cycle import CycleKind, FitReport, GateReport, Lineage, Metrics, PairReport, ReadReport
+from schemas.features import FeatureGroup
+from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
+
+MANIFEST_FILE = "manifest.json"
+MODEL_FILE = "two_tower_model.keras"
+QUERY_TOWER_FILE = "query_tower.keras"
+CANDIDATE_TOWER_FILE = "candidate_tower.keras"
+
+
+class ScalarScale(Frozen):
+    """Mean and variance by which one scalar column is standardised."""
+
+    mean: float
+    variance: Annotated[float, Field(gt=0)]
+
+
+class SpaceInfo(Frozen):
+    """An embedding space: the frozen scaling that turns raw rows into the directions that are compared."""
+
+    space_id: str
+    scalars: dict[str, ScalarScale]
+
+
+class FileEntry(Frozen):
+    """One file of the model, by its path inside the version."""
+
+    path: str
+    size: int
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ModelManifest(Frozen):
+    """What a registered version is. The registry gives the number; the cycle id tells versions of one model apart."""
+
+    format: Literal[1] = 1
+    model_name: str
+    cycle_id: str
+    kind: CycleKind
+    reason: str
+    base_version: int | None
+    created_at: AwareDatetime
+    feature_group: FeatureGroup
+    space: SpaceInfo
+    pairs: PairPolicy
+    split: SplitPolicy
+    fit: FitPolicy
+    gate: GatePolicy
+    lineage: Lineage
+    read_report: ReadReport
+    pair_report: PairReport
+    fit_report: FitReport
+    gate_report: GateReport
+    metrics: Metrics
+    packages: dict[str, str]
+    files: tuple[FileEntry, ...]

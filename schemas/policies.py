@@ -1,0 +1,75 @@
+"""The rules a trainer works by. They travel with every cycle request, and the manifest records them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from schemas.base import Frozen
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class PairPolicy(Frozen):
+    """Which users count as similar, and how many pairs are kept.
+
+    Similar: cosine of the normalised rows above `similarity_threshold`. With a cap, pair (i, j) is kept when j is among
+    the `max_positives_per_user` nearest of i or i among those of j, ties broken by id; None keeps every pair.
+    """
+
+    similarity_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    max_positives_per_user: Positive | None = 50
+    negative_ratio: Positive = 1
+    block_megabytes: Positive = 64
+    """Memory for one block of similarities while mining."""
+
+
+class SplitPolicy(Frozen):
+    """How users are split, by a stable hash of salt and id. A pair belongs to the holdout when either end does."""
+
+    salt: str = "retrainer-1"
+    holdout_share: Share = 0.15
+    dev_share: Share = 0.10
+
+    @model_validator(mode="after")
+    def _someone_is_left_to_train_on(self) -> Self:
+        if self.holdout_share + self.dev_share >= 1:
+            raise ValueError("holdout_share + dev_share must leave users to train on")
+        return self
+
+
+class FitPolicy(Frozen):
+    """How the model learns. An epoch is one pass over the users that a cycle trains on."""
+
+    batch_users: Annotated[int, Field(ge=8)] = 512
+    full_epochs: Positive = 60
+    incremental_epochs: Positive = 15
+    patience: Positive = 10
+    """Epochs without a better accuracy on the dev users before training stops."""
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    incremental_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of unchanged users among those an incremental cycle trains on, so that the old is not forgotten."""
+    min_replay_users: Positive = 256
+    seed: int = 0
+
+
+class GatePolicy(Frozen):
+    """When a challenger may follow the champion. Margins are differences of the metric itself, not relative."""
+
+    margin: Annotated[float, Field(ge=0)] = 0.01
+    """The lower bound of the accuracy difference must be above -margin."""
+    recall_margin: Annotated[float, Field(ge=0)] = 0.05
+    drift_margin: Annotated[float, Field(ge=0)] = 0.03
+    """How far accuracy may have sunk below the last full retrain's, scored on the same pairs."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    draws: Annotated[int, Field(ge=100)] = 2000
+    min_users: Positive = 30
+    """Held-out users with pairs; with fewer the gate cannot tell."""
+    max_users: Positive = 2000
+    """Held-out users scored; more are sampled, by hash, to this many."""
+    min_accuracy: Share = 0.6
+    """Floor for a first version, which has no champion to be compared with."""

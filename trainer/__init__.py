@@ -1,0 +1,1 @@
+"""Learns, judges, registers. Knows models, features and registries; knows nothing of Kafka."""

@@ -1,0 +1,94 @@
+"""The trainer process: imports what is slow, says that it is ready, waits for one request, runs it, and ends.
+
+    python -m trainer [REQUEST.json]
+
+Without an argument the path of the request is read from standard input, so that the process can be started ahead of
+time. Progress goes to standard output, a JSON line each; the result to `result.json` beside the request. Exit codes:
+0 a result was written, 1 it says that the cycle failed, 75 the cycle was given up because the process was told to stop.
+
+A request that comes by standard input ends with it: when the consumer is gone, so is the trainer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
+
+GIVEN_UP = 75  # EX_TEMPFAIL of sysexits.h: try again
+READY = "ready"
+
+
+def main() -> int:
+    """Run one cycle and return the exit code."""
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the consumer decides
+    out = _own_stdout()
+    import trainer.run
+
+    if len(sys.argv) > 1:
+        path = Path(sys.argv[1])
+    else:
+        print(READY, file=out, flush=True)
+        line = sys.stdin.readline().strip()
+        if not line or stopping.is_set():
+            return 0
+        path = Path(line)
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    request = CycleRequest.model_validate_json(path.read_bytes())
+
+    def send(progress: Progress) -> None:
+        print(progress.model_dump_json(), file=out, flush=True)
+
+    with _only_trainer(request.settings.work_dir):
+        result = trainer.run.run_cycle(request, send, stopping.is_set)
+    if result is None:
+        return GIVEN_UP
+    _write(path.with_name("result.json"), result)
+    return 1 if result.outcome is Outcome.FAILED else 0
+
+
+def _own_stdout() -> IO[str]:
+    """A stream to the real standard output; whatever libraries print from now on goes to standard error."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return out
+
+
+def _end_with_stdin() -> None:
+    sys.stdin.read()
+    os._exit(GIVEN_UP)
+
+
+def _only_trainer(work_dir: Path) -> IO[str]:
+    """The work folder's lock, held while the file is open; waits for a trainer that is still ending."""
+    work_dir.mkdir(parents=True, exist_ok=True)
+    lock = (work_dir / "trainer.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _write(path: Path, result: CycleResult) -> None:
+    from trainer.files import replacing
+
+    with replacing(path) as file:
+        file.write(result.model_dump_json().encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,233 @@
+"""One cycle, from a request to a result, in eight steps, each safe to repeat.
+
+    read      the claimed users from the feature store, or all of them
+    embed     into the user matrix
+    pair      the graph of similar pairs follows
+    base      the champion to start from, or a new model
+    fit       on the changed users and a replay share, or on all
+    gate      champion and challenger on the same held-out users
+    package   the folder that is registered
+    register  idempotent by cycle id
+
+A cycle that is killed anywhere is run again from the start under the same id; a cycle that has registered answers with
+the version it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import keras
+import numpy as np
+
+from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, PairReport, ReadReport, Step
+from schemas.manifest import SpaceInfo
+from trainer.champion import Standing, anchor_of, champion_of, comparable
+from trainer.evaluate import prepare_exam, score
+from trainer.features.checks import CheckedRows
+from trainer.features.protocol import FeatureStore
+from trainer.features.reading import absent, read_all, read_report, read_users
+from trainer.fit import Epoch, TrainingData, fit
+from trainer.gate import judge
+from trainer.model import TwoTower, build
+from trainer.package import manifest_of, stage
+from trainer.pairs.graph import pairs_of
+from trainer.population import Population, populate
+from trainer.registry.protocol import ModelRegistry, RegisteredVersion
+from trainer.report import Reporter
+from trainer.scaling import fit_space
+from trainer.space import Space, prune
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What the read step brought."""
+
+    rows: CheckedRows
+    gone: list[str]
+    """Users to remove: deleted ones, and refused ones, whom a recomputation would not have either (P3)."""
+    report: ReadReport
+    info: SpaceInfo
+    space: Space | None
+    """The space to go on with; None where it has to be made."""
+
+
+class Cycle:
+    """One run of a cycle. The steps are methods, in the order in which `run` takes them."""
+
+    def __init__(self, request: CycleRequest, store: FeatureStore, registry: ModelRegistry, reporter: Reporter) -> None:
+        self._request = request
+        self._settings = request.settings
+        self._store = store
+        self._registry = registry
+        self._reporter = reporter
+        self._spaces = request.settings.work_dir / "spaces"
+        # The same cycle draws the same numbers, however often it is repeated.
+        seeded = f"{request.settings.fit.seed}:{request.cycle_id}".encode()
+        self._seed = int.from_bytes(blake2b(seeded, digest_size=4).digest(), "big")
+
+    def run(self) -> CycleResult:
+        """Run the steps that are still to be done.
+
+        Raises:
+            TrainerError: the cycle cannot go on; nothing was registered.
+            CycleAbandoned: it was told to stop.
+        """
+        if (done := self._registry.find(self._request.cycle_id)) is not None:
+            return self._registered(done)
+        keras.utils.set_random_seed(self._seed)
+        champion = champion_of(self._registry, self._request)
+        reading = self._read(champion)
+        space = self._embed(reading, champion)
+        try:
+            pairs = self._pair(space)
+            population = populate(space.matrix, self._settings.split)
+            model = self._base(space, champion)
+            fitted = self._fit(space, population, model)
+            gate = self._gate(space, population, model, champion)
+            result = CycleResult(
+                cycle_id=self._request.cycle_id,
+                outcome=Outcome.REJECTED if gate.outcome == "rejected" else Outcome.INCONCLUSIVE,
+                reason=gate.reason,
+                base_version=champion.version if champion else None,
+                known_users=population.count,
+                read=reading.report,
+                pairs=pairs,
+                fit=fitted,
+                gate=gate,
+                seconds=self._reporter.seconds,
+            )
+            return self._register(space.info, model, result) if gate.outcome == "passed" else result
+        finally:
+            space.close()
+
+    def _read(self, champion: Standing | None) -> _Reading:
+        """Re-read the claimed users; everyone, when training from scratch or when the champion's space is lost."""
+        request, group = self._request, self._settings.feature_group
+        info = None if champion is None or request.kind.from_scratch else champion.manifest.space
+        space = Space.open(self._spaces / info.space_id, info, group) if info else None
+        with self._reporter.step(Step.READ) as facts:
+            self._store.check_contract()
+            if space is None:
+                total = max(self._store.count(), 1)
+                rows = read_all(self._store, group, lambda done: self._reporter.running(Step.READ, done, total))
+            else:
+                total = len(request.users)
+                rows = read_users(
+                    self._store, group, request.users, lambda done: self._reporter.running(Step.READ, done, total)
+                )
+            deleted = absent(request.users, rows)
+            report = read_report(rows, len(deleted))
+            facts |= {"accepted": report.accepted, "deleted": report.deleted, "refused": report.refused_total}
+        return _Reading(
+            rows=rows,
+            gone=[*deleted, *rows.refused],
+            report=report,
+            info=info or fit_space(request.cycle_id, group, rows.raw),
+            space=space,
+        )
+
+    def _embed(self, reading: _Reading, champion: Standing | None) -> Space:
+        with self._reporter.step(Step.EMBED) as facts:
+            in_use = {reading.info.space_id} | ({champion.manifest.space.space_id} if champion else set())
+            prune(self._spaces, in_use)
+            folder = self._spaces / reading.info.space_id
+            space = reading.space or Space.create(folder, reading.info, self._settings.feature_group)
+            space.apply(reading.rows, reading.gone)
+            facts["users"] = len(space.matrix)
+        return space
+
+    def _pair(self, space: Space) -> PairReport:
+        with self._reporter.step(Step.PAIR) as facts:
+            report = space.update_pairs(
+                self._settings.pairs, lambda done, of: self._reporter.running(Step.PAIR, done, of)
+            )
+            space.finish()
+            facts |= report.model_dump()
+        return report
+
+    def _base(self, space: Space, champion: Standing | None) -> TwoTower:
+        """The champion, optimizer state included, or a new model when training from scratch."""
+        with self._reporter.step(Step.BASE) as facts:
+            if champion is not None and not self._request.kind.from_scratch:
+                facts["version"] = champion.version
+                return champion.model()
+            policy = self._settings.fit
+            return build(space.info, self._settings.feature_group, policy.dropout, policy.learning_rate)
+
+    def _fit(self, space: Space, population: Population, model: TwoTower) -> FitReport:
+        policy, follows = self._settings.fit, not self._request.kind.from_scratch
+        with self._reporter.step(Step.FIT) as facts:
+            rows = np.array(list(space.matrix.rows_of(self._request.users).values()), dtype=np.int64)
+            data = TrainingData.of(space, population, rows if follows else None, self._settings, self._seed)
+            report = fit(
+                model,
+                data,
+                policy,
+                epochs=policy.incremental_epochs if follows else policy.full_epochs,
+                learning_rate=policy.incremental_learning_rate if follows else policy.learning_rate,
+                seed=self._seed,
+                warm_start=follows,
+                on_epoch=self._on_epoch,
+            )
+            facts |= {name: value for name, value in report.model_dump().items() if value is not None}
+        return report
+
+    def _on_epoch(self, epoch: Epoch) -> None:
+        facts: dict[str, float | int | str] = {"loss": epoch.loss, "train_accuracy": epoch.train_accuracy}
+        if epoch.dev_accuracy is not None:
+            facts["dev_accuracy"] = epoch.dev_accuracy
+        self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
+
+    def _gate(self, space: Space, population: Population, model: TwoTower, champion: Standing | None) -> GateReport:
+        """Score challenger, champion and anchor on one exam made of today's features, and judge (P4)."""
+        policy = self._settings.gate
+        with self._reporter.step(Step.GATE) as facts:
+            exam = prepare_exam(
+                space.matrix.raw,
+                space.matrix.directions,
+                pairs_of(space.links),
+                population.holdout,
+                population.everyone,
+                self._settings.pairs,
+                policy,
+                self._seed,
+            )
+            challenger = score(model, exam)
+            others = [
+                score(other.model(), exam) if other is not None and comparable(other, self._request) else None
+                for other in (champion, anchor_of(self._registry, self._request))
+            ]
+            report = judge(policy, exam.pairs.rows[:, 0], challenger, others[0], others[1], self._seed)
+            facts |= {"outcome": report.outcome, "challenger_accuracy": challenger.metrics.accuracy}
+            if report.champion is not None and report.lower_bound is not None:
+                facts |= {"champion_accuracy": report.champion.accuracy, "lower_bound": report.lower_bound}
+        return report
+
+    def _register(self, info: SpaceInfo, model: TwoTower, result: CycleResult) -> CycleResult:
+        staged = self._settings.work_dir / "cycles" / self._request.cycle_id / "model"
+        with self._reporter.step(Step.PACKAGE) as facts:
+            manifest = stage(staged, model, manifest_of(self._request, info, result))
+            facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
+        with self._reporter.step(Step.REGISTER) as facts:
+            registered = self._registry.register(staged)
+            facts["version"] = registered.version
+        return self._registered(registered)
+
+    def _registered(self, found: RegisteredVersion) -> CycleResult:
+        """The result of a cycle that has registered, told from what it registered."""
+        manifest = found.manifest
+        return CycleResult(
+            cycle_id=manifest.cycle_id,
+            outcome=Outcome.REGISTERED,
+            reason=manifest.gate_report.reason,
+            base_version=manifest.base_version,
+            version=found.version,
+            known_users=manifest.pair_report.users,
+            read=manifest.read_report,
+            pairs=manifest.pair_report,
+            fit=manifest.fit_report,
+            gate=manifest.gate_report,
+            seconds=self._reporter.seconds,
+        )

@@ -1,0 +1,39 @@
+"""The check that every raw row passes before it is used: right length, all finite, no block missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.features import FeatureGroup
+from trainer.features.protocol import FeatureRows, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRows:
+    """Rows fit for use: `raw` is (len(keys), width), blocks in contract order. `refused` holds the reason by user."""
+
+    keys: list[str]
+    raw: Floats
+    refused: dict[str, str]
+
+
+def check_rows(group: FeatureGroup, rows: FeatureRows) -> CheckedRows:
+    """Concatenate the blocks of every sound row, and set the others aside, each with its reason."""
+    raw = np.zeros((len(rows.keys), group.width), dtype=np.float32)
+    refused: dict[str, str] = {}
+    slices = group.slices()
+    for column in group.columns:
+        for at, (key, block) in enumerate(zip(rows.keys, rows.columns[column.name], strict=True)):
+            if block is None:
+                refused.setdefault(key, f"{column.name} is missing")
+            elif block.shape != (column.length,):
+                refused.setdefault(key, f"{column.name} has {block.size} numbers, not {column.length}")
+            else:
+                raw[at, slices[column.name]] = block
+    for at in np.flatnonzero(~np.isfinite(raw).all(axis=1)).tolist():
+        bad = next(name for name, where in slices.items() if not np.isfinite(raw[at, where]).all())
+        refused.setdefault(rows.keys[at], f"{bad} has a number that is not finite")
+    sound = [at for at, key in enumerate(rows.keys) if key not in refused]
+    return CheckedRows([rows.keys[at] for at in sound], raw[sound], refused)

@@ -1,0 +1,46 @@
+"""The feature store as the trainer sees it: raw rows by key, and all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRows:
+    """Some users' raw features, unchecked: a block may be missing (None), of a wrong length, or not finite.
+
+    `columns[name][i]` belongs to user `keys[i]`; every column of the contract is there.
+    """
+
+    keys: list[str]
+    columns: dict[str, list[Floats | None]]
+
+
+class FeatureStore(Protocol):
+    """Where raw features are read. Reading never changes anything and may be repeated."""
+
+    def check_contract(self) -> None:
+        """Whether the group has the contract's columns.
+
+        Raises:
+            ContractError: it does not; the message says what differs.
+        """
+
+    def snapshot(self) -> Iterator[FeatureRows]:
+        """Every user, in batches, as of one moment not before the call."""
+
+    def read(self, keys: Sequence[str]) -> FeatureRows:
+        """The users among `keys` that are there now, each once, in any order. One that is absent is deleted."""
+
+    def count(self) -> int:
+        """How many users there are, roughly: for progress, nothing else."""
+
+    def close(self) -> None:
+        """Give back files and connections. Closing twice is fine."""

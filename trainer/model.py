@@ -1,0 +1,118 @@
+"""The two-tower model: two towers of one shape, the cosine of their outputs, a learned scale and bias, a probability.
+
+All preprocessing lies inside (P7): the model takes raw concatenated rows. It is built of Keras's own layers alone, so
+it loads anywhere with `safe_mode` on. Scale and bias are a Dense layer of one unit on the cosine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from schemas.features import FeatureGroup
+from schemas.manifest import SpaceInfo
+from trainer.errors import RegistryError
+from trainer.features.protocol import Floats
+
+QUERY, CANDIDATE = "query", "candidate"
+_EMBEDDING = 128
+_START_SCALE, _START_BIAS = 10.0, -5.0  # probability one half at cosine one half, and steep enough to learn from
+_EMBED_BATCH = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class TwoTower:
+    """A whole model and the parts that training needs.
+
+    Attributes:
+        whole: raw query rows and raw candidate rows, each (batch, width), to probabilities (batch, 1).
+        query, candidate: directions (batch, width) to unit embeddings (batch, 128).
+        scale_and_bias: the Dense layer that turns a cosine into a logit.
+        preprocess: raw rows to directions, both (batch, width).
+    """
+
+    whole: Any
+    query: Any
+    candidate: Any
+    scale_and_bias: Any
+    preprocess: Any
+
+    def tower(self, name: str) -> Any:
+        """One tower alone, raw rows (batch, width) to unit embeddings (batch, 128), as it is exported."""
+        core = self.query if name == QUERY else self.candidate
+        raw = keras.Input((core.input_shape[1],), name="features")
+        return keras.Model(raw, core(self.preprocess(raw)), name=f"{name}_tower")
+
+    def embed(self, name: str, raw: Floats) -> Floats:
+        """Unit embeddings (users, 128) of raw rows (users, width) by one tower, through the preprocessing."""
+        if not len(raw):
+            return np.empty((0, _EMBEDDING), dtype=np.float32)
+        return np.asarray(self.tower(name).predict(raw, batch_size=_EMBED_BATCH, verbose=0), dtype=np.float32)
+
+    def scale(self) -> tuple[float, float]:
+        """The learned scale and bias: probability = sigmoid(scale * cosine + bias)."""
+        kernel, bias = self.scale_and_bias.get_weights()
+        return float(kernel[0, 0]), float(bias[0])
+
+
+def build(space: SpaceInfo, group: FeatureGroup, dropout: float, learning_rate: float) -> TwoTower:
+    """A new model for an embedding space, with its optimizer."""
+    preprocess = _preprocess(space, group)
+    query, candidate = (_tower(group.width, name, dropout) for name in (QUERY, CANDIDATE))
+    scale_and_bias = layers.Dense(
+        1,
+        name="scale_and_bias",
+        kernel_initializer=keras.initializers.Constant(_START_SCALE),
+        bias_initializer=keras.initializers.Constant(_START_BIAS),
+    )
+    ends = [keras.Input((group.width,), name=name) for name in (QUERY, CANDIDATE)]
+    cosine = layers.Dot(axes=1, name="cosine")([query(preprocess(ends[0])), candidate(preprocess(ends[1]))])
+    probability = layers.Activation("sigmoid", name="probability")(scale_and_bias(cosine))
+    whole = keras.Model(ends, probability, name="two_tower")
+    whole.compile(optimizer=keras.optimizers.Adam(learning_rate), loss="binary_crossentropy", metrics=["accuracy"])
+    whole.optimizer.build(whole.trainable_variables)
+    return TwoTower(whole, query, candidate, scale_and_bias, preprocess)
+
+
+def load(path: Path) -> TwoTower:
+    """A saved model with its optimizer's state.
+
+    Raises:
+        RegistryError: the file is no model of ours.
+    """
+    try:
+        whole = keras.models.load_model(path, safe_mode=True)
+        names = (f"{QUERY}_core", f"{CANDIDATE}_core", "scale_and_bias", "preprocess")
+        return TwoTower(whole, *(whole.get_layer(name) for name in names))
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise RegistryError(f"{path.name} does not load as a two-tower model: {error}") from error
+
+
+def _preprocess(space: SpaceInfo, group: FeatureGroup) -> Any:
+    """`trainer.scaling.to_directions` as layers."""
+    raw = keras.Input((group.width,), name="raw")
+    blocks = []
+    for name, where in group.slices().items():
+        block = raw[:, where.start : where.stop]
+        if name in space.scalars:
+            scale = space.scalars[name]
+            layer = layers.Normalization(mean=[scale.mean], variance=[scale.variance], name=f"standardise_{name}")
+        else:
+            layer = layers.UnitNormalization(name=f"unit_{name}")
+        blocks.append(layer(block))
+    joined = layers.Concatenate(name="blocks")(blocks) if len(blocks) > 1 else blocks[0]
+    return keras.Model(raw, layers.UnitNormalization(name="direction")(joined), name="preprocess")
+
+
+def _tower(width: int, name: str, dropout: float) -> Any:
+    direction = keras.Input((width,), name="direction")
+    hidden = layers.Dense(256, activation="relu", name=f"{name}_1")(direction)
+    hidden = layers.Dropout(dropout, name=f"{name}_dropout")(hidden)
+    hidden = layers.Dense(128, activation="relu", name=f"{name}_2")(hidden)
+    hidden = layers.Dense(_EMBEDDING, name=f"{name}_3")(hidden)
+    return keras.Model(direction, layers.UnitNormalization(name=f"{name}_unit")(hidden), name=f"{name}_core")

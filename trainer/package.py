@@ -1,0 +1,117 @@
+"""Packaging: the folder that is registered, with the model, both towers, the manifest and a page for people."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from schemas.cycle import CycleRequest, CycleResult
+from schemas.manifest import (
+    CANDIDATE_TOWER_FILE,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    QUERY_TOWER_FILE,
+    ModelManifest,
+    SpaceInfo,
+)
+from trainer.files import replacing
+from trainer.model import CANDIDATE, QUERY, TwoTower
+from trainer.registry.files import list_files
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "retrainer")
+
+
+def manifest_of(request: CycleRequest, info: SpaceInfo, result: CycleResult) -> ModelManifest:
+    """The manifest of a challenger that passed, with no files listed yet."""
+    settings = request.settings
+    if not (result.read and result.pairs and result.fit and result.gate and result.gate.challenger):
+        raise ValueError(f"cycle {request.cycle_id} has not run all its steps")
+    return ModelManifest(
+        model_name=settings.model_name,
+        cycle_id=request.cycle_id,
+        kind=request.kind,
+        reason=request.reason,
+        base_version=result.base_version,
+        created_at=datetime.now(UTC),
+        feature_group=settings.feature_group,
+        space=info,
+        pairs=settings.pairs,
+        split=settings.split,
+        fit=settings.fit,
+        gate=settings.gate,
+        lineage=request.lineage,
+        read_report=result.read,
+        pair_report=result.pairs,
+        fit_report=result.fit,
+        gate_report=result.gate,
+        metrics=result.gate.challenger,
+        packages=_packages(),
+        files=(),
+    )
+
+
+def stage(folder: Path, model: TwoTower, manifest: ModelManifest) -> ModelManifest:
+    """Write everything a version consists of into `folder`, afresh, and return the manifest with its files listed."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model.whole.save(folder / MODEL_FILE)
+    model.tower(QUERY).save(folder / QUERY_TOWER_FILE)
+    model.tower(CANDIDATE).save(folder / CANDIDATE_TOWER_FILE)
+    (folder / "metrics.json").write_text(manifest.metrics.model_dump_json(indent=2) + "\n")
+    (folder / "lineage.json").write_text(json.dumps(manifest.lineage.model_dump(mode="json"), indent=2) + "\n")
+    (folder / "report.md").write_text(report(manifest))
+    complete = manifest.model_copy(update={"files": list_files(folder)})
+    with replacing(folder / MANIFEST_FILE) as file:
+        file.write(complete.model_dump_json(indent=2).encode())
+    return complete
+
+
+def report(manifest: ModelManifest) -> str:
+    """A page in Markdown: what was learned and how it was judged."""
+    gate, pairs, fit = manifest.gate_report, manifest.pair_report, manifest.fit_report
+    champion = gate.champion
+    rows = [
+        ("accuracy", manifest.metrics.accuracy, champion.accuracy if champion else None),
+        ("AUC", manifest.metrics.auc, champion.auc if champion else None),
+        ("recall@10", manifest.metrics.recall_at_10, champion.recall_at_10 if champion else None),
+        ("calibration error", manifest.metrics.calibration_error, champion.calibration_error if champion else None),
+    ]
+    table = "\n".join(f"| {name} | {_figure(new)} | {_figure(old)} |" for name, new, old in rows)
+    offsets = "\n".join(
+        f"- `{topic}` [{partition}]: offsets {start} to {end}"
+        for topic, ranges in manifest.lineage.offsets.items()
+        for partition, (start, end) in sorted(ranges.items())
+    )
+    return f"""# {manifest.model_name}, cycle {manifest.cycle_id}
+
+A cycle of kind {manifest.kind}, because: {manifest.reason}. Base version: {manifest.base_version or "none"}.
+
+## Gate: {gate.outcome}
+
+{gate.reason}. Scored on {gate.users} held-out users, {gate.pairs} pairs.
+
+| | this version | champion |
+|---|---|---|
+{table}
+
+## Learned
+
+- {manifest.lineage.changed_users} changed users; {manifest.read_report.accepted} read, {manifest.read_report.deleted} \
+deleted, {manifest.read_report.refused_total} refused
+- pairs: {pairs.before} before, {pairs.after} after ({pairs.added} added, {pairs.removed} removed)
+- {fit.epochs} epochs over {fit.users} users ({fit.replayed_users} replayed), the weights of epoch {fit.best_epoch} kept
+{offsets}
+"""
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _packages() -> dict[str, str]:
+    """The versions that made a model."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}

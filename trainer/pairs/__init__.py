@@ -1,0 +1,1 @@
+"""The similar-pair graph: exact mining, incremental maintenance, and negatives checked to be dissimilar."""

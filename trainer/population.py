@@ -1,0 +1,50 @@
+"""The users of a space by part of the split, as rows of its matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.policies import SplitPolicy
+from trainer.embeddings import Rows, UserMatrix
+from trainer.split import Part, positions, split
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Who is there, and who may be trained on. Users without a direction are counted but take no part.
+
+    Attributes:
+        count: all users.
+        everyone: rows of the users with a direction, in order.
+        part: (capacity,) part of each row's user; HOLDOUT where there is none, so that it is never trained on.
+        holdout: held-out rows in the order of their hash: the order in which they stay when there are too many.
+    """
+
+    count: int
+    everyone: Rows
+    part: NDArray[np.int8]
+    holdout: Rows
+
+    def of(self, part: Part) -> Rows:
+        """Rows of the users of one part, in order."""
+        rows: Rows = self.everyone[self.part[self.everyone] == part]
+        return rows
+
+    def without_holdout(self, pairs: Rows) -> Rows:
+        """Those of `pairs` (pairs, 2) with no end in the holdout (P5)."""
+        learnable: Rows = pairs[(self.part[pairs] != Part.HOLDOUT).all(axis=1)]
+        return learnable
+
+
+def populate(matrix: UserMatrix, policy: SplitPolicy) -> Population:
+    """Split the users of a matrix."""
+    keys, rows = matrix.users()
+    part = np.full(len(matrix.directions), Part.HOLDOUT, dtype=np.int8)
+    part[rows] = split(policy, keys)
+    directed = matrix.directions[rows].any(axis=1)
+    held = directed & (part[rows] == Part.HOLDOUT)
+    order = np.argsort(positions(policy.salt, keys)[held], kind="stable")
+    return Population(len(keys), np.sort(rows[directed]), part, rows[held][order])

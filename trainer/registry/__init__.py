@@ -1,0 +1,1 @@
+"""The model registry: the protocol and its adapters."""

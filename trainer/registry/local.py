@@ -1,0 +1,87 @@
+"""The local model registry: `<root>/<model name>/<version>/`, a folder a version, put in place by one rename.
+
+A folder is copied under a name that no version has, flushed to disk, and renamed under a lock: a version is there whole
+or not at all, and of two writers one waits.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from schemas.manifest import MANIFEST_FILE
+from trainer.errors import RegistryError
+from trainer.registry.files import check_files, read_manifest
+from trainer.registry.protocol import RegisteredVersion
+
+_INCOMING = ".incoming"
+
+
+class LocalModelRegistry:
+    """A model registry in a folder, shared by any number of processes on one machine."""
+
+    def __init__(self, root: Path, model_name: str) -> None:
+        self._folder = root / model_name
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def find(self, cycle_id: str) -> RegisteredVersion | None:
+        """See ModelRegistry."""
+        return next((found for found in reversed(self.versions()) if found.manifest.cycle_id == cycle_id), None)
+
+    def register(self, staged: Path) -> RegisteredVersion:
+        """See ModelRegistry."""
+        manifest = check_files(staged)
+        with self._locked():
+            if (existing := self.find(manifest.cycle_id)) is not None:
+                return existing
+            incoming = self._folder / _INCOMING
+            shutil.rmtree(incoming, ignore_errors=True)
+            shutil.copytree(staged, incoming)
+            _flush(incoming)
+            version = max(self._numbers(), default=0) + 1
+            incoming.rename(self._folder / str(version))
+            _flush_folder(self._folder)
+        return RegisteredVersion(version, manifest)
+
+    def fetch(self, version: int) -> Path:
+        """See ModelRegistry."""
+        folder = self._folder / str(version)
+        if not folder.is_dir():
+            known = ", ".join(map(str, self._numbers())) or "none"
+            raise RegistryError(f"{self._folder} has no version {version}; it has {known}")
+        check_files(folder)
+        return folder
+
+    def versions(self) -> list[RegisteredVersion]:
+        """See ModelRegistry. A folder without a manifest is nobody's version; its number stays taken."""
+        complete = [number for number in self._numbers() if (self._folder / str(number) / MANIFEST_FILE).is_file()]
+        return [RegisteredVersion(number, read_manifest(self._folder / str(number))) for number in complete]
+
+    def _numbers(self) -> list[int]:
+        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with (self._folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,43 @@
+"""The model registry as the trainer sees it: versions of one model, each made by one cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from schemas.manifest import ModelManifest
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredVersion:
+    """A complete version: its number and what it is."""
+
+    version: int
+    manifest: ModelManifest
+
+
+class ModelRegistry(Protocol):
+    """Where versions of one model are kept. A version is complete or it is not there."""
+
+    def find(self, cycle_id: str) -> RegisteredVersion | None:
+        """The version that this cycle registered, if it did."""
+
+    def register(self, staged: Path) -> RegisteredVersion:
+        """Register the model in the folder `staged`, which holds a manifest and the files that it lists.
+
+        Idempotent by the manifest's cycle id: a cycle that has registered gets the version it has (P2).
+
+        Raises:
+            RegistryError: the folder is not what its manifest says, or the registry refuses it.
+        """
+
+    def fetch(self, version: int) -> Path:
+        """A folder with the version's files, each checked against the manifest. Read it, do not change it.
+
+        Raises:
+            RegistryError: there is no such version, or a file is missing or damaged.
+        """
+
+    def versions(self) -> list[RegisteredVersion]:
+        """All complete versions, oldest first."""

@@ -1,0 +1,52 @@
+"""A cycle's report while it works: steps, progress and figures, one JSON line each; and the way to tell it to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from schemas.cycle import Progress, Step
+from trainer.errors import CycleAbandoned
+
+Facts = dict[str, float | int | str]
+
+
+class Reporter:
+    """Reports a cycle's steps to `send`, and gives the cycle up between two reports once `stopping` says so."""
+
+    def __init__(self, cycle_id: str, send: Callable[[Progress], None], stopping: Callable[[], bool]) -> None:
+        self._cycle_id = cycle_id
+        self._send = send
+        self._stopping = stopping
+        self.seconds: dict[Step, float] = {}
+
+    @contextmanager
+    def step(self, step: Step) -> Iterator[Facts]:
+        """One step of the cycle; what is put into the yielded facts is reported at its end.
+
+        Raises:
+            CycleAbandoned: the cycle was told to stop before this step.
+        """
+        self._report(step, "started")
+        facts: Facts = {}
+        start = time.monotonic()
+        yield facts
+        self.seconds[step] = round(time.monotonic() - start, 3)
+        self._send(Progress(cycle_id=self._cycle_id, step=step, state="done", facts=facts))
+
+    def running(self, step: Step, done: int, total: int, facts: Facts | None = None) -> None:
+        """`done` of `total` units of a step.
+
+        Raises:
+            CycleAbandoned: the cycle was told to stop.
+        """
+        self._report(step, "running", done, total, facts)
+
+    def _report(
+        self, step: Step, state: str, done: int | None = None, total: int | None = None, facts: Facts | None = None
+    ) -> None:
+        if self._stopping():
+            raise CycleAbandoned(f"told to stop in step {step}")
+        line = {"cycle_id": self._cycle_id, "step": step, "state": state, "done": done, "total": total}
+        self._send(Progress.model_validate({**line, "facts": facts or {}}))
