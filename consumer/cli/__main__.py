@@ -1,0 +1,5 @@
+"""`python -m consumer.cli` is `retrainer`."""
+
+from consumer.cli import main
+
+main()

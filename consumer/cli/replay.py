@@ -1,0 +1,88 @@
+"""`retrainer replay`: a backfill of a window of time."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from consumer.cli.train import report_cycle
+from consumer.foreground import run_cycle
+from consumer.kafka_client import connect
+from consumer.ledger.ledger import open_ledger
+from consumer.logs import configure
+from consumer.replay import Ranges, Replayed, find_window, read_window
+from consumer.settings import Settings, load_settings
+from schemas.cycle import CycleKind
+
+
+def replay(
+    start: Annotated[str, typer.Option("--from", help="Begin of the window, ISO 8601; UTC where no zone is given.")],
+    end: Annotated[str | None, typer.Option("--to", help="End of the window, not included; now if left out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and count, but change and train nothing.")] = False,
+) -> None:
+    """Read the events of a window of time again and learn their users in a backfill cycle.
+
+    It has a consumer of its own and never moves the live offsets. Where the service is running, it is asked to run the
+    cycle; otherwise the cycle runs here.
+    """
+    begin, until = _moment(start, "--from"), datetime.now(UTC) if end is None else _moment(end, "--to")
+    if begin >= until:
+        raise typer.BadParameter(f"--from {begin.isoformat()} is not before --to {until.isoformat()}")
+    settings = load_settings()
+    configure(settings.log)
+    replayed = _read(settings, begin, until)
+    if replayed is None:
+        typer.echo(f"topic {settings.kafka.topic} holds no events from {begin.isoformat()} to {until.isoformat()}")
+        return
+    _tell(replayed, dry_run)
+    if dry_run:
+        return
+    with closing(open_ledger(settings.ledger.url)) as ledger:
+        ledger.intake.record_replay(replayed.ranges, replayed.events, replayed.batch)
+        cycle = run_cycle(settings, ledger, CycleKind.BACKFILL, typer.echo)
+    report_cycle(cycle)
+
+
+def _read(settings: Settings, begin: datetime, until: datetime) -> Replayed | None:
+    console = Console(stderr=True)
+
+    def waiting(reason: str, pause: float) -> None:
+        console.print(f"waiting for the broker, next try in {pause:.0f} s: {reason}")
+
+    consumer = connect(settings.kafka, grouped=False, stopping=threading.Event(), waiting=waiting)
+    assert consumer is not None
+    with closing(consumer):
+        ranges = find_window(consumer, settings.kafka.topic, begin, until)
+        return _read_with_bar(console, consumer, ranges, settings) if ranges else None
+
+
+def _read_with_bar(console: Console, consumer: object, ranges: Ranges, settings: Settings) -> Replayed:
+    columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TextColumn("events"), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("replay", total=sum(upper - lower for lower, upper in ranges.values()))
+        return read_window(consumer, ranges, settings.feature_group, lambda done: progress.update(task, completed=done))
+
+
+def _tell(replayed: Replayed, dry_run: bool) -> None:
+    for topic, partitions in replayed.ranges.items():
+        for partition, (lower, upper) in sorted(partitions.items()):
+            typer.echo(f"{topic}[{partition}]: offsets {lower} to {upper}")
+    batch = replayed.batch
+    typer.echo(
+        f"{replayed.events} events of {len(batch.users)} users; {sum(batch.ignored.values())} are of other groups, "
+        f"{len(batch.dead)} cannot be understood" + ("; nothing was changed" if dry_run else "")
+    )
+
+
+def _moment(text: str, option: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{option} {text!r} is not a time such as 2026-11-24T08:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,94 @@
+"""`retrainer status`: how the service is, what is pending, what runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.settings import Settings, load_settings
+from consumer.status import Status, read_status
+
+_FRESH = 10.0  # the service writes its status every second; one that has not for so long is gone or stuck
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show the state of the service, its lag, pending users, running cycle, champion and dead letters."""
+    settings = load_settings()
+    with closing(open_ledger(settings.ledger.url)) as ledger:
+        found = collect(settings, ledger, time.time())
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    Console().print(_table(found))
+
+
+def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
+    """The status as `--json` gives it. `lag` and `hold` are null while no service runs."""
+    backlog, past, read = ledger.views.backlog(), ledger.views.past(), ledger.views.read()
+    service = read_status(settings.status_file)
+    alive = service if service and service.state != "stopped" and now - service.written_at < _FRESH else None
+    oldest = backlog.oldest_event_at
+    return {
+        "state": _state(service, alive),
+        "lag": alive.lag if alive else None,
+        "hold": alive.hold if alive else None,
+        "pending": {
+            "users": backlog.users,
+            "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
+        },
+        "cycle": alive.cycle if alive else _cut_short(ledger),
+        "champion": past.champion,
+        "known_users": past.known_users,
+        "events": read.events,
+        "ignored": read.ignored,
+        "dead_letters": read.dead_letters,
+        "ledger": settings.ledger.url,
+        "state_dir": str(settings.state_dir),
+    }
+
+
+def _state(service: Status | None, alive: Status | None) -> str:
+    if alive is not None:
+        return alive.state
+    return "never started" if service is None else "stopped" if service.state == "stopped" else "not responding"
+
+
+def _cut_short(ledger: Ledger) -> dict[str, Any] | None:
+    claim = ledger.cycles.running()
+    if claim is None:
+        return None
+    return {
+        "cycle_id": claim.cycle_id,
+        "kind": claim.kind.value,
+        "reason": claim.reason,
+        "users": len(claim.users),
+        "state": "to be resumed at the next start",
+    }
+
+
+def _table(found: dict[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    cycle, pending = found["cycle"], found["pending"]
+    age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
+    step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
+    rows = {
+        "state": found["state"] + (f" ({found['hold']})" if found["hold"] and not cycle else ""),
+        "lag": "unknown" if found["lag"] is None else f"{found['lag']} events",
+        "pending": f"{pending['users']} users{age}",
+        "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
+        "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
+        "read": f"{found['events']} events, {found['ignored']} of other groups, {found['dead_letters']} dead letters",
+        "ledger": found["ledger"],
+    }
+    for name, value in rows.items():
+        table.add_row(f"[bold]{name}[/bold]", value)
+    return table

@@ -1,0 +1,21 @@
+"""What can go wrong in the consumer, in a file of its own so that every room can raise it."""
+
+
+class ConsumerError(Exception):
+    """Root of the consumer's errors. Its message names the thing, the value and the way out."""
+
+
+class SettingsError(ConsumerError):
+    """A setting is missing or wrong: the start is refused (exit code 2)."""
+
+
+class LedgerError(ConsumerError):
+    """The ledger cannot be used, or was asked for something that its state does not allow."""
+
+
+class OffsetConflict(LedgerError):  # noqa: N818  (a signal, not a fault)
+    """Somebody else moved a partition's offset: what was read is not stored, and reading goes on from the ledger."""
+
+
+class AlreadyRunning(ConsumerError):  # noqa: N818
+    """Another process works on this state folder."""

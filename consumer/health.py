@@ -1,0 +1,39 @@
+"""The health check of the container: does the listener still poll?
+
+    python -m consumer.health
+
+Exit code 0 when it polled, or tried to reach the broker, within `health.max_age` seconds; else 1, with one line why.
+A cycle that runs or fails does not matter here: restarting the container would not help it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from consumer.errors import SettingsError
+from consumer.settings import load_settings
+from consumer.status import read_status
+
+
+def main() -> int:
+    """Run the check and return the exit code."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        print(error)
+        return 1
+    status = read_status(settings.status_file)
+    if status is None:
+        print(f"no service has written {settings.status_file}")
+        return 1
+    age = time.time() - status.polled_at
+    if status.state == "stopped" or age > settings.health.max_age:
+        print(f"{status.state}: the listener last polled {age:.0f} s ago, more than {settings.health.max_age:.0f} s")
+        return 1
+    print(f"{status.state}: the listener polled {age:.0f} s ago")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""What operators and the schedule asked for. It waits in the ledger, so that it is done even after a restart."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import Engine, select, update
+
+from consumer.ledger.tables import asked
+from schemas.cycle import CycleKind
+
+By = Literal["operator", "schedule"]
+
+_STRENGTH = [CycleKind.INCREMENTAL, CycleKind.BACKFILL, CycleKind.FULL]
+
+
+class Asked:
+    """Requests for a cycle. The next cycle that starts takes up all of them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def ask(self, kind: CycleKind, by: By, now: float) -> int:
+        """Ask for a cycle; gives the number of the request."""
+        with self._engine.begin() as connection:
+            number = connection.execute(asked.insert().values(kind=kind.value, by=by, at=now)).inserted_primary_key
+        assert number is not None
+        return int(number[0])
+
+    def open(self, by: By) -> CycleKind | None:
+        """The strongest open request: full before backfill before incremental."""
+        with self._engine.begin() as connection:
+            kinds = connection.scalars(select(asked.c.kind).where(asked.c.by == by, asked.c.cycle_id.is_(None))).all()
+        return max((CycleKind(kind) for kind in kinds), key=_STRENGTH.index, default=None)
+
+    def taken_up(self, number: int) -> str | None:
+        """The cycle that took up a request; None while it waits."""
+        with self._engine.begin() as connection:
+            return connection.scalar(select(asked.c.cycle_id).where(asked.c.number == number))
+
+    def drop(self, by: By) -> None:
+        """Drop the open requests: there is nothing to do for them."""
+        with self._engine.begin() as connection:
+            connection.execute(update(asked).where(asked.c.by == by, asked.c.cycle_id.is_(None)).values(cycle_id=""))

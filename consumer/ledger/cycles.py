@@ -1,0 +1,213 @@
+"""Claiming the pending users for a cycle, and settling it: each one transaction.
+
+A claim takes all pending users and notes which offsets they stand for: from where the last registered version ended to
+what is stored now. A user who changes meanwhile gets a new pending row. A registered version settles the claim; any
+other outcome gives the users back, and the next claim covers their offsets again. So the offsets of the registered
+versions follow each other without a gap and without overlap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+
+from sqlalchemy import Connection, Engine, delete, func, literal, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from consumer.errors import LedgerError
+from consumer.ledger.tables import PENDING, asked, changes, cycles, offsets, promotions, replays, versions
+from schemas.cycle import CycleKind, CycleResult, Lineage, OffsetRanges, Outcome
+
+RUNNING = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A running cycle, as the ledger holds it."""
+
+    cycle_id: str
+    kind: CycleKind
+    reason: str
+    base_version: int | None
+    anchor_version: int | None
+    lineage: Lineage
+    users: tuple[str, ...]
+    attempts: int
+    claimed_at: float
+
+
+class Cycles:
+    """The supervisor's side of the ledger. At most one cycle runs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def running(self) -> Claim | None:
+        """The cycle that was claimed and has not ended, whoever claimed it."""
+        with self._engine.begin() as connection:
+            return _running(connection)
+
+    def claim(self, kind: CycleKind, reason: str, now: float) -> Claim:
+        """Start a cycle: all pending users become its own.
+
+        Raises:
+            LedgerError: a cycle is running.
+        """
+        with self._engine.begin() as connection:
+            if (running := _running(connection)) is not None:
+                raise LedgerError(f"cycle {running.cycle_id} is running; it has to end before another starts")
+            number = (connection.scalar(select(func.max(cycles.c.number))) or 0) + 1
+            cycle_id = f"c{number:06d}-{blake2b(f'{number}:{now}'.encode(), digest_size=4).hexdigest()}"
+            for table in (changes, replays):
+                connection.execute(update(table).where(table.c.cycle_id == PENDING).values(cycle_id=cycle_id))
+            connection.execute(update(asked).where(asked.c.cycle_id.is_(None)).values(cycle_id=cycle_id))
+            connection.execute(
+                cycles.insert().values(
+                    number=number,
+                    cycle_id=cycle_id,
+                    kind=kind.value,
+                    reason=reason,
+                    state=RUNNING,
+                    base_version=champion(connection),
+                    anchor_version=_anchor(connection),
+                    lineage=_lineage(connection, cycle_id).model_dump(mode="json"),
+                    claimed_at=now,
+                )
+            )
+            claimed = _running(connection)
+        assert claimed is not None
+        return claimed
+
+    def attempt(self, cycle_id: str) -> None:
+        """Count one more failed attempt of a running cycle."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(cycles).where(cycles.c.cycle_id == cycle_id).values(attempts=cycles.c.attempts + 1)
+            )
+
+    def settle(self, result: CycleResult, now: float) -> bool:
+        """End a running cycle. Says whether its version became champion.
+
+        A version becomes champion only if the champion is still the one that it was compared with (compare-and-set).
+        Users are settled when their version is champion, and given back otherwise.
+
+        Raises:
+            LedgerError: that cycle is not running.
+        """
+        with self._engine.begin() as connection:
+            ended = connection.execute(
+                update(cycles)
+                .where(cycles.c.cycle_id == result.cycle_id, cycles.c.state == RUNNING)
+                .values(state=result.outcome.value, ended_at=now, result=result.model_dump(mode="json"))
+            )
+            if ended.rowcount != 1:
+                raise LedgerError(f"cycle {result.cycle_id} is not running, so it cannot end")
+            promoted = False
+            if result.version is not None:
+                connection.execute(
+                    versions.insert().values(version=result.version, cycle_id=result.cycle_id, registered_at=now)
+                )
+                claimed_on = connection.scalar(
+                    select(cycles.c.base_version).where(cycles.c.cycle_id == result.cycle_id)
+                )
+                promoted = champion(connection) == claimed_on
+            if promoted:
+                connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
+                _settle(connection, result.cycle_id)
+            else:
+                _give_back(connection, result.cycle_id, tried=result.outcome is not Outcome.FAILED)
+            return promoted
+
+
+def champion(connection: Connection) -> int | None:
+    """The version that the champion pointer names."""
+    return connection.scalar(select(promotions.c.version).order_by(promotions.c.number.desc()).limit(1))
+
+
+def _anchor(connection: Connection) -> int | None:
+    """The last champion that was trained from scratch."""
+    scratch = [kind.value for kind in CycleKind if kind.from_scratch]
+    return connection.scalar(
+        select(promotions.c.version)
+        .join(versions, versions.c.version == promotions.c.version)
+        .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
+        .where(cycles.c.kind.in_(scratch))
+        .order_by(promotions.c.number.desc())
+        .limit(1)
+    )
+
+
+def _running(connection: Connection) -> Claim | None:
+    row = connection.execute(select(cycles).where(cycles.c.state == RUNNING)).one_or_none()
+    if row is None:
+        return None
+    users = connection.scalars(
+        select(changes.c.user_id).where(changes.c.cycle_id == row.cycle_id).order_by(changes.c.user_id)
+    )
+    return Claim(
+        cycle_id=row.cycle_id,
+        kind=CycleKind(row.kind),
+        reason=row.reason,
+        base_version=row.base_version,
+        anchor_version=row.anchor_version,
+        lineage=Lineage.model_validate(row.lineage),
+        users=tuple(users),
+        attempts=row.attempts,
+        claimed_at=row.claimed_at,
+    )
+
+
+def _lineage(connection: Connection, cycle_id: str) -> Lineage:
+    live: OffsetRanges = {}
+    for row in connection.execute(select(offsets).order_by(offsets.c.topic, offsets.c.partition)):
+        if row.settled_offset < row.next_offset:
+            live.setdefault(row.topic, {})[row.partition] = (row.settled_offset, row.next_offset)
+    replayed: OffsetRanges = {}
+    for ranges in connection.scalars(select(replays.c.ranges).where(replays.c.cycle_id == cycle_id)):
+        for topic, partitions in ranges.items():
+            for partition, (start, end) in partitions.items():
+                before = replayed.setdefault(topic, {}).get(int(partition), (start, end))
+                replayed[topic][int(partition)] = (min(before[0], start), max(before[1], end))
+    users, first, last = connection.execute(
+        select(func.count(), func.min(changes.c.first_event_at), func.max(changes.c.last_event_at)).where(
+            changes.c.cycle_id == cycle_id
+        )
+    ).one()
+    return Lineage(
+        offsets=live,
+        replayed=replayed,
+        changed_users=users,
+        first_event_at=None if first is None else datetime.fromtimestamp(first, UTC),
+        last_event_at=None if last is None else datetime.fromtimestamp(last, UTC),
+    )
+
+
+def _settle(connection: Connection, cycle_id: str) -> None:
+    row = connection.execute(select(cycles.c.lineage).where(cycles.c.cycle_id == cycle_id)).one()
+    for topic, ranges in Lineage.model_validate(row.lineage).offsets.items():
+        for partition, (_, end) in ranges.items():
+            connection.execute(
+                update(offsets)
+                .where(offsets.c.topic == topic, offsets.c.partition == partition)
+                .values(settled_offset=end)
+            )
+    connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
+
+
+def _give_back(connection: Connection, cycle_id: str, *, tried: bool) -> None:
+    """The cycle's users become pending; where a user has changed again meanwhile, the two rows become one."""
+    kept = [column for column in changes.c if column.name not in {"cycle_id", "tried"}]
+    claimed = select(*kept, literal(PENDING), literal(tried)).where(changes.c.cycle_id == cycle_id)
+    back = insert(changes).from_select([*(column.name for column in kept), "cycle_id", "tried"], claimed)
+    merged = back.on_conflict_do_update(
+        index_elements=[changes.c.user_id, changes.c.cycle_id],
+        set_={
+            "events": changes.c.events + back.excluded.events,
+            "first_position": back.excluded.first_position,
+            "first_event_at": func.min(changes.c.first_event_at, back.excluded.first_event_at),
+        },
+    )
+    connection.execute(merged)
+    connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
+    connection.execute(update(replays).where(replays.c.cycle_id == cycle_id).values(cycle_id=PENDING))

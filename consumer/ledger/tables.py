@@ -1,0 +1,130 @@
+"""The ledger's tables. Times are seconds since the epoch; offsets are Kafka's."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+SCHEMA_VERSION = 1
+PENDING = ""
+"""The cycle id of changes that no cycle has claimed."""
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+offsets = Table(
+    "offsets",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),  # the first that is not stored yet
+    Column("settled_offset", BigInteger, nullable=False),  # the first that no registered version has learned
+    Column("events", BigInteger, nullable=False, default=0),
+    Column("ignored", BigInteger, nullable=False, default=0),
+    Column("updated_at", Float, nullable=False),
+)
+
+# One row a user, and one more for each cycle that has claimed the user and is not settled.
+changes = Table(
+    "changes",
+    metadata,
+    Column("user_id", String, primary_key=True),
+    Column("cycle_id", String, primary_key=True, default=PENDING),
+    Column("operation", String, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("first_position", String, nullable=False),
+    Column("last_position", String, nullable=False),
+    Column("first_event_at", Float, nullable=False),
+    Column("last_event_at", Float, nullable=False),
+    Column("fresh_since", Float, nullable=False),  # event time of the oldest event that no cycle has tried
+    Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
+    Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that registered nothing
+)
+Index("changes_of_a_cycle", changes.c.cycle_id, changes.c.tried)
+
+cycles = Table(
+    "cycles",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("cycle_id", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("state", String, nullable=False),  # running, or an outcome
+    Column("base_version", Integer),
+    Column("anchor_version", Integer),
+    Column("lineage", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("claimed_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("result", JSON),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("cycle_id", String, nullable=False, unique=True),
+    Column("registered_at", Float, nullable=False),
+)
+
+# The history of the champion pointer; the last row is the champion.
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("version", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reason", String, nullable=False),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("event_at", Float, nullable=False),
+    Column("key", LargeBinary),
+    Column("value", LargeBinary),
+    Column("headers", JSON, nullable=False),  # {name: base64}
+    Column("stage", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("topic", "partition", "offset"),
+)
+
+# What somebody asked for and no cycle has taken up yet.
+asked = Table(
+    "asked",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("kind", String, nullable=False),
+    Column("by", String, nullable=False),  # operator or schedule
+    Column("at", Float, nullable=False),
+    Column("cycle_id", String),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("ranges", JSON, nullable=False),
+    Column("events", BigInteger, nullable=False),
+    Column("users", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("cycle_id", String, nullable=False, default=PENDING),
+)

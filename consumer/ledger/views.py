@@ -1,0 +1,166 @@
+"""What people and the trigger see of the ledger. Nothing here changes it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, func, select
+
+from consumer.ledger.cycles import champion
+from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, offsets, versions
+from schemas.cycle import CycleResult, Lineage, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The pending users: all, and those that no cycle has tried, with the times by which the trigger decides."""
+
+    users: int
+    untried: int
+    oldest_event_at: float | None
+    oldest_change: float | None
+    newest_change: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the ended cycles tell the trigger."""
+
+    champion: int | None
+    known_users: int
+    last_end: float | None
+    rejections_in_a_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read since the ledger began."""
+
+    events: int
+    ignored: int
+    dead_letters: int
+
+
+class Views:
+    """The readers' side of the ledger."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def backlog(self) -> Backlog:
+        """What is pending now."""
+        pending = changes.c.cycle_id == PENDING
+        with self._engine.begin() as connection:
+            users, oldest = connection.execute(
+                select(func.count(), func.min(changes.c.first_event_at)).where(pending)
+            ).one()
+            untried, fresh, newest = connection.execute(
+                select(func.count(), func.min(changes.c.fresh_since), func.max(changes.c.received_at)).where(
+                    pending, changes.c.tried.is_(False)
+                )
+            ).one()
+        return Backlog(users, untried, oldest, fresh, newest)
+
+    def past(self) -> Past:
+        """What went before."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(
+                select(cycles.c.state, cycles.c.ended_at, cycles.c.result)
+                .where(cycles.c.ended_at.is_not(None))
+                .order_by(cycles.c.number.desc())
+                .limit(100)
+            ).all()
+            standing = champion(connection)
+        rejections = 0
+        for row in rows:
+            if row.state == Outcome.REGISTERED:
+                break
+            rejections += row.state == Outcome.REJECTED
+        known = next((row.result["known_users"] for row in rows if row.result.get("known_users") is not None), 0)
+        return Past(standing, known, rows[0].ended_at if rows else None, rejections)
+
+    def read(self) -> Read:
+        """How much was read."""
+        with self._engine.begin() as connection:
+            events, ignored = connection.execute(select(func.sum(offsets.c.events), func.sum(offsets.c.ignored))).one()
+            dead = connection.scalar(select(func.count()).select_from(dead_letters))
+        return Read(events or 0, ignored or 0, dead or 0)
+
+    def versions(self) -> list[dict[str, Any]]:
+        """Every registered version, oldest first, as `retrainer versions --json` gives it."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(
+                select(versions, cycles.c.kind, cycles.c.reason, cycles.c.lineage, cycles.c.result)
+                .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
+                .order_by(versions.c.version)
+            ).all()
+            standing = champion(connection)
+        return [_version(row, standing) for row in rows]
+
+    def cycles(self) -> list[dict[str, Any]]:
+        """Every cycle, oldest first: what started it, what it covered, how it ended."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(select(cycles).order_by(cycles.c.number)).all()
+        return [
+            {
+                "cycle_id": row.cycle_id,
+                "kind": row.kind,
+                "reason": row.reason,
+                "state": row.state,
+                "base_version": row.base_version,
+                "lineage": row.lineage,
+                "claimed_at": _when(row.claimed_at),
+                "ended_at": _when(row.ended_at),
+                "result": row.result,
+            }
+            for row in rows
+        ]
+
+    def dead_letters(self, limit: int) -> list[dict[str, Any]]:
+        """The newest dead letters, newest first."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(select(dead_letters).order_by(dead_letters.c.id.desc()).limit(limit)).all()
+        return [
+            {
+                "id": row.id,
+                "topic": row.topic,
+                "partition": row.partition,
+                "offset": row.offset,
+                "event_at": _when(row.event_at),
+                "stage": row.stage,
+                "reason": row.reason,
+                "bytes": len(row.value or b""),
+                "key": None if row.key is None else row.key.decode(errors="replace"),
+                "value_base64": None if row.value is None else base64.b64encode(row.value[:200]).decode(),
+            }
+            for row in rows
+        ]
+
+
+def _version(row: Any, standing: int | None) -> dict[str, Any]:
+    lineage = Lineage.model_validate(row.lineage)
+    result = CycleResult.model_validate(row.result)
+    gate = result.gate
+    scores = gate.challenger if gate else None
+    return {
+        "version": row.version,
+        "cycle_id": row.cycle_id,
+        "kind": row.kind,
+        "base_version": result.base_version,
+        "champion": row.version == standing,
+        "registered_at": _when(row.registered_at),
+        "reason": row.reason,
+        "changed_users": lineage.changed_users,
+        "offsets": lineage.model_dump(mode="json")["offsets"],
+        "replayed": lineage.model_dump(mode="json")["replayed"],
+        "pairs": result.pairs.after if result.pairs else None,
+        "metrics": scores.model_dump(include={"accuracy", "auc", "recall_at_10"}) if scores else None,
+        "gate": gate.model_dump() if gate else None,
+    }
+
+
+def _when(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

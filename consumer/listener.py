@@ -1,0 +1,254 @@
+"""The listener: one thread that owns the Kafka consumer and polls it for ever (P6).
+
+What a poll brings is stored in the ledger before the next poll. Offsets are the ledger's: a partition that is assigned,
+kept or not, stays paused until it has been sought to the ledger's offset, and the same is done with all of them after a
+batch that could not be stored. So there is one way back from every trouble, and nothing to be remembered in between.
+Kafka's committed offsets follow as a copy.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from kafka import TopicPartition
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.structs import OffsetAndMetadata
+from sqlalchemy.exc import DBAPIError
+
+from consumer.decoding import to_batch
+from consumer.errors import OffsetConflict
+from consumer.kafka_client import connect
+from consumer.ledger.intake import DeadLetter, Intake, Partition, Position
+from consumer.rebalance import RebalanceNotes
+from consumer.settings import Settings
+
+log = structlog.get_logger()
+
+_POLL_MS = 500
+_RETRY_AFTER = 1.0
+_CLOSE_MS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """How the listener is. Replaced whole, so that other threads may read it at any time."""
+
+    state: str = "connecting"
+    polled_at: float = 0.0
+    partitions: int = 0
+    lag: int | None = None
+    """Records that the topic holds behind ours; None where it is not known."""
+    caught_up: bool = False
+    """Whether all is read that the partitions held when they were first assigned."""
+    events: int = 0
+    ignored: int = 0
+    dead: int = 0
+
+
+class Listener(threading.Thread):
+    """Reads one topic into the ledger until it is told to stop.
+
+    Args:
+        settings: broker, topic and feature group.
+        intake: where changes and offsets are stored.
+        clock: seconds since the epoch.
+        heard: called after something was stored, from this thread.
+    """
+
+    def __init__(
+        self, settings: Settings, intake: Intake, clock: Callable[[], float], heard: Callable[[], None]
+    ) -> None:
+        super().__init__(name="listener", daemon=True)
+        self.hearing = Hearing()
+        self.failure: BaseException | None = None
+        self._settings = settings
+        self._topic = settings.kafka.topic
+        self._intake = intake
+        self._clock = clock
+        self._heard = heard
+        self._stopping = threading.Event()
+        self._next: dict[TopicPartition, int] = {}  # of placed partitions, as the ledger has it
+        self._unplaced: set[TopicPartition] = set()  # assigned, paused, not yet at the ledger's offset
+        self._ends: dict[TopicPartition, int] = {}  # where each partition ended when it was first assigned
+        self._retry_at = 0.0
+        self._committed_at = 0.0
+
+    def stop(self) -> None:
+        """Tell the thread to leave the group and end; `join` waits for it."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Connect, listen, and leave in good order. What goes wrong for good is left in `failure`."""
+        try:
+            consumer = connect(
+                self._settings.kafka, grouped=True, stopping=self._stopping, waiting=self._wait_for_broker
+            )
+            if consumer is not None:
+                self._listen(consumer)
+        except BaseException as error:
+            log.exception("listener failed")
+            self.failure = error
+        finally:
+            self._show(state="stopped")
+            self._heard()
+
+    def _listen(self, consumer: Any) -> None:
+        notes = RebalanceNotes(consumer)
+        consumer.subscribe([self._topic], listener=notes)
+        try:
+            while not self._stopping.is_set():
+                records = self._poll(consumer)
+                self._note_assignment(notes)
+                if self._unplaced and self._clock() >= self._retry_at:
+                    self._place(consumer)
+                if fresh := {tp: batch for tp, batch in records.items() if tp in self._next}:
+                    self._store(consumer, fresh)
+                self._commit(consumer)
+                self._show_hearing(consumer)
+        finally:
+            self._leave(consumer)
+
+    def _poll(self, consumer: Any) -> Mapping[TopicPartition, list[Any]]:
+        try:
+            found: Mapping[TopicPartition, list[Any]] = consumer.poll(timeout_ms=_POLL_MS)
+            return found
+        except NoOffsetForPartitionError:
+            pass  # a group without commits; the ledger says where to begin
+        except OffsetOutOfRangeError as error:
+            self._cross_gaps(consumer, error.args[0])
+        except KafkaError as error:
+            log.warning("poll failed", reason=str(error) or type(error).__name__)
+            self._stopping.wait(_RETRY_AFTER)
+        return {}
+
+    def _note_assignment(self, notes: RebalanceNotes) -> None:
+        for note in notes.drain():
+            for partition in note.partitions:
+                self._next.pop(partition, None)
+                self._unplaced.discard(partition)
+            if note.what == "assigned":
+                self._unplaced |= note.partitions
+                self._retry_at = 0.0
+            named = sorted(partition.partition for partition in note.partitions)
+            log.info("partitions assigned" if note.what == "assigned" else "partitions gone", partitions=named)
+
+    def _place(self, consumer: Any) -> None:
+        """Seek the unplaced partitions to the ledger's offsets and let them be fetched."""
+        try:
+            known = {_tp(partition): offset for partition, offset in self._intake.positions(self._topic).items()}
+            if unseen := self._unplaced - self._ends.keys():
+                self._ends |= consumer.end_offsets(list(unseen))
+            if new := self._unplaced - known.keys():
+                at_end = self._settings.kafka.start == "latest"
+                starts = {tp: self._ends[tp] for tp in new} if at_end else consumer.beginning_offsets(list(new))
+                self._intake.start_at({_partition(tp): start for tp, start in starts.items()}, self._clock())
+                known |= starts
+            for partition in sorted(self._unplaced):
+                consumer.seek(partition, known[partition])
+                self._next[partition] = known[partition]
+            consumer.resume(*self._unplaced)
+            self._unplaced.clear()
+        except (KafkaError, DBAPIError, AssertionError) as error:
+            # An assertion of the client: the partition went away while it was being placed.
+            log.warning("cannot place partitions yet", reason=str(error) or type(error).__name__)
+            self._retry_at = self._clock() + _RETRY_AFTER
+
+    def _store(self, consumer: Any, records: Mapping[TopicPartition, list[Any]]) -> None:
+        fetched = {_partition(tp): batch for tp, batch in records.items()}
+        expected = {_partition(tp): self._next[tp] for tp in records}
+        batch = to_batch(self._settings.feature_group, fetched, expected, self._clock())
+        try:
+            self._intake.record(batch)
+        except (DBAPIError, OffsetConflict) as error:
+            log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
+            self._rewind(consumer)
+            return
+        for partition, (_, following) in batch.progress.items():
+            self._next[_tp(partition)] = following
+        self._show(
+            events=self.hearing.events + sum(batch.events.values()),
+            ignored=self.hearing.ignored + sum(batch.ignored.values()),
+            dead=self.hearing.dead + len(batch.dead),
+        )
+        for letter in batch.dead:
+            log.warning("dead letter", position=str(letter.position), reason=letter.reason)
+        self._heard()
+
+    def _rewind(self, consumer: Any) -> None:
+        """Pause everything and place it again a little later; polling, and so membership, goes on."""
+        self._unplaced |= self._next.keys()
+        self._next.clear()
+        consumer.pause(*self._unplaced)
+        self._retry_at = self._clock() + _RETRY_AFTER
+
+    def _cross_gaps(self, consumer: Any, lost: Mapping[TopicPartition, int]) -> None:
+        """Records that the broker no longer has are put on record as lost; reading goes on where the topic begins."""
+        begins = consumer.beginning_offsets(list(lost))
+        for tp, wanted in lost.items():
+            reason = f"offsets from {wanted} on are gone, the topic begins at {begins[tp]}: replay or retrain in full"
+            position = Position(tp.topic, tp.partition, wanted)
+            log.error("gap in the topic", position=str(position), reason=reason)
+            letter = DeadLetter(position, self._clock(), None, None, {}, "gap", reason)
+            self._intake.jump(_partition(tp), begins[tp], letter, self._clock())
+        self._rewind(consumer)
+
+    def _commit(self, consumer: Any) -> None:
+        """Let Kafka's committed offsets follow; quiet partitions too, so that their retention does not run out."""
+        now = self._clock()
+        if not self._next or now - self._committed_at < self._settings.kafka.commit_interval:
+            return
+        self._committed_at = now
+        consumer.commit_async(self._offsets(consumer.assignment()), callback=_say_when_commit_failed)
+
+    def _offsets(self, assigned: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
+        return {tp: OffsetAndMetadata(self._next[tp], "", -1) for tp in assigned if tp in self._next}
+
+    def _leave(self, consumer: Any) -> None:
+        try:
+            if offsets := self._offsets(consumer.assignment()):
+                consumer.commit(offsets, timeout_ms=_CLOSE_MS)
+        except KafkaError as error:
+            log.debug("last commit failed", reason=str(error) or type(error).__name__)
+        consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+
+    def _wait_for_broker(self, reason: str, pause: float) -> None:
+        servers = ",".join(self._settings.kafka.bootstrap_servers)
+        log.info("waiting for broker", servers=servers, reason=reason, next_try_s=round(pause, 1))
+        self._show(state="waiting for broker", polled_at=self._clock())
+
+    def _show_hearing(self, consumer: Any) -> None:
+        lags = [_lag(consumer, tp) for tp in self._next]
+        known = [lag for lag in lags if lag is not None]
+        placed = bool(self._next) and not self._unplaced
+        self._show(
+            state="listening" if placed else ("placing" if self._unplaced else "joining"),
+            polled_at=self._clock(),
+            partitions=len(self._next),
+            lag=sum(known) if placed and len(known) == len(lags) else None,
+            caught_up=placed and all(consumer.position(tp) >= self._ends[tp] for tp in self._next),
+        )
+
+    def _show(self, **changed: Any) -> None:
+        self.hearing = replace(self.hearing, **changed)
+
+
+def _lag(consumer: Any, tp: TopicPartition) -> int | None:
+    highwater = consumer.highwater(tp)
+    return None if highwater is None else max(0, highwater - consumer.position(tp))
+
+
+def _say_when_commit_failed(_offsets: object, response: object) -> None:
+    if isinstance(response, Exception):
+        log.debug("commit failed, the next will follow", reason=str(response) or type(response).__name__)
+
+
+def _partition(tp: TopicPartition) -> Partition:
+    return Partition(tp.topic, tp.partition)
+
+
+def _tp(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)

@@ -1,0 +1,166 @@
+"""The service that `retrainer run` starts: the listener in its thread, and here the loop that decides and supervises.
+
+listener thread   polls, decodes, stores
+this thread       trigger, supervisor, status file; twice a second, or when something happened
+trainer process   one for each cycle
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from consumer.ledger.ledger import Ledger
+from consumer.listener import Listener
+from consumer.schedule import Schedule
+from consumer.settings import Settings
+from consumer.status import Status, write_status
+from consumer.supervisor import Supervisor
+from consumer.trigger import Start, TriggerState, Wait, decide
+from schemas.cycle import CycleKind
+
+log = structlog.get_logger()
+
+_TICK = 0.5
+_STATUS_EVERY = 1.0
+_LISTENER_GRACE = 10.0
+
+
+class Service:
+    """One running service. `stop` may be called from a signal handler."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._stopping = False  # a plain flag: setting an event in a signal handler can deadlock
+        self._woken = threading.Event()
+        self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
+        self._supervisor = Supervisor(settings, ledger, self._woken.set)
+        self._schedule = Schedule(settings.schedule, self._full_retrain_due)
+        self._decision: Start | Wait | None = None
+        self._status_at = 0.0
+        self._told = _Told()
+
+    def stop(self) -> None:
+        """Stop in good order, within a few seconds: a cycle under way is given up and resumed at the next start."""
+        self._stopping = True
+
+    def run(self) -> None:
+        """Serve until stopped.
+
+        Raises:
+            Whatever ended the listener for good.
+        """
+        self._listener.start()
+        self._schedule.start()
+        self._supervisor.resume(self._clock())
+        try:
+            while not self._stopping and self._listener.is_alive():
+                try:
+                    self._turn(self._clock())
+                except DBAPIError as error:
+                    log.error("the ledger cannot be used now", reason=str(error))
+                self._woken.wait(_TICK)
+                self._woken.clear()
+        finally:
+            self._end()
+        if self._listener.failure is not None:
+            raise self._listener.failure
+
+    def _turn(self, now: float) -> None:
+        self._supervisor.tick(now)
+        if not self._supervisor.busy:
+            self._supervisor.warm_up()
+        state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._listener.hearing.caught_up)
+        self._decision = decide(self._settings.trigger, state, now)
+        if isinstance(self._decision, Start):
+            self._start(self._decision, state.pending_users, now)
+        self._tell(now, state.pending_users)
+
+    def _start(self, decision: Start, pending: int, now: float) -> None:
+        if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().users == 0:
+            log.info("nothing is pending, nothing to train", pending=pending)
+            self._ledger.asked.drop("operator")
+            return
+        self._supervisor.start(decision.kind, decision.reason.value, now)
+
+    def _full_retrain_due(self) -> None:
+        self._ledger.asked.ask(CycleKind.FULL, "schedule", self._clock())
+        self._woken.set()
+
+    def _tell(self, now: float, pending: int) -> None:
+        if now - self._status_at < _STATUS_EVERY:
+            return
+        self._status_at = now
+        hearing = self._listener.hearing
+        heard = _Told(hearing.events, hearing.ignored, hearing.dead)
+        if heard != self._told:
+            log.info(
+                "changes",
+                events=heard.events,
+                ignored=heard.ignored,
+                dead=heard.dead,
+                pending=pending,
+                lag=hearing.lag,
+            )
+            self._told = heard
+        self._write_status("training" if self._supervisor.busy else hearing.state, now)
+
+    def _write_status(self, state: str, now: float) -> None:
+        hearing = self._listener.hearing
+        status = Status(
+            pid=os.getpid(),
+            state=state,
+            written_at=now,
+            polled_at=hearing.polled_at,
+            lag=hearing.lag,
+            hold=self._decision.hold.value if isinstance(self._decision, Wait) else None,
+            cycle=self._supervisor.view(now),
+        )
+        try:
+            write_status(self._settings.status_file, status)
+        except OSError as error:
+            log.error("cannot write the status file", path=str(self._settings.status_file), reason=str(error))
+
+    def _end(self) -> None:
+        log.info("stopping")
+        self._listener.stop()
+        self._schedule.stop()
+        self._supervisor.stop()
+        self._listener.join(_LISTENER_GRACE)
+        self._write_status("stopped", self._clock())
+        log.info("stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The counts that were last logged."""
+
+    events: int = 0
+    ignored: int = 0
+    dead: int = 0
+
+
+def trigger_state(ledger: Ledger, *, busy: bool, caught_up: bool) -> TriggerState:
+    """What the trigger decides by, as ledger and listener know it now."""
+    backlog, past = ledger.views.backlog(), ledger.views.past()
+    return TriggerState(
+        pending_users=backlog.untried,
+        known_users=past.known_users,
+        oldest_change=backlog.oldest_change,
+        newest_change=backlog.newest_change,
+        last_cycle_end=past.last_end,
+        has_champion=past.champion is not None,
+        rejections_in_a_row=past.rejections_in_a_row,
+        cycle_running=busy,
+        caught_up=caught_up,
+        asked=ledger.asked.open("operator"),
+        full_retrain_due=ledger.asked.open("schedule") is not None,
+    )

@@ -1,0 +1,224 @@
+"""The supervisor: claims the pending users for a cycle, has a trainer run it, and settles it. One at a time.
+
+A cycle is claimed in the ledger before its trainer hears of it and stays claimed until its result is settled. So a
+cycle cut short, by a crash or by a stop, is found running at the next start and run again under the same id. A trainer
+that fails is tried again a few times in the same way before the users are given back.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from consumer.ledger.cycles import Claim
+from consumer.ledger.ledger import Ledger
+from consumer.settings import Settings
+from consumer.trainer_process import TrainerProcess, result_in
+from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome, Progress, Step
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Running:
+    """The cycle that is under way."""
+
+    claim: Claim
+    since: float
+    retry_at: float | None = None
+    """When to try again, while no trainer works on it."""
+    step: Step | None = None
+    done: int | None = None
+    total: int | None = None
+
+
+class Supervisor:
+    """Runs cycles. `tick` moves everything on and never waits.
+
+    Args:
+        settings: what cycles are run with.
+        ledger: where they are claimed and settled.
+        spoke: called, from another thread, when there is a reason to tick.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, spoke: Callable[[], None]) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._spoke = spoke
+        self._running: _Running | None = None
+        self._trainer: TrainerProcess | None = None
+        self._spare: TrainerProcess | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a cycle is under way."""
+        return self._running is not None
+
+    def resume(self, now: float) -> bool:
+        """Take up the cycle that was running when the last process ended; says whether there was one."""
+        claim = self._ledger.cycles.running()
+        if claim is None:
+            return False
+        self._running = _Running(claim, since=now)
+        result = result_in(self._folder(claim.cycle_id))
+        if result is not None and result.outcome is not Outcome.FAILED:
+            log.info("cycle had ended", cycle_id=claim.cycle_id)
+            self._settle(result, now)
+            return True
+        log.info("cycle resumed", cycle_id=claim.cycle_id, kind=claim.kind.value, users=len(claim.users))
+        self._run(now)
+        return True
+
+    def start(self, kind: CycleKind, reason: str, now: float) -> None:
+        """Claim all pending users for a new cycle and have it run."""
+        claim = self._ledger.cycles.claim(kind, reason, now)
+        log.info(
+            "cycle started",
+            cycle_id=claim.cycle_id,
+            kind=kind.value,
+            reason=reason,
+            users=len(claim.users),
+            base_version=claim.base_version,
+        )
+        self._running = _Running(claim, since=now)
+        self._run(now)
+
+    def warm_up(self) -> None:
+        """Start the next trainer ahead of time, if that is wanted and none is ready."""
+        if self._settings.trainer.warm and self._running is None:
+            if self._spare is not None and self._spare.exit_code() is not None:
+                log.warning("waiting trainer ended", exit_code=self._spare.exit_code())
+                self._spare = None
+            self._spare = self._spare or TrainerProcess(self._spoke)
+
+    def tick(self, now: float) -> None:
+        """Pass on progress, settle a cycle that has ended, try again one that failed."""
+        running = self._running
+        if running is None:
+            return
+        if self._trainer is None:
+            if running.retry_at is not None and now >= running.retry_at:
+                self._run(now)
+            return
+        code = self._trainer.exit_code()
+        for progress in self._trainer.progress():
+            self._pass_on(running, progress)
+        if code is not None:
+            self._trainer_ended(running, self._trainer, code, now)
+        elif now - running.since > self._settings.trainer.timeout:
+            self._trainer.kill()
+            self._try_again(running, f"took longer than {self._settings.trainer.timeout:.0f} s", now)
+
+    def stop(self) -> None:
+        """Give up what is under way, to be resumed at the next start, and end the trainers."""
+        if self._running is not None and self._trainer is not None:
+            log.info("cycle given up for now", cycle_id=self._running.claim.cycle_id)
+        for trainer in (self._spare, self._trainer):
+            if trainer is not None:
+                trainer.stop(self._settings.trainer.stop_grace)
+        self._spare = self._trainer = None
+
+    def view(self, now: float) -> dict[str, Any] | None:
+        """The cycle under way, for `status`."""
+        if (running := self._running) is None:
+            return None
+        return {
+            "cycle_id": running.claim.cycle_id,
+            "kind": running.claim.kind.value,
+            "reason": running.claim.reason,
+            "users": len(running.claim.users),
+            "state": "running" if self._trainer is not None else "waiting to try again",
+            "step": running.step.value if running.step else None,
+            "done": running.done,
+            "total": running.total,
+            "attempts": running.claim.attempts,
+            "running_s": round(now - running.since, 1),
+        }
+
+    def _run(self, now: float) -> None:
+        assert self._running is not None
+        claim = self._running.claim
+        self._running.since, self._running.retry_at = now, None
+        self._trainer = self._spare if self._spare and self._spare.exit_code() is None else TrainerProcess(self._spoke)
+        self._spare = None
+        request = CycleRequest(
+            cycle_id=claim.cycle_id,
+            kind=claim.kind,
+            reason=claim.reason,
+            base_version=claim.base_version,
+            anchor_version=claim.anchor_version,
+            users=claim.users,
+            lineage=claim.lineage,
+            settings=self._settings.for_trainer(),
+        )
+        self._trainer.give(self._folder(claim.cycle_id), request)
+
+    def _pass_on(self, running: _Running, progress: Progress) -> None:
+        running.step, running.done, running.total = progress.step, progress.done, progress.total
+        log.info(
+            "step",
+            cycle_id=progress.cycle_id,
+            step=progress.step.value,
+            state=progress.state,
+            done=progress.done,
+            total=progress.total,
+            facts=progress.facts,
+        )
+
+    def _trainer_ended(self, running: _Running, trainer: TrainerProcess, code: int, now: float) -> None:
+        result = result_in(self._folder(running.claim.cycle_id))
+        if result is not None and result.outcome is not Outcome.FAILED:
+            self._settle(result, now)
+            return
+        reason = result.reason if result else f"the trainer ended with code {code} and no result"
+        log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=trainer.last_words())
+        self._try_again(running, reason, now)
+
+    def _try_again(self, running: _Running, reason: str, now: float) -> None:
+        self._trainer = None
+        self._ledger.cycles.attempt(running.claim.cycle_id)
+        claim = running.claim = self._ledger.cycles.running() or running.claim
+        if claim.attempts >= self._settings.trainer.attempts:
+            failed = CycleResult(
+                cycle_id=claim.cycle_id, outcome=Outcome.FAILED, reason=reason, base_version=claim.base_version
+            )
+            self._settle(failed, now)
+            return
+        running.retry_at = now + self._settings.trainer.retry_wait * 2 ** (claim.attempts - 1)
+        log.warning("cycle will be tried again", cycle_id=claim.cycle_id, in_s=running.retry_at - now, reason=reason)
+
+    def _settle(self, result: CycleResult, now: float) -> None:
+        assert self._running is not None
+        claim = self._running.claim
+        promoted = self._ledger.cycles.settle(result, now)
+        self._running = self._trainer = None
+        shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
+        if result.version is not None and not promoted:
+            log.error(
+                "version registered but not made champion: the champion changed meanwhile", version=result.version
+            )
+        gate, pairs = result.gate, result.pairs
+        log.info(
+            "cycle ended",
+            cycle_id=result.cycle_id,
+            kind=claim.kind.value,
+            outcome=result.outcome.value,
+            version=result.version,
+            reason=result.reason,
+            base_version=result.base_version,
+            changed_users=len(claim.users),
+            pairs_before=pairs.before if pairs else None,
+            pairs_after=pairs.after if pairs else None,
+            accuracy=gate.challenger.accuracy if gate and gate.challenger else None,
+            champion_accuracy=gate.champion.accuracy if gate and gate.champion else None,
+            recall_at_10=gate.challenger.recall_at_10 if gate and gate.challenger else None,
+            seconds=round(now - claim.claimed_at, 1),
+        )
+
+    def _folder(self, cycle_id: str) -> Path:
+        return self._settings.work_dir / "cycles" / cycle_id

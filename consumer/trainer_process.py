@@ -1,0 +1,128 @@
+"""One trainer process: started ahead of time, given one request, listened to, and stopped if need be.
+
+It is a fresh interpreter, not a fork, so nothing of the consumer is in it. Its standard input is its lifeline: when
+this process is gone, however that came, the pipe closes and the trainer ends itself.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO
+
+from pydantic import ValidationError
+
+from schemas.cycle import CycleRequest, CycleResult, Progress
+
+_LAST_WORDS = 40
+REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
+
+
+class TrainerProcess:
+    """A trainer, warm from its start. `spoke` is called, from another thread, when it has reported or ended."""
+
+    def __init__(self, spoke: Callable[[], None]) -> None:
+        self._spoke = spoke
+        self._progress: SimpleQueue[Progress] = SimpleQueue()
+        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "trainer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C on a terminal is for the consumer, which stops its trainer in good order
+        )
+        self._readers = [
+            threading.Thread(target=self._read_progress, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._read_last_words, args=(self._process.stderr,), daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def give(self, folder: Path, request: CycleRequest) -> None:
+        """Have it run a cycle; request and result lie in `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / RESULT_FILE).unlink(missing_ok=True)
+        path = folder / REQUEST_FILE
+        path.write_text(request.model_dump_json())
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # then it is gone, and `exit_code` will say so
+            self._process.stdin.write(f"{path}\n".encode())
+            self._process.stdin.flush()
+
+    def progress(self) -> list[Progress]:
+        """What it has reported since this was last called."""
+        found: list[Progress] = []
+        while True:
+            try:
+                found.append(self._progress.get_nowait())
+            except Empty:
+                return found
+
+    def exit_code(self) -> int | None:
+        """How it ended, negative for a signal; None while it runs. Once it has ended, all it said has been read."""
+        code = self._process.poll()
+        if code is not None:
+            for reader in self._readers:
+                reader.join(timeout=5)
+        return code
+
+    def last_words(self) -> str:
+        """The end of what it wrote to standard error."""
+        return "\n".join(self._last_words)
+
+    def stop(self, grace: float) -> None:
+        """Ask it to end, and kill it if it has not within `grace` seconds."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=grace)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._close()
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+    def _close(self) -> None:
+        for reader in self._readers:
+            reader.join(timeout=5)
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+    def _read_progress(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                try:
+                    self._progress.put(Progress.model_validate_json(line))
+                except ValidationError:
+                    continue  # "ready", which nobody waits for
+                self._spoke()
+        self._spoke()
+
+    def _read_last_words(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                self._last_words.append(line.decode(errors="replace").rstrip())
+
+
+def result_in(folder: Path) -> CycleResult | None:
+    """The result that a trainer left in `folder`, if it is there and whole."""
+    try:
+        return CycleResult.model_validate_json((folder / RESULT_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None

@@ -1,0 +1,1 @@
+"""Real brokers for the tests: Apache Kafka from Maven Central's jars, and Tansu."""
