@@ -13,14 +13,14 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
-from consumer.errors import SettingsError
+from consumer.errors import ConsumerError, SettingsError
 from consumer.settings import KafkaSettings
 
 _BOOTSTRAP_MS = 8_000
 _LONGEST_WAIT = 10.0
 
 
-class TopicMissing(KafkaError):  # type: ignore[misc]  # noqa: N818
+class TopicMissing(ConsumerError):  # noqa: N818  (a reason to wait)
     """The topic is not there yet."""
 
 
@@ -92,7 +92,7 @@ def connect(
         waiting(str(error) or type(error).__name__, attempt.upcoming_sleep)
 
     retrying = Retrying(
-        retry=retry_if_exception_type(KafkaError),
+        retry=retry_if_exception_type((KafkaError, TopicMissing)),
         wait=wait_exponential_jitter(initial=0.5, max=_LONGEST_WAIT, jitter=0.5),
         stop=stop_when_event_set(stopping),
         sleep=sleep_using_event(stopping),
@@ -101,7 +101,7 @@ def connect(
     )
     try:
         return retrying(_connect, settings, grouped)
-    except KafkaError:
+    except (KafkaError, TopicMissing):
         return None
 
 

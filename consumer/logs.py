@@ -35,7 +35,8 @@ def configure(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)  # of libraries only what they warn of
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it retries what it warns of, and we report what matters
+    # The client reports as errors what it goes on to mend, and what it raises we report ourselves.
+    logging.getLogger("kafka").setLevel(logging.WARNING if settings.level == "debug" else logging.CRITICAL)
     ours = logging.getLogger("consumer")
     ours.setLevel(settings.level.upper())
     structlog.configure(

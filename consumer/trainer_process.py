@@ -29,6 +29,7 @@ class TrainerProcess:
 
     def __init__(self, spoke: Callable[[], None]) -> None:
         self._spoke = spoke
+        self._given = False
         self._progress: SimpleQueue[Progress] = SimpleQueue()
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._process = subprocess.Popen(
@@ -54,6 +55,7 @@ class TrainerProcess:
         """Have it run a cycle; request and result lie in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RESULT_FILE).unlink(missing_ok=True)
+        self._given = True
         path = folder / REQUEST_FILE
         path.write_text(request.model_dump_json())
         assert self._process.stdin is not None
@@ -83,8 +85,10 @@ class TrainerProcess:
         return "\n".join(self._last_words)
 
     def stop(self, grace: float) -> None:
-        """Ask it to end, and kill it if it has not within `grace` seconds."""
-        if self._process.poll() is None:
+        """Ask it to end, and kill it if it has not within `grace` seconds; one that only waits has nothing to lose."""
+        if not self._given:
+            self.kill()
+        elif self._process.poll() is None:
             self._process.terminate()
             try:
                 self._process.wait(timeout=grace)

@@ -15,6 +15,7 @@ from consumer.settings import load_settings
 
 _COLUMNS = ("version", "kind", "base", "why", "users", "pairs", "accuracy", "champion's", "recall@10", "registered")
 _TEXTS = {"kind", "why", "registered"}
+_WIDTH_IN_FILES = 150
 
 
 def versions(
@@ -28,7 +29,10 @@ def versions(
     elif not found:
         typer.echo("no version is registered yet")
     else:
-        Console().print(_table(found))
+        console = Console()
+        if not console.is_terminal:
+            console.width = _WIDTH_IN_FILES
+        console.print(_table(found))
 
 
 def _table(found: list[dict[str, Any]]) -> Table:

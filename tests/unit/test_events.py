@@ -1,0 +1,130 @@
+"""Every record is a change, none of ours, or bad with a reason; nothing else can come out of decoding."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import schemas
+from schemas.events import MAX_KEY_LENGTH, BadEvent, Change, Ignored, Operation, decode, encode
+from schemas.features import FeatureGroup
+
+GOLDEN = Path(schemas.__file__).parent / "golden" / "events"
+OURS = FeatureGroup(id=13, feature_store_id=67)
+BY_NAME = FeatureGroup()
+
+
+def said(
+    value: bytes | None, group: FeatureGroup = OURS, key: bytes | None = None, **headers: bytes
+) -> Change | Ignored:
+    return decode(group, key, value, headers)
+
+
+def golden(name: str) -> bytes:
+    return (GOLDEN / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "user"),
+    [
+        ("newer_shape.json", "u1"),
+        ("older_shape.json", "6"),
+        ("string_numbers.json", "6"),
+        ("unknown_fields.json", "u1"),
+    ],
+)
+@pytest.mark.parametrize("group", [OURS, BY_NAME])
+def test_both_known_shapes_name_their_user(name: str, user: str, group: FeatureGroup) -> None:
+    assert said(golden(name), group) == Change(user, Operation.UPSERT)
+
+
+def test_a_header_marks_a_delete() -> None:
+    assert said(golden("newer_shape.json"), operation=b"delete") == Change("u1", Operation.DELETE)
+
+
+@pytest.mark.parametrize("group", [OURS, BY_NAME])
+def test_another_group_is_ignored_by_id_and_by_name(group: FeatureGroup) -> None:
+    assert said(golden("another_group.json"), group) == Ignored("another feature group")
+
+
+def test_another_version_or_store_is_ignored() -> None:
+    event = json.loads(golden("newer_shape.json"))
+    other_version = {key: value for key, value in event.items() if not key.endswith("Id")} | {"featureGroupVersion": 2}
+    assert said(json.dumps(other_version).encode()) == Ignored("another version of the feature group")
+    assert said(json.dumps(event | {"featureStoreId": 68}).encode()) == Ignored("another feature store")
+
+
+def test_the_name_does_not_matter_where_the_id_is_known() -> None:
+    renamed = json.loads(golden("newer_shape.json")) | {"featureGroupName": "renamed"}
+    assert said(json.dumps(renamed).encode()) == Change("u1", Operation.UPSERT)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (golden("missing_key.json"), "lacks the primary key 'user_id'"),
+        (golden("missing_entry.json"), "entry: Field required"),
+        (golden("another_shape.json"), "should be an object"),
+        (golden("cut_off.txt"), "Invalid JSON"),
+        (b"", "Invalid JSON"),
+        (b"\xff\xfe", "Invalid JSON"),
+        (b'{"entry": {"user_id": null}}', "NoneType"),
+        (b'{"entry": {"user_id": ["u1"]}}', "list"),
+        (b'{"entry": {"user_id": 1.5}}', "float"),
+        (b'{"entry": {"user_id": true}}', "bool"),
+        (b'{"entry": {"user_id": ""}}', "0 characters"),
+        (b'{"entry": {"user_id": "%s"}}' % (b"x" * (MAX_KEY_LENGTH + 1)), "1025 characters"),
+        (b'{"featureGroupId": "abc", "entry": {"user_id": "u1"}}', "featureGroupId"),
+        (b"[" * 100_000, "Invalid JSON"),
+    ],
+)
+def test_a_bad_record_has_its_reason(value: bytes, reason: str) -> None:
+    with pytest.raises(BadEvent, match=reason.replace("(", r"\(")):
+        said(value)
+
+
+def test_a_megabyte_of_entry_is_understood() -> None:
+    event = {"featureGroupId": 13, "entry": {"user_id": "u1", "blob": "x" * 2**20}}
+    assert said(json.dumps(event).encode()) == Change("u1", Operation.UPSERT)
+
+
+def test_a_tombstone_is_a_delete_of_its_key_or_bad() -> None:
+    assert said(None, key=b"u1") == Change("u1", Operation.DELETE)
+    for key in (None, b"", b"\xff"):
+        with pytest.raises(BadEvent, match="null value"):
+            said(None, key=key)
+
+
+@given(st.none() | st.binary(max_size=200) | st.text().map(str.encode), st.none() | st.binary(max_size=20))
+def test_nothing_but_a_bad_event_is_raised(value: bytes | None, key: bytes | None) -> None:
+    with suppress(BadEvent):
+        decode(OURS, key, value, {})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+fields = st.sampled_from(["entry", "featureGroupId", "featureStoreId", "featureGroupName", "featureViews", "x"])
+
+
+@given(st.dictionaries(fields, json_values | st.fixed_dictionaries({"user_id": json_values}), max_size=6))
+def test_any_json_is_dealt_with(event: dict[str, object]) -> None:
+    with suppress(BadEvent):
+        match said(json.dumps(event).encode()):
+            case Change(key=user):
+                assert user
+            case Ignored(reason=reason):
+                assert reason
+
+
+@given(st.text(min_size=1, max_size=50).filter(lambda text: "\ud800" not in text))
+def test_what_we_encode_we_decode(user: str) -> None:
+    for group in (OURS, BY_NAME):
+        assert said(encode(group, user), group) == Change(user, Operation.UPSERT)

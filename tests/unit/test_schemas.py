@@ -1,0 +1,55 @@
+"""The exported schemas are current, and the golden examples of every border object still load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+import schemas
+from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
+from schemas.export import EXPORTED, stale
+from schemas.features import Column, FeatureGroup
+
+GOLDEN = Path(schemas.__file__).parent / "golden"
+
+
+def test_the_exported_schemas_are_current() -> None:
+    assert stale() == []
+
+
+@pytest.mark.parametrize("name", [name for name in EXPORTED if name != "notification_event"])
+def test_golden_examples_survive_a_round_trip(name: str) -> None:
+    text = (GOLDEN / f"{name}.json").read_text()
+    found = EXPORTED[name].model_validate_json(text)
+    assert found.model_dump(mode="json") == json.loads(text)
+
+
+def test_an_unknown_field_is_refused_at_our_own_borders() -> None:
+    request = json.loads((GOLDEN / "cycle_request.json").read_text())
+    with pytest.raises(ValidationError, match="surprise"):
+        CycleRequest.model_validate(request | {"surprise": 1})
+
+
+def test_a_follower_needs_a_base_version() -> None:
+    request = json.loads((GOLDEN / "cycle_request.json").read_text())
+    assert request["kind"] == CycleKind.INCREMENTAL
+    with pytest.raises(ValidationError, match="needs a base_version"):
+        CycleRequest.model_validate(request | {"base_version": None})
+
+
+def test_only_registered_has_a_version() -> None:
+    with pytest.raises(ValidationError):
+        CycleResult(cycle_id="c1", outcome=Outcome.REJECTED, reason="worse", base_version=1, version=2)
+    with pytest.raises(ValidationError):
+        CycleResult(cycle_id="c1", outcome=Outcome.REGISTERED, reason="better", base_version=1)
+
+
+def test_the_seed_s_feature_group_is_301_wide() -> None:
+    group = FeatureGroup()
+    assert group.width == 301
+    assert group.slices()["release_year_embedding"] == slice(300, 301)
+    with pytest.raises(ValidationError, match="distinct"):
+        FeatureGroup(columns=(Column(name="user_id", length=3),))
