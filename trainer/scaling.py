@@ -27,6 +27,8 @@ def fit_space(space_id: str, group: FeatureGroup, raw: Floats) -> SpaceInfo:
         if column.is_scalar:
             values = used[:, group.slices()[column.name]].astype(np.float64)
             mean, variance = (float(values.mean()), float(values.var())) if len(values) else (0.0, 0.0)
+            # Rounded to what the saved model holds, so that model and matrix subtract the same.
+            mean, variance = float(np.float32(mean)), float(np.float32(variance))
             scalars[column.name] = ScalarScale(mean=mean, variance=variance if variance > _TINY else 1.0)
     return SpaceInfo(space_id=space_id, scalars=scalars)
 

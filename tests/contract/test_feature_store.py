@@ -1,0 +1,142 @@
+"""What every feature store must do. An adapter joins by a fixture parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from schemas.features import Column, FeatureGroup
+from tests.worlds import GROUP, World, names
+from trainer.errors import ContractError
+from trainer.features.local import LocalFeatureStore
+from trainer.features.protocol import FeatureStore
+
+Write = Callable[[dict[str, dict[str, ArrayLike | None]], list[str]], None]
+
+
+class Bench(Protocol):
+    """A store under test, and the way its users' features are written."""
+
+    store: FeatureStore
+
+    def write(self, upserts: dict[str, dict[str, ArrayLike | None]], deletes: list[str]) -> None:
+        """Commit a change."""
+
+    def reopened(self, group: FeatureGroup) -> FeatureStore:
+        """The same store, opened for another contract."""
+
+
+class LocalBench:
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "store.db"
+        self._local = LocalFeatureStore(self._path, GROUP)
+        self.store: FeatureStore = self._local
+
+    def write(self, upserts: dict[str, dict[str, ArrayLike | None]], deletes: list[str]) -> None:
+        self._local.commit(upserts, deletes)
+
+    def reopened(self, group: FeatureGroup) -> FeatureStore:
+        return LocalFeatureStore(self._path, group)
+
+
+@pytest.fixture(params=["local"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    bench = {"local": LocalBench}[request.param](tmp_path)
+    yield bench
+    bench.store.close()
+    bench.store.close()  # closing twice is fine
+
+
+def snapshot(store: FeatureStore) -> dict[str, dict[str, object]]:
+    return {
+        key: {name: blocks[at] for name, blocks in rows.columns.items()}
+        for rows in store.snapshot()
+        for at, key in enumerate(rows.keys)
+    }
+
+
+def test_a_snapshot_holds_every_user_once_with_what_was_written(bench: Bench) -> None:
+    written = World().rows(names(5000))
+    bench.write({key: dict(row) for key, row in written.items()}, [])
+    found = snapshot(bench.store)
+    assert found.keys() == written.keys()
+    assert bench.store.count() == 5000
+    for key in ("u0", "u2500", "u4999"):
+        for column in GROUP.columns:
+            np.testing.assert_array_equal(found[key][column.name], written[key][column.name])
+
+
+def test_reading_by_key_gives_those_that_are_there_each_once(bench: Bench) -> None:
+    bench.write({key: dict(row) for key, row in World().rows(names(1200)).items()}, [])
+    asked = [*names(1100), "u3", "nobody", "u4"]
+    rows = bench.store.read(asked)
+    assert sorted(rows.keys) == sorted(names(1100))
+    assert all(len(blocks) == 1100 for blocks in rows.columns.values())
+
+
+def test_rows_and_keys_belong_together_in_whatever_order(bench: Bench) -> None:
+    written = World().rows(names(50))
+    bench.write({key: dict(row) for key, row in written.items()}, [])
+    rows = bench.store.read(names(50)[::-1])
+    for at, key in enumerate(rows.keys):
+        np.testing.assert_array_equal(rows.columns["taste"][at], written[key]["taste"])
+
+
+def test_an_upsert_replaces_and_a_delete_removes(bench: Bench) -> None:
+    world = World()
+    bench.write({key: dict(row) for key, row in world.rows(["u1", "u2"]).items()}, [])
+    later = world.row()
+    bench.write({"u1": dict(later)}, ["u2", "never there"])
+    found = snapshot(bench.store)
+    assert found.keys() == {"u1"}
+    np.testing.assert_array_equal(found["u1"]["taste"], later["taste"])
+    assert bench.store.read(["u2"]).keys == []
+
+
+def test_odd_rows_come_as_they_are_for_the_check_to_refuse(bench: Bench) -> None:
+    row = dict(World().row())
+    bench.write(
+        {
+            "gap": {**row, "habit": None},
+            "short": {**row, "taste": [1.0, 2.0]},
+            "nan": {**row, "taste": [np.nan] * 8},
+        },
+        [],
+    )
+    rows = bench.store.read(["gap", "short", "nan"])
+    at = {key: number for number, key in enumerate(rows.keys)}
+    assert rows.columns["habit"][at["gap"]] is None
+    short = rows.columns["taste"][at["short"]]
+    assert short is not None
+    assert short.shape == (2,)
+    nan = rows.columns["taste"][at["nan"]]
+    assert nan is not None
+    assert np.isnan(nan).all()
+
+
+def test_an_empty_store_is_empty(bench: Bench) -> None:
+    assert snapshot(bench.store) == {}
+    assert bench.store.read(["u1"]).keys == []
+    assert bench.store.read([]).keys == []
+    bench.store.check_contract()
+
+
+def test_a_snapshot_is_of_one_moment(bench: Bench) -> None:
+    bench.write({key: dict(row) for key, row in World().rows(names(9000)).items()}, [])
+    batches = bench.store.snapshot()
+    seen = len(next(batches).keys)
+    bench.write({}, names(9000))
+    assert seen + sum(len(rows.keys) for rows in batches) == 9000
+
+
+def test_a_store_without_a_column_of_the_contract_says_which(bench: Bench) -> None:
+    wider = GROUP.model_copy(update={"columns": (*GROUP.columns, Column(name="mood", length=3))})
+    other = bench.reopened(wider)
+    with pytest.raises(ContractError, match="mood"):
+        other.check_contract()
+    other.close()

@@ -1,0 +1,308 @@
+"""What the ledger must do, on every engine: changes and offsets are one, a claim is whole, nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import select
+
+from consumer.errors import LedgerError, OffsetConflict
+from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
+from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.tables import changes
+from schemas.cycle import CycleKind, CycleResult, Outcome
+from schemas.events import Operation
+
+P0, P1 = Partition("t", 0), Partition("t", 1)
+
+
+@pytest.fixture(params=["sqlite"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    opened = open_ledger({"sqlite": f"sqlite:///{tmp_path / 'ledger.db'}"}[request.param])
+    yield opened
+    opened.close()
+
+
+def batch(partition: Partition, start: int, users: list[str], now: float = 100.0) -> Batch:
+    """Events of `users` at consecutive offsets."""
+    found = Batch(received_at=now)
+    found.progress[partition] = (start, start + len(users))
+    found.events[partition] = len(users)
+    for at, user in enumerate(users, start):
+        found.add(user, Operation.UPSERT, Position(*partition, at), now - 1)
+    return found
+
+
+def begin(ledger: Ledger) -> None:
+    ledger.intake.start_at({P0: 0, P1: 0}, 0.0)
+
+
+def ended(cycle_id: str, outcome: Outcome, version: int | None = None) -> CycleResult:
+    return CycleResult(
+        cycle_id=cycle_id, outcome=outcome, reason="said so", base_version=None, version=version, known_users=7
+    )
+
+
+def test_offsets_and_changes_advance_together(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a", "b", "a"]))
+    assert ledger.intake.positions("t") == {P0: 3, P1: 0}
+    assert ledger.views.backlog().users == 2
+    assert ledger.views.read().events == 3
+    assert ledger.intake.positions("other") == {}
+
+
+def test_a_batch_that_was_read_from_elsewhere_is_refused_whole(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    stale = batch(P0, 0, ["b"])
+    stale.progress[P1] = (0, 1)
+    with pytest.raises(OffsetConflict, match=r"t\[0\] is not at offset 0"):
+        ledger.intake.record(stale)
+    assert ledger.intake.positions("t") == {P0: 1, P1: 0}
+    assert ledger.views.backlog().users == 1
+
+
+def test_a_known_partition_is_not_started_again(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    ledger.intake.start_at({P0: 99}, 0.0)
+    assert ledger.intake.positions("t")[P0] == 1
+
+
+def test_a_claim_takes_all_pending_users_and_names_their_offsets(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a", "b"]))
+    ledger.intake.record(batch(P1, 0, ["b", "c", "d"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    assert claim.users == ("a", "b", "c", "d")
+    assert claim.lineage.offsets == {"t": {0: (0, 2), 1: (0, 3)}}
+    assert claim.lineage.changed_users == 4
+    assert claim.base_version is None
+    assert ledger.views.backlog().users == 0
+    assert ledger.cycles.running() == claim
+    with pytest.raises(LedgerError, match="is running"):
+        ledger.cycles.claim(CycleKind.FULL, "again", 201.0)
+
+
+def test_a_user_who_changes_during_a_cycle_is_pending_again(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a", "b"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    ledger.intake.record(batch(P0, 2, ["a"]))
+    assert ledger.views.backlog().users == 1
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0)
+    following = ledger.cycles.claim(CycleKind.INCREMENTAL, "more", 400.0)
+    assert following.users == ("a",)
+    assert following.lineage.offsets == {"t": {0: (2, 3)}}
+    assert following.base_version == 1
+    assert following.anchor_version == 1
+
+
+def test_a_rejected_cycle_gives_its_users_back_and_the_next_covers_its_offsets(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a", "b"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    ledger.intake.record(batch(P0, 2, ["b", "c"], now=250.0))
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0) is False
+    backlog = ledger.views.backlog()
+    assert (backlog.users, backlog.untried) == (3, 2)  # a was tried; b and c changed since
+    assert backlog.oldest_change == 249.0
+    assert backlog.oldest_event_at == 99.0
+    assert ledger.views.past().rejections_in_a_row == 1
+    following = ledger.cycles.claim(CycleKind.BOOTSTRAP, "again", 400.0)
+    assert following.users == ("a", "b", "c")
+    assert following.lineage.offsets == {"t": {0: (0, 4)}}
+
+
+def test_a_failed_cycle_gives_its_users_back_as_untried(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0)
+    assert ledger.views.backlog().untried == 1
+    assert ledger.views.past().rejections_in_a_row == 0
+
+
+def test_a_new_event_makes_a_tried_user_count_again(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0)
+    assert ledger.views.backlog().untried == 0
+    ledger.intake.record(batch(P0, 1, ["a"], now=500.0))
+    backlog = ledger.views.backlog()
+    assert (backlog.untried, backlog.oldest_change) == (1, 499.0)
+
+
+def test_a_cycle_ends_once(ledger: Ledger) -> None:
+    begin(ledger)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0) is True
+    with pytest.raises(LedgerError, match="is not running"):
+        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 2), 300.0)
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_the_anchor_is_the_last_champion_trained_from_scratch(ledger: Ledger) -> None:
+    begin(ledger)
+    kinds = [CycleKind.BOOTSTRAP, CycleKind.INCREMENTAL, CycleKind.FULL, CycleKind.INCREMENTAL]
+    for version, kind in enumerate(kinds, 1):
+        claim = ledger.cycles.claim(kind, "in turn", float(version))
+        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, version), float(version))
+    claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "last", 9.0)
+    assert (claim.base_version, claim.anchor_version) == (4, 3)
+
+
+def test_cycle_ids_are_never_used_twice(ledger: Ledger) -> None:
+    seen = set()
+    for number in range(5):
+        claim = ledger.cycles.claim(CycleKind.FULL, "again", 1.0)
+        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 1.0)
+        seen.add(claim.cycle_id)
+        assert len(seen) == number + 1
+
+
+def test_dead_letters_are_kept_as_they_came_and_once(ledger: Ledger) -> None:
+    begin(ledger)
+    letter = DeadLetter(Position("t", 0, 0), 50.0, b"k", b"\xff\x00", {"h": b"\xfe"}, "decode", "no JSON")
+    dead = Batch(received_at=60.0, progress={P0: (0, 1)}, events={P0: 1}, dead=[letter])
+    ledger.intake.record(dead)
+    ledger.intake.record_replay({"t": {0: (0, 1)}}, 1, Batch(received_at=70.0, dead=[letter]))
+    found = ledger.views.dead_letters(10)
+    assert len(found) == 1
+    assert found[0]["reason"] == "no JSON"
+    assert found[0]["value_base64"] == "/wA="
+
+
+def test_a_replay_makes_users_pending_and_moves_no_offset(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    first = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0)
+    ledger.cycles.settle(ended(first.cycle_id, Outcome.REGISTERED, 1), 2.0)
+    ledger.intake.record_replay({"t": {0: (0, 1)}}, 1, batch(P0, 0, ["a"]))
+    assert ledger.intake.positions("t") == {P0: 1, P1: 0}
+    claim = ledger.cycles.claim(CycleKind.BACKFILL, "replayed", 3.0)
+    assert claim.users == ("a",)
+    assert claim.lineage.offsets == {}
+    assert claim.lineage.replayed == {"t": {0: (0, 1)}}
+
+
+def test_a_gap_is_on_record_and_reading_goes_on_behind_it(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    letter = DeadLetter(Position("t", 0, 1), 50.0, None, None, {}, "gap", "gone")
+    ledger.intake.jump(P0, 500, letter, 60.0)
+    assert ledger.intake.positions("t")[P0] == 500
+    assert ledger.views.dead_letters(1)[0]["stage"] == "gap"
+    ledger.intake.record(batch(P0, 500, ["b"]))
+
+
+def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledger) -> None:
+    begin(ledger)
+    assert ledger.asked.open("operator") is None
+    first = ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 1.0)
+    ledger.asked.ask(CycleKind.FULL, "operator", 2.0)
+    assert ledger.asked.open("operator") is CycleKind.FULL
+    assert ledger.asked.open("schedule") is None
+    assert ledger.asked.taken_up(first) is None
+    claim = ledger.cycles.claim(CycleKind.FULL, "asked", 3.0)
+    assert ledger.asked.open("operator") is None
+    assert ledger.asked.taken_up(first) == claim.cycle_id
+
+
+def test_a_ledger_of_another_release_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    first = open_ledger(url)
+    with first.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE schema_version SET version = 99")
+    first.close()
+    with pytest.raises(LedgerError, match="schema 99, this release needs 1"):
+        open_ledger(url)
+
+
+@dataclass
+class _Model:
+    """What the ledger should hold: by user, whether pending or claimed, and how far each version has learned."""
+
+    next_offset: dict[Partition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
+    settled: dict[Partition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
+    pending: set[str] = field(default_factory=set)
+    claimed: set[str] = field(default_factory=set)
+    claimed_to: dict[Partition, int] = field(default_factory=dict)
+    version: int = 0
+
+
+class LedgerHistory(RuleBasedStateMachine):
+    """P1 over random histories: a user leaves the ledger only through a registered version, whatever comes between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = open_ledger("sqlite://")
+        begin(self.ledger)
+        self.model = _Model()
+        self.cycle_id: str | None = None
+        self.now = 0.0
+
+    def teardown(self) -> None:
+        self.ledger.close()
+
+    @rule(partition=st.sampled_from([P0, P1]), users=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=5))
+    def events_arrive(self, partition: Partition, users: list[str]) -> None:
+        self.ledger.intake.record(batch(partition, self.model.next_offset[partition], users, self.now))
+        self.model.next_offset[partition] += len(users)
+        self.model.pending |= set(users)
+
+    @rule(partition=st.sampled_from([P0, P1]), behind=st.integers(1, 3))
+    def a_stale_batch_is_refused(self, partition: Partition, behind: int) -> None:
+        with pytest.raises(OffsetConflict):
+            self.ledger.intake.record(batch(partition, self.model.next_offset[partition] + behind, ["z"], self.now))
+
+    @precondition(lambda self: self.cycle_id is None)
+    @rule(kind=st.sampled_from(CycleKind))
+    def a_cycle_starts(self, kind: CycleKind) -> None:
+        self.now += 1
+        claim = self.ledger.cycles.claim(kind, "in turn", self.now)
+        self.cycle_id = claim.cycle_id
+        assert set(claim.users) == self.model.pending
+        expected = {
+            partition.number: (self.model.settled[partition], self.model.next_offset[partition])
+            for partition in (P0, P1)
+            if self.model.settled[partition] < self.model.next_offset[partition]
+        }
+        assert claim.lineage.offsets == ({"t": expected} if expected else {})
+        self.model.claimed, self.model.pending = self.model.pending, set()
+        self.model.claimed_to = dict(self.model.next_offset)
+
+    @precondition(lambda self: self.cycle_id is not None)
+    @rule(outcome=st.sampled_from(Outcome))
+    def the_cycle_ends(self, outcome: Outcome) -> None:
+        assert self.cycle_id is not None
+        registered = outcome is Outcome.REGISTERED
+        version = self.model.version + 1 if registered else None
+        assert self.ledger.cycles.settle(ended(self.cycle_id, outcome, version), self.now) is registered
+        self.cycle_id = None
+        if registered:
+            self.model.version += 1
+            self.model.settled = self.model.claimed_to
+        else:
+            self.model.pending |= self.model.claimed
+        self.model.claimed = set()
+
+    @invariant()
+    def nobody_is_lost(self) -> None:
+        with self.ledger.engine.begin() as connection:
+            rows = connection.execute(select(changes.c.user_id, changes.c.cycle_id)).all()
+        assert {row.user_id for row in rows if not row.cycle_id} == self.model.pending
+        assert {row.user_id for row in rows if row.cycle_id} == self.model.claimed
+        assert self.ledger.intake.positions("t") == self.model.next_offset
+
+
+TestLedgerHistory = LedgerHistory.TestCase
+TestLedgerHistory.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)

@@ -1,0 +1,99 @@
+"""What every model registry must do. An adapter joins by a fixture parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+import schemas
+from schemas.manifest import MANIFEST_FILE, ModelManifest
+from trainer.errors import RegistryError
+from trainer.registry.files import list_files
+from trainer.registry.local import LocalModelRegistry
+from trainer.registry.protocol import ModelRegistry
+
+GOLDEN = ModelManifest.model_validate_json(
+    (Path(schemas.__file__).parent / "golden" / "model_manifest.json").read_text()
+)
+
+
+@pytest.fixture(params=["local"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ModelRegistry]:
+    """Opens the same registry, as another process would."""
+    return {"local": lambda: LocalModelRegistry(tmp_path / "registry", "two_tower_recommender")}[request.param]
+
+
+@pytest.fixture
+def registry(opened: Callable[[], ModelRegistry]) -> ModelRegistry:
+    return opened()
+
+
+def staged(folder: Path, cycle_id: str, content: str = "weights") -> Path:
+    """A folder as `trainer.package` makes it, with small files."""
+    place = folder / f"staged-{cycle_id}-{len(list(folder.iterdir()))}"
+    (place / "towers").mkdir(parents=True)
+    (place / "two_tower_model.keras").write_text(content)
+    (place / "towers" / "empty.txt").write_text("")
+    manifest = GOLDEN.model_copy(update={"cycle_id": cycle_id, "files": list_files(place)})
+    (place / MANIFEST_FILE).write_text(manifest.model_dump_json())
+    return place
+
+
+def test_versions_count_from_one_and_are_found_by_cycle(registry: ModelRegistry, tmp_path: Path) -> None:
+    assert registry.versions() == []
+    assert registry.find("c1") is None
+    first = registry.register(staged(tmp_path, "c1"))
+    second = registry.register(staged(tmp_path, "c2"))
+    assert (first.version, second.version) == (1, 2)
+    assert registry.find("c1") == first
+    assert registry.find("c2") == second
+    assert registry.versions() == [first, second]
+
+
+def test_a_cycle_registers_one_version_however_often_it_tries(registry: ModelRegistry, tmp_path: Path) -> None:
+    first = registry.register(staged(tmp_path, "c1"))
+    again = registry.register(staged(tmp_path, "c1", content="other weights"))
+    assert again.version == first.version
+    assert len(registry.versions()) == 1
+    assert (registry.fetch(1) / "two_tower_model.keras").read_text() == "weights"
+
+
+def test_another_process_sees_what_was_registered(opened: Callable[[], ModelRegistry], tmp_path: Path) -> None:
+    registered = opened().register(staged(tmp_path, "c1"))
+    assert opened().find("c1") == registered
+    assert (opened().fetch(registered.version) / "towers" / "empty.txt").read_text() == ""
+
+
+def test_writers_at_the_same_time_get_versions_of_their_own(
+    opened: Callable[[], ModelRegistry], tmp_path: Path
+) -> None:
+    folders = [staged(tmp_path, f"c{number}") for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda folder: opened().register(folder), [*folders, *folders]))
+    assert sorted({one.version for one in found}) == list(range(1, 9))
+    assert len({(one.version, one.manifest.cycle_id) for one in found}) == 8
+
+
+def test_a_folder_that_is_not_what_its_manifest_says_is_refused(registry: ModelRegistry, tmp_path: Path) -> None:
+    changed = staged(tmp_path, "c1")
+    (changed / "two_tower_model.keras").write_text("tampered")
+    with pytest.raises(RegistryError, match="not the file that the manifest lists"):
+        registry.register(changed)
+    lacking = staged(tmp_path, "c2")
+    (lacking / "two_tower_model.keras").unlink()
+    with pytest.raises(RegistryError, match=r"lacks two_tower_model\.keras"):
+        registry.register(lacking)
+    bare = staged(tmp_path, "c3")
+    (bare / MANIFEST_FILE).unlink()
+    with pytest.raises(RegistryError, match=r"no manifest\.json"):
+        registry.register(bare)
+    assert registry.versions() == []
+
+
+def test_a_version_that_is_not_there_is_named_with_those_that_are(registry: ModelRegistry, tmp_path: Path) -> None:
+    registry.register(staged(tmp_path, "c1"))
+    with pytest.raises(RegistryError, match=r"no version 7; it has 1"):
+        registry.fetch(7)

@@ -1,0 +1,321 @@
+"""A cycle from request to version, through the real trainer: every kind, repeats, refusals, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, Outcome, Progress, Step, TrainerSettings
+from schemas.manifest import MODEL_FILE, ModelManifest
+from tests.worlds import GROUP, World, names, trainer_settings
+from trainer.features.local import LocalFeatureStore
+from trainer.model import load
+from trainer.registry.local import LocalModelRegistry
+from trainer.run import run_cycle
+
+
+class Bench:
+    """A store of 400 users, a registry, and a way to run cycles on them; `template` is one that has bootstrapped."""
+
+    def __init__(self, folder: Path, template: Path | None = None) -> None:
+        if template is not None:
+            shutil.copytree(template, folder, dirs_exist_ok=True)
+        self.settings = trainer_settings(folder)
+        self.world = World()
+        self.store = LocalFeatureStore(self.settings.feature_store.path, GROUP)
+        self.registry = LocalModelRegistry(self.settings.model_registry.path, self.settings.model_name)
+        self.progress: list[Progress] = []
+        everyone = self.world.rows(names(400))
+        if template is None:
+            self.store.commit(everyone)
+
+    def request(
+        self,
+        cycle_id: str,
+        kind: CycleKind,
+        users: list[str] | None = None,
+        base: int | None = None,
+        settings: TrainerSettings | None = None,
+    ) -> CycleRequest:
+        changed = tuple(users or ())
+        return CycleRequest(
+            cycle_id=cycle_id,
+            kind=kind,
+            reason="the test says so",
+            base_version=base,
+            anchor_version=1 if base else None,
+            users=changed,
+            lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=len(changed)),
+            settings=settings or self.settings,
+        )
+
+    def run(self, request: CycleRequest, stopping: Callable[[], bool] = lambda: False) -> CycleResult:
+        result = run_cycle(request, self.progress.append, stopping)
+        assert result is not None
+        return result
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which cycle c1 has registered version 1."""
+    folder = tmp_path_factory.mktemp("bootstrapped")
+    bench = Bench(folder)
+    result = bench.run(bench.request("c1", CycleKind.BOOTSTRAP))
+    assert result.outcome is Outcome.REGISTERED, result
+    bench.store.close()
+    return folder
+
+
+@pytest.fixture
+def started(tmp_path: Path, template: Path) -> Bench:
+    return Bench(tmp_path, template)
+
+
+def test_a_bootstrap_reads_everyone_and_registers_version_one(bench: Bench) -> None:
+    result = bench.run(bench.request("c1", CycleKind.BOOTSTRAP))
+    assert (result.outcome, result.version, result.base_version) == (Outcome.REGISTERED, 1, None)
+    assert result.read is not None
+    assert result.read.accepted == result.known_users == 400
+    assert result.gate is not None
+    assert result.gate.challenger is not None
+    assert result.gate.champion is None
+    done = [line.step for line in bench.progress if line.state == "done"]
+    assert done == list(Step)
+    assert result.seconds.keys() == set(Step)
+    epochs = [line for line in bench.progress if line.step is Step.FIT and line.state == "running"]
+    assert [line.done for line in epochs] == list(range(1, 9))
+    assert {"train_accuracy", "dev_accuracy"} <= epochs[0].facts.keys()
+
+
+def test_an_incremental_cycle_follows_changes_new_users_and_deletes(started: Bench) -> None:
+    users = [*names(20), *names(10, start=400), *names(30, start=50)]
+    started.store.commit(started.world.rows([*names(20), *names(10, start=400)]), names(30, start=50))
+    result = started.run(started.request("c2", CycleKind.INCREMENTAL, users, base=1))
+    assert (result.outcome, result.version, result.base_version) == (Outcome.REGISTERED, 2, 1)
+    assert result.read is not None
+    assert (result.read.accepted, result.read.deleted) == (30, 30)
+    assert result.known_users == 380
+    assert result.pairs is not None
+    assert 30 <= result.pairs.rows_mined < 60
+    assert result.pairs.removed > 0
+    assert result.fit is not None
+    assert result.fit.warm_start
+    assert result.fit.epochs == 3
+    assert result.gate is not None
+    assert result.gate.champion is not None
+    assert result.gate.lower_bound is not None
+
+
+def test_its_pairs_are_those_of_a_fresh_start(started: Bench, tmp_path: Path) -> None:
+    users = [*names(40), *names(15, start=100)]
+    started.store.commit(started.world.rows(names(40)), names(15, start=100))
+    incremental = started.run(started.request("c2", CycleKind.INCREMENTAL, users, base=1))
+    manifest = ModelManifest.model_validate_json((started.registry.fetch(2) / "manifest.json").read_text())
+
+    # The same space made afresh: its folder is lost, so the follower rebuilds it with the champion's frozen scaling.
+    elsewhere = started.settings.model_copy(update={"work_dir": tmp_path / "elsewhere"})
+    rebuilt = started.run(started.request("c3", CycleKind.INCREMENTAL, ["u1"], base=2, settings=elsewhere))
+    assert rebuilt.pairs is not None
+    assert incremental.pairs is not None
+    assert rebuilt.pairs.rows_mined == 385
+    assert rebuilt.pairs.after == incremental.pairs.after
+    again = ModelManifest.model_validate_json((started.registry.fetch(3) / "manifest.json").read_text())
+    assert again.space == manifest.space
+
+
+def test_a_cycle_that_has_registered_answers_with_its_version(started: Bench) -> None:
+    request = started.request("c2", CycleKind.INCREMENTAL, names(20), base=1)
+    first = started.run(request)
+    started.progress.clear()
+    again = started.run(request)
+    assert (again.version, again.gate, again.pairs) == (first.version, first.gate, first.pairs)
+    assert started.progress == []
+    assert len(started.registry.versions()) == 2
+
+
+def changed(bench: Bench) -> CycleRequest:
+    """Twenty-five users change and five go; the cycle that is to learn it."""
+    bench.store.commit(bench.world.rows(names(25)), names(5, start=60))
+    return bench.request("c2", CycleKind.INCREMENTAL, [*names(25), *names(5, start=60)], base=1)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, template: Path) -> tuple[Bench, CycleResult]:
+    """That cycle, run in one go."""
+    bench = Bench(tmp_path_factory.mktemp("undisturbed"), template)
+    return bench, bench.run(changed(bench))
+
+
+def before(step: Step, progress: list[Progress]) -> Callable[[], bool]:
+    """Says stop once the step before this one is done."""
+    at = list(Step).index(step)
+    reached = (lambda line: line.step is list(Step)[at - 1] and line.state == "done") if at else None
+    return lambda: reached is None or any(map(reached, progress))
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_a_cycle_cut_short_before_any_step_ends_as_if_it_had_not_been(
+    started: Bench, undisturbed: tuple[Bench, CycleResult], step: Step
+) -> None:
+    twin, expected = undisturbed
+    request = changed(started)
+    assert run_cycle(request, started.progress.append, before(step, started.progress)) is None
+    assert step not in {line.step for line in started.progress}
+    assert len(started.registry.versions()) == 1
+
+    result = started.run(request)
+    assert result.version == expected.version == 2
+    assert result.gate == expected.gate
+    assert result.pairs is not None
+    assert expected.pairs is not None
+    assert result.pairs.after == expected.pairs.after
+    raw = np.stack([np.concatenate(list(row.values())) for row in World(9).rows(names(20)).values()])
+    mine, twins = (
+        load(bench.registry.fetch(2) / MODEL_FILE).whole.predict([raw, raw[::-1]], verbose=0)
+        for bench in (started, twin)
+    )
+    np.testing.assert_array_equal(mine, twins)
+
+
+def test_bad_rows_are_refused_and_reported_and_the_rest_goes_on(started: Bench) -> None:
+    row = dict(started.world.row())
+    started.store.commit(
+        {
+            "u0": {**row, "taste": [1.0]},
+            "u1": {**row, "habit": [np.nan] * 5},
+            "u2": {**row, "year": None},
+            "u3": row,
+        }
+    )
+    result = started.run(started.request("c2", CycleKind.INCREMENTAL, names(4), base=1))
+    assert result.outcome is Outcome.REGISTERED
+    assert result.read is not None
+    assert result.read.refused == {
+        "u0": "taste has 1 numbers, not 8",
+        "u1": "habit has a number that is not finite",
+        "u2": "year is missing",
+    }
+    assert result.known_users == 397
+
+
+def test_a_worse_challenger_is_rejected_and_nothing_is_registered(started: Bench) -> None:
+    ruinous = started.settings.fit.model_copy(update={"incremental_learning_rate": 5.0})
+    settings = started.settings.model_copy(update={"fit": ruinous})
+    result = started.run(started.request("c2", CycleKind.INCREMENTAL, names(50), base=1, settings=settings))
+    assert (result.outcome, result.version) == (Outcome.REJECTED, None)
+    assert result.gate is not None
+    assert result.gate.champion is not None
+    assert "accuracy may have sunk" in result.reason
+    assert len(started.registry.versions()) == 1
+
+
+def test_too_few_users_are_inconclusive(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.store.commit({}, names(390, start=10))
+    result = bench.run(bench.request("c1", CycleKind.BOOTSTRAP))
+    assert (result.outcome, result.version) == (Outcome.INCONCLUSIVE, None)
+    empty = Bench(tmp_path / "empty")
+    empty.store.commit({}, names(400))
+    assert empty.run(empty.request("c1", CycleKind.BOOTSTRAP)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_full_retrain_starts_a_new_space_and_is_measured_against_the_champion(started: Bench) -> None:
+    result = started.run(started.request("c2", CycleKind.FULL, base=1))
+    assert result.outcome is Outcome.REGISTERED
+    assert result.fit is not None
+    assert not result.fit.warm_start
+    assert result.gate is not None
+    assert result.gate.champion is not None
+    assert [found.manifest.space.space_id for found in started.registry.versions()] == ["c1", "c2"]
+
+
+def test_a_ledger_that_was_lost_does_not_get_past_the_gate(started: Bench) -> None:
+    """A bootstrap where versions are registered already is compared with the newest of them (P4)."""
+    result = started.run(started.request("c9", CycleKind.BOOTSTRAP))
+    assert result.base_version == 1
+    assert result.gate is not None
+    assert result.gate.champion is not None
+
+
+def test_what_cannot_be_done_is_said(started: Bench) -> None:
+    absent = started.run(started.request("c2", CycleKind.INCREMENTAL, names(1), base=8))
+    assert absent.outcome is Outcome.FAILED
+    assert "no version 8; it has 1" in absent.reason
+    fewer = GROUP.model_copy(update={"columns": GROUP.columns[:2]})
+    narrower = started.settings.model_copy(update={"feature_group": fewer})
+    other = started.run(started.request("c3", CycleKind.INCREMENTAL, names(1), base=1, settings=narrower))
+    assert other.outcome is Outcome.FAILED
+    assert "retrainer train --full" in other.reason
+
+
+def test_everything_that_a_version_needs_is_in_its_folder(started: Bench) -> None:
+    folder = started.registry.fetch(1)
+    files = {path.name for path in folder.iterdir()}
+    assert files == {
+        "two_tower_model.keras",
+        "query_tower.keras",
+        "candidate_tower.keras",
+        "manifest.json",
+        "metrics.json",
+        "lineage.json",
+        "report.md",
+    }
+    assert json.loads((folder / "lineage.json").read_text())["offsets"] == {"t": {"0": [0, 7]}}
+    assert "the test says so" in (folder / "report.md").read_text()
+
+
+BARE = """
+import sys, numpy as np, tensorflow as tf
+assert not [name for name in sys.modules if name.split('.')[0] in ('trainer', 'schemas', 'consumer')]
+folder, width = sys.argv[1], int(sys.argv[2])
+model = tf.keras.models.load_model(folder + '/two_tower_model.keras', safe_mode=True)
+query, candidate = (tf.keras.models.load_model(f'{folder}/{name}_tower.keras', safe_mode=True)
+                    for name in ('query', 'candidate'))
+raw = np.random.default_rng(0).normal(size=(6, width)).astype('float32')
+scores = model.predict({'query': raw, 'candidate': raw[::-1]}, verbose=0)
+assert scores.shape == (6, 1) and (scores > 0).all() and (scores < 1).all(), scores
+left, right = query.predict(raw, verbose=0), candidate.predict(raw[::-1], verbose=0)
+scale, bias = (float(value.ravel()[0]) for value in model.get_layer('scale_and_bias').get_weights())
+again = 1 / (1 + np.exp(-(scale * (left * right).sum(axis=1) + bias)))
+np.testing.assert_allclose(again, scores[:, 0], atol=1e-5)
+print('scored')
+"""
+
+
+def test_the_model_loads_in_a_bare_python_and_scores_raw_rows(started: Bench, tmp_path: Path) -> None:
+    """Only TensorFlow on the path: nothing of ours can be imported, so nothing of ours is needed (P7)."""
+    folder = started.registry.fetch(1)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", BLOCK_OURS + BARE, str(folder), str(GROUP.width)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.strip() == "scored", ran.stderr[-2000:]
+
+
+# The checkout is installed in this environment; a finder that refuses its packages makes the interpreter bare.
+BLOCK_OURS = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('trainer', 'schemas', 'consumer', 'hopsworks', 'kafka', 'pydantic'):
+            raise ImportError(name + ' is not here')
+sys.meta_path.insert(0, Refuse())
+"""
