@@ -16,7 +16,7 @@ from tenacity.stop import stop_when_event_set
 from consumer.errors import ConsumerError, SettingsError
 from consumer.settings import KafkaSettings
 
-_BOOTSTRAP_MS = 8_000
+_BOOTSTRAP_MS = 5_000
 _LONGEST_WAIT = 10.0
 
 
@@ -65,6 +65,7 @@ def consumer_options(settings: KafkaSettings, *, grouped: bool) -> dict[str, Any
         "auto_offset_reset": "none",
         "session_timeout_ms": settings.session_timeout_ms,
         "heartbeat_interval_ms": settings.session_timeout_ms // 5,
+        "max_poll_interval_ms": settings.max_poll_interval_ms,
         "max_poll_records": settings.max_poll_records,
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
@@ -93,7 +94,7 @@ def connect(
 
     retrying = Retrying(
         retry=retry_if_exception_type((KafkaError, TopicMissing)),
-        wait=wait_exponential_jitter(initial=0.5, max=_LONGEST_WAIT, jitter=0.5),
+        wait=wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT, jitter=0.5),
         stop=stop_when_event_set(stopping),
         sleep=sleep_using_event(stopping),
         before_sleep=say,

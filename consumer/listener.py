@@ -31,6 +31,7 @@ log = structlog.get_logger()
 _POLL_MS = 500
 _RETRY_AFTER = 1.0
 _CLOSE_MS = 3000
+_POSITION_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,24 +222,32 @@ class Listener(threading.Thread):
         self._show(state="waiting for broker", polled_at=self._clock())
 
     def _show_hearing(self, consumer: Any) -> None:
-        lags = [_lag(consumer, tp) for tp in self._next]
-        known = [lag for lag in lags if lag is not None]
+        positions = {tp: _position(consumer, tp) for tp in self._next}
+        highwater = {tp: consumer.highwater(tp) for tp in self._next}
         placed = bool(self._next) and not self._unplaced
+        known = all(at is not None for at in (*positions.values(), *highwater.values()))
         self._show(
             state="listening" if placed else ("placing" if self._unplaced else "joining"),
             polled_at=self._clock(),
             partitions=len(self._next),
-            lag=sum(known) if placed and len(known) == len(lags) else None,
-            caught_up=placed and all(consumer.position(tp) >= self._ends[tp] for tp in self._next),
+            lag=sum(max(0, highwater[tp] - (positions[tp] or 0)) for tp in self._next) if placed and known else None,
+            caught_up=placed and all((at or 0) >= self._ends[tp] for tp, at in positions.items()),
         )
 
     def _show(self, **changed: Any) -> None:
         self.hearing = replace(self.hearing, **changed)
 
 
-def _lag(consumer: Any, tp: TopicPartition) -> int | None:
-    highwater = consumer.highwater(tp)
-    return None if highwater is None else max(0, highwater - consumer.position(tp))
+def _position(consumer: Any, tp: TopicPartition) -> int | None:
+    """Where the next fetch begins, behind any transaction markers; None while the client is not sure of it itself.
+
+    After a broker came back the client first has the position validated, which asks the broker and can fail.
+    """
+    try:
+        position: int = consumer.position(tp, timeout_ms=_POSITION_MS)
+    except (KafkaError, AssertionError):
+        return None
+    return position
 
 
 def _say_when_commit_failed(_offsets: object, response: object) -> None:

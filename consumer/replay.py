@@ -51,8 +51,8 @@ def find_window(consumer: Any, topic: str, start: datetime, end: datetime) -> Ra
         raise ConsumerError(f"cannot find offsets of {topic} by time: {error}") from error
     ranges = {}
     for partition in partitions:
-        upper = min(stop[partition].offset, ends[partition]) if stop[partition] else ends[partition]
-        lower = begin[partition].offset if begin[partition] else upper
+        upper = min(_offset(stop[partition], ends[partition]), ends[partition])
+        lower = _offset(begin[partition], upper)
         if lower < upper:
             ranges[partition] = (lower, upper)
     return ranges
@@ -85,6 +85,11 @@ def read_window(consumer: Any, ranges: Ranges, group: FeatureGroup, tick: Callab
         elif time.monotonic() - moved_at > _STALLED_AFTER:
             raise ConsumerError(f"no records came for {_STALLED_AFTER:.0f} s; is the broker well?")
     return Replayed(_named(ranges), events, whole)
+
+
+def _offset(found: Any, otherwise: int) -> int:
+    """The offset that a broker found for a time, or the other one where it has nothing as late as that."""
+    return otherwise if found is None or found.timestamp < 0 else int(found.offset)
 
 
 def _inside(polled: Mapping[TopicPartition, list[Any]], ranges: Ranges) -> dict[Partition, list[Any]]:

@@ -60,6 +60,7 @@ class KafkaSettings(_Section):
     start: Literal["earliest", "latest"] = "earliest"
     """Where to begin on a partition that the ledger does not know. Earliest loses nothing."""
     session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
+    max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
     max_poll_records: Annotated[int, Field(ge=1)] = 2000
     commit_interval: Seconds = 5.0
     """How often Kafka's committed offsets follow the ledger, quiet partitions included."""

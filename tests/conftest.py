@@ -1,0 +1,48 @@
+"""Brokers that the tests share, each started once, and a loud word when one had to be left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from consumer.demo.broker import embedded_broker
+from tests.brokers import apache_kafka
+
+_LEFT_OUT: list[str] = []
+
+
+@pytest.fixture(scope="session")
+def kafka_address() -> Iterator[str]:
+    """An Apache Kafka. Without Java or Maven the tests that need it are skipped, or fail where REQUIRE_KAFKA=1."""
+    lacking = apache_kafka.missing()
+    if lacking is not None:
+        if os.environ.get("REQUIRE_KAFKA") == "1":
+            pytest.fail(f"REQUIRE_KAFKA=1, but Apache Kafka cannot run: {lacking}")
+        _LEFT_OUT.append(lacking)
+        pytest.skip(f"Apache Kafka left out: {lacking}")
+    with apache_kafka.apache_kafka() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def tansu_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Tansu."""
+    with embedded_broker(tmp_path_factory.mktemp("tansu") / "broker.log") as address:
+        yield address
+
+
+@pytest.fixture(params=["kafka", "tansu"])
+def broker(request: pytest.FixtureRequest) -> str:
+    """The address of a broker: the same tests run on each."""
+    return str(request.getfixturevalue(f"{request.param}_address"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Nobody should read a green run and believe that Kafka was tested when it was not."""
+    if _LEFT_OUT:
+        terminalreporter.section("APACHE KAFKA WAS LEFT OUT", sep="!", red=True, bold=True)
+        terminalreporter.write_line(
+            f"{_LEFT_OUT[0]}; the tests ran on Tansu only. Install Java 17 and Maven to run them all."
+        )

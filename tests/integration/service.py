@@ -1,0 +1,159 @@
+"""The installed service as a process, with a store and a topic of its own, and what people see of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.integration.topics import Topic
+from tests.waiting import wait_until
+from tests.worlds import GROUP, World, names
+from trainer.features.local import LocalFeatureStore
+
+RETRAINER = Path(sys.executable).with_name("retrainer")
+
+QUICK = {
+    "KAFKA__SESSION_TIMEOUT_MS": "6000",
+    "FEATURE_GROUP__NAME": GROUP.name,
+    "FEATURE_GROUP__COLUMNS": json.dumps([column.model_dump() for column in GROUP.columns]),
+    "TRIGGER__CHANGED_USERS": "20",
+    "TRIGGER__QUIET_PERIOD": "0.7",
+    "TRIGGER__MIN_INTERVAL": "0",
+    "TRIGGER__MAX_STALENESS": "60",
+    "PAIRS__MAX_POSITIVES_PER_USER": "15",
+    "SPLIT__HOLDOUT_SHARE": "0.25",
+    "FIT__BATCH_USERS": "128",
+    "FIT__FULL_EPOCHS": "8",
+    "FIT__INCREMENTAL_EPOCHS": "3",
+    "GATE__DRAWS": "200",
+    "GATE__MARGIN": "0.2",  # these tests are about the loop; whether a model is good is tested elsewhere
+    "GATE__RECALL_MARGIN": "0.5",
+    "GATE__DRIFT_MARGIN": "0.5",
+    "TRAINER__RETRY_WAIT": "0.2",
+    "LOG__FORMAT": "json",
+}
+
+
+class Service:
+    """One service: folder, store, topic, and the process while it runs."""
+
+    def __init__(self, folder: Path, broker: str, **more: str) -> None:
+        self.folder = folder
+        self.topic = Topic.new(broker)
+        self.world = World()
+        self.store = LocalFeatureStore(folder / "feature_store.db", GROUP)
+        self._more = more
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {
+            "STATE_DIR": str(self.folder),
+            "KAFKA__BOOTSTRAP_SERVERS": self.topic.broker,
+            "KAFKA__TOPIC": self.topic.name,
+            "KAFKA__GROUP_ID": f"g-{self.topic.name}",
+        }
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RETRAINER_")}
+        settings = {**QUICK, **own, **self._more}
+        return {**inherited, **{f"RETRAINER_{name}": value for name, value in settings.items()}}
+
+    def fill(self, count: int = 400) -> None:
+        """The first users, and their events."""
+        self.store.commit(self.world.rows(names(count)))
+        self.topic.relay(self.store)
+
+    def wave(self, number: int) -> None:
+        """Thirty users change, five are new, five go."""
+        changed = names(30, start=40 * number)
+        new = names(5, start=1000 + 10 * number)
+        self.store.commit(self.world.rows([*changed, *new]), names(5, start=40 * number + 35))
+        self.topic.relay(self.store)
+
+    def start(self) -> None:
+        with (self.folder / "service.log").open("ab") as log:
+            self.process = subprocess.Popen([RETRAINER, "run"], env=self.environment, stderr=log)
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        code = self.process.wait(20)
+        self.process = None
+        return code
+
+    def kill(self) -> None:
+        """SIGKILL; its trainers have to end by themselves."""
+        assert self.process is not None
+        trainers = self.trainers()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+        wait_until(lambda: not any(map(_alive, trainers)), 20, "orphaned trainers to end by themselves")
+
+    def trainers(self) -> list[psutil.Process]:
+        """Its trainer processes."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the same installation."""
+        return subprocess.run(
+            [RETRAINER, *arguments], env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.call("status", "--json").stdout)
+        return found
+
+    def versions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.call("versions", "--json").stdout)
+        return found
+
+    def log(self) -> list[dict[str, Any]]:
+        """Its log lines so far, over all its starts."""
+        lines = (self.folder / "service.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def ended(self) -> list[dict[str, Any]]:
+        """The cycles that it said have ended."""
+        return [line for line in self.log() if line["event"] == "cycle ended"]
+
+    def wait_for_cycles(self, count: int) -> None:
+        """Until it has said that `count` cycles ended."""
+        what = f"{count} cycles to end; see {self.folder / 'service.log'}"
+        wait_until(lambda: self._checked(len(self.ended()) >= count), 90, what)
+
+    def wait_for_step(self, step: str, cycle: int) -> None:
+        """Until the cycle after `cycle` ended ones has reached a step."""
+
+        def reached() -> bool:
+            since = [at for at, line in enumerate(self.log()) if line["event"] == "cycle ended"]
+            after = self.log()[since[cycle - 1] if cycle else 0 :]
+            return self._checked(any(line["event"] == "step" and line["step"] == step for line in after))
+
+        wait_until(reached, 60, f"step {step} after {cycle} cycles")
+
+    def _checked(self, answer: bool) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            raise AssertionError(f"the service ended with {self.process.returncode}: {self.log()[-3:]}")
+        return answer
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        if self.process is not None:
+            self.kill()
+        self.store.close()
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,273 @@
+"""P1 and P6 on real brokers: everything that was sent is in the ledger once, whatever it was and whatever happened."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.structs import OffsetAndMetadata
+from sqlalchemy.exc import OperationalError
+
+from consumer.ledger.intake import Batch, Intake
+from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener import Listener
+from consumer.settings import KafkaSettings, Settings
+from schemas.cycle import CycleKind
+from schemas.events import encode
+from tests.brokers.apache_kafka import ApacheKafka, missing
+from tests.integration.topics import Topic
+from tests.waiting import wait_until
+from tests.worlds import GROUP, names
+
+GROUP_13 = GROUP.model_copy(update={"id": 13})
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    yield opened
+    opened.close()
+
+
+def settings_for(topic: Topic, folder: Path, **kafka: object) -> Settings:
+    options = {"session_timeout_ms": 6000, "commit_interval": 0.2, **kafka}
+    return Settings(
+        state_dir=folder,
+        feature_group=GROUP_13,
+        kafka=KafkaSettings.model_validate(
+            {"bootstrap_servers": [topic.broker], "topic": topic.name, "group_id": f"g-{topic.name}", **options}
+        ),
+    )
+
+
+@contextmanager
+def listening(settings: Settings, intake: Intake) -> Iterator[Listener]:
+    listener = Listener(settings, intake, time.time, lambda: None)
+    listener.start()
+    try:
+        yield listener
+    finally:
+        listener.stop()
+        listener.join(20)
+    assert not listener.is_alive()
+    assert listener.failure is None
+
+
+def read(ledger: Ledger) -> int:
+    return ledger.views.read().events
+
+
+def everything_is_read(ledger: Ledger, count: int) -> None:
+    wait_until(lambda: read(ledger) >= count, 40, f"{count} events in the ledger")
+    assert read(ledger) == count
+
+
+def test_every_event_is_stored_once_and_counted(broker: str, tmp_path: Path, ledger: Ledger) -> None:
+    topic = Topic.new(broker)
+    topic.send_users([*names(500), *names(200)])
+    with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
+        everything_is_read(ledger, 700)
+        wait_until(lambda: listener.hearing.caught_up, 20, "the listener to have caught up")
+        topic.send_users(names(50, start=500))
+        everything_is_read(ledger, 750)
+        wait_until(lambda: listener.hearing.lag == 0, 20, "no lag")
+        assert listener.hearing.events == 750
+    assert ledger.views.backlog().users == 550
+    found = {partition.number: offset for partition, offset in ledger.intake.positions(topic.name).items()}
+    assert found == topic.ends()
+
+
+HOSTILE: dict[str, tuple[bytes | None, bytes | None]] = {
+    "not JSON": (b"k", b"\xde\xad\xbe\xef"),
+    "empty": (None, b""),
+    "another shape": (None, b'["u1"]'),
+    "missing key": (None, b'{"featureGroupId": 13, "entry": {"id": "u1"}}'),
+    "null value without key": (b"", None),
+    "too long a key": (None, json.dumps({"entry": {"user_id": "x" * 5000}}).encode()),
+    "deep": (None, b"[" * 50_000),
+}
+UNDERSTOOD: dict[str, tuple[bytes | None, bytes | None]] = {
+    "1 MB of entry": (None, json.dumps({"entry": {"user_id": "big", "blob": "x" * 1_000_000}}).encode()),
+    "unknown fields": (None, b'{"entry": {"user_id": "odd"}, "more": {"a": [1]}}'),
+    "string numbers": (None, b'{"featureGroupId": "13", "entry": {"user_id": 6}}'),
+    "null value": (b"gone", None),
+}
+
+
+def test_bad_input_is_a_dead_letter_with_its_reason_and_stops_nothing(
+    broker: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(broker, partitions=1)
+    records = [(key, value, ()) for key, value in (*HOSTILE.values(), *UNDERSTOOD.values())]
+    records.insert(3, (None, b'{"featureGroupId": 14, "entry": {}}', ()))
+    topic.send([(b"u0", encode(GROUP_13, "u0"), ()), *records, (b"u9", encode(GROUP_13, "u9"), ())])
+    with listening(settings_for(topic, tmp_path), ledger.intake):
+        everything_is_read(ledger, len(records) + 2)
+    counts = ledger.views.read()
+    letters = ledger.views.dead_letters(100)
+    assert (counts.dead_letters, counts.ignored) == (len(HOSTILE), 1)
+    assert all(letter["reason"] and letter["stage"] == "decode" for letter in letters)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "to see who is pending", 0.0)
+    assert set(claim.users) == {"u0", "u9", "big", "odd", "6", "gone"}
+    assert letters[-1]["value_base64"] == "3q2+7w=="
+
+
+def test_reading_goes_on_where_the_ledger_stands_whatever_kafka_says(
+    broker: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(broker)
+    topic.send_users(names(300))
+    settings = settings_for(topic, tmp_path)
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 300)
+    for misleading in (0, 10_000):
+        _commit(topic, settings.kafka.group_id, misleading)
+        topic.send_users(names(30))
+        before = read(ledger)
+        with listening(settings, ledger.intake):
+            everything_is_read(ledger, before + 30)
+
+
+def _commit(topic: Topic, group: str, offset: int) -> None:
+    consumer = KafkaConsumer(bootstrap_servers=topic.broker, group_id=group, enable_auto_commit=False)
+    partitions = [TopicPartition(topic.name, number) for number in range(3)]
+    consumer.assign(partitions)
+    consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition in partitions})
+    consumer.close(autocommit=False)
+
+
+def test_kafka_s_committed_offsets_follow_the_ledger(broker: str, tmp_path: Path, ledger: Ledger) -> None:
+    topic = Topic.new(broker)
+    topic.send_users(names(100))
+    settings = settings_for(topic, tmp_path)
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 100)
+    consumer = KafkaConsumer(bootstrap_servers=topic.broker, group_id=settings.kafka.group_id)
+    committed = {
+        number: consumer.committed(TopicPartition(topic.name, number))
+        for number in consumer.partitions_for_topic(topic.name)
+    }
+    consumer.close(autocommit=False)
+    assert committed == {partition.number: at for partition, at in ledger.intake.positions(topic.name).items()}
+
+
+def test_latest_skips_the_past_but_nothing_after_the_start(kafka_address: str, tmp_path: Path, ledger: Ledger) -> None:
+    topic = Topic.new(kafka_address)  # Tansu does not tell rightly where a topic ends
+    topic.send_users(names(100))
+    settings = settings_for(topic, tmp_path, start="latest")
+    with listening(settings, ledger.intake) as listener:
+        wait_until(lambda: listener.hearing.caught_up, 40, "the start to be noted")
+    topic.send_users(names(20, start=100))
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 20)
+
+
+class Moody(Intake):
+    """An intake that refuses at first, as a full disk or a held lock would make it."""
+
+    def __init__(self, intake: Intake, refusals: int) -> None:
+        super().__init__(intake._engine)
+        self.refusals = refusals
+
+    def record(self, batch: Batch) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise OperationalError("INSERT", {}, Exception("disk is full"))
+        super().record(batch)
+
+
+def test_a_ledger_that_refuses_loses_nothing_and_the_group_is_not_left(
+    broker: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(broker)
+    topic.send_users(names(400))
+    moody = Moody(ledger.intake, refusals=3)
+    # Polling has to go on through the trouble, or the client leaves the group after two seconds.
+    settings = settings_for(topic, tmp_path, max_poll_records=50, max_poll_interval_ms=2000)
+    with listening(settings, moody) as listener:
+        everything_is_read(ledger, 400)
+        assert moody.refusals == 0
+        wait_until(lambda: listener.hearing.state == "listening", 10, "the listener to listen")
+    assert ledger.views.backlog().users == 400
+
+
+def test_two_listeners_share_a_topic_through_rebalances_and_store_everything_once(
+    broker: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(broker)
+    settings = settings_for(topic, tmp_path, max_poll_records=20)
+    with listening(settings, ledger.intake) as first:
+        wait_until(lambda: first.hearing.partitions == 3, 40, "the first to have all partitions")
+        topic.send_users(names(300))
+        with listening(settings, ledger.intake) as second:
+            topic.send_users(names(300, start=300))
+            wait_until(lambda: 0 < first.hearing.partitions < 3, 40, "the first to share its partitions")
+            wait_until(lambda: second.hearing.partitions > 0, 40, "the second to have a partition")
+            topic.send_users(names(300, start=600))
+            everything_is_read(ledger, 900)
+        wait_until(lambda: first.hearing.partitions == 3, 40, "the first to have all partitions again")
+        topic.send_users(names(100, start=900))
+        everything_is_read(ledger, 1000)
+    assert ledger.views.backlog().users == 1000
+
+
+def test_a_gap_that_retention_made_is_on_record(kafka_address: str, tmp_path: Path, ledger: Ledger) -> None:
+    topic = Topic.new(kafka_address, partitions=1)
+    settings = settings_for(topic, tmp_path)
+    topic.send_users(names(100))
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 100)
+    topic.send_users(names(200, start=100))
+    admin = KafkaAdminClient(bootstrap_servers=kafka_address)
+    admin.delete_records({TopicPartition(topic.name, 0): 250})
+    admin.close()
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 150)
+    (letter,) = ledger.views.dead_letters(10)
+    assert (letter["stage"], letter["offset"]) == ("gap", 100)
+    assert "begins at 250" in letter["reason"]
+
+
+def test_it_waits_for_a_broker_and_for_a_topic(tmp_path: Path, ledger: Ledger) -> None:
+    if (lacking := missing()) is not None:
+        pytest.skip(lacking)
+    (tmp_path / "kafka").mkdir()
+    broker = ApacheKafka(tmp_path / "kafka")
+    topic = Topic(broker.address, "late")
+    try:
+        with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
+            wait_until(lambda: listener.hearing.state == "waiting for broker", 30, "it to say that it waits")
+            broker.start()
+            topic.create()
+            topic.send_users(names(10))
+            everything_is_read(ledger, 10)
+            broker.stop()
+            broker.start()
+            topic.send_users(names(10, start=10))
+            everything_is_read(ledger, 20)
+    finally:
+        broker.stop()
+
+
+def test_aborted_records_are_not_read_and_markers_do_not_look_like_lag(
+    kafka_address: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(kafka_address, partitions=1)
+    producer = KafkaProducer(bootstrap_servers=kafka_address, transactional_id=f"x-{topic.name}")
+    producer.init_transactions()
+    for users, committed in ((names(10), True), (names(10, start=50), False), (names(5, start=90), True)):
+        producer.begin_transaction()
+        for user in users:
+            producer.send(topic.name, value=encode(GROUP_13, user))
+        producer.flush()
+        (producer.commit_transaction if committed else producer.abort_transaction)()
+    producer.close()
+    with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
+        everything_is_read(ledger, 15)
+        wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "the markers to be passed")
+    assert ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 0.0).users == tuple(sorted(names(10) + names(5, start=90)))

@@ -1,0 +1,80 @@
+"""A wrong setting is named in one readable message; a secret is never shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from consumer.errors import SettingsError
+from consumer.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("RETRAINER_"):
+            monkeypatch.delenv(name)
+
+
+def test_everything_has_a_default_in_the_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RETRAINER_STATE_DIR", str(tmp_path))
+    settings = load_settings()
+    assert settings.ledger.url == f"sqlite:///{tmp_path / 'ledger.db'}"
+    assert settings.feature_store.path == tmp_path / "feature_store.db"
+    assert settings.model_registry.path == tmp_path / "registry"
+    assert settings.for_trainer().pairs == settings.pairs
+
+
+def test_the_environment_outranks_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = tmp_path / "retrainer.toml"
+    config.write_text('[kafka]\ntopic = "from file"\ngroup_id = "g"\nbootstrap_servers = ["a:1"]\n')
+    monkeypatch.setenv("RETRAINER_CONFIG", str(config))
+    monkeypatch.setenv("RETRAINER_KAFKA__TOPIC", "from environment")
+    kafka = load_settings().kafka
+    assert (kafka.topic, kafka.group_id, kafka.bootstrap_servers) == ("from environment", "g", ["a:1"])
+
+
+def test_several_brokers_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_KAFKA__BOOTSTRAP_SERVERS", "a:9092, b:9092")
+    assert load_settings().kafka.bootstrap_servers == ["a:9092", "b:9092"]
+
+
+def test_a_secret_comes_from_a_file_and_is_never_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hush-hush\n")
+    monkeypatch.setenv("RETRAINER_KAFKA__SASL_PASSWORD_FILE", str(tmp_path / "password"))
+    settings = load_settings()
+    assert settings.kafka.sasl_password is not None
+    assert settings.kafka.sasl_password.get_secret_value() == "hush-hush"
+    assert "hush" not in repr(settings) + str(settings.model_dump())
+    assert "hush" not in settings.for_trainer().model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("RETRAINER_TRIGGER__CHANGED_USERS", "-4", "RETRAINER_TRIGGER__CHANGED_USERS: Input should be greater"),
+        ("RETRAINER_PAIRS__SIMILARITY_THRESHOLD", "x", "RETRAINER_PAIRS__SIMILARITY_THRESHOLD: .*got 'x'"),
+        ("RETRAINER_KAFKA__TOPIK", "t", "RETRAINER_KAFKA__TOPIK: there is no such setting"),
+        ("RETRAINER_KAFFKA__TOPIC", "t", "there is no section 'kaffka'"),
+        ("RETRAINER_SCHEDULE__FULL_RETRAIN", "soon", "RETRAINER_SCHEDULE__FULL_RETRAIN: .*got 'soon'"),
+        ("RETRAINER_LEDGER__URL", "mysql://x", "RETRAINER_LEDGER__URL: .*only sqlite"),
+        ("RETRAINER_FEATURE_GROUP__COLUMNS", '[{"name"', "feature_group"),
+        ("RETRAINER_KAFKA__SASL_PASSWORD_FILE", "no-such-file", "RETRAINER_KAFKA__SASL_PASSWORD_FILE: cannot read"),
+        ("RETRAINER_CONFIG", "no-such-file.toml", "no-such-file.toml"),
+    ],
+)
+def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=message):
+        load_settings()
+
+
+def test_all_that_is_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_TRIGGER__CHANGED_USERS", "0")
+    monkeypatch.setenv("RETRAINER_GATE__DRAWS", "1")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert str(caught.value).count("\n") == 1
