@@ -17,6 +17,8 @@ from consumer.ledger.intake import Intake
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
 
+_BUSY_SECONDS = 5.0  # shorter than any poll interval, so that a held lock cannot keep the listener from polling
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -43,7 +45,7 @@ def open_ledger(url: str) -> Ledger:
     try:
         if file:
             Path(file).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args={"timeout": 30})
+        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
         event.listen(engine, "connect", _prepare_connection)
         event.listen(engine, "begin", _begin)
         metadata.create_all(engine)
