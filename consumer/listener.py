@@ -75,6 +75,7 @@ class Listener(threading.Thread):
         self._next: dict[TopicPartition, int] = {}  # of placed partitions, as the ledger has it
         self._unplaced: set[TopicPartition] = set()  # assigned, paused, not yet at the ledger's offset
         self._ends: dict[TopicPartition, int] = {}  # where each partition ended when it was first assigned
+        self._lost: dict[TopicPartition, int] = {}  # where the broker said that it no longer has what we want
         self._retry_at = 0.0
         self._committed_at = 0.0
 
@@ -104,6 +105,8 @@ class Listener(threading.Thread):
             while not self._stopping.is_set():
                 records = self._poll(consumer)
                 self._note_assignment(notes)
+                if self._lost:
+                    self._cross_gaps(consumer)
                 if self._unplaced and self._clock() >= self._retry_at:
                     self._place(consumer)
                 if fresh := {tp: batch for tp, batch in records.items() if tp in self._next}:
@@ -120,7 +123,7 @@ class Listener(threading.Thread):
         except NoOffsetForPartitionError:
             pass  # a group without commits; the ledger says where to begin
         except OffsetOutOfRangeError as error:
-            self._cross_gaps(consumer, error.args[0])
+            self._lost |= error.args[0]
         except KafkaError as error:
             log.warning("poll failed", reason=str(error) or type(error).__name__)
             self._stopping.wait(_RETRY_AFTER)
@@ -186,15 +189,19 @@ class Listener(threading.Thread):
         consumer.pause(*self._unplaced)
         self._retry_at = self._clock() + _RETRY_AFTER
 
-    def _cross_gaps(self, consumer: Any, lost: Mapping[TopicPartition, int]) -> None:
+    def _cross_gaps(self, consumer: Any) -> None:
         """Records that the broker no longer has are put on record as lost; reading goes on where the topic begins."""
-        begins = consumer.beginning_offsets(list(lost))
-        for tp, wanted in lost.items():
-            reason = f"offsets from {wanted} on are gone, the topic begins at {begins[tp]}: replay or retrain in full"
-            position = Position(tp.topic, tp.partition, wanted)
-            log.error("gap in the topic", position=str(position), reason=reason)
-            letter = DeadLetter(position, self._clock(), None, None, {}, "gap", reason)
-            self._intake.jump(_partition(tp), begins[tp], letter, self._clock())
+        try:
+            begins = consumer.beginning_offsets(list(self._lost))
+            for tp, wanted in self._lost.items():
+                reason = f"offsets from {wanted} on are gone, the topic begins at {begins[tp]}: retrain in full"
+                position = Position(tp.topic, tp.partition, wanted)
+                log.error("gap in the topic", position=str(position), reason=reason)
+                letter = DeadLetter(position, self._clock(), None, None, {}, "gap", reason)
+                self._intake.jump(_partition(tp), begins[tp], letter, self._clock())
+            self._lost.clear()
+        except (KafkaError, DBAPIError) as error:
+            log.warning("cannot cross the gap yet", reason=str(error) or type(error).__name__)
         self._rewind(consumer)
 
     def _commit(self, consumer: Any) -> None:

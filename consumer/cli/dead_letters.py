@@ -29,7 +29,7 @@ def list_letters(
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
 ) -> None:
     """List dead letters, newest first."""
-    with closing(open_ledger(load_settings().ledger.url)) as ledger:
+    with closing(open_ledger(load_settings().ledger.url, create=False)) as ledger:
         found = ledger.views.dead_letters(limit)
     if as_json:
         typer.echo(json.dumps(found))

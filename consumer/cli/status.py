@@ -23,7 +23,7 @@ def status(
 ) -> None:
     """Show the state of the service, its lag, pending users, running cycle, champion and dead letters."""
     settings = load_settings()
-    with closing(open_ledger(settings.ledger.url)) as ledger:
+    with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
         found = collect(settings, ledger, time.time())
     if as_json:
         typer.echo(json.dumps(found))

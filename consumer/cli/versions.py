@@ -22,7 +22,7 @@ def versions(
     as_json: Annotated[bool, typer.Option("--json", help="For machines, with offsets and all figures.")] = False,
 ) -> None:
     """List the registered versions, oldest first."""
-    with closing(open_ledger(load_settings().ledger.url)) as ledger:
+    with closing(open_ledger(load_settings().ledger.url, create=False)) as ledger:
         found = ledger.views.versions()
     if as_json:
         typer.echo(json.dumps(found))

@@ -99,7 +99,12 @@ class Cycles:
             ended = connection.execute(
                 update(cycles)
                 .where(cycles.c.cycle_id == result.cycle_id, cycles.c.state == RUNNING)
-                .values(state=result.outcome.value, ended_at=now, result=result.model_dump(mode="json"))
+                .values(
+                    state=result.outcome.value,
+                    ended_at=now,
+                    known_users=result.known_users,
+                    result=result.model_dump(mode="json"),
+                )
             )
             if ended.rowcount != 1:
                 raise LedgerError(f"cycle {result.cycle_id} is not running, so it cannot end")

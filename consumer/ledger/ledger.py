@@ -35,13 +35,15 @@ class Ledger:
         self.engine.dispose()
 
 
-def open_ledger(url: str) -> Ledger:
-    """The ledger at an SQLAlchemy URL; its tables are made if they are not there.
+def open_ledger(url: str, *, create: bool = True) -> Ledger:
+    """The ledger at an SQLAlchemy URL; where there is none, it is made, unless `create` is off.
 
     Raises:
-        LedgerError: it cannot be opened, or another release made it.
+        LedgerError: it cannot be opened, is not there, or another release made it.
     """
     file = make_url(url).database
+    if file and not create and not Path(file).exists():
+        raise LedgerError(f"there is no ledger at {url}: nothing has run here yet, or RETRAINER_STATE_DIR is another")
     try:
         if file:
             Path(file).parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +59,7 @@ def open_ledger(url: str) -> Ledger:
         raise LedgerError(f"cannot open the ledger {url}: {error}") from error
     if found not in {None, SCHEMA_VERSION}:
         raise LedgerError(f"the ledger {url} has schema {found}, this release needs {SCHEMA_VERSION}")
-    return Ledger(engine, Intake(engine), Cycles(engine), Asked(engine), Views(engine))
+    return Ledger(engine, Intake(engine), Cycles(engine), Asked(engine), Views(engine.execution_options(reading=True)))
 
 
 def _prepare_connection(connection: Any, _record: object) -> None:
@@ -70,5 +72,6 @@ def _prepare_connection(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Any) -> None:
-    """A writer that took its lock late would fail instead of waiting, so every transaction takes it at once."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    """A writer that took its lock late would fail instead of waiting, so it takes it at once; a reader takes none."""
+    reading = connection.get_execution_options().get("reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -69,6 +69,7 @@ cycles = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("claimed_at", Float, nullable=False),
     Column("ended_at", Float),
+    Column("known_users", Integer),  # how many users there were, as far as the cycle found out
     Column("result", JSON),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 from sqlalchemy import Engine, func, select
@@ -12,6 +13,8 @@ from sqlalchemy import Engine, func, select
 from consumer.ledger.cycles import champion
 from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, offsets, versions
 from schemas.cycle import CycleResult, Lineage, Outcome
+
+_PAST_CYCLES = 100  # more rejections in a row than that are as bad as that
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +71,19 @@ class Views:
         """What went before."""
         with self._engine.begin() as connection:
             rows = connection.execute(
-                select(cycles.c.state, cycles.c.ended_at, cycles.c.result)
+                select(cycles.c.state, cycles.c.ended_at, cycles.c.known_users)
                 .where(cycles.c.ended_at.is_not(None))
                 .order_by(cycles.c.number.desc())
-                .limit(100)
+                .limit(_PAST_CYCLES)
             ).all()
             standing = champion(connection)
-        rejections = 0
-        for row in rows:
-            if row.state == Outcome.REGISTERED:
-                break
-            rejections += row.state == Outcome.REJECTED
-        known = next((row.result["known_users"] for row in rows if row.result.get("known_users") is not None), 0)
-        return Past(standing, known, rows[0].ended_at if rows else None, rejections)
+        since_registered = list(takewhile(lambda row: row.state != Outcome.REGISTERED, rows))
+        return Past(
+            champion=standing,
+            known_users=next((row.known_users for row in rows if row.known_users is not None), 0),
+            last_end=rows[0].ended_at if rows else None,
+            rejections_in_a_row=sum(row.state == Outcome.REJECTED for row in since_registered),
+        )
 
     def read(self) -> Read:
         """How much was read."""
