@@ -80,9 +80,9 @@ class Service:
             self._supervisor.warm_up()
         state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._listener.hearing.caught_up)
         self._decision = decide(self._settings.trigger, state, now)
+        self._tell(now, state.pending_users)
         if isinstance(self._decision, Start):
             self._start(self._decision, state.pending_users, now)
-        self._tell(now, state.pending_users)
 
     def _start(self, decision: Start, pending: int, now: float) -> None:
         if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().users == 0:

@@ -175,8 +175,13 @@ class Supervisor:
         if result is not None and result.outcome is not Outcome.FAILED:
             self._settle(result, now)
             return
-        reason = result.reason if result else f"the trainer ended with code {code} and no result"
-        log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=trainer.last_words())
+        if result is not None:
+            reason = result.reason
+            log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason)
+            log.debug("trainer's last words", last_words=trainer.last_words())
+        else:
+            reason = f"the trainer ended with code {code} and no result"
+            log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=trainer.last_words())
         self._try_again(running, reason, now)
 
     def _try_again(self, running: _Running, reason: str, now: float) -> None:

@@ -6,7 +6,7 @@ import json
 import platform
 import shutil
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from schemas.cycle import CycleRequest, CycleResult
@@ -113,5 +113,11 @@ def _figure(value: float | None) -> str:
 
 
 def _packages() -> dict[str, str]:
-    """The versions that made a model."""
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+    """The versions that made a model; a package that runs without being installed has none."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found

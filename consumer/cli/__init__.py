@@ -45,7 +45,7 @@ class _OnDemand(TyperGroup):
 
 
 def _app(**options: Any) -> typer.Typer:
-    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, **options)
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown", **options)
 
 
 app = _app(cls=_OnDemand, no_args_is_help=True)

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from consumer.errors import LedgerError, OffsetConflict
 from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import changes
+from consumer.ledger.tables import changes, promotions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.events import Operation
 
@@ -148,6 +148,30 @@ def test_a_cycle_ends_once(ledger: Ledger) -> None:
     with pytest.raises(LedgerError, match="is not running"):
         ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 2), 300.0)
     assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_version_compared_with_a_champion_of_yesterday_is_not_promoted(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    with ledger.engine.begin() as connection:
+        connection.execute(promotions.insert().values(version=9, at=250.0, reason="an operator's word"))
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0) is False
+    assert [(found["version"], found["champion"]) for found in ledger.views.versions()] == [(1, False)]
+    assert ledger.views.past().champion == 9
+    assert ledger.views.backlog().users == 1
+
+
+def test_the_events_of_a_user_are_counted_through_a_rejection(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a", "a"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    ledger.intake.record(batch(P0, 2, ["a"], now=250.0))
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0)
+    with ledger.engine.begin() as connection:
+        row = connection.execute(select(changes)).one()
+    assert (row.events, row.first_position, row.last_position) == (3, "t[0]@0", "t[0]@2")
+    assert (row.first_event_at, row.last_event_at) == (99.0, 249.0)
 
 
 def test_the_anchor_is_the_last_champion_trained_from_scratch(ledger: Ledger) -> None:

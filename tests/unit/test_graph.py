@@ -39,6 +39,8 @@ class World:
 
     def change(self, policy: PairPolicy, rows: Rows, new: Floats) -> int:
         self.directions[rows] = new
+        gone = rows[~new.any(axis=1)]
+        self.order[gone] = np.where(gone % 2, -1, 10 * CAPACITY)  # the rank of nobody means nothing
         update = update_graph(self.links, self.directions, rows, self.order, policy)
         self.links = update.links
         return update.refilled
@@ -119,7 +121,7 @@ def test_the_size_of_a_block_does_not_matter(megabytes: int) -> None:
 
 
 def test_a_similarity_on_the_line_is_decided_by_the_canonical_product() -> None:
-    """The threshold is exactly one pair's similarity, so the pair is not above it, whatever float32 makes of it."""
+    """At a threshold of exactly a pair's similarity the pair is out, a hair below it is in, whatever float32 says."""
     directions = directions_of(9, 64, 0.2)
     for row in range(64):
         others = np.delete(np.arange(64), row)
@@ -127,6 +129,17 @@ def test_a_similarity_on_the_line_is_decided_by_the_canonical_product() -> None:
         best = float(exact.max())
         if not 0 < best < 1:
             continue
-        policy = PairPolicy(similarity_threshold=best, max_positives_per_user=None)
-        found = [links for _, links, _ in mine(directions, np.array([row]), policy)]
-        assert sum(len(links) for links in found) == 0
+        for threshold, count in ((best, 0), (np.nextafter(best, 0), int((exact == best).sum()))):
+            policy = PairPolicy(similarity_threshold=threshold, max_positives_per_user=None)
+            found = [links for _, links, _ in mine(directions, np.array([row]), policy)]
+            assert sum(len(links) for links in found) == count
+
+
+def test_the_canonical_similarity_is_a_float64_product_and_symmetric() -> None:
+    directions = directions_of(11, 500, 0.3)
+    left, right = np.random.default_rng(0).integers(500, size=(2, 9000))
+    found = similarity(directions, left, right)
+    exact = np.einsum("ij,ij->i", directions[left].astype(np.longdouble), directions[right].astype(np.longdouble))
+    np.testing.assert_allclose(found, exact.astype(np.float64), atol=1e-15)
+    np.testing.assert_array_equal(found, similarity(directions, right, left))
+    np.testing.assert_array_equal(found[:1], similarity(directions, left[:1], right[:1]))

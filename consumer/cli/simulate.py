@@ -1,0 +1,87 @@
+"""`retrainer simulate`: users whose features change, for demos and trials on a local feature store."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from kafka import KafkaProducer
+
+from consumer.demo.errors import DemoError, DemoUsageError
+from consumer.demo.lastfm import LastfmListeners
+from consumer.demo.listeners import MIN_USERS, GeneratedListeners
+from consumer.demo.relay import Relay, ensure_topic
+from consumer.demo.simulator import Simulator, every, patiently, run
+from consumer.demo.waves import Committed, Listeners
+from consumer.kafka_client import admin_options, producer_options
+from consumer.logs import configure
+from consumer.settings import Settings, load_settings
+from schemas.features import Column
+from trainer.features.local import LocalFeatureStore
+
+
+def simulate(
+    data: Annotated[
+        Path | None, typer.Option(help="Last.fm listening log (user, artist, plays); generated listeners without it.")
+    ] = None,
+    users: Annotated[int, typer.Option(min=MIN_USERS, help="How many listeners to generate.")] = 2400,
+    waves: Annotated[int, typer.Option(min=0, help="Waves of changes to commit; 0 means for ever.")] = 0,
+    interval: Annotated[float, typer.Option(min=0.0, help="Seconds from one wave to the next.")] = 60.0,
+    on_demand: Annotated[
+        bool, typer.Option("--on-demand", help="One wave per line on standard input instead.")
+    ] = False,
+    partitions: Annotated[int, typer.Option(min=1, help="Of the topic, where it has to be created.")] = 3,
+    seed: Annotated[int, typer.Option(help="Another seed tells another story.")] = 0,
+) -> None:
+    """Fill the local feature store if it is empty, then change its users in waves and publish the change events.
+
+    Broker, topic, feature group and store are those of the service's settings. Every commit is reported as one line of
+    JSON. A simulator that is stopped goes on where it was when it is started again with the same arguments.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ticks: Iterable[object] = sys.stdin if on_demand else every(interval, waves)
+    try:
+        with ExitStack() as stack:
+            settings = load_settings()
+            configure(settings.log)
+            simulator = _simulator(settings, _source(data, users, seed), partitions, stack)
+            run(simulator, ticks, _report)
+    except KeyboardInterrupt:
+        return
+    except DemoError as error:
+        typer.echo(f"retrainer simulate: {error}", err=True)
+        raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
+
+
+def _source(data: Path | None, users: int, seed: int) -> Listeners:
+    return LastfmListeners(data, seed) if data else GeneratedListeners(users, seed)
+
+
+def _simulator(settings: Settings, source: Listeners, partitions: int, stack: ExitStack) -> Simulator:
+    """A simulator on the service's own settings; the stack closes what it needs."""
+    group, kafka = settings.feature_group, settings.kafka
+    if source.columns != group.columns:
+        theirs, ours = _described(source.columns), _described(group.columns)
+        raise DemoUsageError(f"{source.name} have the columns {theirs}; the feature group is set to {ours}")
+    path = settings.feature_store.path
+    store = LocalFeatureStore(path, group)
+    stack.callback(store.close)
+    patiently(lambda: ensure_topic(admin_options(kafka), kafka.topic, partitions))
+    producer = patiently(lambda: KafkaProducer(**producer_options(kafka)))
+    stack.callback(producer.close, timeout=5)
+    return Simulator(source, store, Relay(store, producer, kafka.topic), path.with_name(path.name + ".waves"))
+
+
+def _described(columns: Iterable[Column]) -> str:
+    return ", ".join(f"{column.name} ({column.length})" for column in columns)
+
+
+def _report(committed: Committed) -> None:
+    print(json.dumps(asdict(committed)), flush=True)

@@ -1,0 +1,92 @@
+"""What a demo is asked to do, and the settings that its children get."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from consumer.demo import lastfm, listeners
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A demo: which listeners, how many waves, where its state goes, and when it gives up.
+
+    `data` is a listening log, or None for `users` generated listeners. `limit` is in seconds.
+    """
+
+    state: Path
+    data: Path | None = None
+    users: int = 2400
+    waves: int = 5
+    limit: float = 300.0
+
+    @property
+    def whom(self) -> str:
+        """Whose changes are learned, in words."""
+        return f"the listeners of {self.data}" if self.data else f"{self.users:,} generated listeners"
+
+    @property
+    def simulator(self) -> list[str]:
+        """The command that starts the simulator, one wave a line."""
+        whom = ["--data", str(self.data)] if self.data else ["--users", str(self.users)]
+        return [*_retrainer(), "simulate", "--on-demand", *whom]
+
+    @property
+    def service(self) -> list[str]:
+        """The command that starts the service: the one that everybody types."""
+        return [*_retrainer(), "run"]
+
+    def settings(self, broker: str) -> dict[str, str]:
+        """The settings of simulator and service. They differ from a production service's in patience alone."""
+        source = lastfm if self.data else listeners
+        return {
+            "RETRAINER_FEATURE_GROUP__NAME": source.GROUP,
+            "RETRAINER_FEATURE_GROUP__COLUMNS": json.dumps([column.model_dump() for column in source.COLUMNS]),
+            "RETRAINER_PAIRS__SIMILARITY_THRESHOLD": str(source.SIMILARITY_THRESHOLD),
+            "RETRAINER_STATE_DIR": str(self.state.absolute()),
+            "RETRAINER_KAFKA__BOOTSTRAP_SERVERS": broker,
+            "RETRAINER_KAFKA__SESSION_TIMEOUT_MS": "6000",  # Tansu lets a group wait for half of it
+            "RETRAINER_TRIGGER__CHANGED_USERS": "50",
+            "RETRAINER_TRIGGER__QUIET_PERIOD": "1",
+            "RETRAINER_TRIGGER__MIN_INTERVAL": "0",
+            "RETRAINER_TRIGGER__MAX_STALENESS": "20",  # for a wave smaller than the threshold
+            "RETRAINER_LOG__FORMAT": "json",
+        }
+
+    def log_of(self, child: str) -> Path:
+        """Where everything goes that a child writes."""
+        return self.state / f"{child}.log"
+
+    def places(self) -> list[tuple[str, Path]]:
+        """Where the demo's things lie, by what they are: the service's own defaults in its state folder."""
+        return [
+            ("ledger", self.state / "ledger.db"),
+            ("model registry", self.state / "registry"),
+            ("feature store", self.state / "feature_store.db"),
+            ("service's log", self.log_of("service")),
+        ]
+
+    def commands(self) -> list[str]:
+        """What to type next, to look at what the demo has left; by the name that the demo itself was called by."""
+        called = sys.argv[0] if Path(sys.argv[0]).name == "retrainer" else "retrainer"
+        settings = shlex.quote(str(self.state / "demo.env") if self.state.parts[:-1] else f"./{self.state}/demo.env")
+        return [f"(. {settings}; {called} {command})" for command in ("versions", "status")]
+
+
+def inherited(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """What a child gets: our environment, but none of the settings of a service that may be in it."""
+    return {name: value for name, value in environment.items() if not name.startswith("RETRAINER_")} | dict(settings)
+
+
+def as_shell(settings: Mapping[str, str]) -> str:
+    """A file that a shell can read to look around with the same settings."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
+
+
+def _retrainer() -> list[str]:
+    return [sys.executable, "-m", "consumer.cli"]

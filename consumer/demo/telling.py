@@ -1,0 +1,204 @@
+"""What a record of the service's log says to a person: at most one line, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from consumer.demo.story import CycleView, Record, StepView, Story
+from consumer.demo.waves import Committed, in_words
+from schemas.cycle import Outcome, Step
+
+Tone = Literal["plain", "quiet", "good", "bad", "head", "detail"]
+"""How a line is drawn. `head` opens a chapter; `detail` repeats what a live display shows, for those who have none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line: who speaks, and what is said."""
+
+    subject: str
+    text: str
+    tone: Tone = "plain"
+
+
+def of_commit(committed: Committed) -> list[Said]:
+    """What the simulator's report says; a wave opens a chapter."""
+    said = [Said(f"wave {committed.wave}", committed.title, "head")] if committed.wave else []
+    counts = in_words(
+        (committed.changed, "user changed", "users changed"),
+        (committed.new, "new user", "new users"),
+        (committed.deleted, "user deleted", "users deleted"),
+    )
+    text = f"{counts or committed.title} in the feature store, {committed.events:,} events published"
+    return [*said, Said("simulator", text)]
+
+
+def of_record(story: Story, record: Record) -> list[Said]:
+    """What one record says, once `story` has been fed with it; most say nothing."""
+    teller = _TELLERS.get(str(record.get("event")))
+    if teller is not None:
+        return teller(story, record)
+    if record.get("level") in {"warning", "error", "critical"}:
+        return [Said("service", _loosely(record), "bad")]
+    return []
+
+
+def _waiting(_: Story, record: Record) -> list[Said]:
+    what = record.get("topic") or record.get("reason") or ", ".join(record.get("servers") or [])
+    return [Said("service", f"{record['event']}: {what}", "quiet")]
+
+
+def _assigned(_: Story, record: Record) -> list[Said]:
+    partitions = record.get("partitions") or []
+    count = partitions if isinstance(partitions, int) else len(partitions)
+    return [Said("service", f"listens to {in_words((count, 'partition', 'partitions')) or 'nothing yet'}")]
+
+
+def _changes(story: Story, record: Record) -> list[Said]:
+    dead = f", {story.dead:,} unreadable" if story.dead else ""
+    ignored = f", {record['ignored']:,} of others" if record.get("ignored") else ""
+    return [Said("listener", f"{story.events:,} events read{ignored}{dead}; {story.pending:,} users pending")]
+
+
+def _started(_: Story, record: Record) -> list[Said]:
+    kind, base = record.get("kind"), record.get("base_version")
+    reason, users = record.get("reason"), record.get("users") or 0
+    if base is None:
+        return [Said(f"{kind}", "no version yet, so all users and a full training", "head"), Said("cycle", f"{reason}")]
+    whom = in_words((int(users), "user", "users"))
+    return [Said("cycle", f"{kind}, because {reason}" + (f": {whom}" if whom else "") + f", on top of version {base}")]
+
+
+def _step(story: Story, record: Record) -> list[Said]:
+    cycle = next((one for one in reversed(story.cycles) if one.cycle_id == record.get("cycle_id")), None)
+    name = record.get("step")
+    if cycle is None or name not in set(Step):
+        return []
+    step = Step(name)
+    view = cycle.steps[step]
+    if step is Step.FIT and view.state == "running":
+        return _epoch(cycle, view)
+    if view.state != "done":
+        return []
+    tell = _STEPS.get(step)
+    text = tell(cycle, view.facts) if tell else ""
+    return [Said(step, text or _facts(view.facts) or "done", "quiet" if step in _ASIDE else "plain")]
+
+
+def _epoch(cycle: CycleView, view: StepView) -> list[Said]:
+    """One line in about a quarter of the epochs; a live display shows them all."""
+    if not view.done or not view.total or view.done == view.total or view.done % max(1, view.total // 4):
+        return []
+    return [Said("fit", f"epoch {view.done} of {view.total}: {accuracies(cycle)}", "detail")]
+
+
+def _read(_: CycleView, facts: Record) -> str:
+    accepted, deleted, refused = (int(facts.get(name) or 0) for name in ("accepted", "deleted", "refused"))
+    found = in_words(
+        (accepted, "user read from the feature store", "users read from the feature store"),
+        (deleted, "user is no longer there", "users are no longer there"),
+        (refused, "row refused", "rows refused"),
+    )
+    return found or "nobody"
+
+
+def _embed(_: CycleView, facts: Record) -> str:
+    return f"{facts['users']:,} users in the matrix" if "users" in facts else ""
+
+
+def _base(_: CycleView, facts: Record) -> str:
+    return f"goes on from version {facts['version']}" if "version" in facts else "a new model"
+
+
+def _package(_: CycleView, facts: Record) -> str:
+    return f"{facts['files']} files, {facts['bytes'] / 1e6:.1f} MB" if {"files", "bytes"} <= set(facts) else ""
+
+
+def _pair(_: CycleView, facts: Record) -> str:
+    if "after" not in facts:
+        return ""
+    if not facts.get("before"):
+        return f"{facts['after']:,} similar pairs"
+    added, removed = facts.get("added") or 0, facts.get("removed") or 0
+    return f"{facts['before']:,} -> {facts['after']:,} similar pairs ({added:,} added, {removed:,} removed)"
+
+
+def _fit(cycle: CycleView, _: Record) -> str:
+    return f"{len(cycle.train)} epochs: {accuracies(cycle)}" if cycle.train else ""
+
+
+def _gate(_: CycleView, facts: Record) -> str:
+    outcome, challenger, champion = (facts.get(key) for key in ("outcome", "challenger_accuracy", "champion_accuracy"))
+    if challenger is None:
+        return f"{outcome}"
+    if champion is None:
+        return f"{outcome}: challenger {challenger:.3f} on the held-out users, no champion to compare with"
+    bound = facts.get("lower_bound")
+    least = f" (at worst {bound:+.3f})" if bound is not None else ""
+    return f"{outcome}: challenger {challenger:.3f}, champion {champion:.3f} on the same held-out users{least}"
+
+
+def accuracies(cycle: CycleView) -> str:
+    """The last accuracies of a fit."""
+    dev = f", validation {cycle.dev[-1]:.3f}" if cycle.dev else ""
+    return f"training accuracy {cycle.train[-1]:.3f}{dev}" if cycle.train else "no accuracy yet"
+
+
+def _ended(_: Story, record: Record) -> list[Said]:
+    outcome, seconds = record.get("outcome"), record.get("seconds")
+    took = f" after {seconds:.1f} s" if isinstance(seconds, int | float) else ""
+    if outcome == Outcome.REGISTERED:
+        return [Said("cycle", f"version {record.get('version')} registered{took}", "good")]
+    return [Said("cycle", f"{outcome}{took}, no new version: {record.get('reason')}", "bad")]
+
+
+def _quietly(_: Story, record: Record) -> list[Said]:
+    return [Said("service", str(record["event"]), "quiet")]
+
+
+def _facts(facts: Record) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in facts.items())
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _loosely(record: Record) -> str:
+    """A record that we have no words for: its event and its fields."""
+    hidden = {"event", "level", "timestamp", "logger", "exception", "cycle_id", "last_words"}
+    fields = [f"{key} {_number(value)}" for key, value in record.items() if key not in hidden]
+    return shortened(", ".join([str(record.get("event")), *fields]))
+
+
+def shortened(text: str, characters: int = 200) -> str:
+    """The first line, and not too much of it: the log has it all."""
+    line = text.strip().split("\n", 1)[0]
+    return line if len(line) <= characters else line[: characters - 3] + "..."
+
+
+_ASIDE = {Step.EMBED, Step.BASE, Step.PACKAGE, Step.REGISTER}  # steps that seldom have news
+_STEPS: dict[Step, Callable[[CycleView, Record], str]] = {
+    Step.READ: _read,
+    Step.EMBED: _embed,
+    Step.PAIR: _pair,
+    Step.BASE: _base,
+    Step.FIT: _fit,
+    Step.GATE: _gate,
+    Step.PACKAGE: _package,
+}
+_TELLERS: dict[str, Callable[[Story, Record], list[Said]]] = {
+    "waiting for broker": _waiting,
+    "waiting for topic": _waiting,
+    "partitions assigned": _assigned,
+    "changes": _changes,
+    "cycle started": _started,
+    "step": _step,
+    "cycle ended": _ended,
+    "stopping": _quietly,
+    "stopped": _quietly,
+}

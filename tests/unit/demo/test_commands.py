@@ -1,0 +1,118 @@
+"""`retrainer demo` and `retrainer simulate` as a person calls them, with the real service and its trainers."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from consumer.demo.plan import Plan, inherited
+from schemas.features import FeatureGroup
+from schemas.manifest import ModelManifest
+from trainer.features.local import LocalFeatureStore
+
+RETRAINER = [sys.executable, "-m", "consumer.cli"]
+
+
+@pytest.fixture(scope="module")
+def broker(tansu_address: str) -> str:
+    return tansu_address
+
+
+def test_the_demo_shows_the_real_loop(tmp_path: Path) -> None:
+    """A first version and three waves; the third deletes users, and with them go their pairs."""
+    state = tmp_path / "demo"
+    ours = {**os.environ, "RETRAINER_KAFKA__TOPIC": "somebody-elses-topic"}
+    command = [*RETRAINER, "demo", "--users", "500", "--waves", "3", "--state", str(state)]
+    done = subprocess.run(command, env=ours, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "500 new users in the feature store, 500 events published" in done.stdout
+    assert "43 users are no longer there" in done.stdout
+    log = [json.loads(line) for line in (state / "service.log").read_text().splitlines() if line.startswith("{")]
+    ends = [line for line in log if line["event"] == "cycle ended"]
+    assert [end["kind"] for end in ends] == ["bootstrap", *["incremental"] * 3]
+    assert {end["outcome"] for end in ends} <= {"registered", "rejected", "inconclusive"}
+    assert ends[3]["pairs_after"] < ends[3]["pairs_before"]
+    for end in ends:  # what is told is what was logged
+        assert f"{end['pairs_after']:,}" in done.stdout[done.stdout.index("what became of it") :]
+    versions = [end["version"] for end in ends if end["version"] is not None]
+    manifests = {path.parent.name: path for path in (state / "registry").glob("*/*/manifest.json")}
+    assert sorted(manifests) == [str(version) for version in versions]
+    assert ModelManifest.model_validate_json(manifests["1"].read_bytes()).kind == "bootstrap"
+    assert log[-1]["event"] == "stopped"
+    told = done.stdout[done.stdout.index("Look around") :]
+    look = re.search(r"\((\. \S+demo\.env); retrainer versions\)", told)
+    assert look is not None
+    listing = f"{look[1]}; exec '{sys.executable}' -m consumer.cli versions --json"
+    shown = subprocess.run(["sh", "-c", listing], capture_output=True, text=True, check=True).stdout
+    assert all(f'"version": {version}' in shown or f'"version":{version}' in shown for version in versions)
+
+
+def test_what_a_demo_cannot_do_it_says_at_once(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    refused = subprocess.run(
+        [*RETRAINER, "demo", "--state", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert "holds files that are not a demo's" in refused.stderr
+    no_log = tmp_path / "thesis.tex"
+    command = [*RETRAINER, "demo", "--state", str(tmp_path / "demo"), "--data", str(no_log)]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "is not a listening log" in refused.stderr
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+def test_a_simulator_runs_until_it_is_told_to_stop(broker: str, tmp_path: Path, stop: signal.Signals) -> None:
+    settings = {**Plan(state=tmp_path).settings(broker), "RETRAINER_KAFKA__TOPIC": stop.name}
+    command = [*RETRAINER, "simulate", "--users", "200", "--interval", "0.01"]
+    with subprocess.Popen(command, env=inherited(os.environ, settings), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = [json.loads(process.stdout.readline()) for _ in range(4)]
+        process.send_signal(stop)
+        process.stdout.read()
+        assert process.wait() == 0
+    assert [line["wave"] for line in told] == [0, 1, 2, 3]
+    assert told[0]["new"] == told[0]["events"] == 200
+    assert told[3]["deleted"] > 0
+    with closing(LocalFeatureStore(tmp_path / "feature_store.db", FeatureGroup())) as store:
+        assert 150 < store.count() < 250
+
+
+def test_a_simulator_that_is_asked_commits_one_wave_a_line_and_ends_with_its_input(broker: str, tmp_path: Path) -> None:
+    settings = {**Plan(state=tmp_path).settings(broker), "RETRAINER_KAFKA__TOPIC": "asked"}
+    command = [*RETRAINER, "simulate", "--users", "200", "--on-demand"]
+    environment = inherited(os.environ, settings)
+    done = subprocess.run(command, env=environment, input="\n\n", capture_output=True, text=True, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["wave"], line["users"]) for line in told] == [(0, 200), (1, 200), (2, 216)]
+    again = subprocess.run(command, env=environment, input="\n", capture_output=True, text=True, check=True)
+    assert [json.loads(line)["wave"] for line in again.stdout.splitlines()] == [2, 3]
+
+
+def test_a_listening_log_is_told_to_its_end(broker: str, tmp_path: Path) -> None:
+    """Nothing but reports on standard output, and the end of the log is the end of the simulator."""
+    plays = tmp_path / "plays.dat"
+    plays.write_text(
+        "".join(f"u{user}\ta{(user * 7 + at) % 300}\t{at + 1}\n" for user in range(300) for at in range(10))
+    )
+    settings = Plan(state=tmp_path, data=plays).settings(broker) | {"RETRAINER_KAFKA__TOPIC": "log"}
+    command = [*RETRAINER, "simulate", "--data", str(plays), "--interval", "0"]
+    done = subprocess.run(command, env=inherited(os.environ, settings), capture_output=True, text=True, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["wave"] for line in told] == list(range(len(told)))
+    assert told[-1]["users"] == 300 - sum(line["deleted"] for line in told)
+    assert "no more to tell" in done.stderr
+
+
+def test_listeners_that_do_not_fit_the_feature_group_are_refused(broker: str, tmp_path: Path) -> None:
+    settings = Plan(state=tmp_path, data=tmp_path / "real.dat").settings(broker)
+    command = [*RETRAINER, "simulate", "--users", "200", "--waves", "1"]
+    refused = subprocess.run(command, env=inherited(os.environ, settings), capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "the feature group is set to listening_embedding (100)" in refused.stderr

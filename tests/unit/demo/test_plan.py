@@ -1,0 +1,62 @@
+"""The demo's settings are settings of the real service, and nobody else's."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from consumer.demo import lastfm
+from consumer.demo.plan import Plan, as_shell, inherited
+from consumer.settings import load_settings
+
+
+def test_generated_listeners_fill_the_seeds_feature_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(state=tmp_path / "demo", users=3000)
+    for name, value in plan.settings("127.0.0.1:4444").items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.kafka.bootstrap_servers == ["127.0.0.1:4444"]
+    assert settings.feature_group.name == "spotify_user_embeddings"
+    assert [column.length for column in settings.feature_group.columns] == [100, 100, 100, 1]
+    assert settings.pairs.similarity_threshold == 0.8
+    assert settings.state_dir == tmp_path / "demo"
+    assert dict(plan.places())["model registry"] == settings.model_registry.path
+    assert dict(plan.places())["feature store"] == settings.feature_store.path
+    assert settings.ledger.url.endswith(str(dict(plan.places())["ledger"]))
+    assert plan.simulator[-2:] == ["--users", "3000"]
+
+
+def test_real_listeners_have_a_feature_group_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(state=tmp_path, data=tmp_path / "user_artists.dat")
+    for name, value in plan.settings("127.0.0.1:4444").items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.feature_group.name != "spotify_user_embeddings"
+    assert settings.feature_group.columns == lastfm.COLUMNS
+    assert settings.pairs.similarity_threshold == lastfm.SIMILARITY_THRESHOLD
+    assert plan.simulator[-2:] == ["--data", str(tmp_path / "user_artists.dat")]
+
+
+def test_a_wave_starts_a_cycle_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in Plan(state=tmp_path).settings("127.0.0.1:4444").items():
+        monkeypatch.setenv(name, value)
+    trigger = load_settings().trigger
+    assert trigger.quiet_period <= 1
+    assert trigger.min_interval == 0
+    assert trigger.changed_users <= 100  # less than the smallest wave of 2,400 users has
+    assert trigger.max_staleness <= 30
+
+
+def test_a_demo_does_not_inherit_somebodys_production_settings() -> None:
+    ours = {"PATH": "/bin", "RETRAINER_KAFKA__SASL_PASSWORD": "secret", "RETRAINER_CONFIG": "production.toml"}
+    assert inherited(ours, {"RETRAINER_STATE_DIR": "var"}) == {"PATH": "/bin", "RETRAINER_STATE_DIR": "var"}
+
+
+def test_the_settings_can_be_read_by_a_shell(tmp_path: Path) -> None:
+    settings = {**Plan(state=tmp_path).settings("127.0.0.1:4444"), "RETRAINER_ODD": 'it\'s "odd" $HOME'}
+    file = tmp_path / "demo.env"
+    file.write_text(as_shell(settings))
+    out = subprocess.run(["sh", "-c", f". '{file}'; env"], capture_output=True, text=True, check=True).stdout
+    assert {line for line in out.splitlines() if line.startswith("RETRAINER_")} == {
+        f"{name}={value}" for name, value in settings.items()
+    }
