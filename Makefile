@@ -18,7 +18,11 @@ demo: setup
 	@$(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)")
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/container
+
+# Needs root and a Debian machine, but no Docker engine: podman and what it needs come from Debian. Five minutes at first.
+test-container: setup
+	RETRAINER_CONTAINER_TESTS=1 $(BIN)/python -m pytest tests/container -x -o log_cli=true --log-cli-level=INFO
 
 lint: setup
 	$(BIN)/ruff format --check .

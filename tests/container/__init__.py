@@ -1,0 +1,1 @@
+"""The container, run for real: `make test-container`."""
