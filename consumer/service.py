@@ -28,6 +28,7 @@ from schemas.cycle import CycleKind
 log = structlog.get_logger()
 
 _TICK = 0.5
+_AFTER_TROUBLE = 5.0
 _STATUS_EVERY = 1.0
 _LISTENER_GRACE = 10.0
 
@@ -63,16 +64,22 @@ class Service:
         self._supervisor.resume(self._clock())
         try:
             while not self._stopping and self._listener.is_alive():
-                try:
-                    self._turn(self._clock())
-                except DBAPIError as error:
-                    log.error("the ledger cannot be used now", reason=str(error))
-                self._woken.wait(_TICK)
+                self._woken.wait(_TICK if self._turned() else _AFTER_TROUBLE)
                 self._woken.clear()
         finally:
             self._end()
         if self._listener.failure is not None:
             raise self._listener.failure
+
+    def _turned(self) -> bool:
+        """One turn; False when the ledger could not be used, which ends nothing: it may come back."""
+        try:
+            self._turn(self._clock())
+        except DBAPIError as error:
+            log.error("the ledger cannot be used now", reason=str(error))
+            self._write_status("ledger not usable", self._clock())
+            return False
+        return True
 
     def _turn(self, now: float) -> None:
         self._supervisor.tick(now)

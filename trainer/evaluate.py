@@ -21,7 +21,7 @@ from trainer.pairs.negatives import draw_negatives
 
 _NEAREST = 10
 _BINS = 10
-_QUERIES_PER_BLOCK = 256
+_BLOCK_BYTES = 2**26  # of similarities at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,9 @@ def score(model: TwoTower, exam: Exam) -> Score:
     right = np.searchsorted(exam.corpus, exam.pairs.rows[:, 1])
     cosine = np.einsum("ij,ij->i", queries[left], candidates[right]).astype(np.float64)
     probability = _sigmoid(scale * cosine + bias)
-    correct = (probability > 0.5) == exam.pairs.similar
+    finite = np.isfinite(probability)  # a model that has diverged is wrong everywhere, which is for the gate to say
+    probability = np.where(finite, probability, 0.5)
+    correct = finite & ((probability > 0.5) == exam.pairs.similar)
 
     found = _nearest(queries[np.searchsorted(query_rows, exam.queries)], candidates, exam.queries, exam.corpus)
     hits = (found[:, :, None] == exam.truth[:, None, :]).any(axis=2)
@@ -141,8 +143,9 @@ def _nearest(queries: Floats, candidates: Floats, query_rows: Rows, candidate_ro
     if k <= 0:
         return np.empty((len(queries), 0), dtype=np.int64)
     found = np.empty((len(queries), k), dtype=np.int64)
-    for start in range(0, len(queries), _QUERIES_PER_BLOCK):
-        part = slice(start, start + _QUERIES_PER_BLOCK)
+    size = max(1, _BLOCK_BYTES // (4 * len(candidates)))
+    for start in range(0, len(queries), size):
+        part = slice(start, start + size)
         product = queries[part] @ candidates.T
         product[query_rows[part, None] == candidate_rows] = -np.inf
         found[part] = candidate_rows[np.argpartition(product, -k, axis=1)[:, -k:]]

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.engine import make_url
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, load_settings
@@ -47,11 +48,12 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         },
         "cycle": alive.cycle if alive else _cut_short(ledger),
         "champion": past.champion,
+        "last_cycle": ledger.views.last_cycle(),
         "known_users": past.known_users,
         "events": read.events,
         "ignored": read.ignored,
         "dead_letters": read.dead_letters,
-        "ledger": settings.ledger.url,
+        "ledger": make_url(settings.ledger.url).render_as_string(hide_password=True),
         "state_dir": str(settings.state_dir),
     }
 
@@ -79,12 +81,14 @@ def _table(found: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     cycle, pending = found["cycle"], found["pending"]
     age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
+    last = found["last_cycle"]
     step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
     rows = {
         "state": found["state"] + (f" ({found['hold']})" if found["hold"] and not cycle else ""),
         "lag": "unknown" if found["lag"] is None else f"{found['lag']} events",
         "pending": f"{pending['users']} users{age}",
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
+        "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
         "read": f"{found['events']} events, {found['ignored']} of other groups, {found['dead_letters']} dead letters",
         "ledger": found["ledger"],

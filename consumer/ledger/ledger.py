@@ -41,9 +41,9 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
     Raises:
         LedgerError: it cannot be opened, is not there, or another release made it.
     """
-    file = make_url(url).database
+    file, shown = make_url(url).database, make_url(url).render_as_string(hide_password=True)
     if file and not create and not Path(file).exists():
-        raise LedgerError(f"there is no ledger at {url}: nothing has run here yet, or RETRAINER_STATE_DIR is another")
+        raise LedgerError(f"there is no ledger at {shown}: nothing has run here yet, or RETRAINER_STATE_DIR is another")
     try:
         if file:
             Path(file).parent.mkdir(parents=True, exist_ok=True)
@@ -56,9 +56,9 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
             if found is None:
                 connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
     except (DatabaseError, OSError) as error:
-        raise LedgerError(f"cannot open the ledger {url}: {error}") from error
+        raise LedgerError(f"cannot open the ledger {shown}: {error}") from error
     if found not in {None, SCHEMA_VERSION}:
-        raise LedgerError(f"the ledger {url} has schema {found}, this release needs {SCHEMA_VERSION}")
+        raise LedgerError(f"the ledger {shown} has schema {found}, this release needs {SCHEMA_VERSION}")
     return Ledger(engine, Intake(engine), Cycles(engine), Asked(engine), Views(engine.execution_options(reading=True)))
 
 

@@ -103,6 +103,23 @@ class Views:
             standing = champion(connection)
         return [_version(row, standing) for row in rows]
 
+    def last_cycle(self) -> dict[str, Any] | None:
+        """How the last cycle that ended came out, and why; None before the first."""
+        with self._engine.begin() as connection:
+            row = connection.execute(
+                select(cycles).where(cycles.c.ended_at.is_not(None)).order_by(cycles.c.number.desc()).limit(1)
+            ).one_or_none()
+        if row is None:
+            return None
+        return {
+            "cycle_id": row.cycle_id,
+            "kind": row.kind,
+            "outcome": row.state,
+            "reason": row.result["reason"],
+            "version": row.result["version"],
+            "ended_at": _when(row.ended_at),
+        }
+
     def cycles(self) -> list[dict[str, Any]]:
         """Every cycle, oldest first: what started it, what it covered, how it ended."""
         with self._engine.begin() as connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -164,6 +165,7 @@ def test_operators_train_and_look_while_it_runs_and_while_it_does_not(broker: st
     assert status.keys() >= {"state", "lag", "pending", "cycle", "champion", "dead_letters"}
     assert status["pending"] == {"users": 0, "oldest_age_s": None}
     assert (status["champion"], status["cycle"]) == (1, None)
+    assert (status["last_cycle"]["outcome"], status["last_cycle"]["version"]) == ("registered", 1)
     (letter,) = json.loads(service.call("dead-letters", "list", "--json").stdout)
     assert "Invalid JSON" in letter["reason"]
 
@@ -232,6 +234,22 @@ def test_rows_that_are_gone_or_unsound_do_not_hold_up_the_rest(tansu_address: st
     report = json.loads((service.folder / "registry/two_tower_recommender/2/manifest.json").read_text())
     assert report["read_report"]["refused"].keys() == {"u30", "u31"}
     assert report["pair_report"]["users"] == 396
+
+
+def test_a_ledger_that_somebody_holds_is_waited_for_and_nothing_is_lost(tansu_address: str, make: Make) -> None:
+    service = make(tansu_address, KAFKA__MAX_POLL_INTERVAL_MS="8000")
+    service.fill()
+    service.start()
+    service.wait_for_cycles(1)
+    holder = sqlite3.connect(service.folder / "ledger.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    service.wave(1)
+    wait_until(lambda: [line for line in service.log() if "batch not stored" in line["event"]], 40, "the refusal")
+    holder.execute("ROLLBACK")
+    holder.close()
+    service.wait_for_cycles(2)
+    assert [version["changed_users"] for version in service.versions()] == [400, 40]
+    assert not [line for line in service.log() if line["event"] == "listener failed"]
 
 
 def health(service: Service) -> int:

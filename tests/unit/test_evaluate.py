@@ -62,6 +62,13 @@ def test_the_figures_follow_their_definitions() -> None:
     assert found.right.mean() == pytest.approx(found.metrics.accuracy)
 
 
+def test_a_model_that_has_diverged_is_wrong_everywhere() -> None:
+    model = build(SPACE, GROUP, 0.2, 1e-3)
+    model.scale_and_bias.set_weights([np.array([[np.nan]]), np.array([0.0])])
+    exam = prepare_exam(RAW, DIRECTIONS, PAIRS, EVERYONE, EVERYONE, POLICY, GatePolicy(), seed=4)
+    assert score(model, exam).metrics.accuracy == 0.0
+
+
 def test_a_corpus_smaller_than_ten_and_one_without_pairs_can_be_scored() -> None:
     model = build(SPACE, GROUP, 0.2, 1e-3)
     few = EVERYONE[:4]

@@ -47,6 +47,14 @@ def test_only_registered_has_a_version() -> None:
         CycleResult(cycle_id="c1", outcome=Outcome.REGISTERED, reason="better", base_version=1)
 
 
+def test_a_fit_that_diverged_can_be_told() -> None:
+    result = json.loads((GOLDEN / "cycle_result.json").read_text())
+    diverged = CycleResult.model_validate(result | {"fit": result["fit"] | {"loss": float("nan")}})
+    again = CycleResult.model_validate_json(diverged.model_dump_json())
+    assert again.fit is not None
+    assert again.fit.loss != again.fit.loss
+
+
 def test_the_seed_s_feature_group_is_301_wide() -> None:
     group = FeatureGroup()
     assert group.width == 301
