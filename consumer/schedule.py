@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
 
+from consumer.crontab import from_crontab
 from consumer.settings import ScheduleSettings
 
 
@@ -18,7 +18,7 @@ class Schedule:
         if settings.full_retrain is not None:
             self._scheduler.add_job(
                 full_retrain_due,
-                CronTrigger.from_crontab(settings.full_retrain, timezone="UTC"),
+                from_crontab(settings.full_retrain),
                 coalesce=True,
                 misfire_grace_time=None,  # the default drops a tick that is a second late
             )

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from apscheduler.triggers.cron import CronTrigger
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -26,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableEnvironment
 
+from consumer.crontab import from_crontab
 from consumer.errors import SettingsError
 from consumer.trigger import TriggerPolicy
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
@@ -109,7 +109,7 @@ class ScheduleSettings(_Section):
     @classmethod
     def _is_crontab(cls, line: str | None) -> str | None:
         if line is not None:
-            CronTrigger.from_crontab(line, timezone="UTC")
+            from_crontab(line)
         return line
 
 

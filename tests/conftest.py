@@ -14,14 +14,19 @@ _LEFT_OUT: list[str] = []
 
 
 @pytest.fixture(scope="session")
-def kafka_address() -> Iterator[str]:
-    """An Apache Kafka. Without Java or Maven the tests that need it are skipped, or fail where REQUIRE_KAFKA=1."""
+def kafka_can_run() -> None:
+    """Without Java or Maven the tests that need an Apache Kafka are skipped, or fail where REQUIRE_KAFKA=1."""
     lacking = apache_kafka.missing()
     if lacking is not None:
         if os.environ.get("REQUIRE_KAFKA") == "1":
             pytest.fail(f"REQUIRE_KAFKA=1, but Apache Kafka cannot run: {lacking}")
         _LEFT_OUT.append(lacking)
         pytest.skip(f"Apache Kafka left out: {lacking}")
+
+
+@pytest.fixture(scope="session")
+def kafka_address(kafka_can_run: None) -> Iterator[str]:
+    """An Apache Kafka."""
     with apache_kafka.apache_kafka() as address:
         yield address
 

@@ -19,7 +19,7 @@ from consumer.listener import Listener
 from consumer.settings import KafkaSettings, Settings
 from schemas.cycle import CycleKind
 from schemas.events import encode
-from tests.brokers.apache_kafka import ApacheKafka, missing
+from tests.brokers.apache_kafka import ApacheKafka
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import GROUP, names
@@ -233,9 +233,7 @@ def test_a_gap_that_retention_made_is_on_record(kafka_address: str, tmp_path: Pa
     assert "begins at 250" in letter["reason"]
 
 
-def test_it_waits_for_a_broker_and_for_a_topic(tmp_path: Path, ledger: Ledger) -> None:
-    if (lacking := missing()) is not None:
-        pytest.skip(lacking)
+def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Path, ledger: Ledger) -> None:
     (tmp_path / "kafka").mkdir()
     broker = ApacheKafka(tmp_path / "kafka")
     topic = Topic(broker.address, "late")
