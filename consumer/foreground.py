@@ -14,6 +14,7 @@ from consumer.ledger.ledger import Ledger
 from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
 from consumer.settings import Settings
+from consumer.status import read_status
 from consumer.supervisor import Supervisor
 from consumer.trigger import Reason
 from schemas.cycle import CycleKind
@@ -28,13 +29,13 @@ def run_cycle(settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable
         The cycle as `Views.cycles` gives it; None when nothing is pending, so that there was nothing to do.
 
     Raises:
-        ConsumerError: interrupted.
+        ConsumerError: interrupted, or the service that was asked has stopped.
     """
     try:
         with only_one(settings.state_dir):
             return _run_here(settings, ledger, kind, say)
     except AlreadyRunning:
-        return _ask_service(ledger, kind, say)
+        return _ask_service(settings, ledger, kind, say)
 
 
 def _run_here(settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None]) -> dict[str, Any] | None:
@@ -65,7 +66,9 @@ def _until_idle(supervisor: Supervisor, woken: threading.Event, interrupted: lis
         woken.clear()
 
 
-def _ask_service(ledger: Ledger, kind: CycleKind, say: Callable[[str], None]) -> dict[str, Any] | None:
+def _ask_service(
+    settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None]
+) -> dict[str, Any] | None:
     number = ledger.asked.ask(kind, "operator", time.time())
     say("asked the running service; waiting for its cycle")
     with _interruptible() as interrupted:
@@ -78,6 +81,9 @@ def _ask_service(ledger: Ledger, kind: CycleKind, say: Callable[[str], None]) ->
                 found = next(cycle for cycle in ledger.views.cycles() if cycle["cycle_id"] == cycle_id)
                 if found["ended_at"] is not None:
                     return found
+            service = read_status(settings.status_file)
+            if service is not None and not service.alive(time.time()):
+                raise ConsumerError("the service has stopped; it runs the cycle when it is started again")
             time.sleep(_TURN)
 
 

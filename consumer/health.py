@@ -13,7 +13,7 @@ import time
 
 from consumer.errors import SettingsError
 from consumer.settings import load_settings
-from consumer.status import read_status
+from consumer.status import STOPPED, read_status
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
         print(f"no service has written {settings.status_file}")
         return 1
     age = time.time() - status.polled_at
-    if status.state == "stopped" or age > settings.health.max_age:
+    if status.state == STOPPED or age > settings.health.max_age:
         print(f"{status.state}: the listener last polled {age:.0f} s ago, more than {settings.health.max_age:.0f} s")
         return 1
     print(f"{status.state}: the listener polled {age:.0f} s ago")

@@ -20,7 +20,7 @@ from consumer.ledger.ledger import Ledger
 from consumer.listener import Listener
 from consumer.schedule import Schedule
 from consumer.settings import Settings
-from consumer.status import Status, write_status
+from consumer.status import STOPPED, Status, write_status
 from consumer.supervisor import Supervisor
 from consumer.trigger import Start, TriggerState, Wait, decide
 from schemas.cycle import CycleKind
@@ -142,7 +142,7 @@ class Service:
         self._schedule.stop()
         self._supervisor.stop()
         self._listener.join(_LISTENER_GRACE)
-        self._write_status("stopped", self._clock())
+        self._write_status(STOPPED, self._clock())
         log.info("stopped")
 
 

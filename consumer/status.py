@@ -7,6 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+STOPPED = "stopped"
+_FRESH = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -21,6 +24,10 @@ class Status:
     hold: str | None
     """Why no cycle is started now."""
     cycle: dict[str, Any] | None
+
+    def alive(self, now: float) -> bool:
+        """Whether the service that wrote this is there: it writes every second, so long silence means gone or stuck."""
+        return self.state != STOPPED and now - self.written_at < _FRESH
 
 
 def write_status(path: Path, status: Status) -> None:

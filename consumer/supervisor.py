@@ -112,7 +112,7 @@ class Supervisor:
             self._trainer_ended(running, self._trainer, code, now)
         elif now - running.since > self._settings.trainer.timeout:
             self._trainer.kill()
-            self._try_again(running, f"took longer than {self._settings.trainer.timeout:.0f} s", now)
+            self._try_again(running, f"took longer than {self._settings.trainer.timeout:g} s", now)
 
     def stop(self) -> None:
         """Give up what is under way, to be resumed at the next start, and end the trainers."""
@@ -185,9 +185,9 @@ class Supervisor:
         self._try_again(running, reason, now)
 
     def _try_again(self, running: _Running, reason: str, now: float) -> None:
-        self._trainer = None
         self._ledger.cycles.attempt(running.claim.cycle_id)
         claim = running.claim = self._ledger.cycles.running() or running.claim
+        self._trainer = None  # only now: where the ledger cannot be used, the next tick comes by here again
         if claim.attempts >= self._settings.trainer.attempts:
             failed = CycleResult(
                 cycle_id=claim.cycle_id, outcome=Outcome.FAILED, reason=reason, base_version=claim.base_version

@@ -14,9 +14,7 @@ from sqlalchemy.engine import make_url
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, load_settings
-from consumer.status import Status, read_status
-
-_FRESH = 10.0  # the service writes its status every second; one that has not for so long is gone or stuck
+from consumer.status import STOPPED, Status, read_status
 
 
 def status(
@@ -36,7 +34,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
     """The status as `--json` gives it. `lag` and `hold` are null while no service runs."""
     backlog, past, read = ledger.views.backlog(), ledger.views.past(), ledger.views.read()
     service = read_status(settings.status_file)
-    alive = service if service and service.state != "stopped" and now - service.written_at < _FRESH else None
+    alive = service if service and service.alive(now) else None
     oldest = backlog.oldest_event_at
     return {
         "state": _state(service, alive),
@@ -61,7 +59,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
 def _state(service: Status | None, alive: Status | None) -> str:
     if alive is not None:
         return alive.state
-    return "never started" if service is None else "stopped" if service.state == "stopped" else "not responding"
+    return "never started" if service is None else STOPPED if service.state == STOPPED else "not responding"
 
 
 def _cut_short(ledger: Ledger) -> dict[str, Any] | None:

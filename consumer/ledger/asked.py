@@ -15,7 +15,7 @@ _STRENGTH = [CycleKind.INCREMENTAL, CycleKind.BACKFILL, CycleKind.FULL]
 
 
 class Asked:
-    """Requests for a cycle. The next cycle that starts takes up all of them."""
+    """Requests for a cycle. The next cycle takes up all of them, but a full retrain only one from scratch does."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

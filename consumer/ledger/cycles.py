@@ -61,7 +61,10 @@ class Cycles:
             cycle_id = f"c{number:06d}-{blake2b(f'{number}:{now}'.encode(), digest_size=4).hexdigest()}"
             for table in (changes, replays):
                 connection.execute(update(table).where(table.c.cycle_id == PENDING).values(cycle_id=cycle_id))
-            connection.execute(update(asked).where(asked.c.cycle_id.is_(None)).values(cycle_id=cycle_id))
+            # A cycle on top of the champion does not do what was asked for when a full retrain was.
+            answered = [one.value for one in CycleKind if kind.from_scratch or not one.from_scratch]
+            taken_up = update(asked).where(asked.c.cycle_id.is_(None), asked.c.kind.in_(answered))
+            connection.execute(taken_up.values(cycle_id=cycle_id))
             connection.execute(
                 cycles.insert().values(
                     number=number,

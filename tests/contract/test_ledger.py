@@ -241,6 +241,18 @@ def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledge
     assert ledger.asked.taken_up(first) == claim.cycle_id
 
 
+def test_a_full_retrain_that_is_due_is_not_forgotten_over_a_smaller_cycle(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.asked.ask(CycleKind.FULL, "schedule", 1.0)
+    ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 2.0)
+    small = ledger.cycles.claim(CycleKind.INCREMENTAL, "asked", 3.0)
+    ledger.cycles.settle(ended(small.cycle_id, Outcome.REGISTERED, 1), 4.0)
+    assert ledger.asked.open("operator") is None
+    assert ledger.asked.open("schedule") is CycleKind.FULL
+    ledger.cycles.claim(CycleKind.FULL, "due", 5.0)
+    assert ledger.asked.open("schedule") is None
+
+
 def test_a_ledger_of_another_release_is_refused(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     first = open_ledger(url)

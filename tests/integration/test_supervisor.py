@@ -1,0 +1,114 @@
+"""The supervisor, with real trainers and a real ledger: whatever happens between two ticks, the cycle ends once."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.settings import Settings, TrainerProcessSettings
+from consumer.supervisor import Supervisor
+from consumer.trainer_process import TrainerProcess
+from schemas.cycle import CycleKind
+from tests.waiting import wait_until
+from tests.worlds import GROUP, World, names, trainer_settings
+from trainer.features.local import LocalFeatureStore
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    rules = trainer_settings(tmp_path)
+    found = Settings(
+        state_dir=tmp_path,
+        feature_group=GROUP,
+        pairs=rules.pairs,
+        split=rules.split,
+        fit=rules.fit,
+        gate=rules.gate,
+        trainer=TrainerProcessSettings(retry_wait=0.1, attempts=2),
+    )
+    store = LocalFeatureStore(found.feature_store.path, GROUP)
+    store.commit(World().rows(names(400)))
+    store.close()
+    return found
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[Ledger]:
+    opened = open_ledger(settings.ledger.url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def supervisor(settings: Settings, ledger: Ledger) -> Iterator[Supervisor]:
+    made = Supervisor(settings, ledger, lambda: None)
+    yield made
+    made.stop()
+
+
+def idle(supervisor: Supervisor) -> bool:
+    supervisor.tick(time.time())
+    return not supervisor.busy
+
+
+def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor, ledger: Ledger) -> None:
+    supervisor.warm_up()
+    warm = supervisor._spare
+    assert warm is not None
+    supervisor.warm_up()
+    assert supervisor._spare is warm
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    assert supervisor._trainer is warm
+    wait_until(lambda: idle(supervisor), 60, "the cycle to end")
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_result_that_was_left_unsettled_is_settled_without_training_again(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    """The consumer was killed after the trainer had ended and before it could settle."""
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    trainer = supervisor._trainer
+    assert trainer is not None
+    wait_until(lambda: trainer.exit_code() == 0, 60, "the trainer to end")
+    successor = Supervisor(settings, ledger, lambda: None)
+    assert successor.resume(time.time())
+    assert not successor.busy
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+    assert not successor.resume(time.time())
+
+
+def test_a_trainer_that_fails_while_the_ledger_is_held_is_not_forgotten(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    trainer = supervisor._trainer
+    assert trainer is not None
+    trainer.kill()
+    holder = sqlite3.connect(settings.state_dir / "ledger.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(OperationalError):
+        supervisor.tick(time.time())
+    holder.execute("ROLLBACK")
+    holder.close()
+    wait_until(lambda: idle(supervisor), 60, "the cycle to be tried again and to end")
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_cycle_that_takes_too_long_is_ended_and_its_users_come_back(settings: Settings, ledger: Ledger) -> None:
+    hurried = settings.model_copy(update={"trainer": TrainerProcessSettings(timeout=0.5, attempts=1)})
+    supervisor = Supervisor(hurried, ledger, lambda: None)
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    trainer = supervisor._trainer
+    assert isinstance(trainer, TrainerProcess)
+    wait_until(lambda: idle(supervisor), 20, "it to be ended")
+    (cycle,) = ledger.views.cycles()
+    assert cycle["state"] == "failed"
+    assert cycle["result"]["reason"] == "took longer than 0.5 s"
+    assert trainer.exit_code() == -9
