@@ -1,5 +1,5 @@
 # What people type. Everything runs in .venv, made from the lock; nothing else on the machine is touched.
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
 
@@ -9,6 +9,8 @@ setup: .venv/.ready
 
 .venv/.ready: requirements/dev.txt pyproject.toml
 	@echo "setting up .venv from requirements/dev.txt (about a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	    { echo "$(PYTHON) is not Python 3.11 to 3.13; say which is: make PYTHON=python3.11 ..."; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

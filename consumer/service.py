@@ -1,8 +1,10 @@
 """The service that `retrainer run` starts: the listener in its thread, and here the loop that decides and supervises.
 
-listener thread   polls, decodes, stores
-this thread       trigger, supervisor, status file; twice a second, or when something happened
-trainer process   one for each cycle
+Side by side:
+
+    listener thread   polls, decodes, stores
+    this thread       trigger, supervisor, status file; twice a second, or when something happened
+    trainer process   one for each cycle
 """
 
 from __future__ import annotations

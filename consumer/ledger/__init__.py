@@ -1,9 +1,11 @@
 """The ledger: what was read, what is pending, what became of it. One database, the truth about offsets and changes.
 
-tables   the tables
-ledger   opening it; `Ledger` holds the three views below
-intake   what the listener writes: changes, offsets and dead letters, in one transaction
-cycles   claiming the pending users for a cycle, and settling it
-asked    what operators and the schedule asked for
-views    what `status`, `versions` and `dead-letters` show
+Its rooms, by who uses them:
+
+    ledger   opening it; a `Ledger` holds the four below
+    intake   the listener: changes, offsets and dead letters, in one transaction
+    cycles   the supervisor: claiming the pending users for a cycle, and settling it
+    asked    operators and the schedule: what they asked for
+    views    whoever looks: `status`, `versions`, `dead-letters`, the trigger
+    tables   the tables
 """
