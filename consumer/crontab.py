@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from apscheduler.triggers.cron import CronTrigger
 
-_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 def from_crontab(line: str) -> CronTrigger:
@@ -17,6 +15,27 @@ def from_crontab(line: str) -> CronTrigger:
     """
     fields = line.split()
     if len(fields) == 5:
-        # A number behind a slash is a step, not a day.
-        fields[4] = re.sub(r"(?<![\d/])[0-7](?!\d)", lambda found: _WEEKDAYS[int(found[0])], fields[4])
+        fields[4] = _weekdays(fields[4])
     return CronTrigger.from_crontab(" ".join(fields), timezone="UTC")
+
+
+def _weekdays(field: str) -> str:
+    """The field with every day by its name, one by one, so that it does not matter where a week begins."""
+    if field == "*":
+        return field
+    days: set[int] = set()
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        first, dash, last = ("0", "-", "6") if span == "*" else span.partition("-")
+        begin = _day(first)
+        end = _day(last) if dash else 6 if step else begin
+        days |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8, int(step or 1))}
+    return ",".join(_WEEKDAYS[day] for day in sorted(days))
+
+
+def _day(name: str) -> int:
+    if name.lower() in _WEEKDAYS:
+        return _WEEKDAYS.index(name.lower())
+    if name in set("01234567"):
+        return int(name)
+    raise ValueError(f"{name!r} is no day of the week")

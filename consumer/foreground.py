@@ -22,38 +22,49 @@ from schemas.cycle import CycleKind
 _TURN = 0.5
 
 
-def run_cycle(settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """Have a cycle of this kind run and wait for its end.
+def run_cycle(
+    settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None], request: int | None = None
+) -> dict[str, Any] | None:
+    """Have a cycle of this kind run and wait for its end; `request` is its number where it was asked for already.
 
     Returns:
         The cycle as `Views.cycles` gives it; None when nothing is pending, so that there was nothing to do.
 
     Raises:
-        ConsumerError: interrupted, or the service that was asked has stopped.
+        ConsumerError: interrupted.
     """
-    try:
-        with only_one(settings.state_dir):
-            return _run_here(settings, ledger, kind, say)
-    except AlreadyRunning:
-        return _ask_service(settings, ledger, kind, say)
+    with _interruptible() as interrupted:
+        while True:
+            try:
+                with only_one(settings.state_dir):
+                    if request is not None:
+                        ledger.asked.withdraw(request)
+                    return _run_here(settings, ledger, kind, say, interrupted)
+            except AlreadyRunning:
+                if request is None:
+                    say("asking the retrainer that works on this state; waiting for its cycle")
+                    request = ledger.asked.ask(kind, "operator", time.time())
+                if _answered(settings, ledger, request, interrupted):
+                    return _cycle_of(ledger, request)
 
 
-def _run_here(settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None]) -> dict[str, Any] | None:
+def _run_here(
+    settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None], interrupted: list[int]
+) -> dict[str, Any] | None:
     woken = threading.Event()
     supervisor = Supervisor(settings, ledger, woken.set)
-    with _interruptible() as interrupted:
-        try:
-            if supervisor.resume(time.time()):
-                say("finishing the cycle that was cut short first")
-                _until_idle(supervisor, woken, interrupted)
-            if kind is CycleKind.INCREMENTAL and ledger.views.backlog().users == 0:
-                return None
-            has_champion = ledger.views.past().champion is not None
-            reason = Reason.REPLAY if kind is CycleKind.BACKFILL else Reason.OPERATOR
-            supervisor.start(kind if has_champion else CycleKind.BOOTSTRAP, reason.value, time.time())
+    try:
+        if supervisor.resume(time.time()):
+            say("finishing the cycle that was cut short first")
             _until_idle(supervisor, woken, interrupted)
-        finally:
-            supervisor.stop()
+        if kind is CycleKind.INCREMENTAL and ledger.views.backlog().users == 0:
+            return None
+        has_champion = ledger.views.past().champion is not None
+        reason = Reason.REPLAY if kind is CycleKind.BACKFILL else Reason.OPERATOR
+        supervisor.start(kind if has_champion else CycleKind.BOOTSTRAP, reason.value, time.time())
+        _until_idle(supervisor, woken, interrupted)
+    finally:
+        supervisor.stop()
     return ledger.views.cycles()[-1]
 
 
@@ -66,25 +77,28 @@ def _until_idle(supervisor: Supervisor, woken: threading.Event, interrupted: lis
         woken.clear()
 
 
-def _ask_service(
-    settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None]
-) -> dict[str, Any] | None:
-    number = ledger.asked.ask(kind, "operator", time.time())
-    say("asked the running service; waiting for its cycle")
-    with _interruptible() as interrupted:
-        while True:
-            if interrupted:
-                raise ConsumerError("interrupted; the service runs the cycle all the same")
-            if (cycle_id := ledger.asked.taken_up(number)) is not None:
-                if cycle_id == PENDING:
-                    return None
-                found = next(cycle for cycle in ledger.views.cycles() if cycle["cycle_id"] == cycle_id)
-                if found["ended_at"] is not None:
-                    return found
-            service = read_status(settings.status_file)
-            if service is not None and not service.alive(time.time()):
-                raise ConsumerError("the service has stopped; it runs the cycle when it is started again")
+def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: list[int]) -> bool:
+    """Wait until a request has been dealt with; False when nobody is there any more to deal with it."""
+    while True:
+        if interrupted:
+            raise ConsumerError("interrupted; the service runs the cycle all the same")
+        cycle_id = ledger.asked.taken_up(request)
+        if cycle_id == PENDING:
+            return True
+        cycle = _cycle_of(ledger, request)
+        if cycle is not None and cycle["ended_at"] is not None:
+            return True
+        service = read_status(settings.status_file)
+        if cycle_id is None and (service is None or not service.alive(time.time())):
             time.sleep(_TURN)
+            return False
+        time.sleep(_TURN)
+
+
+def _cycle_of(ledger: Ledger, request: int) -> dict[str, Any] | None:
+    """The cycle that took up a request; None where none did, as there was nothing to do."""
+    cycle_id = ledger.asked.taken_up(request)
+    return next((cycle for cycle in ledger.views.cycles() if cycle["cycle_id"] == cycle_id), None)
 
 
 @contextmanager

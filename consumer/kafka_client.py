@@ -5,10 +5,12 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
-from kafka import KafkaConsumer
-from kafka.errors import KafkaConfigurationError, KafkaError
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import CorruptRecordError, KafkaConfigurationError, KafkaError
+from kafka.net.compat import KafkaNetClient
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
@@ -18,6 +20,7 @@ from consumer.settings import KafkaSettings
 
 _BOOTSTRAP_MS = 5_000
 _LONGEST_WAIT = 10.0
+_PROBE_MS = 3_000  # as long as a probe waits on a partition that has nothing more to give
 
 
 class TopicMissing(ConsumerError):  # noqa: N818  (a reason to wait)
@@ -106,12 +109,50 @@ def connect(
         return None
 
 
+def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int) -> str | None:
+    """Why the record at an offset cannot be parsed, tried by a consumer that is thrown away; None where it can be.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    with closing(_consumer(settings, grouped=False)) as probe:
+        probe.assign([partition])
+        probe.seek(partition, offset)
+        try:
+            probe.poll(timeout_ms=_PROBE_MS)
+        except CorruptRecordError as error:
+            return str(error)
+    return None
+
+
 def _connect(settings: KafkaSettings, grouped: bool) -> Any:
+    consumer = _consumer(settings, grouped=grouped)
     try:
-        consumer = KafkaConsumer(**consumer_options(settings, grouped=grouped))
-    except (KafkaConfigurationError, ssl.SSLError, FileNotFoundError, PermissionError) as error:
-        raise SettingsError(f"RETRAINER_KAFKA__…: the Kafka client refuses its settings: {error}") from error
-    if not consumer.partitions_for_topic(settings.topic):
+        if not consumer.partitions_for_topic(settings.topic):
+            raise TopicMissing(f"topic {settings.topic} does not exist yet")
+    except BaseException:
         consumer.close()
-        raise TopicMissing(f"topic {settings.topic} does not exist yet")
+        raise
     return consumer
+
+
+def _consumer(settings: KafkaSettings, *, grouped: bool) -> Any:
+    made: list[Any] = []
+
+    def client(**options: Any) -> Any:
+        made.append(KafkaNetClient(**options))
+        return made[-1]
+
+    try:
+        return KafkaConsumer(**consumer_options(settings, grouped=grouped), kafka_client=client)
+    except BaseException as error:
+        for one in made:
+            one.close()  # the constructor has started its thread by now, and does not end it
+        raise _said_plainly(error) from error
+
+
+def _said_plainly(error: BaseException) -> BaseException:
+    """Settings that the client refuses, which no waiting mends, as an error of ours; others as they are."""
+    if isinstance(error, KafkaConfigurationError | ssl.SSLError | FileNotFoundError | PermissionError):
+        return SettingsError(f"RETRAINER_KAFKA__…: the Kafka client refuses its settings: {error}")
+    return error

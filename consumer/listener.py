@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from kafka import TopicPartition
-from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import CorruptRecordError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy.exc import DBAPIError
 
 from consumer.decoding import to_batch
 from consumer.errors import OffsetConflict
-from consumer.kafka_client import connect
+from consumer.kafka_client import connect, why_corrupt
 from consumer.ledger.intake import DeadLetter, Intake, Partition, Position
 from consumer.rebalance import RebalanceNotes
 from consumer.settings import Settings
@@ -78,6 +79,7 @@ class Listener(threading.Thread):
         self._lost: dict[TopicPartition, int] = {}  # where the broker said that it no longer has what we want
         self._retry_at = 0.0
         self._committed_at = 0.0
+        self._trouble: str | None = None  # why the last commit failed
 
     def stop(self) -> None:
         """Tell the thread to leave the group and end; `join` waits for it."""
@@ -124,6 +126,8 @@ class Listener(threading.Thread):
             pass  # a group without commits; the ledger says where to begin
         except OffsetOutOfRangeError as error:
             self._lost |= error.args[0]
+        except CorruptRecordError:
+            self._pass_over_corrupt(consumer)
         except KafkaError as error:
             log.warning("poll failed", reason=str(error) or type(error).__name__)
             self._stopping.wait(_RETRY_AFTER)
@@ -147,7 +151,8 @@ class Listener(threading.Thread):
             if unseen := self._unplaced - self._ends.keys():
                 self._ends |= consumer.end_offsets(list(unseen))
             if new := self._unplaced - known.keys():
-                at_end = self._settings.kafka.start == "latest"
+                # A partition that is new in a known topic has not been there for long: nothing of it may be skipped.
+                at_end = self._settings.kafka.start == "latest" and not known
                 starts = {tp: self._ends[tp] for tp in new} if at_end else consumer.beginning_offsets(list(new))
                 self._intake.start_at({_partition(tp): start for tp, start in starts.items()}, self._clock())
                 known |= starts
@@ -204,13 +209,48 @@ class Listener(threading.Thread):
             log.warning("cannot cross the gap yet", reason=str(error) or type(error).__name__)
         self._rewind(consumer)
 
+    def _pass_over_corrupt(self, consumer: Any) -> None:
+        """Go on behind the records that the client cannot parse, with a dead letter for each.
+
+        The client does not say where they are, and its poll never returns once it has met the same one twice. So every
+        partition is probed by a consumer of its own, and this one does not poll before it stands behind them.
+        """
+        for partition in sorted(self._next):
+            while not self._stopping.is_set():
+                try:
+                    if (reason := why_corrupt(self._settings.kafka, partition, self._next[partition])) is not None:
+                        self._bury(partition, reason)
+                    break
+                except (KafkaError, DBAPIError) as error:
+                    log.warning("cannot pass over a corrupt record yet", reason=str(error) or type(error).__name__)
+                    self._stopping.wait(_RETRY_AFTER)
+        for partition, offset in self._next.items():
+            with suppress(KafkaError, AssertionError):  # it went away; the note of it comes next
+                consumer.seek(partition, offset)
+
+    def _bury(self, partition: TopicPartition, reason: str) -> None:
+        position = Position(partition.topic, partition.partition, self._next[partition])
+        log.error("record cannot be parsed", position=str(position), reason=reason)
+        letter = DeadLetter(position, self._clock(), None, None, {}, "fetch", reason)
+        self._intake.jump(_partition(partition), position.offset + 1, letter, self._clock())
+        self._next[partition] += 1
+
     def _commit(self, consumer: Any) -> None:
         """Let Kafka's committed offsets follow; quiet partitions too, so that their retention does not run out."""
         now = self._clock()
         if not self._next or now - self._committed_at < self._settings.kafka.commit_interval:
             return
         self._committed_at = now
-        consumer.commit_async(self._offsets(consumer.assignment()), callback=_say_when_commit_failed)
+        consumer.commit_async(self._offsets(consumer.assignment()), callback=self._on_commit)
+
+    def _on_commit(self, _offsets: object, response: object) -> None:
+        """Runs on the client's thread. A broker that has gone away shows here first: polls just bring nothing."""
+        trouble = (str(response) or type(response).__name__) if isinstance(response, Exception) else None
+        if trouble and not self._trouble:
+            log.warning("the broker does not take commits", reason=trouble)
+        elif self._trouble and not trouble:
+            log.info("the broker takes commits again")
+        self._trouble = trouble
 
     def _offsets(self, assigned: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
         return {tp: OffsetAndMetadata(self._next[tp], "", -1) for tp in assigned if tp in self._next}
@@ -234,12 +274,17 @@ class Listener(threading.Thread):
         placed = bool(self._next) and not self._unplaced
         known = all(at is not None for at in (*positions.values(), *highwater.values()))
         self._show(
-            state="listening" if placed else ("placing" if self._unplaced else "joining"),
+            state=self._state(placed),
             polled_at=self._clock(),
             partitions=len(self._next),
             lag=sum(max(0, highwater[tp] - (positions[tp] or 0)) for tp in self._next) if placed and known else None,
             caught_up=placed and all((at or 0) >= self._ends[tp] for tp, at in positions.items()),
         )
+
+    def _state(self, placed: bool) -> str:
+        if self._trouble:
+            return "broker away"
+        return "listening" if placed else "placing" if self._unplaced else "joining"
 
     def _show(self, **changed: Any) -> None:
         self.hearing = replace(self.hearing, **changed)
@@ -255,11 +300,6 @@ def _position(consumer: Any, tp: TopicPartition) -> int | None:
     except (KafkaError, AssertionError):
         return None
     return position
-
-
-def _say_when_commit_failed(_offsets: object, response: object) -> None:
-    if isinstance(response, Exception):
-        log.debug("commit failed, the next will follow", reason=str(response) or type(response).__name__)
 
 
 def _partition(tp: TopicPartition) -> Partition:

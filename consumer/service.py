@@ -46,7 +46,9 @@ class Service:
         self._woken = threading.Event()
         self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
         self._supervisor = Supervisor(settings, ledger, self._woken.set)
-        self._schedule = Schedule(settings.schedule, self._full_retrain_due)
+        self._schedule = Schedule(settings.schedule, self._on_schedule)
+        self._resumed = False
+        self._full_retrain_due = False
         self._decision: Start | Wait | None = None
         self._status_at = 0.0
         self._told = _Told()
@@ -63,7 +65,6 @@ class Service:
         """
         self._listener.start()
         self._schedule.start()
-        self._supervisor.resume(self._clock())
         try:
             while not self._stopping and self._listener.is_alive():
                 self._woken.wait(_TICK if self._turned() else _AFTER_TROUBLE)
@@ -74,19 +75,24 @@ class Service:
             raise self._listener.failure
 
     def _turned(self) -> bool:
-        """One turn; False when the ledger could not be used, which ends nothing: it may come back."""
+        """One turn; False when ledger or disk could not be used, which ends nothing: they may come back."""
         try:
             self._turn(self._clock())
-        except DBAPIError as error:
-            log.error("the ledger cannot be used now", reason=str(error))
-            self._write_status("ledger not usable", self._clock())
+        except (DBAPIError, OSError) as error:
+            log.error("trouble with ledger or disk", reason=str(error))
+            self._write_status("in trouble", self._clock())
             return False
         return True
 
     def _turn(self, now: float) -> None:
+        if not self._resumed:
+            self._supervisor.resume(now)
+            self._resumed = True
+        if self._full_retrain_due:
+            self._ledger.asked.ask(CycleKind.FULL, "schedule", now)
+            self._full_retrain_due = False
         self._supervisor.tick(now)
-        if not self._supervisor.busy:
-            self._supervisor.warm_up()
+        self._supervisor.warm_up(now)
         state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._listener.hearing.caught_up)
         self._decision = decide(self._settings.trigger, state, now)
         self._tell(now, state.pending_users)
@@ -96,12 +102,13 @@ class Service:
     def _start(self, decision: Start, pending: int, now: float) -> None:
         if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().users == 0:
             log.info("nothing is pending, nothing to train", pending=pending)
-            self._ledger.asked.drop("operator")
+            self._ledger.asked.drop_incremental()
             return
         self._supervisor.start(decision.kind, decision.reason.value, now)
 
-    def _full_retrain_due(self) -> None:
-        self._ledger.asked.ask(CycleKind.FULL, "schedule", self._clock())
+    def _on_schedule(self) -> None:
+        """Runs in the schedule's thread; the ledger hears of it in the next turn that can reach it."""
+        self._full_retrain_due = True
         self._woken.set()
 
     def _tell(self, now: float, pending: int) -> None:
@@ -166,6 +173,7 @@ def trigger_state(ledger: Ledger, *, busy: bool, caught_up: bool) -> TriggerStat
         oldest_change=backlog.oldest_change,
         newest_change=backlog.newest_change,
         last_cycle_end=past.last_end,
+        last_cycle_failed=past.last_failed,
         has_champion=past.champion is not None,
         rejections_in_a_row=past.rejections_in_a_row,
         cycle_running=busy,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -162,7 +163,8 @@ class Settings(BaseSettings):
             "model_registry": ("path", state / "registry"),
         }
         for section, (name, place) in places.items():
-            values[section] = {name: place, **values.get(section, {})}
+            given = values.get(section, {})
+            values[section] = {name: place, **given} if isinstance(given, dict) else given
         return values
 
     @property
@@ -211,8 +213,8 @@ class _Environment(EnvSettingsSource):
             if name.startswith(PREFIX) and name.endswith("_FILE"):
                 try:
                     found[name.removesuffix("_FILE").lower()] = Path(path).read_text().strip()
-                except OSError as error:
-                    raise SettingsError(f"{name}: cannot read {path}: {error.strerror}") from None
+                except (OSError, UnicodeDecodeError) as error:
+                    raise SettingsError(f"{name}: cannot read {path}: {error}") from None
                 del found[name.lower()]
         return found
 
@@ -240,16 +242,19 @@ def load_settings(config: Path | None = None) -> Settings:
 def _refuse_unknown_sections() -> None:
     """The library overlooks a misspelt section; a person on a bad day should not."""
     for name in os.environ:
-        if name.startswith(PREFIX) and "__" in name:
-            section = name.removeprefix(PREFIX).split("__")[0].lower()
-            if section not in Settings.model_fields:
-                known = ", ".join(sorted(Settings.model_fields))
-                raise SettingsError(f"{name}: there is no section '{section}'; there are {known}")
+        section, *inside = name.removeprefix(PREFIX).removesuffix("_FILE").lower().split("__")
+        if not name.startswith(PREFIX) or section in Settings.model_fields:
+            continue
+        # Other programs have variables of this prefix too, the compose file for one; a near miss is a slip.
+        if inside or get_close_matches(section, Settings.model_fields, cutoff=0.8):
+            known = ", ".join(sorted(Settings.model_fields))
+            raise SettingsError(f"{name}: there is no setting or section '{section}'; there are {known}")
 
 
 def _readable(problem: Any) -> str:
     name = PREFIX + "__".join(str(part).upper() for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
-    shown = "" if "PASSWORD" in name or problem["type"] == "missing" else f" (got {problem['input']!r})"
+    hidden = problem["type"] == "missing" or any(word in name for word in ("PASSWORD", "URL", "KEY", "SECRET"))
+    shown = "" if hidden else f" (got {problem['input']!r})"
     return f"{name}: {problem['msg']}{shown}"

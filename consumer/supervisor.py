@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from consumer.trainer_process import TrainerProcess, result_in
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome, Progress, Step
 
 log = structlog.get_logger()
+
+_WARM_AGAIN = 10.0  # after a waiting trainer has died, so that one that cannot start is not started for ever
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Supervisor:
         self._running: _Running | None = None
         self._trainer: TrainerProcess | None = None
         self._spare: TrainerProcess | None = None
+        self._warm_at = 0.0
 
     @property
     def busy(self) -> bool:
@@ -88,12 +91,15 @@ class Supervisor:
         self._running = _Running(claim, since=now)
         self._run(now)
 
-    def warm_up(self) -> None:
+    def warm_up(self, now: float) -> None:
         """Start the next trainer ahead of time, if that is wanted and none is ready."""
-        if self._settings.trainer.warm and self._running is None:
-            if self._spare is not None and self._spare.exit_code() is not None:
-                log.warning("waiting trainer ended", exit_code=self._spare.exit_code())
-                self._spare = None
+        if not self._settings.trainer.warm or self._running is not None or now < self._warm_at:
+            return
+        if self._spare is not None and (code := self._spare.exit_code()) is not None:
+            log.warning("waiting trainer ended", exit_code=code, last_words=self._spare.last_words())
+            self._spare = None
+            self._warm_at = now + _WARM_AGAIN
+        else:
             self._spare = self._spare or TrainerProcess(self._spoke)
 
     def tick(self, now: float) -> None:
@@ -143,9 +149,8 @@ class Supervisor:
     def _run(self, now: float) -> None:
         assert self._running is not None
         claim = self._running.claim
-        self._running.since, self._running.retry_at = now, None
-        self._trainer = self._spare if self._spare and self._spare.exit_code() is None else TrainerProcess(self._spoke)
-        self._spare = None
+        # Should what follows fail, the disk being full perhaps, it is tried again like a trainer that failed.
+        self._running.since, self._running.retry_at = now, now + self._settings.trainer.retry_wait
         request = CycleRequest(
             cycle_id=claim.cycle_id,
             kind=claim.kind,
@@ -156,7 +161,9 @@ class Supervisor:
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
-        self._trainer.give(self._folder(claim.cycle_id), request)
+        trainer = self._spare if self._spare and self._spare.exit_code() is None else TrainerProcess(self._spoke)
+        trainer.give(self._folder(claim.cycle_id), request)
+        self._trainer, self._spare = trainer, None
 
     def _pass_on(self, running: _Running, progress: Progress) -> None:
         running.step, running.done, running.total = progress.step, progress.done, progress.total
@@ -185,15 +192,17 @@ class Supervisor:
         self._try_again(running, reason, now)
 
     def _try_again(self, running: _Running, reason: str, now: float) -> None:
-        self._ledger.cycles.attempt(running.claim.cycle_id)
-        claim = running.claim = self._ledger.cycles.running() or running.claim
-        self._trainer = None  # only now: where the ledger cannot be used, the next tick comes by here again
-        if claim.attempts >= self._settings.trainer.attempts:
+        claim = running.claim
+        if claim.attempts + 1 >= self._settings.trainer.attempts:
             failed = CycleResult(
                 cycle_id=claim.cycle_id, outcome=Outcome.FAILED, reason=reason, base_version=claim.base_version
             )
             self._settle(failed, now)
             return
+        self._ledger.cycles.attempt(claim.cycle_id)
+        # Only now: where the ledger cannot be used, the next tick comes by here again.
+        self._trainer = None
+        claim = running.claim = replace(claim, attempts=claim.attempts + 1)
         running.retry_at = now + self._settings.trainer.retry_wait * 2 ** (claim.attempts - 1)
         log.warning("cycle will be tried again", cycle_id=claim.cycle_id, in_s=running.retry_at - now, reason=reason)
 

@@ -66,6 +66,8 @@ class TriggerState:
     oldest_change: float | None
     newest_change: float | None
     last_cycle_end: float | None
+    last_cycle_failed: bool = False
+    """Whether it ended for a reason that has nothing to do with what it learned, so that trying again may help."""
     has_champion: bool = True
     rejections_in_a_row: int = 0
     cycle_running: bool = False
@@ -96,7 +98,7 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wa
     """Whether to start a cycle at `now`, of which kind, and why.
 
     A running cycle and a listener that is still catching up outrank everything: a claim made earlier would cut a
-    backlog in two. An operator outranks the rest, `min_interval` all rules but that. A change waits at most
+    backlog in two. An operator outranks the rest, `min_interval` all rules but that. Otherwise a change waits at most
     `max_staleness`: after that neither the quiet period nor the thresholds hold it back.
     """
     if state.cycle_running:
@@ -115,7 +117,7 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wa
 
 def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:
     if state.pending_users == 0 or state.oldest_change is None or state.newest_change is None:
-        first = not state.has_champion and state.last_cycle_end is None
+        first = not state.has_champion and (state.last_cycle_end is None or state.last_cycle_failed)
         return Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP) if first else Wait(Hold.NOTHING)
 
     stale_at = state.oldest_change + policy.max_staleness

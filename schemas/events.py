@@ -48,17 +48,18 @@ class BadEvent(ValueError):  # noqa: N818  (an event, not an error class of ours
 
 
 class NotificationEvent(BaseModel):
-    """The Hopsworks notification event. Numbers may come as strings; every name may be missing (older shape)."""
+    """The part of a Hopsworks notification event that is used; whatever else is in it cannot make it a bad one.
+
+    Numbers may come as strings; the names are missing in the older shape.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
 
-    project_id: int | None = None
-    project_name: str | None = None
     feature_store_id: int | None = None
     feature_group_id: int | None = None
     feature_group_name: str | None = None
     feature_group_version: int | None = None
-    entry: dict[str, Any]
+    entry: dict[str, Any] | None = None
 
 
 def decode(
@@ -82,6 +83,8 @@ def decode(
         raise BadEvent(_reason(error)) from None
     if (elsewhere := _why_not_ours(group, event)) is not None:
         return Ignored(elsewhere)
+    if event.entry is None:
+        raise BadEvent("entry is missing")
     if group.primary_key not in event.entry:
         raise BadEvent(f"entry lacks the primary key '{group.primary_key}'")
     deleted = headers.get("operation", b"").lower() == b"delete"

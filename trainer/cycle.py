@@ -23,7 +23,7 @@ import numpy as np
 
 from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, PairReport, ReadReport, Step
 from schemas.manifest import SpaceInfo
-from trainer.champion import Standing, anchor_of, champion_of, comparable
+from trainer.champion import Opponent, Standing, anchor_of, opponent_of
 from trainer.evaluate import prepare_exam, score
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
@@ -38,6 +38,7 @@ from trainer.registry.protocol import ModelRegistry, RegisteredVersion
 from trainer.report import Reporter
 from trainer.scaling import fit_space
 from trainer.space import Space, prune
+from trainer.split import Part, split
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ class Cycle:
         if (done := self._registry.find(self._request.cycle_id)) is not None:
             return self._registered(done)
         keras.utils.set_random_seed(self._seed)
-        champion = champion_of(self._registry, self._request)
+        opponent = opponent_of(self._registry, self._request)
+        champion = opponent.champion
         reading = self._read(champion)
         space = self._embed(reading, champion)
         try:
@@ -85,7 +87,7 @@ class Cycle:
             population = populate(space.matrix, self._settings.split)
             model = self._base(space, champion)
             fitted = self._fit(space, population, model)
-            gate = self._gate(space, population, model, champion)
+            gate = self._gate(space, population, model, opponent)
             result = CycleResult(
                 cycle_id=self._request.cycle_id,
                 outcome=Outcome.REJECTED if gate.outcome == "rejected" else Outcome.INCONCLUSIVE,
@@ -98,7 +100,9 @@ class Cycle:
                 gate=gate,
                 seconds=self._reporter.seconds,
             )
-            return self._register(space.info, model, result) if gate.outcome == "passed" else result
+            return (
+                self._register(space.info, model, result, reading.rows.refused) if gate.outcome == "passed" else result
+            )
         finally:
             space.close()
 
@@ -124,9 +128,15 @@ class Cycle:
             rows=rows,
             gone=[*deleted, *rows.refused],
             report=report,
-            info=info or fit_space(request.cycle_id, group, rows.raw),
+            info=info or self._new_space(rows),
             space=space,
         )
+
+    def _new_space(self, rows: CheckedRows) -> SpaceInfo:
+        """Scaling by the users who may be trained on; the held-out ones are only ever scaled by it (P5)."""
+        learnable = split(self._settings.split, rows.keys) != Part.HOLDOUT
+        raw = rows.raw[learnable] if learnable.any() else rows.raw
+        return fit_space(self._request.cycle_id, self._settings.feature_group, raw)
 
     def _embed(self, reading: _Reading, champion: Standing | None) -> Space:
         with self._reporter.step(Step.EMBED) as facts:
@@ -180,7 +190,7 @@ class Cycle:
             facts["dev_accuracy"] = epoch.dev_accuracy
         self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
 
-    def _gate(self, space: Space, population: Population, model: TwoTower, champion: Standing | None) -> GateReport:
+    def _gate(self, space: Space, population: Population, model: TwoTower, opponent: Opponent) -> GateReport:
         """Score challenger, champion and anchor on one exam made of today's features, and judge (P4)."""
         policy = self._settings.gate
         with self._reporter.step(Step.GATE) as facts:
@@ -195,20 +205,25 @@ class Cycle:
                 self._seed,
             )
             challenger = score(model, exam)
-            others = [
-                score(other.model(), exam) if other is not None and comparable(other, self._request) else None
-                for other in (champion, anchor_of(self._registry, self._request))
-            ]
-            report = judge(policy, exam.pairs.rows[:, 0], challenger, others[0], others[1], self._seed)
+            anchor = anchor_of(self._registry, self._request) if opponent.champion else None
+            report = judge(
+                policy,
+                exam.pairs.rows[:, 0],
+                challenger,
+                score(opponent.champion.model(), exam) if opponent.champion else None,
+                score(anchor.model(), exam) if anchor else None,
+                self._seed,
+                opponent.alone_because,
+            )
             facts |= {"outcome": report.outcome, "challenger_accuracy": challenger.metrics.accuracy}
             if report.champion is not None and report.lower_bound is not None:
                 facts |= {"champion_accuracy": report.champion.accuracy, "lower_bound": report.lower_bound}
         return report
 
-    def _register(self, info: SpaceInfo, model: TwoTower, result: CycleResult) -> CycleResult:
+    def _register(self, info: SpaceInfo, model: TwoTower, result: CycleResult, refused: dict[str, str]) -> CycleResult:
         staged = self._settings.work_dir / "cycles" / self._request.cycle_id / "model"
         with self._reporter.step(Step.PACKAGE) as facts:
-            manifest = stage(staged, model, manifest_of(self._request, info, result))
+            manifest = stage(staged, model, manifest_of(self._request, info, result), refused)
             facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
         with self._reporter.step(Step.REGISTER) as facts:
             registered = self._registry.register(staged)

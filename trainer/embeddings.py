@@ -37,7 +37,7 @@ class UserMatrix:
         self._width = width
         self._db = sqlite3.connect(folder / "index.db", isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS users (key TEXT PRIMARY KEY, row INTEGER UNIQUE NOT NULL) WITHOUT ROWID"
         )

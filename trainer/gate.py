@@ -18,16 +18,23 @@ from trainer.evaluate import Score
 
 
 def judge(
-    policy: GatePolicy, anchors: Rows, challenger: Score, champion: Score | None, anchor: Score | None, seed: int
+    policy: GatePolicy,
+    anchors: Rows,
+    challenger: Score,
+    champion: Score | None,
+    anchor: Score | None,
+    seed: int,
+    alone_because: str = "first version",
 ) -> GateReport:
     """Passed, rejected or inconclusive, and why.
 
     Args:
         policy: margins and floors.
         anchors: (pairs,) the held-out user of each scored pair.
-        challenger, champion, anchor: scores on the same pairs; no champion means a first version, which must reach the
+        challenger, champion, anchor: scores on the same pairs; without a champion the challenger must reach the
             accuracy floor; no anchor means that drift is not measured.
         seed: of the bootstrap.
+        alone_because: why there is no champion, where there is none.
     """
     users = len(np.unique(anchors))
     report = GateReport(
@@ -46,7 +53,7 @@ def judge(
         return report.model_copy(
             update={
                 "outcome": "passed" if accuracy >= policy.min_accuracy else "rejected",
-                "reason": f"first version, accuracy {accuracy:.4f} against a floor of {policy.min_accuracy:.4f}",
+                "reason": f"{alone_because}: accuracy {accuracy:.4f} against a floor of {policy.min_accuracy:.4f}",
             }
         )
     difference = challenger.right.astype(np.float64) - champion.right

@@ -54,8 +54,11 @@ def manifest_of(request: CycleRequest, info: SpaceInfo, result: CycleResult) -> 
     )
 
 
-def stage(folder: Path, model: TwoTower, manifest: ModelManifest) -> ModelManifest:
-    """Write everything a version consists of into `folder`, afresh, and return the manifest with its files listed."""
+def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str]) -> ModelManifest:
+    """Write everything a version consists of into `folder`, afresh, and return the manifest with its files listed.
+
+    `refused` is the reason by user, of all of them: the reports name only the first.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model.whole.save(folder / MODEL_FILE)
@@ -63,6 +66,8 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest) -> ModelManife
     model.tower(CANDIDATE).save(folder / CANDIDATE_TOWER_FILE)
     (folder / "metrics.json").write_text(manifest.metrics.model_dump_json(indent=2) + "\n")
     (folder / "lineage.json").write_text(json.dumps(manifest.lineage.model_dump(mode="json"), indent=2) + "\n")
+    if refused:
+        (folder / "refused.json").write_text(json.dumps(refused, indent=2) + "\n")
     (folder / "report.md").write_text(report(manifest))
     complete = manifest.model_copy(update={"files": list_files(folder)})
     with replacing(folder / MANIFEST_FILE) as file:

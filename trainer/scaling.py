@@ -50,5 +50,5 @@ def to_directions(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> Floats:
 def _unit(
     block: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    norms = np.linalg.norm(block, axis=1, keepdims=True)
-    return np.asarray(np.divide(block, norms, out=np.zeros_like(block), where=norms > _TINY))
+    # As Keras's UnitNormalization has it, down to the length below which nothing is brought to unit length.
+    return np.asarray(block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), _TINY))

@@ -44,8 +44,8 @@ def replay(
     if dry_run:
         return
     with closing(open_ledger(settings.ledger.url)) as ledger:
-        ledger.intake.record_replay(replayed.ranges, replayed.events, replayed.batch)
-        cycle = run_cycle(settings, ledger, CycleKind.BACKFILL, typer.echo)
+        request = ledger.intake.record_replay(replayed.ranges, replayed.events, replayed.batch)
+        cycle = run_cycle(settings, ledger, CycleKind.BACKFILL, typer.echo, request)
     report_cycle(cycle)
 
 

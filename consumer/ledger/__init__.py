@@ -7,5 +7,6 @@ Its rooms, by who uses them:
     cycles   the supervisor: claiming the pending users for a cycle, and settling it
     asked    operators and the schedule: what they asked for
     views    whoever looks: `status`, `versions`, `dead-letters`, the trigger
+    engine   connections: what they lock and what survives
     tables   the tables
 """

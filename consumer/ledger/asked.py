@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import ColumnElement, Engine, select, update
 
-from consumer.ledger.tables import asked
+from consumer.ledger.engine import reading
+from consumer.ledger.tables import PENDING, asked
 from schemas.cycle import CycleKind
 
 By = Literal["operator", "schedule"]
@@ -29,16 +30,23 @@ class Asked:
 
     def open(self, by: By) -> CycleKind | None:
         """The strongest open request: full before backfill before incremental."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             kinds = connection.scalars(select(asked.c.kind).where(asked.c.by == by, asked.c.cycle_id.is_(None))).all()
         return max((CycleKind(kind) for kind in kinds), key=_STRENGTH.index, default=None)
 
     def taken_up(self, number: int) -> str | None:
         """The cycle that took up a request; None while it waits."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             return connection.scalar(select(asked.c.cycle_id).where(asked.c.number == number))
 
-    def drop(self, by: By) -> None:
-        """Drop the open requests: there is nothing to do for them."""
+    def drop_incremental(self) -> None:
+        """Drop the open requests for an incremental cycle: nothing is pending, so there is nothing to do for them."""
+        self._answer(asked.c.kind == CycleKind.INCREMENTAL.value)
+
+    def withdraw(self, number: int) -> None:
+        """Take back a request that no cycle has taken up."""
+        self._answer(asked.c.number == number)
+
+    def _answer(self, which: ColumnElement[bool]) -> None:
         with self._engine.begin() as connection:
-            connection.execute(update(asked).where(asked.c.by == by, asked.c.cycle_id.is_(None)).values(cycle_id=""))
+            connection.execute(update(asked).where(which, asked.c.cycle_id.is_(None)).values(cycle_id=PENDING))

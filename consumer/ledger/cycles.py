@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from sqlalchemy import Connection, Engine, delete, func, literal, select, update
+from sqlalchemy import Connection, Engine, case, delete, func, literal, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from consumer.errors import LedgerError
+from consumer.ledger.engine import reading
 from consumer.ledger.tables import PENDING, asked, changes, cycles, offsets, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, OffsetRanges, Outcome
 
@@ -45,7 +46,7 @@ class Cycles:
 
     def running(self) -> Claim | None:
         """The cycle that was claimed and has not ended, whoever claimed it."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             return _running(connection)
 
     def claim(self, kind: CycleKind, reason: str, now: float) -> Claim:
@@ -125,6 +126,9 @@ class Cycles:
                 _settle(connection, result.cycle_id)
             else:
                 _give_back(connection, result.cycle_id, tried=result.outcome is not Outcome.FAILED)
+                if result.outcome is Outcome.FAILED:  # what the clock asked for is still to be done
+                    open_again = update(asked).where(asked.c.cycle_id == result.cycle_id, asked.c.by == "schedule")
+                    connection.execute(open_again.values(cycle_id=None))
             return promoted
 
 
@@ -198,7 +202,7 @@ def _settle(connection: Connection, cycle_id: str) -> None:
             connection.execute(
                 update(offsets)
                 .where(offsets.c.topic == topic, offsets.c.partition == partition)
-                .values(settled_offset=end)
+                .values(settled_offset=func.min(end, offsets.c.next_offset))  # it may have been moved back meanwhile
             )
     connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
 
@@ -214,6 +218,10 @@ def _give_back(connection: Connection, cycle_id: str, *, tried: bool) -> None:
             "events": changes.c.events + back.excluded.events,
             "first_position": back.excluded.first_position,
             "first_event_at": func.min(changes.c.first_event_at, back.excluded.first_event_at),
+            "fresh_since": case(
+                (back.excluded.tried, changes.c.fresh_since),
+                else_=func.min(changes.c.fresh_since, back.excluded.fresh_since),
+            ),
         },
     )
     connection.execute(merged)

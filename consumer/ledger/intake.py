@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Engine, case, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from consumer.errors import OffsetConflict
-from consumer.ledger.tables import PENDING, changes, dead_letters, offsets, replays
-from schemas.cycle import OffsetRanges
+from consumer.ledger.engine import reading
+from consumer.ledger.tables import PENDING, asked, changes, dead_letters, offsets, replays
+from schemas.cycle import CycleKind, OffsetRanges
 from schemas.events import Operation
 
 
@@ -88,7 +89,7 @@ class Intake:
 
     def positions(self, topic: str) -> dict[Partition, int]:
         """The next offset to read of every known partition of a topic."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(
                 select(offsets.c.partition, offsets.c.next_offset).where(offsets.c.topic == topic)
             )
@@ -123,14 +124,22 @@ class Intake:
             connection.execute(moved)
             _store_dead_letters(connection, [letter], now)
 
-    def record_replay(self, ranges: OffsetRanges, events: int, batch: Batch) -> None:
-        """Make the users of `batch` pending, and remember what was replayed; live offsets stay where they are."""
+    def record_replay(self, ranges: OffsetRanges, events: int, batch: Batch) -> int:
+        """Make the users of `batch` pending and ask for the backfill; live offsets stay where they are.
+
+        Returns:
+            The number of the request.
+        """
         now = batch.received_at
         with self._engine.begin() as connection:
             _store_users(connection, batch.users, now)
             _store_dead_letters(connection, batch.dead, now)
             row = {"ranges": ranges, "events": events, "users": len(batch.users), "at": now}
             connection.execute(replays.insert().values(row))
+            request = asked.insert().values(kind=CycleKind.BACKFILL.value, by="operator", at=now)
+            number = connection.execute(request).inserted_primary_key
+        assert number is not None
+        return int(number[0])
 
 
 def _advance(connection: Connection, batch: Batch, partition: Partition, expected: int, following: int) -> None:

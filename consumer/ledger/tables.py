@@ -105,7 +105,8 @@ dead_letters = Table(
     Column("stage", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("at", Float, nullable=False),
-    UniqueConstraint("topic", "partition", "offset"),
+    # A topic that was made anew has the same offsets again, but not at the same time.
+    UniqueConstraint("topic", "partition", "offset", "event_at"),
 )
 
 # What somebody asked for and no cycle has taken up yet.

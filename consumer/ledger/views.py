@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, func, select
 
 from consumer.ledger.cycles import champion
+from consumer.ledger.engine import reading
 from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, offsets, versions
 from schemas.cycle import CycleResult, Lineage, Outcome
 
@@ -35,6 +36,7 @@ class Past:
     champion: int | None
     known_users: int
     last_end: float | None
+    last_failed: bool
     rejections_in_a_row: int
 
 
@@ -56,7 +58,7 @@ class Views:
     def backlog(self) -> Backlog:
         """What is pending now."""
         pending = changes.c.cycle_id == PENDING
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             users, oldest = connection.execute(
                 select(func.count(), func.min(changes.c.first_event_at)).where(pending)
             ).one()
@@ -69,7 +71,7 @@ class Views:
 
     def past(self) -> Past:
         """What went before."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(
                 select(cycles.c.state, cycles.c.ended_at, cycles.c.known_users)
                 .where(cycles.c.ended_at.is_not(None))
@@ -82,19 +84,20 @@ class Views:
             champion=standing,
             known_users=next((row.known_users for row in rows if row.known_users is not None), 0),
             last_end=rows[0].ended_at if rows else None,
+            last_failed=bool(rows) and rows[0].state == Outcome.FAILED,
             rejections_in_a_row=sum(row.state == Outcome.REJECTED for row in since_registered),
         )
 
     def read(self) -> Read:
         """How much was read."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             events, ignored = connection.execute(select(func.sum(offsets.c.events), func.sum(offsets.c.ignored))).one()
             dead = connection.scalar(select(func.count()).select_from(dead_letters))
         return Read(events or 0, ignored or 0, dead or 0)
 
     def versions(self) -> list[dict[str, Any]]:
         """Every registered version, oldest first, as `retrainer versions --json` gives it."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(
                 select(versions, cycles.c.kind, cycles.c.reason, cycles.c.lineage, cycles.c.result)
                 .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
@@ -105,7 +108,7 @@ class Views:
 
     def last_cycle(self) -> dict[str, Any] | None:
         """How the last cycle that ended came out, and why; None before the first."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             row = connection.execute(
                 select(cycles).where(cycles.c.ended_at.is_not(None)).order_by(cycles.c.number.desc()).limit(1)
             ).one_or_none()
@@ -122,7 +125,7 @@ class Views:
 
     def cycles(self) -> list[dict[str, Any]]:
         """Every cycle, oldest first: what started it, what it covered, how it ended."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(select(cycles).order_by(cycles.c.number)).all()
         return [
             {
@@ -141,7 +144,7 @@ class Views:
 
     def dead_letters(self, limit: int) -> list[dict[str, Any]]:
         """The newest dead letters, newest first."""
-        with self._engine.begin() as connection:
+        with reading(self._engine) as connection:
             rows = connection.execute(select(dead_letters).order_by(dead_letters.c.id.desc()).limit(limit)).all()
         return [
             {

@@ -117,6 +117,44 @@ def test_bad_input_is_a_dead_letter_with_its_reason_and_stops_nothing(
     assert letters[-1]["value_base64"] == "3q2+7w=="
 
 
+class Malformed(str):
+    """A header name that is not UTF-8 on the wire."""
+
+    __slots__ = ()
+
+    def encode(self, *_arguments: object, **_named: object) -> bytes:
+        return b"\xff\xfe"
+
+
+def test_a_record_that_the_client_cannot_parse_stops_nothing(broker: str, tmp_path: Path, ledger: Ledger) -> None:
+    topic = Topic.new(broker, partitions=2)
+    for users, headers in ((["a", "b"], ()), (["bad"], ((Malformed("x"), b"1"),)), (["c"], ()), (["d"], ())):
+        topic.send([(None, encode(GROUP_13, user), headers) for user in users], partition=0)
+    topic.send_users(["z"], partition=1)
+    with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
+        wait_until(lambda: ledger.views.backlog().users == 5, 40, "all that can be parsed")
+        wait_until(lambda: listener.hearing.caught_up, 20, "the listener to have caught up")
+    (letter,) = ledger.views.dead_letters(10)
+    assert (letter["stage"], letter["partition"], letter["offset"]) == ("fetch", 0, 2)
+    assert "invalid record" in letter["reason"]
+
+
+def test_a_partition_that_is_added_is_read_from_its_beginning(
+    kafka_address: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(kafka_address, partitions=1)
+    settings = settings_for(topic, tmp_path, start="latest")
+    with listening(settings, ledger.intake) as listener:
+        wait_until(lambda: listener.hearing.caught_up, 40, "the start to be noted")
+    admin = KafkaAdminClient(bootstrap_servers=kafka_address)
+    admin.create_partitions({topic.name: 2})
+    admin.close()
+    wait_until(lambda: len(topic.ends()) == 2, 20, "the partition to be there")
+    topic.send_users(names(10), partition=1)
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 10)
+
+
 def test_reading_goes_on_where_the_ledger_stands_whatever_kafka_says(
     broker: str, tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -245,6 +283,7 @@ def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Pa
             topic.send_users(names(10))
             everything_is_read(ledger, 10)
             broker.stop()
+            wait_until(lambda: listener.hearing.state == "broker away", 60, "it to notice that the broker is gone")
             broker.start()
             topic.send_users(names(10, start=10))
             everything_is_read(ledger, 20)

@@ -61,6 +61,7 @@ def three_waves(service: Service, disturb: Callable[[Service, int], None]) -> li
     return ends
 
 
+@pytest.mark.timeout(600)
 def test_bootstrap_three_waves_exact_offsets_and_restarts_that_change_nothing(broker: str, make: Make) -> None:
     def restart(service: Service, number: int) -> None:
         """SIGTERM in the bootstrap and in wave 1, SIGKILL in wave 2 and 3, at different steps."""
@@ -71,7 +72,11 @@ def test_bootstrap_three_waves_exact_offsets_and_restarts_that_change_nothing(br
             service.kill()
         service.start()
 
-    lasting = {"FIT__INCREMENTAL_EPOCHS": "60", "FIT__PATIENCE": "60"}  # long enough to be hit in the middle
+    lasting = {
+        "FIT__FULL_EPOCHS": "60",
+        "FIT__INCREMENTAL_EPOCHS": "60",
+        "FIT__PATIENCE": "60",
+    }  # long enough to be hit in the middle
     undisturbed, disturbed = make(broker, **lasting), make(broker, **lasting)
     plain = three_waves(undisturbed, lambda _service, _number: None)
     rough = three_waves(disturbed, restart)

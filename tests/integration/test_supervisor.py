@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,16 +53,28 @@ def supervisor(settings: Settings, ledger: Ledger) -> Iterator[Supervisor]:
     made.stop()
 
 
+@contextmanager
+def held(settings: Settings) -> Iterator[None]:
+    """The ledger's write lock in somebody else's hands."""
+    holder = sqlite3.connect(settings.state_dir / "ledger.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        holder.execute("ROLLBACK")
+        holder.close()
+
+
 def idle(supervisor: Supervisor) -> bool:
     supervisor.tick(time.time())
     return not supervisor.busy
 
 
 def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor, ledger: Ledger) -> None:
-    supervisor.warm_up()
+    supervisor.warm_up(time.time())
     warm = supervisor._spare
     assert warm is not None
-    supervisor.warm_up()
+    supervisor.warm_up(time.time())
     assert supervisor._spare is warm
     supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
     assert supervisor._trainer is warm
@@ -91,14 +104,45 @@ def test_a_trainer_that_fails_while_the_ledger_is_held_is_not_forgotten(
     trainer = supervisor._trainer
     assert trainer is not None
     trainer.kill()
-    holder = sqlite3.connect(settings.state_dir / "ledger.db", isolation_level=None)
-    holder.execute("BEGIN IMMEDIATE")
-    with pytest.raises(OperationalError):
+    with held(settings), pytest.raises(OperationalError):
         supervisor.tick(time.time())
-    holder.execute("ROLLBACK")
-    holder.close()
     wait_until(lambda: idle(supervisor), 60, "the cycle to be tried again and to end")
     assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_last_failure_while_the_ledger_is_held_still_gives_the_users_back(settings: Settings, ledger: Ledger) -> None:
+    once = settings.model_copy(update={"trainer": TrainerProcessSettings(attempts=1)})
+    supervisor = Supervisor(once, ledger, lambda: None)
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    assert supervisor._trainer is not None
+    supervisor._trainer.kill()
+    with held(settings), pytest.raises(OperationalError):
+        supervisor.tick(time.time())
+    wait_until(lambda: idle(supervisor), 10, "the failure to be settled")
+    assert ledger.views.cycles()[0]["state"] == "failed"
+
+
+def test_a_request_that_cannot_be_written_is_tried_again(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    settings.work_dir.mkdir(parents=True)
+    (settings.work_dir / "cycles").write_text("a file where a folder should be")
+    with pytest.raises(OSError, match="cycles"):
+        supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    (settings.work_dir / "cycles").unlink()
+    wait_until(lambda: idle(supervisor), 60, "the cycle to be tried again and to end")
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_waiting_trainer_that_dies_is_replaced_but_not_at_once(supervisor: Supervisor) -> None:
+    supervisor.warm_up(1000.0)
+    assert supervisor._spare is not None
+    supervisor._spare.kill()
+    supervisor.warm_up(1001.0)
+    supervisor.warm_up(1002.0)
+    assert supervisor._spare is None
+    supervisor.warm_up(1020.0)
+    assert supervisor._spare is not None
 
 
 def test_a_cycle_that_takes_too_long_is_ended_and_its_users_come_back(settings: Settings, ledger: Ledger) -> None:

@@ -20,6 +20,7 @@ from trainer.features.local import LocalFeatureStore
 from trainer.model import load
 from trainer.registry.local import LocalModelRegistry
 from trainer.run import run_cycle
+from trainer.split import Part, split
 
 
 class Bench:
@@ -205,10 +206,12 @@ def test_bad_rows_are_refused_and_reported_and_the_rest_goes_on(started: Bench) 
     assert result.read is not None
     assert result.read.refused == {
         "u0": "taste has 1 numbers, not 8",
-        "u1": "habit has a number that is not finite",
+        "u1": "habit has a number that is not finite, or too large to be scaled",
         "u2": "year is missing",
     }
     assert result.known_users == 397
+    everyone = json.loads((started.registry.fetch(2) / "refused.json").read_text())
+    assert everyone == result.read.refused
 
 
 def test_a_worse_challenger_is_rejected_and_nothing_is_registered(started: Bench) -> None:
@@ -248,6 +251,41 @@ def test_a_ledger_that_was_lost_does_not_get_past_the_gate(started: Bench) -> No
     assert result.base_version == 1
     assert result.gate is not None
     assert result.gate.champion is not None
+
+
+def test_with_another_split_nobody_follows_a_version_that_saw_the_held_out(started: Bench) -> None:
+    """Its weights know users who are held out now (P5); only a training from scratch may go on, and alone."""
+    settings = started.settings.model_copy(
+        update={"split": started.settings.split.model_copy(update={"salt": "another"})}
+    )
+    follower = started.run(started.request("c2", CycleKind.INCREMENTAL, names(9), base=1, settings=settings))
+    assert follower.outcome is Outcome.FAILED
+    assert "trained with another split" in follower.reason
+    assert "train --full" in follower.reason
+    full = started.run(started.request("c3", CycleKind.FULL, base=1, settings=settings))
+    assert full.outcome is Outcome.REGISTERED
+    assert "version 1 was trained with another split" in full.reason
+    assert full.gate is not None
+    assert full.gate.champion is None
+
+
+def test_scaling_is_learned_from_users_who_may_be_trained_on(bench: Bench) -> None:
+    everyone = {row: np.concatenate(list(values.values())) for row, values in World().rows(names(400)).items()}
+    parts = split(bench.settings.split, list(everyone))
+    years = np.array([row[-1] for row in everyone.values()])
+    bench.run(bench.request("c1", CycleKind.BOOTSTRAP))
+    scale = bench.registry.versions()[0].manifest.space.scalars["year"]
+    assert scale.mean == pytest.approx(years[parts != Part.HOLDOUT].mean(), rel=1e-6)
+    assert scale.mean != pytest.approx(years.mean(), rel=1e-6)
+
+
+def test_a_full_retrain_goes_on_where_the_champion_is_damaged(started: Bench) -> None:
+    (started.settings.model_registry.path / started.settings.model_name / "1" / MODEL_FILE).write_text("rotten")
+    follower = started.run(started.request("c2", CycleKind.INCREMENTAL, names(9), base=1))
+    assert follower.outcome is Outcome.FAILED
+    full = started.run(started.request("c3", CycleKind.FULL, base=1))
+    assert full.outcome is Outcome.REGISTERED
+    assert "version 1 is not to be had" in full.reason
 
 
 def test_what_cannot_be_done_is_said(started: Bench) -> None:

@@ -52,6 +52,12 @@ def test_another_group_is_ignored_by_id_and_by_name(group: FeatureGroup) -> None
     assert said(golden("another_group.json"), group) == Ignored("another feature group")
 
 
+def test_what_is_not_used_cannot_make_an_event_a_bad_one() -> None:
+    odd = json.loads(golden("newer_shape.json")) | {"projectId": "p-1", "projectName": 5, "featureViews": 0}
+    assert said(json.dumps(odd).encode()) == Change("u1", Operation.UPSERT)
+    assert said(b'{"featureGroupId": 14, "entry": null}') == Ignored("another feature group")
+
+
 def test_another_version_or_store_is_ignored() -> None:
     event = json.loads(golden("newer_shape.json"))
     other_version = {key: value for key, value in event.items() if not key.endswith("Id")} | {"featureGroupVersion": 2}
@@ -68,7 +74,7 @@ def test_the_name_does_not_matter_where_the_id_is_known() -> None:
     ("value", "reason"),
     [
         (golden("missing_key.json"), "lacks the primary key 'user_id'"),
-        (golden("missing_entry.json"), "entry: Field required"),
+        (golden("missing_entry.json"), "entry is missing"),
         (golden("another_shape.json"), "should be an object"),
         (golden("cut_off.txt"), "Invalid JSON"),
         (b"", "Invalid JSON"),

@@ -10,6 +10,8 @@ from trainer.features.checks import check_rows
 from trainer.features.protocol import FeatureRows, Floats
 from trainer.features.reading import absent, read_report
 
+UNUSABLE = "habit has a number that is not finite, or too large to be scaled"
+
 
 def rows_with(user: str, column: str, block: Floats | None) -> FeatureRows:
     rows = World().rows(names(3))
@@ -26,8 +28,14 @@ def rows_with(user: str, column: str, block: Floats | None) -> FeatureRows:
         (None, "habit is missing"),
         (np.ones(4, dtype=np.float32), "habit has 4 numbers, not 5"),
         (np.empty(0, dtype=np.float32), "habit has 0 numbers, not 5"),
-        (np.array([1, 2, np.nan, 4, 5], dtype=np.float32), "habit has a number that is not finite"),
-        (np.array([1, 2, np.inf, 4, 5], dtype=np.float32), "habit has a number that is not finite"),
+        (
+            np.array([1, 2, np.nan, 4, 5], dtype=np.float32),
+            UNUSABLE,
+        ),
+        (
+            np.array([1, 2, np.inf, 4, 5], dtype=np.float32),
+            UNUSABLE,
+        ),
     ],
 )
 def test_an_unsound_row_is_refused_and_the_others_stand(block: Floats | None, reason: str) -> None:

@@ -28,6 +28,16 @@ def test_a_folder_without_a_manifest_keeps_its_number(tmp_path: Path) -> None:
     assert registry.register(staged(tmp_path, "c1")).version == 4
 
 
+def test_a_version_of_another_release_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    registry = LocalModelRegistry(tmp_path / "registry", "m")
+    registry.register(staged(tmp_path, "c1"))
+    (tmp_path / "registry" / "m" / "1" / "manifest.json").write_text('{"format": 2}')
+    assert registry.versions() == []
+    assert registry.register(staged(tmp_path, "c2")).version == 2
+    with pytest.raises(RegistryError, match="not a manifest of this release"):
+        registry.fetch(1)
+
+
 def test_damage_is_found_on_fetching(tmp_path: Path) -> None:
     registry = LocalModelRegistry(tmp_path / "registry", "m")
     registry.register(staged(tmp_path, "c1"))

@@ -29,6 +29,15 @@ def test_the_model_scales_as_the_matrix_does(group: FeatureGroup) -> None:
     np.testing.assert_allclose(inside, to_directions(space, group, raw), atol=1e-6)
 
 
+@pytest.mark.parametrize("magnitude", [1e-20, 1e-12, 1e-7, 1e-6, 1e-3, 1e6, 9e14])
+def test_it_does_so_at_every_magnitude_that_is_let_in(magnitude: float) -> None:
+    raw = raw_of(GROUP)
+    space = fit_space("s", GROUP, raw)
+    raw[:, :8] *= np.float32(magnitude)
+    inside = np.asarray(build(space, GROUP, dropout=0.2, learning_rate=1e-3).preprocess(raw))
+    np.testing.assert_allclose(inside, to_directions(space, GROUP, raw), atol=1e-6)
+
+
 def test_every_block_weighs_on_its_own_and_the_whole_is_one_long() -> None:
     raw = raw_of(SEED_S)
     space = fit_space("s", SEED_S, raw)

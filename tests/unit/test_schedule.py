@@ -46,6 +46,10 @@ def test_without_a_line_it_never_ticks() -> None:
         ("0 3 * * 1-5", {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday"}),
         ("0 3 * * 6,0", {"Saturday", "Sunday"}),
         ("0 3 * * wed", {"Wednesday"}),
+        ("0 3 * * sun-tue", {"Sunday", "Monday", "Tuesday"}),
+        ("0 3 * * fri-0", {"Friday", "Saturday", "Sunday"}),
+        ("0 3 * * */2", {"Sunday", "Tuesday", "Thursday", "Saturday"}),
+        ("0 3 * * 1/3", {"Monday", "Thursday"}),
     ],
 )
 def test_weekdays_are_counted_as_cron_counts_them(line: str, days: set[str]) -> None:
@@ -60,7 +64,9 @@ def test_weekdays_are_counted_as_cron_counts_them(line: str, days: set[str]) -> 
     assert met == days
 
 
-@pytest.mark.parametrize("line", ["soon", "0 3 * *", "61 3 * * 0", "0 3 * * 9"])
+@pytest.mark.parametrize(
+    "line", ["soon", "0 3 * *", "61 3 * * 0", "0 3 * * 9", "0 3 * * mon-", "0 3 * * 1/x", "0 3 * * x"]
+)
 def test_a_line_that_is_none_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         from_crontab(line)

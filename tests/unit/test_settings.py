@@ -58,7 +58,8 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(monkeypatch: pytest.Monke
         ("RETRAINER_TRIGGER__CHANGED_USERS", "-4", "RETRAINER_TRIGGER__CHANGED_USERS: Input should be greater"),
         ("RETRAINER_PAIRS__SIMILARITY_THRESHOLD", "x", "RETRAINER_PAIRS__SIMILARITY_THRESHOLD: .*got 'x'"),
         ("RETRAINER_KAFKA__TOPIK", "t", "RETRAINER_KAFKA__TOPIK: there is no such setting"),
-        ("RETRAINER_KAFFKA__TOPIC", "t", "there is no section 'kaffka'"),
+        ("RETRAINER_KAFFKA__TOPIC", "t", "there is no setting or section 'kaffka'"),
+        ("RETRAINER_STATE_DIRR", "t", "RETRAINER_STATE_DIRR: there is no setting or section 'state_dirr'"),
         ("RETRAINER_SCHEDULE__FULL_RETRAIN", "soon", "RETRAINER_SCHEDULE__FULL_RETRAIN: .*got 'soon'"),
         ("RETRAINER_LEDGER__URL", "mysql://x", "RETRAINER_LEDGER__URL: .*only sqlite"),
         ("RETRAINER_FEATURE_GROUP__COLUMNS", '[{"name"', "feature_group"),
@@ -69,6 +70,30 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(monkeypatch: pytest.Monke
 def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=message):
+        load_settings()
+
+
+def test_a_password_in_a_wrong_url_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_LEDGER__URL", "mysql://u:hunter2@host/db")
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_variables_of_other_programs_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RETRAINER_TAG", "RETRAINER_SECRETS", "RETRAINER_KAFKA_PORT", "RETRAINER_CACHE"):
+        monkeypatch.setenv(name, "x")
+    load_settings()
+
+
+def test_a_file_of_another_shape_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "retrainer.toml").write_text('ledger = "x"\n')
+    monkeypatch.setenv("RETRAINER_CONFIG", str(tmp_path / "retrainer.toml"))
+    with pytest.raises(SettingsError, match="RETRAINER_LEDGER: "):
+        load_settings()
+    (tmp_path / "secret").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("RETRAINER_KAFKA__SASL_PASSWORD_FILE", str(tmp_path / "secret"))
+    with pytest.raises(SettingsError, match="RETRAINER_KAFKA__SASL_PASSWORD_FILE: cannot read"):
         load_settings()
 
 

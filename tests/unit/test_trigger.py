@@ -48,6 +48,10 @@ def test_a_lone_change_starts_a_cycle_when_it_is_stale() -> None:
 def test_the_first_cycle_starts_by_itself_and_only_once() -> None:
     assert decide(POLICY, NEW, now=0) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
     assert decide(POLICY, replace(NEW, last_cycle_end=0.0), now=30) == Wait(Hold.NOTHING)
+    # A feature store that was away is no reason never to start.
+    failed = replace(NEW, last_cycle_end=0.0, last_cycle_failed=True)
+    assert decide(POLICY, failed, now=19) == Wait(Hold.INTERVAL, until=20)
+    assert decide(POLICY, failed, now=20) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
     again = replace(NEW, last_cycle_end=0.0, pending_users=1, oldest_change=1.0, newest_change=1.0)
     assert decide(POLICY, again, now=30) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
 

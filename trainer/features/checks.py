@@ -9,6 +9,8 @@ import numpy as np
 from schemas.features import FeatureGroup
 from trainer.features.protocol import FeatureRows, Floats
 
+_LARGEST = 1e15  # squares of larger numbers overflow in float32, in which the saved model computes
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedRows:
@@ -32,8 +34,9 @@ def check_rows(group: FeatureGroup, rows: FeatureRows) -> CheckedRows:
                 refused.setdefault(key, f"{column.name} has {block.size} numbers, not {column.length}")
             else:
                 raw[at, slices[column.name]] = block
-    for at in np.flatnonzero(~np.isfinite(raw).all(axis=1)).tolist():
-        bad = next(name for name, where in slices.items() if not np.isfinite(raw[at, where]).all())
-        refused.setdefault(rows.keys[at], f"{bad} has a number that is not finite")
+    usable = np.abs(raw) < _LARGEST  # which NaN is not
+    for at in np.flatnonzero(~usable.all(axis=1)).tolist():
+        bad = next(name for name, where in slices.items() if not usable[at, where].all())
+        refused.setdefault(rows.keys[at], f"{bad} has a number that is not finite, or too large to be scaled")
     sound = [at for at, key in enumerate(rows.keys) if key not in refused]
     return CheckedRows([rows.keys[at] for at in sound], raw[sound], refused)

@@ -10,11 +10,11 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from schemas.manifest import MANIFEST_FILE
 from trainer.errors import RegistryError
+from trainer.files import flush_folder
 from trainer.registry.files import check_files, read_manifest
 from trainer.registry.protocol import RegisteredVersion
 
@@ -44,7 +44,7 @@ class LocalModelRegistry:
             _flush(incoming)
             version = max(self._numbers(), default=0) + 1
             incoming.rename(self._folder / str(version))
-            _flush_folder(self._folder)
+            flush_folder(self._folder)
         return RegisteredVersion(version, manifest)
 
     def fetch(self, version: int) -> Path:
@@ -57,9 +57,12 @@ class LocalModelRegistry:
         return folder
 
     def versions(self) -> list[RegisteredVersion]:
-        """See ModelRegistry. A folder without a manifest is nobody's version; its number stays taken."""
-        complete = [number for number in self._numbers() if (self._folder / str(number) / MANIFEST_FILE).is_file()]
-        return [RegisteredVersion(number, read_manifest(self._folder / str(number))) for number in complete]
+        """See ModelRegistry. A folder whose manifest cannot be read is none of ours; its number stays taken."""
+        found: list[RegisteredVersion] = []
+        for number in self._numbers():
+            with suppress(RegistryError):
+                found.append(RegisteredVersion(number, read_manifest(self._folder / str(number))))
+        return found
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
@@ -76,12 +79,4 @@ def _flush(folder: Path) -> None:
         if path.is_file():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    flush_folder(folder)
