@@ -1,6 +1,6 @@
 """Batches of users for training: anchors with some of their similar users, so that each batch has positives to learn.
 
-Within a batch every pair is labelled exactly from the directions (`trainer.fit`), so one pass through the towers serves
+Within a batch every pair is labelled from the directions (`trainer.fit`), so one pass through the towers serves
 batch-squared pairs. An incremental cycle anchors on the changed users plus a replay share of unchanged ones.
 """
 

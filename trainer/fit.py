@@ -1,5 +1,6 @@
-"""Learning: batches of users in which every pair is labelled exactly, until the dev users' accuracy stops rising.
+"""Learning: batches of users in which every pair is labelled, until the dev users' accuracy stops rising.
 
+Labels come from the directions, by a float32 product: a pair within rounding of the threshold may get either.
 Loss: binary cross-entropy of sigmoid(scale * cosine + bias) over all pairs of a batch, with positives and negatives
 weighted 1 to `negative_ratio` whatever their number. Weights and optimizer state of the best epoch are kept.
 """

@@ -37,19 +37,8 @@ def versions(
 
 def _table(found: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in (
-        "version",
-        "kind",
-        "base",
-        "why",
-        "users",
-        "pairs",
-        "accuracy",
-        "champion's",
-        "recall@10",
-        "registered",
-    ):
-        table.add_column(name, justify="left" if name in {"kind", "why", "registered"} else "right")
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name in _TEXTS else "right")
     for row in found:
         gate, metrics = row["gate"] or {}, row["metrics"] or {}
         table.add_row(
