@@ -205,6 +205,48 @@ def test_dead_letters_are_kept_as_they_came_and_once(ledger: Ledger) -> None:
     assert found[0]["value_base64"] == "/wA="
 
 
+def test_a_topic_that_was_made_anew_keeps_its_dead_letters_too(ledger: Ledger) -> None:
+    begin(ledger)
+    for event_at in (50.0, 90.0):
+        letter = DeadLetter(Position("t", 0, 0), event_at, None, b"{", {}, "decode", "no JSON")
+        ledger.intake.record(Batch(received_at=99.0, progress={P0: (0, 1)}, dead=[letter]))
+        ledger.intake.jump(P0, 0, DeadLetter(Position("t", 0, 1), event_at, None, None, {}, "gap", "made anew"), 99.0)
+    assert [found["reason"] for found in ledger.views.dead_letters(9)].count("no JSON") == 2
+
+
+def test_a_failed_cycle_does_not_make_its_changes_look_fresher(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"], now=100.0))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    ledger.intake.record(batch(P0, 1, ["a"], now=250.0))
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0)
+    assert ledger.views.backlog().oldest_change == 99.0
+    assert ledger.views.past().last_failed
+
+
+def test_what_the_clock_asked_for_is_still_due_after_a_failure(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.asked.ask(CycleKind.FULL, "schedule", 1.0)
+    claim = ledger.cycles.claim(CycleKind.FULL, "due", 2.0)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 3.0)
+    assert ledger.asked.open("schedule") is CycleKind.FULL
+
+
+def test_looking_needs_no_lock(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    url = ledger.engine.url.render_as_string(hide_password=False)
+    with ledger.engine.begin() as writer:
+        writer.execute(promotions.insert().values(version=1, at=1.0, reason="being written"))
+        looking = open_ledger(url, create=False)
+        assert looking.views.backlog().users == 1
+        assert looking.views.past().champion is None
+        assert looking.cycles.running() is None
+        assert looking.asked.open("operator") is None
+        assert looking.intake.positions("t")[P0] == 1
+        looking.close()
+
+
 def test_a_replay_makes_users_pending_and_moves_no_offset(ledger: Ledger) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))

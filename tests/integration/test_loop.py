@@ -17,7 +17,8 @@ import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from tests.integration.service import Service
+from consumer.lock import only_one
+from tests.integration.service import RETRAINER, Service
 from tests.waiting import wait_until
 from tests.worlds import names
 
@@ -221,6 +222,21 @@ def committed(service: Service) -> dict[int, int]:
     found = {number: consumer.committed(TopicPartition(service.topic.name, number)) for number in range(3)}
     consumer.close(autocommit=False)
     return found
+
+
+def test_an_operator_takes_over_when_whoever_held_the_state_is_gone(tansu_address: str, make: Make) -> None:
+    """The holder was another `retrainer train`, which takes up nobody else's request."""
+    service = make(tansu_address)
+    service.fill()
+    command = [str(RETRAINER), "train", "--full"]
+    with only_one(service.folder):
+        operator = subprocess.Popen(command, env=service.environment, stdout=subprocess.PIPE, text=True)
+        assert operator.stdout is not None
+        assert "waiting for its cycle" in operator.stdout.readline()
+        assert operator.poll() is None
+    told, _ = operator.communicate(timeout=60)
+    assert (operator.returncode, "registered as version 1" in told) == (0, True), told
+    assert [cycle["kind"] for cycle in service.versions()] == ["bootstrap"]
 
 
 def test_rows_that_are_gone_or_unsound_do_not_hold_up_the_rest(tansu_address: str, make: Make) -> None:
