@@ -37,9 +37,7 @@ def run_cycle(
         while True:
             try:
                 with only_one(settings.state_dir):
-                    if request is not None:
-                        ledger.asked.withdraw(request)
-                    return _run_here(settings, ledger, kind, say, interrupted)
+                    return _run_here(settings, ledger, kind, say, interrupted, request)
             except AlreadyRunning:
                 if request is None:
                     say("asking the retrainer that works on this state; waiting for its cycle")
@@ -49,7 +47,12 @@ def run_cycle(
 
 
 def _run_here(
-    settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None], interrupted: list[int]
+    settings: Settings,
+    ledger: Ledger,
+    kind: CycleKind,
+    say: Callable[[str], None],
+    interrupted: list[int],
+    request: int | None,
 ) -> dict[str, Any] | None:
     woken = threading.Event()
     supervisor = Supervisor(settings, ledger, woken.set)
@@ -57,6 +60,10 @@ def _run_here(
         if supervisor.resume(time.time()):
             say("finishing the cycle that was cut short first")
             _until_idle(supervisor, woken, interrupted)
+        if request is not None:
+            if ledger.asked.taken_up(request) is not None:  # by the cycle that whoever was asked did not finish
+                return _cycle_of(ledger, request)
+            ledger.asked.withdraw(request)
         if kind is CycleKind.INCREMENTAL and ledger.views.backlog().users == 0:
             return None
         has_champion = ledger.views.past().champion is not None
@@ -82,17 +89,13 @@ def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: lis
     while True:
         if interrupted:
             raise ConsumerError("interrupted; the service runs the cycle all the same")
-        cycle_id = ledger.asked.taken_up(request)
-        if cycle_id == PENDING:
-            return True
         cycle = _cycle_of(ledger, request)
-        if cycle is not None and cycle["ended_at"] is not None:
+        if ledger.asked.taken_up(request) == PENDING or (cycle is not None and cycle["ended_at"] is not None):
             return True
-        service = read_status(settings.status_file)
-        if cycle_id is None and (service is None or not service.alive(time.time())):
-            time.sleep(_TURN)
-            return False
         time.sleep(_TURN)
+        service = read_status(settings.status_file)
+        if service is None or not service.alive(time.time()):
+            return False
 
 
 def _cycle_of(ledger: Ledger, request: int) -> dict[str, Any] | None:

@@ -239,6 +239,20 @@ def test_an_operator_takes_over_when_whoever_held_the_state_is_gone(tansu_addres
     assert [cycle["kind"] for cycle in service.versions()] == ["bootstrap"]
 
 
+def test_an_operator_finishes_the_cycle_of_a_service_that_died_over_it(tansu_address: str, make: Make) -> None:
+    service = make(tansu_address, FIT__FULL_EPOCHS="150", FIT__PATIENCE="150")
+    service.fill()
+    service.start()
+    service.wait_for_cycles(1)
+    command = [str(RETRAINER), "train", "--full"]
+    operator = subprocess.Popen(command, env=service.environment, stdout=subprocess.PIPE, text=True)
+    service.wait_for_step("fit", 1)
+    service.kill()
+    told, _ = operator.communicate(timeout=90)
+    assert (operator.returncode, "registered as version 2" in told) == (0, True), told
+    assert [version["kind"] for version in service.versions()] == ["bootstrap", "full"]
+
+
 def test_rows_that_are_gone_or_unsound_do_not_hold_up_the_rest(tansu_address: str, make: Make) -> None:
     service = make(tansu_address)
     service.fill()
