@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
-from schemas.events import BadEvent, Change, Ignored, decode
+from schemas.events import BadEvent, Change, Ignored
+from schemas.events import decode as decode_notification
 from schemas.features import FeatureGroup
+from schemas.hopsworks import Source
+from schemas.ingestion import decode_ingestion
+
+Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | Ignored]
+"""What a record's key, value and headers say; raises BadEvent with the reason where they say nothing."""
+
+
+def decoder(source: Source, group: FeatureGroup) -> Decoder:
+    """The decoder of a source's records."""
+    return partial(decode_ingestion if source == "ingestion" else decode_notification, group)
 
 
 class Record(Protocol):
@@ -35,7 +47,7 @@ class Record(Protocol):
 
 
 def to_batch(
-    group: FeatureGroup,
+    decode: Decoder,
     records: Mapping[Partition, Sequence[Record]],
     expected: Mapping[Partition, int],
     now: float,
@@ -43,7 +55,7 @@ def to_batch(
     """Everything that one poll brought.
 
     Args:
-        group: the feature group that is listened to.
+        decode: what is asked about each record.
         records: in the order of their offsets, by partition.
         expected: the ledger's next offset of each of these partitions; records before it are stored already.
         now: when they arrived, seconds since the epoch.
@@ -54,17 +66,17 @@ def to_batch(
         if fresh:
             batch.progress[partition] = (expected[partition], fresh[-1].offset + 1)
             batch.events[partition] = len(fresh)
-            _decode_all(group, partition, fresh, batch)
+            _decode_all(decode, partition, fresh, batch)
     return batch
 
 
-def _decode_all(group: FeatureGroup, partition: Partition, records: Iterable[Record], batch: Batch) -> None:
+def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record], batch: Batch) -> None:
     for record in records:
         position = Position(partition.topic, partition.number, record.offset)
         event_at = record.timestamp / 1000 if record.timestamp > 0 else batch.received_at
         headers = {name: value for name, value in record.headers if value is not None}
         try:
-            event = decode(group, record.key, record.value, headers)
+            event = decode(record.key, record.value, headers)
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)
             reason = str(error) if isinstance(error, BadEvent) else f"unexpected {type(error).__name__}: {error}"
             batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))

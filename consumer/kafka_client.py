@@ -16,7 +16,7 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from consumer.errors import ConsumerError, SettingsError
-from consumer.settings import KafkaSettings
+from consumer.kafka_settings import KafkaSettings
 
 _BOOTSTRAP_MS = 5_000
 _LONGEST_WAIT = 10.0

@@ -20,7 +20,7 @@ from kafka.errors import CorruptRecordError, KafkaError, NoOffsetForPartitionErr
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy.exc import DBAPIError
 
-from consumer.decoding import to_batch
+from consumer.decoding import decoder, to_batch
 from consumer.errors import OffsetConflict
 from consumer.kafka_client import connect, why_corrupt
 from consumer.ledger.intake import DeadLetter, Intake, Partition, Position
@@ -69,6 +69,7 @@ class Listener(threading.Thread):
         self.failure: BaseException | None = None
         self._settings = settings
         self._topic = settings.kafka.topic
+        self._decode = decoder(settings.kafka.source, settings.feature_group)
         self._intake = intake
         self._clock = clock
         self._heard = heard
@@ -169,7 +170,7 @@ class Listener(threading.Thread):
     def _store(self, consumer: Any, records: Mapping[TopicPartition, list[Any]]) -> None:
         fetched = {_partition(tp): batch for tp, batch in records.items()}
         expected = {_partition(tp): self._next[tp] for tp in records}
-        batch = to_batch(self._settings.feature_group, fetched, expected, self._clock())
+        batch = to_batch(self._decode, fetched, expected, self._clock())
         try:
             self._intake.record(batch)
         except (DBAPIError, OffsetConflict) as error:

@@ -15,11 +15,10 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from consumer.decoding import to_batch
+from consumer.decoding import Decoder, to_batch
 from consumer.errors import ConsumerError
 from consumer.ledger.intake import Batch, Partition
 from schemas.cycle import OffsetRanges
-from schemas.features import FeatureGroup
 
 _POLL_MS = 500
 _STALLED_AFTER = 60.0
@@ -58,7 +57,7 @@ def find_window(consumer: Any, topic: str, start: datetime, end: datetime) -> Ra
     return ranges
 
 
-def read_window(consumer: Any, ranges: Ranges, group: FeatureGroup, tick: Callable[[int], None]) -> Replayed:
+def read_window(consumer: Any, ranges: Ranges, decode: Decoder, tick: Callable[[int], None]) -> Replayed:
     """Read the window whole; `tick` hears how many offsets of it are behind us.
 
     Raises:
@@ -76,7 +75,7 @@ def read_window(consumer: Any, ranges: Ranges, group: FeatureGroup, tick: Callab
         except KafkaError as error:
             raise ConsumerError(f"the window cannot be read to its end: {error}") from error
         records = _inside(polled, ranges)
-        part = to_batch(group, records, dict.fromkeys(records, 0), whole.received_at)
+        part = to_batch(decode, records, dict.fromkeys(records, 0), whole.received_at)
         events += sum(len(found) for found in records.values())
         _merge(whole, part)
         if polled:

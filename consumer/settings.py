@@ -11,71 +11,33 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableEnvironment
 
 from consumer.crontab import from_crontab
 from consumer.errors import SettingsError
+from consumer.kafka_settings import KafkaSettings
+from consumer.section import Seconds, Section
 from consumer.trigger import TriggerPolicy
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
+from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
 PREFIX = "RETRAINER_"
 CONFIG_VARIABLE = "RETRAINER_CONFIG"
-
-Seconds = Annotated[float, Field(ge=0)]
-
-
-def _listed(value: object) -> object:
-    """`a:9092,b:9092` from the environment means a list."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+_FILES = {"RETRAINER_HOPSWORKS__API_KEY_FILE", "RETRAINER_HOPSWORKS__CA_FILE"}
 
 
-class _Section(BaseModel):
-    """A group of settings; one that it does not know is refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class KafkaSettings(_Section):
-    """Where change events are read, and how the client is secured."""
-
-    bootstrap_servers: Annotated[list[str], NoDecode, BeforeValidator(_listed), Field(min_length=1)] = [
-        "localhost:9092"
-    ]
-    topic: Annotated[str, Field(min_length=1)] = "spotify_user_embeddings_changes"
-    group_id: Annotated[str, Field(min_length=1)] = "retrainer"
-    start: Literal["earliest", "latest"] = "earliest"
-    """Where to begin on a partition that the ledger does not know. Earliest loses nothing."""
-    session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
-    max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
-    max_poll_records: Annotated[int, Field(ge=1)] = 2000
-    commit_interval: Seconds = 5.0
-    """How often Kafka's committed offsets follow the ledger, quiet partitions included."""
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    ssl_cafile: Path | None = None
-    ssl_certfile: Path | None = None
-    ssl_keyfile: Path | None = None
-    ssl_check_hostname: bool = True
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    sasl_username: str | None = None
-    sasl_password: SecretStr | None = None
-
-
-class LedgerSettings(_Section):
+class LedgerSettings(Section):
     """Where the ledger lies, as an SQLAlchemy URL."""
 
     url: str
@@ -88,7 +50,7 @@ class LedgerSettings(_Section):
         return url
 
 
-class TrainerProcessSettings(_Section):
+class TrainerProcessSettings(Section):
     """How trainer processes are run."""
 
     warm: bool = True
@@ -101,7 +63,7 @@ class TrainerProcessSettings(_Section):
     """How long a trainer that was told to stop may take before it is killed."""
 
 
-class ScheduleSettings(_Section):
+class ScheduleSettings(Section):
     """Full retrains by the clock: a crontab line in UTC, such as `0 3 * * 0`; None for never."""
 
     full_retrain: str | None = None
@@ -114,13 +76,13 @@ class ScheduleSettings(_Section):
         return line
 
 
-class HealthSettings(_Section):
+class HealthSettings(Section):
     """When the health check turns bad: seconds since the listener last polled."""
 
     max_age: Annotated[float, Field(gt=0)] = 30.0
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """How the service logs, always to standard error. `auto` is for people on a terminal, JSON elsewhere."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -138,8 +100,10 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     ledger: LedgerSettings
     feature_group: FeatureGroup = FeatureGroup()
-    feature_store: LocalStore
-    model_registry: LocalRegistry
+    hopsworks: Hopsworks | None = None
+    """The cluster. Where one is named, feature store, model registry and Kafka are its own unless set otherwise."""
+    feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
+    model_registry: Annotated[LocalRegistry | HopsworksRegistry, Field(discriminator="kind")]
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -157,15 +121,23 @@ class Settings(BaseSettings):
         """Ledger, feature store and registry are in the state folder where nothing else is said."""
         state = Path(values.get("state_dir", cls.model_fields["state_dir"].default)).absolute()
         values = {**values, "state_dir": state}
-        places = {
-            "ledger": ("url", f"sqlite:///{state / 'ledger.db'}"),
-            "feature_store": ("path", state / "feature_store.db"),
-            "model_registry": ("path", state / "registry"),
-        }
-        for section, (name, place) in places.items():
+        kind = "hopsworks" if values.get("hopsworks") else "local"
+        places = {"feature_store": state / "feature_store.db", "model_registry": state / "registry"}
+        for section, place in places.items():
             given = values.get(section, {})
-            values[section] = {name: place, **given} if isinstance(given, dict) else given
+            if isinstance(given, dict):
+                given = {"kind": "local" if "path" in given else kind, **given}
+                values[section] = {"path": place, **given} if given["kind"] == "local" else given
+        ledger = values.get("ledger", {})
+        if isinstance(ledger, dict):
+            values["ledger"] = {"url": f"sqlite:///{state / 'ledger.db'}", **ledger}
         return values
+
+    @model_validator(mode="after")
+    def _a_cluster_is_named(self) -> Self:
+        if self.hopsworks is None and "hopsworks" in {self.feature_store.kind, self.model_registry.kind}:
+            raise ValueError("a store or registry of kind hopsworks needs RETRAINER_HOPSWORKS__HOST and __PROJECT")
+        return self
 
     @property
     def work_dir(self) -> Path:
@@ -177,11 +149,20 @@ class Settings(BaseSettings):
         """Where the service says, once a second, how it is."""
         return self.state_dir / "status.json"
 
+    @property
+    def tls_dir(self) -> Path:
+        """Where our private copies of the cluster's certificates lie."""
+        return self.state_dir / "tls"
+
     def for_trainer(self) -> TrainerSettings:
         """The part that travels with a cycle request."""
+        store = self.feature_store
+        if isinstance(store, HopsworksStore) and self.kafka.source == "ingestion":
+            store = store.model_copy(update={"awaits_ingestion": True})
         return TrainerSettings(
             feature_group=self.feature_group,
-            feature_store=self.feature_store,
+            hopsworks=self.hopsworks,
+            feature_store=store,
             model_registry=self.model_registry,
             model_name=self.model_name,
             work_dir=self.work_dir,
@@ -205,12 +186,15 @@ class Settings(BaseSettings):
 
 
 class _Environment(EnvSettingsSource):
-    """The environment, in which `RETRAINER_X_FILE` gives `RETRAINER_X` by the file that holds it."""
+    """The environment, in which `RETRAINER_X_FILE` gives `RETRAINER_X` by the file that holds it.
+
+    Unless that is a setting itself: the file of the API key is read where the key is used, and again when it changed.
+    """
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
         found = {name.lower(): value for name, value in os.environ.items()}
         for name, path in os.environ.items():
-            if name.startswith(PREFIX) and name.endswith("_FILE"):
+            if name.startswith(PREFIX) and name.endswith("_FILE") and name not in _FILES:
                 try:
                     found[name.removesuffix("_FILE").lower()] = Path(path).read_text().strip()
                 except (OSError, UnicodeDecodeError) as error:
@@ -255,6 +239,7 @@ def _readable(problem: Any) -> str:
     name = PREFIX + "__".join(str(part).upper() for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
-    hidden = problem["type"] == "missing" or any(word in name for word in ("PASSWORD", "URL", "KEY", "SECRET"))
+    hidden = problem["type"] == "missing" or isinstance(problem["input"], dict)  # a section, passwords and all
+    hidden = hidden or any(word in name for word in ("PASSWORD", "URL", "KEY", "SECRET"))
     shown = "" if hidden else f" (got {problem['input']!r})"
     return f"{name}: {problem['msg']}{shown}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from consumer.champion_tag import mirror_champion
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
@@ -158,6 +159,7 @@ class Supervisor:
             base_version=claim.base_version,
             anchor_version=claim.anchor_version,
             users=claim.users,
+            lately=self._ledger.cycles.lately(now) if self._settings.feature_store.kind == "hopsworks" else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
@@ -216,6 +218,8 @@ class Supervisor:
             log.error(
                 "version registered but not made champion: the champion changed meanwhile", version=result.version
             )
+        if promoted and result.version is not None:
+            mirror_champion(self._settings, result.version)
         gate, pairs = result.gate, result.pairs
         log.info(
             "cycle ended",

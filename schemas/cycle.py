@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
 from schemas.features import FeatureGroup
+from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
 Offset = Annotated[int, Field(ge=0)]
@@ -74,8 +75,10 @@ class TrainerSettings(Frozen):
     """Where a trainer reads, learns and registers, and by which rules."""
 
     feature_group: FeatureGroup
-    feature_store: LocalStore
-    model_registry: LocalRegistry
+    hopsworks: Hopsworks | None = None
+    """The cluster, where store or registry are there."""
+    feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
+    model_registry: Annotated[LocalRegistry | HopsworksRegistry, Field(discriminator="kind")]
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
     work_dir: Path
     """Embedding spaces and staged models; one trainer at a time holds its lock."""
@@ -83,6 +86,12 @@ class TrainerSettings(Frozen):
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
+
+    @model_validator(mode="after")
+    def _a_cluster_is_named(self) -> Self:
+        if self.hopsworks is None and "hopsworks" in {self.feature_store.kind, self.model_registry.kind}:
+            raise ValueError("feature store or model registry are of kind hopsworks, but no cluster is named")
+        return self
 
 
 class Lineage(Frozen):
@@ -108,6 +117,8 @@ class CycleRequest(Frozen):
     """The last version trained from scratch, against which drift is measured."""
     users: tuple[str, ...]
     """The claimed users, each to be re-read from the feature store."""
+    lately: tuple[str, ...] = ()
+    """Users whom earlier cycles have learned not long ago; where all are read, a bulk copy may lag behind them."""
     lineage: Lineage
     settings: TrainerSettings
 

@@ -76,7 +76,7 @@ def decode(
         BadEvent: the record is no change event; its message is the reason.
     """
     if value is None:
-        return Change(_user_of_tombstone(key), Operation.DELETE)
+        return Change(user_of_key(key), Operation.DELETE)
     try:
         event = NotificationEvent.model_validate_json(value)
     except ValidationError as error:
@@ -111,13 +111,18 @@ def _why_not_ours(group: FeatureGroup, event: NotificationEvent) -> str | None:
     return None
 
 
-def _user_of_tombstone(key: bytes | None) -> str:
+def user_of_key(key: bytes | None) -> str:
+    """The user whom a record's key names.
+
+    Raises:
+        BadEvent: it names nobody.
+    """
     if not key:
-        raise BadEvent("null value without a key: names no user")
+        raise BadEvent("no key: names no user")
     try:
-        return _user(key.decode(), "key of a null value")
+        return _user(key.decode(), "the key")
     except UnicodeDecodeError:
-        raise BadEvent("null value whose key is not UTF-8") from None
+        raise BadEvent("the key is not UTF-8") from None
 
 
 def _user(value: object, where: str) -> str:

@@ -114,12 +114,15 @@ class Cycle:
         with self._reporter.step(Step.READ) as facts:
             self._store.check_contract()
             if space is None:
-                total = max(self._store.count(), 1)
-                rows = read_all(self._store, group, lambda done: self._reporter.running(Step.READ, done, total))
+                total = self._store.count()
+                changed = {*request.users, *request.lately}
+                rows = read_all(
+                    self._store, group, changed, lambda done: self._reporter.running(Step.READ, done, total)
+                )
             else:
-                total = len(request.users)
+                asked = len(request.users)
                 rows = read_users(
-                    self._store, group, request.users, lambda done: self._reporter.running(Step.READ, done, total)
+                    self._store, group, request.users, lambda done: self._reporter.running(Step.READ, done, asked)
                 )
             deleted = absent(request.users, rows)
             report = read_report(rows, len(deleted))

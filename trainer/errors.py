@@ -17,5 +17,25 @@ class SpaceError(TrainerError):
     """An embedding space on disk cannot be used; a full retrain builds a new one."""
 
 
+class ClusterError(TrainerError):
+    """A Hopsworks cluster did not do what it was asked for. No message holds a secret."""
+
+
+class Unreachable(ClusterError):  # noqa: N818
+    """It did not answer, or answered that it cannot now. Trying again may help."""
+
+
+class Unauthorized(ClusterError):  # noqa: N818
+    """It does not know the key, or does not let it do this."""
+
+
+class NotThere(ClusterError):  # noqa: N818
+    """It answered, and what was asked for is not there."""
+
+
+class Refused(ClusterError):  # noqa: N818
+    """It answered that the request is wrong; trying again does not help."""
+
+
 class CycleAbandoned(TrainerError):  # noqa: N818  (a signal, not a fault)
     """The cycle was told to stop. Nothing is lost: the next start repeats it."""

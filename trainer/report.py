@@ -35,8 +35,8 @@ class Reporter:
         self.seconds[step] = round(time.monotonic() - start, 3)
         self._send(Progress(cycle_id=self._cycle_id, step=step, state="done", facts=facts))
 
-    def running(self, step: Step, done: int, total: int, facts: Facts | None = None) -> None:
-        """`done` of `total` units of a step.
+    def running(self, step: Step, done: int, total: int | None, facts: Facts | None = None) -> None:
+        """`done` of `total` units of a step; None where the total is not known.
 
         Raises:
             CycleAbandoned: the cycle was told to stop.

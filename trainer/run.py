@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import closing
 
-from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress, TrainerSettings
+from schemas.cycle import (
+    CycleRequest,
+    CycleResult,
+    LocalRegistry,
+    LocalStore,
+    Outcome,
+    Progress,
+    TrainerSettings,
+)
 from trainer.cycle import Cycle
 from trainer.errors import CycleAbandoned, TrainerError
 from trainer.features.local import LocalFeatureStore
 from trainer.features.protocol import FeatureStore
+from trainer.hopsworks.secrets import redacted
 from trainer.registry.local import LocalModelRegistry
 from trainer.registry.protocol import ModelRegistry
 from trainer.report import Reporter
 
 
 def open_store(settings: TrainerSettings) -> FeatureStore:
-    """The feature store that the settings name."""
-    return LocalFeatureStore(settings.feature_store.path, settings.feature_group)
+    """The feature store that the settings name. The SDK of Hopsworks is imported only where it is used."""
+    if isinstance(settings.feature_store, LocalStore):
+        return LocalFeatureStore(settings.feature_store.path, settings.feature_group)
+    from trainer.features.hopsworks import HopsworksFeatureStore
+    from trainer.hopsworks.session import session_with
+
+    assert settings.hopsworks is not None
+    return HopsworksFeatureStore(session_with(settings.hopsworks), settings.feature_store, settings.feature_group)
 
 
 def open_registry(settings: TrainerSettings) -> ModelRegistry:
     """The model registry that the settings name."""
-    return LocalModelRegistry(settings.model_registry.path, settings.model_name)
+    if isinstance(settings.model_registry, LocalRegistry):
+        return LocalModelRegistry(settings.model_registry.path, settings.model_name)
+    from trainer.hopsworks.session import session_with
+    from trainer.registry.hopsworks import HopsworksModelRegistry
+
+    assert settings.hopsworks is not None
+    return HopsworksModelRegistry(
+        session_with(settings.hopsworks),
+        settings.model_registry,
+        settings.model_name,
+        cache=settings.work_dir / "versions",
+    )
 
 
 def run_cycle(
@@ -39,8 +66,8 @@ def run_cycle(
     except TrainerError as error:
         return _failed(request, str(error))
     except Exception as error:  # noqa: BLE001  (the border of the process: whatever it was, the consumer is told)
-        traceback.print_exc()
-        return _failed(request, f"{type(error).__name__}: {error}")
+        print(redacted(traceback.format_exc()), file=sys.stderr)
+        return _failed(request, redacted(f"{type(error).__name__}: {error}"))
 
 
 def _failed(request: CycleRequest, reason: str) -> CycleResult:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer.cli.train import report_cycle
+from consumer.connection import connected
+from consumer.decoding import decoder
 from consumer.foreground import run_cycle
 from consumer.kafka_client import connect
 from consumer.ledger.ledger import open_ledger
@@ -36,6 +38,7 @@ def replay(
         raise typer.BadParameter(f"--from {begin.isoformat()} is not before --to {until.isoformat()}")
     settings = load_settings()
     configure(settings.log)
+    settings = connected(settings)
     replayed = _read(settings, begin, until)
     if replayed is None:
         typer.echo(f"topic {settings.kafka.topic} holds no events from {begin.isoformat()} to {until.isoformat()}")
@@ -66,7 +69,8 @@ def _read_with_bar(console: Console, consumer: object, ranges: Ranges, settings:
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TextColumn("events"), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("replay", total=sum(upper - lower for lower, upper in ranges.values()))
-        return read_window(consumer, ranges, settings.feature_group, lambda done: progress.update(task, completed=done))
+        decode = decoder(settings.kafka.source, settings.feature_group)
+        return read_window(consumer, ranges, decode, lambda done: progress.update(task, completed=done))
 
 
 def _tell(replayed: Replayed, dry_run: bool) -> None:

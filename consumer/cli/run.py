@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import closing
 
+from consumer.connection import connected
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure
@@ -19,8 +21,10 @@ def run() -> None:
     """
     settings = load_settings()
     configure(settings.log)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
     with only_one(settings.state_dir), closing(open_ledger(settings.ledger.url)) as ledger:
-        service = Service(settings, ledger)
+        service = Service(connected(settings), ledger)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: service.stop())
         service.run()

@@ -23,6 +23,7 @@ from consumer.demo.waves import Committed, Listeners
 from consumer.kafka_client import admin_options, producer_options
 from consumer.logs import configure
 from consumer.settings import Settings, load_settings
+from schemas.cycle import LocalStore
 from schemas.features import Column
 from trainer.features.local import LocalFeatureStore
 
@@ -70,6 +71,8 @@ def _simulator(settings: Settings, source: Listeners, partitions: int, stack: Ex
     if source.columns != group.columns:
         theirs, ours = _described(source.columns), _described(group.columns)
         raise DemoUsageError(f"{source.name} have the columns {theirs}; the feature group is set to {ours}")
+    if not isinstance(settings.feature_store, LocalStore):
+        raise DemoUsageError("the simulator fills the local feature store only; unset RETRAINER_HOPSWORKS__…")
     path = settings.feature_store.path
     store = LocalFeatureStore(path, group)
     stack.callback(store.close)

@@ -17,10 +17,12 @@ from sqlalchemy.dialects.sqlite import insert
 
 from consumer.errors import LedgerError
 from consumer.ledger.engine import reading
-from consumer.ledger.tables import PENDING, asked, changes, cycles, offsets, promotions, replays, versions
+from consumer.ledger.tables import PENDING, asked, changes, cycles, learned, offsets, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, OffsetRanges, Outcome
 
 RUNNING = "running"
+LAG_COVERED = 7 * 86_400.0
+"""How far behind the online store, in seconds, a bulk copy may be without a full retrain missing a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,12 @@ class Cycles:
         assert claimed is not None
         return claimed
 
+    def lately(self, now: float) -> tuple[str, ...]:
+        """Users whom registered versions have learned from events of the last `LAG_COVERED` seconds."""
+        recent = select(learned.c.user_id).where(learned.c.received_at >= now - LAG_COVERED)
+        with reading(self._engine) as connection:
+            return tuple(connection.scalars(recent.order_by(learned.c.user_id)))
+
     def attempt(self, cycle_id: str) -> None:
         """Count one more failed attempt of a running cycle."""
         with self._engine.begin() as connection:
@@ -123,7 +131,7 @@ class Cycles:
                 promoted = champion(connection) == claimed_on
             if promoted:
                 connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
-                _settle(connection, result.cycle_id)
+                _settle(connection, result.cycle_id, now)
             else:
                 _give_back(connection, result.cycle_id, tried=result.outcome is not Outcome.FAILED)
                 if result.outcome is Outcome.FAILED:  # what the clock asked for is still to be done
@@ -195,7 +203,7 @@ def _lineage(connection: Connection, cycle_id: str) -> Lineage:
     )
 
 
-def _settle(connection: Connection, cycle_id: str) -> None:
+def _settle(connection: Connection, cycle_id: str, now: float) -> None:
     row = connection.execute(select(cycles.c.lineage).where(cycles.c.cycle_id == cycle_id)).one()
     for topic, ranges in Lineage.model_validate(row.lineage).offsets.items():
         for partition, (_, end) in ranges.items():
@@ -204,7 +212,19 @@ def _settle(connection: Connection, cycle_id: str) -> None:
                 .where(offsets.c.topic == topic, offsets.c.partition == partition)
                 .values(settled_offset=func.min(end, offsets.c.next_offset))  # it may have been moved back meanwhile
             )
+    _remember(connection, cycle_id, now)
     connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
+
+
+def _remember(connection: Connection, cycle_id: str, now: float) -> None:
+    """Keep for a while who was learned, for the cycles that read everybody from a copy that may lag."""
+    connection.execute(delete(learned).where(learned.c.received_at < now - LAG_COVERED))
+    who = select(changes.c.user_id, changes.c.received_at).where(
+        changes.c.cycle_id == cycle_id, changes.c.received_at >= now - LAG_COVERED
+    )
+    known = insert(learned).from_select(["user_id", "received_at"], who)
+    latest = func.max(learned.c.received_at, known.excluded.received_at)
+    connection.execute(known.on_conflict_do_update(index_elements=[learned.c.user_id], set_={"received_at": latest}))
 
 
 def _give_back(connection: Connection, cycle_id: str, *, tried: bool) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PENDING = ""
 """The cycle id of changes that no cycle has claimed."""
 
@@ -54,6 +54,14 @@ changes = Table(
     Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that registered nothing
 )
 Index("changes_of_a_cycle", changes.c.cycle_id, changes.c.tried)
+
+# Users whom a registered version has learned not long ago. A store's bulk copy may lag behind them.
+learned = Table(
+    "learned",
+    metadata,
+    Column("user_id", String, primary_key=True),
+    Column("received_at", Float, nullable=False, index=True),  # when their last event arrived, by our clock
+)
 
 cycles = Table(
     "cycles",

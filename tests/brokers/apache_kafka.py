@@ -7,13 +7,14 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from tests.brokers.security import Security
 from tests.waiting import wait_until
 
 POM = Path(__file__).parent.parent / "kafka" / "pom.xml"
@@ -53,16 +54,26 @@ def apache_kafka() -> Iterator[str]:
 
 
 class ApacheKafka:
-    """One broker in a folder. It may be stopped and started again, at the same address and with its data."""
+    """One broker in a folder. It may be stopped and started again, at the same addresses and with its data.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: for its data, configuration and log.
+        security: gives it listeners beside the plain one, in `addresses` by their names.
+    """
+
+    def __init__(self, folder: Path, security: Security | None = None) -> None:
         self._folder = folder
-        port, controller = free_port(), free_port()
-        self.address = f"127.0.0.1:{port}"
+        self._jvm = security.jvm if security else []
+        ports = free_ports(2 + len(security.protocols if security else ()))
+        self.address = f"127.0.0.1:{ports.pop()}"
+        controller = ports.pop()
+        secured = dict(zip(security.protocols, ports, strict=True)) if security else {}
+        self.addresses = {name: f"127.0.0.1:{port}" for name, port in secured.items()}
         self._config = folder / "server.properties"
-        self._config.write_text(_properties(folder / "data", port, controller))
+        self._config.write_text("\n".join(_properties(folder, self.address, controller, self.addresses, security)))
         self._process: subprocess.Popen[bytes] | None = None
-        self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._config)).wait(60)
+        users = security.format if security else []
+        self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._config), *users).wait(60)
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -94,40 +105,57 @@ class ApacheKafka:
         log4j = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"
         with (self._folder / "broker.log").open("ab") as log:
             return subprocess.Popen(
-                ["java", _HEAP, log4j, "-cp", f"{jars()}/*", main, *arguments], stdout=log, stderr=subprocess.STDOUT
+                ["java", _HEAP, log4j, *self._jvm, "-cp", f"{jars()}/*", main, *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
 
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens on now, all different."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def _version() -> str:
     return POM.read_text().split("<artifactId>kafka_2.13</artifactId>")[1].split("<version>")[1].split("<")[0]
 
 
-def _properties(data: Path, port: int, controller: int) -> str:
-    return "\n".join(
-        (
-            "process.roles=broker,controller",
-            "node.id=1",
-            f"controller.quorum.voters=1@127.0.0.1:{controller}",
-            f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-            f"advertised.listeners=PLAINTEXT://127.0.0.1:{port}",
-            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            "controller.listener.names=CONTROLLER",
-            f"log.dirs={data}",
-            "offsets.topic.replication.factor=1",
-            "offsets.topic.num.partitions=1",
-            "transaction.state.log.replication.factor=1",
-            "transaction.state.log.min.isr=1",
-            "transaction.state.log.num.partitions=1",
-            "group.initial.rebalance.delay.ms=0",
-            "auto.create.topics.enable=false",
-            "log.retention.check.interval.ms=1000",
-            "",
-        )
-    )
+def _properties(
+    folder: Path, address: str, controller: int, secured: dict[str, str], security: Security | None
+) -> list[str]:
+    listeners = {"PLAINTEXT": address, **secured}
+    protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **(security.protocols if security else {})}
+    advertised = {**listeners, **(security.advertised if security else {})}
+    return [
+        "process.roles=broker,controller",
+        "node.id=1",
+        f"controller.quorum.voters=1@127.0.0.1:{controller}",
+        f"listeners={_joined('://', listeners)},CONTROLLER://127.0.0.1:{controller}",
+        f"advertised.listeners={_joined('://', advertised)}",
+        f"listener.security.protocol.map={_joined(':', protocols)}",
+        "controller.listener.names=CONTROLLER",
+        f"log.dirs={folder / 'data'}",
+        "offsets.topic.replication.factor=1",
+        "offsets.topic.num.partitions=1",
+        "transaction.state.log.replication.factor=1",
+        "transaction.state.log.min.isr=1",
+        "transaction.state.log.num.partitions=1",
+        "group.initial.rebalance.delay.ms=0",
+        "auto.create.topics.enable=false",
+        "log.retention.check.interval.ms=1000",
+        *(security.properties(folder) if security else ()),
+        "",
+    ]
+
+
+def _joined(by: str, pairs: dict[str, str]) -> str:
+    return ",".join(f"{name}{by}{value}" for name, value in pairs.items())

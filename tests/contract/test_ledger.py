@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import select
 
 from consumer.errors import LedgerError, OffsetConflict
+from consumer.ledger.cycles import LAG_COVERED
 from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import changes, promotions
+from consumer.ledger.tables import changes, learned, promotions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.events import Operation
 
@@ -301,7 +302,7 @@ def test_a_ledger_of_another_release_is_refused(tmp_path: Path) -> None:
     with first.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE schema_version SET version = 99")
     first.close()
-    with pytest.raises(LedgerError, match="schema 99, this release needs 1"):
+    with pytest.raises(LedgerError, match="schema 99, this release needs 2"):
         open_ledger(url)
 
 
@@ -384,3 +385,22 @@ class LedgerHistory(RuleBasedStateMachine):
 
 TestLedgerHistory = LedgerHistory.TestCase
 TestLedgerHistory.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+
+
+def test_who_was_learned_lately_is_remembered_for_a_while(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a", "b"], now=1000.0))
+    refused = ledger.cycles.claim(CycleKind.FULL, "r", 1001.0)
+    ledger.cycles.settle(ended(refused.cycle_id, Outcome.REJECTED), 1002.0)
+    assert ledger.cycles.lately(1003.0) == ()
+    first = ledger.cycles.claim(CycleKind.FULL, "r", 1003.0)
+    ledger.cycles.settle(ended(first.cycle_id, Outcome.REGISTERED, 1), 1004.0)
+    assert ledger.cycles.lately(1005.0) == ("a", "b")
+    later = 1000.0 + LAG_COVERED + 1
+    ledger.intake.record(batch(P0, 2, ["b"], now=later))
+    assert ledger.cycles.lately(later) == ()
+    second = ledger.cycles.claim(CycleKind.INCREMENTAL, "r", later)
+    ledger.cycles.settle(ended(second.cycle_id, Outcome.REGISTERED, 2), later)
+    assert ledger.cycles.lately(later) == ("b",)
+    with ledger.engine.begin() as connection:
+        assert connection.execute(select(learned.c.user_id)).scalars().all() == ["b"]

@@ -13,10 +13,11 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy.exc import OperationalError
 
+from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.intake import Batch, Intake
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener import Listener
-from consumer.settings import KafkaSettings, Settings
+from consumer.settings import Settings
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka

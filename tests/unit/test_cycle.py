@@ -31,8 +31,9 @@ class Bench:
             shutil.copytree(template, folder, dirs_exist_ok=True)
         self.settings = trainer_settings(folder)
         self.world = World()
-        self.store = LocalFeatureStore(self.settings.feature_store.path, GROUP)
-        self.registry = LocalModelRegistry(self.settings.model_registry.path, self.settings.model_name)
+        self.store = LocalFeatureStore(folder / "store.db", GROUP)
+        self.registry_folder = folder / "registry"
+        self.registry = LocalModelRegistry(self.registry_folder, self.settings.model_name)
         self.progress: list[Progress] = []
         everyone = self.world.rows(names(400))
         if template is None:
@@ -280,7 +281,7 @@ def test_scaling_is_learned_from_users_who_may_be_trained_on(bench: Bench) -> No
 
 
 def test_a_full_retrain_goes_on_where_the_champion_is_damaged(started: Bench) -> None:
-    (started.settings.model_registry.path / started.settings.model_name / "1" / MODEL_FILE).write_text("rotten")
+    (started.registry_folder / started.settings.model_name / "1" / MODEL_FILE).write_text("rotten")
     follower = started.run(started.request("c2", CycleKind.INCREMENTAL, names(9), base=1))
     assert follower.outcome is Outcome.FAILED
     full = started.run(started.request("c3", CycleKind.FULL, base=1))

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.decoding import to_batch
+from consumer.decoding import decoder, to_batch
 from consumer.ledger.intake import Partition
 from schemas.events import Operation, encode
 from schemas.features import FeatureGroup
 
 GROUP = FeatureGroup(id=13)
+DECODE = decoder("notification", GROUP)
 P0 = Partition("t", 0)
 
 
@@ -35,7 +36,7 @@ def test_a_user_s_events_become_one_change() -> None:
         Fetched(5, encode(GROUP, "b")),
         Fetched(7, encode(GROUP, "a"), timestamp=8_000, headers=delete),
     ]
-    batch = to_batch(GROUP, {P0: records}, {P0: 4}, now=100.0)
+    batch = to_batch(DECODE, {P0: records}, {P0: 4}, now=100.0)
     assert batch.progress == {P0: (4, 8)}
     assert batch.events == {P0: 3}
     change = batch.users["a"]
@@ -45,15 +46,15 @@ def test_a_user_s_events_become_one_change() -> None:
 
 
 def test_what_is_stored_already_is_passed_over() -> None:
-    batch = to_batch(GROUP, {P0: [Fetched(2, encode(GROUP, "a")), Fetched(3, encode(GROUP, "b"))]}, {P0: 3}, now=1.0)
+    batch = to_batch(DECODE, {P0: [Fetched(2, encode(GROUP, "a")), Fetched(3, encode(GROUP, "b"))]}, {P0: 3}, now=1.0)
     assert list(batch.users) == ["b"]
     assert batch.progress == {P0: (3, 4)}
-    assert to_batch(GROUP, {P0: [Fetched(2, b"x")]}, {P0: 3}, now=1.0).progress == {}
+    assert to_batch(DECODE, {P0: [Fetched(2, b"x")]}, {P0: 3}, now=1.0).progress == {}
 
 
 def test_a_bad_record_between_good_ones_stops_nothing() -> None:
     records = [Fetched(0, encode(GROUP, "a")), Fetched(1, b"\x00bad", key=b"k"), Fetched(2, encode(GROUP, "c"))]
-    batch = to_batch(GROUP, {P0: records}, {P0: 0}, now=1.0)
+    batch = to_batch(DECODE, {P0: records}, {P0: 0}, now=1.0)
     assert sorted(batch.users) == ["a", "c"]
     (letter,) = batch.dead
     assert (letter.position.offset, letter.key, letter.value) == (1, b"k", b"\x00bad")
@@ -62,7 +63,7 @@ def test_a_bad_record_between_good_ones_stops_nothing() -> None:
 
 
 def test_a_record_without_a_time_is_as_old_as_its_arrival() -> None:
-    batch = to_batch(GROUP, {P0: [Fetched(0, encode(GROUP, "a"), timestamp=-1)]}, {P0: 0}, now=77.0)
+    batch = to_batch(DECODE, {P0: [Fetched(0, encode(GROUP, "a"), timestamp=-1)]}, {P0: 0}, now=77.0)
     assert batch.users["a"].first_event_at == 77.0
 
 
@@ -77,7 +78,7 @@ values = st.one_of(
 @given(st.lists(st.tuples(values, st.none() | st.binary(max_size=5)), max_size=30))
 def test_every_record_is_accounted_for(fetched: list[tuple[bytes | None, bytes | None]]) -> None:
     records = [Fetched(offset, value, key) for offset, (value, key) in enumerate(fetched)]
-    batch = to_batch(GROUP, {P0: records}, {P0: 0}, now=1.0)
+    batch = to_batch(DECODE, {P0: records}, {P0: 0}, now=1.0)
     counted = sum(change.events for change in batch.users.values()) + len(batch.dead) + sum(batch.ignored.values())
     assert counted == len(records)
     assert all(letter.reason for letter in batch.dead)

@@ -8,6 +8,8 @@ import pytest
 
 from consumer.errors import SettingsError
 from consumer.settings import load_settings
+from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
+from schemas.hopsworks import HopsworksStore
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +25,8 @@ def test_everything_has_a_default_in_the_state_folder(monkeypatch: pytest.Monkey
     monkeypatch.setenv("RETRAINER_STATE_DIR", str(tmp_path))
     settings = load_settings()
     assert settings.ledger.url == f"sqlite:///{tmp_path / 'ledger.db'}"
-    assert settings.feature_store.path == tmp_path / "feature_store.db"
-    assert settings.model_registry.path == tmp_path / "registry"
+    assert settings.feature_store == LocalStore(path=tmp_path / "feature_store.db")
+    assert settings.model_registry == LocalRegistry(path=tmp_path / "registry")
     assert settings.for_trainer().pairs == settings.pairs
 
 
@@ -103,3 +105,45 @@ def test_all_that_is_wrong_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert str(caught.value).count("\n") == 1
+
+
+CLUSTER = {"RETRAINER_HOPSWORKS__HOST": "hops.example", "RETRAINER_HOPSWORKS__PROJECT": "spotify"}
+
+
+def test_a_cluster_takes_the_place_of_store_and_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in CLUSTER.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RETRAINER_HOPSWORKS__API_KEY_FILE", str(tmp_path / "key"))
+    settings = load_settings()
+    assert (settings.feature_store.kind, settings.model_registry.kind) == ("hopsworks", "hopsworks")
+    for_trainer = settings.for_trainer()
+    assert for_trainer.hopsworks is not None
+    assert for_trainer.hopsworks.api_key_file == tmp_path / "key"
+    assert for_trainer.feature_store == HopsworksStore()
+    assert for_trainer == TrainerSettings.model_validate_json(for_trainer.model_dump_json())
+
+
+def test_store_and_registry_can_be_local_beside_a_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in CLUSTER.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RETRAINER_MODEL_REGISTRY__PATH", str(tmp_path / "versions"))
+    settings = load_settings()
+    assert settings.feature_store.kind == "hopsworks"
+    assert settings.model_registry == LocalRegistry(path=tmp_path / "versions")
+
+
+def test_a_store_in_a_cluster_needs_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_FEATURE_STORE__KIND", "hopsworks")
+    with pytest.raises(SettingsError, match="RETRAINER_HOPSWORKS__HOST"):
+        load_settings()
+    monkeypatch.setenv("RETRAINER_HOPSWORKS__HOST", "hops.example")
+    with pytest.raises(SettingsError, match="RETRAINER_HOPSWORKS__PROJECT"):
+        load_settings()
+
+
+def test_events_of_the_ingestion_topic_come_before_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**CLUSTER, "RETRAINER_KAFKA__SOURCE": "ingestion"}.items():
+        monkeypatch.setenv(name, value)
+    store = load_settings().for_trainer().feature_store
+    assert isinstance(store, HopsworksStore)
+    assert store.awaits_ingestion

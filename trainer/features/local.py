@@ -7,7 +7,7 @@ relay publishes the outbox at least once. The format is ours; everything else fo
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ class LocalFeatureStore:
         if lacking := [name for name in (self._group.primary_key, *self._names) if name not in found]:
             raise ContractError(f"{self._path}: table {self._table} lacks {', '.join(lacking)}; it has {sorted(found)}")
 
-    def snapshot(self) -> Iterator[FeatureRows]:
+    def snapshot(self, changed: Collection[str] = ()) -> Iterator[FeatureRows]:  # noqa: ARG002  (there is one copy)
         """See FeatureStore. A connection of its own holds one read transaction, so later commits stay unseen."""
         with closing(sqlite3.connect(self._path, timeout=30, isolation_level=None)) as db:
             db.execute("BEGIN")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,14 +33,19 @@ class FeatureStore(Protocol):
             ContractError: it does not; the message says what differs.
         """
 
-    def snapshot(self) -> Iterator[FeatureRows]:
-        """Every user, in batches, as of one moment not before the call."""
+    def snapshot(self, changed: Collection[str]) -> Iterator[FeatureRows]:
+        """Every user, in batches, each once, as of one moment not before the call.
+
+        Args:
+            changed: the users who are known to have changed lately. A store whose bulk copy lags reads them by key
+                instead; for one that does not, they mean nothing.
+        """
 
     def read(self, keys: Sequence[str]) -> FeatureRows:
         """The users among `keys` that are there now, each once, in any order. One that is absent is deleted."""
 
-    def count(self) -> int:
-        """How many users there are, roughly: for progress, nothing else."""
+    def count(self) -> int | None:
+        """How many users there are, roughly: for progress, nothing else. None where that cannot be told cheaply."""
 
     def close(self) -> None:
         """Give back files and connections. Closing twice is fine."""

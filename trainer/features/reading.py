@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -16,9 +16,11 @@ _KEYS_PER_READ = 5000
 _REFUSED_NAMED = 100
 
 
-def read_all(store: FeatureStore, group: FeatureGroup, tick: Callable[[int], None]) -> CheckedRows:
-    """Every user; `tick` hears how many were read so far."""
-    return _checked(store.snapshot(), group, tick)
+def read_all(
+    store: FeatureStore, group: FeatureGroup, changed: Collection[str], tick: Callable[[int], None]
+) -> CheckedRows:
+    """Every user, `changed` ones for certain as they are now; `tick` hears how many were read so far."""
+    return _checked(store.snapshot(changed), group, tick)
 
 
 def read_users(

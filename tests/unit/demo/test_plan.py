@@ -8,6 +8,7 @@ import pytest
 from consumer.demo import lastfm
 from consumer.demo.plan import Plan, as_shell, inherited
 from consumer.settings import load_settings
+from schemas.cycle import LocalRegistry, LocalStore
 
 
 def test_generated_listeners_fill_the_seeds_feature_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,8 +21,8 @@ def test_generated_listeners_fill_the_seeds_feature_group(tmp_path: Path, monkey
     assert [column.length for column in settings.feature_group.columns] == [100, 100, 100, 1]
     assert settings.pairs.similarity_threshold == 0.8
     assert settings.state_dir == tmp_path / "demo"
-    assert dict(plan.places())["model registry"] == settings.model_registry.path
-    assert dict(plan.places())["feature store"] == settings.feature_store.path
+    assert settings.model_registry == LocalRegistry(path=dict(plan.places())["model registry"])
+    assert settings.feature_store == LocalStore(path=dict(plan.places())["feature store"])
     assert settings.ledger.url.endswith(str(dict(plan.places())["ledger"]))
     assert plan.simulator[-2:] == ["--users", "3000"]
 

@@ -1,0 +1,48 @@
+"""What the consumer asks a Hopsworks cluster, by a process of its own: the SDK takes seconds and hundreds of MB."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from consumer.errors import ConsumerError
+from consumer.settings import Settings
+
+_ANSWERS_WITHIN = 180.0
+
+
+class ClusterTrouble(ConsumerError):  # noqa: N818
+    """The cluster did not do what it was asked for; `again` says whether another try may help."""
+
+    def __init__(self, message: str, *, again: bool) -> None:
+        super().__init__(message)
+        self.again = again
+
+
+def ask_cluster(settings: Settings, question: str, detail: str) -> Any:
+    """The answer to a question of `trainer.hopsworks.__main__`.
+
+    Raises:
+        ClusterTrouble: there is none.
+    """
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "trainer.hopsworks", question, detail],
+            input=settings.for_trainer().model_dump_json(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_ANSWERS_WITHIN,
+        )
+    except subprocess.TimeoutExpired:
+        raise ClusterTrouble(f"no answer to '{question}' within {_ANSWERS_WITHIN:.0f} s", again=True) from None
+    try:
+        answer = json.loads(ended.stdout)
+    except ValueError:
+        last = ended.stderr.strip().splitlines()[-1:]
+        raise ClusterTrouble(f"'{question}' ended with code {ended.returncode}: {last}", again=True) from None
+    if "error" in answer:
+        raise ClusterTrouble(answer["error"], again=answer["again"])
+    return next(iter(answer.values()))

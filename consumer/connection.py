@@ -1,0 +1,137 @@
+"""From a cluster's name to a Kafka connection: brokers, certificates, topic and ids, as the cluster tells them.
+
+What is set by hand stays. What was told is kept in the state folder, so that a service that is started while the
+control plane is away listens all the same: events do not wait for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
+
+from consumer.cluster import ClusterTrouble, ask_cluster
+from consumer.errors import ConsumerError
+from consumer.settings import Settings
+from schemas.hopsworks import GroupFacts
+
+log = structlog.get_logger()
+
+_LONGEST_WAIT = 30.0
+_DELAY = "; a change of it takes up to 30 minutes until the cluster heeds it"
+
+
+def connected(settings: Settings, sleep: Callable[[float], None] = time.sleep) -> Settings:
+    """The settings, completed by what the cluster says; as they are where no cluster is named.
+
+    Waits while the cluster cannot be reached, unless it has been before.
+
+    Raises:
+        ConsumerError: the cluster refuses the key, has no such group, or the group has no such topic.
+    """
+    if settings.hopsworks is None:
+        return settings
+    return with_facts(settings, _facts(settings, sleep))
+
+
+def with_facts(settings: Settings, facts: GroupFacts) -> Settings:
+    """The settings, completed by the facts of the group.
+
+    Raises:
+        ConsumerError: the group does not have what the settings want.
+    """
+    group = settings.feature_group.model_copy(
+        update={"id": facts.feature_group_id, "feature_store_id": facts.feature_store_id}
+    )
+    told: dict[str, Any] = {"topic": _topic(settings, facts)}
+    if facts.kafka is not None and "bootstrap_servers" not in settings.kafka.model_fields_set:
+        access = facts.kafka.model_dump()
+        told |= {**access, "bootstrap_servers": list(facts.kafka.bootstrap_servers)}
+    given = {name: value for name, value in told.items() if name not in settings.kafka.model_fields_set}
+    return settings.model_copy(
+        update={"feature_group": group, "kafka": settings.kafka.model_copy(update=given)},
+    )
+
+
+def _topic(settings: Settings, facts: GroupFacts) -> str:
+    group, source = settings.feature_group, settings.kafka.source
+    if source == "bridge":
+        if facts.online_enabled:
+            raise ConsumerError(
+                f"feature group {group.name} is online-enabled and announces its changes itself; "
+                "a bridge is not needed: unset RETRAINER_KAFKA__SOURCE"
+            )
+        return settings.kafka.topic if "topic" in settings.kafka.model_fields_set else f"{group.name}_changes"
+    if not facts.online_enabled:
+        raise ConsumerError(
+            f"feature group {group.name} is offline-only, so nothing of it reaches Kafka: run `retrainer bridge` "
+            "beside this service, and set RETRAINER_KAFKA__SOURCE=bridge for both"
+        )
+    if "topic" in settings.kafka.model_fields_set:
+        return settings.kafka.topic
+    topic = facts.notification_topic if source == "notification" else facts.ingestion_topic
+    if topic is None:
+        raise ConsumerError(
+            f"feature group {group.name} has no {source} topic: `retrainer setup-hopsworks` sets it up{_DELAY}"
+        )
+    return topic
+
+
+def _facts(settings: Settings, sleep: Callable[[float], None]) -> GroupFacts:
+    kept = settings.state_dir / "cluster.json"
+
+    def ask() -> GroupFacts:
+        try:
+            facts = GroupFacts.model_validate(ask_cluster(settings, "describe", str(settings.tls_dir)))
+        except ClusterTrouble as trouble:
+            if trouble.again and (known := _kept(kept, settings)) is not None:
+                log.warning("the cluster is away, going on with what it told before", reason=str(trouble))
+                return known
+            raise
+        _keep(kept, settings, facts)
+        return facts
+
+    retrying = Retrying(
+        retry=retry_if_exception(lambda error: isinstance(error, ClusterTrouble) and error.again),
+        wait=wait_exponential_jitter(initial=1, max=_LONGEST_WAIT, jitter=1),
+        before_sleep=_say,
+        sleep=sleep,
+        reraise=True,
+    )
+    return retrying(ask)
+
+
+def _say(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.info("waiting for the cluster", reason=str(error), next_try_s=round(state.upcoming_sleep, 1))
+
+
+def _keep(path: Path, settings: Settings, facts: GroupFacts) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(f"{_of(settings)}\n{facts.model_dump_json()}")
+    fresh.replace(path)
+
+
+def _kept(path: Path, settings: Settings) -> GroupFacts | None:
+    """What was told before about the same group of the same project, if its files are there still."""
+    try:
+        whose, facts = path.read_text().split("\n", 1)
+        known = GroupFacts.model_validate_json(facts)
+    except (OSError, ValueError, ValidationError):
+        return None
+    files = [] if known.kafka is None else [known.kafka.ssl_cafile, known.kafka.ssl_certfile, known.kafka.ssl_keyfile]
+    if whose != _of(settings) or not all(file is None or file.is_file() for file in files):
+        return None
+    return known
+
+
+def _of(settings: Settings) -> str:
+    cluster, group = settings.hopsworks, settings.feature_group
+    assert cluster is not None
+    return f"{cluster.host}:{cluster.port}/{cluster.project}/{group.name}/{group.version}"

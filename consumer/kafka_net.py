@@ -1,0 +1,157 @@
+"""kafka-python's network client, with what it lacks where a connection is refused.
+
+As it is, version 3.0 retries for ever and keeps the reason to its own log; waits without end for a TLS handshake, even
+behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection, which is why it
+refuses a password; and leaves the socket of a failed handshake to the garbage collector.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from kafka.errors import (
+    IllegalSaslStateError,
+    KafkaConnectionError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
+from kafka.net.compat import KafkaNetClient
+from kafka.net.inet import create_connection
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+
+from consumer.oauth import TokenError
+
+_REFUSALS = (
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+    IllegalSaslStateError,
+    TokenError,
+    ssl.SSLError,
+)
+
+
+class Failure(NamedTuple):
+    """Why there is no connection to an address (`host:port`)."""
+
+    address: str
+    error: BaseException
+
+    @property
+    def refused(self) -> bool:
+        """Whether somebody said no, which is worth more than a connection that just ended."""
+        return isinstance(origin(self.error), _REFUSALS)
+
+
+def origin(error: BaseException) -> BaseException:
+    """The error that the client wrapped into one of its own."""
+    wrapped = error.args[0] if isinstance(error, KafkaConnectionError) and error.args else None
+    return wrapped if isinstance(wrapped, BaseException) else error.__cause__ or error
+
+
+class WatchedClient(KafkaNetClient):  # type: ignore[misc]
+    """A network client that knows why it is not connected. For the `kafka_client` of consumer, producer and admin."""
+
+    def __init__(self, **configs: Any) -> None:
+        net = NetworkSelector(**configs)
+        self._watched = _Manager(net, **configs)
+        super().__init__(net=net, manager=self._watched)
+
+    @property
+    def failure(self) -> Failure | None:
+        """What keeps the client from its brokers now; None where nothing is known to."""
+        found = list(self._watched.failures.values())
+        return next((one for one in found if one.refused), found[-1] if found else None)
+
+    def report_to(self, told: Callable[[Failure], None]) -> None:
+        """Call `told` when a connection fails for another reason than the last one to that address; any thread."""
+        self._watched.told = told
+
+
+class _Manager(KafkaConnectionManager):  # type: ignore[misc]
+    def __init__(self, net: Any, **configs: Any) -> None:
+        super().__init__(net, **configs)
+        self.failures: dict[str, Failure] = {}
+        self.told: Callable[[Failure], None] | None = None
+        self._refusal: BaseException | None = None  # of a bootstrap connection, raised once
+
+    def get_connection(self, node_id: Any, *arguments: Any, **named: Any) -> Any:
+        if self._refusal is not None and self.cluster.is_bootstrap(node_id):
+            # The bootstrap ends here instead of knocking until its time is up; our caller waits longer each time.
+            refusal, self._refusal = self._refusal, None
+            raise refusal
+        known = node_id in self._conns
+        connection = super().get_connection(node_id, *arguments, **named)
+        if not known:
+            node = self.cluster.broker_metadata(node_id)
+            address = f"{node.host}:{node.port}"
+            connection.init_future.add_callback(lambda _: self.failures.pop(address, None))
+            connection.init_future.add_errback(lambda error: self._failed(node_id, Failure(address, error)))
+        return connection
+
+    def _failed(self, node_id: Any, failure: Failure) -> None:
+        if self.closed or not str(failure.error.args[0] if failure.error.args else ""):
+            return  # we closed it ourselves
+        if isinstance(failure.error, SaslAuthenticationFailedError) and (
+            provider := self.config["sasl_oauth_token_provider"]
+        ):
+            provider.forget()
+        if failure.refused and self.cluster.is_bootstrap(node_id):
+            self._refusal = failure.error
+        last = self.failures.get(failure.address)
+        if last is not None and last.refused and not failure.refused:
+            return
+        self.failures[failure.address] = failure
+        if self.told is not None and (last is None or str(last.error) != str(failure.error)):
+            self.told(failure)
+
+    async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
+        held: Any = await create_connection(
+            self._net,
+            node.host,
+            node.port,
+            self.config["socket_options"],
+            proxy_url=self.config["proxy_url"],
+            timeout_at=timeout_at,
+        )
+        try:
+            if not self.ssl_enabled:
+                return _Tcp(self._net, held, host=node.host)
+            options = {name: value for name, value in self.config.items() if name.startswith("ssl_")}
+            transport = held = _Tls(self._net, held, host=node.host, **options)
+            await transport.shake_hands(timeout_at)
+        except BaseException as error:
+            held.close()
+            if isinstance(error, Exception):
+                raise KafkaConnectionError(f"TLS handshake failed: {error}") from error
+            raise
+        else:
+            return transport
+
+
+class _LastWords:
+    """Hands on what came before the end of a connection; the end is met again by the next read."""
+
+    def _sock_recv(self) -> tuple[bytes, BaseException | None]:
+        received, error = super()._sock_recv()  # type: ignore[misc]
+        return received, None if received else error
+
+
+class _Tcp(_LastWords, KafkaTCPTransport):  # type: ignore[misc]
+    pass
+
+
+class _Tls(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
+    async def shake_hands(self, timeout_at: float | None) -> None:
+        while True:
+            try:
+                self._sock.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._net.wait_read(self._sock, timeout_at)
+            except ssl.SSLWantWriteError:
+                await self._net.wait_write(self._sock, timeout_at)
+            else:
+                return

@@ -1,0 +1,120 @@
+"""Settings of the Kafka client: where change events are read, and how the connection is secured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from consumer.section import Seconds, Section
+from schemas.hopsworks import Source
+
+_K = "RETRAINER_KAFKA__"
+_BY_PASSWORD = ("sasl_username", "sasl_password")
+_OAUTH = ("sasl_oauth_token_endpoint", "sasl_oauth_client_id", "sasl_oauth_client_secret")
+
+
+def _listed(value: object) -> object:
+    """`a:9092,b:9092` from the environment means a list."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class KafkaSettings(Section):
+    """Where change events are read, and how the client is secured."""
+
+    bootstrap_servers: Annotated[list[str], NoDecode, BeforeValidator(_listed), Field(min_length=1)] = [
+        "localhost:9092"
+    ]
+    source: Source = "notification"
+    """What the records of the topic are."""
+    topic: Annotated[str, Field(min_length=1)] = "spotify_user_embeddings_changes"
+    """Where a cluster is named and this is not set, the topic that the cluster names for the source."""
+    group_id: Annotated[str, Field(min_length=1)] = "retrainer"
+    start: Literal["earliest", "latest"] = "earliest"
+    """Where to begin on a partition that the ledger does not know. Earliest loses nothing."""
+    session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
+    max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
+    max_poll_records: Annotated[int, Field(ge=1)] = 2000
+    commit_interval: Seconds = 5.0
+    """How often Kafka's committed offsets follow the ledger, quiet partitions included."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    ssl_cafile: Path | None = None
+    """The authorities that the brokers' certificates are checked by, PEM; those of this machine if None."""
+    ssl_certfile: Path | None = None
+    """Our own certificate, PEM, with those up to its authority; the key may be in the same file."""
+    ssl_keyfile: Path | None = None
+    ssl_password: SecretStr | None = None
+    """Of the key file."""
+    ssl_check_hostname: bool = True
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    sasl_oauth_token_endpoint: str | None = None
+    """Where tokens come from, by the client-credentials grant; https, or http on this machine."""
+    sasl_oauth_client_id: str | None = None
+    sasl_oauth_client_secret: SecretStr | None = None
+    sasl_oauth_scope: str | None = None
+    sasl_oauth_cafile: Path | None = None
+    """The authorities that the endpoint's certificate is checked by, PEM; those of this machine if None."""
+
+    @field_validator("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_oauth_cafile")
+    @classmethod
+    def _can_be_read(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                raise ValueError(f"cannot read {path}: {error.strerror}") from None
+        return path
+
+    @field_validator("sasl_oauth_token_endpoint")
+    @classmethod
+    def _keeps_the_secret(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if "@" in parts.netloc:
+            raise ValueError("credentials belong into SASL_OAUTH_CLIENT_ID and SASL_OAUTH_CLIENT_SECRET")
+        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts))):
+            raise ValueError("must be an https:// URL; http:// is for this machine only, as in http://127.0.0.1/token")
+        return url
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if problems := list(_misfits(self)):
+            raise ValueError("; ".join(problems))
+        return self
+
+
+def _is_loopback(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _misfits(kafka: KafkaSettings) -> Iterator[str]:
+    """What is missing or contradicts itself, each with the way out."""
+    protocol, mechanism = kafka.security_protocol, kafka.sasl_mechanism
+    if protocol.startswith("SASL_") and mechanism is None:
+        offered = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"
+        yield f"{_K}SECURITY_PROTOCOL={protocol} needs {_K}SASL_MECHANISM: {offered}"
+    if mechanism is not None and not protocol.startswith("SASL_"):
+        yield f"{_K}SASL_MECHANISM={mechanism} needs {_K}SECURITY_PROTOCOL=SASL_SSL, not {protocol}; or unset it"
+    needed = {None: (), "OAUTHBEARER": _OAUTH}.get(mechanism, _BY_PASSWORD)
+    if lacking := [f"{_K}{name.upper()}" for name in needed if getattr(kafka, name) is None]:
+        yield f"{_K}SASL_MECHANISM={mechanism} needs {' and '.join(lacking)}"
+    if kafka.ssl_certfile is None:
+        for name in ("ssl_keyfile", "ssl_password"):
+            if getattr(kafka, name) is not None:
+                yield f"{_K}{name.upper()} is of no use without {_K}SSL_CERTFILE, the certificate of the key"
+    if not protocol.endswith("SSL") and (kafka.ssl_cafile or kafka.ssl_certfile):
+        name = "SSL_CAFILE" if kafka.ssl_cafile else "SSL_CERTFILE"
+        secured = "SASL_SSL" if mechanism else "SSL"
+        yield f"{_K}{name} is of no use with {_K}SECURITY_PROTOCOL={protocol}: set that to {secured}, or unset this"

@@ -1,0 +1,96 @@
+"""A Hopsworks cluster: where it is, how patiently it is spoken with, and what the consumer needs to know of a group.
+
+The API key is never part of these: they go into requests on disk. It is read where it is used, at every login.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.base import Frozen
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Hopsworks(Frozen):
+    """One project of a cluster, and the patience with it."""
+
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 443
+    project: Annotated[str, Field(min_length=1)]
+    api_key_file: Path | None = None
+    """The file with the API key; without it the usual places are tried, see `trainer.hopsworks.secrets`."""
+    verify: bool = True
+    """Whether the cluster's certificates are checked."""
+    ca_file: Path | None = None
+    """The certificates (PEM) of a private CA; without it those that the machine trusts."""
+    request_timeout: Seconds = 30.0
+    """How long the control plane may stay silent."""
+    retry_for: Annotated[float, Field(ge=0)] = 60.0
+    """How long a request that may be repeated is tried again."""
+
+
+class HopsworksStore(Frozen):
+    """The feature store of the cluster: online rows by key, the offline store for all of them."""
+
+    kind: Literal["hopsworks"] = "hopsworks"
+    feature_view: str | None = None
+    """Through which rows are read by key; None for `<group>_retrainer`. It is made where it is missing."""
+    feature_view_version: Annotated[int, Field(ge=1)] = 1
+    snapshot: Literal["offline", "online"] = "offline"
+    """Where all users are read: the offline store, corrected by key, or the online store, by one scan in SQL."""
+    online_host: str | None = None
+    """Of the online store's REST server, where it is another than the cluster says."""
+    online_port: Annotated[int, Field(ge=1, le=65535)] = 4406
+    keys_per_read: Annotated[int, Field(ge=1, le=1000)] = 200
+    read_timeout: Seconds = 10.0
+    """How long one read of `keys_per_read` keys may take."""
+    query_timeout: Seconds = 900.0
+    """How long the query service may take with a snapshot."""
+    awaits_ingestion: bool = False
+    """Whether events come before the rows that they announce, as on the ingestion topic: reading then waits for the
+    ingestion service."""
+    ingestion_timeout: Seconds = 600.0
+    """How long it waits for that before the cycle fails, to be tried again."""
+
+
+class HopsworksRegistry(Frozen):
+    """The model registry of the cluster."""
+
+    kind: Literal["hopsworks"] = "hopsworks"
+    await_registration: Annotated[float, Field(ge=10)] = 120.0
+    """How long the SDK waits until the registry shows a version that it took."""
+    upload_attempts: Annotated[int, Field(ge=1)] = 3
+    """How often one call tries to save a version before it gives up; the cycle may be tried again after that."""
+    tag: str = "retrainer"
+    """The tag that mirrors the champion, where the cluster has a schema of that name."""
+
+
+Source = Literal["notification", "ingestion", "bridge"]
+"""Where change events come from: the group's notification topic, its ingestion topic, or that of `retrainer bridge`."""
+
+
+class KafkaAccess(Frozen):
+    """How the cluster says that its Kafka is reached. The files are private copies of ours."""
+
+    bootstrap_servers: tuple[str, ...]
+    security_protocol: Literal["PLAINTEXT", "SSL"]
+    ssl_cafile: Path | None = None
+    ssl_certfile: Path | None = None
+    ssl_keyfile: Path | None = None
+    ssl_check_hostname: bool = True
+
+
+class GroupFacts(Frozen):
+    """What the consumer has to know of a feature group and of the cluster's Kafka."""
+
+    feature_group_id: int
+    feature_store_id: int
+    online_enabled: bool
+    notification_topic: str | None
+    ingestion_topic: str | None
+    kafka: KafkaAccess | None
+    """None where the group is offline-only and the cluster's Kafka was not asked for."""

@@ -1,0 +1,59 @@
+"""Questions of the consumer to a cluster, answered by a process that ends: the consumer itself never loads the SDK.
+
+    python -m trainer.hopsworks describe TLS_DIR     the facts of the feature group
+    python -m trainer.hopsworks mirror VERSION       tag a version as the champion
+
+Settings (`TrainerSettings`, JSON) come on standard input; one JSON object goes to standard output: `{"facts": …}`,
+`{"note": …}`, or `{"error": …, "again": …}` where it failed, `again` saying whether another try may help.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from schemas.cycle import HopsworksRegistry, TrainerSettings
+from trainer.errors import TrainerError, Unreachable
+
+
+def main() -> int:
+    """Answer one question; exit code 1 where the answer is an error."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints
+    settings = TrainerSettings.model_validate_json(sys.stdin.read())
+    try:
+        answer = _answer(settings, *sys.argv[1:])
+    except TrainerError as error:
+        answer = {"error": str(error), "again": isinstance(error, Unreachable)}
+    print(json.dumps(answer), file=out, flush=True)
+    return 1 if "error" in answer else 0
+
+
+def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, Any]:
+    from trainer.hopsworks.facts import group_facts
+    from trainer.hopsworks.session import session_with
+
+    assert settings.hopsworks is not None
+    # How long to go on trying is for the one who asks.
+    cluster = settings.hopsworks.model_copy(update={"retry_for": 0.0})
+    if question == "describe":
+        facts = group_facts(session_with(cluster), settings.feature_group, Path(detail))
+        return {"facts": facts.model_dump(mode="json")}
+    from trainer.registry.hopsworks import HopsworksModelRegistry
+
+    assert question == "mirror"
+    assert isinstance(settings.model_registry, HopsworksRegistry)
+    registry = HopsworksModelRegistry(
+        session_with(settings.hopsworks),
+        settings.model_registry,
+        settings.model_name,
+        cache=settings.work_dir / "versions",
+    )
+    return {"note": registry.mirror_champion(int(detail))}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

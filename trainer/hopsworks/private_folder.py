@@ -1,0 +1,51 @@
+"""A folder for certificates and keys that nobody else can read, and that does not outlive its process for long.
+
+A process that is killed cannot clean up; the next one does: a folder whose lock nobody holds belongs to nobody.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+_LOCK = ".lock"
+
+
+class PrivateFolder:
+    """`path` is there, empty and with mode 0700, until `remove`."""
+
+    def __init__(self, name: str) -> None:
+        parent = Path(tempfile.gettempdir()) / f"retrainer-{name}-{os.getuid()}"
+        parent.mkdir(mode=0o700, exist_ok=True)
+        _own(parent)
+        with (parent / _LOCK).open("w") as sweeping:
+            fcntl.flock(sweeping, fcntl.LOCK_EX)
+            _sweep(parent)
+            self._root = Path(tempfile.mkdtemp(dir=parent))
+            self._lock = (self._root / _LOCK).open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.path = self._root / "files"
+        self.path.mkdir(mode=0o700)
+
+    def remove(self) -> None:
+        """Remove it with all that is in it. Removing twice is fine."""
+        shutil.rmtree(self._root, ignore_errors=True)
+        self._lock.close()
+
+
+def _own(folder: Path) -> None:
+    """Refuse a folder that somebody else has put there, waiting for our keys."""
+    found = folder.lstat()
+    if found.st_uid != os.getuid() or folder.is_symlink() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a private folder of this user; remove it or set TMPDIR")
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.iterdir():
+        with suppress(OSError), (folder / _LOCK).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
