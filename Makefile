@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
+HOPSWORKS ?=
 
 .PHONY: setup demo test test-container lint format schemas lock clean
 
@@ -16,8 +17,13 @@ setup: .venv/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# HOPSWORKS=double: the same through the SDK of Hopsworks, on the tests' double of a cluster.
 demo: setup
-	@$(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)")
+	@case "$(HOPSWORKS)" in \
+	    "") $(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)");; \
+	    double) $(BIN)/python -m tests.hopsworks.demo $(if $(DATA),"$(DATA)");; \
+	    *) echo "HOPSWORKS=$(HOPSWORKS): there is only HOPSWORKS=double"; exit 2;; \
+	esac
 
 test: setup
 	$(BIN)/python -m pytest --ignore tests/container

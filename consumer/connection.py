@@ -98,7 +98,7 @@ def _facts(settings: Settings, sleep: Callable[[float], None]) -> GroupFacts:
 
     retrying = Retrying(
         retry=retry_if_exception(lambda error: isinstance(error, ClusterTrouble) and error.again),
-        wait=wait_exponential_jitter(initial=1, max=_LONGEST_WAIT, jitter=1),
+        wait=wait_exponential_jitter(multiplier=1, max=_LONGEST_WAIT, jitter=1),
         before_sleep=_say,
         sleep=sleep,
         reraise=True,

@@ -20,8 +20,8 @@ from schemas.cycle import Outcome
 def opening(console: Console, plan: Plan) -> None:
     """What is going to happen."""
     text = (
-        f"{plan.whom}, then {in_words((plan.waves, 'wave', 'waves')) or 'no waves'} of changes. Broker, feature store, "
-        f"service and trainer are the real ones, on this machine; what they keep lies in {plan.state}."
+        f"{plan.whom}, then {in_words((plan.waves, 'wave', 'waves')) or 'no waves'} of changes. {plan.stage}; "
+        f"what they keep lies in {plan.state}."
     )
     console.print(Panel(text, title="Retrainer demo", title_align="left", border_style="cyan", padding=(0, 1)))
 

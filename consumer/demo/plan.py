@@ -12,7 +12,7 @@ from pathlib import Path
 from consumer.demo import lastfm, listeners
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A demo: which listeners, how many waves, where its state goes, and when it gives up.
 
@@ -31,15 +31,20 @@ class Plan:
         return f"the listeners of {self.data}" if self.data else f"{self.users:,} generated listeners"
 
     @property
+    def stage(self) -> str:
+        """What is real of what is seen."""
+        return "Broker, feature store, service and trainer are the real ones, on this machine"
+
+    @property
     def simulator(self) -> list[str]:
         """The command that starts the simulator, one wave a line."""
         whom = ["--data", str(self.data)] if self.data else ["--users", str(self.users)]
-        return [*_retrainer(), "simulate", "--on-demand", *whom]
+        return [*retrainer(), "simulate", "--on-demand", *whom]
 
     @property
     def service(self) -> list[str]:
         """The command that starts the service: the one that everybody types."""
-        return [*_retrainer(), "run"]
+        return [*retrainer(), "run"]
 
     def settings(self, broker: str) -> dict[str, str]:
         """The settings of simulator and service. They differ from a production service's in patience alone."""
@@ -88,5 +93,6 @@ def as_shell(settings: Mapping[str, str]) -> str:
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in settings.items())
 
 
-def _retrainer() -> list[str]:
+def retrainer() -> list[str]:
+    """The command `retrainer` of this installation."""
     return [sys.executable, "-m", "consumer.cli"]

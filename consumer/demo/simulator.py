@@ -8,27 +8,42 @@ after a restart. Killed between a commit and its count, it repeats that wave wit
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 from kafka.errors import KafkaConfigurationError, KafkaError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_not_exception_type, wait_exponential
 
 from consumer.demo.errors import DemoUsageError
-from consumer.demo.relay import Relay
-from consumer.demo.waves import Committed, Listeners, Wave
-from trainer.features.local import LocalFeatureStore
+from consumer.demo.waves import Committed, Listeners, Row, Wave
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
+class Store(Protocol):
+    """Where the listeners' features are kept."""
+
+    def commit(self, upserts: Mapping[str, Row], deletes: Iterable[str] = ()) -> None:
+        """Write rows and remove others."""
+
+    def count(self) -> int:
+        """How many listeners there are."""
+
+
+class Publisher(Protocol):
+    """What brings the store's change events to Kafka."""
+
+    def publish(self) -> int:
+        """Publish all that waits; returns how many events that was."""
+
+
 class Simulator:
     """Commits one wave after another into `store` and publishes its events by `relay`; `place` counts the waves."""
 
-    def __init__(self, source: Listeners, store: LocalFeatureStore, relay: Relay, place: Path) -> None:
+    def __init__(self, source: Listeners, store: Store, relay: Publisher, place: Path) -> None:
         self._source = source
         self._store = store
         self._relay = relay

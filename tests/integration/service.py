@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,40 +42,19 @@ QUICK = {
 }
 
 
-class Service:
-    """One service: folder, store, topic, and the process while it runs."""
+class ServiceProcess:
+    """A service in a folder of its own, and what it says; `settings` are named without the prefix."""
 
-    def __init__(self, folder: Path, broker: str, **more: str) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
-        self.topic = Topic.new(broker)
-        self.world = World()
-        self.store = LocalFeatureStore(folder / "feature_store.db", GROUP)
-        self._more = more
+        self._settings = dict(settings)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
-        own = {
-            "STATE_DIR": str(self.folder),
-            "KAFKA__BOOTSTRAP_SERVERS": self.topic.broker,
-            "KAFKA__TOPIC": self.topic.name,
-            "KAFKA__GROUP_ID": f"g-{self.topic.name}",
-        }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RETRAINER_")}
-        settings = {**QUICK, **own, **self._more}
+        settings = {"STATE_DIR": str(self.folder), **self._settings}
         return {**inherited, **{f"RETRAINER_{name}": value for name, value in settings.items()}}
-
-    def fill(self, count: int = 400) -> None:
-        """The first users, and their events."""
-        self.store.commit(self.world.rows(names(count)))
-        self.topic.relay(self.store)
-
-    def wave(self, number: int) -> None:
-        """Thirty users change, five are new, five go."""
-        changed = names(30, start=40 * number)
-        new = names(5, start=1000 + 10 * number)
-        self.store.commit(self.world.rows([*changed, *new]), names(5, start=40 * number + 35))
-        self.topic.relay(self.store)
 
     def start(self) -> None:
         with (self.folder / "service.log").open("ab") as log:
@@ -149,6 +129,37 @@ class Service:
         """Leave nothing running."""
         if self.process is not None:
             self.kill()
+
+
+class Service(ServiceProcess):
+    """A service on a local store and a topic of its own."""
+
+    def __init__(self, folder: Path, broker: str, **more: str) -> None:
+        self.topic = Topic.new(broker)
+        self.world = World()
+        self.store = LocalFeatureStore(folder / "feature_store.db", GROUP)
+        own = {
+            "KAFKA__BOOTSTRAP_SERVERS": self.topic.broker,
+            "KAFKA__TOPIC": self.topic.name,
+            "KAFKA__GROUP_ID": f"g-{self.topic.name}",
+        }
+        super().__init__(folder, {**QUICK, **own, **more})
+
+    def fill(self, count: int = 400) -> None:
+        """The first users, and their events."""
+        self.store.commit(self.world.rows(names(count)))
+        self.topic.relay(self.store)
+
+    def wave(self, number: int) -> None:
+        """Thirty users change, five are new, five go."""
+        changed = names(30, start=40 * number)
+        new = names(5, start=1000 + 10 * number)
+        self.store.commit(self.world.rows([*changed, *new]), names(5, start=40 * number + 35))
+        self.topic.relay(self.store)
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        super().close()
         self.store.close()
 
 

@@ -331,7 +331,7 @@ def test_wrong_starts_end_with_one_readable_message(tansu_address: str, make: Ma
 
 def test_it_says_that_it_waits_for_its_broker(make: Make, tansu_address: str) -> None:
     service = make(tansu_address)
-    service._more["KAFKA__BOOTSTRAP_SERVERS"] = "127.0.0.1:9"
+    service._settings["KAFKA__BOOTSTRAP_SERVERS"] = "127.0.0.1:9"
     service.start()
     wait_until(lambda: [line for line in service.log() if line["event"] == "waiting for broker"], 30, "a word of it")
     assert service.status()["state"] == "waiting for broker"

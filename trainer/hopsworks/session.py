@@ -91,7 +91,7 @@ class Session:
 
         retrying = Retrying(
             retry=retry_if_exception_type(Unreachable),
-            wait=wait_exponential_jitter(initial=0.2, max=_LONGEST_WAIT, jitter=0.2),
+            wait=wait_exponential_jitter(multiplier=0.2, max=_LONGEST_WAIT, jitter=0.2),
             stop=stop_after_delay(self.cluster.retry_for),
             reraise=True,
         )

@@ -1,0 +1,32 @@
+"""A double to point other processes at: `python -m tests.hopsworks FOLDER [--kafka host:port] [--offline]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+from pathlib import Path
+
+from schemas.features import FeatureGroup
+from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT; one line of JSON says when it is ready, and how to find it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.hopsworks", description=__doc__)
+    parser.add_argument("folder", type=Path, help="for keys and certificates")
+    parser.add_argument("--kafka", metavar="HOST:PORT", help="a broker without TLS")
+    parser.add_argument("--offline", action="store_true", help="a group without an online store")
+    arguments = parser.parse_args()
+    ends = {signal.SIGTERM, signal.SIGINT}
+    # Before any thread starts, so that all of them inherit it and only sigwait sees the signal.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    kafka = KafkaAccess(bootstrap_servers=arguments.kafka) if arguments.kafka else None
+    spec = ClusterSpec(group=FeatureGroup(), online=not arguments.offline)
+    with HopsworksDouble(arguments.folder, spec, kafka) as double:
+        print(json.dumps({"environment": double.environment()}), flush=True)
+        signal.sigwait(ends)
+
+
+if __name__ == "__main__":
+    main()

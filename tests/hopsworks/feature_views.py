@@ -1,0 +1,92 @@
+"""Feature views: through which rows are read by key."""
+
+from __future__ import annotations
+
+import itertools
+
+from tests.hopsworks import metadata
+from tests.hopsworks.cluster import Cluster
+from tests.hopsworks.control_plane import ControlPlane
+from tests.hopsworks.https import ApiCall, ApiError, Reply
+from tests.hopsworks.metadata import Json
+
+VIEW_NOT_FOUND = 270181
+VIEW_EXISTS = 270189
+
+
+class FeatureViews:
+    """The views over the group, by name and version; each has some of the group's columns."""
+
+    def __init__(self, cluster: Cluster, control: ControlPlane) -> None:
+        self._cluster = cluster
+        self._ids = itertools.count(9)
+        self._views: dict[tuple[str, int], Json] = {}
+        if cluster.spec.feature_view:
+            self._make(f"{cluster.spec.group.name}_retrainer", 1, cluster.columns)
+        add, views = control.router.add, f"{control.store}/featureview"
+        view = f"{views}/{{name}}/version/{{version}}"
+        add("POST", views, self._create)
+        add("GET", f"{views}/{{name}}", self._versions)
+        add("GET", view, lambda call: Reply(200, self._found(call)))
+        add("DELETE", view, self._delete)
+        add("GET", f"{view}/query", lambda call: Reply(200, self._found(call)["query"]))
+        add("GET", f"{view}/preparedstatement", self._statements)
+        add("GET", f"{view}/provenance/links", lambda call: Reply(200, metadata.lineage(cluster, self._found(call))))
+        add("GET", f"{view}/transformation/functions", lambda _: Reply(200, metadata.listing([])))
+
+    def columns(self, name: str, version: int) -> list[str] | None:
+        """The columns of a view in its order; None if there is no such view."""
+        view = self._views.get((name, version))
+        return None if view is None else [feature["name"] for feature in view["features"]]
+
+    def all(self) -> list[Json]:
+        """Every view there is."""
+        return list(self._views.values())
+
+    def _make(self, name: str, version: int, columns: list[str]) -> Json:
+        view = metadata.feature_view(self._cluster, next(self._ids), name, version, columns)
+        self._views[name, version] = view
+        return view
+
+    def _found(self, call: ApiCall) -> Json:
+        view = self._views.get((call.parts["name"], int(call.parts["version"])))
+        if view is None:
+            raise ApiError(404, VIEW_NOT_FOUND, "Feature view wasn't found.")
+        return view
+
+    def _versions(self, call: ApiCall) -> Reply:
+        views = [view for (name, _), view in self._views.items() if name == call.parts["name"]]
+        if not views:
+            raise ApiError(404, VIEW_NOT_FOUND, "Feature view wasn't found.")
+        return Reply(200, metadata.listing(views))
+
+    def _create(self, call: ApiCall) -> Reply:
+        asked = call.json()
+        name = asked["name"]
+        newest = max((version for known, version in self._views if known == name), default=0)
+        version = asked.get("version") or newest + 1
+        if (name, version) in self._views:
+            raise ApiError(400, VIEW_EXISTS, "The feature view you want to create already exists.")
+        columns = [feature["name"] for feature in asked["query"]["leftFeatures"]]
+        return Reply(201, self._make(name, version, columns))
+
+    def _delete(self, call: ApiCall) -> Reply:
+        view = self._found(call)
+        del self._views[view["name"], view["version"]]
+        return Reply(200)
+
+    def _statements(self, call: ApiCall) -> Reply:
+        cluster, view = self._cluster, self._found(call)
+        key = cluster.spec.group.primary_key
+        columns = ", ".join(f"`fg0`.`{feature['name']}` AS `{feature['name']}`" for feature in view["features"])
+        sought = "IN ?" if call.argument("batch").lower() == "true" else "= ?"
+        sql = (
+            f"SELECT {columns}\nFROM `{cluster.spec.project}`.`{cluster.table}` AS `fg0`\nWHERE `fg0`.`{key}` {sought}"
+        )
+        statement = {
+            "featureGroupId": cluster.feature_group_id,
+            "preparedStatementIndex": 0,
+            "preparedStatementParameters": [{"name": key, "index": 1}],
+            "queryOnline": sql,
+        }
+        return Reply(200, metadata.listing([statement]))

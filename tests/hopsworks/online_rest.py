@@ -1,0 +1,77 @@
+"""RonDB's REST server: online rows by key through a feature view, arrays as JSON lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.hopsworks.cluster import REST_PORT, Cluster
+from tests.hopsworks.feature_views import FeatureViews
+from tests.hopsworks.https import ApiCall, HttpsServer, Reply
+from tests.hopsworks.routing import Router
+
+PREFIX = "/0.1.0"
+
+
+class OnlineRest:
+    """The REST server. Its errors have a form of their own."""
+
+    def __init__(self, cluster: Cluster, views: FeatureViews) -> None:
+        self._cluster = cluster
+        self._views = views
+        self._router = Router()
+        self._router.add("GET", f"{PREFIX}/ping", lambda _: Reply(200, {}))
+        self._router.add("POST", f"{PREFIX}/feature_store", self._single)
+        self._router.add("POST", f"{PREFIX}/batch_feature_store", self._batch)
+        self.server = HttpsServer("rest", (cluster.host, REST_PORT), cluster.tls(), self._answer, cluster.faults)
+
+    def _answer(self, call: ApiCall) -> Reply:
+        if call.method == "POST" and call.headers.get("x-api-key") not in self._cluster.api_keys:
+            return _error(401, 1, "Unauthorized")
+        return self._router(call)
+
+    def _single(self, call: ApiCall) -> Reply:
+        asked = call.json()
+        return self._vectors(call, asked, [asked["entries"]], batch=False)
+
+    def _batch(self, call: ApiCall) -> Reply:
+        asked = call.json()
+        return self._vectors(call, asked, asked["entries"], batch=True)
+
+    def _vectors(self, call: ApiCall, asked: dict[str, Any], entries: list[dict[str, Any]], batch: bool) -> Reply:
+        cluster, key = self._cluster, self._cluster.spec.group.primary_key
+        columns = self._views.columns(asked["featureViewName"], asked["featureViewVersion"])
+        if columns is None or asked["featureStoreName"] != cluster.spec.project.lower():
+            return _error(400, 2, "Feature store or feature view does not exist.")
+        if any(key not in entry for entry in entries):
+            return _error(400, 13, "Incorrect primary key name.")
+        keys = [entry[key] for entry in entries]
+        rows = dict(cluster.store.online_rows(set(keys)))
+        features: list[list[object]] = []
+        statuses: list[str] = []
+        details: list[list[dict[str, object]]] = []
+        for user in keys:
+            row = None if user in call.unreadable else rows.get(user)
+            status, code = ("COMPLETE", 200) if row is not None else ("MISSING", 404)
+            if user in call.unreadable:
+                status, code = "ERROR", 500
+            cells = {name: None if values is None else values.tolist() for name, values in (row or {}).items()}
+            features.append([user if name == key else cells.get(name) for name in columns])
+            statuses.append(status)
+            details.append([self._detail(code)])
+        answer: dict[str, Any] = {
+            "features": features if batch else features[0],
+            "metadata": None,
+            "status": statuses if batch else statuses[0],
+        }
+        if (asked.get("options") or {}).get("includeDetailedStatus"):
+            answer["detailedStatus"] = details if batch else details[0]
+        return Reply(200, answer)
+
+    def _detail(self, code: int) -> dict[str, object]:
+        group = self._cluster.feature_group_id
+        message = "OK" if code == 200 else "Failed to read."
+        return {"featureGroupId": group, "operationId": f"0|{group}", "httpStatus": code, "message": message}
+
+
+def _error(status: int, code: int, message: str) -> Reply:
+    return Reply(status, {"code": code, "message": message, "reason": ""})

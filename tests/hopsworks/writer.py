@@ -1,0 +1,44 @@
+"""Writing rows as the recommender team's pipeline does: through the SDK, which sends them to the ingestion topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from schemas.features import FeatureGroup
+from trainer.hopsworks.session import Session
+
+
+class SdkWriter:
+    """Inserts into a feature group and removes from it; returns once the broker has acknowledged the rows."""
+
+    def __init__(self, session: Session, group: FeatureGroup) -> None:
+        self._session = session
+        self._group = group
+
+    def commit(self, upserts: Mapping[str, Mapping[str, ArrayLike | None]], deletes: Iterable[str] = ()) -> None:
+        """Insert rows, then remove others."""
+        gone = list(deletes)
+        if upserts:
+            frame = frame_of(self._group, upserts)
+            options = {"start_offline_materialization": False}
+            self._session.once("insert", lambda: self._found().insert(frame, write_options=options))
+        if gone:
+            keys = pd.DataFrame({self._group.primary_key: gone})
+            self._session.once("remove", lambda: self._found().remove_rows(keys, storage="online"))
+
+    def _found(self) -> Any:
+        store = self._session.project.get_feature_store()
+        return store.get_feature_group(self._group.name, version=self._group.version)
+
+
+def frame_of(group: FeatureGroup, rows: Mapping[str, Mapping[str, ArrayLike | None]]) -> pd.DataFrame:
+    """Rows as a data frame, arrays in its cells."""
+    columns: dict[str, list[Any]] = {group.primary_key: list(rows)}
+    for column in group.columns:
+        columns[column.name] = [np.asarray(row[column.name], dtype=np.float64).tolist() for row in rows.values()]
+    return pd.DataFrame(columns)

@@ -1,0 +1,113 @@
+"""The whole loop on a Hopsworks cluster: rows written by the SDK, the service as a process, versions in its registry.
+
+The SDK is unmodified, the broker an Apache Kafka that requires client certificates, the cluster a double. The service
+is told host, project, feature group and key file; port and CA because the double is on neither the usual port nor
+known to the machine; and the rest of `QUICK` so that a test does not take an hour.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer.demo.listeners import COLUMNS, GeneratedListeners
+from consumer.demo.waves import Wave
+from schemas.features import FeatureGroup
+from schemas.manifest import MANIFEST_FILE
+from tests.brokers.apache_kafka import ApacheKafka
+from tests.brokers.oauth import TokenIssuer
+from tests.brokers.security import Security
+from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.hopsworks.running import session_of
+from tests.hopsworks.writer import SdkWriter
+from tests.integration.service import QUICK, ServiceProcess
+from tests.waiting import wait_until
+
+GROUP = FeatureGroup(columns=COLUMNS)
+PATIENCE = {name: value for name, value in QUICK.items() if not name.startswith("FEATURE_GROUP")}
+
+
+@pytest.fixture
+def double(kafka_can_run: None, tmp_path: Path) -> Iterator[HopsworksDouble]:
+    """A cluster with a Kafka of its own behind TLS; its certificates are those that the cluster hands out."""
+    cluster = HopsworksDouble(tmp_path / "cluster", ClusterSpec(group=GROUP))
+    (tmp_path / "kafka").mkdir()
+    issuer = TokenIssuer(tmp_path, cluster.pki.server_file)
+    kafka = ApacheKafka(tmp_path / "kafka", Security(cluster.pki, issuer))
+    cluster.cluster.kafka = KafkaAccess(bootstrap_servers=kafka.addresses["SSL"], security_protocol="SSL")
+    try:
+        kafka.start()
+        with cluster:
+            yield cluster
+    finally:
+        kafka.stop()
+        issuer.close()
+
+
+def test_from_insert_to_registered_version_and_on(double: HopsworksDouble, tmp_path: Path) -> None:
+    listeners = GeneratedListeners(600, seed=1)
+    waves = listeners.waves()
+    told = {name.removeprefix("RETRAINER_"): value for name, value in double.environment().items()}
+    service = ServiceProcess(tmp_path / "state", {**PATIENCE, **told})
+    service.folder.mkdir()
+    keys = {double.api_key}
+    with session_of(double, request_timeout=20.0) as session:
+        writer = SdkWriter(session, GROUP)
+
+        def commit(wave: Wave) -> None:
+            writer.commit(wave.upserts, wave.deletes)
+            online, gone = double.store.online, set(wave.deletes)
+            wait_until(lambda: wave.upserts.keys() <= online.keys() and not online.keys() & gone, 30, "ingestion")
+
+        commit(listeners.initial())
+        # The offline copy lags from here on: what the service learns first it has to read online.
+        double.store.auto_materialize = False
+        commit(next(waves))
+        try:
+            service.start()
+            service.wait_for_cycles(1)
+            for number in range(1, 4):
+                wave = next(waves)
+                if number == 2:  # the key is exchanged while nothing runs, and in the middle of a cycle after this one
+                    keys.add(double.rotate_api_key())
+                commit(wave)
+                if number == 3:
+                    service.wait_for_step("fit", number)
+                    keys.add(double.rotate_api_key())
+                service.wait_for_cycles(number + 1)
+            full = service.call("train", "--full")
+            assert full.returncode == 0, full.stderr
+            status, versions = service.status(), service.versions()
+            doctor = service.call("doctor", "--json")
+            assert service.stop() == 0
+        finally:
+            service.close()
+    ended = service.ended()
+    assert [one["outcome"] for one in ended] == ["registered"] * 5, ended
+    assert [one["version"] for one in ended] == [1, 2, 3, 4, 5]
+    assert len(versions) == 5
+    assert status["dead_letters"] == 0
+    # Deletes included, and although the offline copy is as old as the first insert.
+    assert status["known_users"] == len(double.store.online)
+    registered = double.registry.models
+    assert len(registered) == 5
+    for model in registered.values():
+        assert any(MANIFEST_FILE in path for path in double.registry.files if f"/{model['version']}/" in path)
+    assert json.loads(doctor.stdout)["ok"], doctor.stdout
+    _nothing_secret(double, keys, tmp_path / "state", doctor.stdout + json.dumps([status, versions]))
+
+
+def _nothing_secret(double: HopsworksDouble, keys: set[str], state: Path, said: str) -> None:
+    """Neither a key nor a password is in anything that was printed, logged, stored or registered."""
+    secrets = {*keys, double.cluster.online_password, double.pki.client_key_pem.split("\n")[1]}
+    places = {path: path.read_bytes() for path in state.rglob("*") if path.is_file()}
+    places |= {Path(path): content for path, content in double.registry.files.items()}
+    places[Path("printed")] = said.encode()
+    for path, content in places.items():
+        private_copy = path.parent.name == "tls"
+        for secret in secrets:
+            assert private_copy or secret.encode() not in content, f"{path} holds a secret"
+    assert len(places) > 20
