@@ -25,8 +25,7 @@ FROM ${PYTHON_IMAGE}
 RUN rm -rf /usr/local/bin/pip* /usr/local/bin/wheel /usr/local/lib/python3*/site-packages/* \
         /usr/local/lib/python3*/ensurepip /usr/lib/python3*/ensurepip /usr/share/python-wheels \
     && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin retrainer \
-    && install -d -o retrainer -g retrainer /var/lib/retrainer /var/lib/retrainer/state /var/lib/retrainer/registry \
-        /var/lib/features
+    && install -d -o retrainer -g retrainer /var/lib/retrainer /var/lib/retrainer/state /var/lib/features
 COPY --from=dependencies /opt/retrainer /opt/retrainer
 COPY --from=project /opt/project /opt/retrainer
 
@@ -38,7 +37,6 @@ ENV PATH=/opt/retrainer/bin:$PATH \
     PYTHONSAFEPATH=1 \
     PYTHONUNBUFFERED=1 \
     RETRAINER_LOG__FORMAT=json \
-    RETRAINER_MODEL_REGISTRY__PATH=/var/lib/retrainer/registry \
     RETRAINER_STATE_DIR=/var/lib/retrainer/state
 LABEL org.opencontainers.image.title="retrainer" \
       org.opencontainers.image.description="Turns feature-store commits into better versions of a two-tower model" \

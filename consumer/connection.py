@@ -22,21 +22,25 @@ from schemas.hopsworks import GroupFacts
 
 log = structlog.get_logger()
 
-_LONGEST_WAIT = 30.0
+_LONGEST_WAIT = 10.0  # shorter than the health check's patience
 _DELAY = "; a change of it takes up to 30 minutes until the cluster heeds it"
 
 
-def connected(settings: Settings, sleep: Callable[[float], None] = time.sleep) -> Settings:
+def connected(
+    settings: Settings,
+    sleep: Callable[[float], None] = time.sleep,
+    waiting: Callable[[], None] = lambda: None,
+) -> Settings:
     """The settings, completed by what the cluster says; as they are where no cluster is named.
 
-    Waits while the cluster cannot be reached, unless it has been before.
+    Waits while the cluster cannot be reached, unless it has been before. `waiting` is called before each try.
 
     Raises:
         ConsumerError: the cluster refuses the key, has no such group, or the group has no such topic.
     """
     if settings.hopsworks is None:
         return settings
-    return with_facts(settings, _facts(settings, sleep))
+    return with_facts(settings, _facts(settings, sleep, waiting))
 
 
 def with_facts(settings: Settings, facts: GroupFacts) -> Settings:
@@ -82,10 +86,11 @@ def _topic(settings: Settings, facts: GroupFacts) -> str:
     return topic
 
 
-def _facts(settings: Settings, sleep: Callable[[float], None]) -> GroupFacts:
+def _facts(settings: Settings, sleep: Callable[[float], None], waiting: Callable[[], None]) -> GroupFacts:
     kept = settings.state_dir / "cluster.json"
 
     def ask() -> GroupFacts:
+        waiting()
         try:
             facts = GroupFacts.model_validate(ask_cluster(settings, "describe", str(settings.tls_dir)))
         except ClusterTrouble as trouble:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import time
 from contextlib import closing
+from functools import partial
 
 from consumer.connection import connected
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure
 from consumer.service import Service
-from consumer.settings import load_settings
+from consumer.settings import Settings, load_settings
+from consumer.status import Status, write_status
 
 
 def run() -> None:
@@ -24,7 +28,16 @@ def run() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
     with only_one(settings.state_dir), closing(open_ledger(settings.ledger.url)) as ledger:
-        service = Service(connected(settings), ledger)
+        service = Service(connected(settings, waiting=partial(_waiting, settings)), ledger)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _signal, _frame: service.stop())
         service.run()
+
+
+def _waiting(settings: Settings) -> None:
+    """A cluster that is away makes the container no sicker than a broker that is."""
+    now = time.time()
+    status = Status(
+        pid=os.getpid(), state="asking the cluster", written_at=now, polled_at=now, lag=None, hold=None, cycle=None
+    )
+    write_status(settings.status_file, status)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
 from schemas.features import Column, FeatureGroup
+from schemas.hopsworks import HopsworksStore
+from tests.hopsworks.double import ClusterSpec, HopsworksDouble
+from tests.hopsworks.running import session_of
 from tests.worlds import GROUP, World, names
 from trainer.errors import ContractError
+from trainer.features.hopsworks import HopsworksFeatureStore
 from trainer.features.local import LocalFeatureStore
 from trainer.features.protocol import FeatureStore
+from trainer.hopsworks.session import Session
 
 Write = Callable[[dict[str, dict[str, ArrayLike | None]], list[str]], None]
 
@@ -44,9 +49,55 @@ class LocalBench:
         return LocalFeatureStore(self._path, group)
 
 
-@pytest.fixture(params=["local"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    bench = {"local": LocalBench}[request.param](tmp_path)
+class HopsworksBench:
+    """A group in a double of a cluster, which is shared: each test empties it first."""
+
+    def __init__(self, double: HopsworksDouble, session: Session, **settings: Any) -> None:
+        self._double = double
+        self._session = session
+        self._settings = HopsworksStore(**settings)
+        self.store: FeatureStore = self.reopened(GROUP)
+
+    def write(self, upserts: dict[str, dict[str, ArrayLike | None]], deletes: list[str]) -> None:
+        self._double.store.put(upserts, deletes)
+
+    def reopened(self, group: FeatureGroup) -> FeatureStore:
+        return HopsworksFeatureStore(self._session, self._settings, group)
+
+
+CLUSTERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "hopsworks": ({}, {}),
+    "hopsworks, read online": ({}, {"snapshot": "online"}),
+    "hopsworks, floats": ({"element": "float"}, {}),
+    "hopsworks, offline-only": ({"online": False}, {}),
+}
+"""What the cluster is like, and how its store is read."""
+
+
+@pytest.fixture(scope="module", params=["local", *CLUSTERS])
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Path], Bench]]:
+    """Makes benches of one kind."""
+    if request.param == "local":
+        yield LocalBench
+        return
+    spec, settings = CLUSTERS[request.param]
+    with (
+        HopsworksDouble(tmp_path_factory.mktemp("cluster"), ClusterSpec(group=GROUP, **spec)) as double,
+        session_of(double) as session,
+    ):
+
+        def make(_: Path) -> Bench:
+            double.store.put({}, [*double.store.online, *double.store.offline])
+            return HopsworksBench(double, session, **settings)
+
+        yield make
+
+
+@pytest.fixture
+def bench(cluster: Callable[[Path], Bench], tmp_path: Path) -> Iterator[Bench]:
+    bench = cluster(tmp_path)
     yield bench
     bench.store.close()
     bench.store.close()  # closing twice is fine

@@ -64,10 +64,10 @@ class KafkaApi:
             "featurestoreId": self._cluster.feature_store_id,
             "bootstrapServers": self._brokers(),
             "securityProtocol": "PLAINTEXT" if kafka is None else kafka.security_protocol,
+            "sslEndpointIdentificationAlgorithm": "",
+            "externalKafka": kafka is None or kafka.security_protocol == "PLAINTEXT",
         }
-        own = kafka is not None and kafka.security_protocol == "SSL"
-        tls = {"externalKafka": False, "sslEndpointIdentificationAlgorithm": ""}
-        return Reply(200, connector | (tls if own else {"externalKafka": True}))
+        return Reply(200, connector)
 
     def _create_topic(self, call: ApiCall) -> Reply:
         asked = call.json()

@@ -11,97 +11,25 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import requests
-
-os.environ["TQDM_DISABLE"] = "1"  # before the SDK is imported, or it draws bars
-
-import hopsworks
 import sqlalchemy
 from hopsworks.client.exceptions import FeatureStoreException, RestAPIError
 
 from schemas.features import Column, FeatureGroup
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.faults import Call, Drop, ErrorRow, Fault, LoseReply, Stall, Status
-from tests.hopsworks.tables import Row
+from tests.hopsworks.client import Client, by_key, cluster_with, logged_in
+from tests.hopsworks.double import ClusterSpec, HopsworksDouble
+from tests.hopsworks.faults import Action, Call, Drop, ErrorRow, Fault, LoseReply, Stall, Status
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names
 
 TINY = FeatureGroup(name="tiny", version=3, primary_key="who", columns=(Column(name="taste", length=2),))
 AWKWARD = ["it's", 'say "hi"', "back\\slash", "50%", "a;b", "ö", "spotify:user:1", ""]
-
-
-@dataclass
-class Client:
-    """The SDK, logged in to a double."""
-
-    double: HopsworksDouble
-    project: Any
-    store: Any
-
-    @property
-    def group(self) -> Any:
-        group = self.double.cluster.spec.group
-        return self.store.get_feature_group(group.name, version=group.version)
-
-    def view(self, timeout: float = 5) -> Any:
-        """A view served by the REST client."""
-        group = self.group
-        view = self.store.get_or_create_feature_view(f"{group.name}_retrainer", version=1, query=group.select_all())
-        config = {"host": self.double.host, "port": 4406, "timeout": timeout, "verify_certs": True, "use_ssl": True}
-        view.init_serving(1, init_rest_client=True, config_rest_client=config, reset_rest_client=True)
-        return view
-
-    def offline(self, query: Any = None) -> dict[str, Row]:
-        """Rows of the offline store by key."""
-        rows: dict[str, Row] = {}
-        with (query or self.group.select_all()).read_batches() as batches:
-            for batch in batches:
-                rows |= _by_key(batch.to_pylist(), self.double.cluster.spec.group)
-        return rows
-
-    def online(self, keys: list[str]) -> dict[str, Row]:
-        """Rows of the online store by key, in SQL."""
-        key = self.double.cluster.spec.group.primary_key
-        group = self.group
-        frame = group.filter(group[key].isin(keys)).read(online=True)
-        rows = _by_key(frame.to_dict("records"), self.double.cluster.spec.group)
-        values = self.double.cluster.codec.values
-        return {user: {name: values(cell) for name, cell in row.items()} for user, row in rows.items()}
-
-
-def _by_key(rows: list[dict[str, Any]], group: FeatureGroup) -> dict[str, Row]:
-    return {row.pop(group.primary_key): row for row in rows}
-
-
-@contextmanager
-def _logged_in(double: HopsworksDouble, folder: Path) -> Iterator[Client]:
-    project = hopsworks.login(
-        host=double.host,
-        port=double.port,
-        project=double.project,
-        api_key_value=double.api_key_file.read_text().strip(),
-        hostname_verification=True,
-        trust_store_path=str(double.ca_file),
-        cert_folder=str(folder / "certificates"),
-    )
-    try:
-        yield Client(double, project, project.get_feature_store())
-    finally:
-        hopsworks.logout()
-
-
-@contextmanager
-def _cluster(folder: Path, kafka: KafkaAccess | None = None, **spec: Any) -> Iterator[Client]:
-    double = HopsworksDouble(folder / "double", ClusterSpec(**{"group": GROUP, **spec}), kafka)
-    with double, _logged_in(double, folder) as client:
-        yield client
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +42,7 @@ def _quiet() -> Iterator[None]:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Client]:
-    with _cluster(tmp_path) as client:
+    with cluster_with(tmp_path) as client:
         client.double.store.put(World().rows(names(20)))
         yield client
 
@@ -127,7 +55,7 @@ def _vectors(view: Any, users: list[str], timeout: float | None = None) -> dict[
 
 
 def test_the_group_is_described_as_it_was_asked_for(tmp_path: Path) -> None:
-    with _cluster(tmp_path, group=TINY, element="float", notification_topic="changes") as client:
+    with cluster_with(tmp_path, group=TINY, element="float", notification_topic="changes") as client:
         group = client.group
         assert (group.id, client.store.id) == (client.double.feature_group_id, client.double.feature_store_id)
         assert {feature.name: feature.type for feature in group.features} == {"who": "string", "taste": "array<float>"}
@@ -155,7 +83,7 @@ def test_two_doubles_live_side_by_side_and_start_again_where_they_were(tmp_path:
         one.stop()
         one.start()
         assert (one.host, one.port) == was
-        with _logged_in(one, tmp_path) as client:
+        with logged_in(one, tmp_path) as client:
             assert client.offline() == {}
 
 
@@ -176,7 +104,7 @@ def test_the_environment_leads_to_the_cluster_and_nothing_else(tmp_path: Path) -
 
 @pytest.mark.parametrize("element", ["double", "float"])
 def test_every_door_gives_the_same_rows(tmp_path: Path, element: str) -> None:
-    with _cluster(tmp_path, element=element) as client:
+    with cluster_with(tmp_path, element=element) as client:
         rows: dict[str, Any] = World().rows(names(20))
         rows["u3"] = {"taste": None, "habit": [0.1, -0.0, math.inf, 1e300 if element == "double" else 1e30, 5.0]}
         client.double.store.put(rows)
@@ -243,20 +171,21 @@ def test_an_offline_read_is_one_moment_however_slowly_it_is_read(client: Client)
     client.double.store.put(rows)
     before = dict(client.double.store.offline)
     with client.group.select_all().read_batches() as batches:
-        read = _by_key(next(batches).to_pylist(), GROUP)
+        read = by_key(next(batches).to_pylist(), GROUP)
         client.double.store.put(World(seed=1).rows(names(10_000)), names(100, start=9900))
         for batch in batches:
             assert batch.num_rows <= 4096
-            read |= _by_key(batch.to_pylist(), GROUP)
+            read |= by_key(batch.to_pylist(), GROUP)
     assert read == before
 
 
 def test_online_batches_stream_with_arrays_as_stored(client: Client) -> None:
     with client.group.select_all().read_batches(online=True, batch_size=7) as batches:
-        sizes, rows = [], {}
+        sizes: list[int] = []
+        rows: dict[str, Any] = {}
         for batch in batches:
             sizes.append(batch.num_rows)
-            rows |= _by_key(batch.to_pylist(), GROUP)
+            rows |= by_key(batch.to_pylist(), GROUP)
     assert sizes == [7, 7, 6]
     assert client.double.cluster.codec.values(rows["u5"]["taste"]) == client.double.store.online["u5"]["taste"]
 
@@ -273,7 +202,7 @@ def test_the_offline_store_lags_until_it_is_materialized(client: Client) -> None
 
 
 def test_an_offline_group_has_commits_and_no_topics(tmp_path: Path) -> None:
-    with _cluster(tmp_path, online=False) as client:
+    with cluster_with(tmp_path, online=False) as client:
         store, group = client.double.store, client.group
         assert (group.online_enabled, group.notification_topic_name) == (False, None)
         assert group.commit_details(limit=2) == {}
@@ -290,7 +219,7 @@ def test_an_offline_group_has_commits_and_no_topics(tmp_path: Path) -> None:
 
 
 def test_a_view_that_is_there_from_the_start_is_found(tmp_path: Path) -> None:
-    with _cluster(tmp_path, feature_view=True) as client:
+    with cluster_with(tmp_path, feature_view=True) as client:
         assert client.store.get_feature_view("listeners_retrainer", version=1).version == 1
         assert client.store.get_feature_view("listeners_retrainer", version=2) is None
         view = client.store.create_feature_view("listeners_retrainer", query=client.group.select(["year"]))
@@ -306,7 +235,7 @@ def test_a_revoked_key_is_refused_and_the_new_one_accepted(client: Client, tmp_p
     assert refused.value.response.status_code == 401
     with pytest.raises(RestAPIError):
         _vectors(view, ["u1"])
-    with _logged_in(client.double, tmp_path) as again:
+    with logged_in(client.double, tmp_path) as again:
         assert again.group is not None
         client.double.set_api_key_valid(False)
         with pytest.raises(RestAPIError):
@@ -319,7 +248,7 @@ def test_a_rotated_online_password_is_refused_until_the_next_login(client: Clien
     for lost_then_refused in ("2013", "1045"):
         with pytest.raises(sqlalchemy.exc.OperationalError, match=lost_then_refused):
             client.online(["u1"])
-    with _logged_in(client.double, tmp_path) as again:
+    with logged_in(client.double, tmp_path) as again:
         assert again.online(["u1"])
 
 
@@ -343,7 +272,8 @@ def test_the_control_plane_fails_on_request(client: Client, do: Any, raised: typ
 
 
 def test_a_lost_reply_was_done_all_the_same_and_a_dropped_request_was_not(client: Client) -> None:
-    for do, topic in ((Drop(), "spotify_user_embeddings_changes"), (LoseReply(), "elsewhere")):
+    cases: list[tuple[Action, str]] = [(Drop(), "spotify_user_embeddings_changes"), (LoseReply(), "elsewhere")]
+    for do, topic in cases:
         group = client.group
         client.double.faults.add(Fault("control", "PUT .*updateMetadata", do))
         with pytest.raises(requests.ConnectionError):
@@ -374,7 +304,12 @@ def test_a_function_runs_before_the_request_goes_on(client: Client) -> None:
 def test_the_online_store_fails_on_request(client: Client) -> None:
     view, faults = client.view(timeout=0.5), client.double.faults
     read = "POST /0.1.0/batch_feature_store"
-    for do, raised in [(Status(500), RestAPIError), (Drop(), requests.ConnectionError), (Stall(), requests.Timeout)]:
+    cases: list[tuple[Action, type[Exception]]] = [
+        (Status(500), RestAPIError),
+        (Drop(), requests.ConnectionError),
+        (Stall(), requests.Timeout),
+    ]
+    for do, raised in cases:
         faults.add(Fault("rest", read, do))
         with pytest.raises(raised):
             _vectors(view, ["u1"], timeout=0.5)
@@ -389,7 +324,8 @@ def test_sql_fails_on_request(client: Client) -> None:
     faults.add(Fault("mysql", "listeners_1", Status(1205, message="Lock wait timeout exceeded")))
     with pytest.raises(sqlalchemy.exc.OperationalError, match="1205"):
         client.online(["u1"])
-    for do in (Drop(), LoseReply()):
+    lost: list[Action] = [Drop(), LoseReply()]
+    for do in lost:
         faults.add(Fault("mysql", "listeners_1", do))
         with pytest.raises(sqlalchemy.exc.OperationalError):
             client.online(["u1"])
@@ -399,11 +335,12 @@ def test_sql_fails_on_request(client: Client) -> None:
 def test_the_query_service_fails_on_request(client: Client) -> None:
     faults = client.double.faults
     assert client.offline()
-    for where, do in [
+    cases: list[tuple[str, Action]] = [
         ("get_flight_info", Status(500, message="no")),
         ("do_get", Status(401)),
         ("do_get", LoseReply()),
-    ]:
+    ]
+    for where, do in cases:
         fault = faults.add(Fault("flight", where, do, times=None))
         with pytest.raises(FeatureStoreException):
             client.offline()
@@ -435,7 +372,7 @@ def test_servers_go_down_and_come_back(client: Client) -> None:
         with pytest.raises(raised):
             use()
         server.start()
-        wait_until(lambda use=use, raised=raised: _works(use, raised), 5, "the server to be back")
+        wait_until(partial(_works, use, raised), 5, "the server to be back")
     double.query_service.stop()
     double.query_service.start()
     assert client.offline()
@@ -456,15 +393,16 @@ def test_a_model_is_saved_found_tagged_and_deleted(client: Client, tmp_path: Pat
     contents = {"model.keras": os.urandom(11 << 20), "towers/empty": b"", "towers/index.bin": b"\r\n--\r\n" + bytes(9)}
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    model = models.tensorflow.create_model("two_tower", metrics={"recall_at_10": 0.5}, description="run 1")
+    model = models.tensorflow.create_model("two_tower", metrics={"recall": 0.5}, description="run 1")
     model.save(str(folder), await_registration=10)
     root = registry.folder("two_tower", 1)
+    assert all((folder / path).exists() for path in contents)
     assert {path: registry.files[f"{root}/Files/{path}"] for path in contents} == contents
 
     found = models.get_model("two_tower", version=1)
-    assert (found.version, found.description, found.training_metrics) == (1, "run 1", {"recall_at_10": 0.5})
+    assert (found.version, found.description, found.training_metrics) == (1, "run 1", {"recall": 0.5})
     assert [version.version for version in models.get_models("two_tower")] == [1]
-    assert models.get_best_model("two_tower", "recall_at_10", "max").version == 1
+    assert models.get_best_model("two_tower", "recall", "max").version == 1
     assert models.get_model("two_tower", version=2) is None
     assert models.get_models("other") == []
 

@@ -26,10 +26,10 @@ class SdkWriter:
         if upserts:
             frame = frame_of(self._group, upserts)
             options = {"start_offline_materialization": False}
-            self._session.once("insert", lambda: self._found().insert(frame, write_options=options))
+            self._session.ask("insert", lambda: self._found().insert(frame, write_options=options))
         if gone:
             keys = pd.DataFrame({self._group.primary_key: gone})
-            self._session.once("remove", lambda: self._found().remove_rows(keys, storage="online"))
+            self._session.ask("remove", lambda: self._found().remove_rows(keys, storage="online"))
 
     def _found(self) -> Any:
         store = self._session.project.get_feature_store()

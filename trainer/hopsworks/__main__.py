@@ -15,8 +15,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from schemas.cycle import HopsworksRegistry, TrainerSettings
+from schemas.cycle import TrainerSettings
+from schemas.hopsworks import HopsworksRegistry
 from trainer.errors import TrainerError, Unreachable
+
+_SILENCE = 10.0
 
 
 def main() -> int:
@@ -37,8 +40,9 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
     from trainer.hopsworks.session import session_with
 
     assert settings.hopsworks is not None
-    # How long to go on trying is for the one who asks.
-    cluster = settings.hopsworks.model_copy(update={"retry_for": 0.0})
+    # How long to go on trying is for the one who asks, and who has a health check to think of.
+    patience = {"retry_for": 0.0, "request_timeout": min(_SILENCE, settings.hopsworks.request_timeout)}
+    cluster = settings.hopsworks.model_copy(update=patience)
     if question == "describe":
         facts = group_facts(session_with(cluster), settings.feature_group, Path(detail))
         return {"facts": facts.model_dump(mode="json")}

@@ -29,6 +29,8 @@ def told(what: str, error: BaseException) -> TrainerError:
         return _by_status(what, *answer)
     if is_access_denied(error):
         return Unauthorized(f"{what}: the online store does not know the password any more")
+    if type(error).__name__ == "NoHopsworksConnectionError" or str(error).startswith("Couldn't find client"):
+        return Unauthorized(f"{what}: not logged in")  # as after a renewal that failed; the next one may not
     if (reason := _silence(error)) is not None:
         return Unreachable(f"{what}: {reason}")
     chained = error.__cause__ or error.__context__
@@ -53,8 +55,8 @@ _SDK_FAULTS = {"FeatureStoreException", "ProjectException", "ModelRegistryExcept
 """What the SDK raises around the error that says more."""
 
 
-def _answer(error: BaseException) -> tuple[int, int | None, str] | None:
-    """Status, Hopsworks' code and words of an answer that is an error."""
+def _answer(error: BaseException) -> tuple[int, int | None, str | None] | None:
+    """Status, Hopsworks' code and words of an answer that is an error; no words where it is not one of Hopsworks."""
     response = getattr(error, "response", None)
     if not isinstance(response, requests.Response):
         return None
@@ -63,17 +65,19 @@ def _answer(error: BaseException) -> tuple[int, int | None, str] | None:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        return response.status_code, None, ""
+        return response.status_code, None, None
     code = body.get("errorCode")
     words = body.get("usrMsg") or body.get("errorMsg") or body.get("message") or ""
     return response.status_code, code if isinstance(code, int) else None, str(words)
 
 
-def _by_status(what: str, status: int, code: int | None, words: str) -> ClusterError:
+def _by_status(what: str, status: int, code: int | None, words: str | None) -> ClusterError:
     said = f": {_shortened(words)}" if words else ""
     message = f"{what}: HTTP {status}" + (f", code {code}" if code else "") + said
     if status in {401, 403}:
         return Unauthorized(message)
+    if status == 404 and words is None:  # a proxy that has lost its way, as during an upgrade: nothing is known
+        return Unreachable(f"{message}, which Hopsworks does not say like that; is a proxy in between?")
     if status == 404 or code in _NOT_FOUND_CODES:
         return NotThere(message)
     if status >= 500 or status in _BUSY:

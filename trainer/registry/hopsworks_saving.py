@@ -1,0 +1,145 @@
+"""Registering a cycle once, whatever happens meanwhile.
+
+Whether a save worked is never taken from what the SDK raised: after any outcome the registry is asked for the cycle.
+Its version counts when it is complete. What is broken is taken back before the next try:
+
+- an entry whose files are gone: its folder is made again, as the server wants it, and the entry deleted;
+- a folder without an entry, if it bears the sign of this cycle, so that no other writer's upload in progress can be
+  meant. When all its files are there, its registration may be on its way, so it is waited for first; and its number is
+  then left taken by an empty folder, so that an entry that comes even later finds no files of another version there.
+
+The sign is enough as long as nobody runs a cycle twice at once, which is what the ledger is for. Left behind for good
+are folders without files, and uploads that broke off of cycles that nobody resumes.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from schemas.manifest import MANIFEST_FILE, ModelManifest
+from trainer.errors import ClusterError, RegistryError
+from trainer.hopsworks.models import FILES, Models
+from trainer.registry.hopsworks_cache import VersionCache
+from trainer.registry.hopsworks_versions import Versions
+from trainer.registry.hopsworks_words import describe, metrics_of, sign_of
+from trainer.registry.protocol import RegisteredVersion
+
+_LOOK_EVERY = 1.0  # seconds, for an entry that may yet come
+_PAUSE = (0.2, 1.5)  # seconds between tries, drawn, for two writers who collide must not do so again
+
+
+class Saver:
+    """Saves versions of one model, one at a time."""
+
+    def __init__(
+        self,
+        models: Models,
+        versions: Versions,
+        cache: VersionCache,
+        *,
+        attempts: int,
+        await_registration: float,
+        settle_for: float,
+    ) -> None:
+        self._models = models
+        self._versions = versions
+        self._cache = cache
+        self._attempts = attempts
+        self._await_registration = await_registration
+        self._settle_for = settle_for
+
+    def save(self, folder: Path, manifest: ModelManifest) -> RegisteredVersion:
+        """The cycle's version: the one that it has, or a new one. The caller holds the lock of writers.
+
+        Raises:
+            ClusterError: the cluster could not be asked, and nothing was tried.
+            RegistryError: it did not work out, or it is not known whether it did.
+        """
+        found = self._settled(manifest.cycle_id)
+        failure: ClusterError | None = None
+        for attempt in range(self._attempts):
+            if found is not None:
+                return found
+            if attempt:
+                time.sleep(random.uniform(*_PAUSE))  # noqa: S311
+            failure = self._try(folder, manifest)
+            try:
+                found = self._settled(manifest.cycle_id)
+            except ClusterError as error:
+                raise RegistryError(
+                    f"whether cycle {manifest.cycle_id} is registered is not known: {error}; nothing is lost, the cycle"
+                    " is resumed under its id and asks first"
+                ) from failure
+        if found is None:
+            said = f"; the last one said: {failure}" if failure else ""
+            raise RegistryError(
+                f"cycle {manifest.cycle_id} is not registered after {self._attempts} tries{said}"
+            ) from failure
+        return found
+
+    def _try(self, folder: Path, manifest: ModelManifest) -> ClusterError | None:
+        with self._cache.scratch("outgoing") as outgoing:
+            _lay_out(folder, manifest, outgoing)
+            try:
+                self._models.save(outgoing, metrics_of(manifest), describe(manifest), self._await_registration)
+            except ClusterError as error:
+                return error
+        return None
+
+    def _settled(self, cycle_id: str) -> RegisteredVersion | None:
+        """The cycle's version if it is complete; otherwise nothing of the cycle is left that a save could meet."""
+        found = self._cleared(cycle_id)
+        deadline = time.monotonic() + self._settle_for
+        while found is None and (waiting := self._orphans(cycle_id)):
+            for version, whole in waiting.items():
+                if not whole:
+                    self._remove(version, cycle_id)
+            coming = [version for version, whole in waiting.items() if whole]
+            if not coming:
+                break
+            if time.monotonic() >= deadline:
+                for version in coming:
+                    self._empty(version, cycle_id)
+                break
+            time.sleep(min(_LOOK_EVERY, self._settle_for))
+            found = self._cleared(cycle_id)
+        return found
+
+    def _cleared(self, cycle_id: str) -> RegisteredVersion | None:
+        """The first complete version of the cycle; its broken entries are deleted."""
+        complete: RegisteredVersion | None = None
+        for owned in self._versions.of(cycle_id):
+            if owned.upload.state == "broken":
+                self._models.delete(owned.entry)
+            complete = complete or owned.registered
+        return complete
+
+    def _orphans(self, cycle_id: str) -> dict[int, bool]:
+        """The folders without an entry that bear the cycle's sign, and whether all files are there."""
+        dataset, root = self._models.dataset, self._models.folder
+        folders = [int(node.name) for node in dataset.children(root) or () if node.folder and node.name.isdecimal()]
+        taken = {entry.version for entry in self._models.entries()}
+        return {
+            version: self._versions.examine(f"{root}/{version}/{FILES}", cycle_id).state == "complete"
+            for version in folders
+            if version not in taken and dataset.stat(self._sign(version, cycle_id)) is not None
+        }
+
+    def _remove(self, version: int, cycle_id: str) -> None:
+        self._models.dataset.remove(f"{self._models.folder}/{version}", sign=self._sign(version, cycle_id))
+
+    def _empty(self, version: int, cycle_id: str) -> None:
+        self._models.dataset.remove(f"{self._models.folder}/{version}/{FILES}", sign=self._sign(version, cycle_id))
+
+    def _sign(self, version: int, cycle_id: str) -> str:
+        return f"{self._models.folder}/{version}/{FILES}/{sign_of(cycle_id)}"
+
+
+def _lay_out(folder: Path, manifest: ModelManifest, outgoing: Path) -> None:
+    """What is uploaded: the files, as links to those in `folder`, and the sign of the cycle."""
+    for path in (MANIFEST_FILE, *(entry.path for entry in manifest.files)):
+        (outgoing / path).parent.mkdir(parents=True, exist_ok=True)
+        (outgoing / path).symlink_to((folder / path).resolve())
+    (outgoing / sign_of(manifest.cycle_id)).mkdir()
