@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
+import structlog
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaConfigurationError, KafkaError
-from kafka.net.compat import KafkaNetClient
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
+from consumer import tls_files
 from consumer.errors import ConsumerError, SettingsError
+from consumer.kafka_net import Failure, WatchedClient
 from consumer.kafka_settings import KafkaSettings
+from consumer.oauth import CachedToken, token_provider
+from consumer.refusals import in_words, without_secrets
+from consumer.tls_files import key_password
+
+log = structlog.get_logger()
 
 _BOOTSTRAP_MS = 5_000
 _LONGEST_WAIT = 10.0
 _PROBE_MS = 3_000  # as long as a probe waits on a partition that has nothing more to give
+
+
+class Unreachable(ConsumerError, KafkaError):  # type: ignore[misc]  # noqa: N818  (a reason to wait)
+    """No broker can be used; the message says which and why."""
 
 
 class TopicMissing(ConsumerError):  # noqa: N818  (a reason to wait)
@@ -29,21 +39,39 @@ class TopicMissing(ConsumerError):  # noqa: N818  (a reason to wait)
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
     """What every client needs: where the brokers are and how to speak with them."""
-    secret = settings.sasl_password
+    files = {name: getattr(settings, name) for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
     options = {
         "bootstrap_servers": settings.bootstrap_servers,
         "security_protocol": settings.security_protocol,
-        "ssl_cafile": settings.ssl_cafile,
-        "ssl_certfile": settings.ssl_certfile,
-        "ssl_keyfile": settings.ssl_keyfile,
+        **{name: str(path) if path else None for name, path in files.items()},
+        "ssl_password": key_password(settings),
         "ssl_check_hostname": settings.ssl_check_hostname,
-        "sasl_mechanism": settings.sasl_mechanism,
-        "sasl_plain_username": settings.sasl_username,
-        "sasl_plain_password": secret.get_secret_value() if secret else None,
+        **_sasl(settings),
         "bootstrap_timeout_ms": _BOOTSTRAP_MS,
+        "kafka_client": WatchedClient,
     }
-    paths = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
-    return {name: str(value) if name in paths else value for name, value in options.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _sasl(settings: KafkaSettings) -> dict[str, Any]:
+    mechanism, user, password = settings.sasl_mechanism, settings.sasl_username, settings.sasl_password
+    if mechanism is None or mechanism == "OAUTHBEARER":
+        return {"sasl_mechanism": mechanism, "sasl_oauth_token_provider": _tokens(settings)}
+    if user and mechanism.startswith("SCRAM"):
+        user = user.replace("=", "=3D").replace(",", "=2C")  # RFC 5802 5.1; the client sends it as it is
+    return {
+        "sasl_mechanism": mechanism,
+        "sasl_plain_username": user,
+        "sasl_plain_password": password.get_secret_value() if password else None,
+    }
+
+
+def _tokens(settings: KafkaSettings) -> CachedToken | None:
+    endpoint, client_id = settings.sasl_oauth_token_endpoint, settings.sasl_oauth_client_id
+    secret = settings.sasl_oauth_client_secret
+    if settings.sasl_mechanism != "OAUTHBEARER" or endpoint is None or client_id is None or secret is None:
+        return None
+    return token_provider(endpoint, client_id, secret, settings.sasl_oauth_scope, settings.sasl_oauth_cafile)
 
 
 def producer_options(settings: KafkaSettings) -> dict[str, Any]:
@@ -81,6 +109,9 @@ def connect(
 ) -> Any | None:
     """A consumer, once the broker answers and the topic is there; None when `stopping` was set first.
 
+    What is refused may be mended while we wait, on the broker's side or in a file of ours: it is tried again, too.
+    Later failures to connect are logged with their reason, each once.
+
     Args:
         settings: where and how.
         grouped: whether to read as a member of the group.
@@ -88,12 +119,14 @@ def connect(
         waiting: called before each pause with the reason and its length in seconds, at least every twenty seconds.
 
     Raises:
-        SettingsError: the client refuses its settings, which no waiting mends.
+        SettingsError: the client cannot use its settings or files, which no waiting mends.
     """
+    tls_files.check(settings)
 
     def say(attempt: RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
-        waiting(str(error) or type(error).__name__, attempt.upcoming_sleep)
+        reason = str(error.args[0]) if isinstance(error, ConsumerError) and error.args else str(error)
+        waiting(without_secrets(reason, settings) or type(error).__name__, attempt.upcoming_sleep)
 
     retrying = Retrying(
         retry=retry_if_exception_type((KafkaError, TopicMissing)),
@@ -104,7 +137,7 @@ def connect(
         reraise=True,
     )
     try:
-        return retrying(_connect, settings, grouped)
+        return retrying(_connect, settings, grouped, stopping)
     except (KafkaError, TopicMissing):
         return None
 
@@ -115,7 +148,8 @@ def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int)
     Raises:
         KafkaError: the broker does not answer.
     """
-    with closing(_consumer(settings, grouped=False)) as probe:
+    consumer, _ = _watched_consumer(settings, grouped=False)
+    with closing(consumer) as probe:
         probe.assign([partition])
         probe.seek(partition, offset)
         try:
@@ -125,34 +159,56 @@ def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int)
     return None
 
 
-def _connect(settings: KafkaSettings, grouped: bool) -> Any:
-    consumer = _consumer(settings, grouped=grouped)
+def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event) -> Any:
+    if (tokens := _tokens(settings)) is not None:
+        tokens.token()  # here and not on the client's thread, which would be held up
+    consumer, client = _watched_consumer(settings, grouped=grouped, stopping=stopping)
     try:
-        if not consumer.partitions_for_topic(settings.topic):
+        with _failing_in_words(settings, [client]):
+            partitions = consumer.partitions_for_topic(settings.topic)
+        if not partitions:
             raise TopicMissing(f"topic {settings.topic} does not exist yet")
     except BaseException:
         consumer.close()
         raise
+    client.end_with(None)
+    client.report_to(lambda failure: _log(failure, settings))
     return consumer
 
 
-def _consumer(settings: KafkaSettings, *, grouped: bool) -> Any:
-    made: list[Any] = []
+def _watched_consumer(
+    settings: KafkaSettings, *, grouped: bool, stopping: threading.Event | None = None
+) -> tuple[Any, WatchedClient]:
+    made: list[WatchedClient] = []
 
-    def client(**options: Any) -> Any:
-        made.append(KafkaNetClient(**options))
+    def client(**options: Any) -> WatchedClient:
+        made.append(WatchedClient(**options))
+        made[-1].end_with(stopping)
         return made[-1]
 
+    options = {**consumer_options(settings, grouped=grouped), "kafka_client": client}
     try:
-        return KafkaConsumer(**consumer_options(settings, grouped=grouped), kafka_client=client)
-    except BaseException as error:
+        with _failing_in_words(settings, made):
+            return KafkaConsumer(**options), made[-1]
+    except BaseException:
         for one in made:
             one.close()  # the constructor has started its thread by now, and does not end it
-        raise _said_plainly(error) from error
+        raise
 
 
-def _said_plainly(error: BaseException) -> BaseException:
-    """Settings that the client refuses, which no waiting mends, as an error of ours; others as they are."""
-    if isinstance(error, KafkaConfigurationError | ssl.SSLError | FileNotFoundError | PermissionError):
-        return SettingsError(f"RETRAINER_KAFKA__…: the Kafka client refuses its settings: {error}")
-    return error
+@contextmanager
+def _failing_in_words(settings: KafkaSettings, clients: list[WatchedClient]) -> Iterator[None]:
+    """Errors that say no more than that time is up, with what the client knows beside."""
+    try:
+        yield
+    except KafkaConfigurationError as error:
+        raise SettingsError(f"RETRAINER_KAFKA__…: the Kafka client refuses its settings: {error}") from error
+    except KafkaError as error:
+        known = [client.failure for client in clients if client.failure is not None]
+        if not known:
+            raise
+        raise Unreachable(in_words(known[-1], settings)) from error
+
+
+def _log(failure: Failure, settings: KafkaSettings) -> None:
+    log.warning("cannot connect to a broker", reason=in_words(failure, settings))

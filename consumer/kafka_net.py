@@ -1,13 +1,14 @@
 """kafka-python's network client, with what it lacks where a connection is refused.
 
-As it is, version 3.0 retries for ever and keeps the reason to its own log; waits without end for a TLS handshake, even
-behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection, which is why it
-refuses a password; and leaves the socket of a failed handshake to the garbage collector.
+As it is, version 3.0 knocks until its time is up and keeps the reason to its own log; waits without end for a TLS
+handshake, even behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection,
+which is why it refuses a password; and leaves the socket of a failed handshake to the garbage collector.
 """
 
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from consumer.oauth import TokenError
 
+_LOOK_EVERY = 0.2
 _REFUSALS = (
     SaslAuthenticationFailedError,
     UnsupportedSaslMechanismError,
@@ -58,6 +60,7 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
     def __init__(self, **configs: Any) -> None:
         net = NetworkSelector(**configs)
         self._watched = _Manager(net, **configs)
+        self._ends_with: threading.Event | None = None
         super().__init__(net=net, manager=self._watched)
 
     @property
@@ -65,6 +68,20 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
         """What keeps the client from its brokers now; None where nothing is known to."""
         found = list(self._watched.failures.values())
         return next((one for one in found if one.refused), found[-1] if found else None)
+
+    def end_with(self, event: threading.Event | None) -> None:
+        """Close from within when the event is set, which ends whatever is being waited for; None takes that back."""
+        self._ends_with = event
+        if event is not None:
+            self._net.call_soon_threadsafe(self._look)
+
+    def _look(self) -> None:
+        if self._ends_with is None or self._watched.closed:
+            return
+        if self._ends_with.is_set():
+            self._watched.close()
+        else:
+            self._net.call_later(_LOOK_EVERY, self._look)
 
     def report_to(self, told: Callable[[Failure], None]) -> None:
         """Call `told` when a connection fails for another reason than the last one to that address; any thread."""
@@ -90,11 +107,12 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             address = f"{node.host}:{node.port}"
             connection.init_future.add_callback(lambda _: self.failures.pop(address, None))
             connection.init_future.add_errback(lambda error: self._failed(node_id, Failure(address, error)))
+            connection.close_future.add_errback(lambda error: self._ended(Failure(address, error)))
         return connection
 
     def _failed(self, node_id: Any, failure: Failure) -> None:
-        if self.closed or not str(failure.error.args[0] if failure.error.args else ""):
-            return  # we closed it ourselves
+        if self.closed or _is_ours(failure.error):
+            return
         if isinstance(failure.error, SaslAuthenticationFailedError) and (
             provider := self.config["sasl_oauth_token_provider"]
         ):
@@ -105,8 +123,13 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         if last is not None and last.refused and not failure.refused:
             return
         self.failures[failure.address] = failure
-        if self.told is not None and (last is None or str(last.error) != str(failure.error)):
+        if self.told is not None and (last is None or _kind(last) != _kind(failure)):
             self.told(failure)
+
+    def _ended(self, failure: Failure) -> None:
+        """A connection that was there is gone: worth knowing where nothing else is, but no news."""
+        if not _is_ours(failure.error):
+            self.failures.setdefault(failure.address, failure)
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         held: Any = await create_connection(
@@ -130,6 +153,16 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             raise
         else:
             return transport
+
+
+def _kind(failure: Failure) -> str:
+    """What is said but for times and numbers of lines and ports, which differ from one time to the next."""
+    return "".join(character for character in str(failure.error) if not character.isdigit())
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it only says that we closed the connection."""
+    return isinstance(error, KafkaConnectionError) and not error.args
 
 
 class _LastWords:

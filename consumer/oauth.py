@@ -91,7 +91,7 @@ class CachedToken(AbstractTokenProvider):  # type: ignore[misc]
             if self._granted is None or now >= self._expires_at:
                 raise
             log.warning("the token is not renewed yet", reason=str(error.args[0]), good_for_s=self._expires_at - now)
-            self._renew_at = now + _RETRY_AFTER
+            self._renew_at = min(now + _RETRY_AFTER, self._expires_at)
             return self._granted
         self._renew_at = now + _REFRESH_AT * granted.lifetime
         self._expires_at = now + granted.lifetime

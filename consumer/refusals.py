@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import ssl
 
-from kafka.errors import IllegalSaslStateError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+from kafka.errors import (
+    IllegalSaslStateError,
+    KafkaError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
 from pydantic import SecretStr
 
 from consumer.kafka_net import Failure, origin
 from consumer.kafka_settings import KafkaSettings
 
 _K = "RETRAINER_KAFKA__"
-_OF_CLIENT_CERTIFICATE = ("ALERT_BAD_CERT", "CERTIFICATE_REQUIRED", "UNKNOWN_CA", "CERTIFICATE_UNKNOWN",
-                          "CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED", "HANDSHAKE_FAILURE", "ACCESS_DENIED")  # fmt: skip
+_OF_CLIENT_CERTIFICATE = {
+    "ALERT_BAD_CERT",
+    "CERTIFICATE_REQUIRED",
+    "UNKNOWN_CA",
+    "CERTIFICATE_UNKNOWN",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_REVOKED",
+    "HANDSHAKE_FAILURE",
+    "ACCESS_DENIED",
+}
 _OTHER_HOST = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _EXPIRED = 10
 
@@ -35,7 +48,7 @@ def without_secrets(text: str, kafka: KafkaSettings) -> str:
 
 
 def _said(error: BaseException) -> str:
-    text = str(error.args[0]) if type(error).__module__ == "kafka.errors" and error.args else str(error)
+    text = str(error.args[0]) if isinstance(error, KafkaError) and error.args else str(error)
     return text.removeprefix(f"{SaslAuthenticationFailedError.__name__}: ") or type(error).__name__
 
 
@@ -59,6 +72,8 @@ def _meaning(error: BaseException, said: str, kafka: KafkaSettings) -> str | Non
         return f"the broker refuses the client certificate {_K}SSL_CERTFILE={kafka.ssl_certfile}"
     if said == "I/O wait timed out":
         return f"no answer to the TLS handshake, see {_K}SECURITY_PROTOCOL={kafka.security_protocol}"
+    if said.startswith("Invalid frame length"):
+        return f"what answers there is no Kafka or speaks TLS, see {_K}SECURITY_PROTOCOL={kafka.security_protocol}"
     if said == "socket disconnected":
         expected = f"{_K}SECURITY_PROTOCOL={kafka.security_protocol}"
         return f"the broker closed the connection; if it goes on to, see whether {expected} is what it speaks there"

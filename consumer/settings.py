@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableEnvironment
 
+from consumer.bridge.settings import BridgeSettings
 from consumer.crontab import from_crontab
 from consumer.errors import SettingsError
 from consumer.kafka_settings import KafkaSettings
@@ -105,6 +106,7 @@ class Settings(BaseSettings):
     feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
     model_registry: Annotated[LocalRegistry | HopsworksRegistry, Field(discriminator="kind")]
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
+    bridge: BridgeSettings = BridgeSettings()
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()
     pairs: PairPolicy = PairPolicy()
@@ -240,6 +242,6 @@ def _readable(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
     hidden = problem["type"] == "missing" or isinstance(problem["input"], dict)  # a section, passwords and all
-    hidden = hidden or any(word in name for word in ("PASSWORD", "URL", "KEY", "SECRET"))
+    hidden = hidden or any(word in name for word in ("PASSWORD", "URL", "KEY", "SECRET", "ENDPOINT"))
     shown = "" if hidden else f" (got {problem['input']!r})"
     return f"{name}: {problem['msg']}{shown}"

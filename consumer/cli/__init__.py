@@ -20,6 +20,9 @@ COMMANDS = {
     "versions": "consumer.cli.versions:versions",
     "dead-letters": "consumer.cli.dead_letters:dead_letters",
     "simulate": "consumer.cli.simulate:simulate",
+    "doctor": "consumer.cli.doctor:doctor",
+    "setup-hopsworks": "consumer.cli.setup_hopsworks:setup_hopsworks",
+    "bridge": "consumer.cli.bridge:bridge",
 }
 """Command by name: the module and what it holds, a function or a group of commands."""
 

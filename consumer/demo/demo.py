@@ -12,7 +12,7 @@ from consumer.demo.broker import embedded_broker
 from consumer.demo.children import Child, tail
 from consumer.demo.errors import DemoError, DemoUsageError
 from consumer.demo.lines import Line, Lines
-from consumer.demo.plan import Plan, as_shell, inherited
+from consumer.demo.plan import Plan, as_shell, called, inherited
 from consumer.demo.screen import Screen
 from consumer.demo.story import Story
 from consumer.demo.telling import Said, of_commit, of_record
@@ -76,7 +76,7 @@ class Demo:
         pipe = child.process.stdout if answers else child.process.stderr
         assert pipe is not None
         self._lines.follow(name, pipe, self._plan.log_of(name))
-        self._say(name, f"retrainer {' '.join(command[3:])}   (process {child.pid})")
+        self._say(name, f"{called(command)}   (process {child.pid})")
         return child
 
     def _wave(self, simulator: Child, service: Child) -> bool:

@@ -96,3 +96,9 @@ def as_shell(settings: Mapping[str, str]) -> str:
 def retrainer() -> list[str]:
     """The command `retrainer` of this installation."""
     return [sys.executable, "-m", "consumer.cli"]
+
+
+def called(command: list[str]) -> str:
+    """A child's command as people type it."""
+    _, _, module, *arguments = command
+    return " ".join(["retrainer" if module == "consumer.cli" else f"python -m {module}", *arguments])

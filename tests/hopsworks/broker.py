@@ -16,7 +16,7 @@ PATIENCE = 30.0
 def client_config(cluster: Cluster) -> dict[str, Any]:
     """For confluent-kafka; over TLS with the project's own certificate."""
     assert cluster.kafka is not None
-    config = {"bootstrap.servers": cluster.kafka.bootstrap_servers, "log_level": 3}
+    config = {"bootstrap.servers": cluster.kafka.bootstrap_servers, "log_level": 2}
     if cluster.kafka.security_protocol == "PLAINTEXT":
         return config
     return config | {

@@ -56,9 +56,9 @@ class ServiceProcess:
         settings = {"STATE_DIR": str(self.folder), **self._settings}
         return {**inherited, **{f"RETRAINER_{name}": value for name, value in settings.items()}}
 
-    def start(self) -> None:
+    def start(self, command: str = "run") -> None:
         with (self.folder / "service.log").open("ab") as log:
-            self.process = subprocess.Popen([RETRAINER, "run"], env=self.environment, stderr=log)
+            self.process = subprocess.Popen([RETRAINER, command], env=self.environment, stderr=log)
 
     def stop(self) -> int:
         """SIGTERM, and the exit code."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -25,6 +26,8 @@ from tests.hopsworks.running import session_of
 from tests.hopsworks.writer import SdkWriter
 from tests.integration.service import QUICK, ServiceProcess
 from tests.waiting import wait_until
+from tests.worlds import GROUP as SMALL
+from tests.worlds import World, names
 
 GROUP = FeatureGroup(columns=COLUMNS)
 PATIENCE = {name: value for name, value in QUICK.items() if not name.startswith("FEATURE_GROUP")}
@@ -111,3 +114,72 @@ def _nothing_secret(double: HopsworksDouble, keys: set[str], state: Path, said: 
         for secret in secrets:
             assert private_copy or secret.encode() not in content, f"{path} holds a secret"
     assert len(places) > 20
+
+
+def test_a_group_without_an_online_store_by_way_of_the_bridge(kafka_address: str, tmp_path: Path) -> None:
+    """Commits of the offline table, the bridge as a process, and the same service behind it; replay included."""
+    group = SMALL.model_copy(update={"name": f"listeners_{uuid4().hex[:6]}"})
+    spec = ClusterSpec(group=group, online=False)
+    with HopsworksDouble(tmp_path / "cluster", spec, KafkaAccess(bootstrap_servers=kafka_address)) as double:
+        told = {name.removeprefix("RETRAINER_"): value for name, value in double.environment().items()}
+        columns = json.dumps([column.model_dump() for column in group.columns])
+        settings = {**PATIENCE, **told, "FEATURE_GROUP__COLUMNS": columns, "KAFKA__SOURCE": "bridge"}
+        service = ServiceProcess(tmp_path / "state", settings)
+        bridge = ServiceProcess(tmp_path / "bridge", {**settings, "BRIDGE__POLL_INTERVAL": "0.3"})
+        for one in (service, bridge):
+            one.folder.mkdir()
+        world = World()
+        double.store.put(world.rows(names(400)))
+        try:
+            service.start()  # waits for the topic, and so for the baseline
+            bridge.start("bridge")
+            service.wait_for_cycles(1)
+            for number in (1, 2):
+                gone = names(5, start=40 * number + 35)
+                double.store.put(world.rows([*names(30, start=40 * number), *names(5, start=1000 + 10 * number)]), gone)
+                service.wait_for_cycles(number + 1)
+            status, versions = service.status(), service.versions()
+            replayed = service.call("replay", "--from", "2020-01-01", "--dry-run")
+            assert service.stop() == 0
+            assert bridge.stop() == 0
+        finally:
+            service.close()
+            bridge.close()
+    assert [one["outcome"] for one in service.ended()] == ["registered"] * 3, service.ended()
+    assert len(versions) == 3
+    assert status["known_users"] == len(double.store.offline) == 400
+    assert "80 events of 80 users" in replayed.stdout, replayed.stdout + replayed.stderr
+
+
+def test_rows_on_the_ingestion_topic_are_learned_too(kafka_address: str, tmp_path: Path) -> None:
+    """A topic that the whole project shares, on which events come before their rows and deletes are marked."""
+    name = uuid4().hex[:6]
+    group = SMALL.model_copy(update={"name": f"listeners_{name}"})
+    spec = ClusterSpec(group=group, notification_topic=None, ingestion_topic=f"onlinefs_{name}")
+    world = World()
+    with (
+        HopsworksDouble(tmp_path / "cluster", spec, KafkaAccess(bootstrap_servers=kafka_address)) as double,
+        session_of(double, request_timeout=20.0) as session,
+    ):
+        told = {name.removeprefix("RETRAINER_"): value for name, value in double.environment().items()}
+        columns = json.dumps([column.model_dump() for column in group.columns])
+        settings = {**PATIENCE, **told, "FEATURE_GROUP__COLUMNS": columns, "KAFKA__SOURCE": "ingestion"}
+        service = ServiceProcess(tmp_path / "state", settings)
+        service.folder.mkdir()
+        writer = SdkWriter(session, group)
+        writer.commit(world.rows(names(400)))
+        try:
+            service.start()
+            service.wait_for_cycles(1)
+            double.ingestion.pause()  # the events are there, their rows are not
+            writer.commit(world.rows([*names(30), "new"]), names(5, start=100))
+            wait_until(lambda: service.status()["cycle"], 30, "a cycle that waits for the rows")
+            double.ingestion.resume()
+            service.wait_for_cycles(2)
+            status = service.status()
+            assert service.stop() == 0
+        finally:
+            service.close()
+    last = service.ended()[-1]
+    assert (last["outcome"], last["changed_users"]) == ("registered", 36)
+    assert status["known_users"] == len(double.store.online) == 396

@@ -78,7 +78,7 @@ def _by_status(what: str, status: int, code: int | None, words: str | None) -> C
         return Unauthorized(message)
     if status == 404 and words is None:  # a proxy that has lost its way, as during an upgrade: nothing is known
         return Unreachable(f"{message}, which Hopsworks does not say like that; is a proxy in between?")
-    if status == 404 or code in _NOT_FOUND_CODES:
+    if status == 404 or (status == 400 and code in _NOT_FOUND_CODES):
         return NotThere(message)
     if status >= 500 or status in _BUSY:
         return Unreachable(message)

@@ -1,0 +1,1 @@
+"""The bridge: change events for a feature group that sends none, found by comparing its snapshots."""

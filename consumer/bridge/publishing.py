@@ -1,0 +1,157 @@
+"""The bridge's topic: created where it is missing, written to with every record acknowledged.
+
+Why no transactions, which would keep a second bridge out: the authorizer of Hopsworks' own Kafka refuses every
+transactional id; kafka-python 3.0.12 waits for a commit without end when the broker goes away meanwhile, also after it
+is back; and it tells a transaction that ran out of time from a rival by nothing. Instead a second bridge without this
+one's state does not start (see `bridge.py`), and one with a copy of it shows in the offsets here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from typing import Any
+
+import structlog
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaConfigurationError, KafkaError, TopicAlreadyExistsError
+
+from consumer import tls_files
+from consumer.bridge.ports import TopicState
+from consumer.errors import SettingsError
+from consumer.kafka_client import Unreachable, admin_options, producer_options
+from consumer.kafka_net import WatchedClient
+from consumer.kafka_settings import KafkaSettings
+from consumer.refusals import in_words
+from schemas.events import Change, Operation, encode
+from schemas.features import FeatureGroup
+
+log = structlog.get_logger()
+
+_DELIVERY_MS = 20_000
+_FLUSH_SECONDS = 30.0  # longer than any delivery may take, so every record has come to an end by then
+_CLOSE_SECONDS = 2.0
+
+
+class KafkaTopic:
+    """The topic of `settings`, for one writer in one thread. See the protocol `Topic`.
+
+    Args:
+        settings: the brokers and the topic.
+        group: whose change events are written.
+        partitions: of the topic, where it has to be created.
+
+    Raises:
+        SettingsError: the client cannot use its settings or files.
+    """
+
+    def __init__(self, settings: KafkaSettings, group: FeatureGroup, partitions: int) -> None:
+        tls_files.check(settings)
+        self._settings = settings
+        self.name = settings.topic
+        self._group = group
+        self._partitions = partitions
+        self._producer: Any = None
+        self._next: dict[int, int] = {}  # by partition, the offset that follows our last record
+
+    def state(self) -> TopicState:
+        """See Topic."""
+        with closing(self._admin()) as admin:
+            found = admin.describe_topics([self.name]) if self.name in admin.list_topics() else []
+            numbers = [partition["partition_index"] for topic in found for partition in topic["partitions"]]
+            if not numbers:
+                return TopicState.MISSING
+            wanted = {TopicPartition(self.name, number): OffsetSpec.LATEST for number in numbers}
+            ends = admin.list_partition_offsets(wanted)
+        return TopicState.USED if any(end.offset > 0 for end in ends.values()) else TopicState.EMPTY
+
+    def create(self) -> None:
+        """See Topic."""
+        wanted = {self.name: {"num_partitions": self._partitions, "replication_factor": -1}}
+        with (
+            closing(self._admin()) as admin,
+            suppress(TopicAlreadyExistsError),
+        ):
+            admin.create_topics(wanted, wait_for_metadata=True)
+
+    def publish(self, changes: Sequence[Change], commit: int) -> None:
+        """See Topic."""
+        if self._producer is None:
+            self._producer = _made(KafkaProducer, self._settings, _options(self._settings))
+        stamp = ("commitId", str(commit).encode())
+        try:
+            promises = [self._send(change, stamp) for change in changes]
+            self._producer.flush(timeout=_FLUSH_SECONDS)
+            written = [promise.get(timeout=0) for promise in promises]
+        except BaseException:
+            self._next.clear()  # some may have been written
+            self.close()  # the client can be in a state that it does not leave any more
+            raise
+        self._look_for_strangers(written)
+
+    def close(self) -> None:
+        """See Topic."""
+        if self._producer is not None:
+            with suppress(KafkaError):  # it waits for records that nobody waits for any more
+                self._producer.close(timeout=_CLOSE_SECONDS)
+            self._producer = None
+
+    def _admin(self) -> Any:
+        return _made(KafkaAdminClient, self._settings, admin_options(self._settings))
+
+    def _send(self, change: Change, stamp: tuple[str, bytes]) -> Any:
+        headers = [stamp] if change.operation is Operation.UPSERT else [stamp, ("operation", b"delete")]
+        return self._producer.send(
+            self.name, key=change.key.encode(), value=encode(self._group, change.key), headers=headers
+        )
+
+    def _look_for_strangers(self, written: Sequence[Any]) -> None:
+        """A topic with one writer has no gaps between its records; where there are any, somebody else wrote."""
+        offsets: dict[int, list[int]] = {}
+        for record in written:
+            offsets.setdefault(record.partition, []).append(record.offset)
+        strangers = 0
+        for partition, ours in offsets.items():
+            first, following = self._next.get(partition, min(ours)), max(ours) + 1
+            strangers += following - first - len(ours)
+            self._next[partition] = following
+        if strangers:
+            log.error(
+                "somebody else writes to the bridge's topic; is a second bridge running? Every change comes twice then",
+                topic=self.name,
+                records=strangers,
+            )
+
+
+def _options(settings: KafkaSettings) -> dict[str, Any]:
+    return {
+        **producer_options(settings),
+        "allow_auto_create_topics": False,
+        "delivery_timeout_ms": _DELIVERY_MS,
+        "request_timeout_ms": _DELIVERY_MS // 2,
+        "max_block_ms": 3_000,
+        "reconnect_backoff_max_ms": 3_000,
+        "linger_ms": 5,
+    }
+
+
+def _made(kind: Callable[..., Any], settings: KafkaSettings, options: dict[str, Any]) -> Any:
+    """A client of the brokers; one that cannot be made says why, and leaves no thread behind."""
+    made: list[WatchedClient] = []
+
+    def network(**more: Any) -> WatchedClient:
+        made.append(WatchedClient(**more))
+        return made[-1]
+
+    try:
+        return kind(**{**options, "kafka_client": network})
+    except BaseException as error:
+        failure = next((one.failure for one in made), None)
+        for one in made:
+            one.close()
+        if isinstance(error, KafkaConfigurationError):
+            raise SettingsError(f"RETRAINER_KAFKA__…: the Kafka client refuses its settings: {error}") from error
+        if failure is not None and isinstance(error, KafkaError):
+            raise Unreachable(in_words(failure, settings)) from error
+        raise

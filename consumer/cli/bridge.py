@@ -1,0 +1,145 @@
+"""`retrainer bridge`: change events for a feature group that sends none."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from consumer.bridge.bridge import Bridge
+from consumer.bridge.orders import Orders
+from consumer.bridge.ports import Link
+from consumer.bridge.publishing import KafkaTopic
+from consumer.bridge.state import BridgeState
+from consumer.connection import connected
+from consumer.errors import SettingsError
+from consumer.lock import only_one
+from consumer.logs import configure
+from consumer.settings import Settings, load_settings
+from schemas.hopsworks import HopsworksStore
+
+log = structlog.get_logger()
+
+_TURN = 0.2
+_GRACE = 5.0  # a request under way may take longer; nothing is lost by leaving it
+
+
+def bridge(
+    publish_existing: Annotated[
+        bool, typer.Option("--publish-existing", help="On a first run: publish every user, instead of a baseline.")
+    ] = False,
+    new_baseline: Annotated[
+        bool, typer.Option("--new-baseline", help="Begin anew after the state was lost; train in full after that.")
+    ] = False,
+    accept_deletes: Annotated[
+        bool, typer.Option("--accept-deletes", help="Believe the first comparison, however many users it deletes.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Compare once, then exit.")] = False,
+) -> None:
+    """Watch the commits of an offline-only feature group and publish its changes, until told to stop.
+
+    Its topic, and the service's, is `RETRAINER_KAFKA__TOPIC`, with `RETRAINER_KAFKA__SOURCE=bridge` for both. A first
+    run takes a baseline and creates the topic; see docs/bridge.md.
+    """
+    if publish_existing and new_baseline:
+        raise SettingsError("--publish-existing and --new-baseline exclude each other")
+    settings = load_settings()
+    configure(settings.log)
+    _refuse_what_needs_none(settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
+    with only_one(folder := _folder(settings)):
+        worker = _Worker(connected(settings), folder, Orders(publish_existing, new_baseline, accept_deletes), once)
+        worker.work()
+
+
+class _Worker(threading.Thread):
+    """The bridge's thread. Signals are met by the main thread, as a request can keep this one for long."""
+
+    def __init__(self, settings: Settings, folder: Path, orders: Orders, once: bool) -> None:
+        super().__init__(name="bridge", daemon=True)
+        self._settings = settings
+        self._folder = folder
+        self._orders = orders
+        self._once = once
+        self._stopping = threading.Event()
+        self._failure: BaseException | None = None
+
+    def work(self) -> None:
+        """Run until it ends, or a signal comes.
+
+        Raises:
+            Whatever ended the bridge.
+        """
+        told: list[int] = []  # setting an event in a signal handler can deadlock
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda came, _frame: told.append(came))
+        self.start()
+        while self.is_alive() and not told:
+            self.join(_TURN)
+        self._stopping.set()
+        self.join(_GRACE)
+        if self.is_alive():
+            log.info("stopped in the middle of a request; the next start goes on from there")
+            sys.stderr.flush()
+            os._exit(0)  # the SDK's way out would wait for that request
+        if self._failure is not None:
+            raise self._failure
+
+    def run(self) -> None:
+        """Watch, and close everything."""
+        settings = self._settings
+        group = settings.feature_group
+        try:
+            with closing(BridgeState(self._folder / "state.db")) as state:
+                log.info("bridge started", group=group.name, version=group.version, topic=settings.kafka.topic)
+                bridge = Bridge(settings.bridge, state, partial(_link, settings), self._orders, self._stopping)
+                if self._once:
+                    bridge.once()
+                else:
+                    bridge.run()
+                log.info("bridge stopped")
+        except BaseException as error:  # noqa: BLE001  (the main thread raises it)
+            self._failure = error
+
+
+def _refuse_what_needs_none(settings: Settings) -> None:
+    if settings.hopsworks is None or not isinstance(settings.feature_store, HopsworksStore):
+        raise SettingsError(
+            "the bridge watches a feature group of Hopsworks: set RETRAINER_HOPSWORKS__HOST and __PROJECT; a local"
+            " store announces its changes itself"
+        )
+    if settings.kafka.source != "bridge":
+        raise SettingsError(
+            f"RETRAINER_KAFKA__SOURCE is {settings.kafka.source}; set it to bridge, here and for the service"
+        )
+
+
+def _folder(settings: Settings) -> Path:
+    """Where the state of the group is kept; its lock says that there is one bridge a group."""
+    return settings.state_dir / "bridge" / f"{settings.feature_group.name}_{settings.feature_group.version}"
+
+
+def _link(settings: Settings) -> Link:
+    from trainer.features.hopsworks import HopsworksFeatureStore
+
+    from trainer.hopsworks.commits import GroupCommits
+    from trainer.hopsworks.session import session_with
+
+    assert settings.hopsworks is not None
+    group = settings.feature_group
+    session = session_with(settings.hopsworks)
+    return Link(
+        group=group,
+        commits=GroupCommits(session, group),
+        store=HopsworksFeatureStore(session, settings.feature_store, group),
+        topic=KafkaTopic(settings.kafka, group, settings.bridge.partitions),
+    )

@@ -1,0 +1,33 @@
+"""`retrainer setup-hopsworks`: what the service needs of a cluster is made where it is missing."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Annotated
+
+import typer
+
+from consumer.hopsworks_setup.steps import Wishes
+from consumer.logs import configure
+from consumer.settings import load_settings
+
+
+def setup_hopsworks(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made, and make nothing.")] = False,
+    partitions: Annotated[int, typer.Option(min=1, help="Of the topic, where it has to be made.")] = 3,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace a notification topic that is another; its readers get nothing more."),
+    ] = False,
+) -> None:
+    """Make the topic for change events, have the feature group tell its changes there, and make the feature view.
+
+    What is there already stays as it is, so doing it twice does nothing. `retrainer doctor` says whether all is well.
+    """
+    from consumer.hopsworks_setup.run import set_up
+
+    settings = load_settings()
+    warnings.simplefilter("ignore")  # of the SDK, to people who write programs with it
+    configure(settings.log)
+    for step in set_up(settings, Wishes(dry_run=dry_run, partitions=partitions, replace=replace)):
+        typer.echo(f"{step.made.value:<13}  {step.what}")

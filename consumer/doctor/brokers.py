@@ -1,0 +1,65 @@
+"""Kafka clients that say soon, and in words, why there is no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import KafkaError
+
+from consumer.doctor.checks import Trouble
+from consumer.kafka_client import admin_options, consumer_options
+from consumer.kafka_net import WatchedClient
+from consumer.kafka_settings import KafkaSettings
+from consumer.refusals import in_words, without_secrets
+from consumer.tls_files import check
+
+BOOTSTRAP_MS, REQUEST_MS = 5_000, 4_000
+_CONNECTION = "see RETRAINER_KAFKA__BOOTSTRAP_SERVERS, __SECURITY_PROTOCOL, and whether a firewall is between"
+
+
+@contextmanager
+def admin(kafka: KafkaSettings) -> Iterator[Any]:
+    """An admin client, connected.
+
+    Raises:
+        Trouble: there is no connection.
+    """
+    with _client(KafkaAdminClient, admin_options(kafka), kafka) as client:
+        yield client
+
+
+@contextmanager
+def reader(kafka: KafkaSettings) -> Iterator[Any]:
+    """A consumer without a group: nobody notices that it reads.
+
+    Raises:
+        Trouble: there is no connection.
+    """
+    with _client(KafkaConsumer, consumer_options(kafka, grouped=False), kafka) as client:
+        yield client
+
+
+@contextmanager
+def _client(kind: Any, options: dict[str, Any], kafka: KafkaSettings) -> Iterator[Any]:
+    made: list[Any] = []
+
+    def network(**configs: Any) -> Any:
+        made.append(WatchedClient(**configs))
+        return made[-1]
+
+    check(kafka)
+    patience = {"bootstrap_timeout_ms": BOOTSTRAP_MS, "request_timeout_ms": REQUEST_MS}
+    try:
+        client = kind(**options | patience | {"kafka_client": network})
+    except (KafkaError, OSError) as error:
+        failure = made[0].failure if made else None
+        for one in made:
+            one.close()  # the constructor has started its thread by now, and does not end it
+        servers = ", ".join(kafka.bootstrap_servers)
+        said = in_words(failure, kafka) if failure else f"{servers}: {without_secrets(str(error), kafka)}"
+        raise Trouble(f"no connection to {said}", _CONNECTION) from None
+    with closing(client):
+        yield client

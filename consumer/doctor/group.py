@@ -1,0 +1,92 @@
+"""The feature group: its columns, whether it has an online store, and where its changes are told."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from consumer.doctor.checks import Check, Finding, failed, ok, warning
+from consumer.doctor.cluster import PROJECT
+from consumer.doctor.visit import Visit
+from schemas.cycle import LocalStore
+from trainer.errors import NotThere
+
+GROUP, ONLINE, NOTIFICATION = "feature group", "online store", "notification topic"
+
+_SETUP = "retrainer setup-hopsworks"
+_DELAY = "the cluster heeds it within 30 minutes"
+_COLUMNS = "set RETRAINER_FEATURE_GROUP__COLUMNS and __PRIMARY_KEY to what the group has, or name another group"
+
+
+def group_checks(visit: Visit) -> list[Check]:
+    """Of a cluster where one is named."""
+    if not visit.has_cluster:
+        return [Check(GROUP, lambda: _local(visit), todo=_COLUMNS)]
+    return [
+        Check(GROUP, lambda: _group(visit), needs=(PROJECT,)),
+        Check(ONLINE, lambda: _online(visit), needs=(GROUP,)),
+        Check(NOTIFICATION, lambda: _notification(visit), needs=(ONLINE,)),
+    ]
+
+
+def _local(visit: Visit) -> Finding:
+    from trainer.features.local import LocalFeatureStore
+
+    store, group = visit.settings.feature_store, visit.settings.feature_group
+    assert isinstance(store, LocalStore)
+    if not store.path.exists():
+        return warning(
+            f"there is no {store.path} yet",
+            "whoever writes features makes it; `retrainer simulate` does so for a trial",
+        )
+    with closing(LocalFeatureStore(store.path, group)) as opened:
+        opened.check_contract()
+        return ok(f"{group.name} in {store.path} has the {len(group.columns)} columns, and {opened.count()} users")
+
+
+def _group(visit: Visit) -> Finding:
+    from trainer.hopsworks.groups import differences, find_group
+
+    contract = visit.settings.feature_group
+    try:
+        visit.group = group = find_group(visit.session, contract)
+    except NotThere as error:
+        return failed(str(error), "see RETRAINER_FEATURE_GROUP__NAME and RETRAINER_FEATURE_GROUP__VERSION")
+    if found := differences(group, contract):
+        return failed("; ".join(found), _COLUMNS)
+    return ok(
+        f"{contract.name}, version {contract.version}, number {group.id}, has the {len(contract.columns)} columns"
+    )
+
+
+def _online(visit: Visit) -> Finding:
+    bridged, online = visit.settings.kafka.source == "bridge", bool(visit.group.online_enabled)
+    if online and bridged:
+        return failed(
+            "the group is online-enabled and tells its changes itself; no bridge is needed",
+            "unset RETRAINER_KAFKA__SOURCE",
+        )
+    if online:
+        return ok("the group is online-enabled")
+    if bridged:
+        return ok("the group is offline-only; `retrainer bridge` tells its changes")
+    return failed(
+        "the group is offline-only, so nothing of it reaches Kafka",
+        "run `retrainer bridge` beside the service, with RETRAINER_KAFKA__SOURCE=bridge for both",
+    )
+
+
+def _notification(visit: Visit) -> Finding:
+    kafka, told = visit.settings.kafka, visit.group.notification_topic_name or None
+    if kafka.source == "bridge":
+        return ok("not needed: the changes come from `retrainer bridge`")
+    if kafka.source == "ingestion":
+        return ok("not needed: the changes are read from the ingestion topic")
+    given = kafka.topic if "topic" in kafka.model_fields_set else None
+    if told is None:
+        return failed("the group tells nobody of its changes", f"{_SETUP} (makes the topic and sets it; {_DELAY})")
+    if given is not None and given != told:
+        return warning(
+            f"the group tells its changes to {told}, but RETRAINER_KAFKA__TOPIC is {given}",
+            f"unset RETRAINER_KAFKA__TOPIC, or {_SETUP} --replace ({_DELAY})",
+        )
+    return ok(f"the group tells its changes to {told}; a change of that takes up to 30 minutes")

@@ -1,0 +1,94 @@
+"""This machine: clock, disk, ledger, and whether a service is at work on it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import closing
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from sqlalchemy.engine import make_url
+
+from consumer.doctor.checks import Check, Finding, failed, ok, skipped, warning
+from consumer.doctor.registry import existing
+from consumer.doctor.visit import Visit
+from consumer.errors import LedgerError
+from consumer.ledger.ledger import open_ledger
+from consumer.status import STOPPED, read_status
+
+CLOCK, DISK, LEDGER, SERVICE = "clock", "disk", "ledger", "service"
+
+OFF, FAR_OFF = 5.0, 60.0  # seconds
+LITTLE, TOO_LITTLE = 5 * 10**9, 10**9  # bytes: a cycle stages models and embedding spaces of some hundred MB
+
+_CLOCK = "set the clock by NTP (timedatectl set-ntp true): ages of events, time windows and certificates depend on it"
+
+
+def machine_checks(visit: Visit) -> list[Check]:
+    """What every configuration needs."""
+    return [
+        Check(CLOCK, lambda: _clock(visit)),
+        Check(DISK, lambda: _disk(visit)),
+        Check(LEDGER, lambda: _ledger(visit)),
+        Check(SERVICE, lambda: _service(visit)),
+    ]
+
+
+def _clock(visit: Visit) -> Finding:
+    offset, against = visit.offset, "the cluster's"
+    if offset is None:
+        # A record may be old, but it cannot come from the future.
+        if visit.record_from is None or visit.record_from <= time.time() + OFF:
+            return skipped("there is no other clock to compare with, or it tells nothing")
+        offset, against = visit.record_from - time.time(), "the newest record's"
+    if abs(offset) <= OFF:
+        return ok(f"within {OFF:.0f} s of {against}")
+    found = f"{abs(offset):.0f} s {'behind' if offset > 0 else 'ahead of'} {against}"
+    return failed(found, _CLOCK) if abs(offset) > FAR_OFF else warning(found, _CLOCK)
+
+
+def _disk(visit: Visit) -> Finding:
+    state = visit.settings.state_dir
+    folder = existing(state)
+    try:
+        with NamedTemporaryFile(prefix=".retrainer_doctor_", dir=folder):
+            pass
+    except OSError as error:
+        return failed(f"{folder} cannot be written: {error.strerror}", "set RETRAINER_STATE_DIR, or the folder's owner")
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:.1f} GB free for {state}"
+    if free >= LITTLE:
+        return ok(found)
+    todo = "make room, or set RETRAINER_STATE_DIR to a bigger disk"
+    return failed(found, todo) if free < TOO_LITTLE else warning(found, todo)
+
+
+def _ledger(visit: Visit) -> Finding:
+    url = visit.settings.ledger.url
+    file = make_url(url).database
+    if file is None or not Path(file).exists():
+        return ok("none yet; the first start makes it")
+    try:
+        with closing(open_ledger(url, create=False)) as ledger:
+            pending, dead = ledger.views.backlog().users, ledger.views.read().dead_letters
+    except LedgerError as error:
+        return failed(str(error), "put it back from a copy, or set RETRAINER_STATE_DIR to a new folder to begin anew")
+    found = f"{file} opens; {pending} users pending, {dead} dead letters"
+    return warning(found, "see `retrainer dead-letters`") if dead else ok(found)
+
+
+def _service(visit: Visit) -> Finding:
+    status, now = read_status(visit.settings.status_file), time.time()
+    if status is None or status.state == STOPPED:
+        return ok(f"not running{' here yet' if status is None else ''}; `retrainer run` starts it")
+    if status.alive(now):
+        silent = max(0.0, now - status.polled_at)
+        found = f"running: {status.state}, last polled {silent:.0f} s ago"
+        if silent > visit.settings.health.max_age:
+            return warning(found, "see its log for what holds the listener up, then start it again; nothing is lost")
+        return ok(found)
+    return warning(
+        f"it last wrote its status {now - status.written_at:.0f} s ago, and did not say that it stops",
+        "it was killed, or hangs: see its log, then `retrainer run`; nothing is lost",
+    )

@@ -1,0 +1,72 @@
+"""All checks, in the order in which one builds on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from consumer.doctor.checks import Check, Outcome, Result, skipped
+from consumer.doctor.cluster import KEY, PROJECT, REACHED, VERSIONS, cluster_checks
+from consumer.doctor.features import QUERY, READ, VIEW, feature_checks
+from consumer.doctor.group import NOTIFICATION, ONLINE, group_checks
+from consumer.doctor.kafka import kafka_checks
+from consumer.doctor.machine import machine_checks
+from consumer.doctor.registry import registry_check
+from consumer.doctor.runner import Runner
+from consumer.doctor.settings import settings_check
+from consumer.doctor.visit import Visit
+from consumer.refusals import without_secrets
+from consumer.settings import Settings
+from trainer.hopsworks.secrets import redacted
+
+BUDGET = 55.0  # seconds for everything: a person waits
+
+
+class Examination:
+    """One call of the doctor: `results` does it, `wrong_settings` and `hanging` tell how it went."""
+
+    def __init__(self, load: Callable[[], Settings], budget: float = BUDGET) -> None:
+        self._visit = Visit(load)
+        self._runner = Runner(budget, self._redacted)
+        self.wrong_settings = False
+
+    @property
+    def hanging(self) -> bool:
+        """Whether something that was given up is still at it, and would hold up the end of the process."""
+        return self._runner.hanging
+
+    def results(self) -> Iterator[Result]:
+        """Each as soon as it is there. Without settings there is one only."""
+        visit = self._visit
+        try:
+            (settings,) = self._runner.run([settings_check(visit)])
+            yield settings
+            self.wrong_settings = settings.outcome is Outcome.FAILED
+            if not self.wrong_settings:
+                yield from self._runner.run(_checks(visit))
+        finally:
+            if not self.hanging:  # what hangs holds the session, and ends with the process
+                visit.end()
+
+    def _redacted(self, text: str) -> str:
+        return without_secrets(redacted(text), self._visit.kafka) if hasattr(self._visit, "kafka") else redacted(text)
+
+
+def _checks(visit: Visit) -> Iterator[Check]:
+    no_cluster = "not used: RETRAINER_HOPSWORKS__HOST names no cluster"
+    yield from cluster_checks(visit) if visit.has_cluster else _unused(no_cluster, REACHED, KEY, VERSIONS, PROJECT)
+    yield from group_checks(visit)
+    if not visit.has_cluster:
+        yield from _unused(no_cluster, ONLINE, NOTIFICATION)
+    yield from kafka_checks(visit)
+    # Before the reads, of which one that hangs would keep the session from it.
+    yield registry_check(visit)
+    if visit.reads_from_cluster:
+        yield from feature_checks(visit)
+    else:
+        yield from _unused("not used: the feature store is local", QUERY, VIEW, READ)
+    yield from machine_checks(visit)
+
+
+def _unused(why: str, *names: str) -> Iterator[Check]:
+    for name in names:
+        yield Check(name, lambda: skipped(why))

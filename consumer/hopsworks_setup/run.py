@@ -1,0 +1,40 @@
+"""The steps, with a session of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from consumer.errors import ConsumerError, SettingsError
+from consumer.hopsworks_setup.steps import Setup, Step, Wishes
+from consumer.settings import Settings
+from trainer.errors import TrainerError
+from trainer.hopsworks.private_folder import PrivateFolder
+
+
+def set_up(settings: Settings, wishes: Wishes) -> Iterator[Step]:
+    """Do the steps; each is told when it is done.
+
+    Raises:
+        SettingsError: no cluster is named.
+        ConsumerError: a step could not be done, or would take something from somebody; those before it stay done.
+    """
+    if settings.hopsworks is None:
+        raise SettingsError("no cluster is named: set RETRAINER_HOPSWORKS__HOST and RETRAINER_HOPSWORKS__PROJECT")
+    from trainer.hopsworks.groups import differences, find_group
+
+    from trainer.hopsworks.facts import group_facts
+    from trainer.hopsworks.session import end_session, session_with
+
+    certificates = PrivateFolder("setup")
+    try:
+        session = session_with(settings.hopsworks)
+        contract = settings.feature_group
+        group = find_group(session, contract)
+        if found := differences(group, contract):
+            raise ConsumerError(f"feature group {contract.name} is not as set: {'; '.join(found)}")
+        yield from Setup(settings, session, group, group_facts(session, contract, certificates.path), wishes).run()
+    except TrainerError as error:
+        raise ConsumerError(str(error)) from None
+    finally:
+        end_session()
+        certificates.remove()

@@ -1,0 +1,147 @@
+"""What is made: the topic, its name on the feature group, the feature view. Each step looks first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from consumer.connection import with_facts
+from consumer.errors import ConsumerError
+from consumer.hopsworks_setup.topics import Topics
+from consumer.settings import Settings
+from schemas.hopsworks import GroupFacts, HopsworksStore
+
+if TYPE_CHECKING:
+    from trainer.hopsworks.session import Session
+
+DELAY = "the cluster heeds that within 30 minutes"
+
+
+class Made(StrEnum):
+    """What became of a thing."""
+
+    MADE = "made"
+    PRESENT = "there already"
+    WOULD = "would make"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that is there now, or would be."""
+
+    made: Made
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the caller wants. With `dry_run` nothing is changed."""
+
+    dry_run: bool = False
+    partitions: int = 3
+    replace: bool = False
+    """Whether a notification topic that is another may be replaced."""
+
+
+class Setup:
+    """The steps for one feature group."""
+
+    def __init__(self, settings: Settings, session: Session, group: Any, facts: GroupFacts, wishes: Wishes) -> None:
+        self._settings = settings
+        self._session = session
+        self._group = group
+        self._facts = facts
+        self._wishes = wishes
+
+    def run(self) -> Iterator[Step]:
+        """Do the steps in order; each is told when it is done.
+
+        Raises:
+            ConsumerError: something cannot be made, or would replace what somebody else has set.
+            TrainerError: the cluster does not do it.
+        """
+        source = self._settings.kafka.source
+        self._refuse_where_nothing_helps()
+        if source == "notification":
+            topic = self._wanted()
+            yield self._topic(topic)
+            yield self._name(topic)
+        elif source == "bridge":
+            yield self._topic(with_facts(self._settings, self._facts).kafka.topic)
+        if isinstance(self._settings.feature_store, HopsworksStore) and self._facts.online_enabled:
+            yield self._view(self._settings.feature_store)
+
+    def _refuse_where_nothing_helps(self) -> None:
+        kafka, facts = self._settings.kafka, self._facts
+        if kafka.source == "bridge" or facts.online_enabled:
+            return
+        raise ConsumerError(
+            f"feature group {self._settings.feature_group.name} is offline-only: it tells nobody of its changes, "
+            "whatever is set up; run `retrainer bridge` beside the service, "
+            "with RETRAINER_KAFKA__SOURCE=bridge for both"
+        )
+
+    def _wanted(self) -> str:
+        """The notification topic: the one that is set, else that of the group, else one named after both."""
+        kafka, told = self._settings.kafka, self._facts.notification_topic
+        if "topic" not in kafka.model_fields_set:
+            # Names of topics are one for all projects of a cluster.
+            cluster = self._settings.hopsworks
+            assert cluster is not None
+            return told or f"{cluster.project}_{self._settings.feature_group.name}_changes"
+        if told is not None and told != kafka.topic and not self._wishes.replace:
+            raise ConsumerError(
+                f"the group tells its changes to {told} already, and RETRAINER_KAFKA__TOPIC is {kafka.topic}; unset "
+                f"that to read {told}, or replace it with --replace: whoever reads {told} gets nothing more then"
+            )
+        return kafka.topic
+
+    def _topic(self, topic: str) -> Step:
+        by_hand = "bootstrap_servers" in self._settings.kafka.model_fields_set
+        named = self._settings.kafka.model_copy(update={"topic": topic})
+        kafka = with_facts(self._settings.model_copy(update={"kafka": named}), self._facts).kafka
+        topics = Topics(None if by_hand else self._session, kafka)
+        if (count := topics.partitions(topic)) is not None:
+            return Step(Made.PRESENT, f"topic {topic} with {_counted(count)}")
+        partitions = self._wishes.partitions
+        return self._unless_dry(f"topic {topic} with {_counted(partitions)}", lambda: topics.make(topic, partitions))
+
+    def _name(self, topic: str) -> Step:
+        told = self._facts.notification_topic
+        what = f"the group's notification topic {topic}"
+        if told == topic:
+            return Step(Made.PRESENT, what)
+        what = f"{what}{f' in place of {told}' if told else ''} ({DELAY})"
+        group, session = self._group, self._session
+        return self._unless_dry(
+            what,
+            lambda: session.ask("set the notification topic", lambda: group.update_notification_topic_name(topic)),
+        )
+
+    def _view(self, store: HopsworksStore) -> Step:
+        from trainer.hopsworks.online import ensure_view, view_name
+
+        session, group, contract = self._session, self._group, self._settings.feature_group
+        name, version = view_name(store, contract), store.feature_view_version
+        what = f"feature view {name}, version {version}"
+
+        def look() -> Any:
+            return session.project.get_feature_store().get_feature_view(name, version=version)
+
+        if session.ask(f"look for {what}", look) is not None:
+            return Step(Made.PRESENT, what)
+        return self._unless_dry(
+            what, lambda: session.ask(f"make {what}", lambda: ensure_view(session, store, contract, group))
+        )
+
+    def _unless_dry(self, what: str, make: Callable[[], object]) -> Step:
+        if self._wishes.dry_run:
+            return Step(Made.WOULD, what)
+        make()
+        return Step(Made.MADE, what)
+
+
+def _counted(partitions: int) -> str:
+    return f"{partitions} partition{'' if partitions == 1 else 's'}"
