@@ -44,7 +44,7 @@ class Failure(NamedTuple):
 
     @property
     def refused(self) -> bool:
-        """Whether somebody said no, which is worth more than a connection that just ended."""
+        """Whether somebody said no, so that asking again at once is of no use."""
         return isinstance(origin(self.error), _REFUSALS)
 
 
@@ -65,9 +65,9 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
 
     @property
     def failure(self) -> Failure | None:
-        """What keeps the client from its brokers now; None where nothing is known to."""
-        found = list(self._watched.failures.values())
-        return next((one for one in found if one.refused), found[-1] if found else None)
+        """What kept the client from a broker last; None where nothing does now."""
+        known = list(self._watched.failures.values())  # at one blow: the client's thread changes it
+        return known[-1] if known else None
 
     def end_with(self, event: threading.Event | None) -> None:
         """Close from within when the event is set, which ends whatever is being waited for; None takes that back."""
@@ -93,6 +93,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         super().__init__(net, **configs)
         self.failures: dict[str, Failure] = {}
         self.told: Callable[[Failure], None] | None = None
+        self._said: dict[str, str] = {}  # what was told of an address
         self._refusal: BaseException | None = None  # of a bootstrap connection, raised once
 
     def get_connection(self, node_id: Any, *arguments: Any, **named: Any) -> Any:
@@ -105,31 +106,34 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         if not known:
             node = self.cluster.broker_metadata(node_id)
             address = f"{node.host}:{node.port}"
-            connection.init_future.add_callback(lambda _: self.failures.pop(address, None))
+            connection.init_future.add_callback(lambda _: self._connected(address, connection))
             connection.init_future.add_errback(lambda error: self._failed(node_id, Failure(address, error)))
-            connection.close_future.add_errback(lambda error: self._ended(Failure(address, error)))
         return connection
 
+    def _connected(self, address: str, connection: Any) -> None:
+        self.failures.pop(address, None)
+        self._said.pop(address, None)
+        connection.close_future.add_errback(lambda error: self._note(Failure(address, error)))
+
     def _failed(self, node_id: Any, failure: Failure) -> None:
-        if self.closed or _is_ours(failure.error):
+        if not self._note(failure):
             return
-        if isinstance(failure.error, SaslAuthenticationFailedError) and (
-            provider := self.config["sasl_oauth_token_provider"]
-        ):
-            provider.forget()
+        tokens = self.config["sasl_oauth_token_provider"]
+        if tokens is not None and isinstance(failure.error, SaslAuthenticationFailedError):
+            tokens.forget()
         if failure.refused and self.cluster.is_bootstrap(node_id):
             self._refusal = failure.error
-        last = self.failures.get(failure.address)
-        if last is not None and last.refused and not failure.refused:
-            return
-        self.failures[failure.address] = failure
-        if self.told is not None and (last is None or _kind(last) != _kind(failure)):
+        kind = _kind(failure)
+        if self.told is not None and self._said.get(failure.address) != kind:
+            self._said[failure.address] = kind
             self.told(failure)
 
-    def _ended(self, failure: Failure) -> None:
-        """A connection that was there is gone: worth knowing where nothing else is, but no news."""
-        if not _is_ours(failure.error):
-            self.failures.setdefault(failure.address, failure)
+    def _note(self, failure: Failure) -> bool:
+        if self.closed or _is_ours(failure.error):
+            return False
+        self.failures.pop(failure.address, None)  # the latest comes last
+        self.failures[failure.address] = failure
+        return True
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         held: Any = await create_connection(

@@ -62,7 +62,9 @@ class HopsworksRegistry(Frozen):
 
     kind: Literal["hopsworks"] = "hopsworks"
     await_registration: Annotated[float, Field(ge=10)] = 120.0
-    """How long the SDK waits until the registry shows a version that it took."""
+    """How long the SDK waits until the registry shows a version that it took; it looks every 5 seconds."""
+    settle_for: Annotated[float, Field(ge=0)] = 30.0
+    """How long a version whose files are all there, but whose entry is not, is waited for before it is taken back."""
     upload_attempts: Annotated[int, Field(ge=1)] = 3
     """How often one call tries to save a version before it gives up; the cycle may be tried again after that."""
     tag: str = "retrainer"

@@ -9,6 +9,8 @@ import pytest
 
 from consumer.demo.broker import embedded_broker
 from tests.brokers import apache_kafka
+from tests.brokers.secure_kafka import SecureKafka
+from tests.brokers.secure_kafka import secure_kafka as start_secure_kafka
 
 _LEFT_OUT: list[str] = []
 
@@ -29,6 +31,13 @@ def kafka_address(kafka_can_run: None) -> Iterator[str]:
     """An Apache Kafka."""
     with apache_kafka.apache_kafka() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def secure_kafka(kafka_can_run: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecureKafka]:
+    """An Apache Kafka with listeners for TLS, client certificates and SASL."""
+    with start_secure_kafka(tmp_path_factory.mktemp("secure-kafka")) as secured:
+        yield secured
 
 
 @pytest.fixture(scope="session")

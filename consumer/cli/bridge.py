@@ -130,11 +130,11 @@ def _folder(settings: Settings) -> Path:
 
 def _link(settings: Settings) -> Link:
     from trainer.features.hopsworks import HopsworksFeatureStore
-
     from trainer.hopsworks.commits import GroupCommits
     from trainer.hopsworks.session import session_with
 
     assert settings.hopsworks is not None
+    assert isinstance(settings.feature_store, HopsworksStore)
     group = settings.feature_group
     session = session_with(settings.hopsworks)
     return Link(

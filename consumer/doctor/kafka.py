@@ -122,8 +122,8 @@ def _group(visit: Visit) -> Finding:
     if "Authorization" in str(described.get("error")) or (permitted and "READ" not in permitted):
         raise _denied(group)
     members = len(described.get("members", ()))
-    # Of a group that nobody has used yet, brokers do not say who may join it.
-    may = "may be joined" if permitted else "may be looked at, and nobody has used it yet"
+    # They do not of a group that nobody has used yet.
+    may = "may be joined" if permitted else "may be looked at; whether it may be joined, the brokers do not say yet"
     return ok(f"{group} {may}; {f'{members} reading' if members else 'nobody reads'} now")
 
 

@@ -63,7 +63,6 @@ class Setup:
             TrainerError: the cluster does not do it.
         """
         source = self._settings.kafka.source
-        self._refuse_where_nothing_helps()
         if source == "notification":
             topic = self._wanted()
             yield self._topic(topic)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import ssl
 import threading
 import time
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 CLIENT_ID = "retrainer"
-CLIENT_SECRET = "s3cret/with+signs="
+CLIENT_SECRET = "s3cret/with+signs="  # noqa: S105  (of tests)
 SCOPE = "kafka.read"
 ISSUER = "https://issuer.test"
 AUDIENCE = "kafka"
@@ -32,7 +33,7 @@ class TokenIssuer:
     """
 
     def __init__(self, folder: Path, server_file: Path) -> None:
-        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._key, self._forged = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
         self.jwks = folder / "jwks.json"
         self.jwks.write_text(json.dumps({"keys": [self._public()]}))
         self.behave()
@@ -49,6 +50,7 @@ class TokenIssuer:
         self.expires_in = 300.0  # what it says
         self.lifetime = 300.0  # what the token says
         self.answer: tuple[int, bytes] | None = None
+        self.forges = False
         self.given = 0
 
     def close(self) -> None:
@@ -72,10 +74,11 @@ class TokenIssuer:
         header = {"alg": "RS256", "kid": _KEY_ID, "typ": "JWT"}
         claims = {
             "iss": ISSUER, "aud": AUDIENCE, "sub": CLIENT_ID, "scope": SCOPE,
-            "iat": now - 400, "exp": now + self.lifetime,
+            "iat": now - 400, "exp": math.ceil(now + self.lifetime),
         }  # fmt: skip
         signed = ".".join(_base64(json.dumps(part).encode()) for part in (header, claims))
-        signature = self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        key = self._forged if self.forges else self._key
+        signature = key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signed}.{_base64(signature)}"
 
     def _public(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from tests.brokers.oauth import AUDIENCE, ISSUER, TokenIssuer
 from tests.hopsworks.certificates import Pki
 
 USER = "retrainer"
-PASSWORD = "swordfish-42"
+PASSWORD = "swordfish-42"  # noqa: S105  (of tests)
 NOWHERE = "127.0.0.1:9"
 
 _SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -19,10 +19,11 @@ _VALIDATOR = f"{_MODULES}.oauthbearer.OAuthBearerValidatorCallbackHandler"
 
 @dataclass(frozen=True)
 class Security:
-    """Four listeners more, with certificates of `pki` and tokens of `issuer`.
+    """Five listeners more, with certificates of `pki` and tokens of `issuer`.
 
-    `SSL` requires a client certificate; `SASL` is SASL_SSL with PLAIN, SCRAM and OAUTHBEARER; `ELSEWHERE` is SSL with
-    a certificate for another host; `AWAY` is SSL, and sends its clients on to an address where nobody answers.
+    `SSL` requires a client certificate; `SASL` is SASL_SSL with PLAIN, SCRAM and OAUTHBEARER; `SCRAM` is without TLS
+    and offers SCRAM-SHA-512 alone; `ELSEWHERE` is SSL with a certificate for another host; `AWAY` is SSL, and sends
+    its clients on to an address where nobody answers.
     """
 
     pki: Pki
@@ -31,7 +32,7 @@ class Security:
     @property
     def protocols(self) -> dict[str, str]:
         """The security protocol of each listener."""
-        return {"SSL": "SSL", "SASL": "SASL_SSL", "ELSEWHERE": "SSL", "AWAY": "SSL"}
+        return {"SSL": "SSL", "SASL": "SASL_SSL", "SCRAM": "SASL_PLAINTEXT", "ELSEWHERE": "SSL", "AWAY": "SSL"}
 
     @property
     def advertised(self) -> dict[str, str]:
@@ -55,6 +56,7 @@ class Security:
         other = folder / "elsewhere.pem"
         other.write_text(elsewhere.key_pem + elsewhere.pem)
         plain = f'{_MODULES}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+        scram = f"{_MODULES}.scram.ScramLoginModule required;"
         sasl = "listener.name.sasl"
         return [
             "ssl.keystore.type=PEM",
@@ -66,14 +68,15 @@ class Security:
             f"listener.name.elsewhere.ssl.keystore.location={other}",
             f"{sasl}.sasl.enabled.mechanisms=PLAIN,OAUTHBEARER,{','.join(_SCRAM)}",
             f"{sasl}.plain.sasl.jaas.config={plain}",
-            *(
-                f"{sasl}.{mechanism.lower()}.sasl.jaas.config={_MODULES}.scram.ScramLoginModule required;"
-                for mechanism in _SCRAM
-            ),
+            *(f"{sasl}.{mechanism.lower()}.sasl.jaas.config={scram}" for mechanism in _SCRAM),
+            f"listener.name.scram.sasl.enabled.mechanisms={_SCRAM[1]}",
+            f"listener.name.scram.{_SCRAM[1].lower()}.sasl.jaas.config={scram}",
             f"{sasl}.oauthbearer.sasl.jaas.config={_MODULES}.oauthbearer.OAuthBearerLoginModule required;",
             f"{sasl}.oauthbearer.sasl.server.callback.handler.class={_VALIDATOR}",
             f"{sasl}.sasl.oauthbearer.jwks.endpoint.url={self.issuer.jwks.as_uri()}",
             f"{sasl}.sasl.oauthbearer.expected.audience={AUDIENCE}",
             f"{sasl}.sasl.oauthbearer.expected.issuer={ISSUER}",
+            # By default Kafka 4.1 believed any token: it did not look at signature or expiry.
+            f"{sasl}.sasl.oauthbearer.jwt.validator.class={_MODULES}.oauthbearer.BrokerJwtValidator",
             f"{sasl}.sasl.oauthbearer.clock.skew.seconds=0",
         ]

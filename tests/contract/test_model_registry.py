@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,14 +20,30 @@ GOLDEN = ModelManifest.model_validate_json(
 )
 
 
-@pytest.fixture(params=["local"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], ModelRegistry]:
+Open = Callable[[], ModelRegistry]
+
+
+def local(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    yield lambda: LocalModelRegistry(folder / "registry", "two_tower_recommender")
+
+
+def hopsworks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    from tests.hopsworks.registries import registry_at, running_double, without_pauses
+    from tests.hopsworks.running import session_of
+
+    without_pauses(monkeypatch)
+    with running_double(folder / "double") as double, session_of(double) as session:
+        yield lambda: registry_at(session, folder / "cache")
+
+
+@pytest.fixture(params=[local, hopsworks])
+def opened(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Opens the same registry, as another process would."""
-    return {"local": lambda: LocalModelRegistry(tmp_path / "registry", "two_tower_recommender")}[request.param]
+    yield from request.param(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def registry(opened: Callable[[], ModelRegistry]) -> ModelRegistry:
+def registry(opened: Open) -> ModelRegistry:
     return opened()
 
 
@@ -61,15 +77,13 @@ def test_a_cycle_registers_one_version_however_often_it_tries(registry: ModelReg
     assert (registry.fetch(1) / "two_tower_model.keras").read_text() == "weights"
 
 
-def test_another_process_sees_what_was_registered(opened: Callable[[], ModelRegistry], tmp_path: Path) -> None:
+def test_another_process_sees_what_was_registered(opened: Open, tmp_path: Path) -> None:
     registered = opened().register(staged(tmp_path, "c1"))
     assert opened().find("c1") == registered
     assert (opened().fetch(registered.version) / "towers" / "empty.txt").read_text() == ""
 
 
-def test_writers_at_the_same_time_get_versions_of_their_own(
-    opened: Callable[[], ModelRegistry], tmp_path: Path
-) -> None:
+def test_writers_at_the_same_time_get_versions_of_their_own(opened: Open, tmp_path: Path) -> None:
     folders = [staged(tmp_path, f"c{number}") for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda folder: opened().register(folder), [*folders, *folders]))

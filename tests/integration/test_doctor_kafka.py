@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import cast
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.errors import CoordinatorNotAvailableError
+from kafka.structs import OffsetAndMetadata
 
 from consumer.doctor.checks import Outcome, Result
 from consumer.doctor.run import Examination
@@ -70,20 +72,27 @@ def test_a_topic_that_holds_nothing_can_be_read(kafka_address: str, tmp_path: Pa
 
 def test_nobody_in_the_group_notices_the_look(kafka_address: str, tmp_path: Path) -> None:
     topic = Topic.new(kafka_address)
-    topic.send_users(["u1"])
     settings = settings_for(topic, tmp_path)
     consumer = KafkaConsumer(
-        topic.name,
         bootstrap_servers=kafka_address,
         group_id=settings.kafka.group_id,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
     )
     with closing(consumer):
-        wait_until(lambda: consumer.poll(timeout_ms=200) or consumer.assignment(), 20, "the consumer to join")
+        wait_until(lambda: consumer.partitions_for_topic(topic.name), 20, "the topic to be there")
+        consumer.subscribe([topic.name])
+        seen: list[int] = []
+
+        def has_settled() -> bool:
+            consumer.poll(timeout_ms=100)
+            seen.append(consumer.group_metadata().generation_id)
+            return len(consumer.assignment()) == 3 and len(seen) > 9 and len(set(seen[-9:])) == 1
+
+        wait_until(has_settled, 20, "the consumer to have joined")
         before = consumer.group_metadata()
         results = examined(settings)
-        assert results["consumer group"].found.endswith("1 reading now")
+        assert results["consumer group"].found == f"{settings.kafka.group_id} may be joined; 1 reading now"
         for _ in range(5):
             consumer.poll(timeout_ms=100)
         assert consumer.group_metadata() == before
@@ -122,28 +131,42 @@ def guarded(kafka_can_run: None) -> Iterator[str]:
         broker = ApacheKafka(Path(folder), Guarded(cast("Pki", None), cast("TokenIssuer", None)))
         try:
             broker.start()
-            for name in ("open", "shut"):
+            for name in ("open", "shut", "seen"):
                 Topic(broker.address, name).create()
             with closing(KafkaAdminClient(bootstrap_servers=broker.address)) as admin:
-                for kind, name in ((ResourceType.GROUP, "shut"), (ResourceType.TOPIC, "shut")):
-                    admin.create_acls([denied(ResourcePattern(kind, name))])
+                # Brokers say who may join a group once it has been used.
+                wait_until(lambda: used(admin, "seen"), 20, "the brokers to know of groups")
+                for kind in (ResourceType.GROUP, ResourceType.TOPIC):
+                    admin.create_acls([rule("shut", kind, ACLOperation.READ, ACLPermissionType.DENY)])
+                    admin.create_acls([rule("seen", kind, ACLOperation.DESCRIBE, ACLPermissionType.ALLOW)])
             yield broker.address
         finally:
             broker.stop()
 
 
-def denied(what: ResourcePattern) -> ACL:
-    return ACL("User:ANONYMOUS", "*", ACLOperation.READ, ACLPermissionType.DENY, what)
+def used(admin: KafkaAdminClient, group: str) -> bool:
+    try:
+        admin.alter_group_offsets(group, {TopicPartition("open", 0): OffsetAndMetadata(0, "", -1)})
+    except CoordinatorNotAvailableError:
+        return False
+    return True
 
 
-def test_a_topic_that_is_not_permitted_is_told(guarded: str, tmp_path: Path) -> None:
-    results = examined(settings_for(Topic(guarded, "shut"), tmp_path))
+def rule(name: str, kind: ResourceType, operation: ACLOperation, effect: ACLPermissionType) -> ACL:
+    return ACL("User:ANONYMOUS", "*", operation, effect, ResourcePattern(kind, name))
+
+
+@pytest.mark.parametrize(("topic", "found"), [("shut", "is not there, or"), ("seen", "reading topic seen")])
+def test_a_topic_that_is_not_permitted_is_told(guarded: str, tmp_path: Path, topic: str, found: str) -> None:
+    results = examined(settings_for(Topic(guarded, topic), tmp_path, group_id="open"))
     assert named(results, Outcome.FAILED) == {"topic"}
+    assert found in results["topic"].found
     assert "not permitted" in results["topic"].found
     assert "ACL" in str(results["topic"].todo)
 
 
-def test_a_group_that_is_not_permitted_is_told(guarded: str, tmp_path: Path) -> None:
-    results = examined(settings_for(Topic(guarded, "open"), tmp_path, group_id="shut"))
+@pytest.mark.parametrize("group", ["shut", "seen"])
+def test_a_group_that_is_not_permitted_is_told(guarded: str, tmp_path: Path, group: str) -> None:
+    results = examined(settings_for(Topic(guarded, "open"), tmp_path, group_id=group))
     assert named(results, Outcome.FAILED) == {"consumer group"}
-    assert "--operation Read --group shut" in str(results["consumer group"].todo)
+    assert f"--operation Read --group {group}" in str(results["consumer group"].todo)

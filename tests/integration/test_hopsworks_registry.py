@@ -307,6 +307,33 @@ def test_a_number_that_is_somebody_elses_by_now_is_not_deleted(
     assert whole(double) == {1: "c9", found.version: "c1"}
 
 
+def test_a_folder_that_is_somebody_elses_by_now_is_not_removed(
+    double: HopsworksDouble, registry: HopsworksModelRegistry, tmp_path: Path
+) -> None:
+    """The same, with what an upload left that broke off."""
+    folder, other = staged(tmp_path, "c1"), staged(tmp_path, "c9")
+    put_upload(double, 1, folder, sign="cycle-c1", without="two_tower_model.keras")
+    fail(double, f"^DELETE .*/{MODEL}/1$", LoseReply())
+    fail(
+        double,
+        f"^GET .*/{MODEL}/1$",
+        Call(lambda: put_upload(double, 1, other, description="Retrainer cycle c9: full, by another", sign="cycle-c9")),
+    )
+    assert registry.register(folder).version == 2
+    assert whole(double) == {1: "c9", 2: "c1"}
+
+
+def test_a_manifest_that_is_not_the_one_listed_is_not_believed(
+    double: HopsworksDouble, another: Open, tmp_path: Path
+) -> None:
+    """As a proxy answers that wants one to log in: something else, with HTTP 200."""
+    another().register(staged(tmp_path, "c1"))
+    fail(double, "download", Status(200, body=b"<html>log in</html>"), times=None)
+    with pytest.raises(Unreachable):
+        another().register(staged(tmp_path, "c1"))
+    assert whole(double) == {1: "c1"}
+
+
 @pytest.mark.parametrize("where", ["^GET .*/Files$", "^GET .*/Files\\?", "^GET .*/models\\?", "download"])
 @pytest.mark.parametrize("do", [Status(401), Status(503), NOT_FOUND], ids=["401", "503", "404 of a proxy"])
 def test_what_cannot_be_looked_at_is_neither_absent_nor_repaired(
@@ -366,7 +393,7 @@ def test_versions_of_others_are_neither_seen_nor_touched(
     manifest = json.loads((escaping / MANIFEST_FILE).read_text())
     manifest["files"][0]["path"] = "../../outside"
     (escaping / MANIFEST_FILE).write_text(json.dumps(manifest))
-    put_upload(double, 1, folder, description="A collection of models for two_tower_recommender")
+    put_upload(double, 1, folder, sign="cycle-c1", description="ours once, until somebody wrote this over it")
     put_upload(double, 2, staged(tmp_path, "c7"), description="Retrainer cycle c1: full, whose manifest says another")
     put_upload(double, 3, odd, description="Retrainer cycle c1: full, of another release")
     put_upload(double, 4, escaping, description="Retrainer cycle c1: full, with a file outside")
@@ -548,6 +575,10 @@ def test_a_number_that_is_given_out_again_is_another_version(
     put_upload(double, 1, other, description="Retrainer cycle c2: full, afresh")
     assert [found.manifest.cycle_id for found in registry.versions()] == ["c2"]
     assert (registry.fetch(1) / "two_tower_model.keras").read_text() == "others!"
+    third = staged(tmp_path, "a-third-cycle", content="thirds?")
+    put_upload(double, 1, third, description="Retrainer cycle a-third-cycle: full, made at the same moment")
+    assert [found.manifest.cycle_id for found in registry.versions()] == ["a-third-cycle"]
+    assert (registry.fetch(1) / "two_tower_model.keras").read_text() == "thirds?"
 
 
 def test_a_version_that_is_damaged_in_the_registry_is_not_given(

@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
         gate=rules.gate,
         trainer=TrainerProcessSettings(retry_wait=0.1, attempts=2),
     )
-    store = LocalFeatureStore(found.feature_store.path, GROUP)
+    store = LocalFeatureStore(tmp_path / "feature_store.db", GROUP)
     store.commit(World().rows(names(400)))
     store.close()
     return found

@@ -20,7 +20,7 @@ from trainer.features.local import LocalFeatureStore
 def bootstrap(folder: Path, epochs: int = 8) -> CycleRequest:
     """A store of 400 users, and a request to bootstrap from it."""
     settings = trainer_settings(folder)
-    store = LocalFeatureStore(settings.feature_store.path, GROUP)
+    store = LocalFeatureStore(folder / "store.db", GROUP)
     store.commit(World().rows(names(400)))
     store.close()
     fit = settings.fit.model_copy(update={"full_epochs": epochs, "patience": epochs})

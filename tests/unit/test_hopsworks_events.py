@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -15,16 +16,14 @@ from tests.hopsworks.events import messages
 from tests.hopsworks.spec import ClusterSpec, Variants
 from tests.worlds import GROUP, World
 
-EVERY = [
-    Variants(arrays_in_entry=arrays, event_shape=shape, delete_events=deletes, keyed=keyed, duplicates=twice)
-    for arrays, shape, deletes, keyed, twice in product(
-        ("text", "list", "absent"),
-        ("new", "old"),
-        ("none", "event", "header", "tombstone"),
-        (True, False),
-        (True, False),
-    )
-]
+UNKNOWN: dict[str, tuple[Any, ...]] = {
+    "arrays_in_entry": ("text", "list", "absent"),
+    "event_shape": ("new", "old"),
+    "delete_events": ("none", "event", "header", "tombstone"),
+    "keyed": (True, False),
+    "duplicates": (True, False),
+}
+EVERY = [Variants(**dict(zip(UNKNOWN, chosen, strict=True))) for chosen in product(*UNKNOWN.values())]
 
 
 @pytest.fixture(scope="module")
