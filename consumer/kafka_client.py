@@ -48,6 +48,7 @@ def client_options(settings: KafkaSettings) -> dict[str, Any]:
         "ssl_check_hostname": settings.ssl_check_hostname,
         **_sasl(settings),
         "bootstrap_timeout_ms": _BOOTSTRAP_MS,
+        "reconnect_backoff_max_ms": int(1000 * _LONGEST_WAIT),
         "kafka_client": WatchedClient,
     }
     return {name: value for name, value in options.items() if value is not None}

@@ -2,7 +2,8 @@
 
 As it is, version 3.0 knocks until its time is up and keeps the reason to its own log; waits without end for a TLS
 handshake, even behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection,
-which is why it refuses a password; and leaves the socket of a failed handshake to the garbage collector.
+which is why it refuses a password; comes back without a pause where it was refused after the handshake; and leaves the
+socket of a failed handshake to the garbage collector.
 """
 
 from __future__ import annotations
@@ -134,6 +135,18 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         self.failures.pop(failure.address, None)  # the latest comes last
         self.failures[failure.address] = failure
         return True
+
+    async def _connect(
+        self, node: Any, conn: Any, reset_backoff_on_connect: bool = True, timeout_at: float | None = None
+    ) -> None:
+        before = self._backoff.get(node.node_id)
+        await super()._connect(node, conn, reset_backoff_on_connect=False, timeout_at=timeout_at)
+        if not reset_backoff_on_connect:
+            return
+        if conn.connected:
+            self.reset_backoff(node.node_id)
+        elif self._backoff.get(node.node_id) == before:
+            self.update_backoff(node.node_id)  # refused after the handshake, which the original counts as success
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         held: Any = await create_connection(

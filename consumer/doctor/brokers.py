@@ -17,7 +17,7 @@ from consumer.refusals import in_words, without_secrets
 from consumer.tls_files import check
 
 BOOTSTRAP_MS, REQUEST_MS = 5_000, 4_000
-_CONNECTION = "see RETRAINER_KAFKA__BOOTSTRAP_SERVERS, __SECURITY_PROTOCOL, and whether a firewall is between"
+_CONNECTION = "see what the line above names, RETRAINER_KAFKA__BOOTSTRAP_SERVERS, and whether a firewall is between"
 
 
 @contextmanager

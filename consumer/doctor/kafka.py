@@ -9,6 +9,7 @@ from kafka.errors import (
     CoordinatorNotAvailableError,
     GroupAuthorizationFailedError,
     KafkaError,
+    NotCoordinatorError,
     UnsupportedVersionError,
 )
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -25,6 +26,7 @@ BROKERS, TOPIC, PARTITIONS, GROUP = "Kafka", "topic", "partitions", "consumer gr
 
 _UNKNOWN_TOPIC, _TOPIC_DENIED = 3, 29
 _COORDINATOR = 5.0  # seconds until a broker that has just started knows who coordinates a group
+_UNSETTLED = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
 _BROKERS = "ask whoever runs the brokers"
 
 
@@ -147,7 +149,7 @@ def _denied(group: str) -> Trouble:
 def _patiently(ask: Any) -> Any:
     """A broker that nobody has asked for a group before needs a moment to find out who coordinates it."""
     return Retrying(
-        retry=retry_if_exception_type((CoordinatorNotAvailableError, CoordinatorLoadInProgressError)),
+        retry=retry_if_exception_type(_UNSETTLED),
         wait=wait_fixed(0.3),
         stop=stop_after_delay(_COORDINATOR),
         reraise=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from consumer.doctor.checks import Check, Outcome, Result, skipped
 from consumer.doctor.cluster import KEY, PROJECT, REACHED, VERSIONS, cluster_checks
@@ -16,9 +17,11 @@ from consumer.doctor.settings import settings_check
 from consumer.doctor.visit import Visit
 from consumer.refusals import without_secrets
 from consumer.settings import Settings
+from trainer.hopsworks.deadline import within
 from trainer.hopsworks.secrets import redacted
 
 BUDGET = 55.0  # seconds for everything: a person waits
+_GOODBYE = 2.0
 
 
 class Examination:
@@ -44,8 +47,8 @@ class Examination:
             if not self.wrong_settings:
                 yield from self._runner.run(_checks(visit))
         finally:
-            if not self.hanging:  # what hangs holds the session, and ends with the process
-                visit.end()
+            with suppress(TimeoutError):  # what hangs may hold the session, which ends with the process then
+                within(_GOODBYE, visit.end)
 
     def _redacted(self, text: str) -> str:
         return without_secrets(redacted(text), self._visit.kafka) if hasattr(self._visit, "kafka") else redacted(text)

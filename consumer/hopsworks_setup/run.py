@@ -20,9 +20,8 @@ def set_up(settings: Settings, wishes: Wishes) -> Iterator[Step]:
     """
     if settings.hopsworks is None:
         raise SettingsError("no cluster is named: set RETRAINER_HOPSWORKS__HOST and RETRAINER_HOPSWORKS__PROJECT")
-    from trainer.hopsworks.groups import differences, find_group
-
     from trainer.hopsworks.facts import group_facts
+    from trainer.hopsworks.groups import differences, find_group
     from trainer.hopsworks.session import end_session, session_with
 
     certificates = PrivateFolder("setup")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from consumer.connection import with_facts
 from consumer.errors import ConsumerError
 from consumer.hopsworks_setup.topics import Topics
+from consumer.kafka_settings import KafkaSettings
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts, HopsworksStore
 
@@ -62,25 +63,25 @@ class Setup:
             ConsumerError: something cannot be made, or would replace what somebody else has set.
             TrainerError: the cluster does not do it.
         """
-        source = self._settings.kafka.source
-        if source == "notification":
+        kafka = self._kafka()
+        if kafka.source == "notification":
             topic = self._wanted()
-            yield self._topic(topic)
+            yield self._topic(topic, kafka)
             yield self._name(topic)
-        elif source == "bridge":
-            yield self._topic(with_facts(self._settings, self._facts).kafka.topic)
+        elif kafka.source == "bridge":
+            yield self._topic(with_facts(self._settings, self._facts).kafka.topic, kafka)
         if isinstance(self._settings.feature_store, HopsworksStore) and self._facts.online_enabled:
             yield self._view(self._settings.feature_store)
 
-    def _refuse_where_nothing_helps(self) -> None:
-        kafka, facts = self._settings.kafka, self._facts
-        if kafka.source == "bridge" or facts.online_enabled:
-            return
-        raise ConsumerError(
-            f"feature group {self._settings.feature_group.name} is offline-only: it tells nobody of its changes, "
-            "whatever is set up; run `retrainer bridge` beside the service, "
-            "with RETRAINER_KAFKA__SOURCE=bridge for both"
-        )
+    def _kafka(self) -> KafkaSettings:
+        """How Kafka is reached. The topic in it means nothing, as it may not be there yet.
+
+        Raises:
+            ConsumerError: the group has nothing for the source, whatever is set up.
+        """
+        given = self._settings.kafka
+        named = given.model_copy(update={"topic": given.topic})
+        return with_facts(self._settings.model_copy(update={"kafka": named}), self._facts).kafka
 
     def _wanted(self) -> str:
         """The notification topic: the one that is set, else that of the group, else one named after both."""
@@ -97,10 +98,8 @@ class Setup:
             )
         return kafka.topic
 
-    def _topic(self, topic: str) -> Step:
+    def _topic(self, topic: str, kafka: KafkaSettings) -> Step:
         by_hand = "bootstrap_servers" in self._settings.kafka.model_fields_set
-        named = self._settings.kafka.model_copy(update={"topic": topic})
-        kafka = with_facts(self._settings.model_copy(update={"kafka": named}), self._facts).kafka
         topics = Topics(None if by_hand else self._session, kafka)
         if (count := topics.partitions(topic)) is not None:
             return Step(Made.PRESENT, f"topic {topic} with {_counted(count)}")

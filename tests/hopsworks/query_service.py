@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,8 +30,8 @@ class QueryService:
     def start(self) -> None:
         """Serve, if it does not yet."""
         if self._server is None:
+            # It serves from here on; its `serve` would only wait, and meanwhile take over the process's signals.
             self._server = _FlightServer(self._cluster, self.calls)
-            threading.Thread(target=self._server.serve, daemon=True).start()
 
     def stop(self) -> None:
         """Be gone, once the calls under way have ended."""

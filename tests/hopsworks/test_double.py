@@ -218,6 +218,18 @@ def test_an_offline_group_has_commits_and_no_topics(tmp_path: Path) -> None:
         assert dict(store.online) == {}
 
 
+@pytest.mark.parametrize(("time_travel", "commits"), [("DELTA", 1), ("HUDI", 1), ("NONE", None)])
+def test_commits_need_a_format_that_knows_them(tmp_path: Path, time_travel: str, commits: int | None) -> None:
+    with cluster_with(tmp_path, online=False, time_travel=time_travel) as client:
+        client.double.store.put_offline(World().rows(names(3)))
+        if commits is None:
+            with pytest.raises(FeatureStoreException):
+                client.group.commit_details(limit=5)
+        else:
+            assert len(client.group.commit_details(limit=5)) == commits
+            assert client.offline().keys() == set(names(3))
+
+
 def test_a_view_that_is_there_from_the_start_is_found(tmp_path: Path) -> None:
     with cluster_with(tmp_path, feature_view=True) as client:
         assert client.store.get_feature_view("listeners_retrainer", version=1).version == 1
@@ -225,6 +237,13 @@ def test_a_view_that_is_there_from_the_start_is_found(tmp_path: Path) -> None:
         view = client.store.create_feature_view("listeners_retrainer", query=client.group.select(["year"]))
         assert view.version == 2
         assert len(client.store.get_feature_views("listeners_retrainer")) == 2
+
+
+def test_another_project_is_not_found(tmp_path: Path) -> None:
+    with HopsworksDouble(tmp_path / "double", ClusterSpec(group=GROUP)) as double:
+        double.project = "other"
+        with pytest.raises(Exception, match="other"), logged_in(double, tmp_path):
+            pass
 
 
 def test_a_revoked_key_is_refused_and_the_new_one_accepted(client: Client, tmp_path: Path) -> None:
@@ -316,7 +335,34 @@ def test_the_online_store_fails_on_request(client: Client) -> None:
         faults.clear()
     faults.add(Fault("rest", read, ErrorRow(["u1"])))
     assert _vectors(view, ["u1", "u2"]).keys() == {"u2"}
+    faults.add(Fault("rest", read, ErrorRow(["u1"])))
+    blank, whole = view.get_feature_vectors(
+        serving_keys=[{"user_id": "u1"}, {"user_id": "u2"}], return_type="list", allow_missing=True
+    )
+    assert blank[1:] == [None] * 3 != whole[1:]
     assert _vectors(view, ["u1", "u2"]).keys() == {"u1", "u2"}
+
+
+def test_the_online_stores_own_answer_tells_errors_from_absence(client: Client) -> None:
+    client.view()
+    client.double.faults.add(Fault("rest", "batch_feature_store", ErrorRow(["u1"])))
+    asked: Any = {
+        "featureStoreName": "spotify",
+        "featureViewName": "listeners_retrainer",
+        "featureViewVersion": 1,
+        "entries": [{"user_id": user} for user in ("u1", "who", "u2")],
+        "options": {"includeDetailedStatus": True},
+    }
+    answer = requests.post(
+        f"https://{client.double.host}:4406/0.1.0/batch_feature_store",
+        json=asked,
+        headers={"X-API-KEY": client.double.api_key},
+        verify=str(client.double.ca_file),
+        timeout=5,
+    ).json()
+    assert answer["status"] == ["ERROR", "MISSING", "COMPLETE"]
+    assert [row[0]["httpStatus"] for row in answer["detailedStatus"]] == [500, 404, 200]
+    assert answer["features"][:2] == [["u1", None, None, None], ["who", None, None, None]]
 
 
 def test_sql_fails_on_request(client: Client) -> None:
@@ -362,6 +408,7 @@ def test_servers_go_down_and_come_back(client: Client) -> None:
     double = client.double
     view = client.view()
     assert client.offline()
+    assert client.online(["u1"])
     checks: list[tuple[Any, Callable[[], Any], type[Exception]]] = [
         (double.control_plane, lambda: client.group, requests.ConnectionError),
         (double.online_rest, lambda: _vectors(view, ["u1"]), requests.ConnectionError),
@@ -375,7 +422,8 @@ def test_servers_go_down_and_come_back(client: Client) -> None:
         wait_until(partial(_works, use, raised), 5, "the server to be back")
     double.query_service.stop()
     double.query_service.start()
-    assert client.offline()
+    # The client of the query service lets a while pass before it tries again to connect.
+    wait_until(partial(_works, client.offline, FeatureStoreException), 60, "the query service to be back")
 
 
 def _works(use: Callable[[], Any], raised: type[Exception]) -> Any:
@@ -384,6 +432,30 @@ def _works(use: Callable[[], Any], raised: type[Exception]) -> Any:
         return use()
     except raised:
         return None
+
+
+def test_a_server_that_stops_ends_its_stalls(client: Client) -> None:
+    assert client.offline()
+    fault = client.double.faults.add(Fault("flight", "do_get", Stall()))
+    found: list[object] = []
+    reader = threading.Thread(target=lambda: found.append(client.offline()))
+    reader.start()
+    wait_until(lambda: fault.hits, 5, "the read to stall")
+    client.double.query_service.stop()
+    reader.join(5)
+    assert found
+
+
+def test_a_mistake_of_the_double_fails_the_test(tmp_path: Path) -> None:
+    double = HopsworksDouble(tmp_path / "double", ClusterSpec(group=GROUP))
+    double.start()
+    with logged_in(double, tmp_path) as client:
+        group = client.group
+        double.store.commits = None  # type: ignore[assignment]
+        with pytest.raises(RestAPIError):
+            group.commit_details(limit=1)
+    with pytest.raises(AssertionError, match="the double crashed"):
+        double.stop()
 
 
 def test_a_model_is_saved_found_tagged_and_deleted(client: Client, tmp_path: Path) -> None:
@@ -420,8 +492,9 @@ def test_a_model_is_saved_found_tagged_and_deleted(client: Client, tmp_path: Pat
     assert found.get_tag("retrainer") is None
 
     registry.remove_folder("two_tower", 1)
-    with pytest.raises(RestAPIError):
+    with pytest.raises(RestAPIError) as stuck:
         found.delete()
+    assert (stuck.value.response.status_code, set(registry.models)) == (500, {"two_tower_1"})
     client.project.get_dataset_api().mkdir("Models/two_tower/1")
     found.delete()
     assert (registry.models, root in registry.dirs) == ({}, False)

@@ -126,11 +126,29 @@ def test_a_shared_topic_is_shared(tansu_address: str, tmp_path: Path) -> None:
             assert (set(one.store.online), set(other.store.online)) == ({"before", "mine"}, {"yours"})
 
 
+def test_what_was_on_the_topic_before_the_start_is_left_alone(tansu_address: str, tmp_path: Path) -> None:
+    group = GROUP.model_copy(update={"id": 15})
+    spec = ClusterSpec(group=group, **_topics())
+    kafka = KafkaAccess(bootstrap_servers=tansu_address)
+    with HopsworksDouble(tmp_path / "a", spec, kafka) as earlier:
+        earlier.ingestion.send(World().rows(["before"]))
+        wait_until(lambda: "before" in earlier.store.online, 10, "the earlier row")
+    with HopsworksDouble(tmp_path / "b", spec, kafka) as later:
+        later.ingestion.send(World().rows(["after"]))
+        wait_until(lambda: "after" in later.store.online, 10, "the later row")
+        assert set(later.store.online) == {"after"}
+
+
 def test_ingestion_pauses_and_goes_on_where_it_was(tansu_address: str, tmp_path: Path) -> None:
     topics, kafka = _topics(), KafkaAccess(bootstrap_servers=tansu_address)
     with HopsworksDouble(tmp_path, ClusterSpec(group=GROUP, **topics), kafka) as double:
         double.ingestion.pause()
         paused = double.ingestion.send(World().rows(["u1"]))
+        silent = ClusterSpec(group=GROUP, **topics | {"notification_topic": None})
+        with HopsworksDouble(tmp_path / "other", silent, kafka) as other:
+            # By the time that another has ingested what came later, it would have been done.
+            other.ingestion.send(World().rows(["u9"]))
+            wait_until(lambda: "u9" in other.store.online, 10, "the other's row")
         assert double.ingestions.rows(paused) == {}
         double.ingestion.resume()
         wait_until(lambda: double.ingestions.rows(paused) == {"UPSERTED": 1}, 10, "the paused row")

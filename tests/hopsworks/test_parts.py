@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.hopsworks.addresses import Address
 from tests.hopsworks.avro import RowCodec
 from tests.hopsworks.conditions import Both, Condition, Either, OneOf, UnsupportedError
 from tests.hopsworks.faults import Drop, Fault, Faults, LoseReply, Stall, Status
@@ -25,6 +26,22 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
     lambda inner: st.builds(Both, inner, inner) | st.builds(Either, inner, inner),
     max_leaves=5,
 )
+
+
+def test_an_address_is_taken_until_it_is_released() -> None:
+    one, other = Address(), Address()
+    assert one.host != other.host
+    one.release()
+    one.claim()
+    with pytest.raises(RuntimeError, match=other.host):
+        _claim_again(other.host)
+
+
+def _claim_again(host: str) -> None:
+    address = Address()
+    address.release()
+    address.host = host
+    address.claim()
 
 
 @given(conditions)
@@ -79,7 +96,7 @@ def test_a_message_is_read_as_it_was_written() -> None:
 
 
 def test_rows_do_not_change_with_the_arrays_they_came_from() -> None:
-    tables = FeatureTables(GROUP)
+    tables = FeatureTables(GROUP, "float")
     rows = World().rows(["u1"])
     tables.put(rows)
     kept = tables.online["u1"]["taste"]

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 import structlog
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka import KafkaConsumer, TopicPartition
 
 from consumer.bridge.bridge import Bridge
 from consumer.bridge.orders import Orders
@@ -357,12 +356,3 @@ def test_a_broker_that_is_away_is_waited_for(tmp_path: Path, kafka_can_run: None
         thread.join(10)
         broker.stop()
     assert not thread.is_alive()
-
-
-def test_a_topic_that_is_not_there_is_not_created_by_writing(kafka_address: str) -> None:
-    with closing(topic_at(kafka_address)) as topic:
-        with pytest.raises(KafkaError):
-            topic.publish([Change("u1", UPSERT)], 1)
-        admin = KafkaAdminClient(bootstrap_servers=kafka_address)
-        assert topic.name not in admin.list_topics()
-        admin.close()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,10 +84,19 @@ def named(results: Results, outcome: Outcome) -> set[str]:
     return {name for name, result in results.items() if result.outcome is outcome}
 
 
-def test_in_a_whole_world_all_is_well_and_nothing_is_left_behind(double: HopsworksDouble, settings: Settings) -> None:
+def test_in_a_whole_world_all_is_well_and_nothing_is_left_behind(
+    double: HopsworksDouble,
+    settings: Settings,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    temporary = tmp_path_factory.mktemp("tmp")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     results = examined(double, settings)
     assert set(results) - named(results, Outcome.OK) == set()
     assert list(settings.state_dir.iterdir()) == []
+    left = [path for path in temporary.rglob("*") if path.name != ".lock" and path.parent != temporary]
+    assert left == []
     made = [one for one in double.requests if one.method == "POST" and "retrainer_doctor" in one.path]
     removed = [one for one in double.requests if one.method == "DELETE"]
     assert [one.path for one in made] == [one.path for one in removed]

@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from consumer.doctor.checks import Outcome, Result
@@ -139,17 +139,25 @@ def guarded(kafka_can_run: None) -> Iterator[str]:
                 for kind in (ResourceType.GROUP, ResourceType.TOPIC):
                     admin.create_acls([rule("shut", kind, ACLOperation.READ, ACLPermissionType.DENY)])
                     admin.create_acls([rule("seen", kind, ACLOperation.DESCRIBE, ACLPermissionType.ALLOW)])
+                wait_until(lambda: in_force(admin), 20, "the rules to be in force")
             yield broker.address
         finally:
             broker.stop()
 
 
+def in_force(admin: KafkaAdminClient) -> bool:
+    """Whether the broker has heard of the rules, of which groups' that of `seen` came last."""
+    permitted = [admin.describe_groups(["seen"])["seen"], *admin.describe_topics(["seen"])]
+    return all(one["authorized_operations"] == ["DESCRIBE"] for one in permitted)
+
+
 def used(admin: KafkaAdminClient, group: str) -> bool:
+    """Commit an offset; whether that has worked, as a broker that just started may take it for another's business."""
     try:
         admin.alter_group_offsets(group, {TopicPartition("open", 0): OffsetAndMetadata(0, "", -1)})
-    except CoordinatorNotAvailableError:
+        return bool(admin.list_group_offsets(group)[group])
+    except KafkaError:
         return False
-    return True
 
 
 def rule(name: str, kind: ResourceType, operation: ACLOperation, effect: ACLPermissionType) -> ACL:

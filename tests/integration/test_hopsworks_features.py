@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +15,7 @@ from schemas.hopsworks import HopsworksStore
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.hopsworks.faults import Drop, ErrorRow, Fault, LoseReply, Stall, Status
 from tests.hopsworks.running import cluster_of, session_of
+from tests.hopsworks.tables import Stored
 from tests.hopsworks.writer import SdkWriter
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names
@@ -162,6 +163,69 @@ def test_a_query_service_that_is_down_at_the_first_read_is_told_at_once_and_used
     assert len(everybody(store)) == 30
 
 
+def test_a_query_service_that_is_dumb_at_the_first_read_is_told_soon(
+    double: HopsworksDouble, store: HopsworksFeatureStore
+) -> None:
+    """It takes the connection and says nothing, to which the SDK listens for a minute."""
+    double.faults.add(Fault("flight", "healthcheck", Stall(100), times=None))
+    start = time.monotonic()
+    with pytest.raises(Unreachable, match="query service: FlightTimedOutError"):
+        everybody(store)
+    assert time.monotonic() - start < 10
+    double.faults.clear()
+    assert len(everybody(store)) == 30
+
+
+@pytest.mark.parametrize("refusal", [Status(401), Status(403)])
+def test_a_query_service_that_does_not_know_our_certificates_leads_to_a_new_login(
+    double: HopsworksDouble, session: Session, store: HopsworksFeatureStore, refusal: Status
+) -> None:
+    double.faults.add(Fault("flight", "do_get", refusal, times=1))
+    assert len(everybody(store)) == 30
+    assert session.generation == 2
+
+
+@pytest.mark.parametrize(
+    "words", ["No commits found", "No delta logs found", "No hudi properties found", "No data found"]
+)
+def test_an_offline_table_that_was_never_written_is_empty(tmp_path: Path, words: str) -> None:
+    """As of a group that has only been written online so far: those who are known to have changed are there."""
+    end_session()
+    said = Status(520, message=f"{words} for featuregroup listeners_1")
+    with HopsworksDouble(tmp_path, ClusterSpec(group=GROUP)) as double, session_of(double) as session:
+        double.faults.add(Fault("flight", "do_get", said, times=None))
+        double.store.put_online(World().rows(["u1"]))
+        store = opened(session)
+        assert everybody(store) == {}
+        assert everybody(store, changed=("u1", "u2")).keys() == {"u1"}
+        double.faults.clear()
+        double.faults.add(Fault("flight", "do_get", Status(500, message="disk full"), times=None))
+        with pytest.raises(Unreachable, match="disk full"):  # which says nothing of the table
+            everybody(store)
+
+
+def test_an_offline_table_that_was_written_is_not_empty_whatever_is_said(
+    double: HopsworksDouble, store: HopsworksFeatureStore
+) -> None:
+    double.faults.add(Fault("flight", "do_get", Status(520, message="No data found for listeners_1"), times=None))
+    with pytest.raises(Unreachable, match="No data found"):
+        everybody(store)
+
+
+@pytest.mark.parametrize(("online", "advice"), [(True, "SNAPSHOT=online reads without it"), (False, "read such$")])
+def test_an_offline_table_that_cannot_be_read_is_told_by_the_check(tmp_path: Path, online: bool, advice: str) -> None:
+    end_session()
+    spec = ClusterSpec(group=GROUP, time_travel="NONE", online=online)
+    with HopsworksDouble(tmp_path, spec) as double, session_of(double) as session:
+        with pytest.raises(ContractError, match=rf"keeps no commits \(time_travel_format NONE\), .*{advice}"):
+            opened(session).check_contract()
+        if online:
+            opened(session, snapshot="online").check_contract()
+        else:  # there is nothing online to read in its place
+            with pytest.raises(ContractError, match=r"format NONE\)"):
+                opened(session, snapshot="online").check_contract()
+
+
 def test_a_query_service_that_goes_away_later_is_told_too(
     double: HopsworksDouble, store: HopsworksFeatureStore
 ) -> None:
@@ -231,6 +295,50 @@ def test_the_view_is_made_once(double: HopsworksDouble, session: Session) -> Non
     assert len(made) == 1
     with pytest.raises(ContractError, match=r"feature view narrow, version 1, lacks year; .*FEATURE_VIEW"):
         opened(session, feature_view="narrow").read(["u1"])
+
+
+def test_a_view_of_another_version_of_the_group_is_not_read(double: HopsworksDouble, session: Session) -> None:
+    """It has all the columns, and other users' rows, or older ones."""
+    opened(session, feature_view="older").read(["u1"])
+    (view,) = (view for view in double.views.all() if view["name"] == "older")
+    for feature in view["features"]:
+        group = feature["featuregroup"]
+        feature["featuregroup"] = {**group, "id": group["id"] + 1, "version": 9}
+    with pytest.raises(
+        ContractError, match=r"older, version 1, has user_id, .* from feature group listeners, version 9"
+    ):
+        opened(session, feature_view="older").read(["u1"])
+
+
+def test_labels_of_a_view_do_not_shift_what_comes_after_them(
+    double: HopsworksDouble, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(session, feature_view="labelled").read(["u1"])
+    (view,) = (view for view in double.views.all() if view["name"] == "labelled")
+    next(feature for feature in view["features"] if feature["name"] == "taste")["label"] = True
+    served = [feature["name"] for feature in view["features"] if not feature["label"]]
+    monkeypatch.setattr(double.views, "columns", lambda *_: served)  # the REST server leaves labels out of its rows
+    habit = FeatureGroup(name=GROUP.name, columns=GROUP.columns[1:])
+    rows = opened(session, habit, feature_view="labelled").read(["u1"])
+    stored = np.array(double.store.online["u1"]["habit"], dtype=np.float32)
+    np.testing.assert_array_equal(np.asarray(rows.columns["habit"][0]), stored)
+    with pytest.raises(ContractError, match="labelled, version 1, lacks taste"):
+        opened(session, feature_view="labelled").read(["u1"])
+
+
+def test_sql_that_does_not_tell_capitals_apart_brings_nobody_else(
+    double: HopsworksDouble, store: HopsworksFeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As MySQL does where a table's collation says so."""
+    rows = double.store.online_rows
+
+    def alike(keys: Iterable[str] | None = None) -> list[tuple[str, Stored]]:
+        asked = None if keys is None else {key.lower() for key in keys}
+        return [(key, row) for key, row in rows(None) if asked is None or key.lower() in asked]
+
+    assert store.read(["U1", "u2"]).keys == ["u2"]
+    monkeypatch.setattr(double.store, "online_rows", alike)
+    assert store.read(["U1", "u2"]).keys == ["u2"]
 
 
 @pytest.mark.parametrize("user", [":x", "spotify:user:1", "it's", "100%", "a\\b", "ü ñ", 'say "hi"', "a,b", "x:y :z"])

@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic, UserScramCredentialUpsertion
 from structlog.testing import capture_logs
 
-from consumer import kafka_client, tls_files
+from consumer import kafka_client
 from consumer.errors import SettingsError
 from consumer.kafka_client import admin_options, producer_options
 from consumer.ledger.ledger import open_ledger
@@ -94,7 +94,12 @@ def test_the_key_may_be_encrypted(secure_kafka: SecureKafka, topic: Topic, tmp_p
     with connecting(secure_kafka.settings("SSL", topic.name, ssl_keyfile=encrypted, ssl_password=PASSWORD)) as it:
         it.gets_in()
     with pytest.raises(SettingsError, match=r"encrypted\.key holds no private key .* a password may be needed"):
-        tls_files.check(secure_kafka.settings("SSL", topic.name, ssl_keyfile=encrypted))
+        kafka_client.connect(
+            secure_kafka.settings("SSL", topic.name, ssl_keyfile=encrypted),
+            grouped=False,
+            stopping=threading.Event(),
+            waiting=lambda reason, _: pytest.fail(reason),
+        )
 
 
 def test_scram_without_tls_and_a_certificate_for_another_host_are_taken_where_that_is_said(
@@ -230,7 +235,8 @@ def test_a_new_certificate_is_taken_and_a_wrong_one_told_of(
         mine.write_text(stranger.client_key_pem + stranger.client_pem)
         with capture_logs() as logs:
             hang_up(it.consumer)
-            wait_until(lambda: it.consumer.poll(100) or logs, 20, "a word of it")
+            wait_until(lambda: it.consumer.poll(100) or failures(it.consumer) >= 3, 20, "three failures to connect")
+        assert len(logs) == 1
         assert logs[0]["event"] == "cannot connect to a broker"
         assert_matches(logs[0]["reason"], "refuses the client certificate RETRAINER_KAFKA__SSL_CERTFILE=")
         mine.write_text(good)
@@ -262,3 +268,8 @@ def test_stopping_does_not_wait_until_time_is_up(
     with silent() as address, connecting(secure_kafka.settings("SSL", topic.name, bootstrap_servers=[address])) as it:
         wait_until(lambda: any(thread.name.startswith("kafka-io") for thread in threading.enumerate()), 10, "a start")
     assert it.reasons == []
+
+
+def failures(consumer: Any) -> int:
+    """How often in a row it could not connect to the broker."""
+    return int(consumer._client._manager._backoff.get(1, (0,))[0])

@@ -188,8 +188,11 @@ def test_a_group_without_an_online_store_is_refused_and_a_bridge_gets_its_topic(
     spec = ClusterSpec(group=GROUP, project=f"p{uuid4().hex[:8]}", online=False)
     with HopsworksDouble(tmp_path / "cluster", spec, KafkaAccess(bootstrap_servers=kafka_address)) as double:
         settings = Settings(state_dir=tmp_path / "state", feature_group=GROUP, hopsworks=cluster_of(double))
-        with pytest.raises(ConsumerError, match=r"offline-only.*`retrainer bridge`.*RETRAINER_KAFKA__SOURCE=bridge"):
-            done(settings)
+        for source in ("notification", "ingestion"):
+            with pytest.raises(
+                ConsumerError, match=r"offline-only.*`retrainer bridge`.*RETRAINER_KAFKA__SOURCE=bridge"
+            ):
+                done(with_kafka(settings, source=source))
         assert changes(double) == []
         topic = f"t-{uuid4().hex[:8]}"
         assert done(with_kafka(settings, source="bridge", topic=topic)) == [f"made: topic {topic} with 3 partitions"]

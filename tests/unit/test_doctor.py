@@ -1,38 +1,25 @@
-"""The doctor's order, deadlines and lines, and its looks at this machine; nothing here needs a cluster or a broker."""
+"""The doctor's order, deadlines, lines and exit codes; nothing here needs a cluster or a broker."""
 
 from __future__ import annotations
 
-import errno
 import io
 import json
-import re
-import shutil
+import os
 import threading
 import time
-from collections import namedtuple
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from sqlalchemy import update
 from typer.testing import CliRunner
 
 from consumer.cli import app
 from consumer.doctor.checks import Check, Finding, Outcome, Result, Trouble, failed, ok, skipped, warning
-from consumer.doctor.kafka import kafka_checks
-from consumer.doctor.machine import machine_checks
-from consumer.doctor.registry import registry_check
 from consumer.doctor.report import Report, as_json
 from consumer.doctor.run import Examination
 from consumer.doctor.runner import Runner
-from consumer.doctor.visit import Visit
 from consumer.errors import SettingsError
-from consumer.ledger.ledger import open_ledger
-from consumer.ledger.tables import schema_version
 from consumer.settings import Settings
-from consumer.status import STOPPED, Status, write_status
 from trainer.errors import Unreachable
 
 GB = 10**9
@@ -177,140 +164,6 @@ def test_json_has_every_check_and_one_word_for_all() -> None:
     assert as_json([result for result in RESULTS if result.outcome is not Outcome.FAILED])["ok"] is True
 
 
-@pytest.fixture
-def visit(tmp_path: Path) -> Iterator[Visit]:
-    (tmp_path / "state").mkdir()
-    visit = Visit(lambda: Settings(state_dir=tmp_path / "state"))
-    visit.settings = visit.load()
-    yield visit
-    visit.end()
-
-
-def look(visit: Visit, name: str) -> Result:
-    checks = {check.name: check for check in [*machine_checks(visit), registry_check(visit)]}
-    return run(checks[name])[name]
-
-
-Usage = namedtuple("Usage", "total used free")
-
-
-@pytest.mark.parametrize(("free", "outcome"), [(6 * GB, "ok"), (4 * GB, "warning"), (GB // 2, "failed")])
-def test_little_room_is_warned_of_and_too_little_fails(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch, free: int, outcome: str
-) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(100 * GB, 0, free))
-    found = look(visit, "disk")
-    assert found.outcome == outcome
-    assert f"{free / GB:.1f} GB free" in found.found
-    assert (found.todo is None) == (outcome == "ok")
-
-
-def test_looking_leaves_no_trace(visit: Visit) -> None:
-    for name in ("disk", "ledger", "model registry", "service", "clock"):
-        assert look(visit, name).outcome in {Outcome.OK, Outcome.SKIPPED}
-    assert list(visit.settings.state_dir.iterdir()) == []
-
-
-def test_folders_that_cannot_be_written_fail(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(**_options: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    for name, module, setting in (
-        ("disk", "machine", "RETRAINER_STATE_DIR"),
-        ("model registry", "registry", "RETRAINER_MODEL_REGISTRY__PATH"),
-    ):
-        monkeypatch.setattr(f"consumer.doctor.{module}.NamedTemporaryFile", refused)
-        found = look(visit, name)
-        assert found.outcome is Outcome.FAILED
-        assert "Permission denied" in found.found
-        assert setting in str(found.todo)
-
-
-def test_a_state_folder_that_is_a_file_fails(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    visit = Visit(lambda: Settings(state_dir=tmp_path / "file" / "state"))
-    visit.settings = visit.load()
-    assert look(visit, "disk").outcome is Outcome.FAILED
-    assert look(visit, "model registry").outcome is Outcome.FAILED
-
-
-@pytest.mark.parametrize(
-    ("ahead", "outcome", "said"),
-    [
-        (0.4, "ok", "within 5 s of the cluster's"),
-        (-20.0, "warning", "20 s ahead of the cluster's"),
-        (20.0, "warning", "20 s behind the cluster's"),
-        (61.0, "failed", "61 s behind the cluster's"),
-        (-3600.0, "failed", "3600 s ahead of the cluster's"),
-    ],
-)
-def test_the_clock_is_compared_with_the_clusters(visit: Visit, ahead: float, outcome: str, said: str) -> None:
-    visit.offset = ahead
-    found = look(visit, "clock")
-    assert (found.outcome, found.found) == (outcome, said)
-    assert "NTP" in str(found.todo) or outcome == "ok"
-
-
-def test_without_a_cluster_a_record_from_the_future_tells_of_a_slow_clock(visit: Visit) -> None:
-    visit.record_from = time.time() - 1000
-    assert look(visit, "clock").outcome is Outcome.SKIPPED
-    visit.record_from = time.time() + 100
-    found = look(visit, "clock")
-    assert found.outcome is Outcome.FAILED
-    assert "behind the newest record's" in found.found
-
-
-def test_a_ledger_of_another_release_fails_and_is_left_alone(visit: Visit) -> None:
-    with closing(open_ledger(visit.settings.ledger.url)) as ledger:
-        assert look(visit, "ledger").outcome is Outcome.OK
-        with ledger.engine.begin() as connection:
-            connection.execute(update(schema_version).values(version=99))
-    found = look(visit, "ledger")
-    assert found.outcome is Outcome.FAILED
-    assert "schema 99" in found.found
-    (visit.settings.state_dir / "ledger.db").write_bytes(b"not a database, but longer than nothing" * 100)
-    assert look(visit, "ledger").outcome is Outcome.FAILED
-
-
-def test_the_service_is_told_of(visit: Visit) -> None:
-    now = time.time()
-    well = Status(pid=1, state="listening", written_at=now, polled_at=now, lag=0, hold=None, cycle=None)
-    cases = {
-        "running: listening": (well, Outcome.OK),
-        "running: training": (Status(1, "training", now, now - 100, 0, None, None), Outcome.WARNING),
-        "did not say": (Status(1, "listening", now - 100, now - 100, 0, None, None), Outcome.WARNING),
-        "not running": (Status(1, STOPPED, now - 100, now - 100, 0, None, None), Outcome.OK),
-    }
-    for said, (status, outcome) in cases.items():
-        write_status(visit.settings.status_file, status)
-        found = look(visit, "service")
-        assert (found.outcome, said in found.found) == (outcome, True), found
-
-
-def partition(number: int, leader: int = 1, copies: int = 3, in_sync: int = 3) -> dict[str, object]:
-    replicas, insync = list(range(copies)), list(range(in_sync))
-    return {"partition_index": number, "leader_id": leader, "replica_nodes": replicas, "isr_nodes": insync}
-
-
-@pytest.mark.parametrize(
-    ("partitions", "outcome", "said"),
-    [
-        ([partition(0), partition(1)], "ok", "2, with 3 copies of each"),
-        ([partition(0)], "warning", "one instance"),
-        ([partition(0), partition(1, in_sync=2)], "warning", r"partitions \[1\] are behind"),
-        ([partition(0, leader=-1), partition(1)], "failed", r"partitions \[0\] have no leader"),
-    ],
-)
-def test_partitions_that_ail_are_told(
-    visit: Visit, partitions: list[dict[str, object]], outcome: str, said: str
-) -> None:
-    visit.kafka, visit.described = visit.settings.kafka, partitions
-    (check,) = (check for check in kafka_checks(visit) if check.name == "partitions")
-    found = run(Check("partitions", check.look))["partitions"]
-    assert found.outcome == outcome
-    assert re.search(said, found.found)
-
-
 def test_wrong_settings_are_the_only_line_and_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETRAINER_KAFKA__TOPICC", "x")
     ended = CliRunner().invoke(app, ["doctor"])
@@ -319,6 +172,15 @@ def test_wrong_settings_are_the_only_line_and_exit_code_2(monkeypatch: pytest.Mo
     told = CliRunner().invoke(app, ["doctor", "--json"])
     assert told.exit_code == 2
     assert [check["name"] for check in json.loads(told.stdout)["checks"]] == ["settings"]
+
+
+def test_what_hangs_does_not_hold_up_the_end_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(Examination, "hanging", True)
+    monkeypatch.setenv("RETRAINER_KAFKA__TOPICC", "x")
+    CliRunner().invoke(app, ["doctor"])
+    assert ended == [2]
 
 
 def test_without_a_cluster_what_is_about_it_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

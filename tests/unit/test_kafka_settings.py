@@ -52,6 +52,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_nothing_is_secured_unless_that_is_said(load: Any) -> None:
     options = client_options(load({}))
     assert options["security_protocol"] == "PLAINTEXT"
+    assert options["ssl_password"] == "", "without one, OpenSSL would ask the terminal"
     assert not {"ssl_cafile", "ssl_certfile", "sasl_mechanism", "sasl_oauth_token_provider"} & options.keys()
 
 

@@ -16,7 +16,7 @@ from schemas.features import FeatureGroup
 from schemas.hopsworks import HopsworksStore
 from trainer.errors import ContractError
 from trainer.features.protocol import FeatureRows
-from trainer.hopsworks.groups import columns_of, differences, find_group, native_keys
+from trainer.hopsworks.groups import columns_of, differences, find_group, native_keys, unreadable_offline
 from trainer.hopsworks.ingestion import await_ingestion
 from trainer.hopsworks.offline import stream
 from trainer.hopsworks.online import OnlineStore
@@ -37,7 +37,12 @@ class HopsworksFeatureStore:
 
     def check_contract(self) -> None:
         """See FeatureStore."""
-        if said := differences(self._found, self._group):
+        said = differences(self._found, self._group)
+        reads_offline = not self._found.online_enabled or self._settings.snapshot == "offline"
+        if reads_offline and (why := unreadable_offline(self._found)):
+            online = "; RETRAINER_FEATURE_STORE__SNAPSHOT=online reads without it" if self._found.online_enabled else ""
+            said.append(f"{why}{online}")
+        if said:
             raise ContractError(
                 f"feature group {self._group.name}, version {self._group.version}, is not what is configured: "
                 + "; ".join(said)
@@ -81,7 +86,7 @@ class HopsworksFeatureStore:
                 return
             query = query.filter(self._found[self._group.primary_key].isin(natives))
         seen: set[str] = set()
-        for batch in stream(self._session, query, what, self._settings.query_timeout):
+        for batch in stream(self._session, self._found, query, what, self._settings.query_timeout):
             rows = only(from_batch(self._group, batch), _Unseen(seen))
             if rows.keys:
                 yield rows

@@ -19,6 +19,7 @@ _LONGEST = 300  # characters of a server's own words
 _ACCESS_DENIED = 1045  # of MySQL
 _NOT_FOUND_CODES = {110018}  # a dataset path that is absent comes with status 400
 _BUSY = {408, 425, 429}
+_NOT_LET_IN = (flight.FlightUnauthenticatedError, flight.FlightUnauthorizedError)
 
 
 def told(what: str, error: BaseException) -> TrainerError:
@@ -32,7 +33,9 @@ def told(what: str, error: BaseException) -> TrainerError:
     if type(error).__name__ == "NoHopsworksConnectionError" or str(error).startswith("Couldn't find client"):
         return Unauthorized(f"{what}: not logged in")  # as after a renewal that failed; the next one may not
     if (reason := _silence(error)) is not None:
-        return Unreachable(f"{what}: {reason}")
+        # The query service knows us by the certificates of the login, so a new login may do.
+        kind = Unauthorized if isinstance(error, _NOT_LET_IN) else Unreachable
+        return kind(f"{what}: {reason}")
     chained = error.__cause__ or error.__context__
     if chained is not None and _SDK_FAULTS & {kind.__name__ for kind in type(error).__mro__}:
         return told(what, chained)

@@ -13,6 +13,7 @@ from trainer.hopsworks.session import Session
 _INTEGERS = {"int", "bigint", "smallint", "tinyint"}
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")  # as the cluster writes them: 07 is no other name of user 7
 _NUMBERS = {*_INTEGERS, "float", "double"}
+_TABLES = {"DELTA", "HUDI", "ICEBERG"}
 _ARRAYS = {f"array<{number}>" for number in _NUMBERS}
 
 
@@ -55,6 +56,14 @@ def differences(found: Any, group: FeatureGroup) -> list[str]:
     if any(part.endswith("is missing") for part in said):
         said.append(f"it has {', '.join(sorted(types))}")
     return said
+
+
+def unreadable_offline(found: Any) -> str | None:
+    """Why the query service cannot read the group's offline table; None where it can."""
+    kind = str(found.time_travel_format or "NONE").upper()
+    if kind in _TABLES:
+        return None
+    return f"its offline table keeps no commits (time_travel_format {kind}), and the query service does not read such"
 
 
 def native_keys(found: Any, group: FeatureGroup, keys: Iterable[str]) -> list[str] | list[int]:

@@ -85,7 +85,7 @@ class OnlineStore:
                 timeout=self._settings.read_timeout,
             )
             # The answer is not in the order of the request: rows are told apart by the key that is in them.
-            return from_lists(self._group, [feature.name for feature in view.features], rows)
+            return from_lists(self._group, list(_served(view)), rows)
 
         what = f"read {len(asked)} users of {self._group.name} online"
         return only(self._session.ask(what, ask), set(keys).__contains__)
@@ -114,7 +114,8 @@ class OnlineStore:
         patience = self._settings.read_timeout
         batches = self._session.ask(what, lambda: within(patience, ask))
         decoders = self._decoding()
-        return joined(self._group, [from_batch(self._group, batch, decoders) for batch in batches])
+        found = joined(self._group, [from_batch(self._group, batch, decoders) for batch in batches])
+        return only(found, set(keys).__contains__)  # SQL may take U1 for u1, which another user may be
 
     def _select(self) -> Any:
         return self._found.select(columns_of(self._group))
@@ -153,16 +154,30 @@ def ensure_view(session: Session, settings: HopsworksStore, group: FeatureGroup,
     """The feature view, made where it is missing. Call it inside of `session.ask`.
 
     Raises:
-        ContractError: there is one of that name that lacks columns.
+        ContractError: there is one of that name that lacks columns, or has them from another feature group.
     """
     name, version = view_name(settings, group), settings.feature_view_version
     query = found.select(columns_of(group))
     store = session.project.get_feature_store()
     view = store.get_or_create_feature_view(name=name, version=version, query=query)
-    has = {feature.name for feature in view.features}
+    has = _served(view)
+    advice = "name another with RETRAINER_FEATURE_STORE__FEATURE_VIEW or its version with __FEATURE_VIEW_VERSION"
     if lacking := [column for column in columns_of(group) if column not in has]:
+        raise ContractError(f"feature view {name}, version {version}, lacks {', '.join(lacking)}; {advice}")
+    # As when the contract has moved on to the next version of the group: that view has all columns, of other rows.
+    if strange := [column for column in columns_of(group) if has[column].feature_group.id != found.id]:
+        other = has[strange[0]].feature_group
         raise ContractError(
-            f"feature view {name}, version {version}, lacks {', '.join(lacking)}; "
-            "name another with RETRAINER_FEATURE_STORE__FEATURE_VIEW or its version with __FEATURE_VIEW_VERSION"
+            f"feature view {name}, version {version}, has {', '.join(strange)} from feature group {other.name}, "
+            f"version {other.version}, not from {group.name}, version {group.version}; {advice}"
         )
     return view
+
+
+def _served(view: Any) -> dict[str, Any]:
+    """The features in the order in which a vector has their values. Labels and helpers are not in it."""
+    return {
+        feature.name: feature
+        for feature in view.features
+        if not (feature.label or feature.inference_helper_column or feature.training_helper_column)
+    }

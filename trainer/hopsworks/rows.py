@@ -45,7 +45,8 @@ def as_block(values: Any) -> Floats | None:
     if values is None:
         return None
     listed = values if isinstance(values, list | tuple | np.ndarray) else [values]
-    return np.array([np.nan if value is None else value for value in listed], dtype=np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which the check refuses
+        return np.array([np.nan if value is None else value for value in listed], dtype=np.float32)
 
 
 def only(rows: FeatureRows, wanted: Callable[[str], bool]) -> FeatureRows:

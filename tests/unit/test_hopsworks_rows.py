@@ -1,0 +1,104 @@
+"""Arrow batches and lists as feature rows: in whatever shape the SDK brings them, the same numbers come out."""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from typing import Any
+
+import fastavro
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.features import Column, FeatureGroup
+from trainer.features.checks import check_rows
+from trainer.features.protocol import FeatureRows, Floats
+from trainer.hopsworks.rows import avro_decoders, from_batch, from_lists, joined, only
+
+GROUP = FeatureGroup(name="g", primary_key="id", columns=(Column(name="v", length=3), Column(name="s", length=1)))
+NAMES = ["id", "v", "s"]
+
+number = st.none() | st.floats(width=32)
+row = st.tuples(st.none() | st.lists(number, max_size=5), st.none() | st.lists(number, max_size=2))
+table = st.lists(row, max_size=20)
+
+
+def expected(values: list[float | None] | None) -> Floats | None:
+    return None if values is None else np.array([np.nan if v is None else v for v in values], dtype=np.float32)
+
+
+def assert_same(rows: FeatureRows, keys: list[str], cells: list[tuple[Any, Any]]) -> None:
+    assert rows.keys == keys
+    for name, place in (("v", 0), ("s", 1)):
+        for found, cell in zip(rows.columns[name], cells, strict=True):
+            wanted = expected(cell[place])
+            assert (found is None) == (wanted is None)
+            if found is not None and wanted is not None:
+                assert found.dtype == np.float32
+                np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("array", [pa.list_, pa.large_list])
+@pytest.mark.parametrize("item", [pa.float64(), pa.float32()])
+@given(cells=table, cut=st.integers(0, 20))
+def test_arrow_lists_come_out_as_they_went_in(array: Any, item: Any, cells: list[tuple[Any, Any]], cut: int) -> None:
+    keys = [f"u{at}" for at in range(len(cells))]
+    columns = [pa.array([cell[at] for cell in cells], array(item)) for at in (0, 1)]
+    batch = pa.record_batch([pa.array(keys, pa.string()), *columns], names=NAMES)
+    assert_same(from_batch(GROUP, batch), keys, cells)
+    assert_same(from_batch(GROUP, batch.slice(cut)), keys[cut:], cells[cut:])  # whose buffers begin elsewhere
+
+
+@given(cells=table)
+def test_lists_come_out_as_they_went_in(cells: list[tuple[Any, Any]]) -> None:
+    rows = [[s, f"u{at}", v] for at, (v, s) in enumerate(cells)]
+    assert_same(from_lists(GROUP, ["s", "id", "v"], rows), [f"u{at}" for at in range(len(cells))], cells)
+
+
+@given(cells=table)
+def test_bytes_from_sql_are_decoded_by_the_schema(cells: list[tuple[Any, Any]]) -> None:
+    array = ["null", {"type": "array", "items": ["null", "double"]}]
+    fields = [{"name": "id", "type": ["null", "string"]}, {"name": "v", "type": array}, {"name": "s", "type": array}]
+    record = json.dumps({"type": "record", "name": "g_1", "fields": fields})
+
+    def encoded(values: Any) -> bytes | None:
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, fastavro.parse_schema(array), values)
+        return None if values is None else out.getvalue()
+
+    keys = [f"u{at}" for at in range(len(cells))]
+    columns = [pa.array([encoded(cell[at]) for cell in cells], pa.binary()) for at in (0, 1)]
+    batch = pa.record_batch([pa.array(keys, pa.string()), *columns], names=NAMES)
+    assert_same(from_batch(GROUP, batch, avro_decoders(record)), keys, cells)
+
+
+@pytest.mark.parametrize("kind", [pa.float32(), pa.float64(), pa.int32(), pa.int64()])
+def test_a_scalar_may_be_a_plain_column_and_a_key_a_whole_number(kind: Any) -> None:
+    arrays = [pa.array([7, -3]), pa.array([[1.0] * 3, None], pa.list_(pa.float64())), pa.array([1984, None], kind)]
+    rows = from_batch(GROUP, pa.record_batch(arrays, names=NAMES))
+    assert_same(rows, ["7", "-3"], [([1.0] * 3, [1984]), (None, None)])
+    assert_same(from_lists(GROUP, NAMES, [[7, [1.0] * 3, 1984]]), ["7"], [([1.0] * 3, [1984])])
+
+
+def test_a_gap_inside_an_array_and_a_number_too_large_are_refused_by_the_check() -> None:
+    lists = [[1.0, None, 3.0], [1e300, 2.0, 3.0], [1.0, 2.0, 3.0]]
+    batch = pa.record_batch([pa.array(["gap", "big", "good"]), pa.array(lists), pa.array([1.0] * 3)], names=NAMES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parts = [from_batch(GROUP, batch), from_lists(GROUP, NAMES, zip("abc", lists, (1, 1, 1), strict=True))]
+    for rows, good in zip(parts, ("good", "c"), strict=True):
+        checked = check_rows(GROUP, rows)
+        assert checked.keys == [good]
+        assert len(checked.refused) == 2
+
+
+def test_parts_are_joined_and_chosen_by_key() -> None:
+    parts = [from_lists(GROUP, NAMES, [[key, [0.0] * 3, 1]]) for key in ("a", "b", "c")]
+    rows = only(joined(GROUP, parts), {"a", "c"}.__contains__)
+    assert rows.keys == ["a", "c"]
+    assert [len(blocks) for blocks in rows.columns.values()] == [2, 2]
+    assert joined(GROUP, []) == FeatureRows([], {"v": [], "s": []})
