@@ -8,6 +8,7 @@ from consumer.doctor.checks import Check, Finding, failed, ok, warning
 from consumer.doctor.cluster import PROJECT
 from consumer.doctor.visit import Visit
 from schemas.cycle import LocalStore
+from schemas.hopsworks import HopsworksStore
 from trainer.errors import NotThere
 
 GROUP, ONLINE, NOTIFICATION = "feature group", "online store", "notification topic"
@@ -44,7 +45,7 @@ def _local(visit: Visit) -> Finding:
 
 
 def _group(visit: Visit) -> Finding:
-    from trainer.hopsworks.groups import differences, find_group
+    from trainer.hopsworks.groups import differences, find_group, unreadable_offline
 
     contract = visit.settings.feature_group
     try:
@@ -53,6 +54,10 @@ def _group(visit: Visit) -> Finding:
         return failed(str(error), "see RETRAINER_FEATURE_GROUP__NAME and RETRAINER_FEATURE_GROUP__VERSION")
     if found := differences(group, contract):
         return failed("; ".join(found), _COLUMNS)
+    store = visit.settings.feature_store
+    reads_offline = not group.online_enabled or (isinstance(store, HopsworksStore) and store.snapshot == "offline")
+    if reads_offline and (why := unreadable_offline(group)):
+        return failed(why, "make the group with time travel, or set RETRAINER_FEATURE_STORE__SNAPSHOT=online")
     return ok(
         f"{contract.name}, version {contract.version}, number {group.id}, has the {len(contract.columns)} columns"
     )

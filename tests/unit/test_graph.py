@@ -18,6 +18,8 @@ from trainer.pairs.mining import Links, mine, similarity
 CAPACITY = 48
 WIDTH = 6
 
+RANKS = np.random.default_rng(5).permutation(CAPACITY).astype(np.int64)
+
 
 def directions_of(seed: int, count: int, spread: float) -> Floats:
     """Unit rows around three centres; with no spread they are exact duplicates, which makes every list a tie."""
@@ -34,13 +36,14 @@ class World:
     """A matrix with free rows, whose ids are in another order than its rows."""
 
     directions: Floats = field(default_factory=lambda: np.zeros((CAPACITY, WIDTH), dtype=np.float32))
-    order: Rows = field(default_factory=lambda: np.random.default_rng(5).permutation(CAPACITY).astype(np.int64))
+    order: Rows = field(default_factory=RANKS.copy)
     links: Links = field(default_factory=empty_graph)
 
     def change(self, policy: PairPolicy, rows: Rows, new: Floats) -> int:
         self.directions[rows] = new
-        gone = rows[~new.any(axis=1)]
-        self.order[gone] = np.where(gone % 2, -1, 10 * CAPACITY)  # the rank of nobody means nothing
+        there, everyone = self.directions.any(axis=1), np.arange(CAPACITY)
+        # The rank of nobody means nothing; whoever comes back has one of their own again.
+        self.order = np.where(there, RANKS, np.where(everyone % 2, -1, 10 * CAPACITY))
         update = update_graph(self.links, self.directions, rows, self.order, policy)
         self.links = update.links
         return update.refilled

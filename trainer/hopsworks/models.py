@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,8 +77,7 @@ class Models:
         model._model_engine._dataset_api = _Keeping()
 
         def save() -> None:
-            with warnings.catch_warnings(action="ignore"):  # it misses a feature view, which would need a dataset of it
-                model.save(str(files), await_registration=await_registration, keep_original_files=True)
+            model.save(str(files), await_registration=await_registration, keep_original_files=True)
 
         self._session.once(f"save a version of {self.name}", save)
 

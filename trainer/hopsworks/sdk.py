@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
@@ -38,8 +39,8 @@ class _Patient(requests.adapters.HTTPAdapter):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing of what the SDK prints gets out. The whole process prints nothing meanwhile."""
-    with _printing, redirect_stdout(io.StringIO()):
+    """Nothing of what the SDK prints, or warns of, gets out. The whole process prints nothing meanwhile."""
+    with _printing, redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
         yield
 
 
