@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
 HOPSWORKS ?=
+JOBS ?= 2
 
 .PHONY: setup demo test test-container lint format schemas lock clean
 
@@ -25,8 +26,9 @@ demo: setup
 	    *) echo "HOPSWORKS=$(HOPSWORKS): there is only HOPSWORKS=double"; exit 2;; \
 	esac
 
+# Two files at a time, each in a process of its own with brokers of its own: most of the time they wait.
 test: setup
-	$(BIN)/python -m pytest --ignore tests/container
+	$(BIN)/python -m pytest --ignore tests/container --numprocesses $(JOBS) --dist loadfile
 
 # Needs root and a Debian machine, but no Docker engine: podman and what it needs come from Debian. Five minutes at first.
 test-container: setup
