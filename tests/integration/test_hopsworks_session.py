@@ -119,6 +119,14 @@ def test_a_key_that_was_exchanged_is_read_again(double: HopsworksDouble) -> None
         assert session.ask("look at the group", lambda: store.get_feature_group(GROUP.name, version=1)) is not None
 
 
+def test_a_new_login_that_meets_a_busy_cluster_is_tried_again(double: HopsworksDouble) -> None:
+    with session_of(double) as session:
+        double.rotate_api_key()
+        busy = double.faults.add(Fault("control", "getProjectInfo", Status(503), times=1))
+        look(session)
+        assert busy.hits == 1
+
+
 def test_a_key_that_is_refused_is_told_and_not_shown(double: HopsworksDouble) -> None:
     double.set_api_key_valid(False)
     with pytest.raises(Unauthorized, match="HTTP 401") as caught:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 from hopsworks.client.exceptions import RestAPIError
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.cycle import CycleKind
@@ -22,6 +22,8 @@ from trainer.registry.hopsworks_words import cycle_in, describe, metrics_of
 
 
 @given(st.from_regex(r"[a-z0-9-]{1,60}", fullmatch=True), st.sampled_from(CycleKind), st.text(max_size=400))
+@example(cycle_id="c" * 60, kind=CycleKind.FULL, reason="why " * 100)
+@example(cycle_id="c1", kind=CycleKind.FULL, reason="a\nRetrainer cycle c2: full, b")
 def test_a_description_names_its_cycle_whatever_the_reason_says(cycle_id: str, kind: CycleKind, reason: str) -> None:
     manifest = GOLDEN.model_copy(update={"cycle_id": cycle_id, "kind": kind, "reason": reason})
     description = describe(manifest)

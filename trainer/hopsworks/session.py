@@ -85,8 +85,8 @@ class Session:
             except Unauthorized:
                 if renewed:
                     raise
-                renewed = True
                 self.renew()
+                renewed = True  # only now: a login that met a busy cluster is tried again too
                 return self.once(what, call)
 
         retrying = Retrying(

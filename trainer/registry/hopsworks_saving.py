@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from schemas.manifest import MANIFEST_FILE, ModelManifest
 from trainer.errors import ClusterError, RegistryError
-from trainer.hopsworks.models import FILES, Models
+from trainer.hopsworks.models import FILES, Entry, Models
 from trainer.registry.hopsworks_cache import VersionCache
 from trainer.registry.hopsworks_versions import Versions
 from trainer.registry.hopsworks_words import describe, metrics_of, sign_of
@@ -90,42 +91,46 @@ class Saver:
 
     def _settled(self, cycle_id: str) -> RegisteredVersion | None:
         """The cycle's version if it is complete; otherwise nothing of the cycle is left that a save could meet."""
-        found = self._cleared(cycle_id)
         deadline = time.monotonic() + self._settle_for
-        while found is None and (waiting := self._orphans(cycle_id)):
-            for version, whole in waiting.items():
-                if not whole:
-                    self._remove(version, cycle_id)
-            coming = [version for version, whole in waiting.items() if whole]
+        while True:
+            folders = self._folders()  # before the entries: a folder whose entry comes between has one then
+            entries = self._models.entries()
+            if (complete := self._cleared(cycle_id, entries)) is not None:
+                return complete
+            coming = self._whole_orphans(cycle_id, folders - {entry.version for entry in entries})
             if not coming:
-                break
+                return None
             if time.monotonic() >= deadline:
                 for version in coming:
                     self._empty(version, cycle_id)
-                break
+                return None
             time.sleep(min(_LOOK_EVERY, self._settle_for))
-            found = self._cleared(cycle_id)
-        return found
 
-    def _cleared(self, cycle_id: str) -> RegisteredVersion | None:
+    def _folders(self) -> set[int]:
+        nodes = self._models.dataset.children(self._models.folder) or []
+        return {int(node.name) for node in nodes if node.folder and node.name.isdecimal()}
+
+    def _cleared(self, cycle_id: str, entries: Sequence[Entry]) -> RegisteredVersion | None:
         """The first complete version of the cycle; its broken entries are deleted."""
         complete: RegisteredVersion | None = None
-        for owned in self._versions.of(cycle_id):
+        for owned in self._versions.of(cycle_id, entries):
             if owned.upload.state == "broken":
                 self._models.delete(owned.entry)
             complete = complete or owned.registered
         return complete
 
-    def _orphans(self, cycle_id: str) -> dict[int, bool]:
-        """The folders without an entry that bear the cycle's sign, and whether all files are there."""
-        dataset, root = self._models.dataset, self._models.folder
-        folders = [int(node.name) for node in dataset.children(root) or () if node.folder and node.name.isdecimal()]
-        taken = {entry.version for entry in self._models.entries()}
-        return {
-            version: self._versions.examine(f"{root}/{version}/{FILES}", cycle_id).state == "complete"
-            for version in folders
-            if version not in taken and dataset.stat(self._sign(version, cycle_id)) is not None
-        }
+    def _whole_orphans(self, cycle_id: str, orphans: Iterable[int]) -> list[int]:
+        """Those folders without an entry that bear the cycle's sign and have all files; others that bear it go."""
+        whole: list[int] = []
+        for version in sorted(orphans):
+            if self._models.dataset.stat(self._sign(version, cycle_id)) is None:
+                continue
+            files = f"{self._models.folder}/{version}/{FILES}"
+            if self._versions.examine(files, cycle_id).state == "complete":
+                whole.append(version)
+            else:
+                self._remove(version, cycle_id)
+        return whole
 
     def _remove(self, version: int, cycle_id: str) -> None:
         self._models.dataset.remove(f"{self._models.folder}/{version}", sign=self._sign(version, cycle_id))

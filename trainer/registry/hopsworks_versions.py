@@ -8,7 +8,7 @@ versions of others, and those of another release of ours whose manifest this one
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
@@ -65,10 +65,11 @@ class Versions:
                 found.setdefault(owned.cycle_id, owned.registered)
         return list(found.values())
 
-    def of(self, cycle_id: str) -> list[Owned]:
-        """The entries of a cycle, oldest first."""
-        entries = [entry for entry in self._models.entries() if cycle_in(entry.description) == cycle_id]
-        return [owned for entry in entries if (owned := self.look(entry))]
+    def of(self, cycle_id: str, entries: Sequence[Entry] | None = None) -> list[Owned]:
+        """The entries of a cycle, oldest first, among all there are or among these."""
+        found = self._models.entries() if entries is None else entries
+        mine = [entry for entry in found if cycle_in(entry.description) == cycle_id]
+        return [owned for entry in mine if (owned := self.look(entry))]
 
     def numbered(self, version: int) -> Owned | None:
         """The entry with a number, if it is ours."""
