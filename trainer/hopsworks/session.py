@@ -58,6 +58,7 @@ class Session:
         self.generation = 0
         self._folder = PrivateFolder("hopsworks")
         self._project: Any = None
+        self._alive = False
         self.ask(f"log in to {cluster.host}:{cluster.port}", self._login, renew=False)
 
     @property
@@ -80,6 +81,8 @@ class Session:
 
         def attempt() -> T:
             nonlocal renewed
+            if renew and not self._alive:  # a renewal failed, and the SDK is good for nothing since
+                self.renew()
             try:
                 return self.once(what, call)
             except Unauthorized:
@@ -127,6 +130,7 @@ class Session:
     def _login(self) -> None:
         cluster = self.cluster
         with _one:
+            self._alive = False
             self._project = sdk.login(
                 host=cluster.host,
                 port=cluster.port,
@@ -138,6 +142,7 @@ class Session:
                 timeout=cluster.request_timeout,
             )
             self.generation += 1
+            self._alive = True
 
 
 atexit.register(end_session)
