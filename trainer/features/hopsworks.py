@@ -14,9 +14,8 @@ from typing import Any
 
 from schemas.features import FeatureGroup
 from schemas.hopsworks import HopsworksStore
-from trainer.errors import ContractError
 from trainer.features.protocol import FeatureRows
-from trainer.hopsworks.groups import columns_of, differences, find_group, native_keys, unreadable_offline
+from trainer.hopsworks.groups import check_group, columns_of, find_group, native_keys
 from trainer.hopsworks.ingestion import await_ingestion
 from trainer.hopsworks.offline import stream
 from trainer.hopsworks.online import OnlineStore
@@ -37,16 +36,7 @@ class HopsworksFeatureStore:
 
     def check_contract(self) -> None:
         """See FeatureStore."""
-        said = differences(self._found, self._group)
-        reads_offline = not self._found.online_enabled or self._settings.snapshot == "offline"
-        if reads_offline and (why := unreadable_offline(self._found)):
-            online = "; RETRAINER_FEATURE_STORE__SNAPSHOT=online reads without it" if self._found.online_enabled else ""
-            said.append(f"{why}{online}")
-        if said:
-            raise ContractError(
-                f"feature group {self._group.name}, version {self._group.version}, is not what is configured: "
-                + "; ".join(said)
-            )
+        check_group(self._found, self._group, self._settings)
 
     def snapshot(self, changed: Collection[str]) -> Iterator[FeatureRows]:
         """See FeatureStore. A key that the offline table should hold twice counts once, as it comes first."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.cycle import TrainerSettings
-from schemas.hopsworks import HopsworksRegistry
+from schemas.hopsworks import HopsworksRegistry, HopsworksStore
 from trainer.errors import TrainerError, Unreachable
 
 _SILENCE = 10.0
@@ -37,6 +37,7 @@ def main() -> int:
 
 def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, Any]:
     from trainer.hopsworks.facts import group_facts
+    from trainer.hopsworks.groups import check_group, find_group
     from trainer.hopsworks.session import session_with
 
     assert settings.hopsworks is not None
@@ -44,7 +45,10 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
     patience = {"retry_for": 0.0, "request_timeout": min(_SILENCE, settings.hopsworks.request_timeout)}
     cluster = settings.hopsworks.model_copy(update=patience)
     if question == "describe":
-        facts = group_facts(session_with(cluster), settings.feature_group, Path(detail))
+        store = settings.feature_store if isinstance(settings.feature_store, HopsworksStore) else HopsworksStore()
+        session, group = session_with(cluster), settings.feature_group
+        check_group(find_group(session, group), group, store)  # better told at the start than by every cycle
+        facts = group_facts(session, group, Path(detail))
         return {"facts": facts.model_dump(mode="json")}
     from trainer.registry.hopsworks import HopsworksModelRegistry
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from schemas.features import FeatureGroup
-from trainer.errors import NotThere
+from schemas.hopsworks import HopsworksStore
+from trainer.errors import ContractError, NotThere
 from trainer.hopsworks.session import Session
 
 _INTEGERS = {"int", "bigint", "smallint", "tinyint"}
@@ -56,6 +57,23 @@ def differences(found: Any, group: FeatureGroup) -> list[str]:
     if any(part.endswith("is missing") for part in said):
         said.append(f"it has {', '.join(sorted(types))}")
     return said
+
+
+def check_group(found: Any, group: FeatureGroup, store: HopsworksStore) -> None:
+    """Refuse a group that differs from the contract, or cannot be read as `store` wants it.
+
+    Raises:
+        ContractError: it does; the message says all that differs.
+    """
+    said = differences(found, group)
+    reads_offline = not found.online_enabled or store.snapshot == "offline"
+    if reads_offline and (why := unreadable_offline(found)):
+        online = "; RETRAINER_FEATURE_STORE__SNAPSHOT=online reads without it" if found.online_enabled else ""
+        said.append(f"{why}{online}")
+    if said:
+        raise ContractError(
+            f"feature group {group.name}, version {group.version}, is not what is configured: " + "; ".join(said)
+        )
 
 
 def unreadable_offline(found: Any) -> str | None:
