@@ -57,6 +57,7 @@ def test_from_insert_to_registered_version_and_on(double: HopsworksDouble, tmp_p
     service = ServiceProcess(tmp_path / "state", {**PATIENCE, **told})
     service.folder.mkdir()
     keys = {double.api_key}
+    double.registry.tag_schemas.add("retrainer")
     with session_of(double, request_timeout=20.0) as session:
         writer = SdkWriter(session, GROUP)
 
@@ -85,6 +86,8 @@ def test_from_insert_to_registered_version_and_on(double: HopsworksDouble, tmp_p
             assert full.returncode == 0, full.stderr
             status, versions = service.status(), service.versions()
             doctor = service.call("doctor", "--json")
+            tagged = "two_tower_recommender_5"
+            wait_until(lambda: [one for one, tags in double.registry.tags.items() if tags] == [tagged], 30, "the tag")
             assert service.stop() == 0
         finally:
             service.close()
