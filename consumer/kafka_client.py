@@ -149,7 +149,7 @@ def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int)
     Raises:
         KafkaError: the broker does not answer.
     """
-    consumer, _ = _watched_consumer(settings, grouped=False)
+    consumer, _ = made(KafkaConsumer, settings, consumer_options(settings, grouped=False))
     with closing(consumer) as probe:
         probe.assign([partition])
         probe.seek(partition, offset)
@@ -163,7 +163,7 @@ def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int)
 def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event) -> Any:
     if (tokens := _tokens(settings)) is not None:
         tokens.token()  # here and not on the client's thread, which would be held up
-    consumer, client = _watched_consumer(settings, grouped=grouped, stopping=stopping)
+    consumer, client = made(KafkaConsumer, settings, consumer_options(settings, grouped=grouped), stopping)
     try:
         with _failing_in_words(settings, [client]):
             partitions = consumer.partitions_for_topic(settings.topic)
@@ -177,22 +177,34 @@ def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event) 
     return consumer
 
 
-def _watched_consumer(
-    settings: KafkaSettings, *, grouped: bool, stopping: threading.Event | None = None
+def made(
+    kind: Callable[..., Any], settings: KafkaSettings, options: dict[str, Any], stopping: threading.Event | None = None
 ) -> tuple[Any, WatchedClient]:
-    made: list[WatchedClient] = []
+    """A client of the brokers, and the network under it that knows why it is not connected.
 
-    def client(**options: Any) -> WatchedClient:
-        made.append(WatchedClient(**options))
-        made[-1].end_with(stopping)
-        return made[-1]
+    Args:
+        kind: consumer, producer or admin client.
+        settings: by which refusals are told.
+        options: what the client is made with.
+        stopping: closes the client while it is still being made.
 
-    options = {**consumer_options(settings, grouped=grouped), "kafka_client": client}
+    Raises:
+        Unreachable: no broker let it in; the message says why.
+        KafkaError: it could not be made, and nobody knows why.
+        SettingsError: it refuses its options.
+    """
+    networks: list[WatchedClient] = []
+
+    def network(**more: Any) -> WatchedClient:
+        networks.append(WatchedClient(**more))
+        networks[-1].end_with(stopping)
+        return networks[-1]
+
     try:
-        with _failing_in_words(settings, made):
-            return KafkaConsumer(**options), made[-1]
+        with _failing_in_words(settings, networks):
+            return kind(**{**options, "kafka_client": network}), networks[-1]
     except BaseException:
-        for one in made:
+        for one in networks:
             one.close()  # the constructor has started its thread by now, and does not end it
         raise
 

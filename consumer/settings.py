@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     def _a_cluster_is_named(self) -> Self:
         if self.hopsworks is None and "hopsworks" in {self.feature_store.kind, self.model_registry.kind}:
             raise ValueError("a store or registry of kind hopsworks needs RETRAINER_HOPSWORKS__HOST and __PROJECT")
+        if self.hopsworks is None and self.kafka.source == "ingestion" and self.feature_group.id is None:
+            # Every row would be taken for another group's, and passed over without a word.
+            raise ValueError("RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_FEATURE_GROUP__ID, or a cluster to ask")
         return self
 
     @property

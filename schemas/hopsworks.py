@@ -55,6 +55,8 @@ class HopsworksStore(Frozen):
     ingestion service."""
     ingestion_timeout: Seconds = 600.0
     """How long it waits for that before the cycle fails, to be tried again."""
+    ingestion_delay: Annotated[float, Field(ge=0)] = 30.0
+    """How long it waits where the cluster cannot tell how far an ingestion is, as with streaming inserts."""
 
 
 class HopsworksRegistry(Frozen):

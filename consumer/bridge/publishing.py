@@ -8,22 +8,19 @@ one's state does not start (see `bridge.py`), and one with a copy of it shows in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Any
 
 import structlog
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaConfigurationError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from consumer import tls_files
 from consumer.bridge.ports import TopicState
-from consumer.errors import SettingsError
-from consumer.kafka_client import Unreachable, admin_options, producer_options
-from consumer.kafka_net import WatchedClient
+from consumer.kafka_client import admin_options, made, producer_options
 from consumer.kafka_settings import KafkaSettings
-from consumer.refusals import in_words
 from schemas.events import Change, Operation, encode
 from schemas.features import FeatureGroup
 
@@ -78,7 +75,7 @@ class KafkaTopic:
     def publish(self, changes: Sequence[Change], commit: int) -> None:
         """See Topic."""
         if self._producer is None:
-            self._producer = _made(KafkaProducer, self._settings, _options(self._settings))
+            self._producer = made(KafkaProducer, self._settings, _options(self._settings))[0]
         stamp = ("commitId", str(commit).encode())
         try:
             promises = [self._send(change, stamp) for change in changes]
@@ -98,7 +95,7 @@ class KafkaTopic:
             self._producer = None
 
     def _admin(self) -> Any:
-        return _made(KafkaAdminClient, self._settings, admin_options(self._settings))
+        return made(KafkaAdminClient, self._settings, admin_options(self._settings))[0]
 
     def _send(self, change: Change, stamp: tuple[str, bytes]) -> Any:
         headers = [stamp] if change.operation is Operation.UPSERT else [stamp, ("operation", b"delete")]
@@ -134,24 +131,3 @@ def _options(settings: KafkaSettings) -> dict[str, Any]:
         "reconnect_backoff_max_ms": 3_000,
         "linger_ms": 5,
     }
-
-
-def _made(kind: Callable[..., Any], settings: KafkaSettings, options: dict[str, Any]) -> Any:
-    """A client of the brokers; one that cannot be made says why, and leaves no thread behind."""
-    made: list[WatchedClient] = []
-
-    def network(**more: Any) -> WatchedClient:
-        made.append(WatchedClient(**more))
-        return made[-1]
-
-    try:
-        return kind(**{**options, "kafka_client": network})
-    except BaseException as error:
-        failure = next((one.failure for one in made), None)
-        for one in made:
-            one.close()
-        if isinstance(error, KafkaConfigurationError):
-            raise SettingsError(f"RETRAINER_KAFKA__…: the Kafka client refuses its settings: {error}") from error
-        if failure is not None and isinstance(error, KafkaError):
-            raise Unreachable(in_words(failure, settings)) from error
-        raise

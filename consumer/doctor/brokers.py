@@ -10,10 +10,9 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError
 
 from consumer.doctor.checks import Trouble
-from consumer.kafka_client import admin_options, consumer_options
-from consumer.kafka_net import WatchedClient
+from consumer.kafka_client import Unreachable, admin_options, consumer_options, made
 from consumer.kafka_settings import KafkaSettings
-from consumer.refusals import in_words, without_secrets
+from consumer.refusals import without_secrets
 from consumer.tls_files import check
 
 BOOTSTRAP_MS, REQUEST_MS = 5_000, 4_000
@@ -44,22 +43,14 @@ def reader(kafka: KafkaSettings) -> Iterator[Any]:
 
 @contextmanager
 def _client(kind: Any, options: dict[str, Any], kafka: KafkaSettings) -> Iterator[Any]:
-    made: list[Any] = []
-
-    def network(**configs: Any) -> Any:
-        made.append(WatchedClient(**configs))
-        return made[-1]
-
     check(kafka)
     patience = {"bootstrap_timeout_ms": BOOTSTRAP_MS, "request_timeout_ms": REQUEST_MS}
     try:
-        client = kind(**options | patience | {"kafka_client": network})
+        client, _ = made(kind, kafka, options | patience)
+    except Unreachable as error:
+        raise Trouble(f"no connection to {error.args[0]}", _CONNECTION) from None
     except (KafkaError, OSError) as error:
-        failure = made[0].failure if made else None
-        for one in made:
-            one.close()  # the constructor has started its thread by now, and does not end it
-        servers = ", ".join(kafka.bootstrap_servers)
-        said = in_words(failure, kafka) if failure else f"{servers}: {without_secrets(str(error), kafka)}"
+        said = f"{', '.join(kafka.bootstrap_servers)}: {without_secrets(str(error), kafka)}"
         raise Trouble(f"no connection to {said}", _CONNECTION) from None
     with closing(client):
         yield client

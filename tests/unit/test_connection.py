@@ -130,3 +130,13 @@ def test_what_was_told_about_another_project_is_not_used(tmp_path: Path, answers
     asked = answers(ClusterTrouble("away", again=True), FACTS)
     connected(other, lambda _: None)
     assert len(asked) == 2
+
+
+def test_what_was_told_before_does_not_help_against_a_refusal(
+    tmp_path: Path, answers: Callable[..., list[int]]
+) -> None:
+    answers(FACTS)
+    connected(settings(tmp_path))
+    answers(ClusterTrouble("HTTP 401", again=False))
+    with pytest.raises(ConsumerError, match="401"):
+        connected(settings(tmp_path))

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+import schemas
+from schemas.cycle import CycleRequest, Outcome
 from schemas.hopsworks import Hopsworks
 from trainer.errors import Unauthorized
 from trainer.hopsworks import secrets
 from trainer.hopsworks.private_folder import PrivateFolder
-from trainer.hopsworks.secrets import api_key, hide, key_source, redacted
+from trainer.hopsworks.secrets import HIDDEN, api_key, hide, key_source, redacted
+from trainer.run import run_cycle
 
 CLUSTER = Hopsworks(host="hops.example", project="spotify")
 
@@ -73,3 +76,26 @@ def test_a_folder_that_others_can_read_is_not_used(monkeypatch: pytest.MonkeyPat
     (tmp_path / f"retrainer-test-{os.getuid()}").mkdir(mode=0o755)
     with pytest.raises(PermissionError, match="TMPDIR"):
         PrivateFolder("test")
+
+
+def test_an_error_that_nobody_foresaw_tells_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a cycle: in its result, which is logged and kept, and in the traceback, which the consumer may log."""
+    golden = Path(schemas.__file__).parent / "golden" / "cycle_request.json"
+    request = CycleRequest.model_validate_json(golden.read_text())
+    hide("s3cret.key")
+
+    text = "https://u:s3cret.key@hops.example"
+
+    def broken(_: object) -> None:
+        raise KeyError(text)
+
+    monkeypatch.setattr("trainer.run.open_store", broken)
+    result = run_cycle(request, lambda _: None, lambda: False)
+    assert result is not None
+    assert result.outcome is Outcome.FAILED
+    assert HIDDEN in result.reason
+    printed = capsys.readouterr()
+    assert "KeyError" in printed.err
+    assert "s3cret.key" not in result.reason + printed.out + printed.err

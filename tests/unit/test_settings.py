@@ -147,3 +147,11 @@ def test_events_of_the_ingestion_topic_come_before_their_rows(monkeypatch: pytes
     store = load_settings().for_trainer().feature_store
     assert isinstance(store, HopsworksStore)
     assert store.awaits_ingestion
+
+
+def test_the_ingestion_topic_cannot_be_read_without_the_group_s_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_KAFKA__SOURCE", "ingestion")
+    with pytest.raises(SettingsError, match="RETRAINER_FEATURE_GROUP__ID"):
+        load_settings()
+    monkeypatch.setenv("RETRAINER_FEATURE_GROUP__ID", "15")
+    assert load_settings().feature_group.id == 15

@@ -83,7 +83,7 @@ class HopsworksFeatureStore:
 
     def _await_ingestion(self) -> None:
         if not self._waited:
-            await_ingestion(self._session, self._group, self._found, self._settings.ingestion_timeout)
+            await_ingestion(self._session, self._group, self._found, self._settings)
             self._waited = True
 
     @cached_property
