@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ import pytest
 from schemas.hopsworks import HopsworksRegistry
 from schemas.manifest import MANIFEST_FILE
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble
-from tests.hopsworks.faults import Action, Fault
+from tests.hopsworks.faults import Action, Fault, Status
 from tests.worlds import GROUP
 from trainer.hopsworks import session as sessions
 from trainer.hopsworks.session import Session
@@ -23,6 +23,9 @@ from trainer.registry import hopsworks_saving
 from trainer.registry.hopsworks import HopsworksModelRegistry
 
 MODEL = "two_tower_recommender"
+Open = Callable[[], HopsworksModelRegistry]
+NOT_FOUND = Status(404, body=b"<html>default backend</html>")
+"""As a proxy answers that has lost its way."""
 SETTINGS = HopsworksRegistry(await_registration=10, settle_for=0.2)
 
 
