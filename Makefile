@@ -4,8 +4,9 @@ BIN := .venv/bin
 DATA ?=
 HOPSWORKS ?=
 JOBS ?= 2
+ONLY ?=
 
-.PHONY: setup demo test test-container lint format schemas lock clean
+.PHONY: setup demo test test-container bench plots lint format schemas lock clean
 
 setup: .venv/.ready
 
@@ -34,6 +35,20 @@ test: setup
 test-container: setup
 	RETRAINER_CONTAINER_TESTS=1 $(BIN)/python -m pytest tests/container -x -o log_cli=true --log-cli-level=INFO
 
+# Peers side by side with ours: a table, and benchmarks/results.json. A quarter of an hour at most; leave the machine alone.
+# ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.
+bench: .venv/.bench
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(DATA),--lastfm "$(DATA)")
+
+# Into .venv: the lock adds faiss to what is there and changes nothing, where a venv of its own would need TensorFlow twice.
+.venv/.bench: requirements/bench.txt .venv/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+# The pictures of docs/learning.md, drawn from what the code computes.
+plots: .venv/.bench
+	$(BIN)/python -m benchmarks.plots
+
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -53,6 +68,7 @@ lock:
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --group build -o requirements/build.txt
 	$(COMPILE) pyproject.toml --extra demo --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -141,13 +141,37 @@ class Progress(Frozen):
 
 
 class Metrics(Frozen):
-    """Scores on the held-out users. `calibration_error` is the expected calibration error over ten equal bins."""
+    """Figures on held-out users: of the pairs anchored at them, and of their nearest users in the whole corpus."""
 
     accuracy: float
+    """Share of pairs on the right side of a probability of one half."""
     auc: float | None
-    """None where all scored pairs have one label."""
+    """Area under the ROC curve; None where all pairs have one label."""
+    average_precision: float | None = None
+    """Area under the precision-recall curve, by steps; None where all pairs have one label, and in older manifests."""
     recall_at_10: float
+    """Share of a user's ten nearest by direction that are among its ten nearest by the model, never sampled."""
     calibration_error: float
+    """Expected calibration error over ten equal bins."""
+
+
+class Slice(StrEnum):
+    """A user as the champion sees it. Every user is in exactly one slice (`trainer.slices` says how that is told)."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+
+
+class SliceReport(Frozen):
+    """The figures of exactly the held-out users of one slice; they decide nothing. No figures where it has no pairs."""
+
+    users: int
+    """Held-out users in the slice."""
+    pairs: int
+    """Pairs anchored at them."""
+    challenger: Metrics | None = None
+    champion: Metrics | None = None
 
 
 class GateReport(Frozen):
@@ -164,6 +188,8 @@ class GateReport(Frozen):
     """Accuracy of the challenger less that of the champion."""
     lower_bound: float | None = None
     """Of the difference, one-sided, by paired bootstrap over users."""
+    slices: dict[Slice, SliceReport] = {}
+    """All three, of the users examined; empty in older manifests."""
 
 
 class ReadReport(Frozen):

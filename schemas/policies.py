@@ -23,7 +23,9 @@ class PairPolicy(Frozen):
     max_positives_per_user: Positive | None = 50
     negative_ratio: Positive = 1
     block_megabytes: Positive = 64
-    """Memory for one block of similarities while mining."""
+    """Memory for blocks of similarities while mining, of all threads together."""
+    threads: Positive | None = None
+    """Threads that mine; None takes one for each core that the process may use. The pairs are the same."""
 
 
 class SplitPolicy(Frozen):
@@ -41,16 +43,25 @@ class SplitPolicy(Frozen):
 
 
 class FitPolicy(Frozen):
-    """How the model learns. An epoch is one pass over the users that a cycle trains on."""
+    """How the model learns. An epoch is one pass over the users that a cycle trains on; loss: see `trainer.loss`."""
 
     batch_users: Annotated[int, Field(ge=8)] = 512
-    full_epochs: Positive = 60
-    incremental_epochs: Positive = 15
-    patience: Positive = 10
-    """Epochs without a better accuracy on the dev users before training stops."""
+    full_epochs: Positive = 30
+    incremental_epochs: Positive = 5
+    patience: Positive = 8
+    """Epochs without a better score on the dev users before training stops."""
+    dev_users: Annotated[int, Field(ge=8)] = 256
+    """Dev users who are scored after an epoch; where there are more, so many are drawn."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Of training from scratch; it falls to nothing along a cosine."""
     incremental_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    hard_negatives: Annotated[int, Field(ge=0, le=2)] = 1
+    """Most alike dissimilar users given more weight, for each user in a batch; more than two do harm."""
+    distance_weight: Annotated[float, Field(ge=0)] = 6.0
+    ranking_weight: Annotated[float, Field(ge=0)] = 0.2
+    """What the terms of the loss weigh beside the pair loss, which weighs 1."""
+    ranking_temperature: Annotated[float, Field(gt=0)] = 0.05
     replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of unchanged users among those an incremental cycle trains on, so that the old is not forgotten."""
     min_replay_users: Positive = 256

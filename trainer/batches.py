@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from schemas.policies import FitPolicy
 from trainer.embeddings import Rows
-from trainer.pairs.mining import Links
+from trainer.pairs.graph import Graph
+from trainer.pairs.similarity import Places
 
 _NEIGHBOURS = 2  # drawn for each anchor; more would make batches of one clique
 
@@ -39,21 +40,45 @@ def choose_anchors(train: Rows, changed: Rows | None, policy: FitPolicy, generat
 
 
 class Neighbours:
-    """The graph as lists, restricted to the users that may be trained on."""
+    """Similar users by the graph, of whom only those that may be seen are ever drawn.
 
-    def __init__(self, links: Links, allowed: NDArray[np.bool_]) -> None:
-        inside = links.pick(allowed[links.source] & allowed[links.target])
-        both = np.concatenate([inside.source, inside.target])
-        by = np.argsort(both, kind="stable")
-        self._targets = np.concatenate([inside.target, inside.source])[by]
-        self._start = np.searchsorted(both[by], np.arange(len(allowed) + 1))
+    Args:
+        graph: the similar pairs.
+        allowed: (capacity,) mask of the users that may be drawn.
+        asked: rows whose similar users will be asked for; of others, some may be missing.
+    """
+
+    def __init__(self, graph: Graph, allowed: NDArray[np.bool_], asked: Rows) -> None:
+        self._allowed = allowed
+        self._source: Rows | Places
+        self._target: Rows | Places
+        if graph.cap is not None:
+            self._source, self._target = graph.lists.links.source, graph.lists.links.target
+            return
+        wanted = np.zeros(len(allowed), dtype=bool)
+        wanted[asked] = True
+        pairs = graph.pairs(touching=wanted)
+        both = np.concatenate([pairs, pairs[:, ::-1]])
+        both = both[np.argsort(both[:, 0], kind="stable")]
+        self._source, self._target = both[:, 0], both[:, 1]
 
     def draw(self, rows: Rows, generator: np.random.Generator) -> Rows:
-        """A random similar user of each of `rows` that has one."""
-        start, stop = self._start[rows], self._start[rows + 1]
+        """A random similar user of each of `rows`, where there is one and it is allowed."""
+        wanted = rows.astype(self._source.dtype)  # or the search would copy all sources
+        start, stop = np.searchsorted(self._source, wanted), np.searchsorted(self._source, wanted, side="right")
         some = stop > start
         at = start[some] + (generator.random(int(some.sum())) * (stop - start)[some]).astype(np.int64)
-        return self._targets[at]
+        drawn = self._target[at].astype(np.int64)
+        return drawn[self._allowed[drawn]]
+
+    def first(self, rows: Rows, count: int) -> Rows:
+        """Up to `count` similar users of each of `rows`, the nearest where the graph has lists; distinct and sorted."""
+        wanted = rows.astype(self._source.dtype)
+        start, stop = np.searchsorted(self._source, wanted), np.searchsorted(self._source, wanted, side="right")
+        at = start[:, None] + np.arange(count)
+        found: Rows = np.unique(self._target[at[at < stop[:, None]]].astype(np.int64))
+        allowed: Rows = found[self._allowed[found]]
+        return allowed
 
 
 def batches(
@@ -69,6 +94,6 @@ def batches(
     for start in range(0, len(order), per_batch):
         chosen = order[start : start + per_batch]
         near = [neighbours.draw(chosen, generator) for _ in range(_NEIGHBOURS)]
-        filler = generator.choice(everyone, size, replace=False)
+        filler = generator.choice(everyone, size, replace=False, shuffle=False)
         _, first = np.unique(candidates := np.concatenate([chosen, *near, filler]), return_index=True)
         yield candidates[np.sort(first)][:size]

@@ -24,19 +24,20 @@ import numpy as np
 from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, PairReport, ReadReport, Step
 from schemas.manifest import SpaceInfo
 from trainer.champion import Opponent, Standing, anchor_of, opponent_of
-from trainer.evaluate import prepare_exam, score
+from trainer.evaluate import prepare_exam, score, slice_reports
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
 from trainer.features.reading import absent, read_all, read_report, read_users
 from trainer.fit import Epoch, TrainingData, fit
 from trainer.gate import judge
+from trainer.initial import begin
 from trainer.model import TwoTower, build
 from trainer.package import manifest_of, stage
-from trainer.pairs.graph import pairs_of
 from trainer.population import Population, populate
 from trainer.registry.protocol import ModelRegistry, RegisteredVersion
 from trainer.report import Reporter
 from trainer.scaling import fit_space
+from trainer.slices import note_newcomers, slices_of
 from trainer.space import Space, prune
 from trainer.split import Part, split
 
@@ -85,7 +86,7 @@ class Cycle:
         try:
             pairs = self._pair(space)
             population = populate(space.matrix, self._settings.split)
-            model = self._base(space, champion)
+            model = self._base(space, population, champion)
             fitted = self._fit(space, population, model)
             gate = self._gate(space, population, model, opponent)
             result = CycleResult(
@@ -147,6 +148,8 @@ class Cycle:
             prune(self._spaces, in_use)
             folder = self._spaces / reading.info.space_id
             space = reading.space or Space.create(folder, reading.info, self._settings.feature_group)
+            if reading.space is not None and champion is not None:
+                note_newcomers(folder, champion, space.matrix, reading.rows.keys)
             space.apply(reading.rows, reading.gone)
             facts["users"] = len(space.matrix)
         return space
@@ -160,14 +163,17 @@ class Cycle:
             facts |= report.model_dump()
         return report
 
-    def _base(self, space: Space, champion: Standing | None) -> TwoTower:
-        """The champion, optimizer state included, or a new model when training from scratch."""
+    def _base(self, space: Space, population: Population, champion: Standing | None) -> TwoTower:
+        """The champion, optimizer state included; when training from scratch, a new model that keeps the cosine."""
         with self._reporter.step(Step.BASE) as facts:
             if champion is not None and not self._request.kind.from_scratch:
                 facts["version"] = champion.version
                 return champion.model()
             policy = self._settings.fit
-            return build(space.info, self._settings.feature_group, policy.dropout, policy.learning_rate)
+            model = build(space.info, self._settings.feature_group, policy.dropout, policy.learning_rate)
+            threshold = self._settings.pairs.similarity_threshold
+            begin(model, space.matrix.directions, population.of(Part.TRAIN), threshold)
+            return model
 
     def _fit(self, space: Space, population: Population, model: TwoTower) -> FitReport:
         policy, follows = self._settings.fit, not self._request.kind.from_scratch
@@ -191,33 +197,38 @@ class Cycle:
         facts: dict[str, float | int | str] = {"loss": epoch.loss, "train_accuracy": epoch.train_accuracy}
         if epoch.dev_accuracy is not None:
             facts["dev_accuracy"] = epoch.dev_accuracy
+        if epoch.dev_recall is not None:
+            facts["dev_recall"] = epoch.dev_recall
         self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
 
     def _gate(self, space: Space, population: Population, model: TwoTower, opponent: Opponent) -> GateReport:
         """Score challenger, champion and anchor on one exam made of today's features, and judge (P4)."""
         policy = self._settings.gate
         with self._reporter.step(Step.GATE) as facts:
+            examined = population.holdout[: policy.max_users]
             exam = prepare_exam(
                 space.matrix.raw,
                 space.matrix.directions,
-                pairs_of(space.links),
-                population.holdout,
+                space.graph,
+                examined,
                 population.everyone,
                 self._settings.pairs,
-                policy,
                 self._seed,
             )
             challenger = score(model, exam)
+            champion = score(opponent.champion.model(), exam) if opponent.champion else None
             anchor = anchor_of(self._registry, self._request) if opponent.champion else None
             report = judge(
                 policy,
                 exam.pairs.rows[:, 0],
                 challenger,
-                score(opponent.champion.model(), exam) if opponent.champion else None,
+                champion,
                 score(anchor.model(), exam) if anchor else None,
                 self._seed,
                 opponent.alone_because,
             )
+            slices = slices_of(examined, space, opponent.champion, self._request, self._spaces)
+            report = report.model_copy(update={"slices": slice_reports(exam, slices, challenger, champion)})
             facts |= {"outcome": report.outcome, "challenger_accuracy": challenger.metrics.accuracy}
             if report.champion is not None and report.lower_bound is not None:
                 facts |= {"champion_accuracy": report.champion.accuracy, "lower_bound": report.lower_bound}

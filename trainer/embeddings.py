@@ -96,7 +96,9 @@ class UserMatrix:
         rows = np.array([placed[key] for key in keys], dtype=np.int64)
         freed = np.array(list(gone.values()), dtype=np.int64)
 
-        self._db.executemany("INSERT OR IGNORE INTO dirty VALUES (?)", [(int(row),) for row in (*rows, *freed)])
+        with self._db:
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT OR IGNORE INTO dirty VALUES (?)", [(int(row),) for row in (*rows, *freed)])
         if len(rows) and int(rows.max()) >= len(self._raw):
             self._grow(int(rows.max()) + 1)
         self._raw[rows] = raw

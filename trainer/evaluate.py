@@ -1,4 +1,4 @@
-"""Scoring a model on users: pair accuracy, AUC, calibration, and recall@10 over the whole corpus.
+"""Scoring a model on users: figures of labelled pairs, and recall@10 over the whole corpus.
 
 Every figure comes from the exported path: raw rows through the preprocessing and both towers. Scores of several models
 on one `Exam` are made of the same users, pairs and rows, so they may be compared (P4).
@@ -6,22 +6,24 @@ on one `Exam` are made of the same users, pairs and rows, so they may be compare
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
-from schemas.cycle import Metrics
-from schemas.policies import GatePolicy, PairPolicy
+from schemas.cycle import Metrics, Slice, SliceReport
+from schemas.policies import PairPolicy
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
+from trainer.metrics import metrics_of
 from trainer.model import CANDIDATE, QUERY, TwoTower
+from trainer.pairs.graph import Graph
 from trainer.pairs.negatives import draw_negatives
+from trainer.retrieval import nearest
 
 _NEAREST = 10
-_BINS = 10
-_BLOCK_BYTES = 2**26  # of similarities at a time
+_ROWS_PER_PASS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,17 @@ class Exam:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A model's figures, and by pair and by query what the gate compares."""
+    """A model's figures and what they are made of: by pair of the exam, and by query.
+
+    Attributes:
+        metrics: over all pairs and queries.
+        probability: (pairs,) of being similar; one half where the model gives no number.
+        right: (pairs,) whether the pair is told right.
+        recall: (queries,) share of the true nearest that are among the nearest by the model.
+    """
 
     metrics: Metrics
+    probability: NDArray[np.float64]
     right: NDArray[np.bool_]
     recall: NDArray[np.float64]
 
@@ -81,85 +91,76 @@ def labelled_pairs(
 
 
 def prepare_exam(
-    raw: Floats,
-    directions: Floats,
-    positives: Rows,
-    holdout: Rows,
-    corpus: Rows,
-    pairs: PairPolicy,
-    gate: GatePolicy,
-    seed: int,
+    raw: Floats, directions: Floats, graph: Graph, examined: Rows, corpus: Rows, policy: PairPolicy, seed: int
 ) -> Exam:
-    """An exam on the `holdout` rows (in the order in which they should be kept when there are too many of them)."""
-    examined = holdout[: gate.max_users]
+    """An exam on the `examined` rows: their pairs in the graph, dissimilar pairs, and their nearest in the corpus."""
     anchored = np.zeros(len(raw), dtype=bool)
     anchored[examined] = True
-    pair_set = labelled_pairs(directions, positives, anchored, corpus, pairs, seed)
-    return Exam(raw, pair_set, examined, _nearest(directions[examined], directions[corpus], examined, corpus), corpus)
+    pair_set = labelled_pairs(directions, graph.pairs(touching=anchored), anchored, corpus, policy, seed)
+    return Exam(raw, pair_set, examined, _true_nearest(directions, graph, examined, corpus), corpus)
 
 
 def score(model: TwoTower, exam: Exam) -> Score:
     """Every figure of `model` on `exam`."""
-    query_rows = np.unique(np.concatenate([exam.queries, exam.pairs.rows[:, 0]]))
-    queries = model.embed(QUERY, exam.raw[query_rows])
-    candidates = model.embed(CANDIDATE, exam.raw[exam.corpus])
+    queries = embed(model, QUERY, exam.raw, exam.queries)
+    candidates = embed(model, CANDIDATE, exam.raw, exam.corpus)
     scale, bias = model.scale()
-
-    left = np.searchsorted(query_rows, exam.pairs.rows[:, 0])
-    right = np.searchsorted(exam.corpus, exam.pairs.rows[:, 1])
-    cosine = np.einsum("ij,ij->i", queries[left], candidates[right]).astype(np.float64)
-    probability = _sigmoid(scale * cosine + bias)
+    probability = _sigmoid(scale * _cosine(queries, candidates, exam.pairs.rows) + bias)
     finite = np.isfinite(probability)  # a model that has diverged is wrong everywhere, which is for the gate to say
     probability = np.where(finite, probability, 0.5)
-    correct = finite & ((probability > 0.5) == exam.pairs.similar)
+    right = finite & ((probability > 0.5) == exam.pairs.similar)
 
-    found = _nearest(queries[np.searchsorted(query_rows, exam.queries)], candidates, exam.queries, exam.corpus)
+    found = nearest(queries, exam.queries, candidates, exam.corpus, _NEAREST)
     hits = (found[:, :, None] == exam.truth[:, None, :]).any(axis=2)
     recall = hits.mean(axis=1) if hits.size else np.zeros(len(exam.queries))
-    one_label = exam.pairs.similar.all() or not exam.pairs.similar.any()
-    metrics = Metrics(
-        accuracy=float(correct.mean()) if len(correct) else 0.0,
-        auc=None if one_label else float(roc_auc_score(exam.pairs.similar, probability)),
-        recall_at_10=float(recall.mean()) if len(recall) else 0.0,
-        calibration_error=_calibration_error(probability, exam.pairs.similar),
-    )
-    return Score(metrics, correct, recall)
+    return Score(metrics_of(exam.pairs.similar, probability, right, recall), probability, right, recall)
 
 
-def pair_accuracy(model: TwoTower, directions: Floats, pairs: PairSet) -> float:
-    """Share of labelled pairs told right, from directions: the quick figure for dev users while training."""
-    rows, at = np.unique(pairs.rows, return_inverse=True)
-    at = at.reshape(pairs.rows.shape)
-    query = np.asarray(model.query(directions[rows], training=False))
-    candidate = np.asarray(model.candidate(directions[rows], training=False))
-    scale, bias = model.scale()
-    logits = scale * np.einsum("ij,ij->i", query[at[:, 0]], candidate[at[:, 1]]) + bias
-    return float(((logits > 0) == pairs.similar).mean())
+def slice_reports(
+    exam: Exam, slices: Mapping[Slice, Rows], challenger: Score, champion: Score | None
+) -> dict[Slice, SliceReport]:
+    """Both scores told by slice: of exactly the pairs anchored at users in a slice, and their queries."""
+    reports = {}
+    for name, rows in slices.items():
+        queries, pairs = np.isin(exam.queries, rows), np.isin(exam.pairs.rows[:, 0], rows)
+        challengers, champions = (
+            metrics_of(exam.pairs.similar[pairs], found.probability[pairs], found.right[pairs], found.recall[queries])
+            if found is not None and pairs.any()
+            else None
+            for found in (challenger, champion)
+        )
+        reports[name] = SliceReport(
+            users=int(queries.sum()), pairs=int(pairs.sum()), challenger=challengers, champion=champions
+        )
+    return reports
 
 
-def _nearest(queries: Floats, candidates: Floats, query_rows: Rows, candidate_rows: Rows) -> Rows:
-    """(queries, k) rows of the k candidates of largest dot product, nobody being their own neighbour."""
-    k = min(_NEAREST, len(candidates) - 1)
-    if k <= 0:
-        return np.empty((len(queries), 0), dtype=np.int64)
-    found = np.empty((len(queries), k), dtype=np.int64)
-    size = max(1, _BLOCK_BYTES // (4 * len(candidates)))
-    for start in range(0, len(queries), size):
-        part = slice(start, start + size)
-        product = queries[part] @ candidates.T
-        product[query_rows[part, None] == candidate_rows] = -np.inf
-        found[part] = candidate_rows[np.argpartition(product, -k, axis=1)[:, -k:]]
+def _true_nearest(directions: Floats, graph: Graph, examined: Rows, corpus: Rows) -> Rows:
+    """(examined, k) the nearest by direction: from the graph's lists where they are long enough, else by a product."""
+    k = min(_NEAREST, len(corpus) - 1)
+    truth = graph.nearest(examined, max(k, 0))
+    unknown = (truth < 0).any(axis=1)
+    truth[unknown] = nearest(directions, examined[unknown], directions, corpus, k)
+    return truth
+
+
+def embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
+    """Unit embeddings (len(raw), 128) of `rows` by one tower, as it is exported; the other rows are zero."""
+    tower = model.query if name == QUERY else model.candidate
+    found = np.zeros((len(raw), tower.output_shape[1]), dtype=np.float32)
+    for start in range(0, len(rows), _ROWS_PER_PASS):
+        part = rows[start : start + _ROWS_PER_PASS]
+        found[part] = tower(model.preprocess(raw[part], training=False), training=False)
     return found
 
 
-def _calibration_error(probability: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
-    """Expected calibration error over ten equal bins (Naeini et al., AAAI 2015)."""
-    if not len(label):
-        return 0.0
-    bins = np.minimum((probability * _BINS).astype(int), _BINS - 1)
-    weight = np.bincount(bins, minlength=_BINS)
-    gap = np.bincount(bins, probability - label, minlength=_BINS)
-    return float(np.abs(gap).sum() / weight.sum())
+def _cosine(queries: Floats, candidates: Floats, pairs: Rows) -> NDArray[np.float64]:
+    """(pairs,) the cosine of each pair of rows; both sides are (capacity, d) unit rows."""
+    found = np.empty(len(pairs), dtype=np.float64)
+    for start in range(0, len(pairs), _ROWS_PER_PASS):
+        part = slice(start, start + _ROWS_PER_PASS)
+        found[part] = np.einsum("ij,ij->i", queries[pairs[part, 0]], candidates[pairs[part, 1]])
+    return found
 
 
 def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,12 +1,13 @@
-"""Learning: batches of users in which every pair is labelled, until the dev users' accuracy stops rising.
+"""Learning: batches of users in which every pair is labelled, until the dev users' score stops rising.
 
-Labels come from the directions, by a float32 product: a pair within rounding of the threshold may get either.
-Loss: binary cross-entropy of sigmoid(scale * cosine + bias) over all pairs of a batch, with positives and negatives
-weighted 1 to `negative_ratio` whatever their number. Weights and optimizer state of the best epoch are kept.
+Labels come from the directions, by a float32 product: a pair within rounding of the threshold may get either. The loss
+is in `trainer.loss`. Weights and optimizer state of the best epoch are kept, the start counting as epoch 0: a training
+that makes the dev users no better leaves the model as it was.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,11 @@ import tensorflow as tf
 from schemas.cycle import FitReport, TrainerSettings
 from schemas.policies import FitPolicy
 from trainer.batches import Anchors, Neighbours, batches, choose_anchors
+from trainer.dev import DevExam, dev_exam
 from trainer.embeddings import Rows
-from trainer.evaluate import PairSet, labelled_pairs, pair_accuracy
 from trainer.features.protocol import Floats
+from trainer.loss import batch_loss
 from trainer.model import TwoTower
-from trainer.pairs.graph import pairs_of
 from trainer.population import Population
 from trainer.space import Space
 from trainer.split import Part
@@ -36,7 +37,7 @@ class TrainingData:
         train: rows of the training users.
         anchors: rows that an epoch goes through.
         neighbours: similar training users of each.
-        dev: labelled pairs with an end in the dev users, or None where there are none.
+        dev: what is asked about the dev users after each epoch, or None where there are too few.
         threshold, negative_ratio: of the pair policy.
     """
 
@@ -44,7 +45,7 @@ class TrainingData:
     train: Rows
     anchors: Anchors
     neighbours: Neighbours
-    dev: PairSet | None
+    dev: DevExam | None
     threshold: float
     negative_ratio: int
 
@@ -53,24 +54,28 @@ class TrainingData:
         space: Space, population: Population, changed: Rows | None, settings: TrainerSettings, seed: int
     ) -> TrainingData:
         """What a cycle trains on: everyone, or around the `changed` rows where given. P5 is kept here."""
-        training = population.part == Part.TRAIN
-        train = population.of(Part.TRAIN)
-        dev = labelled_pairs(
-            space.matrix.directions,
-            population.without_holdout(pairs_of(space.links)),
-            population.part == Part.DEV,
-            population.everyone[population.part[population.everyone] != Part.HOLDOUT],
-            settings.pairs,
-            seed,
-        )
+        train, dev = population.of(Part.TRAIN), population.of(Part.DEV)
+        seen = population.part != Part.HOLDOUT
+        pairs = settings.pairs
+        anchors = choose_anchors(train, changed, settings.fit, np.random.default_rng(seed))
         return TrainingData(
             directions=space.matrix.directions,
             train=train,
-            anchors=choose_anchors(train, changed, settings.fit, np.random.default_rng(seed)),
-            neighbours=Neighbours(space.links, training),
-            dev=dev if len(dev) else None,
-            threshold=settings.pairs.similarity_threshold,
-            negative_ratio=settings.pairs.negative_ratio,
+            anchors=anchors,
+            neighbours=Neighbours(space.graph, population.part == Part.TRAIN, anchors.rows),
+            dev=dev_exam(
+                space.matrix.directions,
+                dev,
+                changed,
+                population.everyone[seen[population.everyone]],
+                Neighbours(space.graph, seen, dev),
+                pairs.similarity_threshold,
+                pairs.negative_ratio,
+                settings.fit,
+                seed,
+            ),
+            threshold=pairs.similarity_threshold,
+            negative_ratio=pairs.negative_ratio,
         )
 
 
@@ -83,6 +88,7 @@ class Epoch:
     loss: float
     train_accuracy: float
     dev_accuracy: float | None
+    dev_recall: float | None
 
 
 def fit(
@@ -98,32 +104,38 @@ def fit(
 ) -> FitReport:
     """Train `model` in place, for at most `epochs`; `on_epoch` may raise to give up.
 
-    With the same inputs and seed the weights are the same on the same machine.
+    From a warm start the learning rate stays; otherwise it falls along a cosine. With the same inputs and seed the
+    weights are the same on the same machine.
     """
     generator = np.random.default_rng(seed)
-    step = _training_step(model, data.threshold, data.negative_ratio)
-    model.whole.optimizer.learning_rate.assign(learning_rate)
-    best_score, best_epoch, best = -np.inf, 0, _state(model)
+    step = _training_step(model, data, policy)
+    start = None if data.dev is None else data.dev.score(model)
+    best_value = -math.inf if start is None else start.value
+    best_epoch, best_dev, best = 0, start, _state(model)
     pairs = 0
-    last = Epoch(0, epochs, float("nan"), float("nan"), None)
+    last = Epoch(0, epochs, math.nan, math.nan, None, None)
     for number in range(1, epochs + 1):
-        sums = np.zeros(2)
-        count = 0
+        fallen = 1.0 if warm_start else 0.5 * (1.0 + math.cos(math.pi * (number - 1) / epochs))
+        model.whole.optimizer.learning_rate.assign(learning_rate * fallen)
+        seen: list[Any] = []
         for rows in batches(data.anchors.rows, data.train, data.neighbours, policy.batch_users, generator):
-            sums += np.array([float(value) for value in step(tf.constant(data.directions[rows]))])
+            seen.append(step(tf.constant(data.directions[rows])))
             pairs += len(rows) * (len(rows) - 1)
-            count += 1
-        loss, accuracy = sums / max(count, 1)
-        dev = None if data.dev is None else pair_accuracy(model, data.directions, data.dev)
-        last = Epoch(number, epochs, float(loss), float(accuracy), dev)
+        loss, accuracy = np.mean([[float(value) for value in pair] for pair in seen], axis=0) if seen else (0.0, 0.0)
+        dev = None if data.dev is None else data.dev.score(model)
+        last = Epoch(
+            number, epochs, float(loss), float(accuracy), dev.accuracy if dev else None, dev.recall if dev else None
+        )
         on_epoch(last)
-        score = -loss if dev is None else dev
-        if score > best_score:
-            best_score, best_epoch, best = score, number, _state(model)
+        value = -float(loss) if dev is None else dev.value
+        if value > best_value:
+            best_value, best_epoch, best_dev, best = value, number, dev, _state(model)
         elif number - best_epoch >= policy.patience:
             break
     for variable, value in zip(_variables(model), best, strict=True):
         variable.assign(value)
+    if best_dev is not None:
+        model.rescale(best_dev.scale, best_dev.bias)
     return FitReport(
         epochs=last.number,
         best_epoch=best_epoch,
@@ -132,7 +144,7 @@ def fit(
         labelled_pairs=pairs,
         loss=last.loss,
         train_accuracy=last.train_accuracy,
-        dev_accuracy=last.dev_accuracy if data.dev is None else float(best_score),
+        dev_accuracy=best_dev.accuracy if best_dev else None,
         warm_start=warm_start,
         seed=seed,
     )
@@ -147,28 +159,28 @@ def _state(model: TwoTower) -> list[Any]:
     return [variable.numpy() for variable in _variables(model)]
 
 
-def _training_step(model: TwoTower, threshold: float, negative_ratio: int) -> Callable[[Any], tuple[Any, Any]]:
+def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Any], tuple[Any, Any]]:
     """One optimizer step on a batch of directions (batch, width); gives (loss, class-balanced accuracy)."""
     variables = model.whole.trainable_variables
     optimizer = model.whole.optimizer
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(directions: Any) -> tuple[Any, Any]:
-        labels = tf.cast(tf.matmul(directions, directions, transpose_b=True) > threshold, tf.float32)
-        others = 1.0 - tf.eye(tf.shape(directions)[0])
-        positive, negative = others * labels, others * (1.0 - labels)
-        weights = tf.math.divide_no_nan(positive, tf.reduce_sum(positive))
-        weights += negative_ratio * tf.math.divide_no_nan(negative, tf.reduce_sum(negative))
-        weights /= tf.reduce_sum(weights)
+        truth = tf.matmul(directions, directions, transpose_b=True)
         with tf.GradientTape() as tape:
             query = model.query(directions, training=True)
             candidate = model.candidate(directions, training=True)
             cosine = tf.matmul(query, candidate, transpose_b=True)
-            logits = model.scale_and_bias.kernel[0, 0] * cosine + model.scale_and_bias.bias[0]
-            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
-            loss = tf.reduce_sum(weights * losses)
+            loss, right = batch_loss(
+                cosine,
+                truth,
+                data.threshold,
+                model.scale_and_bias.kernel[0, 0],
+                model.scale_and_bias.bias[0],
+                data.negative_ratio,
+                policy,
+            )
         optimizer.apply(tape.gradient(loss, variables), variables)
-        right = tf.cast(tf.equal(logits > 0.0, labels > 0.5), tf.float32)
-        return loss, tf.reduce_sum(weights * right)
+        return loss, right
 
     return step  # type: ignore[no-any-return]

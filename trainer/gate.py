@@ -16,6 +16,8 @@ from schemas.policies import GatePolicy
 from trainer.embeddings import Rows
 from trainer.evaluate import Score
 
+_DRAWN_AT_ONCE = 2**17  # users; few enough to stay in the cache
+
 
 def judge(
     policy: GatePolicy,
@@ -91,7 +93,9 @@ def lower_bound(anchors: Rows, difference: NDArray[np.float64], policy: GatePoli
     total = np.bincount(user, difference)
     generator = np.random.default_rng(seed)
     means = np.empty(policy.draws)
-    for draw in range(policy.draws):
-        chosen = generator.integers(len(count), size=len(count))
-        means[draw] = total[chosen].sum() / count[chosen].sum()
+    size = max(1, _DRAWN_AT_ONCE // len(count))
+    for start in range(0, policy.draws, size):
+        draws = min(size, policy.draws - start)
+        chosen = generator.integers(len(count), size=(draws, len(count)))
+        means[start : start + draws] = total[chosen].sum(axis=1) / count[chosen].sum(axis=1)
     return float(np.quantile(means, 1 - policy.confidence))

@@ -21,7 +21,7 @@ from trainer.features.protocol import Floats
 
 QUERY, CANDIDATE = "query", "candidate"
 _EMBEDDING = 128
-_START_SCALE, _START_BIAS = 10.0, -5.0  # probability one half at cosine one half, and steep enough to learn from
+_START_SCALE, _START_BIAS = 10.0, -5.0  # replaced when training from scratch begins (`trainer.initial`)
 _EMBED_BATCH = 4096
 
 
@@ -58,6 +58,10 @@ class TwoTower:
         """The learned scale and bias: probability = sigmoid(scale * cosine + bias)."""
         kernel, bias = self.scale_and_bias.get_weights()
         return float(kernel[0, 0]), float(bias[0])
+
+    def rescale(self, scale: float, bias: float) -> None:
+        """Replace the scale and bias."""
+        self.scale_and_bias.set_weights([np.array([[scale]], np.float32), np.array([bias], np.float32)])
 
 
 def build(space: SpaceInfo, group: FeatureGroup, dropout: float, learning_rate: float) -> TwoTower:

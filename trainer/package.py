@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from schemas.cycle import CycleRequest, CycleResult
+from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Metrics, SliceReport
 from schemas.manifest import (
     CANDIDATE_TOWER_FILE,
     MANIFEST_FILE,
@@ -22,6 +22,13 @@ from trainer.files import replacing
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.registry.files import list_files
 
+_FIGURES = {
+    "accuracy": "accuracy",
+    "AUC": "auc",
+    "average precision": "average_precision",
+    "recall@10": "recall_at_10",
+    "calibration error": "calibration_error",
+}
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "retrainer")
 
 
@@ -78,14 +85,11 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[
 def report(manifest: ModelManifest) -> str:
     """A page in Markdown: what was learned and how it was judged."""
     gate, pairs, fit = manifest.gate_report, manifest.pair_report, manifest.fit_report
-    champion = gate.champion
     rows = [
-        ("accuracy", manifest.metrics.accuracy, champion.accuracy if champion else None),
-        ("AUC", manifest.metrics.auc, champion.auc if champion else None),
-        ("recall@10", manifest.metrics.recall_at_10, champion.recall_at_10 if champion else None),
-        ("calibration error", manifest.metrics.calibration_error, champion.calibration_error if champion else None),
+        f"| {name} | {_figure(manifest.metrics, field)} | {_figure(gate.champion, field)} |"
+        for name, field in _FIGURES.items()
     ]
-    table = "\n".join(f"| {name} | {_figure(new)} | {_figure(old)} |" for name, new, old in rows)
+    table = "\n".join(["| | this version | champion |", "|---|---|---|", *rows])
     offsets = "\n".join(
         f"- `{topic}` [{partition}]: offsets {start} to {end}"
         for topic, ranges in manifest.lineage.offsets.items()
@@ -99,21 +103,41 @@ A cycle of kind {manifest.kind}, because: {manifest.reason}. Base version: {mani
 
 {gate.reason}. Scored on {gate.users} held-out users, {gate.pairs} pairs.
 
-| | this version | champion |
-|---|---|---|
 {table}
 
+{_slices(gate)}
 ## Learned
 
 - {manifest.lineage.changed_users} changed users; {manifest.read_report.accepted} read, {manifest.read_report.deleted} \
 deleted, {manifest.read_report.refused_total} refused
 - pairs: {pairs.before} before, {pairs.after} after ({pairs.added} added, {pairs.removed} removed)
-- {fit.epochs} epochs over {fit.users} users ({fit.replayed_users} replayed), the weights of epoch {fit.best_epoch} kept
+- {fit.epochs} epochs over {fit.users} users ({fit.replayed_users} replayed), {_kept(fit)}
 {offsets}
 """
 
 
-def _figure(value: float | None) -> str:
+def _slices(gate: GateReport) -> str:
+    """A table of the figures by slice."""
+    if not gate.slices:
+        return ""
+    names = " | ".join(_FIGURES)
+    rows = [f"| {name} | {part.users} | {part.pairs} | {_figures(part)} |" for name, part in gate.slices.items()]
+    head = [f"| this version / champion | users | pairs | {names} |", "|---" * (3 + len(_FIGURES)) + "|"]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _figures(part: SliceReport) -> str:
+    return " | ".join(
+        f"{_figure(part.challenger, field)} / {_figure(part.champion, field)}" for field in _FIGURES.values()
+    )
+
+
+def _kept(fit: FitReport) -> str:
+    return f"the weights of epoch {fit.best_epoch} kept" if fit.best_epoch else "none beats the start, which is kept"
+
+
+def _figure(metrics: Metrics | None, field: str) -> str:
+    value = getattr(metrics, field, None)
     return "-" if value is None else f"{value:.4f}"
 
 

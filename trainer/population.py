@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,5 +47,5 @@ def populate(matrix: UserMatrix, policy: SplitPolicy) -> Population:
     part[rows] = split(policy, keys)
     directed = matrix.directions[rows].any(axis=1)
     held = directed & (part[rows] == Part.HOLDOUT)
-    order = np.argsort(positions(policy.salt, keys)[held], kind="stable")
+    order = np.argsort(positions(policy.salt, list(compress(keys, held))), kind="stable")
     return Population(len(keys), np.sort(rows[directed]), part, rows[held][order])

@@ -2,7 +2,8 @@
 
     space.json       scaling; written last, so a space without it is unfinished and not used
     index.db, *.f32  the user matrix (`trainer.embeddings`)
-    pairs.npz        the graph's lists and the pair policy they were mined by; replaced in one rename
+    short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
+    pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
 
 A space is made by a cycle that trains from scratch and then followed by incremental ones. It holds what the feature
 store holds, not what a model has learned, so a rejected cycle leaves it as it is.
@@ -21,11 +22,12 @@ from schemas.cycle import PairReport
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from schemas.policies import PairPolicy
-from trainer.embeddings import Rows, UserMatrix
+from trainer.embeddings import UserMatrix
 from trainer.features.checks import CheckedRows
 from trainer.files import replacing
-from trainer.pairs.graph import GraphUpdate, Tick, empty_graph, pairs_of, update_graph
-from trainer.pairs.mining import Links
+from trainer.pairs.graph import Graph, Tick, update_graph
+from trainer.pairs.short_rows import ShortRows
+from trainer.pairs.view import View
 from trainer.scaling import to_directions
 
 _SPACE_FILE = "space.json"
@@ -40,7 +42,8 @@ class Space:
         self._folder = folder
         self._group = group
         self.matrix = UserMatrix(folder, group.width)
-        self.links = empty_graph()
+        self.graph = Graph.empty(PairPolicy())
+        self._short = ShortRows(folder)
         self._mined_by: PairPolicy | None = None
         self._load_pairs()
 
@@ -75,18 +78,21 @@ class Space:
         Only dirty rows are mined, or all of them where the graph is missing or was mined by another policy.
         """
         keys, rows = self.matrix.users()
-        capacity = len(self.matrix.directions)
-        order = np.zeros(capacity, dtype=np.int64)
+        directions = self.matrix.directions
+        order = np.zeros(len(directions), dtype=np.int64)
         order[rows] = np.arange(len(rows))
-        before = pairs_of(self.links)
+        everyone = np.sort(rows)
         if self._mined_by is None or _rule(self._mined_by) != _rule(policy):
-            update = update_graph(empty_graph(), self.matrix.directions, np.sort(rows), order, policy, tick)
+            graph, changed = Graph.empty(policy), everyone
+            bounds = self._short.anew(directions, everyone, policy)
         else:
-            update = update_graph(self.links, self.matrix.directions, self.matrix.dirty(), order, policy, tick)
-        self._store_pairs(update, policy)
+            graph, changed = self.graph, self.matrix.dirty()
+            bounds = self._short.current(directions, changed, everyone, policy)
+        update = update_graph(graph, View(directions, bounds, order), changed, policy, tick)
+        before, after = self.graph.codes(), update.graph.codes()
+        self._store_pairs(update.graph, policy)
         self.matrix.clean()
-        after = pairs_of(self.links)
-        both = len(np.intersect1d(_codes(before), _codes(after), assume_unique=True))
+        both = int(np.count_nonzero(np.diff(np.sort(np.concatenate([before, after]))) == 0))  # codes are distinct
         return PairReport(
             users=len(keys),
             before=len(before),
@@ -104,21 +110,16 @@ class Space:
     def _load_pairs(self) -> None:
         try:
             with np.load(self._folder / _PAIRS_FILE, allow_pickle=False) as stored:
-                self.links = Links(stored["source"], stored["target"], stored["similarity"])
-                self._mined_by = PairPolicy.model_validate_json(str(stored["policy"]))
-        except (OSError, ValueError, KeyError, BadZipFile):
+                policy = PairPolicy.model_validate_json(str(stored["policy"]))
+                self.graph, self._mined_by = Graph.of(policy, stored), policy
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
             self._mined_by = None  # missing or damaged: mined in full again
 
-    def _store_pairs(self, update: GraphUpdate, policy: PairPolicy) -> None:
+    def _store_pairs(self, graph: Graph, policy: PairPolicy) -> None:
         with replacing(self._folder / _PAIRS_FILE) as file:
-            np.savez(
-                file,
-                source=update.links.source,
-                target=update.links.target,
-                similarity=update.links.similarity,
-                policy=np.array(policy.model_dump_json()),
-            )
-        self.links, self._mined_by = update.links, policy
+            arrays = {"policy": np.array(policy.model_dump_json()), **graph.arrays()}
+            np.savez(file, allow_pickle=False, **arrays)
+        self.graph, self._mined_by = graph, policy
 
 
 def prune(spaces: Path, keep: set[str]) -> None:
@@ -131,7 +132,3 @@ def prune(spaces: Path, keep: set[str]) -> None:
 def _rule(policy: PairPolicy) -> tuple[float, int | None]:
     """What of a policy decides which pairs there are."""
     return policy.similarity_threshold, policy.max_positives_per_user
-
-
-def _codes(pairs: Rows) -> Rows:
-    return pairs[:, 0] << 32 | pairs[:, 1]

@@ -125,8 +125,12 @@ def _pair(_: CycleView, facts: Record) -> str:
     return f"{facts['before']:,} -> {facts['after']:,} similar pairs ({added:,} added, {removed:,} removed)"
 
 
-def _fit(cycle: CycleView, _: Record) -> str:
-    return f"{len(cycle.train)} epochs: {accuracies(cycle)}" if cycle.train else ""
+def _fit(cycle: CycleView, facts: Record) -> str:
+    if not cycle.train:
+        return ""
+    best = facts.get("best_epoch")
+    kept = "" if best is None else f"; epoch {best} kept" if best else "; none beats the start, which is kept"
+    return f"{len(cycle.train)} epochs: {accuracies(cycle)}{kept}"
 
 
 def _gate(_: CycleView, facts: Record) -> str:

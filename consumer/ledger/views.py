@@ -180,7 +180,7 @@ def _version(row: Any, standing: int | None) -> dict[str, Any]:
         "offsets": lineage.model_dump(mode="json")["offsets"],
         "replayed": lineage.model_dump(mode="json")["replayed"],
         "pairs": result.pairs.after if result.pairs else None,
-        "metrics": scores.model_dump(include={"accuracy", "auc", "recall_at_10"}) if scores else None,
+        "metrics": scores.model_dump() if scores else None,
         "gate": gate.model_dump() if gate else None,
     }
 

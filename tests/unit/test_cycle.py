@@ -9,15 +9,28 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, Outcome, Progress, Step, TrainerSettings
+from schemas.cycle import (
+    CycleKind,
+    CycleRequest,
+    CycleResult,
+    FitReport,
+    Lineage,
+    Outcome,
+    Progress,
+    Slice,
+    Step,
+    TrainerSettings,
+)
 from schemas.manifest import MODEL_FILE, ModelManifest
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.features.local import LocalFeatureStore
-from trainer.model import load
+from trainer.fit import TrainingData, fit
+from trainer.model import TwoTower, load
 from trainer.registry.local import LocalModelRegistry
 from trainer.run import run_cycle
 from trainer.split import Part, split
@@ -149,9 +162,10 @@ def test_a_cycle_that_has_registered_answers_with_its_version(started: Bench) ->
 
 
 def changed(bench: Bench) -> CycleRequest:
-    """Twenty-five users change and five go; the cycle that is to learn it."""
-    bench.store.commit(bench.world.rows(names(25)), names(5, start=60))
-    return bench.request("c2", CycleKind.INCREMENTAL, [*names(25), *names(5, start=60)], base=1)
+    """Twenty-five users change, fifteen come and five go; the cycle that is to learn it."""
+    upserts = [*names(25), *names(15, start=400)]
+    bench.store.commit(bench.world.rows(upserts), names(5, start=60))
+    return bench.request("c2", CycleKind.INCREMENTAL, [*upserts, *names(5, start=60)], base=1)
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +206,62 @@ def test_a_cycle_cut_short_before_any_step_ends_as_if_it_had_not_been(
     np.testing.assert_array_equal(mine, twins)
 
 
+def held_out(bench: Bench, users: list[str]) -> int:
+    return int((split(bench.settings.split, users) == Part.HOLDOUT).sum())
+
+
+def users_in_slices(result: CycleResult) -> dict[Slice, int]:
+    assert result.gate is not None
+    return {name: report.users for name, report in result.gate.slices.items()}
+
+
+def test_the_gate_tells_new_changed_and_unchanged_users_apart(undisturbed: tuple[Bench, CycleResult]) -> None:
+    bench, result = undisturbed
+    newcomers, changers = held_out(bench, names(15, start=400)), held_out(bench, names(25))
+    stayed = held_out(bench, [*names(35, start=25), *names(335, start=65)])
+    assert min(newcomers, changers) > 0
+    assert users_in_slices(result) == {Slice.NEW: newcomers, Slice.CHANGED: changers, Slice.UNCHANGED: stayed}
+    gate = result.gate
+    assert gate is not None
+    assert sum(report.pairs for report in gate.slices.values()) == gate.pairs
+    for which in ("challenger", "champion"):
+        right = sum(getattr(report, which).accuracy * report.pairs for report in gate.slices.values())
+        assert right / gate.pairs == pytest.approx(getattr(gate, which).accuracy)
+
+
+def test_the_figures_by_slice_are_in_the_manifest(undisturbed: tuple[Bench, CycleResult]) -> None:
+    bench, result = undisturbed
+    folder = bench.registry.fetch(2)
+    manifest = ModelManifest.model_validate_json((folder / "manifest.json").read_text())
+    assert result.gate is not None
+    assert manifest.gate_report.slices == result.gate.slices
+    assert f"| new | {manifest.gate_report.slices[Slice.NEW].users} |" in (folder / "report.md").read_text()
+
+
+def test_at_the_beginning_everybody_is_new(template: Path) -> None:
+    (first,) = LocalModelRegistry(template / "registry", trainer_settings(template).model_name).versions()
+    slices = first.manifest.gate_report.slices
+    assert slices[Slice.NEW].users == int((split(first.manifest.split, names(400)) == Part.HOLDOUT).sum())
+    assert slices[Slice.NEW].challenger == first.manifest.metrics
+    assert slices[Slice.CHANGED].users == slices[Slice.UNCHANGED].users == 0
+
+
+def test_a_new_model_starts_with_towers_that_keep_the_cosine(started: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[tuple[float, float]] = []
+
+    def watched(model: TwoTower, data: TrainingData, *args: Any, **settings: Any) -> FitReport:
+        query, candidate = (np.asarray(tower(data.directions[data.train])) for tower in (model.query, model.candidate))
+        wanted = data.directions[data.train] @ data.directions[data.train].T
+        begun.append((float(np.abs(query @ candidate.T - wanted).max()), model.scale()[1] / model.scale()[0]))
+        return fit(model, data, *args, **settings)
+
+    monkeypatch.setattr("trainer.cycle.fit", watched)
+    assert started.run(started.request("c2", CycleKind.FULL, [], base=1)).outcome is Outcome.REGISTERED
+    ((error, middle),) = begun
+    assert error < 1e-4
+    assert middle == pytest.approx(-started.settings.pairs.similarity_threshold)
+
+
 def test_bad_rows_are_refused_and_reported_and_the_rest_goes_on(started: Bench) -> None:
     row = dict(started.world.row())
     started.store.commit(
@@ -215,15 +285,35 @@ def test_bad_rows_are_refused_and_reported_and_the_rest_goes_on(started: Bench) 
     assert everyone == result.read.refused
 
 
-def test_a_worse_challenger_is_rejected_and_nothing_is_registered(started: Bench) -> None:
-    ruinous = started.settings.fit.model_copy(update={"incremental_learning_rate": 5.0})
-    settings = started.settings.model_copy(update={"fit": ruinous})
-    result = started.run(started.request("c2", CycleKind.INCREMENTAL, names(50), base=1, settings=settings))
+def spoiled(model: TwoTower, *args: Any, **settings: Any) -> FitReport:
+    """A fit that goes wrong: one tower forgets everything at the end."""
+    report = fit(model, *args, **settings)
+    model.query.set_weights([-weight[::-1] for weight in model.query.get_weights()])
+    return report
+
+
+def test_a_worse_challenger_is_rejected_and_nothing_is_registered(
+    started: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.cycle.fit", spoiled)
+    result = started.run(started.request("c2", CycleKind.INCREMENTAL, names(50), base=1))
     assert (result.outcome, result.version) == (Outcome.REJECTED, None)
     assert result.gate is not None
     assert result.gate.champion is not None
     assert "accuracy may have sunk" in result.reason
     assert len(started.registry.versions()) == 1
+
+
+def test_newcomers_of_a_rejected_cycle_are_new_in_the_next_one(started: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = changed(started)
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.cycle.fit", spoiled)
+        rejected = started.run(request)
+    assert rejected.outcome is Outcome.REJECTED
+    again = started.run(request.model_copy(update={"cycle_id": "c3"}))
+    assert again.outcome is Outcome.REGISTERED
+    assert users_in_slices(again) == users_in_slices(rejected)
+    assert users_in_slices(again)[Slice.NEW] > 0
 
 
 def test_too_few_users_are_inconclusive(tmp_path: Path) -> None:
@@ -237,12 +327,15 @@ def test_too_few_users_are_inconclusive(tmp_path: Path) -> None:
 
 
 def test_a_full_retrain_starts_a_new_space_and_is_measured_against_the_champion(started: Bench) -> None:
-    result = started.run(started.request("c2", CycleKind.FULL, base=1))
+    request = changed(started).model_copy(update={"kind": CycleKind.FULL, "users": ()})
+    result = started.run(request)
     assert result.outcome is Outcome.REGISTERED
     assert result.fit is not None
     assert not result.fit.warm_start
     assert result.gate is not None
     assert result.gate.champion is not None
+    assert users_in_slices(result)[Slice.NEW] == held_out(started, names(15, start=400))
+    assert users_in_slices(result)[Slice.CHANGED] == held_out(started, names(25))
     assert [found.manifest.space.space_id for found in started.registry.versions()] == ["c1", "c2"]
 
 
@@ -325,7 +418,7 @@ query, candidate = (tf.keras.models.load_model(f'{folder}/{name}_tower.keras', s
                     for name in ('query', 'candidate'))
 raw = np.random.default_rng(0).normal(size=(6, width)).astype('float32')
 scores = model.predict({'query': raw, 'candidate': raw[::-1]}, verbose=0)
-assert scores.shape == (6, 1) and (scores > 0).all() and (scores < 1).all(), scores
+assert scores.shape == (6, 1) and (scores >= 0).all() and (scores <= 1).all(), scores
 left, right = query.predict(raw, verbose=0), candidate.predict(raw[::-1], verbose=0)
 scale, bias = (float(value.ravel()[0]) for value in model.get_layer('scale_and_bias').get_weights())
 again = 1 / (1 + np.exp(-(scale * (left * right).sum(axis=1) + bias)))

@@ -18,8 +18,9 @@ def score(right: NDArray[np.bool_], recall: float = 0.5) -> Score:
     accuracy = float(right.mean()) if len(right) else 0.0
     return Score(
         Metrics(accuracy=accuracy, auc=0.9, recall_at_10=recall, calibration_error=0.0),
-        right,
-        np.full(10, recall),
+        probability=np.where(right, 0.9, 0.1),
+        right=right,
+        recall=np.full(10, recall),
     )
 
 
@@ -75,6 +76,18 @@ def test_pairs_of_one_user_count_as_one_witness() -> None:
     by_user = np.repeat(generator.permutation([-0.06, 0.06] * 20), 200)
     by_pair = generator.permutation(by_user)
     assert lower_bound(anchors, by_user, POLICY, 1) < 3 * lower_bound(anchors, by_pair, POLICY, 1) < 0
+
+
+@pytest.mark.parametrize(("users", "draws"), [(1, 100), (40, 137), (2000, 250)])
+def test_the_bootstrap_is_that_of_a_plain_loop(users: int, draws: int) -> None:
+    policy = GatePolicy(draws=draws, confidence=0.9)
+    anchors = np.random.default_rng(users).integers(users, size=5 * users)
+    difference = np.random.default_rng(draws).integers(-1, 2, size=5 * users).astype(np.float64)
+    by_user = [difference[anchors == user] for user in np.unique(anchors)]
+    generator = np.random.default_rng(7)
+    drawn = [generator.integers(len(by_user), size=len(by_user)) for _ in range(draws)]
+    means = [np.concatenate([by_user[user] for user in users_drawn]).mean() for users_drawn in drawn]
+    assert lower_bound(anchors, difference, policy, 7) == pytest.approx(np.quantile(means, 0.1), abs=1e-12)
 
 
 def test_the_same_scores_give_the_same_report() -> None:

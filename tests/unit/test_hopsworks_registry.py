@@ -44,7 +44,7 @@ def test_a_description_that_names_no_cycle_is_somebody_elses(description: str) -
 def test_metrics_are_numbers_under_lower_snake_names() -> None:
     scores = GOLDEN.metrics.model_copy(update={"auc": None, "calibration_error": math.nan})
     metrics = metrics_of(GOLDEN.model_copy(update={"metrics": scores}))
-    assert metrics.keys() == {"accuracy", "recall_at_10", "users", "pairs"}
+    assert metrics.keys() == {"accuracy", "average_precision", "recall_at_10", "users", "pairs"}
     assert all(isinstance(value, float) for value in metrics.values())
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from schemas.cycle import TrainerSettings
-from schemas.policies import PairPolicy
+from schemas.policies import FitPolicy, PairPolicy
 from tests.unit.test_space import checked
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.batches import Neighbours, batches, choose_anchors
+from trainer.dev import DevExam, DevScore, dev_exam
 from trainer.evaluate import labelled_pairs
 from trainer.fit import Epoch, TrainingData, fit
+from trainer.initial import begin, cosine_keeping
 from trainer.model import TwoTower, build
-from trainer.pairs.graph import pairs_of
-from trainer.pairs.mining import similarity
+from trainer.pairs.graph import Graph
 from trainer.pairs.negatives import draw_negatives
+from trainer.pairs.similarity import similarity
 from trainer.population import Population, populate
 from trainer.scaling import fit_space
 from trainer.space import Space
@@ -67,7 +72,7 @@ def test_where_everybody_is_similar_there_are_no_negatives() -> None:
 def test_labelled_pairs_are_anchored_and_balanced(space: Space, population: Population, ratio: int) -> None:
     policy = PairPolicy(similarity_threshold=0.8, negative_ratio=ratio)
     held = population.part == Part.HOLDOUT
-    found = labelled_pairs(space.matrix.directions, pairs_of(space.links), held, population.everyone, policy, seed=3)
+    found = labelled_pairs(space.matrix.directions, space.graph.pairs(), held, population.everyone, policy, seed=3)
     assert held[found.rows[:, 0]].all()
     truth = similarity(space.matrix.directions, found.rows[:, 0], found.rows[:, 1]) > 0.8
     assert (truth == found.similar).all()
@@ -86,20 +91,28 @@ def test_no_batch_ever_holds_a_user_outside_the_training_part(
         seen |= set(rows.tolist())
     assert seen == set(data.train.tolist())
     assert data.dev is not None
-    assert (population.part[data.dev.rows] != Part.HOLDOUT).all()
-    assert (population.part[data.dev.rows[:, 0]] == Part.DEV).all()
+    assert (population.part[data.dev.queries] == Part.DEV).all()
+    assert (population.part[data.dev.corpus] != Part.HOLDOUT).all()
 
 
-def test_neighbours_are_similar_users_who_may_be_trained_on(space: Space, population: Population) -> None:
-    allowed = population.part == Part.TRAIN
-    drawn = Neighbours(space.links, allowed).draw(population.of(Part.TRAIN), np.random.default_rng(0))
-    assert len(drawn) > 50
-    assert allowed[drawn].all()
-    pairs = {tuple(pair) for pair in pairs_of(space.links).tolist()}
-    anchor = population.of(Part.TRAIN)[:1]
-    for _ in range(20):
-        for found in Neighbours(space.links, allowed).draw(anchor, np.random.default_rng()):
-            assert (min(anchor[0], found), max(anchor[0], found)) in pairs
+@pytest.mark.parametrize("cap", [15, None])
+def test_neighbours_are_similar_users_who_may_be_drawn(
+    space: Space, population: Population, settings: TrainerSettings, cap: int | None
+) -> None:
+    allowed, train = population.part == Part.TRAIN, population.of(Part.TRAIN)
+    graph = Graph(None, space.graph.lists, space.graph.codes()) if cap is None else space.graph
+    neighbours = Neighbours(graph, allowed, train)
+    pairs = {tuple(pair) for pair in space.graph.pairs().tolist()}
+    partners: dict[int, set[int]] = {}
+    for row in train[-30:]:  # late rows: their partners mostly come before them
+        for seed in range(20):
+            for found in neighbours.draw(np.array([row]), np.random.default_rng(seed)):
+                assert allowed[found]
+                partners.setdefault(int(row), set()).add(int(found))
+    assert len(partners) > 20
+    assert max(map(len, partners.values())) > 3
+    if cap is None:
+        assert all((min(row, found), max(row, found)) in pairs for row in partners for found in partners[row])
 
 
 def test_an_incremental_epoch_goes_through_the_changed_and_a_replay_share(
@@ -116,7 +129,9 @@ def test_an_incremental_epoch_goes_through_the_changed_and_a_replay_share(
     assert everybody.replayed == 0
 
 
-def trained(space: Space, population: Population, settings: TrainerSettings, seed: int) -> tuple[TwoTower, list[Epoch]]:
+def trained(
+    space: Space, population: Population, settings: TrainerSettings, seed: int, *, warm_start: bool = False
+) -> tuple[TwoTower, list[Epoch]]:
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -129,7 +144,7 @@ def trained(space: Space, population: Population, settings: TrainerSettings, see
         epochs=8,
         learning_rate=2e-3,
         seed=seed,
-        warm_start=False,
+        warm_start=warm_start,
         on_epoch=epochs.append,
     )
     return model, epochs
@@ -138,43 +153,95 @@ def trained(space: Space, population: Population, settings: TrainerSettings, see
 def test_the_model_learns_and_learns_the_same_twice(
     space: Space, population: Population, settings: TrainerSettings
 ) -> None:
-    first, epochs = trained(space, population, settings, 5)
-    second, _ = trained(space, population, settings, 5)
-    assert epochs[-1].loss < 0.7 * epochs[0].loss
+    first, epochs = trained(space, population, settings, 5, warm_start=True)  # from random weights
+    second, _ = trained(space, population, settings, 5, warm_start=True)
+    assert epochs[-1].loss < 0.5 * epochs[0].loss
     assert epochs[-1].dev_accuracy is not None
-    assert epochs[-1].dev_accuracy > 0.8
+    assert epochs[-1].dev_accuracy > 0.9
     for one, other in zip(first.whole.get_weights(), second.whole.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_the_weights_and_optimizer_of_the_best_epoch_are_kept(
-    space: Space, population: Population, settings: TrainerSettings
+    space: Space, population: Population, settings: TrainerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    values = iter([0.5, 0.6, 0.8, 0.8, 0.7, 0.79])  # the start, and five epochs
+    line = iter(range(6))
+    monkeypatch.setattr(DevExam, "score", lambda *_: DevScore(next(values), 0.1, 20.0 + next(line), -9.0))
     model = build(space.info, GROUP, 0.0, 1e-3)
-    states: list[list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]] = []
-    scores: list[float] = []
-
-    def remember(epoch: Epoch) -> None:
-        assert epoch.dev_accuracy is not None
-        scores.append(epoch.dev_accuracy)
-        states.append([variable.numpy() for variable in (*model.whole.weights, *model.whole.optimizer.variables)])
-
+    states: list[list[NDArray[Any]]] = []
     report = fit(
         model,
         TrainingData.of(space, population, None, settings, 1),
-        settings.fit,
+        settings.fit.model_copy(update={"patience": 3}),
         epochs=12,
-        learning_rate=0.05,  # so fast that it does not end at its best
+        learning_rate=0.01,
         seed=1,
-        warm_start=False,
-        on_epoch=remember,
+        warm_start=True,
+        on_epoch=lambda _epoch: states.append(state(model)),
     )
-    best = scores.index(max(scores))
-    assert report.best_epoch == best + 1
-    assert report.dev_accuracy == max(scores)
-    kept = [variable.numpy() for variable in (*model.whole.weights, *model.whole.optimizer.variables)]
-    for one, other in zip(kept, states[best], strict=True):
-        np.testing.assert_array_equal(one, other)
+    assert (report.best_epoch, report.epochs) == (2, 5)
+    assert report.dev_accuracy == 0.8
+    assert_same(state(model), states[1], but=scale_and_bias_of(model))
+    assert model.scale() == (22.0, -9.0)  # as calibrated at that epoch
+
+
+def test_a_training_that_makes_nothing_better_leaves_the_model_as_it_was(
+    space: Space, population: Population, settings: TrainerSettings
+) -> None:
+    data = TrainingData.of(space, population, None, settings, 1)
+    model = build(space.info, GROUP, 0.0, 1e-3)
+    begin(model, data.directions, data.train, data.threshold)
+    before = state(model)
+    epochs: list[Epoch] = []
+    report = fit(
+        model,
+        data,
+        settings.fit.model_copy(update={"patience": 2}),
+        epochs=9,
+        learning_rate=0.5,  # ruins it
+        seed=1,
+        warm_start=True,
+        on_epoch=epochs.append,
+    )
+    assert (report.best_epoch, report.epochs) == (0, 2)
+    assert len(epochs) == 2
+    assert_same(state(model), before, but=scale_and_bias_of(model))
+
+
+def state(model: TwoTower) -> list[NDArray[Any]]:
+    return [variable.numpy() for variable in (*model.whole.weights, *model.whole.optimizer.variables)]
+
+
+def scale_and_bias_of(model: TwoTower) -> set[tuple[int, ...]]:
+    """Shapes that no other variable has but their moments: they are calibrated when all is done."""
+    return {tuple(variable.shape) for variable in model.scale_and_bias.weights}
+
+
+def assert_same(one: list[NDArray[Any]], other: list[NDArray[Any]], but: set[tuple[int, ...]]) -> None:
+    assert len(one) == len(other) > 20
+    for left, right in zip(one, other, strict=True):
+        if left.shape not in but:
+            np.testing.assert_array_equal(left, right)
+
+
+def test_where_there_are_no_dev_users_the_loss_decides(
+    space: Space, population: Population, settings: TrainerSettings
+) -> None:
+    data = replace(TrainingData.of(space, population, None, settings, 1), dev=None)
+    losses: list[float] = []
+    report = fit(
+        build(space.info, GROUP, 0.0, 1e-3),
+        data,
+        settings.fit,
+        epochs=4,
+        learning_rate=1e-3,
+        seed=1,
+        warm_start=True,
+        on_epoch=lambda epoch: losses.append(epoch.loss),
+    )
+    assert report.dev_accuracy is None
+    assert report.best_epoch == 1 + losses.index(min(losses))
 
 
 def test_a_saved_model_goes_on_with_its_optimizer(
@@ -182,7 +249,7 @@ def test_a_saved_model_goes_on_with_its_optimizer(
 ) -> None:
     from trainer.model import load
 
-    model, _ = trained(space, population, settings, 5)
+    model, _ = trained(space, population, settings, 5, warm_start=True)
     model.whole.save(tmp_path / "m.keras")
     loaded = load(tmp_path / "m.keras")
     assert int(loaded.whole.optimizer.iterations) == int(model.whole.optimizer.iterations) > 0
@@ -192,3 +259,140 @@ def test_a_saved_model_goes_on_with_its_optimizer(
     np.testing.assert_array_equal(
         loaded.whole.predict([raw, raw[::-1]], verbose=0), model.whole.predict([raw, raw[::-1]], verbose=0)
     )
+
+
+def test_training_from_scratch_begins_with_towers_that_keep_the_cosine(space: Space, population: Population) -> None:
+    directions = space.matrix.directions
+    model = build(space.info, GROUP, 0.0, 1e-3)
+    begin(model, directions, population.of(Part.TRAIN), 0.8)
+    everyone = population.everyone  # held-out users too, whom it has never seen
+    cosine = np.asarray(model.query(directions[everyone])) @ np.asarray(model.candidate(directions[everyone])).T
+    truth = directions[everyone] @ directions[everyone].T
+    np.testing.assert_allclose(cosine, truth, atol=1e-3)
+    scale, bias = model.scale()
+    assert -bias / scale == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize("warm_start", [True, False])
+def test_from_scratch_the_rate_falls_and_from_a_champion_the_model_goes_on(
+    space: Space, population: Population, settings: TrainerSettings, warm_start: bool
+) -> None:
+    data = TrainingData.of(space, population, None, settings, 1)
+    assert data.dev is not None
+    model = build(space.info, GROUP, 0.0, 1e-3)
+    rates: list[float] = []
+    report = fit(
+        model,
+        data,
+        settings.fit,
+        epochs=4,
+        learning_rate=1e-6,  # hardly moves
+        seed=1,
+        warm_start=warm_start,
+        on_epoch=lambda _epoch: rates.append(float(model.whole.optimizer.learning_rate)),
+    )
+    assert report.warm_start == warm_start
+    assert rates[0] == pytest.approx(1e-6)
+    assert rates[2] == pytest.approx(1e-6 if warm_start else 0.5e-6)
+
+
+def test_with_more_axes_than_a_tower_holds_the_leading_ones_are_kept() -> None:
+    draw = np.random.default_rng(0)
+    strength = 0.97 ** np.arange(200)
+    rows = (draw.normal(size=(900, 200)) * strength) @ np.linalg.qr(draw.normal(size=(200, 200)))[0]
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    random = [
+        np.zeros(shape, np.float32) if len(shape) == 1 else draw.normal(size=shape).astype(np.float32)
+        for shape in SHAPES
+    ]
+    kernel_1, bias_1, kernel_2, bias_2, kernel_3, bias_3 = cosine_keeping(random, rows)
+    hidden = np.maximum(np.maximum(rows @ kernel_1 + bias_1, 0) @ kernel_2 + bias_2, 0)
+    kept = hidden @ kernel_3 + bias_3
+    gram = kept @ kept.T
+    best = np.linalg.svd(rows, full_matrices=False)
+    leading = (best[0][:, :128] * best[1][:128]) @ best[2][:128]
+    np.testing.assert_allclose(gram, leading @ leading.T, atol=1e-3)
+    assert np.abs(gram - rows @ rows.T).mean() < 0.01
+
+
+SHAPES = [(200, 256), (256,), (256, 128), (128,), (128, 128), (128,)]
+
+
+def test_the_beginning_looks_at_training_users_only(space: Space, population: Population) -> None:
+    train = population.of(Part.TRAIN)
+    others = space.matrix.directions.copy()
+    rest = np.setdiff1d(np.arange(len(others)), train)
+    others[rest] = others[rest][:, ::-1]
+    random = build(space.info, GROUP, 0.0, 1e-3)
+    start = random.query.get_weights()
+    weights = []
+    for directions in (space.matrix.directions, others):
+        random.query.set_weights(start)
+        begin(random, directions, train, 0.8)
+        weights.append(random.query.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_dev_exam_is_bounded_repeatable_and_true(
+    space: Space, population: Population, settings: TrainerSettings
+) -> None:
+    policy = settings.fit.model_copy(update={"dev_users": 8})
+    dev, pool = population.of(Part.DEV), population.everyone[population.part[population.everyone] != Part.HOLDOUT]
+    directions = space.matrix.directions
+    near = Neighbours(space.graph, population.part != Part.HOLDOUT, dev)
+    changed = np.concatenate([dev[-6:], population.holdout])
+
+    def exam(seed: int) -> DevExam:
+        made = dev_exam(directions, dev, changed, pool, near, 0.8, 2, policy, seed)
+        assert made is not None
+        return made
+
+    made = exam(3)
+    assert len(made.queries) == 8
+    assert 64 < len(made.corpus) <= 64 + 32 * 8
+    nearest = space.graph.nearest(made.queries, 5)
+    known = nearest[(nearest >= 0).all(axis=1)].ravel()
+    assert set(known[population.part[known] != Part.HOLDOUT].tolist()) <= set(made.corpus.tolist())
+    assert len(np.intersect1d(made.queries, changed)) >= 4
+    assert set(made.queries.tolist()) <= set(dev.tolist())
+    assert set(made.corpus.tolist()) <= set(pool.tolist())
+    left, right = made.queries[made.left], made.corpus[made.right]
+    assert (left != right).all()
+    assert ((similarity(directions, left, right) > 0.8) == made.similar).all()
+    assert 0 < made.similar.sum() <= 16 * 8
+    assert (~made.similar).sum() <= 2 * made.similar.sum()
+    size = len(made.corpus)
+    truth = similarity(directions, np.repeat(made.queries, size), np.tile(made.corpus, 8)).reshape(8, size)
+    truth[made.queries[:, None] == made.corpus] = -1
+    for row, found in zip(truth, made.truth, strict=True):
+        assert set(found.tolist()) == set(np.argsort(row)[-10:].tolist())
+    again, other = exam(3), exam(4)
+    np.testing.assert_array_equal(again.left, made.left)
+    np.testing.assert_array_equal(again.corpus, made.corpus)
+    assert not np.array_equal(other.corpus, made.corpus)
+
+
+def test_the_dev_score_knows_a_good_model_from_a_bad_one(
+    space: Space, population: Population, settings: TrainerSettings
+) -> None:
+    data = TrainingData.of(space, population, None, settings, 1)
+    assert data.dev is not None
+    model = build(space.info, GROUP, 0.0, 1e-3)
+    at_random = data.dev.score(model)
+    begin(model, data.directions, data.train, data.threshold)
+    good = data.dev.score(model)
+    assert good.accuracy > 0.99
+    assert good.recall > 0.99
+    assert at_random.recall < 0.9
+    model.rescale(50.0, -50.0 * 0.2)  # the line is in the wrong place: calibration finds it
+    assert data.dev.score(model).accuracy > 0.98
+    assert len(data.dev.queries) <= settings.fit.dev_users
+
+
+def test_without_similar_users_there_is_no_dev_exam(space: Space, population: Population) -> None:
+    apart = np.eye(20, dtype=np.float32)
+    near = Neighbours(Graph.empty(PairPolicy()), np.ones(20, dtype=bool), np.arange(5))
+    assert dev_exam(apart, np.arange(5), None, np.arange(20), near, 0.8, 1, FitPolicy(), 0) is None
+    nobody = np.empty(0, dtype=np.int64)
+    assert dev_exam(apart, nobody, None, np.arange(20), near, 0.8, 1, FitPolicy(), 0) is None

@@ -10,7 +10,7 @@ import pytest
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
 
-@pytest.mark.parametrize("name", ["runtime.txt", "build.txt", "dev.txt"])
+@pytest.mark.parametrize("name", ["runtime.txt", "build.txt", "dev.txt", "bench.txt"])
 def test_the_lock_has_hashes_and_no_index(name: str) -> None:
     text = (REQUIREMENTS / name).read_text()
     assert "://" not in text

@@ -12,6 +12,7 @@ import schemas
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
 from schemas.export import EXPORTED, stale
 from schemas.features import Column, FeatureGroup
+from schemas.manifest import ModelManifest
 
 GOLDEN = Path(schemas.__file__).parent / "golden"
 
@@ -25,6 +26,17 @@ def test_golden_examples_survive_a_round_trip(name: str) -> None:
     text = (GOLDEN / f"{name}.json").read_text()
     found = EXPORTED[name].model_validate_json(text)
     assert found.model_dump(mode="json") == json.loads(text)
+
+
+def test_a_manifest_from_before_average_precision_and_slices_loads() -> None:
+    manifest = json.loads((GOLDEN / "model_manifest.json").read_text())
+    gate = manifest["gate_report"]
+    del gate["slices"]
+    for metrics in (manifest["metrics"], gate["challenger"], gate["champion"]):
+        del metrics["average_precision"]
+    found = ModelManifest.model_validate(manifest)
+    assert found.metrics.average_precision is None
+    assert found.gate_report.slices == {}
 
 
 def test_an_unknown_field_is_refused_at_our_own_borders() -> None:

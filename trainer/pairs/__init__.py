@@ -1,1 +1,10 @@
-"""The similar-pair graph: exact mining, incremental maintenance, and negatives checked to be dissimilar."""
+"""The similar-pair graph: exact mining, incremental maintenance, and negatives checked to be dissimilar.
+
+Bounds leave out most of the product (`bounds`, kept on disk by `short_rows`); blocks of rows are mined exactly
+(`survivors`, `mining`, `similarity`); the graph follows changes (`graph`, with a cap `nearest`). Who comes from a
+notebook finds `generate_pairs`.
+"""
+
+from trainer.pairs.notebook import generate_pairs
+
+__all__ = ["generate_pairs"]

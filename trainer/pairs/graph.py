@@ -1,132 +1,147 @@
 """The similar-pair graph of an embedding space, and its exact incremental maintenance.
 
-Each user has a list: the users similar to it, nearest first, at most `max_positives_per_user` of them (ties by id).
-Pair (i, j) is in the graph when j is in the list of i or i in that of j. When k of n users change, the lists of those k
-are mined anew, and the others lose and gain only links to them: O(k n d). A full list that loses a member may have to
-take in somebody it had no room for before; exactly those lists are mined again (refilled).
+Without a cap every similar pair is in it. With one, each user has a list of the users nearest to it, at most
+`max_positives_per_user` of them, ties by id, and pair (i, j) is in the graph when j is in the list of i or i in that of
+j (`trainer.pairs.nearest`). When k of n users change, those k are mined anew, and the others lose and gain only pairs
+with them: O(k n d).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.policies import PairPolicy
 from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
-from trainer.pairs.mining import Links, Similarities, mine
+from trainer.pairs.links import Links
+from trainer.pairs.mining import mine_similar
+from trainer.pairs.nearest import NearestLists, update_lists
+from trainer.pairs.similarity import Places
+from trainer.pairs.view import View
 
 Tick = Callable[[int, int], None]
 """Called with (rows mined, rows to mine) while work goes on."""
 
 
 @dataclass(frozen=True, slots=True)
+class Graph:
+    """Similar pairs by one policy.
+
+    Attributes:
+        cap: the policy's; None keeps every similar pair.
+        lists: the lists of neighbours, with a cap.
+        whole: every similar pair as `codes` has it, without a cap.
+    """
+
+    cap: int | None
+    lists: NearestLists
+    whole: Rows
+
+    @staticmethod
+    def empty(policy: PairPolicy) -> Graph:
+        """A graph without pairs."""
+        return Graph(policy.max_positives_per_user, NearestLists.empty(), np.empty(0, dtype=np.int64))
+
+    def pairs(self, touching: NDArray[np.bool_] | None = None) -> Rows:
+        """The pairs as (pairs, 2) rows, the smaller row first, each once, sorted.
+
+        With `touching`, a mask (capacity,), only those with an end in it: much faster where it is few.
+        """
+        codes = self.codes(touching)
+        return np.stack([codes >> 32, codes & 0xFFFFFFFF], axis=1)
+
+    def codes(self, touching: NDArray[np.bool_] | None = None) -> Rows:
+        """The same pairs, each as one number in their order: smaller row * 2**32 + larger row."""
+        if self.cap is None:
+            whole = self.whole
+            return whole if touching is None else whole[touching[whole >> 32] | touching[whole & 0xFFFFFFFF]]
+        links = self.lists.chosen(self.cap)
+        if touching is not None:
+            links = links.pick(touching[links.source] | touching[links.target])
+        codes = np.sort(_codes(links.source, links.target))
+        return codes[np.diff(codes, prepend=-1) > 0]
+
+    def nearest(self, rows: Rows, count: int) -> Rows:
+        """(len(rows), count) the users nearest to each of `rows`, nearest first; -1 where so many are not known."""
+        source, target = self.lists.links.source, self.lists.links.target
+        wanted = rows.astype(source.dtype)  # or the search would copy all sources
+        first = np.searchsorted(source, wanted)
+        known = np.searchsorted(source, wanted, side="right") - first >= count
+        found = np.full((len(rows), count), -1, dtype=np.int64)
+        found[known] = target[first[known, None] + np.arange(count)]
+        return found
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The graph as arrays to be stored; `of` makes it again."""
+        lists, links = self.lists, self.lists.links
+        return {
+            "source": links.source,
+            "target": links.target,
+            "similarity": links.similarity,
+            "floor": lists.floor,
+            "end": lists.end,
+            "whole": self.whole,
+        }
+
+    @staticmethod
+    def of(policy: PairPolicy, arrays: Mapping[str, NDArray[Any]]) -> Graph:
+        """The graph that `arrays` were made of.
+
+        Raises:
+            KeyError: an array is missing.
+        """
+        links = Links(arrays["source"], arrays["target"], arrays["similarity"])
+        lists = NearestLists(links, arrays["floor"], arrays["end"])
+        return Graph(policy.max_positives_per_user, lists, arrays["whole"])
+
+
+@dataclass(frozen=True, slots=True)
 class GraphUpdate:
     """A new graph and the work it took: rows mined because they changed, and lists mined again to be refilled."""
 
-    links: Links
+    graph: Graph
     mined: int
     refilled: int
 
 
-def empty_graph() -> Links:
-    """A graph without links."""
-    return Links.join([])
-
-
 def update_graph(
-    links: Links,
-    directions: Floats,
+    graph: Graph,
+    view: View,
     changed: Rows,
-    order: Rows,
     policy: PairPolicy,
     tick: Tick = lambda _done, _of: None,
 ) -> GraphUpdate:
     """The graph after the rows of `changed` were written or freed.
 
     Args:
-        links: the lists before, as this function returned them.
-        directions: (capacity, width) the user matrix as it is now; free rows are zero.
-        changed: distinct rows; those that are zero now only lose their links.
-        order: (capacity,) rank of each row's user by id, for ties; rows without a user may hold anything.
-        policy: threshold and cap; the same as for `links`.
+        graph: the graph before, as this function returned it for the same threshold and cap, or an empty one.
+        view: the user matrix as it is now.
+        changed: distinct rows; those that are zero now only lose their pairs.
+        policy: threshold, cap, memory and threads.
         tick: told about progress.
     """
-    cap = policy.max_positives_per_user
-    touched = np.zeros(len(directions), dtype=bool)
+    if graph.cap is not None:
+        lists, mined, refilled = update_lists(graph.lists, view, changed, policy, graph.cap, tick)
+        return GraphUpdate(Graph(graph.cap, lists, graph.whole), mined, refilled)
+    touched = np.zeros(len(view.directions), dtype=bool)
     touched[changed] = True
-    ends = _ends_of_full_lists(links, touched, order, cap)
-    floor = ends.similarity.astype(np.float32)
-    floor[touched] = np.inf  # the list of a changed row is mined, not patched
-
-    kept = links.pick(~(touched[links.source] | touched[links.target]))
-    alive = changed[directions[changed].any(axis=1)]
-    patched = _nearest(Links.join([kept, *_mine_all(directions, alive, policy, floor, tick)]), order, cap)
-
-    refill = np.flatnonzero(ends.full & ~touched & ~_still_exact(patched, ends, order, cap))
-    if len(refill):
-        again = np.zeros(len(directions), dtype=bool)
-        again[refill] = True
-        anew = _mine_all(directions, refill, policy, None, tick)
-        patched = _nearest(Links.join([patched.pick(~again[patched.source]), *anew]), order, cap)
-    return GraphUpdate(patched, mined=len(alive), refilled=len(refill))
-
-
-def pairs_of(links: Links) -> Rows:
-    """The graph's pairs as (pairs, 2) rows, the smaller row first, each once, sorted."""
-    low, high = np.minimum(links.source, links.target), np.maximum(links.source, links.target)
-    codes = np.unique(low << 32 | high)
-    return np.stack([codes >> 32, codes & 0xFFFFFFFF], axis=1)
-
-
-def _mine_all(directions: Floats, rows: Rows, policy: PairPolicy, floor: Floats | None, tick: Tick) -> list[Links]:
-    parts: list[Links] = []
+    alive = changed[view.directions[changed].any(axis=1)]
+    kept = graph.whole[~(touched[graph.whole >> 32] | touched[graph.whole & 0xFFFFFFFF])]
+    parts = [np.empty(0, dtype=np.int64)]
     done = 0
-    for count, out, into in mine(directions, rows, policy, floor):
-        parts += [out, into]
+    for count, (source, target) in mine_similar(view, alive, policy):
+        once = ~touched[target] | (source < target)  # two changed rows find each other twice
+        parts.append(_codes(source[once], target[once]))
         done += count
-        tick(done, len(rows))
-    return parts
+        tick(done, len(alive))
+    new = np.sort(np.concatenate(parts))
+    return GraphUpdate(Graph(None, graph.lists, np.insert(kept, np.searchsorted(kept, new), new)), len(alive), 0)
 
 
-def _nearest(links: Links, order: Rows, cap: int | None) -> Links:
-    """The links sorted by source, nearest first, ties by id; at most `cap` a source."""
-    by = np.lexsort((order[links.target], -links.similarity, links.source))
-    links = links.pick(by)
-    if cap is None or not len(links):
-        return links
-    first = np.flatnonzero(np.diff(links.source, prepend=-1))
-    place = np.arange(len(links)) - np.repeat(first, np.diff(first, append=len(links)))
-    return links.pick(place < cap)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ends:
-    """Where each row's full list ends: nothing is known of users behind that. Rows without a full list end nowhere."""
-
-    full: NDArray[np.bool_]
-    similarity: Similarities
-    order: Rows
-
-
-def _ends_of_full_lists(links: Links, touched: NDArray[np.bool_], order: Rows, cap: int | None) -> _Ends:
-    capacity = len(touched)
-    ends = _Ends(np.zeros(capacity, dtype=bool), np.full(capacity, -np.inf), np.zeros(capacity, dtype=np.int64))
-    if cap is not None and len(links):
-        last = np.flatnonzero(np.diff(links.source, append=-1))  # lists lie one after another, nearest first
-        last = last[np.bincount(links.source, minlength=capacity)[links.source[last]] >= cap]
-        ends.full[links.source[last]] = True
-        ends.similarity[links.source[last]] = links.similarity[last]
-        # The id of a changed end may be gone; then nobody as near as it was counts as certain.
-        ends.order[links.source[last]] = np.where(touched[links.target[last]], -1, order[links.target[last]])
-    return ends
-
-
-def _still_exact(links: Links, ends: _Ends, order: Rows, cap: int | None) -> NDArray[np.bool_]:
-    """Which lists have `cap` members up to where their full list ended, so that nobody unknown could belong in them."""
-    end = ends.similarity[links.source]
-    within = (links.similarity > end) | ((links.similarity == end) & (order[links.target] <= ends.order[links.source]))
-    return np.bincount(links.source[within], minlength=len(ends.full)) >= (cap or 0)
+def _codes(source: Places, target: Places) -> Rows:
+    codes: Rows = np.minimum(source, target).astype(np.int64) << 32 | np.maximum(source, target)
+    return codes

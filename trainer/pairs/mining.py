@@ -1,112 +1,123 @@
-"""Exact blocked mining: for some rows of the user matrix, every similar user, decided the same way whatever the path.
+"""Exact mining: of some rows of the user matrix every similar user, or the nearest of them, the same whatever the path.
 
-A float32 product finds the candidates; its last bits depend on the shape of the block. So a candidate is everything
-within the product's error bound of the line, and one canonical float64 dot product per candidate decides (P3).
+Block by block, a short matrix product gives an upper bound of every similarity (`trainer.pairs.bounds`). What cannot be
+similar is left out there (`trainer.pairs.survivors`); what the bounds leave open is decided by the canonical
+similarity. Blocks are sized by the policy's memory and shared among threads; neither has a say in the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from queue import SimpleQueue
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from schemas.policies import PairPolicy
 from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from trainer.pairs.bounds import Bounds
+from trainer.pairs.links import Links
+from trainer.pairs.locality import near_together
+from trainer.pairs.order import nearest_first
+from trainer.pairs.similarity import Places, Similarities, similarity
+from trainer.pairs.survivors import Sieve, Survivors, TooManyError, bar, block_rows
+from trainer.pairs.view import View
 
-Similarities = NDArray[np.float64]
+_Found = TypeVar("_Found")
 
-_ROWS_PER_DOT = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Directed links between rows of the user matrix: `target[k]` is similar to `source[k]` by `similarity[k]`."""
-
-    source: Rows
-    target: Rows
-    similarity: Similarities
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def pick(self, which: NDArray[Any]) -> Links:
-        """The links that `which`, a mask or positions, selects."""
-        return Links(self.source[which], self.target[which], self.similarity[which])
-
-    @staticmethod
-    def join(parts: list[Links]) -> Links:
-        """All links of `parts`, one after another."""
-        return Links(
-            np.concatenate([part.source for part in parts]) if parts else np.empty(0, np.int64),
-            np.concatenate([part.target for part in parts]) if parts else np.empty(0, np.int64),
-            np.concatenate([part.similarity for part in parts]) if parts else np.empty(0, np.float64),
-        )
+_WORTH_ARRANGING = 4096
 
 
-def error_bound(width: int) -> float:
-    """Largest error of a float32 dot product of two unit rows of `width`.
+def mine_similar(view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[Places, Places]]]:
+    """Every similar user of each of `rows`: (rows mined, (source, target)), block by block."""
+    threshold = policy.similarity_threshold
 
-    Gamma_n of Higham, Accuracy and Stability of Numerical Algorithms, 3.1, in float32; slightly widened, since rows
-    rounded to float32 are not of unit length to the last bit.
-    """
-    return 1.01 * (width + 2) * 2.0**-24
+    def decide(found: Survivors) -> tuple[Places, Places]:
+        similar = found.lower > threshold
+        unsure = np.flatnonzero(~similar)
+        similar[unsure] = similarity(view.directions, found.source[unsure], found.target[unsure]) > threshold
+        return found.source[similar], found.target[similar]
 
-
-def similarity(directions: Floats, left: Rows, right: Rows) -> Similarities:
-    """The canonical similarity of each pair of rows: a float64 dot product, the same for (i, j) and (j, i)."""
-    found = np.empty(len(left), dtype=np.float64)
-    for start in range(0, len(left), _ROWS_PER_DOT):
-        part = slice(start, start + _ROWS_PER_DOT)
-        found[part] = (directions[left[part]].astype(np.float64) * directions[right[part]]).sum(axis=1)
-    return found
+    yield from _share(decide, view.bounds, rows, policy, tables=False)
 
 
-def mine(
-    directions: Floats, rows: Rows, policy: PairPolicy, floor: Floats | None = None
-) -> Iterator[tuple[int, Links, Links]]:
-    """Similar users of each of `rows`, block by block.
+def mine_nearest(
+    view: View, rows: Rows, policy: PairPolicy, depth: int, floor: Similarities | None = None
+) -> Iterator[tuple[int, tuple[Links, Links]]]:
+    """The nearest similar users of each of `rows`, and whose nearest `rows` may be.
 
     Args:
-        directions: (capacity, width) unit rows; zero rows have no pairs.
+        view: the matrix.
         rows: distinct rows to mine.
-        policy: threshold, cap and the memory of a block.
+        policy: threshold, memory of a block, threads.
+        depth: how many of the nearest are wanted.
         floor: (capacity,) for each row the least similarity that it could use; None uses nothing.
 
     Yields:
-        (rows mined in this block, links out, links in). Links out: from each mined row to all its similar users; with a
-        cap, those that cannot be among the cap nearest may be missing. Links in: from any other row to a mined one,
-        when the similarity is above the threshold and not below that row's floor.
+        (rows mined, (links out, links in)), block by block. Links out: from each mined row to its `depth` nearest
+        similar users, sorted by source, nearest first, ties by id. Links in: from any other row to a mined one, when
+        they are similar by no less than that row's floor.
     """
-    threshold = policy.similarity_threshold
-    slack = error_bound(directions.shape[1])
-    size = max(1, policy.block_megabytes * 2**20 // (12 * len(directions)))
-    for start in range(0, len(rows), size):
-        block = rows[start : start + size]
-        product = np.ascontiguousarray(directions[block]) @ directions.T
-        product[np.arange(len(block)), block] = -1.0  # nobody is their own neighbour
-        useful = product > threshold - slack
-        out = useful & (product >= _bar(product, useful, policy.max_positives_per_user, slack)[:, None])
-        into = np.zeros_like(out) if floor is None else useful & (product >= floor - slack)
-        at, target = np.nonzero(out | into)
-        links = Links(block[at], target.astype(np.int64), similarity(directions, block[at], target))
-        similar = links.similarity > threshold
-        incoming = links.pick(similar & into[at, target])
-        yield (
-            len(block),
-            links.pick(similar & out[at, target]),
-            Links(incoming.target, incoming.source, incoming.similarity),
-        )
+
+    def decide(found: Survivors) -> tuple[Links, Links]:
+        wanted = found.upper >= bar(found, depth)[found.at]
+        into = np.zeros_like(wanted) if floor is None else found.upper >= floor[found.target]
+        some = np.flatnonzero(wanted | into)
+        source, target = found.source[some], found.target[some]
+        links = Links(source, target, similarity(view.directions, source, target))
+        similar = links.similarity > policy.similarity_threshold
+        out = nearest_first(links.pick(similar & wanted[some]), view.order, depth)
+        if floor is None:
+            return out, Links.join([])
+        back = links.pick(similar & into[some] & (links.similarity >= floor[target]))
+        return out, Links(back.target, back.source, back.similarity)
+
+    yield from _share(decide, view.bounds, rows, policy, tables=True)
 
 
-def _bar(product: Floats, useful: NDArray[np.bool_], cap: int | None, slack: float) -> Floats:
-    """For each row of `product`, a similarity below which nothing can be among its `cap` nearest."""
-    bar = np.full(len(product), -np.inf, dtype=np.float32)
-    if cap is not None:
-        crowded = np.flatnonzero(useful.sum(axis=1) > cap)
-        if len(crowded):
-            bar[crowded] = np.partition(product[crowded], -cap, axis=1)[:, -cap] - 2 * slack
-    return bar
+def _share(
+    decide: Callable[[Survivors], _Found], bounds: Bounds, rows: Rows, policy: PairPolicy, *, tables: bool
+) -> Iterator[tuple[int, _Found]]:
+    """(rows, decide(survivors)) for each block of `rows`, in order, by as many threads as the policy says."""
+    threads = policy.threads or len(os.sched_getaffinity(0))
+    size = max(1, min(block_rows(bounds.numbers), -(-len(rows) // threads)))
+    if bounds.rest is not None and len(rows) > _WORTH_ARRANGING:  # by all coordinates it costs more than it saves
+        rows = rows[near_together(bounds.leading(rows), size)]
+    blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
+    sieves: SimpleQueue[Sieve] = SimpleQueue()
+    for _ in range(threads):
+        memory = policy.block_megabytes * 2**20 // threads
+        sieves.put(Sieve(bounds, policy.similarity_threshold, memory, tables=tables))
+
+    def work(block: Rows) -> list[tuple[int, _Found]]:
+        sieve = sieves.get()
+        try:
+            return _divide(block, lambda part: decide(sieve.survivors(part)))
+        finally:
+            sieves.put(sieve)
+
+    with _pools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        try:
+            for results in pool.map(work, blocks):
+                yield from results
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _divide(block: Rows, work: Callable[[Rows], _Found]) -> list[tuple[int, _Found]]:
+    """The block's work, in smaller blocks where it is too much at once."""
+    try:
+        return [(len(block), work(block))]
+    except TooManyError:
+        half = len(block) // 2
+        return _divide(block[:half], work) + _divide(block[half:], work)
+
+
+@cache
+def _pools() -> ThreadpoolController:
+    """The thread pools of the libraries that are loaded: blocks share the cores, so a block's product uses one."""
+    return ThreadpoolController()

@@ -6,7 +6,7 @@ import numpy as np
 
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
-from trainer.pairs.mining import similarity
+from trainer.pairs.similarity import similarity
 
 _ROUNDS = 20
 
@@ -16,20 +16,27 @@ def draw_negatives(
 ) -> Rows:
     """A dissimilar partner from `pool` for each of `anchors`, as (found, 2) rows: anchor, partner.
 
-    A partner that is the anchor itself or similar to it (the exact similarity, not the float32 product) is drawn anew;
-    an anchor that is still without one after 20 rounds, in a pool where nearly everybody is similar to it, is left out.
-    Rows of `pool` must have a direction.
+    An anchor without one (see `draw_partners`) is left out.
     """
-    if not len(pool):
-        return np.empty((0, 2), dtype=np.int64)
+    partner = draw_partners(directions, anchors, pool, threshold, generator)
+    found = partner >= 0
+    return np.stack([anchors[found], partner[found]], axis=1)
+
+
+def draw_partners(
+    directions: Floats, anchors: Rows, pool: Rows, threshold: float, generator: np.random.Generator
+) -> Rows:
+    """(anchors,) a dissimilar row from `pool` for each of `anchors`; -1 where none was found.
+
+    A partner that is the anchor itself or similar to it (the exact similarity, not the float32 product) is drawn anew,
+    up to 20 rounds: none is found only where nearly everybody in the pool is similar. Rows of `pool` must have a
+    direction.
+    """
     partner = np.full(len(anchors), -1, dtype=np.int64)
-    open_ = np.arange(len(anchors))
+    open_ = np.arange(len(anchors) if len(pool) else 0)
     for _ in range(_ROUNDS):
-        drawn = pool[generator.integers(len(pool), size=len(open_))]
+        drawn = pool[generator.integers(len(pool), size=len(open_))] if len(open_) else open_
         fine = (drawn != anchors[open_]) & (similarity(directions, anchors[open_], drawn) <= threshold)
         partner[open_[fine]] = drawn[fine]
         open_ = open_[~fine]
-        if not len(open_):
-            break
-    found = partner >= 0
-    return np.stack([anchors[found], partner[found]], axis=1)
+    return partner

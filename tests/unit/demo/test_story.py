@@ -62,7 +62,9 @@ def fitting(cycle: str, epochs: int) -> list[Record]:
     ]
 
 
-def cycle(name: str, epochs: int = 8, outcome: str = "registered", version: int | None = 2) -> list[Record]:
+def cycle(
+    name: str, epochs: int = 8, outcome: str = "registered", version: int | None = 2, best: int = 7
+) -> list[Record]:
     """A whole incremental cycle."""
     return [
         started(name),
@@ -71,7 +73,7 @@ def cycle(name: str, epochs: int = 8, outcome: str = "registered", version: int 
         step(name, "pair", "done", users=2400, before=26547, after=24000, added=453, removed=3000, rows_mined=240),
         step(name, "base", "done", version=1),
         *fitting(name, epochs),
-        step(name, "fit", "done", epochs=epochs),
+        step(name, "fit", "done", epochs=epochs, best_epoch=best),
         step(
             name,
             "gate",
@@ -215,7 +217,9 @@ def test_a_cycle_is_told_in_words() -> None:
     assert "pair: 26,547 -> 24,000 similar pairs (453 added, 3,000 removed)" in text
     assert "fit: epoch 4 of 8: training accuracy 0.875, validation 0.845" in text
     assert "epoch 8 of 8" not in text  # the next line says it
-    assert "fit: 8 epochs: training accuracy 0.938, validation 0.907" in text
+    assert "fit: 8 epochs: training accuracy 0.938, validation 0.907; epoch 7 kept\n" in text
+    untouched = "\n".join(line.text for line in told(bootstrapped(), cycle("i", best=0)))
+    assert "validation 0.907; none beats the start, which is kept\n" in untouched
     assert "gate: passed: challenger 0.957, champion 0.951 on the same held-out users (at worst -0.002)" in text
     assert "package: 5 files, 3.1 MB" in text
     assert text.endswith("cycle: version 2 registered after 8.2 s")

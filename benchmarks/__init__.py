@@ -1,0 +1,1 @@
+"""What `make bench` runs: our figures beside those of what a user has today, measured in one run on one machine."""

@@ -1,0 +1,85 @@
+"""Measure Retrainer against what a user has today, print a table, and write benchmarks/results.json.
+
+    python -m benchmarks [--only PREFIX] [--quick] [--results FILE] [--lastfm LOG]
+
+Exit codes: 0 everything was measured, or what is missing is named as absent; 1 a benchmark failed; 2 wrong usage. A
+target that is not met is marked in the table and changes no exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from benchmarks.cases import CASES, Case, chosen
+from benchmarks.machine import machine
+from benchmarks.rows import Row
+from benchmarks.runner import Outcome, run_all
+from benchmarks.table import notes, table, write
+
+_HERE = Path(__file__).parent
+RESULTS = _HERE / "results.json"
+_WIDTH = 110  # where there is no terminal to ask
+_LASTFM = _HERE.parent.parent / "shared" / "data" / "lastfm" / "user_artists.dat"
+
+
+def main(arguments: list[str] | None = None, cases: tuple[Case, ...] = CASES) -> int:
+    """Run what is asked for and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Retrainer beside its peers.")
+    parser.add_argument("--only", metavar="PREFIX", default="", help="only rows whose name begins so, such as pairs.")
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, measures nothing")
+    parser.add_argument(
+        "--results", type=Path, metavar="FILE", help=f"instead of {RESULTS.name}, for a part or --quick"
+    )
+    parser.add_argument("--lastfm", type=Path, metavar="LOG", help="listening log of real users")
+    asked = parser.parse_args(arguments)
+    if not (wanted := chosen(cases, asked.only)):
+        parser.error(f"no row begins with {asked.only!r}; there are {', '.join(n for c in cases for n in c.targets)}")
+    lastfm = asked.lastfm or (_LASTFM if _LASTFM.exists() else None)
+    if lastfm is not None and not lastfm.is_file():
+        parser.error(f"there is no listening log {lastfm}")
+
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
+    if lastfm is None:
+        console.print(
+            "[bold red]no listening log of real users at hand:[/] what needs it is not measured (--lastfm LOG)"
+        )
+    start = time.monotonic()
+    rows: list[Row] = []
+    failed = False
+    console.print(f"measuring {wanted[0].name} ...")
+    for at, outcome in enumerate(run_all(wanted, quick=asked.quick, lastfm=lastfm), start=1):
+        _tell(console, outcome)
+        rows += outcome.rows
+        failed |= outcome.failed
+        if at < len(wanted):
+            console.print(f"measuring {wanted[at].name} ...")
+    for line in notes(rows):
+        console.print(escape(line), style="dim", soft_wrap=True)
+    console.print(table(rows))
+    unmet = sum(not row.met for row in rows)
+    console.print(f"{len(rows) - unmet} of {len(rows)} targets met, in {(time.monotonic() - start) / 60:.1f} minutes")
+    # A part or a quick run is not the result of `make bench`.
+    path = asked.results or (None if asked.quick or asked.only else RESULTS)
+    if path is not None:
+        write(path, machine(), rows)
+        console.print(f"written to {path.name}")
+    return 1 if failed else 0
+
+
+def _tell(console: Console, outcome: Outcome) -> None:
+    if outcome.printed.strip():
+        console.print(escape(outcome.printed.rstrip()), style="red" if outcome.failed else "dim", soft_wrap=True)
+    mark = "[bold red]FAILED[/]" if outcome.failed else "done"
+    console.print(f"  {mark} after {outcome.seconds:.1f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""Every row there is to measure, with its target, and the function that measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import import_module
+
+from benchmarks.rows import Row, Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A benchmark: one function, run in a process of its own, and the rows it has to give, each with its target.
+
+    It may give more rows, which are shown behind them: one a data set, say.
+    """
+
+    function: str
+    """`module:function`, of package benchmarks."""
+    targets: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """What it is called while it runs."""
+        return " and ".join(self.targets)
+
+    def run(self, setup: Setup) -> list[Row]:
+        """Measure."""
+        module, function = self.function.split(":")
+        rows: list[Row] = getattr(import_module(f"benchmarks.{module}"), function)(setup)
+        if lacking := self.targets.keys() - {row.name for row in rows}:
+            raise LookupError(f"{self.function} gave no row {', '.join(sorted(lacking))}")
+        return rows
+
+
+CASES: tuple[Case, ...] = (
+    Case("incremental:vs_seed", {"pairs.incremental_vs_seed": "ratio >= 1,000"}),
+    Case(
+        "incremental:vs_libraries",
+        {"pairs.incremental_vs_faiss": "ratio >= 2", "pairs.incremental_vs_sklearn": "ratio >= 8"},
+    ),
+    Case("full:vs_product", {"pairs.full_vs_product": "ratio >= 1.2"}),
+    Case("growth:growth", {"pairs.growth": "<= 1.05"}),
+    Case("memory:memory", {"pairs.memory": "<= 1,024"}),
+    Case("fit:pairs_per_second", {"fit.pairs_per_second": "ratio >= 100"}),
+    Case(
+        "fit:quality",
+        {
+            "fit.time_to_seed_quality": "ratio >= 10",
+            "fit.quality_third": ">= 0.6, accuracy >= 0.965",
+            "fit.quality": ">= 0.78, accuracy >= 0.98",
+            "fit.quality.from_noise": ">= 0.78, accuracy >= 0.98",
+        },
+    ),
+    Case("cycles:vs_full", {"cycle.incremental_vs_full": "ratio >= 20"}),
+    Case("waves:keeps_up", {"cycle.keeps_up": "accuracy >= -0.005, recall@10 >= -0.02"}),
+)
+
+
+def chosen(cases: Iterable[Case], prefix: str) -> list[Case]:
+    """The cases that measure a row whose name begins with `prefix`."""
+    return [case for case in cases if any(name.startswith(prefix) for name in case.targets)]

@@ -1,0 +1,133 @@
+"""Twenty waves of changes learned by incremental cycles only: has the model kept up with one trained from scratch?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+from benchmarks.rows import Row, Setup, figure
+from consumer.demo.listeners import GROUP, GeneratedListeners
+from consumer.demo.waves import Mix
+from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, LocalRegistry, LocalStore, TrainerSettings
+from schemas.features import FeatureGroup
+from schemas.manifest import MODEL_FILE, ModelManifest
+from trainer.evaluate import Exam, prepare_exam, score
+from trainer.features.local import LocalFeatureStore
+from trainer.model import load
+from trainer.population import populate
+from trainer.registry.local import LocalModelRegistry
+from trainer.run import run_cycle
+from trainer.space import Space
+
+NAME = "cycle.keeps_up"
+_WAVE = Mix(changing=0.05, joining=0.0, leaving=0.0)
+
+
+class _Site:
+    """A registry and a work directory beside a feature store, and the cycles that are run there."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.settings = TrainerSettings(
+            feature_group=FeatureGroup(name=GROUP),
+            feature_store=LocalStore(path=store),
+            model_registry=LocalRegistry(path=folder / "registry"),
+            work_dir=folder / "work",
+        )
+        self.registry = LocalModelRegistry(folder / "registry", self.settings.model_name)
+
+    def run(self, cycle_id: str, users: list[str], base: int | None) -> CycleResult:
+        """A cycle to its end: incremental, or the first one where there is no base."""
+        keras.backend.clear_session()
+        request = CycleRequest(
+            cycle_id=cycle_id,
+            kind=CycleKind.INCREMENTAL if base else CycleKind.BOOTSTRAP,
+            reason="make bench",
+            base_version=base,
+            anchor_version=1 if base else None,
+            users=tuple(users),
+            lineage=Lineage(offsets={}, changed_users=len(users)),
+            settings=self.settings,
+        )
+        result = run_cycle(request, lambda _line: None, lambda: False)
+        assert result is not None
+        return result
+
+    def exam(self, version: int) -> Exam:
+        """The held-out users in the embedding space of `version`, as its own gate asks about them."""
+        manifest = ModelManifest.model_validate_json((self.registry.fetch(version) / "manifest.json").read_text())
+        settings = self.settings
+        space = Space.open(
+            settings.work_dir / "spaces" / manifest.space.space_id, manifest.space, settings.feature_group
+        )
+        assert space is not None
+        population = populate(space.matrix, settings.split)
+        return prepare_exam(
+            space.matrix.raw,
+            space.matrix.directions,
+            space.graph,
+            population.holdout,
+            population.everyone,
+            settings.pairs,
+            seed=0,
+        )
+
+
+def keeps_up(setup: Setup) -> list[Row]:
+    """20 waves, each of 5 % of the users; both models on one exam, made of the final rows in the newest space.
+
+    Users of a cycle that registers nothing are learned by the next one, as the service does it.
+    """
+    users, waves = setup.size(3_000, 400), setup.size(20, 2)
+    source = GeneratedListeners(users)
+    store = LocalFeatureStore(setup.folder / "store.db", FeatureGroup(name=GROUP))
+    store.commit(dict(source.initial().upserts))
+    follower, fresh = (_Site(setup.folder / name, setup.folder / "store.db") for name in ("follower", "fresh"))
+    version = _registered(follower.run("first", [], None))
+    registered, epochs = 0, 0
+    pending: dict[str, None] = {}
+    for number, changed in enumerate(_waves(source, store, waves)):
+        pending |= dict.fromkeys(changed)
+        result = follower.run(f"wave-{number}", list(pending), version)
+        epochs += result.fit.epochs if result.fit else 0
+        if result.version is not None:
+            version, pending, registered = result.version, {}, registered + 1
+    anew = _registered(fresh.run("fresh", [], None))
+    store.close()
+    exam = fresh.exam(anew)
+    one, other = (
+        score(load(site.registry.fetch(at) / MODEL_FILE), exam).metrics
+        for site, at in ((follower, version), (fresh, anew))
+    )
+    accuracy, recall = one.accuracy - other.accuracy, one.recall_at_10 - other.recall_at_10
+    note = (
+        f"{users:,} generated listeners, {waves} waves of 5 % changed, {registered} registered, {epochs} epochs; "
+        f"difference of accuracy {accuracy:+.4f}, of recall@10 {recall:+.4f}"
+    )
+    return [
+        figure(
+            NAME,
+            one.accuracy,
+            "accuracy",
+            least=other.accuracy - 0.005,
+            peer="trained from scratch on the final rows",
+            theirs=other.accuracy,
+            also=("recall@10 >= -0.02", recall >= -0.02),
+            note=note,
+        )
+    ]
+
+
+def _waves(source: GeneratedListeners, store: LocalFeatureStore, count: int) -> Iterator[list[str]]:
+    """Commit one wave after another; the users of each."""
+    for _ in range(count):
+        rows = dict(source.change(_WAVE).upserts)
+        store.commit(rows)
+        yield list(rows)
+
+
+def _registered(result: CycleResult) -> int:
+    if result.version is None:
+        raise RuntimeError(f"cycle {result.cycle_id} was {result.outcome}: {result.reason}")
+    return result.version

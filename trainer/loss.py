@@ -1,0 +1,126 @@
+"""The loss of a batch in which every pair is labelled, and the calibration of its cosines.
+
+With s_ij the cosine of two users' directions, t_ij that of their embeddings, y_ij = [s_ij > threshold], and every user
+pair of the batch but (i, i):
+
+    pair      weighted mean of BCE(sigmoid(a t_ij + b), y_ij) / a      a scale, b bias, both learned
+    distance  weighted mean of (t_ij - s_ij)^2                         weighted as the pairs are
+    ranking   mean over i of KL(softmax_j(s_ij / T) || softmax_j(t_ij / T))
+
+Similar pairs together weigh 1 and dissimilar ones `negative_ratio`, whatever their number; with hard negatives, half of
+that goes to the dissimilar pairs that the model finds most alike. Divided by the scale, the pair loss pulls a cosine by
+at most 1 however steep the sigmoid has become, so the three keep their proportion from one cycle to the next.
+The ranking loss is the listwise one of ListNet (Cao et al., ICML 2007).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from schemas.policies import FitPolicy
+
+_FAR = -1e9  # as a logit: never
+_MAX_SCALE, _MIN_SCALE = 1000.0, 1.0
+_NEWTON_ROUNDS, _LONGEST_STEP, _SETTLED = 100, 20.0, 1e-3
+
+
+def pair_weights(similar: Any, others: Any, logits: Any, negative_ratio: int, hard_negatives: int) -> Any:
+    """Weights of the pairs of a batch, summing to 1.
+
+    Args:
+        similar: (batch, batch) 1 where the pair is similar; the diagonal does not count.
+        others: (batch, batch) 1 but on the diagonal.
+        logits: (batch, batch) what the model makes of each pair.
+        negative_ratio: weight of all dissimilar pairs together, that of all similar ones being 1.
+        hard_negatives: how many of its most alike dissimilar users each user that has a similar one is given half of
+            that weight for; so there are at most so many for each positive.
+    """
+    positive, negative = others * similar, others * (1.0 - similar)
+    weights = tf.math.divide_no_nan(positive, tf.reduce_sum(positive))
+    easy = tf.math.divide_no_nan(negative, tf.reduce_sum(negative))
+    if hard_negatives:
+        alike = tf.where(negative > 0, logits, _FAR)
+        bar = tf.math.top_k(alike, tf.minimum(hard_negatives, tf.shape(alike)[1])).values[:, -1:]
+        anchors = tf.reduce_max(positive, axis=1, keepdims=True)
+        hardest = negative * anchors * tf.cast(alike >= bar, tf.float32)
+        easy = 0.5 * easy + 0.5 * tf.math.divide_no_nan(hardest, tf.reduce_sum(hardest))
+    weights += negative_ratio * easy
+    return tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
+
+
+def batch_loss(
+    cosine: Any, truth: Any, threshold: float, scale: Any, bias: Any, negative_ratio: int, policy: FitPolicy
+) -> tuple[Any, Any]:
+    """Loss of a batch, and the weighted share of pairs told right.
+
+    Args:
+        cosine: (batch, batch) of the embeddings, queries by candidates.
+        truth: (batch, batch) of the directions of the same users.
+        threshold: above which the truth is similar.
+        scale, bias: from cosine to logit.
+        negative_ratio: of the pair policy.
+        policy: hard negatives, and the weights of the terms.
+    """
+    own = tf.eye(tf.shape(cosine)[0])
+    others = 1.0 - own
+    similar = tf.cast(truth > threshold, tf.float32)
+    logits = scale * cosine + bias
+    weights = pair_weights(similar, others, tf.stop_gradient(logits), negative_ratio, policy.hard_negatives)
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=similar, logits=logits)
+    steepness = tf.maximum(tf.abs(tf.stop_gradient(scale)), _MIN_SCALE)
+    loss = tf.reduce_sum(weights * entropy) / steepness
+    if policy.distance_weight:
+        loss += policy.distance_weight * tf.reduce_sum(weights * tf.square(cosine - truth))
+    if policy.ranking_weight:
+        loss += policy.ranking_weight * _ranking(cosine, truth, own, policy.ranking_temperature)
+    right = tf.cast(tf.equal(logits > 0.0, similar > 0.5), tf.float32)
+    return loss, tf.reduce_sum(weights * right)
+
+
+def calibrate(
+    cosine: NDArray[np.floating], similar: NDArray[np.bool_], start: float, middle: float | None = None
+) -> tuple[float, float]:
+    """Scale and bias by logistic regression of `similar` on `cosine`, each (pairs,) (Platt 1999), by Newton's method.
+
+    Where the cosines tell the labels apart without error the scale would grow for ever, so it ends at 1000.
+
+    Args:
+        cosine: of pairs.
+        similar: their labels, of both kinds.
+        start: the scale that the search begins with.
+        middle: the cosine that gets the probability one half; found as well where it is None.
+    """
+    label = similar.astype(np.float64)
+    origin = float(cosine.mean()) if middle is None else middle
+    columns = [cosine.astype(np.float64) - origin] + ([np.ones(len(cosine))] if middle is None else [])
+    design = np.stack(columns)
+    line = np.zeros(len(design))
+    line[0] = np.clip(start, _MIN_SCALE, _MAX_SCALE)
+    if middle is None:
+        line[1] = -line[0] * ((cosine[similar].mean() + cosine[~similar].mean()) / 2 - origin)
+    for _ in range(_NEWTON_ROUNDS):
+        probability = 1.0 / (1.0 + np.exp(-np.clip(line @ design, -60.0, 60.0)))
+        slope = design @ (probability - label)
+        curve = (design * (probability * (1.0 - probability))) @ design.T + 1e-6 * np.eye(len(design))
+        if line[0] >= _MAX_SCALE and slope[0] < 0:
+            slope[0] = curve[0, 1:] = curve[1:, 0] = 0.0  # it stays at its end
+        step = np.linalg.solve(curve, slope)
+        length = float(np.abs(step).max())
+        line -= step * min(1.0, _LONGEST_STEP / max(length, _SETTLED))
+        line[0] = np.clip(line[0], _MIN_SCALE, _MAX_SCALE)
+        if length < _SETTLED:
+            break
+    bias = float(line[1]) if middle is None else 0.0
+    return float(line[0]), bias - float(line[0]) * origin
+
+
+def _ranking(cosine: Any, truth: Any, own: Any, temperature: float) -> Any:
+    """Mean over queries of the Kullback-Leibler divergence between the softmax of truth and of cosine, without self."""
+    wanted = tf.nn.log_softmax(truth / temperature + _FAR * own)
+    given = tf.nn.log_softmax(cosine / temperature + _FAR * own)
+    chance = tf.exp(wanted)
+    return tf.reduce_mean(tf.reduce_sum(tf.where(chance > 0, chance * (wanted - given), 0.0), axis=1))

@@ -1,0 +1,101 @@
+"""Bounds of similarities from a few coordinates: what lets mining leave out most of the product, and lose nothing.
+
+Rotate the rows to their principal axes and keep the first m coordinates, p(x), and the length of the rest, r(x). By
+Cauchy-Schwarz the similarity of two rows lies within r(x) r(y) of p(x).p(y). With r(x) as one more coordinate the upper
+bound is a dot product too, of m + 1 numbers instead of all, so one short matrix product tells which pairs can be
+similar at all. Any axes give true bounds; principal ones give tight bounds (BOND, de Vries et al., SIGMOD 2002, and
+LEMP, Teflioudi et al., SIGMOD 2015, prune inner products in this way).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.embeddings import Rows
+from trainer.features.protocol import Floats
+from trainer.pairs.numbers import Numbers, Stored
+
+Axes = NDArray[np.float64]
+"""(width, m) orthonormal columns."""
+
+_LEADING = 32
+_TINY = 1e-12  # of a squared length: far above float64 rounding, far below what matters
+_ROWS_AT_A_TIME = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Short rows of a user matrix, by which similarities are bounded.
+
+    Attributes:
+        short: (capacity, m + 1) m coordinates and the length of the rest; or (capacity, width), the directions
+            themselves, where nothing is left out.
+        rest: (capacity,) the length of the rest; None where nothing is left out.
+        numbers: what `short` is stored in.
+        slack: how far a product of short rows may be from the upper bound that it stands for.
+    """
+
+    short: Stored
+    rest: Floats | None
+    numbers: Numbers
+    slack: float
+
+    @staticmethod
+    def plain(directions: Floats) -> Bounds:
+        """Bounds of directions (capacity, width) that leave nothing out: their product and its rounding."""
+        return Frame.whole(directions.shape[1]).bounds(directions)
+
+    def leading(self, rows: Rows) -> Floats:
+        """(len(rows), a few) the first coordinates of `rows`."""
+        return self.numbers.load(np.ascontiguousarray(self.short[rows, :_LEADING]))
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How rows are made short: along which axes, and in which numbers. With all axes nothing is left out."""
+
+    axes: Axes
+    numbers: Numbers = Numbers.FLOAT32
+
+    @staticmethod
+    def whole(width: int, numbers: Numbers = Numbers.FLOAT32) -> Frame:
+        """A frame that leaves nothing out."""
+        return Frame(np.eye(width), numbers)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether short rows are shorter than directions."""
+        return bool(self.axes.shape[1] < self.axes.shape[0])
+
+    @property
+    def short_width(self) -> int:
+        """How many numbers a short row has."""
+        return int(self.axes.shape[1] + self.leaves_out)
+
+    def shorten(self, directions: Floats) -> Stored:
+        """(rows, short_width) short rows of directions (rows, width): coordinates, and the length of the rest.
+
+        The length is rounded up, so that the bounds stay bounds; a zero row stays zero. Where nothing is left out the
+        short rows are the directions.
+        """
+        if not self.leaves_out:
+            return self.numbers.store(np.ascontiguousarray(directions))
+        short = np.empty((len(directions), self.short_width), dtype=self.numbers.dtype)
+        for start in range(0, len(directions), _ROWS_AT_A_TIME):
+            part = slice(start, start + _ROWS_AT_A_TIME)
+            full = directions[part].astype(np.float64)
+            along = full @ self.axes
+            squared = (full * full).sum(axis=1) - (along * along).sum(axis=1)
+            length = np.sqrt(np.maximum(squared, 0.0) + _TINY).astype(np.float32)
+            rest = np.where(full.any(axis=1), np.nextafter(length, np.float32(2)), np.float32(0))
+            short[part, :-1] = self.numbers.store(along.astype(np.float32))
+            short[part, -1] = self.numbers.store_up(rest)
+        return short
+
+    def bounds(self, short: Stored) -> Bounds:
+        """The bounds of a matrix whose short rows are `short`."""
+        rest = self.numbers.load(short[:, -1]) if self.leaves_out else None
+        return Bounds(short, rest, self.numbers, self.numbers.error(self.short_width))

@@ -1,0 +1,24 @@
+"""What pairs are mined from: the directions of a user matrix, their bounds, and the order of the users' ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainer.embeddings import Rows
+from trainer.features.protocol import Floats
+from trainer.pairs.bounds import Bounds
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A user matrix as it is now.
+
+    Attributes:
+        directions: (capacity, width) unit rows; free rows, and those of users without a direction, are zero.
+        bounds: of the same rows; they have a say in the time only, not in the pairs.
+        order: (capacity,) rank of each row's user by id, for ties; rows without a user may hold anything.
+    """
+
+    directions: Floats
+    bounds: Bounds
+    order: Rows
