@@ -160,9 +160,11 @@ def test_a_space_that_grows_stays_right_and_its_short_rows_grow_with_it(
         for start in range(0, 200, 40):
             space.apply(checked(world.rows(names(40, start))), [])
             assert space.update_pairs(POLICY, no_tick).rows_mined == 40
-            size = (tmp_path / "s1" / "short.bin").stat().st_size
+            path = tmp_path / "s1" / "short.bin"
             width = kept + (kept < GROUP.width)
-            assert size == numbers.dtype.itemsize * width * len(space.matrix.directions)
+            plain = kept == GROUP.width and numbers is Numbers.FLOAT32
+            size = 0 if plain else numbers.dtype.itemsize * width * len(space.matrix.directions)
+            assert (path.stat().st_size if path.exists() else 0) == size
         assert len(space.matrix.directions) > 40
         kept_pairs = pairs(space)
         (tmp_path / "s1" / "pairs.npz").unlink()

@@ -71,6 +71,11 @@ class Frame:
         return bool(self.axes.shape[1] < self.axes.shape[0])
 
     @property
+    def is_plain(self) -> bool:
+        """Whether short rows are the directions themselves, so that nobody has to keep them."""
+        return not self.leaves_out and self.numbers is Numbers.FLOAT32
+
+    @property
     def short_width(self) -> int:
         """How many numbers a short row has."""
         return int(self.axes.shape[1] + self.leaves_out)

@@ -90,7 +90,8 @@ class Numbers(StrEnum):
 def _product_of_bfloat16(left: Stored, right: Stored) -> NDArray[Any]:
     tf = sys.modules["tensorflow"]
     kind = tf.bfloat16.as_numpy_dtype
-    product = tf.matmul(tf.constant(left.view(kind)), tf.constant(right.view(kind)), transpose_b=True)
+    with tf.device("CPU:0"):  # where the rows are, and are wanted back
+        product = tf.matmul(tf.constant(left.view(kind)), tf.constant(right.view(kind)), transpose_b=True)
     found: NDArray[Any] = product.numpy().view(np.int16)
     return found
 

@@ -1,6 +1,6 @@
 """The bounds of a space on disk: the frame, and the short row of every row of the user matrix, mapped and kept current.
 
-    short.bin    (rows, m + 1) short rows (`trainer.pairs.bounds`)
+    short.bin    (rows, m + 1) short rows (`trainer.pairs.bounds`); not there where they are the directions
     frame.npz    the frame, and how many short rows there are; written last, so that short rows without it are made anew
 
 A frame is chosen when all pairs are mined and stays until they are mined again; drifting users make its bounds less
@@ -20,7 +20,7 @@ from trainer.features.protocol import Floats
 from trainer.files import replacing
 from trainer.pairs.bounds import Bounds, Frame
 from trainer.pairs.frame_choice import choose_frame
-from trainer.pairs.numbers import Numbers, fast_numbers
+from trainer.pairs.numbers import Numbers, Stored, fast_numbers
 
 _SHORT_FILE = "short.bin"
 _FRAME_FILE = "frame.npz"
@@ -49,16 +49,23 @@ class ShortRows:
         try:
             with np.load(self._frame, allow_pickle=False) as stored:
                 frame, rows = Frame(stored["axes"], Numbers(str(stored["numbers"]))), int(stored["rows"])
-            held = self._short.stat().st_size
+            held = 0 if frame.is_plain else self._short.stat().st_size
         except (OSError, EOFError, ValueError, KeyError, BadZipFile):
             return self.anew(directions, everyone, policy)
-        least = rows * frame.short_width * frame.numbers.dtype.itemsize
+        least = 0 if frame.is_plain else rows * frame.short_width * frame.numbers.dtype.itemsize
         if len(frame.axes) != directions.shape[1] or held < least or frame.numbers not in fast_numbers():
             return self.anew(directions, everyone, policy)
         return self._written(directions, frame, changed, held=rows)
 
     def _written(self, directions: Floats, frame: Frame, changed: Rows, held: int = -1) -> Bounds:
         """The bounds once the short rows of `changed` are written, and the file is as long as the matrix."""
+        short = directions if frame.is_plain else self._kept(directions, frame, changed)
+        if held != len(directions):
+            with replacing(self._frame) as file:
+                np.savez(file, axes=frame.axes, numbers=np.array(frame.numbers.value), rows=np.int64(len(directions)))
+        return frame.bounds(short)
+
+    def _kept(self, directions: Floats, frame: Frame, changed: Rows) -> Stored:
         shape = (len(directions), frame.short_width)
         with self._short.open("ab") as file:
             file.truncate(shape[0] * shape[1] * frame.numbers.dtype.itemsize)
@@ -67,7 +74,4 @@ class ShortRows:
             part = changed[start : start + _ROWS_AT_A_TIME]
             short[part] = frame.shorten(directions[part])
         short.flush()
-        if held != len(directions):
-            with replacing(self._frame) as file:
-                np.savez(file, axes=frame.axes, numbers=np.array(frame.numbers.value), rows=np.int64(len(directions)))
-        return frame.bounds(short)
+        return short

@@ -97,6 +97,8 @@ class Sieve:
         above = np.greater(product, self._line, out=self._above[:size].reshape(shape))
         own = np.flatnonzero((block >= start) & (block < start + len(right)))
         above[own, block[own] - start] = False  # nobody is their own neighbour
+        if len(block) > 1 and count.sum() + np.count_nonzero(above) > self._room:  # before they are spread out
+            raise TooManyError
         flat = np.flatnonzero(above)
         here = np.diff(np.searchsorted(flat, np.arange(len(block) + 1) * len(right)))
         at = np.repeat(np.arange(len(block), dtype=np.int32), here)
