@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+import tensorflow  # noqa: F401  (as in a trainer, where mining may multiply with it)
+
 from benchmarks.cases import CASES
 from benchmarks.rows import NotMeasured, Setup
 

@@ -78,7 +78,8 @@ class Maintained:
     def negatives(self, pairs: Rows) -> Rows:
         """As many dissimilar pairs as there are `pairs`, each checked."""
         threshold = self._rule.similarity_threshold
-        return draw_negatives(self.directions, pairs[:, 0], self._everyone, threshold, np.random.default_rng(0))
+        generator = np.random.default_rng(0)
+        return draw_negatives(self.directions, pairs[:, 0], self._everyone, threshold, generator, self._bounds)
 
     def similar(self, rows: Rows) -> Rows:
         """(links, 2): each of `rows` with every user similar to it, whatever the cap says."""

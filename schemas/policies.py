@@ -22,7 +22,7 @@ class PairPolicy(Frozen):
     similarity_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.8
     max_positives_per_user: Positive | None = 50
     negative_ratio: Positive = 1
-    block_megabytes: Positive = 64
+    block_megabytes: Positive = 128
     """Memory for blocks of similarities while mining, of all threads together."""
     threads: Positive | None = None
     """Threads that mine; None takes one for each core that the process may use. The pairs are the same."""

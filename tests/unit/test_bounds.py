@@ -64,7 +64,7 @@ def worst_rows(width: int) -> Floats:
 
 def survivors_of(bounds: Bounds, threshold: float) -> Survivors:
     """Of all rows, which are a block at most."""
-    assert len(bounds.short) <= survivors.block_rows(bounds.numbers)
+    assert len(bounds.short) <= survivors.BLOCK_ROWS
     return Sieve(bounds, threshold, 2**24).survivors(np.arange(len(bounds.short)))
 
 

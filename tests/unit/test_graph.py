@@ -92,10 +92,11 @@ def blocks_of(rows: int, columns: int, survivors_in_a_megabyte: int) -> Iterator
     """Blocks of another size: of so many rows and columns at most, and halved where there are more survivors."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (mining, survivors):
-            patch.setattr(module, "block_rows", lambda _numbers: rows)
+            patch.setattr(module, "BLOCK_ROWS", rows)
         patch.setattr(survivors, "_COLUMNS", columns)
         patch.setattr(survivors, "_BYTES_PER_SURVIVOR", 2**19 // survivors_in_a_megabyte)
         patch.setattr(mining, "_WORTH_ARRANGING", 2 * rows)
+        patch.setattr(mining, "_WORTH_A_THREAD", 1)
         patch.setattr(order, "_ROWS_AT_A_TIME", rows)
         yield
 

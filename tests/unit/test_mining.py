@@ -23,7 +23,7 @@ from trainer.pairs.numbers import Numbers
 from trainer.pairs.order import nearest_first
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.similarity import similarity
-from trainer.pairs.survivors import Sieve, block_rows
+from trainer.pairs.survivors import Sieve
 from trainer.pairs.view import View
 
 POLICY = PairPolicy(similarity_threshold=THRESHOLD, threads=2, block_megabytes=2)
@@ -154,6 +154,7 @@ def test_the_memory_for_blocks_is_shared_among_the_threads(
             super().__init__(bounds, threshold, memory, tables=tables)
 
     monkeypatch.setattr(mining, "Sieve", Noted)
+    monkeypatch.setattr(mining, "_WORTH_A_THREAD", 1)
     monkeypatch.setattr("trainer.pairs.mining.os.sched_getaffinity", lambda _process: set(range(5)))
     policy = PairPolicy(similarity_threshold=THRESHOLD, threads=threads, block_megabytes=7)
     view = view_of(rows_of("clusters", 0, 50))
@@ -162,6 +163,12 @@ def test_the_memory_for_blocks_is_shared_among_the_threads(
     shares.clear()
     assert list(mine_nearest(view, np.arange(50), policy, 5))
     assert shares == [(7 * 2**20 // (threads or 5), True)] * (threads or 5)  # whose lists are cut in tables
+
+
+def test_a_few_rows_are_mined_without_starting_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mining, "ThreadPoolExecutor", None)
+    policy = PairPolicy(similarity_threshold=THRESHOLD, threads=8)
+    assert list(mine_similar(view_of(rows_of("clusters", 0, 50)), np.arange(50), policy))
 
 
 @pytest.mark.parametrize("numbers", Numbers)
@@ -240,10 +247,6 @@ def test_rows_arranged_near_together_are_the_same_rows_and_their_groups_are_narr
         return float(np.mean([points[order[at : at + size]].var(axis=0).sum() for at in range(0, count, size)]))
 
     assert size == 1 or spread(arranged) < 0.6 * spread(np.arange(count))
-
-
-def test_blocks_are_larger_where_each_costs_a_copy() -> None:
-    assert 0 < block_rows(Numbers.FLOAT32) < block_rows(Numbers.BFLOAT16) <= 2**16  # see `bar`
 
 
 @pytest.mark.parametrize("numbers", Numbers)

@@ -48,6 +48,12 @@ class Bounds:
         """Bounds of directions (capacity, width) that leave nothing out: their product and its rounding."""
         return Frame.whole(directions.shape[1]).bounds(directions)
 
+    def upper(self, left: Rows, right: Rows) -> Floats:
+        """(pairs,) upper bounds of the similarities of pairs of rows."""
+        one, other = (self.numbers.load(self.short[rows]) for rows in (left, right))
+        found: Floats = np.einsum("ij,ij->i", one, other) + np.float32(self.slack)
+        return found
+
     def leading(self, rows: Rows) -> Floats:
         """(len(rows), a few) the first coordinates of `rows`."""
         return self.numbers.load(np.ascontiguousarray(self.short[rows, :_LEADING]))

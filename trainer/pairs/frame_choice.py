@@ -6,15 +6,20 @@ pair, and a full dot product for every pair that its bounds leave open. Whatever
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import NDArray
 
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
 from trainer.pairs.bounds import Frame
 from trainer.pairs.numbers import Numbers, fast_numbers
 
+Doubles = NDArray[np.float64]
+
 _TRIED = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
-_SAMPLED_ROWS, _SAMPLED_OTHERS, _SAMPLED_FOR_AXES = 128, 8192, 20_000
+_SAMPLED_ROWS, _SAMPLED_OTHERS, _SAMPLED_FOR_AXES = 64, 8192, 20_000
 _GATHERING = 60  # how much dearer a coordinate is in a dot product of two rows fetched from memory than in a product
 
 
@@ -35,31 +40,44 @@ def choose_frame(
     generator = np.random.default_rng(0)
     sample = directions[_some(everyone, _SAMPLED_FOR_AXES, generator)].astype(np.float64)
     axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
-    some = directions[_some(everyone, _SAMPLED_ROWS, generator)]
-    others = directions[_some(everyone, _SAMPLED_OTHERS, generator)]
+    some, others = (
+        directions[_some(everyone, count, generator)].astype(np.float64) @ axes
+        for count in (_SAMPLED_ROWS, _SAMPLED_OTHERS)
+    )
     # What the cap nearest of all are in the sample.
     nearest = None if cap is None else max(1, round(cap * len(others) / len(everyone)))
-    frames = [
-        Frame(np.ascontiguousarray(axes[:, :kept]), numbers)
-        for numbers in kinds or fast_numbers()
-        if numbers is Numbers.FLOAT32 or threshold > numbers.error(width)  # or it would have no line
+    costs = {
+        (numbers, kept): numbers.price * (kept + (kept < width)) + open_share * _GATHERING * width
         for kept in (*(kept for kept in _TRIED if kept < width), width)
-    ]
-    return min(frames, key=lambda frame: _cost(frame, some, others, threshold, nearest))
+        for numbers, open_share in _open_shares(some, others, kept, threshold, nearest, kinds or fast_numbers())
+    }
+    numbers, kept = min(costs, key=lambda frame: costs[frame])
+    return Frame(np.ascontiguousarray(axes[:, :kept]), numbers)
 
 
-def _cost(frame: Frame, some: Floats, others: Floats, threshold: float, nearest: int | None) -> float:
-    left, right = (frame.bounds(frame.shorten(rows)) for rows in (some, others))
-    middle = frame.numbers.load(left.short) @ frame.numbers.load(right.short).T
-    upper, lower = middle + np.float32(left.slack), middle - np.float32(left.slack)
-    if left.rest is not None and right.rest is not None:
-        lower -= 2 * np.outer(left.rest, right.rest)
+def _open_shares(
+    some: Doubles, others: Doubles, kept: int, threshold: float, nearest: int | None, kinds: tuple[Numbers, ...]
+) -> Iterator[tuple[Numbers, float]]:
+    """The share of pairs that need a full dot product when `kept` of the coordinates are used, by kind of numbers."""
+    middle = some[:, :kept].astype(np.float32) @ others[:, :kept].T.astype(np.float32)
+    left, right = (np.linalg.norm(rows[:, kept:], axis=1).astype(np.float32) for rows in (some, others))
+    rest = np.outer(left, right)
+    upper, lower = middle + rest, middle - rest
     if nearest is None:
-        unsure = (upper > threshold) & (lower <= threshold)
+        line = np.full(len(some), threshold, dtype=np.float32)
+    elif nearest <= len(others):
+        line = np.maximum(np.partition(lower, -nearest, axis=1)[:, -nearest], np.float32(threshold))
     else:
-        line = np.partition(lower, -nearest, axis=1)[:, -nearest] if nearest <= len(others) else np.float32(-1)
-        unsure = upper > np.maximum(line, threshold).reshape(-1, 1)
-    return float(frame.numbers.price * frame.short_width + unsure.mean() * _GATHERING * others.shape[1])
+        line = np.full(len(some), threshold, dtype=np.float32)
+    for numbers in kinds:
+        slack = numbers.error(kept + 1)
+        if numbers is not Numbers.FLOAT32 and threshold <= numbers.error(others.shape[1]):  # they would have no line
+            continue
+        if nearest is None:
+            open_ = (upper > threshold - slack) & (lower <= threshold + slack)
+        else:
+            open_ = upper > (line - 2 * slack)[:, None]
+        yield numbers, float(open_.mean())
 
 
 def _some(rows: Rows, count: int, generator: np.random.Generator) -> Rows:

@@ -58,7 +58,7 @@ class Graph:
         """The same pairs, each as one number in their order: smaller row * 2**32 + larger row."""
         if self.cap is None:
             whole = self.whole
-            return whole if touching is None else whole[touching[whole >> 32] | touching[whole & 0xFFFFFFFF]]
+            return whole if touching is None else whole[_touch(whole, touching)]
         links = self.lists.chosen(self.cap)
         if touching is not None:
             links = links.pick(touching[links.source] | touching[links.target])
@@ -130,7 +130,7 @@ def update_graph(
     touched = np.zeros(len(view.directions), dtype=bool)
     touched[changed] = True
     alive = changed[view.directions[changed].any(axis=1)]
-    kept = graph.whole[~(touched[graph.whole >> 32] | touched[graph.whole & 0xFFFFFFFF])]
+    kept = graph.whole[~_touch(graph.whole, touched)]
     parts = [np.empty(0, dtype=np.int64)]
     done = 0
     for count, (source, target) in mine_similar(view, alive, policy):
@@ -140,6 +140,12 @@ def update_graph(
         tick(done, len(alive))
     new = np.sort(np.concatenate(parts))
     return GraphUpdate(Graph(None, graph.lists, np.insert(kept, np.searchsorted(kept, new), new)), len(alive), 0)
+
+
+def _touch(codes: Rows, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pairs have an end in `mask`."""
+    touch: NDArray[np.bool_] = mask.take(codes >> 32, mode="clip") | mask.take(codes & 0xFFFFFFFF, mode="clip")
+    return touch
 
 
 def _codes(source: Places, target: Places) -> Rows:

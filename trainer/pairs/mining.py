@@ -24,12 +24,13 @@ from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
 from trainer.pairs.order import nearest_first
 from trainer.pairs.similarity import Places, Similarities, similarity
-from trainer.pairs.survivors import Sieve, Survivors, TooManyError, bar, block_rows
+from trainer.pairs.survivors import BLOCK_ROWS, Sieve, Survivors, TooManyError, bar
 from trainer.pairs.view import View
 
 _Found = TypeVar("_Found")
 
 _WORTH_ARRANGING = 4096
+_WORTH_A_THREAD = 4_000_000  # bounds; a thread for fewer takes longer to start than it saves
 
 
 def mine_similar(view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[Places, Places]]]:
@@ -83,8 +84,8 @@ def _share(
     decide: Callable[[Survivors], _Found], bounds: Bounds, rows: Rows, policy: PairPolicy, *, tables: bool
 ) -> Iterator[tuple[int, _Found]]:
     """(rows, decide(survivors)) for each block of `rows`, in order, by as many threads as the policy says."""
-    threads = policy.threads or len(os.sched_getaffinity(0))
-    size = max(1, min(block_rows(bounds.numbers), -(-len(rows) // threads)))
+    threads = min(policy.threads or len(os.sched_getaffinity(0)), 1 + len(rows) * len(bounds.short) // _WORTH_A_THREAD)
+    size = max(1, min(BLOCK_ROWS, -(-len(rows) // threads)))
     if bounds.rest is not None and len(rows) > _WORTH_ARRANGING:  # by all coordinates it costs more than it saves
         rows = rows[near_together(bounds.leading(rows), size)]
     blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
@@ -100,6 +101,10 @@ def _share(
         finally:
             sieves.put(sieve)
 
+    if threads == 1:
+        for block in blocks:
+            yield from work(block)
+        return
     with _pools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         try:
             for results in pool.map(work, blocks):

@@ -87,6 +87,7 @@ def update_lists(
     gained = _mask(into.source, capacity)
     longer = nearest_first(Links.join([links.pick(kept & gained[links.source]), into]), view.order, depth)
     made = _merged(_by_source(out), longer, capacity)
+    del out, longer  # at a full mining, where memory is scarcest, they are as large as all lists
     _mark_cuts(made, depth, floor, end)
 
     kept &= ~gained[links.source]
@@ -123,8 +124,12 @@ def _mined(
 
 
 def _by_source(lists: Links) -> Links:
-    """Lists that are in order, each in one piece, sorted by source."""
-    return lists.pick(np.argsort(lists.source, kind="stable"))
+    """Lists that are in order, each in one piece, sorted by source: pieces are sorted, not links."""
+    first = np.flatnonzero(np.diff(lists.source, prepend=-1))
+    length = np.diff(first, append=len(lists))
+    by = np.argsort(lists.source[first])
+    first, length = first[by], length[by]
+    return lists.pick(np.repeat(first - np.cumsum(length) + length, length) + np.arange(len(lists)))
 
 
 def _draw_back(links: Links, kept: Mask, rows: Mask, floor: Similarities, end: Rows) -> None:
@@ -154,6 +159,8 @@ def _mark_cuts(links: Links, depth: int, floor: Similarities, end: Rows) -> None
 
 def _merged(one: Links, other: Links, capacity: int) -> Links:
     """Two sets of lists, both sorted by source and without a source in common, as one."""
+    if not len(one) or not len(other):
+        return one if len(one) else other
     count = np.bincount(other.source, minlength=capacity)
     from_other = np.repeat(count > 0, count + np.bincount(one.source, minlength=capacity))
 

@@ -6,37 +6,52 @@ import numpy as np
 
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
+from trainer.pairs.bounds import Bounds
 from trainer.pairs.similarity import similarity
 
 _ROUNDS = 20
 
 
 def draw_negatives(
-    directions: Floats, anchors: Rows, pool: Rows, threshold: float, generator: np.random.Generator
+    directions: Floats,
+    anchors: Rows,
+    pool: Rows,
+    threshold: float,
+    generator: np.random.Generator,
+    bounds: Bounds | None = None,
 ) -> Rows:
     """A dissimilar partner from `pool` for each of `anchors`, as (found, 2) rows: anchor, partner.
 
     An anchor without one (see `draw_partners`) is left out.
     """
-    partner = draw_partners(directions, anchors, pool, threshold, generator)
+    partner = draw_partners(directions, anchors, pool, threshold, generator, bounds)
     found = partner >= 0
     return np.stack([anchors[found], partner[found]], axis=1)
 
 
 def draw_partners(
-    directions: Floats, anchors: Rows, pool: Rows, threshold: float, generator: np.random.Generator
+    directions: Floats,
+    anchors: Rows,
+    pool: Rows,
+    threshold: float,
+    generator: np.random.Generator,
+    bounds: Bounds | None = None,
 ) -> Rows:
     """(anchors,) a dissimilar row from `pool` for each of `anchors`; -1 where none was found.
 
     A partner that is the anchor itself or similar to it (the exact similarity, not the float32 product) is drawn anew,
     up to 20 rounds: none is found only where nearly everybody in the pool is similar. Rows of `pool` must have a
-    direction.
+    direction. With `bounds` most partners need no dot product; they are the same.
     """
     partner = np.full(len(anchors), -1, dtype=np.int64)
     open_ = np.arange(len(anchors) if len(pool) else 0)
     for _ in range(_ROUNDS):
         drawn = pool[generator.integers(len(pool), size=len(open_))] if len(open_) else open_
-        fine = (drawn != anchors[open_]) & (similarity(directions, anchors[open_], drawn) <= threshold)
+        unsure = np.arange(len(open_))
+        if bounds is not None:
+            unsure = np.flatnonzero(bounds.upper(anchors[open_], drawn) > threshold)
+        fine = drawn != anchors[open_]
+        fine[unsure] &= similarity(directions, anchors[open_[unsure]], drawn[unsure]) <= threshold
         partner[open_[fine]] = drawn[fine]
         open_ = open_[~fine]
     return partner

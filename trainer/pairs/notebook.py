@@ -54,7 +54,7 @@ def generate_pairs(
 
     anchors = np.repeat(similar[:, 0], ratio)
     generator = np.random.default_rng(seed)
-    partners = draw_partners(directions, anchors, everyone, policy.similarity_threshold, generator)
+    partners = draw_partners(directions, anchors, everyone, policy.similarity_threshold, generator, view.bounds)
     dissimilar = np.stack([anchors, partners], axis=1).reshape(-1, ratio, 2)
     rows = np.concatenate([similar[:, None], dissimilar], axis=1).reshape(-1, 2)
     labels = np.tile(np.arange(1 + ratio) == 0, len(similar)).astype(np.int64)

@@ -16,7 +16,7 @@ Similarities = NDArray[np.float64]
 Places = NDArray[np.int32]
 """Rows of the matrix where there are many of them: half the memory of `Rows`."""
 
-_ROWS_PER_DOT = 128  # both sides and their product stay in the cache
+_ROWS_PER_DOT = 2048  # fewer would stay in the cache, but keep threads waiting for the interpreter
 
 
 def similarity(directions: Floats, left: Rows | Places, right: Rows | Places) -> Similarities:

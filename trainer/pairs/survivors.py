@@ -9,9 +9,10 @@ import numpy as np
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
 from trainer.pairs.bounds import Bounds
-from trainer.pairs.numbers import Numbers, Stored
+from trainer.pairs.numbers import Stored
 from trainer.pairs.similarity import Places
 
+BLOCK_ROWS = 256  # in smaller blocks, threads wait for the interpreter as long as they work
 _COLUMNS = 8192  # the product of a block stays in the cache
 _BYTES_PER_BOUND = 5  # a bound, and whether it is above the line
 _BYTES_PER_SURVIVOR = 48
@@ -20,11 +21,6 @@ _SHARE_OF_TABLE = 1 / 2  # of that, for a place in the tables by which lists are
 
 class TooManyError(Exception):
     """More survivors than there is room for; a smaller block has fewer."""
-
-
-def block_rows(numbers: Numbers) -> int:
-    """How many rows make a good block: with more, its product gets no faster."""
-    return 64 if numbers is Numbers.FLOAT32 else 256  # each column is copied for TensorFlow, once a block
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +53,17 @@ class Sieve:
     """
 
     def __init__(self, bounds: Bounds, threshold: float, memory: int, *, tables: bool = True) -> None:
-        rows = block_rows(bounds.numbers)
-        columns = max(1, min(_COLUMNS, memory // 2 // (_BYTES_PER_BOUND * rows)))
+        columns = max(1, min(_COLUMNS, memory // 2 // (_BYTES_PER_BOUND * BLOCK_ROWS)))
         self._bounds = bounds
         self._line = bounds.numbers.line(threshold - bounds.slack)
-        self._product = np.empty(rows * columns, dtype=np.float32)
-        self._above = np.empty(rows * columns, dtype=np.bool_)
+        self._product = np.empty(BLOCK_ROWS * columns, dtype=np.float32)
+        self._above = np.empty(BLOCK_ROWS * columns, dtype=np.bool_)
         self._columns = columns
         self._room = memory // 2 // _BYTES_PER_SURVIVOR
         self._table = _SHARE_OF_TABLE if tables else 0.0
 
     def survivors(self, block: Rows) -> Survivors:
-        """The survivors of at most `block_rows` rows, by row within each block of columns.
+        """The survivors of at most BLOCK_ROWS rows, by row within each block of columns.
 
         Raises:
             TooManyError: there is no room for them, and more than one row.
