@@ -17,6 +17,8 @@ from tempfile import TemporaryDirectory
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # as in a trainer; the notebook is no slower by it
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import tensorflow  # noqa: F401  (as in a trainer, where mining may multiply with it)
 

@@ -22,6 +22,8 @@ from typing import IO
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # steps are small: threads make them slower, and sums others
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 

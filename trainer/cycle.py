@@ -24,7 +24,7 @@ import numpy as np
 from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, PairReport, ReadReport, Step
 from schemas.manifest import SpaceInfo
 from trainer.champion import Opponent, Standing, anchor_of, opponent_of
-from trainer.evaluate import prepare_exam, score, slice_reports
+from trainer.evaluate import prepare_exam, scores, slice_reports
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
 from trainer.features.reading import absent, read_all, read_report, read_users
@@ -215,15 +215,16 @@ class Cycle:
                 self._settings.pairs,
                 self._seed,
             )
-            challenger = score(model, exam)
-            champion = score(opponent.champion.model(), exam) if opponent.champion else None
             anchor = anchor_of(self._registry, self._request) if opponent.champion else None
+            others = [standing.model() if standing else None for standing in (opponent.champion, anchor)]
+            challenger, *rest = scores([model, *(other for other in others if other)], exam)
+            champion, drifted = (rest.pop(0) if other else None for other in others)
             report = judge(
                 policy,
                 exam.pairs.rows[:, 0],
                 challenger,
                 champion,
-                score(anchor.model(), exam) if anchor else None,
+                drifted,
                 self._seed,
                 opponent.alone_because,
             )

@@ -22,7 +22,7 @@ from trainer.embeddings import Rows
 from trainer.pairs.bounds import Bounds
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
-from trainer.pairs.order import nearest_first
+from trainer.pairs.order import ranked
 from trainer.pairs.similarity import Places, Similarities, similarity
 from trainer.pairs.survivors import BLOCK_ROWS, Sieve, Survivors, TooManyError, bar
 from trainer.pairs.view import View
@@ -71,7 +71,8 @@ def mine_nearest(
         source, target = found.source[some], found.target[some]
         links = Links(source, target, similarity(view.directions, source, target))
         similar = links.similarity > policy.similarity_threshold
-        out = nearest_first(links.pick(similar & wanted[some]), view.order, depth)
+        kept = similar & wanted[some]
+        out = ranked(links.pick(kept), found.at[some[kept]], found.rows, view.order, depth)
         if floor is None:
             return out, Links.join([])
         back = links.pick(similar & into[some] & (links.similarity >= floor[target]))

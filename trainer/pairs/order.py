@@ -8,6 +8,7 @@ import numpy as np
 
 from trainer.embeddings import Rows
 from trainer.pairs.links import Links
+from trainer.pairs.similarity import Places
 
 _ROWS_AT_A_TIME = 4096
 
@@ -18,9 +19,14 @@ def nearest_first(links: Links, order: Rows, depth: int) -> Links:
     `order` (capacity,) is the rank of each row's user by id.
     """
     sources, at = np.unique(links.source, return_inverse=True)
-    by = np.argsort(at.astype(np.uint16) if len(sources) <= 2**16 else at, kind="stable")  # 16 bits: by radix
+    return ranked(links, at, len(sources), order, depth)
+
+
+def ranked(links: Links, at: Rows | Places, sources: int, order: Rows, depth: int) -> Links:
+    """The same where it is known `at` which place each source is to stand, of so many `sources`; some may have none."""
+    by = np.argsort(at.astype(np.uint16) if sources <= 2**16 else at, kind="stable")  # 16 bits: by radix
     links, at = links.pick(by), at[by]
-    start = np.searchsorted(at, np.arange(0, len(sources) + _ROWS_AT_A_TIME, _ROWS_AT_A_TIME))
+    start = np.searchsorted(at, np.arange(0, sources + _ROWS_AT_A_TIME, _ROWS_AT_A_TIME))
     chosen = [
         first + _chosen(links.pick(slice(first, last)), at[first:last] - at[first], order, depth)
         for first, last in pairwise(start)
@@ -29,7 +35,7 @@ def nearest_first(links: Links, order: Rows, depth: int) -> Links:
     return links.pick(np.concatenate([np.empty(0, np.int64), *chosen]))
 
 
-def _chosen(links: Links, at: Rows, order: Rows, depth: int) -> Rows:
+def _chosen(links: Links, at: Rows | Places, order: Rows, depth: int) -> Rows:
     """Positions of links, sorted by `at`, in the order of `nearest_first`, cut."""
     count = np.bincount(at)
     first = np.cumsum(count) - count
