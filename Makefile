@@ -35,7 +35,7 @@ test: setup
 test-container: setup
 	RETRAINER_CONTAINER_TESTS=1 $(BIN)/python -m pytest tests/container -x -o log_cli=true --log-cli-level=INFO
 
-# Peers side by side with ours: a table, and benchmarks/results.json. A quarter of an hour at most; leave the machine alone.
+# Peers side by side with ours: a table, and benchmarks/results.json. About seven minutes; leave the machine alone.
 # ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(DATA),--lastfm "$(DATA)")

@@ -16,7 +16,7 @@ from trainer.fit import Epoch, fit
 from trainer.model import TwoTower
 
 _NOTEBOOK = "the notebook's fit"
-_LONG = {"full_epochs": 230, "batch_users": 256, "patience": 230}
+_LONG = {"full_epochs": 210, "batch_users": 256, "patience": 210}
 
 
 def pairs_per_second(setup: Setup) -> list[Row]:
