@@ -24,6 +24,7 @@ from trainer.pairs.negatives import draw_negatives
 from trainer.retrieval import nearest
 
 _NEAREST = 10
+_SIDE_BY_SIDE = 2  # more would have the embeddings of all users by so many models in memory
 _ROWS_PER_PASS = 8192
 
 
@@ -118,8 +119,8 @@ def score(model: TwoTower, exam: Exam) -> Score:
 
 
 def scores(models: Sequence[TwoTower], exam: Exam) -> list[Score]:
-    """Every figure of each model on one exam, side by side: TensorFlow keeps to one core for each."""
-    with ThreadPoolExecutor(len(models)) as pool:
+    """Every figure of each model on one exam, two at a time: TensorFlow keeps to one core for each."""
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         return list(pool.map(lambda model: score(model, exam), models))
 
 

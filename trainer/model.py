@@ -17,12 +17,10 @@ from keras import layers
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from trainer.errors import RegistryError
-from trainer.features.protocol import Floats
 
 QUERY, CANDIDATE = "query", "candidate"
 _EMBEDDING = 128
 _START_SCALE, _START_BIAS = 10.0, -5.0  # replaced when training from scratch begins (`trainer.initial`)
-_EMBED_BATCH = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,6 @@ class TwoTower:
         core = self.query if name == QUERY else self.candidate
         raw = keras.Input((core.input_shape[1],), name="features")
         return keras.Model(raw, core(self.preprocess(raw)), name=f"{name}_tower")
-
-    def embed(self, name: str, raw: Floats) -> Floats:
-        """Unit embeddings (users, 128) of raw rows (users, width) by one tower, through the preprocessing."""
-        if not len(raw):
-            return np.empty((0, _EMBEDDING), dtype=np.float32)
-        return np.asarray(self.tower(name).predict(raw, batch_size=_EMBED_BATCH, verbose=0), dtype=np.float32)
 
     def scale(self) -> tuple[float, float]:
         """The learned scale and bias: probability = sigmoid(scale * cosine + bias)."""

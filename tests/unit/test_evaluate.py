@@ -14,7 +14,7 @@ from schemas.cycle import Slice
 from schemas.policies import PairPolicy
 from tests.unit.test_space import checked
 from tests.worlds import GROUP, World, names
-from trainer.evaluate import Exam, embed, prepare_exam, score, slice_reports
+from trainer.evaluate import Exam, embed, prepare_exam, score, scores, slice_reports
 from trainer.model import TwoTower, build
 from trainer.pairs.bounds import Bounds
 from trainer.pairs.graph import Graph, update_graph
@@ -164,6 +164,14 @@ def test_a_slice_without_users_or_pairs_has_no_figures() -> None:
 
 def diverged(part: Any) -> None:
     part.set_weights([np.full_like(weight, np.nan) for weight in part.get_weights()])
+
+
+def test_models_scored_side_by_side_are_scored_as_alone() -> None:
+    models = [build(SPACE, GROUP, 0.2, 1e-3), perfect(), build(SPACE, GROUP, 0.2, 1e-3)]
+    exam = exam_of(EVERYONE)
+    together = scores(models, exam)
+    assert [found.metrics for found in together] == [score(model, exam).metrics for model in models]
+    assert together[1].metrics.recall_at_10 == 1.0
 
 
 @pytest.mark.parametrize("part", ["scale_and_bias", "query", "candidate"])
