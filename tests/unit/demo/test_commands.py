@@ -71,7 +71,14 @@ def test_what_a_demo_cannot_do_it_says_at_once(tmp_path: Path) -> None:
 def test_a_simulator_runs_until_it_is_told_to_stop(broker: str, tmp_path: Path, stop: signal.Signals) -> None:
     settings = {**Plan(state=tmp_path).settings(broker), "RETRAINER_KAFKA__TOPIC": stop.name}
     command = [*RETRAINER, "simulate", "--users", "200", "--interval", "0.01"]
-    with subprocess.Popen(command, env=inherited(os.environ, settings), stdout=subprocess.PIPE, text=True) as process:
+    environment = inherited(os.environ, settings)
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    ) as process:
         assert process.stdout is not None
         told = [json.loads(process.stdout.readline()) for _ in range(4)]
         process.send_signal(stop)
