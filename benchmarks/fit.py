@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 import keras
 
@@ -11,8 +12,9 @@ from benchmarks.listeners import Listeners, lastfm, listeners, placed
 from benchmarks.notebook import pair_vectors, train
 from benchmarks.rows import Row, Setup, comparison, faster, figure
 from schemas.cycle import FitReport, Metrics
+from schemas.policies import FitPolicy
 from trainer.evaluate import Exam, score
-from trainer.fit import Epoch, fit
+from trainer.fit import Epoch, TrainingData, fit
 from trainer.model import TwoTower
 
 _NOTEBOOK = "the notebook's fit"
@@ -118,7 +120,12 @@ def _ours(users: Listeners, *, from_noise: bool = False, **changed: int) -> tupl
     data = users.data()
     start = time.perf_counter()
     model = users.model(from_noise=from_noise)
-    report = fit(
+    report = _fit(model, data, policy, lambda _epoch: None)
+    return report, model, time.perf_counter() - start
+
+
+def _fit(model: TwoTower, data: TrainingData, policy: FitPolicy, on_epoch: Callable[[Epoch], None]) -> FitReport:
+    return fit(
         model,
         data,
         policy,
@@ -126,9 +133,8 @@ def _ours(users: Listeners, *, from_noise: bool = False, **changed: int) -> tupl
         learning_rate=policy.learning_rate,
         seed=0,
         warm_start=False,
-        on_epoch=lambda _epoch: None,
+        on_epoch=on_epoch,
     )
-    return report, model, time.perf_counter() - start
 
 
 class _ReachedError(Exception):
@@ -153,16 +159,7 @@ def _time_to(users: Listeners, exam: Exam, wanted: Metrics) -> float:
     start = time.perf_counter()
     model = users.model()
     try:
-        fit(
-            model,
-            data,
-            policy,
-            epochs=policy.full_epochs,
-            learning_rate=policy.learning_rate,
-            seed=0,
-            warm_start=False,
-            on_epoch=look,
-        )
+        _fit(model, data, policy, look)
     except _ReachedError:
         return time.perf_counter() - start - idle
     return math.inf

@@ -27,7 +27,6 @@ _HELD_OUT = 0.2
 _DEV = SplitPolicy(holdout_share=0.0, dev_share=0.1)
 _GENERATED = 4_000
 _SCALE = 50.0
-_TICK = lambda _done, _of: None  # noqa: E731
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def placed(
     keys = [f"user-{number:06d}" for number in range(len(directions))]
     space = Space.create(folder / "space", fit_space("listeners", group, directions), group)
     space.apply(CheckedRows(keys, directions, {}), [])
-    space.update_pairs(settings.pairs, _TICK)
+    space.update_pairs(settings.pairs, lambda _done, _of: None)
     names, rows = space.matrix.users()
     part = np.full(len(space.matrix.directions), Part.HOLDOUT, dtype=np.int8)
     part[rows] = split(_DEV, names)

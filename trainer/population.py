@@ -34,11 +34,6 @@ class Population:
         rows: Rows = self.everyone[self.part[self.everyone] == part]
         return rows
 
-    def without_holdout(self, pairs: Rows) -> Rows:
-        """Those of `pairs` (pairs, 2) with no end in the holdout (P5)."""
-        learnable: Rows = pairs[(self.part[pairs] != Part.HOLDOUT).all(axis=1)]
-        return learnable
-
 
 def populate(matrix: UserMatrix, policy: SplitPolicy) -> Population:
     """Split the users of a matrix."""

@@ -3,6 +3,7 @@
     space.json       scaling; written last, so a space without it is unfinished and not used
     index.db, *.f32  the user matrix (`trainer.embeddings`)
     short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
+    newcomers.json   who entered the space since a version was registered (`trainer.slices`)
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
 
 A space is made by a cycle that trains from scratch and then followed by incremental ones. It holds what the feature

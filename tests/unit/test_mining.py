@@ -19,6 +19,7 @@ from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
 from trainer.pairs.mining import mine_nearest, mine_similar
+from trainer.pairs.negatives import draw_partners
 from trainer.pairs.numbers import Numbers
 from trainer.pairs.order import nearest_first
 from trainer.pairs.short_rows import ShortRows
@@ -288,3 +289,18 @@ def test_a_change_of_few_does_not_copy_the_matrix(tmp_path: Path, cap: int | Non
         assert len(update.graph.codes())
         assert peak < rows.nbytes / 4
     matrix.close()
+
+
+@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("kept", [None, 2])
+def test_partners_drawn_with_bounds_are_those_drawn_without(kept: int | None, numbers: Numbers) -> None:
+    view = view_of(rows_of("dense", 3, 300), kept, numbers)
+    anchors, pool = np.repeat(np.arange(300), 3), np.arange(300)
+    drawn = [
+        draw_partners(view.directions, anchors, pool, THRESHOLD, np.random.default_rng(1), bounds)
+        for bounds in (None, view.bounds)
+    ]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    found = drawn[0] >= 0
+    assert found.any()
+    assert (similarity(view.directions, anchors[found], drawn[0][found]) <= THRESHOLD).all()

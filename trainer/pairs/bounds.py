@@ -21,9 +21,9 @@ from trainer.pairs.numbers import Numbers, Stored
 Axes = NDArray[np.float64]
 """(width, m) orthonormal columns."""
 
-_LEADING = 32
+_LEADING = 32  # coordinates that say well enough who is near whom
 _TINY = 1e-12  # of a squared length: far above float64 rounding, far below what matters
-_ROWS_AT_A_TIME = 65_536
+_ROWS_AT_A_TIME = 65_536  # in float64
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,12 +63,9 @@ def _open_shares(
     left, right = (np.linalg.norm(rows[:, kept:], axis=1).astype(np.float32) for rows in (some, others))
     rest = np.outer(left, right)
     upper, lower = middle + rest, middle - rest
-    if nearest is None:
-        line = np.full(len(some), threshold, dtype=np.float32)
-    elif nearest <= len(others):
-        line = np.maximum(np.partition(lower, -nearest, axis=1)[:, -nearest], np.float32(threshold))
-    else:
-        line = np.full(len(some), threshold, dtype=np.float32)
+    line = np.full(len(some), threshold, dtype=np.float32)
+    if nearest is not None and nearest <= len(others):
+        line = np.maximum(line, np.partition(lower, -nearest, axis=1)[:, -nearest])
     for numbers in kinds:
         slack = numbers.error(kept + 1)
         if numbers is not Numbers.FLOAT32 and threshold <= numbers.error(others.shape[1]):  # they would have no line
