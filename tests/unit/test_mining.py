@@ -15,6 +15,7 @@ from trainer.embeddings import Rows, UserMatrix
 from trainer.features.protocol import Floats
 from trainer.pairs import mining
 from trainer.pairs.bounds import Bounds, Frame
+from trainer.pairs.frame_choice import choose_frame
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
@@ -24,7 +25,7 @@ from trainer.pairs.numbers import Numbers
 from trainer.pairs.order import nearest_first
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.similarity import similarity
-from trainer.pairs.survivors import Sieve
+from trainer.pairs.survivors import Sieve, TooManyError
 from trainer.pairs.view import View
 
 POLICY = PairPolicy(similarity_threshold=THRESHOLD, threads=2, block_megabytes=2)
@@ -304,3 +305,23 @@ def test_partners_drawn_with_bounds_are_those_drawn_without(kept: int | None, nu
     found = drawn[0] >= 0
     assert found.any()
     assert (similarity(view.directions, anchors[found], drawn[0][found]) <= THRESHOLD).all()
+
+
+@pytest.mark.parametrize("numbers", Numbers)
+def test_survivors_for_whom_there_is_no_room_are_not_spread_out_first(numbers: Numbers) -> None:
+    rows = np.tile(np.eye(1, 4, dtype=np.float32), (8192, 1))  # everybody is similar to everybody
+    sieve = Sieve(bounds_of(rows, Frame.whole(4, numbers)), THRESHOLD, 2**24)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooManyError):
+            sieve.survivors(np.arange(256))
+        assert tracemalloc.get_traced_memory()[1] < 2**24  # their places alone would take as much
+    finally:
+        tracemalloc.stop()
+
+
+def test_coarse_numbers_that_would_have_no_line_are_not_chosen_even_where_they_would_be_cheapest() -> None:
+    rows = np.random.default_rng(0).normal(1, 0.1, size=(500, 40))
+    alike = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    assert choose_frame(alike, np.arange(500), 0.5, None, tuple(Numbers)).numbers is Numbers.BFLOAT16
+    assert choose_frame(alike, np.arange(500), 0.005, None, tuple(Numbers)).numbers is Numbers.FLOAT32
