@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from consumer.ledger.ledger import Ledger
-from consumer.listener import Listener
+from consumer.listener.listener import Listener
 from consumer.schedule import Schedule
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status

@@ -20,7 +20,7 @@ from consumer import kafka_client
 from consumer.errors import SettingsError
 from consumer.kafka_client import admin_options, producer_options
 from consumer.ledger.ledger import open_ledger
-from consumer.listener import Listener
+from consumer.listener.listener import Listener
 from consumer.oauth import token_provider
 from consumer.settings import Settings
 from tests.brokers.oauth import CLIENT_SECRET

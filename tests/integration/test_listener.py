@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.intake import Batch, Intake
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.listener import Listener
+from consumer.listener.listener import Listener
 from consumer.settings import Settings
 from schemas.cycle import CycleKind
 from schemas.events import encode

@@ -1,0 +1,17 @@
+"""The listener: one thread that owns the Kafka consumer and polls it for ever (P6).
+
+What a poll brings is stored in the ledger before the next poll. Offsets are the ledger's: a partition that is assigned,
+kept or not, stays paused until it has been sought to the ledger's offset, and the same is done with all of them after a
+batch that could not be stored. So there is one way back from every trouble, and nothing to be remembered in between.
+Kafka's committed offsets follow as a copy.
+
+Its rooms, in the order of a turn:
+
+    listener    the thread, and its loop
+    rebalance   notes of what was assigned and taken away
+    storing     what a poll brought goes into the ledger
+    gaps        records that cannot be had: lost, cut off, or not to be parsed
+    places      the assigned partitions, and putting them at the ledger's offsets
+    commits     Kafka's committed offsets follow
+    hearing     how the listener is, for other threads
+"""

@@ -1,0 +1,51 @@
+"""What a poll brought goes into the ledger, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from kafka import TopicPartition
+from sqlalchemy.exc import DBAPIError
+
+from consumer.decoding import decoder, to_batch
+from consumer.errors import OffsetConflict
+from consumer.ledger.intake import Batch, Intake
+from consumer.listener.places import Places, partition_of, tp_of
+from consumer.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Storing:
+    """Stores what came from the placed partitions, and moves their offsets on."""
+
+    def __init__(self, settings: Settings, intake: Intake, places: Places, clock: Callable[[], float]) -> None:
+        self._decode = decoder(settings.kafka.source, settings.feature_group)
+        self._intake = intake
+        self._places = places
+        self._clock = clock
+
+    def store(self, consumer: Any, records: Mapping[TopicPartition, list[Any]]) -> Batch | None:
+        """What was stored; None where nothing was, as nothing came or the ledger did not take it.
+
+        In the latter case everything is read again from the ledger's offsets.
+        """
+        fresh = {tp: batch for tp, batch in records.items() if tp in self._places.next}
+        if not fresh:
+            return None
+        fetched = {partition_of(tp): batch for tp, batch in fresh.items()}
+        expected = {partition_of(tp): self._places.next[tp] for tp in fresh}
+        batch = to_batch(self._decode, fetched, expected, self._clock())
+        try:
+            self._intake.record(batch)
+        except (DBAPIError, OffsetConflict) as error:
+            log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
+            self._places.rewind(consumer)
+            return None
+        for partition, (_, following) in batch.progress.items():
+            self._places.next[tp_of(partition)] = following
+        for letter in batch.dead:
+            log.warning("dead letter", position=str(letter.position), reason=letter.reason)
+        return batch
