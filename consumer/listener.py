@@ -204,8 +204,10 @@ class Listener(threading.Thread):
                 position = Position(tp.topic, tp.partition, wanted)
                 log.error("gap in the topic", position=str(position), reason=reason)
                 letter = DeadLetter(position, self._clock(), None, None, {}, "gap", reason)
-                self._intake.jump(_partition(tp), begins[tp], letter, self._clock())
+                self._intake.jump(_partition(tp), self._next.get(tp, wanted), begins[tp], letter, self._clock())
             self._lost.clear()
+        except OffsetConflict:
+            self._lost.clear()  # somebody moved it: if offsets are still missing, the broker says so again
         except (KafkaError, DBAPIError) as error:
             log.warning("cannot cross the gap yet", reason=str(error) or type(error).__name__)
         self._rewind(consumer)
@@ -222,6 +224,9 @@ class Listener(threading.Thread):
                     if (reason := why_corrupt(self._settings.kafka, partition, self._next[partition])) is not None:
                         self._bury(partition, reason)
                     break
+                except OffsetConflict:
+                    self._rewind(consumer)
+                    return
                 except (KafkaError, DBAPIError) as error:
                     log.warning("cannot pass over a corrupt record yet", reason=str(error) or type(error).__name__)
                     self._stopping.wait(_RETRY_AFTER)
@@ -233,7 +238,7 @@ class Listener(threading.Thread):
         position = Position(partition.topic, partition.partition, self._next[partition])
         log.error("record cannot be parsed", position=str(position), reason=reason)
         letter = DeadLetter(position, self._clock(), None, None, {}, "fetch", reason)
-        self._intake.jump(_partition(partition), position.offset + 1, letter, self._clock())
+        self._intake.jump(_partition(partition), position.offset, position.offset + 1, letter, self._clock())
         self._next[partition] += 1
 
     def _commit(self, consumer: Any) -> None:
