@@ -17,5 +17,17 @@ class OffsetConflict(LedgerError):  # noqa: N818  (a signal, not a fault)
     """Somebody else moved a partition's offset: what was read is not stored, and reading goes on from the ledger."""
 
 
+class LeaseLost(LedgerError):  # noqa: N818
+    """The lease for running cycles is not ours: nothing was written, and whoever has it goes on."""
+
+
+class NoLedger(LedgerError):  # noqa: N818
+    """There is no ledger where one was looked for; the first start makes it."""
+
+
+class OldLedger(LedgerError):  # noqa: N818
+    """An earlier release made the ledger; the next start brings it up to date."""
+
+
 class AlreadyRunning(ConsumerError):  # noqa: N818
     """Another process works on this state folder."""

@@ -15,7 +15,7 @@ from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
 from consumer.settings import Settings
 from consumer.status import read_status
-from consumer.supervisor import Supervisor
+from consumer.supervisor import Supervisor, take_lease
 from consumer.trigger import Reason
 from schemas.cycle import CycleKind
 
@@ -55,7 +55,7 @@ def _run_here(
     request: int | None,
 ) -> dict[str, Any] | None:
     woken = threading.Event()
-    supervisor = Supervisor(settings, ledger, woken.set)
+    supervisor = Supervisor(settings, ledger, woken.set, take_lease(ledger))
     try:
         if supervisor.resume(time.time()):
             say("finishing the cycle that was cut short first")

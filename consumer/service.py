@@ -23,7 +23,7 @@ from consumer.listener.listener import Listener
 from consumer.schedule import Schedule
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
-from consumer.supervisor import Supervisor
+from consumer.supervisor import Supervisor, take_lease
 from consumer.trigger import Start, TriggerState, Wait, decide
 from schemas.cycle import CycleKind
 
@@ -45,7 +45,7 @@ class Service:
         self._stopping = False  # a plain flag: setting an event in a signal handler can deadlock
         self._woken = threading.Event()
         self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
-        self._supervisor = Supervisor(settings, ledger, self._woken.set)
+        self._supervisor = Supervisor(settings, ledger, self._woken.set, take_lease(ledger))
         self._schedule = Schedule(settings.schedule, self._on_schedule)
         self._resumed = False
         self._full_retrain_due = False

@@ -15,12 +15,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableEnvironment
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from consumer.bridge.settings import BridgeSettings
 from consumer.crontab import from_crontab
@@ -39,16 +42,31 @@ _FILES = {"RETRAINER_HOPSWORKS__API_KEY_FILE", "RETRAINER_HOPSWORKS__CA_FILE"}
 
 
 class LedgerSettings(Section):
-    """Where the ledger lies, as an SQLAlchemy URL."""
+    """Where the ledger lies: `sqlite:///` and a file, or `postgresql://user@host/database` for several instances."""
 
-    url: str
+    url: Annotated[str, Field(repr=False)]
+    password: SecretStr | None = None
+    """The password of a PostgreSQL address that names none."""
 
     @field_validator("url")
     @classmethod
-    def _is_sqlite(cls, url: str) -> str:
-        if not url.startswith("sqlite:///"):
-            raise ValueError("only sqlite:/// is supported by this release")
+    def _is_an_address(cls, url: str) -> str:
+        try:
+            address = make_url(url)
+        except ArgumentError:
+            raise ValueError("is no address; sqlite:///file or postgresql://user@host/database") from None
+        if address.drivername not in {"sqlite", "postgresql", "postgresql+psycopg"}:
+            raise ValueError("a ledger lies in sqlite:///file or in postgresql://user@host/database")
+        if "password" in address.query:
+            raise ValueError("a password stands before the @, or in RETRAINER_LEDGER__PASSWORD_FILE")
         return url
+
+    @model_validator(mode="after")
+    def _has_its_password(self) -> Self:
+        if self.password is not None:
+            address = make_url(self.url).set(password=self.password.get_secret_value())
+            object.__setattr__(self, "url", address.render_as_string(hide_password=False))
+        return self
 
 
 class TrainerProcessSettings(Section):

@@ -7,7 +7,9 @@ that fails is tried again a few times in the same way before the users are given
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,12 +49,14 @@ class Supervisor:
         settings: what cycles are run with.
         ledger: where they are claimed and settled.
         spoke: called, from another thread, when there is a reason to tick.
+        fence: the token of the lease for running cycles.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, spoke: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, spoke: Callable[[], None], fence: int) -> None:
         self._settings = settings
         self._ledger = ledger
         self._spoke = spoke
+        self._fence = fence
         self._running: _Running | None = None
         self._trainer: TrainerProcess | None = None
         self._spare: TrainerProcess | None = None
@@ -80,7 +84,7 @@ class Supervisor:
 
     def start(self, kind: CycleKind, reason: str, now: float) -> None:
         """Claim all pending users for a new cycle and have it run."""
-        claim = self._ledger.cycles.claim(kind, reason, now)
+        claim = self._ledger.cycles.claim(kind, reason, now, fence=self._fence)
         log.info(
             "cycle started",
             cycle_id=claim.cycle_id,
@@ -201,7 +205,7 @@ class Supervisor:
             )
             self._settle(failed, now)
             return
-        self._ledger.cycles.attempt(claim.cycle_id)
+        self._ledger.cycles.attempt(claim.cycle_id, fence=self._fence)
         # Only now: where the ledger cannot be used, the next tick comes by here again.
         self._trainer = None
         claim = running.claim = replace(claim, attempts=claim.attempts + 1)
@@ -211,7 +215,7 @@ class Supervisor:
     def _settle(self, result: CycleResult, now: float) -> None:
         assert self._running is not None
         claim = self._running.claim
-        promoted = self._ledger.cycles.settle(result, now)
+        promoted = self._ledger.cycles.settle(result, now, fence=self._fence)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
         if result.version is not None and not promoted:
@@ -240,3 +244,11 @@ class Supervisor:
 
     def _folder(self, cycle_id: str) -> Path:
         return self._settings.work_dir / "cycles" / cycle_id
+
+
+def take_lease(ledger: Ledger) -> int:
+    """Take the lease from whoever has it, as the lock of the state folder allows; gives its token."""
+    while True:
+        lease = ledger.leases.take(str(os.getpid()), ledger.leases.current(), time.time())
+        if lease is not None:
+            return lease.token

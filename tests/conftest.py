@@ -1,9 +1,10 @@
-"""Brokers that the tests share, each started once, and a loud word when one had to be left out."""
+"""Brokers and databases that the tests share, each started once, and a loud word when one had to be left out."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,11 @@ from consumer.demo.broker import embedded_broker
 from tests.brokers import apache_kafka
 from tests.brokers.secure_kafka import SecureKafka
 from tests.brokers.secure_kafka import secure_kafka as start_secure_kafka
+from tests.databases import postgresql as databases
+from tests.databases.postgresql import PostgreSQL
 
 _LEFT_OUT: list[str] = []
+_NO_DATABASE: list[str] = []
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +57,37 @@ def broker(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(f"{request.param}_address"))
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL. Where it is not installed its tests are skipped, or fail where REQUIRE_POSTGRES=1."""
+    lacking = databases.missing()
+    if lacking is not None:
+        if os.environ.get("REQUIRE_POSTGRES") == "1":
+            pytest.fail(f"REQUIRE_POSTGRES=1, but PostgreSQL cannot run: {lacking}")
+        _NO_DATABASE.append(lacking)
+        pytest.skip(f"PostgreSQL left out: {lacking}")
+    with databases.postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a ledger may be made: the same tests run on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    return server.new_schema()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Nobody should read a green run and believe that Kafka was tested when it was not."""
+    """Nobody should read a green run and believe that Kafka or PostgreSQL were tested when they were not."""
     if _LEFT_OUT:
         terminalreporter.section("APACHE KAFKA WAS LEFT OUT", sep="!", red=True, bold=True)
         terminalreporter.write_line(
             f"{_LEFT_OUT[0]}; the tests ran on Tansu only. Install Java 17 and Maven to run them all."
+        )
+    if _NO_DATABASE:
+        terminalreporter.section("POSTGRESQL WAS LEFT OUT", sep="!", red=True, bold=True)
+        terminalreporter.write_line(
+            f"{_NO_DATABASE[0]}; the ledger was tested on SQLite only. Install PostgreSQL's server to test both."
         )

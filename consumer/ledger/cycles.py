@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from sqlalchemy import Connection, Engine, case, delete, func, literal, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import BigInteger, Connection, Engine, case, delete, func, literal, select, update
 
 from consumer.errors import LedgerError
+from consumer.ledger.dialect import greatest, least, upsert
 from consumer.ledger.engine import reading
+from consumer.ledger.leases import check_fence
 from consumer.ledger.tables import PENDING, asked, changes, cycles, learned, offsets, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, OffsetRanges, Outcome
 
@@ -36,12 +37,17 @@ class Claim:
     anchor_version: int | None
     lineage: Lineage
     users: tuple[str, ...]
+    follows: str | None
+    """The newest earlier cycle whose version was made champion: who has followed that one has missed nothing."""
     attempts: int
     claimed_at: float
 
 
 class Cycles:
-    """The supervisor's side of the ledger. At most one cycle runs."""
+    """The supervisor's side of the ledger. At most one cycle runs.
+
+    Every write names its fence, the token of the lease for running cycles, which is checked in the same transaction.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -51,13 +57,15 @@ class Cycles:
         with reading(self._engine) as connection:
             return _running(connection)
 
-    def claim(self, kind: CycleKind, reason: str, now: float) -> Claim:
+    def claim(self, kind: CycleKind, reason: str, now: float, *, fence: int) -> Claim:
         """Start a cycle: all pending users become its own.
 
         Raises:
             LedgerError: a cycle is running.
+            LeaseLost: the lease is not held with token `fence`; nothing is claimed.
         """
         with self._engine.begin() as connection:
+            check_fence(connection, fence)
             if (running := _running(connection)) is not None:
                 raise LedgerError(f"cycle {running.cycle_id} is running; it has to end before another starts")
             number = (connection.scalar(select(func.max(cycles.c.number))) or 0) + 1
@@ -89,16 +97,21 @@ class Cycles:
         """Users whom registered versions have learned from events of the last `LAG_COVERED` seconds."""
         recent = select(learned.c.user_id).where(learned.c.received_at >= now - LAG_COVERED)
         with reading(self._engine) as connection:
-            return tuple(connection.scalars(recent.order_by(learned.c.user_id)))
+            return tuple(sorted(connection.scalars(recent)))
 
-    def attempt(self, cycle_id: str) -> None:
-        """Count one more failed attempt of a running cycle."""
+    def attempt(self, cycle_id: str, *, fence: int) -> None:
+        """Count one more failed attempt of a running cycle.
+
+        Raises:
+            LeaseLost: the lease is not held with token `fence`; nothing is counted.
+        """
         with self._engine.begin() as connection:
+            check_fence(connection, fence)
             connection.execute(
                 update(cycles).where(cycles.c.cycle_id == cycle_id).values(attempts=cycles.c.attempts + 1)
             )
 
-    def settle(self, result: CycleResult, now: float) -> bool:
+    def settle(self, result: CycleResult, now: float, *, fence: int) -> bool:
         """End a running cycle. Says whether its version became champion.
 
         A version becomes champion only if the champion is still the one that it was compared with (compare-and-set).
@@ -106,8 +119,10 @@ class Cycles:
 
         Raises:
             LedgerError: that cycle is not running.
+            LeaseLost: the lease is not held with token `fence`; nothing is settled.
         """
         with self._engine.begin() as connection:
+            check_fence(connection, fence)
             ended = connection.execute(
                 update(cycles)
                 .where(cycles.c.cycle_id == result.cycle_id, cycles.c.state == RUNNING)
@@ -158,13 +173,23 @@ def _anchor(connection: Connection) -> int | None:
     )
 
 
+def _last_promoted(connection: Connection, before: int) -> str | None:
+    """The newest cycle with a smaller number whose version was made champion."""
+    return connection.scalar(
+        select(cycles.c.cycle_id)
+        .join(versions, versions.c.cycle_id == cycles.c.cycle_id)
+        .join(promotions, promotions.c.version == versions.c.version)
+        .where(cycles.c.number < before)
+        .order_by(cycles.c.number.desc())
+        .limit(1)
+    )
+
+
 def _running(connection: Connection) -> Claim | None:
     row = connection.execute(select(cycles).where(cycles.c.state == RUNNING)).one_or_none()
     if row is None:
         return None
-    users = connection.scalars(
-        select(changes.c.user_id).where(changes.c.cycle_id == row.cycle_id).order_by(changes.c.user_id)
-    )
+    users = connection.scalars(select(changes.c.user_id).where(changes.c.cycle_id == row.cycle_id))
     return Claim(
         cycle_id=row.cycle_id,
         kind=CycleKind(row.kind),
@@ -172,7 +197,8 @@ def _running(connection: Connection) -> Claim | None:
         base_version=row.base_version,
         anchor_version=row.anchor_version,
         lineage=Lineage.model_validate(row.lineage),
-        users=tuple(users),
+        users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
+        follows=_last_promoted(connection, row.number),
         attempts=row.attempts,
         claimed_at=row.claimed_at,
     )
@@ -210,7 +236,9 @@ def _settle(connection: Connection, cycle_id: str, now: float) -> None:
             connection.execute(
                 update(offsets)
                 .where(offsets.c.topic == topic, offsets.c.partition == partition)
-                .values(settled_offset=func.min(end, offsets.c.next_offset))  # it may have been moved back meanwhile
+                .values(
+                    settled_offset=least(literal(end, BigInteger), offsets.c.next_offset)
+                )  # it may have been moved back meanwhile
             )
     _remember(connection, cycle_id, now)
     connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
@@ -222,8 +250,8 @@ def _remember(connection: Connection, cycle_id: str, now: float) -> None:
     who = select(changes.c.user_id, changes.c.received_at).where(
         changes.c.cycle_id == cycle_id, changes.c.received_at >= now - LAG_COVERED
     )
-    known = insert(learned).from_select(["user_id", "received_at"], who)
-    latest = func.max(learned.c.received_at, known.excluded.received_at)
+    known = upsert(connection, learned).from_select(["user_id", "received_at"], who)
+    latest = greatest(learned.c.received_at, known.excluded.received_at)
     connection.execute(known.on_conflict_do_update(index_elements=[learned.c.user_id], set_={"received_at": latest}))
 
 
@@ -231,16 +259,16 @@ def _give_back(connection: Connection, cycle_id: str, *, tried: bool) -> None:
     """The cycle's users become pending; where a user has changed again meanwhile, the two rows become one."""
     kept = [column for column in changes.c if column.name not in {"cycle_id", "tried"}]
     claimed = select(*kept, literal(PENDING), literal(tried)).where(changes.c.cycle_id == cycle_id)
-    back = insert(changes).from_select([*(column.name for column in kept), "cycle_id", "tried"], claimed)
+    back = upsert(connection, changes).from_select([*(column.name for column in kept), "cycle_id", "tried"], claimed)
     merged = back.on_conflict_do_update(
         index_elements=[changes.c.user_id, changes.c.cycle_id],
         set_={
             "events": changes.c.events + back.excluded.events,
             "first_position": back.excluded.first_position,
-            "first_event_at": func.min(changes.c.first_event_at, back.excluded.first_event_at),
+            "first_event_at": least(changes.c.first_event_at, back.excluded.first_event_at),
             "fresh_since": case(
                 (back.excluded.tried, changes.c.fresh_since),
-                else_=func.min(changes.c.fresh_since, back.excluded.fresh_since),
+                else_=least(changes.c.fresh_since, back.excluded.fresh_since),
             ),
         },
     )

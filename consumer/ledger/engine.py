@@ -1,29 +1,67 @@
-"""The ledger's database connections: how long they wait, when they lock, what survives a crash."""
+"""The ledger's database connections: how long they wait, when they lock, what survives a crash.
+
+One writer at a time, on both engines: a transaction that may write takes the write lock with its first statement. So
+it sees whole transactions of others, and there is no deadlock and nothing to retry. On SQLite that is the lock of the
+file, on PostgreSQL an advisory lock of the transaction, one for each schema. Readers take none, and see one moment.
+"""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
 
 _BUSY_SECONDS = 5.0  # shorter than any poll interval, so that a held lock cannot keep the listener from polling
+
+_LOCK = "SELECT pg_advisory_xact_lock(1919247457, coalesce(hashtext(current_schema()), 0))"  # b"rtra" as a number
+_TIMEOUTS = {
+    "lock_timeout": f"{_BUSY_SECONDS:g}s",
+    "statement_timeout": "120s",  # the longest, a claim of millions of users, takes less
+    "idle_in_transaction_session_timeout": "10s",  # a writer that stalls loses its transaction, and with it the lock
+    # The same for a writer whose machine is gone: the server notices by its silence.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10s",
+}
+_CONNECTING: dict[str, Any] = {
+    "connect_timeout": 5,
+    "application_name": "retrainer",
+    # A server whose machine is gone.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 def make_engine(url: str) -> Engine:
     """An engine whose transactions take the write lock at once, unless they were begun by `reading`."""
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
-    event.listen(engine, "connect", _prepare_connection)
-    event.listen(engine, "begin", _begin)
-    return engine
+    address = make_url(url)
+    return _postgresql(address) if address.get_backend_name() == "postgresql" else _sqlite(address)
 
 
 def reading(engine: Engine) -> AbstractContextManager[Connection]:
     """A transaction that only reads: it takes no lock and sees one moment."""
-    return engine.execution_options(reading=True).begin()
+    snapshot = {"postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}}
+    return engine.execution_options(reading=True, **snapshot.get(engine.dialect.name, {})).begin()
 
 
-def _prepare_connection(connection: Any, _record: object) -> None:
+def shown(url: str) -> str:
+    """The address of a ledger, fit to be printed."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def _sqlite(address: URL) -> Engine:
+    engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+    event.listen(engine, "connect", _prepare_file)
+    event.listen(engine, "begin", _begin_on_file)
+    return engine
+
+
+def _prepare_file(connection: Any, _record: object) -> None:
     """Transactions are ours to begin; the write-ahead log is flushed at every commit, so a commit survives a crash."""
     connection.isolation_level = None
     cursor = connection.cursor()
@@ -32,7 +70,29 @@ def _prepare_connection(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _begin(connection: Any) -> None:
+def _begin_on_file(connection: Connection) -> None:
     """A writer that took its lock late would fail instead of waiting, so it takes it at once; a reader takes none."""
-    only_reads = connection.get_execution_options().get("reading", False)
-    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if _only_reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _postgresql(address: URL) -> Engine:
+    """Whatever the address says of a timeout or of connecting holds; else what is said here."""
+    options = [*(f"-c{name}={value}" for name, value in _TIMEOUTS.items()), str(address.query.get("options", ""))]
+    arguments = {name: value for name, value in _CONNECTING.items() if name not in address.query}
+    engine = create_engine(
+        address.set(drivername="postgresql+psycopg"),
+        connect_args={**arguments, "options": " ".join(options)},
+        pool_pre_ping=True,  # so a server that was restarted meanwhile is no trouble
+    )
+    event.listen(engine, "begin", _begin_on_server)
+    return engine
+
+
+def _begin_on_server(connection: Connection) -> None:
+    """What a writer waited for is there when it reads: it takes a new look with each statement after this one."""
+    if not _only_reads(connection):
+        connection.exec_driver_sql(_LOCK)
+
+
+def _only_reads(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("reading", False))

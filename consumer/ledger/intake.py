@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, case, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import BigInteger, Connection, CursorResult, Engine, Update, case, literal, select, update
 
 from consumer.errors import OffsetConflict
+from consumer.ledger.dialect import greatest, least, upsert
 from consumer.ledger.engine import reading
-from consumer.ledger.tables import PENDING, asked, changes, dead_letters, offsets, replays
+from consumer.ledger.tables import PENDING, asked, changes, dead_letters, gaps, offsets, replays
 from schemas.cycle import CycleKind, OffsetRanges
 from schemas.events import Operation
 
@@ -100,7 +100,7 @@ class Intake:
         with self._engine.begin() as connection:
             for partition, start in starts.items():
                 row = {"topic": partition.topic, "partition": partition.number, "updated_at": now}
-                begun = insert(offsets).values(**row, next_offset=start, settled_offset=start)
+                begun = upsert(connection, offsets).values(**row, next_offset=start, settled_offset=start)
                 connection.execute(begun.on_conflict_do_nothing())
 
     def record(self, batch: Batch) -> None:
@@ -115,13 +115,22 @@ class Intake:
             _store_users(connection, batch.users, batch.received_at)
             _store_dead_letters(connection, batch.dead, batch.received_at)
 
-    def jump(self, partition: Partition, to: int, letter: DeadLetter, now: float) -> None:
-        """Move a partition to an offset that does not follow from what was read, with `letter` to say why."""
-        at = offsets.c.topic == partition.topic, offsets.c.partition == partition.number
+    def jump(self, partition: Partition, expected: int, to: int, letter: DeadLetter, now: float) -> None:
+        """Move a partition from offset `expected` to one that does not follow from what was read.
+
+        What lies between is on record: as a gap, and by `letter`, which says why.
+
+        Raises:
+            OffsetConflict: the partition is not at `expected`; nothing is stored.
+        """
+        settled = least(offsets.c.settled_offset, literal(to, BigInteger))
         with self._engine.begin() as connection:
-            settled = func.min(offsets.c.settled_offset, to)
-            moved = update(offsets).where(*at).values(next_offset=to, settled_offset=settled, updated_at=now)
-            connection.execute(moved)
+            moved = connection.execute(
+                _at(partition, expected).values(next_offset=to, settled_offset=settled, updated_at=now)
+            )
+            _expect_one(moved, partition, expected)
+            gap = {"from_offset": expected, "to_offset": to, "at": now, "reason": _storable(letter.reason)}
+            connection.execute(gaps.insert().values(topic=partition.topic, partition=partition.number, **gap))
             _store_dead_letters(connection, [letter], now)
 
     def record_replay(self, ranges: OffsetRanges, events: int, batch: Batch) -> int:
@@ -144,19 +153,23 @@ class Intake:
 
 def _advance(connection: Connection, batch: Batch, partition: Partition, expected: int, following: int) -> None:
     moved = connection.execute(
-        update(offsets)
-        .where(
-            offsets.c.topic == partition.topic,
-            offsets.c.partition == partition.number,
-            offsets.c.next_offset == expected,
-        )
-        .values(
+        _at(partition, expected).values(
             next_offset=following,
             events=offsets.c.events + batch.events.get(partition, 0),
             ignored=offsets.c.ignored + batch.ignored.get(partition, 0),
             updated_at=batch.received_at,
         )
     )
+    _expect_one(moved, partition, expected)
+
+
+def _at(partition: Partition, expected: int) -> Update:
+    """A change of a partition's offsets, if it is where it is expected (compare-and-set)."""
+    of_partition = offsets.c.topic == partition.topic, offsets.c.partition == partition.number
+    return update(offsets).where(*of_partition, offsets.c.next_offset == expected)
+
+
+def _expect_one(moved: CursorResult[Any], partition: Partition, expected: int) -> None:
     if moved.rowcount != 1:
         raise OffsetConflict(f"{partition.topic}[{partition.number}] is not at offset {expected} any more")
 
@@ -164,7 +177,7 @@ def _advance(connection: Connection, batch: Batch, partition: Partition, expecte
 def _store_users(connection: Connection, users: Mapping[str, UserChange], now: float) -> None:
     if not users:
         return
-    new = insert(changes)
+    new = upsert(connection, changes)
     old = changes.c
     merged = new.on_conflict_do_update(
         index_elements=[old.user_id, old.cycle_id],
@@ -172,10 +185,10 @@ def _store_users(connection: Connection, users: Mapping[str, UserChange], now: f
             "operation": new.excluded.operation,
             "events": old.events + new.excluded.events,
             "last_position": new.excluded.last_position,
-            "first_event_at": func.min(old.first_event_at, new.excluded.first_event_at),
-            "last_event_at": func.max(old.last_event_at, new.excluded.last_event_at),
+            "first_event_at": least(old.first_event_at, new.excluded.first_event_at),
+            "last_event_at": greatest(old.last_event_at, new.excluded.last_event_at),
             "fresh_since": case(
-                (old.tried, new.excluded.fresh_since), else_=func.min(old.fresh_since, new.excluded.fresh_since)
+                (old.tried, new.excluded.fresh_since), else_=least(old.fresh_since, new.excluded.fresh_since)
             ),
             "received_at": new.excluded.received_at,
             "tried": False,
@@ -214,9 +227,14 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
             "value": letter.value,
             "headers": {name: base64.b64encode(value).decode() for name, value in letter.headers.items()},
             "stage": letter.stage,
-            "reason": letter.reason,
+            "reason": _storable(letter.reason),
             "at": now,
         }
         for letter in letters
     ]
-    connection.execute(insert(dead_letters).on_conflict_do_nothing(), rows)
+    connection.execute(upsert(connection, dead_letters).on_conflict_do_nothing(), rows)
+
+
+def _storable(text: str) -> str:
+    """Any text in a form that both engines take: neither stores half a surrogate pair, PostgreSQL no NUL either."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, inspect, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
-from consumer.errors import LedgerError
+from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.asked import Asked
 from consumer.ledger.cycles import Cycles
-from consumer.ledger.engine import make_engine, reading
+from consumer.ledger.engine import make_engine, reading, shown
 from consumer.ledger.intake import Intake
+from consumer.ledger.leases import Leases
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
 
@@ -26,6 +26,7 @@ class Ledger:
     engine: Engine
     intake: Intake
     cycles: Cycles
+    leases: Leases
     asked: Asked
     views: Views
 
@@ -35,34 +36,64 @@ class Ledger:
 
 
 def open_ledger(url: str, *, create: bool = True) -> Ledger:
-    """The ledger at an SQLAlchemy URL; where there is none, it is made, unless `create` is off.
+    """The ledger at an SQLAlchemy URL of SQLite or PostgreSQL.
+
+    Where there is none it is made, and one of an earlier release is brought up to date, unless `create` is off.
 
     Raises:
-        LedgerError: it cannot be opened, is not there, or another release made it.
+        NoLedger: it is not there.
+        OldLedger: an earlier release made it.
+        LedgerError: it cannot be opened, or a later release made it.
     """
-    file, shown = make_url(url).database, make_url(url).render_as_string(hide_password=True)
-    if file and not create and not Path(file).exists():
-        raise LedgerError(f"there is no ledger at {shown}: nothing has run here yet, or RETRAINER_STATE_DIR is another")
+    file = _file(url)
+    if file and not create and not file.exists():
+        raise NoLedger(_not_there(url))
     try:
         if file:
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
         engine = make_engine(url)
-        found = _schema(engine)
-        if found is None and create:
-            metadata.create_all(engine)
-            with engine.begin() as connection:
-                connection.execute(insert(schema_version).values(version=SCHEMA_VERSION).on_conflict_do_nothing())
-            found = SCHEMA_VERSION
+        with reading(engine) as connection:
+            found = _schema(connection)
+        if create and (found is None or found < SCHEMA_VERSION):
+            found = _bring_up_to_date(engine)
     except (DatabaseError, OSError) as error:
-        raise LedgerError(f"cannot open the ledger {shown}: {error}") from error
-    if found != SCHEMA_VERSION:
-        raise LedgerError(f"the ledger {shown} has schema {found}, this release needs {SCHEMA_VERSION}")
-    return Ledger(engine, Intake(engine), Cycles(engine), Asked(engine), Views(engine))
+        raise LedgerError(f"cannot open the ledger {shown(url)}: {error}") from error
+    if found is None:
+        raise NoLedger(_not_there(url))
+    if found < SCHEMA_VERSION:
+        raise OldLedger(f"{_schemas(url, found)}: `retrainer run` brings it up to date")
+    if found > SCHEMA_VERSION:
+        raise LedgerError(f"{_schemas(url, found)}: use the release that made it, or a later one")
+    return Ledger(engine, Intake(engine), Cycles(engine), Leases(engine), Asked(engine), Views(engine))
 
 
-def _schema(engine: Engine) -> int | None:
+def _bring_up_to_date(engine: Engine) -> int:
+    """Make the tables, or change those of an earlier release; in one transaction, so that only one of several does."""
+    with engine.begin() as connection:
+        found = _schema(connection)
+        if found is None:
+            metadata.create_all(connection)
+            connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+            return SCHEMA_VERSION
+        return found
+
+
+def _schema(connection: Connection) -> int | None:
     """The version of the ledger's tables; None where there are none yet."""
-    with reading(engine) as connection:
-        if not inspect(connection).has_table(schema_version.name):
-            return None
-        return connection.scalar(select(schema_version.c.version))
+    if not inspect(connection).has_table(schema_version.name):
+        return None
+    return connection.scalar(select(schema_version.c.version))
+
+
+def _file(url: str) -> Path | None:
+    """The file of a ledger that is in one."""
+    address = make_url(url)
+    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+
+
+def _not_there(url: str) -> str:
+    return f"there is no ledger at {shown(url)}: nothing has run here yet, or RETRAINER_STATE_DIR is another"
+
+
+def _schemas(url: str, found: int) -> str:
+    return f"the ledger {shown(url)} has schema {found}, this release needs {SCHEMA_VERSION}"

@@ -15,9 +15,10 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 PENDING = ""
 """The cycle id of changes that no cycle has claimed."""
 
@@ -113,6 +114,10 @@ dead_letters = Table(
     Column("stage", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("at", Float, nullable=False),
+    Column("status", String, nullable=False, server_default="open"),  # open, replayed or discarded
+    Column("settled_at", Float),
+    Column("settled_reason", String),
+    Column("published", Boolean, nullable=False, server_default=false()),  # copied to the dead-letter topic
     # A topic that was made anew has the same offsets again, but not at the same time.
     UniqueConstraint("topic", "partition", "offset", "event_at"),
 )
@@ -137,4 +142,39 @@ replays = Table(
     Column("users", Integer, nullable=False),
     Column("at", Float, nullable=False),
     Column("cycle_id", String, nullable=False, default=PENDING),
+)
+
+# Offsets that were passed over unread. Where a topic was made anew, `to_offset` may be the smaller one.
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("from_offset", BigInteger, nullable=False),
+    Column("to_offset", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("reason", String, nullable=False),
+)
+
+# Who may run cycles. Times are for people: expiry is judged by those who watch, each by a clock of its own.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),  # empty: free
+    Column("token", BigInteger, nullable=False),
+    Column("renewals", BigInteger, nullable=False),
+    Column("renewed_at", Float, nullable=False),
+)
+
+# How each service is, by its own word.
+instances = Table(
+    "instances",
+    metadata,
+    Column("instance_id", String, primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("host", String, nullable=False),
+    Column("state", JSON, nullable=False),
+    Column("seen_at", Float, nullable=False),
 )

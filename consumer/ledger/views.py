@@ -93,7 +93,7 @@ class Views:
         with reading(self._engine) as connection:
             events, ignored = connection.execute(select(func.sum(offsets.c.events), func.sum(offsets.c.ignored))).one()
             dead = connection.scalar(select(func.count()).select_from(dead_letters))
-        return Read(events or 0, ignored or 0, dead or 0)
+        return Read(int(events or 0), int(ignored or 0), dead or 0)
 
     def versions(self) -> list[dict[str, Any]]:
         """Every registered version, oldest first, as `retrainer versions --json` gives it."""

@@ -12,6 +12,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
+from consumer.errors import OffsetConflict
 from consumer.kafka_client import why_corrupt
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.intake import DeadLetter, Intake, Position
@@ -53,8 +54,11 @@ class Gaps:
                 position = Position(tp.topic, tp.partition, wanted)
                 log.error("gap in the topic", position=str(position), reason=reason)
                 letter = DeadLetter(position, self._clock(), None, None, {}, "gap", reason)
-                self._intake.jump(partition_of(tp), begins[tp], letter, self._clock())
+                expected = self._places.next.get(tp, wanted)
+                self._intake.jump(partition_of(tp), expected, begins[tp], letter, self._clock())
             self._lost.clear()
+        except OffsetConflict:
+            self._lost.clear()  # somebody moved it: if offsets are still missing, the broker says so again
         except (KafkaError, DBAPIError) as error:
             log.warning("cannot cross the gap yet", reason=str(error) or type(error).__name__)
         self._places.rewind(consumer)
@@ -71,6 +75,9 @@ class Gaps:
                     if (reason := why_corrupt(self._kafka, partition, self._places.next[partition])) is not None:
                         self._bury(partition, reason)
                     break
+                except OffsetConflict:
+                    self._places.rewind(consumer)
+                    return
                 except (KafkaError, DBAPIError) as error:
                     log.warning("cannot pass over a corrupt record yet", reason=str(error) or type(error).__name__)
                     self._stopping.wait(RETRY_AFTER)
@@ -82,5 +89,5 @@ class Gaps:
         position = Position(partition.topic, partition.partition, self._places.next[partition])
         log.error("record cannot be parsed", position=str(position), reason=reason)
         letter = DeadLetter(position, self._clock(), None, None, {}, "fetch", reason)
-        self._intake.jump(partition_of(partition), position.offset + 1, letter, self._clock())
+        self._intake.jump(partition_of(partition), position.offset, position.offset + 1, letter, self._clock())
         self._places.next[partition] += 1

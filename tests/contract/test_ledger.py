@@ -23,11 +23,23 @@ from schemas.events import Operation
 P0, P1 = Partition("t", 0), Partition("t", 1)
 
 
-@pytest.fixture(params=["sqlite"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_ledger({"sqlite": f"sqlite:///{tmp_path / 'ledger.db'}"}[request.param])
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    opened = open_ledger(ledger_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def fence(ledger: Ledger) -> int:
+    """The token of whoever runs the cycles of these tests."""
+    return take(ledger)
+
+
+def take(ledger: Ledger) -> int:
+    lease = ledger.leases.take("we", ledger.leases.current(), 0.0)
+    assert lease is not None
+    return lease.token
 
 
 def batch(partition: Partition, start: int, users: list[str], now: float = 100.0) -> Batch:
@@ -77,11 +89,11 @@ def test_a_known_partition_is_not_started_again(ledger: Ledger) -> None:
     assert ledger.intake.positions("t")[P0] == 1
 
 
-def test_a_claim_takes_all_pending_users_and_names_their_offsets(ledger: Ledger) -> None:
+def test_a_claim_takes_all_pending_users_and_names_their_offsets(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a", "b"]))
     ledger.intake.record(batch(P1, 0, ["b", "c", "d"]))
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     assert claim.users == ("a", "b", "c", "d")
     assert claim.lineage.offsets == {"t": {0: (0, 2), 1: (0, 3)}}
     assert claim.lineage.changed_users == 4
@@ -89,107 +101,107 @@ def test_a_claim_takes_all_pending_users_and_names_their_offsets(ledger: Ledger)
     assert ledger.views.backlog().users == 0
     assert ledger.cycles.running() == claim
     with pytest.raises(LedgerError, match="is running"):
-        ledger.cycles.claim(CycleKind.FULL, "again", 201.0)
+        ledger.cycles.claim(CycleKind.FULL, "again", 201.0, fence=fence)
 
 
-def test_a_user_who_changes_during_a_cycle_is_pending_again(ledger: Ledger) -> None:
+def test_a_user_who_changes_during_a_cycle_is_pending_again(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a", "b"]))
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     ledger.intake.record(batch(P0, 2, ["a"]))
     assert ledger.views.backlog().users == 1
-    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0)
-    following = ledger.cycles.claim(CycleKind.INCREMENTAL, "more", 400.0)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0, fence=fence)
+    following = ledger.cycles.claim(CycleKind.INCREMENTAL, "more", 400.0, fence=fence)
     assert following.users == ("a",)
     assert following.lineage.offsets == {"t": {0: (2, 3)}}
     assert following.base_version == 1
     assert following.anchor_version == 1
 
 
-def test_a_rejected_cycle_gives_its_users_back_and_the_next_covers_its_offsets(ledger: Ledger) -> None:
+def test_a_rejected_cycle_gives_its_users_back_and_the_next_covers_its_offsets(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a", "b"]))
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     ledger.intake.record(batch(P0, 2, ["b", "c"], now=250.0))
-    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0) is False
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0, fence=fence) is False
     backlog = ledger.views.backlog()
     assert (backlog.users, backlog.untried) == (3, 2)  # a was tried; b and c changed since
     assert backlog.oldest_change == 249.0
     assert backlog.oldest_event_at == 99.0
     assert ledger.views.past().rejections_in_a_row == 1
-    following = ledger.cycles.claim(CycleKind.BOOTSTRAP, "again", 400.0)
+    following = ledger.cycles.claim(CycleKind.BOOTSTRAP, "again", 400.0, fence=fence)
     assert following.users == ("a", "b", "c")
     assert following.lineage.offsets == {"t": {0: (0, 4)}}
 
 
-def test_a_failed_cycle_gives_its_users_back_as_untried(ledger: Ledger) -> None:
+def test_a_failed_cycle_gives_its_users_back_as_untried(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
-    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0, fence=fence)
     assert ledger.views.backlog().untried == 1
     assert ledger.views.past().rejections_in_a_row == 0
 
 
-def test_a_new_event_makes_a_tried_user_count_again(ledger: Ledger) -> None:
+def test_a_new_event_makes_a_tried_user_count_again(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
-    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0, fence=fence)
     assert ledger.views.backlog().untried == 0
     ledger.intake.record(batch(P0, 1, ["a"], now=500.0))
     backlog = ledger.views.backlog()
     assert (backlog.untried, backlog.oldest_change) == (1, 499.0)
 
 
-def test_a_cycle_ends_once(ledger: Ledger) -> None:
+def test_a_cycle_ends_once(ledger: Ledger, fence: int) -> None:
     begin(ledger)
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
-    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0) is True
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0, fence=fence) is True
     with pytest.raises(LedgerError, match="is not running"):
-        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 2), 300.0)
+        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 2), 300.0, fence=fence)
     assert [version["version"] for version in ledger.views.versions()] == [1]
 
 
-def test_a_version_compared_with_a_champion_of_yesterday_is_not_promoted(ledger: Ledger) -> None:
+def test_a_version_compared_with_a_champion_of_yesterday_is_not_promoted(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     with ledger.engine.begin() as connection:
         connection.execute(promotions.insert().values(version=9, at=250.0, reason="an operator's word"))
-    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0) is False
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0, fence=fence) is False
     assert [(found["version"], found["champion"]) for found in ledger.views.versions()] == [(1, False)]
     assert ledger.views.past().champion == 9
     assert ledger.views.backlog().users == 1
 
 
-def test_the_events_of_a_user_are_counted_through_a_rejection(ledger: Ledger) -> None:
+def test_the_events_of_a_user_are_counted_through_a_rejection(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a", "a"]))
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     ledger.intake.record(batch(P0, 2, ["a"], now=250.0))
-    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0, fence=fence)
     with ledger.engine.begin() as connection:
         row = connection.execute(select(changes)).one()
     assert (row.events, row.first_position, row.last_position) == (3, "t[0]@0", "t[0]@2")
     assert (row.first_event_at, row.last_event_at) == (99.0, 249.0)
 
 
-def test_the_anchor_is_the_last_champion_trained_from_scratch(ledger: Ledger) -> None:
+def test_the_anchor_is_the_last_champion_trained_from_scratch(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     kinds = [CycleKind.BOOTSTRAP, CycleKind.INCREMENTAL, CycleKind.FULL, CycleKind.INCREMENTAL]
     for version, kind in enumerate(kinds, 1):
-        claim = ledger.cycles.claim(kind, "in turn", float(version))
-        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, version), float(version))
-    claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "last", 9.0)
+        claim = ledger.cycles.claim(kind, "in turn", float(version), fence=fence)
+        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, version), float(version), fence=fence)
+    claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "last", 9.0, fence=fence)
     assert (claim.base_version, claim.anchor_version) == (4, 3)
 
 
-def test_cycle_ids_are_never_used_twice(ledger: Ledger) -> None:
+def test_cycle_ids_are_never_used_twice(ledger: Ledger, fence: int) -> None:
     seen = set()
     for number in range(5):
-        claim = ledger.cycles.claim(CycleKind.FULL, "again", 1.0)
-        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 1.0)
+        claim = ledger.cycles.claim(CycleKind.FULL, "again", 1.0, fence=fence)
+        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 1.0, fence=fence)
         seen.add(claim.cycle_id)
         assert len(seen) == number + 1
 
@@ -211,25 +223,27 @@ def test_a_topic_that_was_made_anew_keeps_its_dead_letters_too(ledger: Ledger) -
     for event_at in (50.0, 90.0):
         letter = DeadLetter(Position("t", 0, 0), event_at, None, b"{", {}, "decode", "no JSON")
         ledger.intake.record(Batch(received_at=99.0, progress={P0: (0, 1)}, dead=[letter]))
-        ledger.intake.jump(P0, 0, DeadLetter(Position("t", 0, 1), event_at, None, None, {}, "gap", "made anew"), 99.0)
+        ledger.intake.jump(
+            P0, 1, 0, DeadLetter(Position("t", 0, 1), event_at, None, None, {}, "gap", "made anew"), 99.0
+        )
     assert [found["reason"] for found in ledger.views.dead_letters(9)].count("no JSON") == 2
 
 
-def test_a_failed_cycle_does_not_make_its_changes_look_fresher(ledger: Ledger) -> None:
+def test_a_failed_cycle_does_not_make_its_changes_look_fresher(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"], now=100.0))
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     ledger.intake.record(batch(P0, 1, ["a"], now=250.0))
-    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0, fence=fence)
     assert ledger.views.backlog().oldest_change == 99.0
     assert ledger.views.past().last_failed
 
 
-def test_what_the_clock_asked_for_is_still_due_after_a_failure(ledger: Ledger) -> None:
+def test_what_the_clock_asked_for_is_still_due_after_a_failure(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.asked.ask(CycleKind.FULL, "schedule", 1.0)
-    claim = ledger.cycles.claim(CycleKind.FULL, "due", 2.0)
-    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 3.0)
+    claim = ledger.cycles.claim(CycleKind.FULL, "due", 2.0, fence=fence)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 3.0, fence=fence)
     assert ledger.asked.open("schedule") is CycleKind.FULL
 
 
@@ -248,14 +262,14 @@ def test_looking_needs_no_lock(ledger: Ledger) -> None:
         looking.close()
 
 
-def test_a_replay_makes_users_pending_and_moves_no_offset(ledger: Ledger) -> None:
+def test_a_replay_makes_users_pending_and_moves_no_offset(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))
-    first = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0)
-    ledger.cycles.settle(ended(first.cycle_id, Outcome.REGISTERED, 1), 2.0)
+    first = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0, fence=fence)
+    ledger.cycles.settle(ended(first.cycle_id, Outcome.REGISTERED, 1), 2.0, fence=fence)
     ledger.intake.record_replay({"t": {0: (0, 1)}}, 1, batch(P0, 0, ["a"]))
     assert ledger.intake.positions("t") == {P0: 1, P1: 0}
-    claim = ledger.cycles.claim(CycleKind.BACKFILL, "replayed", 3.0)
+    claim = ledger.cycles.claim(CycleKind.BACKFILL, "replayed", 3.0, fence=fence)
     assert claim.users == ("a",)
     assert claim.lineage.offsets == {}
     assert claim.lineage.replayed == {"t": {0: (0, 1)}}
@@ -265,13 +279,13 @@ def test_a_gap_is_on_record_and_reading_goes_on_behind_it(ledger: Ledger) -> Non
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))
     letter = DeadLetter(Position("t", 0, 1), 50.0, None, None, {}, "gap", "gone")
-    ledger.intake.jump(P0, 500, letter, 60.0)
+    ledger.intake.jump(P0, 1, 500, letter, 60.0)
     assert ledger.intake.positions("t")[P0] == 500
     assert ledger.views.dead_letters(1)[0]["stage"] == "gap"
     ledger.intake.record(batch(P0, 500, ["b"]))
 
 
-def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledger) -> None:
+def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     assert ledger.asked.open("operator") is None
     first = ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 1.0)
@@ -279,20 +293,20 @@ def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledge
     assert ledger.asked.open("operator") is CycleKind.FULL
     assert ledger.asked.open("schedule") is None
     assert ledger.asked.taken_up(first) is None
-    claim = ledger.cycles.claim(CycleKind.FULL, "asked", 3.0)
+    claim = ledger.cycles.claim(CycleKind.FULL, "asked", 3.0, fence=fence)
     assert ledger.asked.open("operator") is None
     assert ledger.asked.taken_up(first) == claim.cycle_id
 
 
-def test_a_full_retrain_that_is_due_is_not_forgotten_over_a_smaller_cycle(ledger: Ledger) -> None:
+def test_a_full_retrain_that_is_due_is_not_forgotten_over_a_smaller_cycle(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.asked.ask(CycleKind.FULL, "schedule", 1.0)
     ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 2.0)
-    small = ledger.cycles.claim(CycleKind.INCREMENTAL, "asked", 3.0)
-    ledger.cycles.settle(ended(small.cycle_id, Outcome.REGISTERED, 1), 4.0)
+    small = ledger.cycles.claim(CycleKind.INCREMENTAL, "asked", 3.0, fence=fence)
+    ledger.cycles.settle(ended(small.cycle_id, Outcome.REGISTERED, 1), 4.0, fence=fence)
     assert ledger.asked.open("operator") is None
     assert ledger.asked.open("schedule") is CycleKind.FULL
-    ledger.cycles.claim(CycleKind.FULL, "due", 5.0)
+    ledger.cycles.claim(CycleKind.FULL, "due", 5.0, fence=fence)
     assert ledger.asked.open("schedule") is None
 
 
@@ -302,7 +316,7 @@ def test_a_ledger_of_another_release_is_refused(tmp_path: Path) -> None:
     with first.engine.begin() as connection:
         connection.exec_driver_sql("UPDATE schema_version SET version = 99")
     first.close()
-    with pytest.raises(LedgerError, match="schema 99, this release needs 2"):
+    with pytest.raises(LedgerError, match="schema 99, this release needs 3"):
         open_ledger(url)
 
 
@@ -325,6 +339,7 @@ class LedgerHistory(RuleBasedStateMachine):
         super().__init__()
         self.ledger = open_ledger("sqlite://")
         begin(self.ledger)
+        self.fence = take(self.ledger)
         self.model = _Model()
         self.cycle_id: str | None = None
         self.now = 0.0
@@ -347,7 +362,7 @@ class LedgerHistory(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(CycleKind))
     def a_cycle_starts(self, kind: CycleKind) -> None:
         self.now += 1
-        claim = self.ledger.cycles.claim(kind, "in turn", self.now)
+        claim = self.ledger.cycles.claim(kind, "in turn", self.now, fence=self.fence)
         self.cycle_id = claim.cycle_id
         assert set(claim.users) == self.model.pending
         expected = {
@@ -365,7 +380,9 @@ class LedgerHistory(RuleBasedStateMachine):
         assert self.cycle_id is not None
         registered = outcome is Outcome.REGISTERED
         version = self.model.version + 1 if registered else None
-        assert self.ledger.cycles.settle(ended(self.cycle_id, outcome, version), self.now) is registered
+        assert (
+            self.ledger.cycles.settle(ended(self.cycle_id, outcome, version), self.now, fence=self.fence) is registered
+        )
         self.cycle_id = None
         if registered:
             self.model.version += 1
@@ -387,20 +404,20 @@ TestLedgerHistory = LedgerHistory.TestCase
 TestLedgerHistory.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
 
 
-def test_who_was_learned_lately_is_remembered_for_a_while(ledger: Ledger) -> None:
+def test_who_was_learned_lately_is_remembered_for_a_while(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a", "b"], now=1000.0))
-    refused = ledger.cycles.claim(CycleKind.FULL, "r", 1001.0)
-    ledger.cycles.settle(ended(refused.cycle_id, Outcome.REJECTED), 1002.0)
+    refused = ledger.cycles.claim(CycleKind.FULL, "r", 1001.0, fence=fence)
+    ledger.cycles.settle(ended(refused.cycle_id, Outcome.REJECTED), 1002.0, fence=fence)
     assert ledger.cycles.lately(1003.0) == ()
-    first = ledger.cycles.claim(CycleKind.FULL, "r", 1003.0)
-    ledger.cycles.settle(ended(first.cycle_id, Outcome.REGISTERED, 1), 1004.0)
+    first = ledger.cycles.claim(CycleKind.FULL, "r", 1003.0, fence=fence)
+    ledger.cycles.settle(ended(first.cycle_id, Outcome.REGISTERED, 1), 1004.0, fence=fence)
     assert ledger.cycles.lately(1005.0) == ("a", "b")
     later = 1000.0 + LAG_COVERED + 1
     ledger.intake.record(batch(P0, 2, ["b"], now=later))
     assert ledger.cycles.lately(later) == ()
-    second = ledger.cycles.claim(CycleKind.INCREMENTAL, "r", later)
-    ledger.cycles.settle(ended(second.cycle_id, Outcome.REGISTERED, 2), later)
+    second = ledger.cycles.claim(CycleKind.INCREMENTAL, "r", later, fence=fence)
+    ledger.cycles.settle(ended(second.cycle_id, Outcome.REGISTERED, 2), later, fence=fence)
     assert ledger.cycles.lately(later) == ("b",)
     with ledger.engine.begin() as connection:
         assert connection.execute(select(learned.c.user_id)).scalars().all() == ["b"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consumer.errors import SettingsError
+from consumer.ledger.engine import shown
 from consumer.settings import load_settings
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.hopsworks import HopsworksStore
@@ -39,6 +40,16 @@ def test_the_environment_outranks_the_file(monkeypatch: pytest.MonkeyPatch, tmp_
     assert (kafka.topic, kafka.group_id, kafka.bootstrap_servers) == ("from environment", "g", ["a:1"])
 
 
+def test_the_password_of_the_ledger_may_come_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("hush/hush@\n")
+    monkeypatch.setenv("RETRAINER_LEDGER__URL", "postgresql://retrainer@db/ledger?sslmode=verify-full")
+    monkeypatch.setenv("RETRAINER_LEDGER__PASSWORD_FILE", str(tmp_path / "password"))
+    settings = load_settings()
+    assert settings.ledger.url == "postgresql://retrainer:hush%2Fhush%40@db/ledger?sslmode=verify-full"
+    assert "hush" not in repr(settings)
+    assert shown(settings.ledger.url) == "postgresql://retrainer:***@db/ledger?sslmode=verify-full"
+
+
 def test_several_brokers_are_listed_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETRAINER_KAFKA__BOOTSTRAP_SERVERS", "a:9092, b:9092")
     assert load_settings().kafka.bootstrap_servers == ["a:9092", "b:9092"]
@@ -63,7 +74,9 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(monkeypatch: pytest.Monke
         ("RETRAINER_KAFFKA__TOPIC", "t", "there is no setting or section 'kaffka'"),
         ("RETRAINER_STATE_DIRR", "t", "RETRAINER_STATE_DIRR: there is no setting or section 'state_dirr'"),
         ("RETRAINER_SCHEDULE__FULL_RETRAIN", "soon", "RETRAINER_SCHEDULE__FULL_RETRAIN: .*got 'soon'"),
-        ("RETRAINER_LEDGER__URL", "mysql://x", "RETRAINER_LEDGER__URL: .*only sqlite"),
+        ("RETRAINER_LEDGER__URL", "ledger.db", "RETRAINER_LEDGER__URL: .*is no address"),
+        ("RETRAINER_LEDGER__URL", "postgresql://h/d?password=p", "RETRAINER_LEDGER__URL: .*before the @"),
+        ("RETRAINER_LEDGER__URL", "mysql://x", "RETRAINER_LEDGER__URL: .*sqlite:///file or in postgresql"),
         ("RETRAINER_FEATURE_GROUP__COLUMNS", '[{"name"', "feature_group"),
         ("RETRAINER_KAFKA__SASL_PASSWORD_FILE", "no-such-file", "RETRAINER_KAFKA__SASL_PASSWORD_FILE: cannot read"),
         ("RETRAINER_CONFIG", "no-such-file.toml", "no-such-file.toml"),

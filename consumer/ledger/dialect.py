@@ -1,0 +1,42 @@
+"""What SQLite and PostgreSQL say differently. Every other statement of the ledger is the same on both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import ReturnTypeFromArgs
+
+_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def upsert(connection: Connection, table: Table) -> sqlite.Insert:
+    """An insert that can say what becomes of a row that is there; both engines have the same words for it."""
+    insert: sqlite.Insert = _INSERTS[connection.dialect.name](table)
+    return insert
+
+
+class least(ReturnTypeFromArgs[Any]):  # noqa: N801  (a function of SQL)
+    """The smallest of several values, none of them NULL."""
+
+    name = "least"
+    inherit_cache = True
+
+
+class greatest(ReturnTypeFromArgs[Any]):  # noqa: N801
+    """The greatest of several values, none of them NULL."""
+
+    name = "greatest"
+    inherit_cache = True
+
+
+@compiles(least, "sqlite")
+def _min(element: Any, compiler: Any, **options: Any) -> str:
+    return f"min({compiler.process(element.clauses, **options)})"
+
+
+@compiles(greatest, "sqlite")
+def _max(element: Any, compiler: Any, **options: Any) -> str:
+    return f"max({compiler.process(element.clauses, **options)})"

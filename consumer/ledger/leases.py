@@ -1,0 +1,105 @@
+"""The lease that lets one of several instances run cycles, with a fencing token that every write of a cycle checks.
+
+A holder renews its lease. A candidate watches it by a clock of its own: a lease that was not renewed for long enough
+may be taken, so the clocks of two machines are never compared. Tokens only grow. A holder that was asleep and wakes
+finds that its token is not the last one, and its writes are refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Engine, select, update
+
+from consumer.errors import LeaseLost
+from consumer.ledger.dialect import upsert
+from consumer.ledger.engine import reading
+from consumer.ledger.tables import leases
+
+CYCLES = "cycles"
+FREE = ""
+"""Who holds a lease that was given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds the lease, by which token, and how often it was renewed since."""
+
+    holder: str
+    token: int
+    renewals: int
+
+
+class Leases:
+    """The one lease there is, for running cycles. When it may be taken from its holder is not decided here."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def current(self) -> Lease | None:
+        """The lease as it is; None where nobody ever took it."""
+        with reading(self._engine) as connection:
+            return _current(connection)
+
+    def take(self, holder: str, seen: Lease | None, now: float) -> Lease | None:
+        """Become holder with the next token, if the lease is still as it was `seen`; None where somebody was faster.
+
+        Args:
+            holder: who takes it.
+            seen: what `current` said.
+            now: for people who look; nothing is decided by it.
+        """
+        with self._engine.begin() as connection:
+            if _current(connection) != seen:
+                return None
+            taken = Lease(holder, seen.token + 1 if seen else 1, 0)
+            values = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals, "renewed_at": now}
+            row = upsert(connection, leases).values(name=CYCLES, **values)
+            connection.execute(row.on_conflict_do_update(index_elements=[leases.c.name], set_=values))
+        return taken
+
+    def renew(self, lease: Lease, now: float) -> Lease:
+        """Show that the holder lives.
+
+        Raises:
+            LeaseLost: somebody else has it, or it was given back.
+        """
+        with self._engine.begin() as connection:
+            renewed = update(leases).where(*_is(lease)).values(renewals=leases.c.renewals + 1, renewed_at=now)
+            connection.execute(renewed)
+            found = _current(connection)
+            if found is None or (found.holder, found.token) != (lease.holder, lease.token):
+                raise LeaseLost(_lost(lease.token, found))
+        return found
+
+    def release(self, lease: Lease, now: float) -> None:
+        """Give it back, so that nobody has to wait. The token stays. Quiet where the lease is lost already."""
+        with self._engine.begin() as connection:
+            connection.execute(update(leases).where(*_is(lease)).values(holder=FREE, renewed_at=now))
+
+
+def check_fence(connection: Connection, fence: int) -> None:
+    """Refuse a write in this transaction, unless `fence` is the token of the lease as it is held now.
+
+    Raises:
+        LeaseLost: it is not.
+    """
+    found = _current(connection)
+    if found is None or found.token != fence or found.holder == FREE:
+        raise LeaseLost(_lost(fence, found))
+
+
+def _current(connection: Connection) -> Lease | None:
+    row = connection.execute(
+        select(leases.c.holder, leases.c.token, leases.c.renewals).where(leases.c.name == CYCLES)
+    ).one_or_none()
+    return None if row is None else Lease(*row)
+
+
+def _is(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+    return leases.c.name == CYCLES, leases.c.token == lease.token, leases.c.holder == lease.holder
+
+
+def _lost(token: int, found: Lease | None) -> str:
+    now = "nobody ever took it" if found is None else f"'{found.holder or 'nobody'}' has it with token {found.token}"
+    return f"the lease for running cycles is not held with token {token} any more: {now}; take it again to go on"

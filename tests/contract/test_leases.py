@@ -1,0 +1,138 @@
+"""The lease for running cycles, on every engine: one holder, tokens that only grow, and no write without the last one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import select
+
+from consumer.errors import LeaseLost, LedgerError
+from consumer.ledger.leases import Lease
+from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.tables import cycles, versions
+from schemas.cycle import CycleKind, CycleResult, Outcome
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    opened = open_ledger(ledger_url)
+    yield opened
+    opened.close()
+
+
+def take(ledger: Ledger, holder: str) -> Lease:
+    taken = ledger.leases.take(holder, ledger.leases.current(), 1.0)
+    assert taken is not None
+    return taken
+
+
+def registered(cycle_id: str) -> CycleResult:
+    return CycleResult(cycle_id=cycle_id, outcome=Outcome.REGISTERED, reason="better", base_version=None, version=1)
+
+
+def test_a_lease_is_taken_by_whoever_saw_it_last(ledger: Ledger) -> None:
+    assert ledger.leases.current() is None
+    first = ledger.leases.take("a", None, 1.0)
+    assert first == Lease("a", 1, 0) == ledger.leases.current()
+    assert ledger.leases.take("b", None, 2.0) is None
+    second = ledger.leases.take("b", first, 3.0)
+    assert second == Lease("b", 2, 0) == ledger.leases.current()
+    assert ledger.leases.take("c", first, 4.0) is None
+
+
+def test_a_lease_that_was_renewed_meanwhile_is_not_taken(ledger: Ledger) -> None:
+    seen = take(ledger, "a")
+    renewed = ledger.leases.renew(seen, 2.0)
+    assert renewed == Lease("a", 1, 1)
+    assert ledger.leases.renew(seen, 3.0) == Lease("a", 1, 2)
+    assert ledger.leases.take("b", seen, 4.0) is None
+    assert ledger.leases.take("b", Lease("a", 1, 2), 5.0) == Lease("b", 2, 0)
+
+
+def test_of_many_who_see_the_same_lease_one_takes_it(ledger: Ledger) -> None:
+    seen = take(ledger, "before")
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda number: ledger.leases.take(f"c{number}", seen, 2.0), range(8)))
+    winners = [lease for lease in taken if lease is not None]
+    assert winners == [ledger.leases.current()]
+
+
+def test_a_holder_that_slept_through_is_told_when_it_renews(ledger: Ledger) -> None:
+    sleeper = take(ledger, "a")
+    take(ledger, "b")
+    with pytest.raises(LeaseLost, match="'b' has it with token 2"):
+        ledger.leases.renew(sleeper, 2.0)
+    assert ledger.leases.current() == Lease("b", 2, 0)
+
+
+def test_a_lease_given_back_is_free_and_its_token_never_comes_again(ledger: Ledger) -> None:
+    lease = take(ledger, "a")
+    ledger.leases.release(ledger.leases.renew(lease, 2.0), 3.0)
+    assert ledger.leases.current() == Lease("", 1, 1)
+    with pytest.raises(LeaseLost, match="'nobody' has it"):
+        ledger.leases.renew(lease, 4.0)
+    assert take(ledger, "b") == Lease("b", 2, 0)
+
+
+def test_giving_back_what_is_lost_already_changes_nothing(ledger: Ledger) -> None:
+    lost = take(ledger, "a")
+    taken = take(ledger, "b")
+    ledger.leases.release(lost, 2.0)
+    assert ledger.leases.current() == taken
+
+
+def test_a_cycle_is_not_written_without_the_lease(ledger: Ledger) -> None:
+    with pytest.raises(LeaseLost, match="nobody ever took it"):
+        ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0, fence=0)
+    lease = take(ledger, "a")
+    ledger.leases.release(lease, 2.0)
+    with pytest.raises(LeaseLost, match="not held with token 1 any more"):
+        ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 3.0, fence=lease.token)
+    assert ledger.cycles.running() is None
+
+
+def test_every_write_of_a_holder_that_slept_is_refused(ledger: Ledger) -> None:
+    sleeper = take(ledger, "a").token
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0, fence=sleeper)
+    holder = take(ledger, "b").token
+    with pytest.raises(LeaseLost):
+        ledger.cycles.attempt(claim.cycle_id, fence=sleeper)
+    with pytest.raises(LeaseLost):
+        ledger.cycles.settle(registered(claim.cycle_id), 2.0, fence=sleeper)
+    assert ledger.cycles.running() == claim
+    assert ledger.cycles.settle(registered(claim.cycle_id), 3.0, fence=holder) is True
+    with pytest.raises(LeaseLost):
+        ledger.cycles.claim(CycleKind.FULL, "again", 4.0, fence=sleeper)
+    with ledger.engine.begin() as connection:
+        assert connection.scalars(select(versions.c.cycle_id)).all() == [claim.cycle_id]
+        assert connection.scalars(select(cycles.c.attempts)).all() == [0]
+
+
+def test_who_takes_over_finds_the_cycle_and_counts_its_attempts(ledger: Ledger) -> None:
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0, fence=take(ledger, "a").token)
+    holder = take(ledger, "b").token
+    ledger.cycles.attempt(claim.cycle_id, fence=holder)
+    found = ledger.cycles.running()
+    assert found is not None
+    assert (found.cycle_id, found.attempts) == (claim.cycle_id, 1)
+    with pytest.raises(LedgerError, match="is running"):
+        ledger.cycles.claim(CycleKind.FULL, "again", 2.0, fence=holder)
+
+
+def test_a_claim_names_the_last_cycle_that_made_a_champion(ledger: Ledger) -> None:
+    fence = take(ledger, "a").token
+    outcomes = [Outcome.REGISTERED, Outcome.REJECTED, Outcome.REGISTERED, Outcome.FAILED]
+    expected: str | None = None
+    for number, outcome in enumerate(outcomes, 1):
+        claim = ledger.cycles.claim(CycleKind.FULL, "in turn", float(number), fence=fence)
+        assert claim.follows == expected
+        version = number if outcome is Outcome.REGISTERED else None
+        result = CycleResult(
+            cycle_id=claim.cycle_id, outcome=outcome, reason="said so", base_version=None, version=version
+        )
+        if ledger.cycles.settle(result, float(number), fence=fence):
+            expected = claim.cycle_id
+    last = ledger.cycles.claim(CycleKind.FULL, "in turn", 9.0, fence=fence)
+    assert last.follows == expected is not None
