@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from consumer.errors import AlreadyRunning, ConsumerError
+from consumer.errors import AlreadyRunning, ConsumerError, LeaseLost
+from consumer.leadership import Leadership, instance_name
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
 from consumer.settings import Settings
-from consumer.status import read_status
-from consumer.supervisor import Supervisor, take_lease
+from consumer.supervisor import Supervisor
 from consumer.trigger import Reason
 from schemas.cycle import CycleKind
 
@@ -36,30 +36,53 @@ def run_cycle(
     with _interruptible() as interrupted:
         while True:
             try:
-                with only_one(settings.state_dir):
-                    return _run_here(settings, ledger, kind, say, interrupted, request)
+                with only_one(settings.state_dir), _leading(settings, ledger, interrupted) as leadership:
+                    return _run_here(settings, ledger, leadership, kind, say, interrupted, request)
             except AlreadyRunning:
                 if request is None:
-                    say("asking the retrainer that works on this state; waiting for its cycle")
+                    say("asking the retrainer that runs cycles; waiting for its cycle")
                     request = ledger.asked.ask(kind, "operator", time.time())
                 if _answered(settings, ledger, request, interrupted):
                     return _cycle_of(ledger, request)
 
 
+@contextmanager
+def _leading(settings: Settings, ledger: Ledger, interrupted: list[int]) -> Iterator[Leadership]:
+    """The lease, while the block runs.
+
+    Raises:
+        AlreadyRunning: another instance holds it, and renews it.
+    """
+    leadership = Leadership(ledger.leases, instance_name(settings.state_dir), settings.lease.patience)
+    first = None
+    while not leadership.holds(time.time()):
+        first = first or leadership.rival
+        if interrupted:
+            raise ConsumerError("interrupted before a cycle was started")
+        if leadership.rival != first and leadership.rival is not None:
+            raise AlreadyRunning(f"{leadership.rival.holder} runs cycles")
+        time.sleep(_TURN)
+    try:
+        yield leadership
+    finally:
+        leadership.release(time.time())
+
+
 def _run_here(
     settings: Settings,
     ledger: Ledger,
+    leadership: Leadership,
     kind: CycleKind,
     say: Callable[[str], None],
     interrupted: list[int],
     request: int | None,
 ) -> dict[str, Any] | None:
     woken = threading.Event()
-    supervisor = Supervisor(settings, ledger, woken.set, take_lease(ledger))
+    supervisor = Supervisor(settings, ledger, leadership, woken.set)
     try:
         if supervisor.resume(time.time()):
             say("finishing the cycle that was cut short first")
-            _until_idle(supervisor, woken, interrupted)
+            _until_idle(supervisor, leadership, woken, interrupted)
         if request is not None:
             if ledger.asked.taken_up(request) is not None:  # by the cycle that whoever was asked did not finish
                 return _cycle_of(ledger, request)
@@ -69,14 +92,19 @@ def _run_here(
         has_champion = ledger.views.past().champion is not None
         reason = Reason.REPLAY if kind is CycleKind.BACKFILL else Reason.OPERATOR
         supervisor.start(kind if has_champion else CycleKind.BOOTSTRAP, reason.value, time.time())
-        _until_idle(supervisor, woken, interrupted)
+        _until_idle(supervisor, leadership, woken, interrupted)
+    except LeaseLost:
+        supervisor.abandon()
+        raise
     finally:
         supervisor.stop()
     return ledger.views.cycles()[-1]
 
 
-def _until_idle(supervisor: Supervisor, woken: threading.Event, interrupted: list[int]) -> None:
+def _until_idle(supervisor: Supervisor, leadership: Leadership, woken: threading.Event, interrupted: list[int]) -> None:
     while supervisor.busy:
+        if not leadership.holds(time.time()):
+            raise LeaseLost("another instance runs cycles by now, this one too: see `retrainer versions`")
         if interrupted:
             raise ConsumerError("interrupted; the cycle is resumed by the next `retrainer run` or `retrainer train`")
         supervisor.tick(time.time())
@@ -85,7 +113,11 @@ def _until_idle(supervisor: Supervisor, woken: threading.Event, interrupted: lis
 
 
 def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: list[int]) -> bool:
-    """Wait until a request has been dealt with; False when nobody is there any more to deal with it."""
+    """Wait until a request has been dealt with; False when nobody is there any more to deal with it.
+
+    Nobody is there when the lease is free, or was not renewed for as long as the patience lasts.
+    """
+    lease, since = ledger.leases.current(), time.time()
     while True:
         if interrupted:
             raise ConsumerError("interrupted; the service runs the cycle all the same")
@@ -93,8 +125,9 @@ def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: lis
         if ledger.asked.taken_up(request) == PENDING or (cycle is not None and cycle["ended_at"] is not None):
             return True
         time.sleep(_TURN)
-        service = read_status(settings.status_file)
-        if service is None or not service.alive(time.time()):
+        if (now := ledger.leases.current()) != lease:
+            lease, since = now, time.time()
+        if lease is None or not lease.holder or time.time() - since > settings.lease.patience:
             return False
 
 

@@ -5,6 +5,8 @@ Side by side:
     listener thread   polls, decodes, stores
     this thread       trigger, supervisor, status file; twice a second, or when something happened
     trainer process   one for each cycle
+
+Of several instances on one ledger every one listens; the one that holds the lease runs cycles, the others stand by.
 """
 
 from __future__ import annotations
@@ -13,18 +15,21 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from consumer.errors import LeaseLost
+from consumer.leadership import Leadership, instance_name
 from consumer.ledger.ledger import Ledger
 from consumer.listener.listener import Listener
 from consumer.schedule import Schedule
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
-from consumer.supervisor import Supervisor, take_lease
-from consumer.trigger import Start, TriggerState, Wait, decide
+from consumer.supervisor import Supervisor
+from consumer.trigger import Hold, Start, TriggerState, Wait, decide
 from schemas.cycle import CycleKind
 
 log = structlog.get_logger()
@@ -32,6 +37,8 @@ log = structlog.get_logger()
 _TICK = 0.5
 _AFTER_TROUBLE = 5.0
 _STATUS_EVERY = 1.0
+_REPORT_EVERY = 3.0
+_GONE_AFTER = 15.0
 _LISTENER_GRACE = 10.0
 
 
@@ -45,12 +52,14 @@ class Service:
         self._stopping = False  # a plain flag: setting an event in a signal handler can deadlock
         self._woken = threading.Event()
         self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
-        self._supervisor = Supervisor(settings, ledger, self._woken.set, take_lease(ledger))
+        self._name = instance_name(settings.state_dir)
+        self._leadership = Leadership(ledger.leases, self._name, settings.lease.patience)
+        self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set)
         self._schedule = Schedule(settings.schedule, self._on_schedule)
         self._resumed = False
         self._full_retrain_due = False
         self._decision: Start | Wait | None = None
-        self._status_at = 0.0
+        self._status_at = self._reported_at = 0.0
         self._told = _Told()
 
     def stop(self) -> None:
@@ -78,6 +87,8 @@ class Service:
         """One turn; False when ledger or disk could not be used, which ends nothing: they may come back."""
         try:
             self._turn(self._clock())
+        except LeaseLost as error:
+            self._stand_by(str(error))
         except (DBAPIError, OSError) as error:
             log.error("trouble with ledger or disk", reason=str(error))
             self._write_status("in trouble", self._clock())
@@ -85,19 +96,45 @@ class Service:
         return True
 
     def _turn(self, now: float) -> None:
+        if self._full_retrain_due:
+            self._ledger.asked.ask_by_schedule(CycleKind.FULL, now)
+            self._full_retrain_due = False
+        self._report(now)
+        if not self._leadership.holds(now):
+            self._stand_by("it was not renewed in time")
+            self._decision = Wait(Hold.ELSEWHERE)
+            self._tell(now, self._ledger.views.backlog().untried)
+            return
+        self._run_cycles(now)
+
+    def _run_cycles(self, now: float) -> None:
         if not self._resumed:
             self._supervisor.resume(now)
             self._resumed = True
-        if self._full_retrain_due:
-            self._ledger.asked.ask(CycleKind.FULL, "schedule", now)
-            self._full_retrain_due = False
         self._supervisor.tick(now)
         self._supervisor.warm_up(now)
-        state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._listener.hearing.caught_up)
+        state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._all_caught_up(now))
         self._decision = decide(self._settings.trigger, state, now)
         self._tell(now, state.pending_users)
         if isinstance(self._decision, Start):
             self._start(self._decision, state.pending_users, now)
+
+    def _stand_by(self, reason: str) -> None:
+        self._leadership.lose(reason)
+        self._supervisor.abandon()
+        self._resumed = False
+
+    def _report(self, now: float) -> None:
+        """Tell the other instances, by the ledger, how this one is."""
+        if now - self._reported_at >= _REPORT_EVERY:
+            self._ledger.instances.report(self._name, self._status(self._state(), now), now)
+            self._reported_at = now
+
+    def _all_caught_up(self, now: float) -> bool:
+        """Whether every live instance has read what its partitions held; the others' word is seconds old."""
+        others = self._ledger.instances.seen_since(now - _GONE_AFTER)
+        others_are = all(other.state["caught_up"] for other in others if other.name != self._name)
+        return self._listener.hearing.caught_up and others_are
 
     def _start(self, decision: Start, pending: int, now: float) -> None:
         if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().users == 0:
@@ -127,11 +164,14 @@ class Service:
                 lag=hearing.lag,
             )
             self._told = heard
-        self._write_status("training" if self._supervisor.busy else hearing.state, now)
+        self._write_status(self._state(), now)
 
-    def _write_status(self, state: str, now: float) -> None:
+    def _state(self) -> str:
+        return "training" if self._supervisor.busy else self._listener.hearing.state
+
+    def _status(self, state: str, now: float) -> Status:
         hearing = self._listener.hearing
-        status = Status(
+        return Status(
             pid=os.getpid(),
             state=state,
             written_at=now,
@@ -139,9 +179,14 @@ class Service:
             lag=hearing.lag,
             hold=self._decision.hold.value if isinstance(self._decision, Wait) else None,
             cycle=self._supervisor.view(now),
+            runs_cycles=self._leadership.held,
+            partitions=hearing.partitions,
+            caught_up=hearing.caught_up,
         )
+
+    def _write_status(self, state: str, now: float) -> None:
         try:
-            write_status(self._settings.status_file, status)
+            write_status(self._settings.status_file, self._status(state, now))
         except OSError as error:
             log.error("cannot write the status file", path=str(self._settings.status_file), reason=str(error))
 
@@ -151,6 +196,9 @@ class Service:
         self._schedule.stop()
         self._supervisor.stop()
         self._listener.join(_LISTENER_GRACE)
+        with suppress(DBAPIError):  # then the others wait out their patience
+            self._leadership.release(self._clock())
+            self._ledger.instances.leave(self._name)
         self._write_status(STOPPED, self._clock())
         log.info("stopped")
 

@@ -69,6 +69,13 @@ class LedgerSettings(Section):
         return self
 
 
+class LeaseSettings(Section):
+    """By which one of several instances runs cycles."""
+
+    patience: Annotated[float, Field(ge=1)] = 15.0
+    """Seconds without a sign of life after which another instance takes over."""
+
+
 class TrainerProcessSettings(Section):
     """How trainer processes are run."""
 
@@ -131,6 +138,7 @@ class Settings(BaseSettings):
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
+    lease: LeaseSettings = LeaseSettings()
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()

@@ -24,6 +24,10 @@ class Status:
     hold: str | None
     """Why no cycle is started now."""
     cycle: dict[str, Any] | None
+    runs_cycles: bool = False
+    """Whether it holds the lease; of several instances one does."""
+    partitions: int = 0
+    caught_up: bool = False
 
     def alive(self, now: float) -> bool:
         """Whether the service that wrote this is there: it writes every second, so long silence means gone or stuck."""

@@ -3,13 +3,14 @@
 A cycle is claimed in the ledger before its trainer hears of it and stays claimed until its result is settled. So a
 cycle cut short, by a crash or by a stop, is found running at the next start and run again under the same id. A trainer
 that fails is tried again a few times in the same way before the users are given back.
+
+Every write of a cycle bears the token of the lease (`consumer.leadership`): to the ledger, which checks it, and to the
+registry, before which the trainer asks and the lease is confirmed.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import structlog
 
 from consumer.champion_tag import mirror_champion
+from consumer.leadership import Leadership
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
@@ -45,18 +47,20 @@ class _Running:
 class Supervisor:
     """Runs cycles. `tick` moves everything on and never waits.
 
+    Whatever finds that the lease is lost raises LeaseLost; `abandon` is the answer to that.
+
     Args:
         settings: what cycles are run with.
         ledger: where they are claimed and settled.
+        leadership: the lease, held while anything is started, resumed or ticked.
         spoke: called, from another thread, when there is a reason to tick.
-        fence: the token of the lease for running cycles.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, spoke: Callable[[], None], fence: int) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, leadership: Leadership, spoke: Callable[[], None]) -> None:
         self._settings = settings
         self._ledger = ledger
+        self._leadership = leadership
         self._spoke = spoke
-        self._fence = fence
         self._running: _Running | None = None
         self._trainer: TrainerProcess | None = None
         self._spare: TrainerProcess | None = None
@@ -68,13 +72,15 @@ class Supervisor:
         return self._running is not None
 
     def resume(self, now: float) -> bool:
-        """Take up the cycle that was running when the last process ended; says whether there was one."""
+        """Take up the cycle that was running when the last holder of the lease ended; says whether there was one."""
         claim = self._ledger.cycles.running()
         if claim is None:
             return False
         self._running = _Running(claim, since=now)
         result = result_in(self._folder(claim.cycle_id))
-        if result is not None and result.outcome is not Outcome.FAILED:
+        # Whatever another instance did meanwhile with the same cycle, a result of ours knows nothing of.
+        ours = result is not None and result.fence == self._leadership.previous
+        if result is not None and ours and result.outcome is not Outcome.FAILED:
             log.info("cycle had ended", cycle_id=claim.cycle_id)
             self._settle(result, now)
             return True
@@ -84,7 +90,7 @@ class Supervisor:
 
     def start(self, kind: CycleKind, reason: str, now: float) -> None:
         """Claim all pending users for a new cycle and have it run."""
-        claim = self._ledger.cycles.claim(kind, reason, now, fence=self._fence)
+        claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence)
         log.info(
             "cycle started",
             cycle_id=claim.cycle_id,
@@ -118,7 +124,11 @@ class Supervisor:
             return
         code = self._trainer.exit_code()
         for progress in self._trainer.progress():
-            self._pass_on(running, progress)
+            if progress.state == "asking":
+                self._leadership.confirm(now)
+                self._trainer.permit()
+            else:
+                self._pass_on(running, progress)
         if code is not None:
             self._trainer_ended(running, self._trainer, code, now)
         elif now - running.since > self._settings.trainer.timeout:
@@ -133,6 +143,15 @@ class Supervisor:
             if trainer is not None:
                 trainer.stop(self._settings.trainer.stop_grace)
         self._spare = self._trainer = None
+
+    def abandon(self) -> None:
+        """Let go of the cycle under way: another instance runs it now."""
+        if self._running is not None:
+            log.warning("cycle abandoned to another instance", cycle_id=self._running.claim.cycle_id)
+        for trainer in (self._spare, self._trainer):
+            if trainer is not None:
+                trainer.stop(grace=0.0)
+        self._spare = self._trainer = self._running = None
 
     def view(self, now: float) -> dict[str, Any] | None:
         """The cycle under way, for `status`."""
@@ -163,6 +182,8 @@ class Supervisor:
             base_version=claim.base_version,
             anchor_version=claim.anchor_version,
             users=claim.users,
+            follows=claim.follows,
+            fence=self._leadership.fence,
             lately=self._ledger.cycles.lately(now) if self._settings.feature_store.kind == "hopsworks" else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
@@ -201,11 +222,15 @@ class Supervisor:
         claim = running.claim
         if claim.attempts + 1 >= self._settings.trainer.attempts:
             failed = CycleResult(
-                cycle_id=claim.cycle_id, outcome=Outcome.FAILED, reason=reason, base_version=claim.base_version
+                cycle_id=claim.cycle_id,
+                outcome=Outcome.FAILED,
+                reason=reason,
+                base_version=claim.base_version,
+                fence=self._leadership.fence,
             )
             self._settle(failed, now)
             return
-        self._ledger.cycles.attempt(claim.cycle_id, fence=self._fence)
+        self._ledger.cycles.attempt(claim.cycle_id, fence=self._leadership.fence)
         # Only now: where the ledger cannot be used, the next tick comes by here again.
         self._trainer = None
         claim = running.claim = replace(claim, attempts=claim.attempts + 1)
@@ -215,7 +240,7 @@ class Supervisor:
     def _settle(self, result: CycleResult, now: float) -> None:
         assert self._running is not None
         claim = self._running.claim
-        promoted = self._ledger.cycles.settle(result, now, fence=self._fence)
+        promoted = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
         if result.version is not None and not promoted:
@@ -244,11 +269,3 @@ class Supervisor:
 
     def _folder(self, cycle_id: str) -> Path:
         return self._settings.work_dir / "cycles" / cycle_id
-
-
-def take_lease(ledger: Ledger) -> int:
-    """Take the lease from whoever has it, as the lock of the state folder allows; gives its token."""
-    while True:
-        lease = ledger.leases.take(str(os.getpid()), ledger.leases.current(), time.time())
-        if lease is not None:
-            return lease.token

@@ -22,6 +22,7 @@ from schemas.cycle import CycleRequest, CycleResult, Progress
 
 _LAST_WORDS = 40
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
+_PERMIT = b"permit\n"
 
 
 class TrainerProcess:
@@ -58,10 +59,11 @@ class TrainerProcess:
         self._given = True
         path = folder / REQUEST_FILE
         path.write_text(request.model_dump_json())
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # then it is gone, and `exit_code` will say so
-            self._process.stdin.write(f"{path}\n".encode())
-            self._process.stdin.flush()
+        self._say(f"{path}\n".encode())
+
+    def permit(self) -> None:
+        """Give it the word that it waits for before it registers."""
+        self._say(_PERMIT)
 
     def progress(self) -> list[Progress]:
         """What it has reported since this was last called."""
@@ -100,6 +102,12 @@ class TrainerProcess:
         """End it at once."""
         self._process.kill()
         self._process.wait()
+
+    def _say(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # then it is gone, and `exit_code` will say so
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
 
     def _close(self) -> None:
         for reader in self._readers:

@@ -34,6 +34,7 @@ class Reason(StrEnum):
 class Hold(StrEnum):
     """Why no cycle starts yet; shown to the operator."""
 
+    ELSEWHERE = "another instance runs cycles"
     RUNNING = "a cycle is running"
     CATCHING_UP = "the listener has not caught up with the topic yet"
     NOTHING = "nothing is pending"

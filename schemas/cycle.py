@@ -119,6 +119,10 @@ class CycleRequest(Frozen):
     """The claimed users, each to be re-read from the feature store."""
     lately: tuple[str, ...] = ()
     """Users whom earlier cycles have learned not long ago; where all are read, a bulk copy may lag behind them."""
+    follows: str | None = None
+    """The last cycle that was settled. A copy of the embedding space that it was not applied to has missed it."""
+    fence: Annotated[int, Field(ge=0)] = 0
+    """The token of whoever runs cycles now; what bears an earlier one than the registry has seen is refused."""
     lineage: Lineage
     settings: TrainerSettings
 
@@ -130,11 +134,14 @@ class CycleRequest(Frozen):
 
 
 class Progress(Frozen):
-    """One line of a trainer's report while it works. `done` of `total` units, where a step can be counted."""
+    """One line of a trainer's report while it works. `done` of `total` units, where a step can be counted.
+
+    `asking` waits for the consumer's word that the cycle is still its own.
+    """
 
     cycle_id: str
     step: Step
-    state: Literal["started", "running", "done"]
+    state: Literal["started", "running", "asking", "done"]
     done: int | None = None
     total: int | None = None
     facts: dict[str, float | int | str] = {}
@@ -239,6 +246,8 @@ class CycleResult(Frozen):
     base_version: int | None
     version: int | None = None
     known_users: int | None = None
+    fence: Annotated[int, Field(ge=0)] = 0
+    """That of the request."""
     read: ReadReport | None = None
     pairs: PairReport | None = None
     fit: FitReport | None = None

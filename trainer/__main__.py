@@ -6,7 +6,8 @@ Without an argument the path of the request is read from standard input, so that
 time. Progress goes to standard output, a JSON line each; the result to `result.json` beside the request. Exit codes:
 0 a result was written, 1 it says that the cycle failed, 75 the cycle was given up because the process was told to stop.
 
-A request that comes by standard input ends with it: when the consumer is gone, so is the trainer.
+A request that comes by standard input ends with it: when the consumer is gone, so is the trainer. Before such a cycle
+registers, it asks, and waits for a line that says so: a consumer that was stalled may have been replaced meanwhile.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 
 GIVEN_UP = 75  # EX_TEMPFAIL of sysexits.h: try again
-READY = "ready"
+READY, PERMIT = "ready", "permit"
 
 
 def main() -> int:
     """Run one cycle and return the exit code."""
-    stopping = threading.Event()
+    stopping, permit = threading.Event(), threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopping.set()
@@ -45,20 +46,21 @@ def main() -> int:
 
     if len(sys.argv) > 1:
         path = Path(sys.argv[1])
+        permit.set()
     else:
         print(READY, file=out, flush=True)
         line = sys.stdin.readline().strip()
         if not line or stopping.is_set():
             return 0
         path = Path(line)
-        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        threading.Thread(target=_follow_stdin, args=(permit,), daemon=True).start()
     request = CycleRequest.model_validate_json(path.read_bytes())
 
     def send(progress: Progress) -> None:
         print(progress.model_dump_json(), file=out, flush=True)
 
     with _only_trainer(request.settings.work_dir):
-        result = trainer.run.run_cycle(request, send, stopping.is_set)
+        result = trainer.run.run_cycle(request, send, stopping.is_set, permit.wait)
     if result is None:
         return GIVEN_UP
     _write(path.with_name("result.json"), result)
@@ -72,8 +74,10 @@ def _own_stdout() -> IO[str]:
     return out
 
 
-def _end_with_stdin() -> None:
-    sys.stdin.read()
+def _follow_stdin(permit: threading.Event) -> None:
+    for line in sys.stdin:
+        if line.strip() == PERMIT:
+            permit.set()
     os._exit(GIVEN_UP)
 
 

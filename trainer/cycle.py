@@ -76,6 +76,7 @@ class Cycle:
             TrainerError: the cycle cannot go on; nothing was registered.
             CycleAbandoned: it was told to stop.
         """
+        self._registry.enter(self._request.fence)
         if (done := self._registry.find(self._request.cycle_id)) is not None:
             return self._registered(done)
         keras.utils.set_random_seed(self._seed)
@@ -95,6 +96,7 @@ class Cycle:
                 reason=gate.reason,
                 base_version=champion.version if champion else None,
                 known_users=population.count,
+                fence=self._request.fence,
                 read=reading.report,
                 pairs=pairs,
                 fit=fitted,
@@ -108,10 +110,10 @@ class Cycle:
             space.close()
 
     def _read(self, champion: Standing | None) -> _Reading:
-        """Re-read the claimed users; everyone, when training from scratch or when the champion's space is lost."""
+        """Re-read the claimed users; everyone, when training from scratch or the champion's space is lost or behind."""
         request, group = self._request, self._settings.feature_group
         info = None if champion is None or request.kind.from_scratch else champion.manifest.space
-        space = Space.open(self._spaces / info.space_id, info, group) if info else None
+        space = Space.open(self._spaces / info.space_id, info, group, request.follows) if info else None
         with self._reporter.step(Step.READ) as facts:
             self._store.check_contract()
             if space is None:
@@ -159,7 +161,7 @@ class Cycle:
             report = space.update_pairs(
                 self._settings.pairs, lambda done, of: self._reporter.running(Step.PAIR, done, of)
             )
-            space.finish()
+            space.finish(self._request.cycle_id)
             facts |= report.model_dump()
         return report
 
@@ -241,7 +243,8 @@ class Cycle:
             manifest = stage(staged, model, manifest_of(self._request, info, result), refused)
             facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
         with self._reporter.step(Step.REGISTER) as facts:
-            registered = self._registry.register(staged)
+            self._reporter.ask(Step.REGISTER)
+            registered = self._registry.register(staged, self._request.fence)
             facts["version"] = registered.version
         return self._registered(registered)
 
@@ -255,6 +258,7 @@ class Cycle:
             base_version=manifest.base_version,
             version=found.version,
             known_users=manifest.pair_report.users,
+            fence=self._request.fence,
             read=manifest.read_report,
             pairs=manifest.pair_report,
             fit=manifest.fit_report,

@@ -13,6 +13,10 @@ class RegistryError(TrainerError):
     """The model registry holds something that is not what it should be, or lacks it."""
 
 
+class StaleFence(RegistryError):  # noqa: N818
+    """Somebody else runs cycles by now: this one must not write any more."""
+
+
 class SpaceError(TrainerError):
     """An embedding space on disk cannot be used; a full retrain builds a new one."""
 

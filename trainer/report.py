@@ -11,14 +11,26 @@ from trainer.errors import CycleAbandoned
 
 Facts = dict[str, float | int | str]
 
+_ASK_EVERY = 0.5  # seconds; how long it may take until a trainer that waits for a word hears that it has to stop
+
 
 class Reporter:
-    """Reports a cycle's steps to `send`, and gives the cycle up between two reports once `stopping` says so."""
+    """Reports a cycle's steps to `send`, and gives the cycle up between two reports once `stopping` says so.
 
-    def __init__(self, cycle_id: str, send: Callable[[Progress], None], stopping: Callable[[], bool]) -> None:
+    `permitted` waits up to so many seconds for the consumer's word, and says whether it came.
+    """
+
+    def __init__(
+        self,
+        cycle_id: str,
+        send: Callable[[Progress], None],
+        stopping: Callable[[], bool],
+        permitted: Callable[[float], bool],
+    ) -> None:
         self._cycle_id = cycle_id
         self._send = send
         self._stopping = stopping
+        self._permitted = permitted
         self.seconds: dict[Step, float] = {}
 
     @contextmanager
@@ -42,6 +54,17 @@ class Reporter:
             CycleAbandoned: the cycle was told to stop.
         """
         self._report(step, "running", done, total, facts)
+
+    def ask(self, step: Step) -> None:
+        """Wait until the consumer says that the cycle is still its own.
+
+        Raises:
+            CycleAbandoned: the cycle was told to stop instead.
+        """
+        self._report(step, "asking")
+        while not self._permitted(_ASK_EVERY):
+            if self._stopping():
+                raise CycleAbandoned(f"told to stop in step {step}")
 
     def _report(
         self, step: Step, state: str, done: int | None = None, total: int | None = None, facts: Facts | None = None

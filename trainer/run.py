@@ -54,12 +54,18 @@ def open_registry(settings: TrainerSettings) -> ModelRegistry:
 
 
 def run_cycle(
-    request: CycleRequest, send: Callable[[Progress], None], stopping: Callable[[], bool]
+    request: CycleRequest,
+    send: Callable[[Progress], None],
+    stopping: Callable[[], bool],
+    permitted: Callable[[float], bool] = lambda _seconds: True,
 ) -> CycleResult | None:
-    """Run a cycle to its result; None when it was given up because `stopping` said so."""
+    """Run a cycle to its result; None when it was given up because `stopping` said so.
+
+    `permitted` waits up to so many seconds for the word that the cycle may register, and says whether it came.
+    """
     try:
         with closing(open_store(request.settings)) as store:
-            reporter = Reporter(request.cycle_id, send, stopping)
+            reporter = Reporter(request.cycle_id, send, stopping, permitted)
             return Cycle(request, store, open_registry(request.settings), reporter).run()
     except CycleAbandoned:
         return None
@@ -72,5 +78,9 @@ def run_cycle(
 
 def _failed(request: CycleRequest, reason: str) -> CycleResult:
     return CycleResult(
-        cycle_id=request.cycle_id, outcome=Outcome.FAILED, reason=reason, base_version=request.base_version
+        cycle_id=request.cycle_id,
+        outcome=Outcome.FAILED,
+        reason=reason,
+        base_version=request.base_version,
+        fence=request.fence,
     )

@@ -5,13 +5,16 @@
     short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
     newcomers.json   who entered the space since a version was registered (`trainer.slices`)
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
+    cycles.json      the cycles that were applied to it, the latest last
 
 A space is made by a cycle that trains from scratch and then followed by incremental ones. It holds what the feature
-store holds, not what a model has learned, so a rejected cycle leaves it as it is.
+store holds, not what a model has learned, so a rejected cycle leaves it as it is. Every machine that runs cycles has
+spaces of its own: one that the last settled cycle was not applied to has missed something, and is made anew.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -33,6 +36,8 @@ from trainer.scaling import to_directions
 
 _SPACE_FILE = "space.json"
 _PAIRS_FILE = "pairs.npz"
+_CYCLES_FILE = "cycles.json"
+_CYCLES_KEPT = 100  # those after the last settled one were refused or failed, and full retrains end such a series
 
 
 class Space:
@@ -49,13 +54,18 @@ class Space:
         self._load_pairs()
 
     @staticmethod
-    def open(folder: Path, info: SpaceInfo, group: FeatureGroup) -> Space | None:
-        """The finished space in `folder` if it is there and scaled by `info`; None when it has to be made anew."""
+    def open(folder: Path, info: SpaceInfo, group: FeatureGroup, follows: str | None = None) -> Space | None:
+        """The finished space in `folder`; None when it has to be made anew.
+
+        That is when it is not there, is scaled otherwise than by `info`, or has not seen the cycle `follows`.
+        """
         try:
             found = SpaceInfo.model_validate_json((folder / _SPACE_FILE).read_bytes())
         except (OSError, ValueError):
             return None
-        return Space(folder, info, group) if found == info else None
+        if found != info or (follows is not None and follows not in _applied(folder)):
+            return None
+        return Space(folder, info, group)
 
     @staticmethod
     def create(folder: Path, info: SpaceInfo, group: FeatureGroup) -> Space:
@@ -64,8 +74,11 @@ class Space:
         folder.mkdir(parents=True)
         return Space(folder, info, group)
 
-    def finish(self) -> None:
-        """Declare the space complete: from now on `open` finds it."""
+    def finish(self, cycle_id: str) -> None:
+        """Declare the space complete, a cycle applied: from now on `open` finds it."""
+        with replacing(self._folder / _CYCLES_FILE) as file:
+            before = [known for known in _applied(self._folder) if known != cycle_id]
+            file.write(json.dumps([*before, cycle_id][-_CYCLES_KEPT:]).encode())
         with replacing(self._folder / _SPACE_FILE) as file:
             file.write(self.info.model_dump_json(indent=2).encode())
 
@@ -121,6 +134,13 @@ class Space:
             arrays = {"policy": np.array(policy.model_dump_json()), **graph.arrays()}
             np.savez(file, allow_pickle=False, **arrays)
         self.graph, self._mined_by = graph, policy
+
+
+def _applied(folder: Path) -> list[str]:
+    try:
+        return list(json.loads((folder / _CYCLES_FILE).read_bytes()))
+    except (OSError, ValueError):
+        return []  # a space of an earlier release, or a damaged list: nobody knows what it has missed
 
 
 def prune(spaces: Path, keep: set[str]) -> None:

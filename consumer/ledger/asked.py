@@ -12,6 +12,7 @@ from schemas.cycle import CycleKind
 
 By = Literal["operator", "schedule"]
 
+_ONE_TICK = 50.0  # seconds; a crontab line strikes once a minute at most
 _STRENGTH = [CycleKind.INCREMENTAL, CycleKind.BACKFILL, CycleKind.FULL]
 
 
@@ -27,6 +28,13 @@ class Asked:
             number = connection.execute(asked.insert().values(kind=kind.value, by=by, at=now)).inserted_primary_key
         assert number is not None
         return int(number[0])
+
+    def ask_by_schedule(self, kind: CycleKind, now: float) -> None:
+        """Ask for what the clock asks for; of several instances whose clocks strike together, the first one counts."""
+        with self._engine.begin() as connection:
+            lately = select(asked.c.number).where(asked.c.by == "schedule", asked.c.at > now - _ONE_TICK)
+            if connection.scalar(lately.limit(1)) is None:
+                connection.execute(asked.insert().values(kind=kind.value, by="schedule", at=now))
 
     def open(self, by: By) -> CycleKind | None:
         """The strongest open request: full before backfill before incremental."""

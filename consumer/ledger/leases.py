@@ -47,12 +47,13 @@ class Leases:
         Args:
             holder: who takes it.
             seen: what `current` said.
-            now: for people who look; nothing is decided by it.
+            now: seconds since the epoch, for people who look and for the first token.
         """
         with self._engine.begin() as connection:
             if _current(connection) != seen:
                 return None
-            taken = Lease(holder, seen.token + 1 if seen else 1, 0)
+            # At least the time, so that the tokens of a ledger made anew outrank those that a registry remembers.
+            taken = Lease(holder, max(seen.token + 1 if seen else 1, int(now)), 0)
             values = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals, "renewed_at": now}
             row = upsert(connection, leases).values(name=CYCLES, **values)
             connection.execute(row.on_conflict_do_update(index_elements=[leases.c.name], set_=values))

@@ -13,6 +13,7 @@ from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.asked import Asked
 from consumer.ledger.cycles import Cycles
 from consumer.ledger.engine import make_engine, reading, shown
+from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
@@ -27,6 +28,7 @@ class Ledger:
     intake: Intake
     cycles: Cycles
     leases: Leases
+    instances: Instances
     asked: Asked
     views: Views
 
@@ -64,7 +66,9 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         raise OldLedger(f"{_schemas(url, found)}: `retrainer run` brings it up to date")
     if found > SCHEMA_VERSION:
         raise LedgerError(f"{_schemas(url, found)}: use the release that made it, or a later one")
-    return Ledger(engine, Intake(engine), Cycles(engine), Leases(engine), Asked(engine), Views(engine))
+    return Ledger(
+        engine, Intake(engine), Cycles(engine), Leases(engine), Instances(engine), Asked(engine), Views(engine)
+    )
 
 
 def _bring_up_to_date(engine: Engine) -> int:

@@ -23,7 +23,7 @@ class Hearing:
     lag: int | None = None
     """Records that the topic holds behind ours; None where it is not known."""
     caught_up: bool = False
-    """Whether all is read that the partitions held when they were first assigned."""
+    """Whether all is read that the partitions held when they were first assigned; so too where there are none."""
     events: int = 0
     ignored: int = 0
     dead: int = 0
@@ -34,11 +34,12 @@ def heard(consumer: Any, places: Places) -> dict[str, Any]:
     positions = {tp: _position(consumer, tp) for tp in places.next}
     highwater = {tp: consumer.highwater(tp) for tp in places.next}
     known = all(at is not None for at in (*positions.values(), *highwater.values()))
-    lag = sum(max(0, highwater[tp] - (positions[tp] or 0)) for tp in places.next) if places.settled and known else None
+    listening = places.settled or places.idle
+    lag = sum(max(0, highwater[tp] - (positions[tp] or 0)) for tp in places.next) if listening and known else None
     return {
         "partitions": len(places.next),
         "lag": lag,
-        "caught_up": places.settled and all((at or 0) >= places.ends[tp] for tp, at in positions.items()),
+        "caught_up": listening and all((at or 0) >= places.ends[tp] for tp, at in positions.items()),
     }
 
 

@@ -117,7 +117,9 @@ class Listener(threading.Thread):
     def _state(self) -> str:
         if self._commits.trouble:
             return "broker away"
-        return "listening" if self._places.settled else "placing" if self._places.unplaced else "joining"
+        if self._places.unplaced:
+            return "placing"
+        return "listening" if self._places.settled else "standing by" if self._places.idle else "joining"
 
     def _show(self, **changed: Any) -> None:
         self.hearing = replace(self.hearing, **changed)

@@ -34,6 +34,12 @@ class Places:
         self._intake = intake
         self._clock = clock
         self._retry_at = 0.0
+        self._joined = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether the group gave us nothing to read, as it does where there are more members than partitions."""
+        return self._joined and not self.next and not self.unplaced
 
     @property
     def settled(self) -> bool:
@@ -43,6 +49,7 @@ class Places:
     def note(self, notes: Iterable[Rebalance]) -> None:
         """Take in what was assigned and taken away."""
         for note in notes:
+            self._joined = note.what == "assigned"
             for partition in note.partitions:
                 self.next.pop(partition, None)
                 self.unplaced.discard(partition)

@@ -1,4 +1,4 @@
-"""The lease for running cycles, on every engine: one holder, tokens that only grow, and no write without the last one."""
+"""The lease for running cycles, on every engine: one holder, growing tokens, no write without the last one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
 
 
 def take(ledger: Ledger, holder: str) -> Lease:
-    taken = ledger.leases.take(holder, ledger.leases.current(), 1.0)
+    taken = ledger.leases.take(holder, ledger.leases.current(), 0.0)
     assert taken is not None
     return taken
 
@@ -36,10 +36,10 @@ def test_a_lease_is_taken_by_whoever_saw_it_last(ledger: Ledger) -> None:
     assert ledger.leases.current() is None
     first = ledger.leases.take("a", None, 1.0)
     assert first == Lease("a", 1, 0) == ledger.leases.current()
-    assert ledger.leases.take("b", None, 2.0) is None
-    second = ledger.leases.take("b", first, 3.0)
+    assert ledger.leases.take("b", None, 0.0) is None
+    second = ledger.leases.take("b", first, 0.0)
     assert second == Lease("b", 2, 0) == ledger.leases.current()
-    assert ledger.leases.take("c", first, 4.0) is None
+    assert ledger.leases.take("c", first, 0.0) is None
 
 
 def test_a_lease_that_was_renewed_meanwhile_is_not_taken(ledger: Ledger) -> None:
@@ -47,14 +47,14 @@ def test_a_lease_that_was_renewed_meanwhile_is_not_taken(ledger: Ledger) -> None
     renewed = ledger.leases.renew(seen, 2.0)
     assert renewed == Lease("a", 1, 1)
     assert ledger.leases.renew(seen, 3.0) == Lease("a", 1, 2)
-    assert ledger.leases.take("b", seen, 4.0) is None
-    assert ledger.leases.take("b", Lease("a", 1, 2), 5.0) == Lease("b", 2, 0)
+    assert ledger.leases.take("b", seen, 0.0) is None
+    assert ledger.leases.take("b", Lease("a", 1, 2), 0.0) == Lease("b", 2, 0)
 
 
 def test_of_many_who_see_the_same_lease_one_takes_it(ledger: Ledger) -> None:
     seen = take(ledger, "before")
     with ThreadPoolExecutor(8) as pool:
-        taken = list(pool.map(lambda number: ledger.leases.take(f"c{number}", seen, 2.0), range(8)))
+        taken = list(pool.map(lambda number: ledger.leases.take(f"c{number}", seen, 0.0), range(8)))
     winners = [lease for lease in taken if lease is not None]
     assert winners == [ledger.leases.current()]
 
@@ -136,3 +136,9 @@ def test_a_claim_names_the_last_cycle_that_made_a_champion(ledger: Ledger) -> No
             expected = claim.cycle_id
     last = ledger.cycles.claim(CycleKind.FULL, "in turn", 9.0, fence=fence)
     assert last.follows == expected is not None
+
+
+def test_tokens_of_a_ledger_made_anew_outrank_those_that_a_registry_remembers(ledger: Ledger) -> None:
+    first = ledger.leases.take("a", None, 1_795_532_400.5)
+    assert first == Lease("a", 1_795_532_400, 0)
+    assert ledger.leases.take("b", first, 1_795_532_300.0) == Lease("b", 1_795_532_401, 0)  # a clock that lags

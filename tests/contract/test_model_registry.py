@@ -10,7 +10,7 @@ import pytest
 
 import schemas
 from schemas.manifest import MANIFEST_FILE, ModelManifest
-from trainer.errors import RegistryError
+from trainer.errors import RegistryError, StaleFence
 from trainer.registry.files import list_files
 from trainer.registry.local import LocalModelRegistry
 from trainer.registry.protocol import ModelRegistry
@@ -111,3 +111,24 @@ def test_a_version_that_is_not_there_is_named_with_those_that_are(registry: Mode
     registry.register(staged(tmp_path, "c1"))
     with pytest.raises(RegistryError, match=r"no version 7; it has 1"):
         registry.fetch(7)
+
+
+def test_whoever_enters_again_or_later_may_register(registry: ModelRegistry, tmp_path: Path) -> None:
+    registry.enter(5)
+    assert registry.register(staged(tmp_path, "c1"), 5).version == 1
+    registry.enter(5)
+    registry.enter(9)
+    assert registry.register(staged(tmp_path, "c2"), 9).version == 2
+
+
+def test_a_writer_whose_token_is_outdated_is_refused(tmp_path: Path) -> None:
+    """It was stalled, and another one runs cycles by now. A cluster's registry has nothing to tell that by."""
+    stalled, successor = (LocalModelRegistry(tmp_path / "registry", "m") for _ in range(2))
+    stalled.enter(5)
+    successor.enter(6)
+    with pytest.raises(StaleFence, match=r"token 6, ours is 5"):
+        stalled.register(staged(tmp_path, "c1"), 5)
+    with pytest.raises(StaleFence):
+        stalled.enter(5)
+    assert successor.versions() == []
+    assert successor.register(staged(tmp_path, "c1"), 6).version == 1

@@ -18,11 +18,11 @@ from consumer.ledger.intake import Batch, Intake
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.listener import Listener
 from consumer.settings import Settings
-from consumer.supervisor import take_lease
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.integration.topics import Topic
+from tests.leading import leading
 from tests.waiting import wait_until
 from tests.worlds import GROUP, names
 
@@ -114,7 +114,7 @@ def test_bad_input_is_a_dead_letter_with_its_reason_and_stops_nothing(
     letters = ledger.views.dead_letters(100)
     assert (counts.dead_letters, counts.ignored) == (len(HOSTILE), 1)
     assert all(letter["reason"] and letter["stage"] == "decode" for letter in letters)
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "to see who is pending", 0.0, fence=take_lease(ledger))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "to see who is pending", 0.0, fence=leading(ledger).fence)
     assert set(claim.users) == {"u0", "u9", "big", "odd", "6", "gone"}
     assert letters[-1]["value_base64"] == "3q2+7w=="
 
@@ -309,5 +309,5 @@ def test_aborted_records_are_not_read_and_markers_do_not_look_like_lag(
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 15)
         wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "the markers to be passed")
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 0.0, fence=take_lease(ledger))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 0.0, fence=leading(ledger).fence)
     assert claim.users == tuple(sorted(names(10) + names(5, start=90)))

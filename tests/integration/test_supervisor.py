@@ -13,9 +13,10 @@ from sqlalchemy.exc import OperationalError
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
-from consumer.supervisor import Supervisor, take_lease
+from consumer.supervisor import Supervisor
 from consumer.trainer_process import TrainerProcess
 from schemas.cycle import CycleKind
+from tests.leading import leading
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.features.local import LocalFeatureStore
@@ -48,7 +49,7 @@ def ledger(settings: Settings) -> Iterator[Ledger]:
 
 @pytest.fixture
 def supervisor(settings: Settings, ledger: Ledger) -> Iterator[Supervisor]:
-    made = Supervisor(settings, ledger, lambda: None, take_lease(ledger))
+    made = Supervisor(settings, ledger, leading(ledger), lambda: None)
     yield made
     made.stop()
 
@@ -89,8 +90,10 @@ def test_a_result_that_was_left_unsettled_is_settled_without_training_again(
     supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
     trainer = supervisor._trainer
     assert trainer is not None
+    wait_until(lambda: any(line.state == "asking" for line in trainer.progress()), 60, "the trainer to ask")
+    trainer.permit()
     wait_until(lambda: trainer.exit_code() == 0, 60, "the trainer to end")
-    successor = Supervisor(settings, ledger, lambda: None, take_lease(ledger))
+    successor = Supervisor(settings, ledger, leading(ledger), lambda: None)
     assert successor.resume(time.time())
     assert not successor.busy
     assert [version["version"] for version in ledger.views.versions()] == [1]
@@ -112,7 +115,7 @@ def test_a_trainer_that_fails_while_the_ledger_is_held_is_not_forgotten(
 
 def test_a_last_failure_while_the_ledger_is_held_still_gives_the_users_back(settings: Settings, ledger: Ledger) -> None:
     once = settings.model_copy(update={"trainer": TrainerProcessSettings(attempts=1)})
-    supervisor = Supervisor(once, ledger, lambda: None, take_lease(ledger))
+    supervisor = Supervisor(once, ledger, leading(ledger), lambda: None)
     supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
     assert supervisor._trainer is not None
     supervisor._trainer.kill()
@@ -147,7 +150,7 @@ def test_a_waiting_trainer_that_dies_is_replaced_but_not_at_once(supervisor: Sup
 
 def test_a_cycle_that_takes_too_long_is_ended_and_its_users_come_back(settings: Settings, ledger: Ledger) -> None:
     hurried = settings.model_copy(update={"trainer": TrainerProcessSettings(timeout=0.5, attempts=1)})
-    supervisor = Supervisor(hurried, ledger, lambda: None, take_lease(ledger))
+    supervisor = Supervisor(hurried, ledger, leading(ledger), lambda: None)
     supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
     trainer = supervisor._trainer
     assert isinstance(trainer, TrainerProcess)

@@ -15,6 +15,7 @@ from schemas.cycle import CycleKind, CycleRequest, Lineage, Outcome, Progress, S
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.features.local import LocalFeatureStore
+from trainer.registry.local import LocalModelRegistry
 
 
 def bootstrap(folder: Path, epochs: int = 8) -> CycleRequest:
@@ -52,14 +53,25 @@ def has_ended(trainer: TrainerProcess) -> bool:
     return trainer.exit_code() is not None
 
 
-def test_it_waits_runs_one_request_and_ends(tmp_path: Path) -> None:
+def test_it_waits_runs_one_request_asks_before_it_registers_and_ends(tmp_path: Path) -> None:
     spoke = threading.Event()
     trainer = TrainerProcess(spoke.set)
     trainer.give(tmp_path / "c1", bootstrap(tmp_path))
+    told: list[Progress] = []
+
+    def asked() -> bool:
+        told.extend(trainer.progress())
+        return told[-1:] != [] and told[-1].state == "asking"
+
+    wait_until(asked, 60, "it to ask")
+    registry = LocalModelRegistry(tmp_path / "registry", "two_tower_recommender")
+    assert registry.versions() == []
+    trainer.permit()
     wait_until(lambda: has_ended(trainer), 60, "it to end")
     assert trainer.exit_code() == 0
     assert spoke.is_set()
-    assert [line.step for line in trainer.progress() if line.state == "done"] == list(Step)
+    told.extend(trainer.progress())
+    assert [line.step for line in told if line.state == "done"] == list(Step)
     result = result_in(tmp_path / "c1")
     assert result is not None
     assert (result.outcome, result.version) == (Outcome.REGISTERED, 1)

@@ -29,10 +29,12 @@ from schemas.cycle import (
 from schemas.manifest import MODEL_FILE, ModelManifest
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.features.local import LocalFeatureStore
+from trainer.features.reading import read_all
 from trainer.fit import TrainingData, fit
 from trainer.model import TwoTower, load
 from trainer.registry.local import LocalModelRegistry
 from trainer.run import run_cycle
+from trainer.space import Space
 from trainer.split import Part, split
 
 
@@ -204,6 +206,46 @@ def test_a_cycle_cut_short_before_any_step_ends_as_if_it_had_not_been(
         for bench in (started, twin)
     )
     np.testing.assert_array_equal(mine, twins)
+
+
+def test_a_space_that_missed_a_settled_cycle_is_made_anew(started: Bench) -> None:
+    """As when another machine ran the last cycles: users whom it learned are not pending, but they have changed."""
+    started.store.commit(started.world.rows(names(30)))  # learned elsewhere, by c2
+    request = changed(started).model_copy(update={"cycle_id": "c3", "follows": "c2"})
+    result = started.run(request)
+    assert result.read is not None
+    assert result.read.accepted == result.known_users
+    info = started.registry.versions()[0].manifest.space
+    space = Space.open(started.settings.work_dir / "spaces" / info.space_id, info, GROUP, follows="c3")
+    assert space is not None
+    stored = read_all(started.store, GROUP, set(), lambda _done: None)
+    at = space.matrix.rows_of(stored.keys)
+    assert len(space.matrix) == len(at) == len(stored.keys)
+    np.testing.assert_array_equal(space.matrix.raw[[at[key] for key in stored.keys]], stored.raw)
+    space.close()
+
+
+def test_a_cycle_asks_before_it_registers_and_gives_up_where_the_word_does_not_come(started: Bench) -> None:
+    told: list[str] = []
+
+    def no_word(_seconds: float) -> bool:
+        told.append("asked")
+        return False
+
+    request = changed(started)
+    result = run_cycle(request, started.progress.append, lambda: bool(told), no_word)
+    assert result is None
+    assert [line.state for line in started.progress if line.step is Step.REGISTER] == ["started", "asking"]
+    assert len(started.registry.versions()) == 1
+
+
+def test_a_cycle_of_a_stalled_instance_fails_and_registers_nothing(started: Bench) -> None:
+    started.registry.enter(8)
+    result = started.run(changed(started).model_copy(update={"fence": 7}))
+    assert result.outcome is Outcome.FAILED
+    assert "another instance runs cycles now" in result.reason
+    assert result.fence == 7
+    assert len(started.registry.versions()) == 1
 
 
 def held_out(bench: Bench, users: list[str]) -> int:

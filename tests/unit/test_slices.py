@@ -31,7 +31,7 @@ class Story:
         self.info = fit_space("c1", GROUP, checked(self.rows).raw)
         self.space = Space.create(folder / "c1", self.info, GROUP)
         self.space.apply(checked(self.rows), [])
-        self.space.finish()
+        self.space.finish("c1")
         self.champion = self.version("c1")
 
     def version(self, cycle_id: str) -> Standing:

@@ -121,7 +121,7 @@ def test_incremental_equals_full(
         space = Space.create(Path(folder) / "live", INFO, GROUP)
         space.apply(checked(standing), [])
         check_report(space.update_pairs(policy, no_tick), set(), space)
-        space.finish()
+        space.finish("c1")
         for upserts, deletes, death in history:
             before, told = pairs(space), False
             changed = world.rows(upserts)
@@ -168,7 +168,7 @@ def test_a_space_that_grows_stays_right_and_its_short_rows_grow_with_it(
         assert len(space.matrix.directions) > 40
         kept_pairs = pairs(space)
         (tmp_path / "s1" / "pairs.npz").unlink()
-        space.finish()
+        space.finish("c1")
         space.close()
         again = Space.open(tmp_path / "s1", INFO, GROUP)
         assert again is not None
@@ -187,10 +187,21 @@ def space(tmp_path: Path) -> Space:
 
 def test_a_space_is_found_only_once_it_is_finished_and_by_its_own_scaling(space: Space, tmp_path: Path) -> None:
     assert Space.open(tmp_path / "s1", INFO, GROUP) is None
-    space.finish()
+    space.finish("c1")
     assert Space.open(tmp_path / "s1", INFO, GROUP) is not None
     assert Space.open(tmp_path / "s1", INFO.model_copy(update={"space_id": "s2"}), GROUP) is None
     assert Space.open(tmp_path / "elsewhere", INFO, GROUP) is None
+
+
+def test_a_space_that_has_missed_a_cycle_is_not_found(space: Space, tmp_path: Path) -> None:
+    """Another machine has settled that cycle: its users are not pending any more, and this copy has not seen them."""
+    space.finish("c1")
+    space.finish("c2")
+    space.finish("c3")  # refused by the gate, say: the last settled one is still c2
+    assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c2") is not None
+    assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c4") is None
+    (tmp_path / "s1" / "cycles.json").unlink()
+    assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c2") is None
 
 
 def test_another_policy_mines_everything_again(space: Space) -> None:
@@ -251,7 +262,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_pairs_are_mined_again(space: Space, tmp_path: Path, damage: str) -> None:
     before = pairs(space)
-    space.finish()
+    space.finish("c1")
     DAMAGES[damage](tmp_path / "s1" / "pairs.npz")
     again = Space.open(tmp_path / "s1", INFO, GROUP)
     assert again is not None

@@ -50,7 +50,10 @@ class HopsworksModelRegistry:
         """See ModelRegistry."""
         return next((owned.registered for owned in self._versions.of(cycle_id) if owned.registered), None)
 
-    def register(self, staged: Path) -> RegisteredVersion:
+    def enter(self, fence: int) -> None:
+        """See ModelRegistry. A cluster's registry has nothing by which a token could be compared and set."""
+
+    def register(self, staged: Path, fence: int = 0) -> RegisteredVersion:  # noqa: ARG002
         """See ModelRegistry. One writer at a time on this machine; writers of other machines are met and got around."""
         manifest = check_files(staged)
         with _one_writer, self._cache.locked("writer"):

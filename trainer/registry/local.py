@@ -1,7 +1,7 @@
 """The local model registry: `<root>/<model name>/<version>/`, a folder a version, put in place by one rename.
 
 A folder is copied under a name that no version has, flushed to disk, and renamed under a lock: a version is there whole
-or not at all, and of two writers one waits.
+or not at all, and of two writers one waits. The latest fencing token lies beside them, in `.fence`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from trainer.errors import RegistryError
-from trainer.files import flush_folder
+from trainer.errors import RegistryError, StaleFence
+from trainer.files import flush_folder, replacing
 from trainer.registry.files import check_files, read_manifest
 from trainer.registry.protocol import RegisteredVersion
 
-_INCOMING = ".incoming"
+_INCOMING, _FENCE = ".incoming", ".fence"
 
 
 class LocalModelRegistry:
@@ -32,10 +32,18 @@ class LocalModelRegistry:
         """See ModelRegistry."""
         return next((found for found in reversed(self.versions()) if found.manifest.cycle_id == cycle_id), None)
 
-    def register(self, staged: Path) -> RegisteredVersion:
+    def enter(self, fence: int) -> None:
+        """See ModelRegistry."""
+        with self._locked():
+            if fence > self._check(fence):
+                with replacing(self._folder / _FENCE) as file:
+                    file.write(str(fence).encode())
+
+    def register(self, staged: Path, fence: int = 0) -> RegisteredVersion:
         """See ModelRegistry."""
         manifest = check_files(staged)
         with self._locked():
+            self._check(fence)
             if (existing := self.find(manifest.cycle_id)) is not None:
                 return existing
             incoming = self._folder / _INCOMING
@@ -63,6 +71,18 @@ class LocalModelRegistry:
             with suppress(RegistryError):
                 found.append(RegisteredVersion(number, read_manifest(self._folder / str(number))))
         return found
+
+    def _check(self, fence: int) -> int:
+        """The latest token seen here.
+
+        Raises:
+            StaleFence: `fence` is an earlier one.
+        """
+        path = self._folder / _FENCE
+        latest = int(path.read_text()) if path.exists() else 0
+        if fence < latest:
+            raise StaleFence(f"{self._folder}: another instance runs cycles now (token {latest}, ours is {fence})")
+        return latest
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())

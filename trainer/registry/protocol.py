@@ -23,12 +23,23 @@ class ModelRegistry(Protocol):
     def find(self, cycle_id: str) -> RegisteredVersion | None:
         """The version that this cycle registered, if it did."""
 
-    def register(self, staged: Path) -> RegisteredVersion:
+    def enter(self, fence: int) -> None:
+        """Begin to run a cycle with a fencing token: whoever comes with an earlier one is refused from now on.
+
+        Tokens grow (`consumer.ledger.leases`). A registry that cannot compare and set keeps none: there the ledger is
+        asked right before a cycle registers, and no more than that can be had.
+
+        Raises:
+            StaleFence: somebody with a later token was here.
+        """
+
+    def register(self, staged: Path, fence: int = 0) -> RegisteredVersion:
         """Register the model in the folder `staged`, which holds a manifest and the files that it lists.
 
         Idempotent by the manifest's cycle id: a cycle that has registered gets the version it has (P2).
 
         Raises:
+            StaleFence: somebody with a later token than `fence` has entered; nothing was registered.
             RegistryError: the folder is not what its manifest says, or the registry refuses it.
         """
 

@@ -1,0 +1,124 @@
+"""The lease as one instance sees it, against a ledger: who runs cycles, who waits, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer.errors import LeaseLost
+from consumer.leadership import Leadership
+from consumer.ledger.ledger import Ledger, open_ledger
+
+PATIENCE = 9.0
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def first(ledger: Ledger) -> Leadership:
+    return Leadership(ledger.leases, "a", PATIENCE)
+
+
+@pytest.fixture
+def second(ledger: Ledger) -> Leadership:
+    return Leadership(ledger.leases, "b", PATIENCE)
+
+
+def test_the_first_to_come_runs_cycles_and_the_other_stands_by(first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    assert not second.holds(0.0)
+    assert first.held
+    assert not second.held
+    assert second.rival is not None
+    assert second.rival.holder == "a"
+    with pytest.raises(LeaseLost, match="must not run cycles"):
+        _ = second.fence
+
+
+def test_as_long_as_the_holder_renews_nobody_takes_over(first: Leadership, second: Leadership) -> None:
+    for tenth in range(1000):
+        assert first.holds(tenth / 10)
+        assert not second.holds(tenth / 10)
+
+
+def test_a_silent_holder_is_replaced_when_patience_is_over_and_finds_out(first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    assert not second.holds(1.0)
+    assert not second.holds(9.9)
+    assert second.holds(10.0)
+    assert second.fence > first.fence
+    assert not first.holds(11.0)
+    assert not first.held
+    assert second.holds(12.0)
+
+
+def test_patience_begins_anew_with_every_renewal(first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    assert not second.holds(0.0)
+    assert first.holds(8.0)
+    assert not second.holds(8.0)
+    assert not second.holds(16.0)
+    assert second.holds(17.0)
+
+
+def test_clocks_of_two_machines_are_never_compared(first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    assert not second.holds(1e9)
+    assert not second.holds(1e9 + 8.9)
+    assert second.holds(1e9 + 9.0)
+
+
+def test_what_was_left_in_good_order_is_taken_at_once(first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    assert not second.holds(0.0)
+    first.release(1.0)
+    assert not first.held
+    assert second.holds(1.0)
+
+
+def test_who_comes_back_takes_over_at_once_and_knows_that_nobody_else_was_there(
+    ledger: Ledger, first: Leadership, second: Leadership
+) -> None:
+    assert first.holds(0.0)
+    again = Leadership(ledger.leases, "a", PATIENCE)
+    assert again.holds(0.5)
+    assert again.previous == first.fence
+    assert not first.holds(4.0)  # and does not take it back by its name
+    assert not first.holds(5.0)
+    assert again.holds(5.0)
+
+
+def test_who_comes_back_after_another_knows_that_too(ledger: Ledger, first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    ours = first.fence
+    assert not second.holds(0.0)
+    assert second.holds(9.0)
+    second.release(9.5)
+    again = Leadership(ledger.leases, "a", PATIENCE)
+    assert again.holds(10.0)
+    assert again.previous != ours
+
+
+def test_confirming_a_lost_lease_says_so(first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    assert not second.holds(0.0)
+    assert second.holds(9.0)
+    with pytest.raises(LeaseLost):
+        first.confirm(9.0)
+
+
+def test_tokens_outlive_a_ledger_that_was_lost(tmp_path: Path, first: Leadership) -> None:
+    """A registry remembers the latest token; the tokens of a new ledger must not look outdated there."""
+    assert first.holds(1_000_000.0)
+    anew = open_ledger(f"sqlite:///{tmp_path / 'anew.db'}")
+    later = Leadership(anew.leases, "a", PATIENCE)
+    assert later.holds(1_000_100.0)
+    assert later.fence > first.fence
+    anew.close()
