@@ -1,4 +1,4 @@
-"""The lease for running cycles, on every engine: one holder, tokens that only grow, and no write without the last one."""
+"""The lease for running cycles, on every engine: one holder, tokens that only grow, no write without the last one."""
 
 from __future__ import annotations
 
