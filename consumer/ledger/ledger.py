@@ -103,4 +103,5 @@ def _file(url: str) -> Path | None:
 
 
 def _not_there(url: str) -> str:
-    return f"there is no ledger at {shown(url)}: nothing has run here yet, or RETRAINER_STATE_DIR is another"
+    setting = "RETRAINER_STATE_DIR" if _file(url) else "RETRAINER_LEDGER__URL"
+    return f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another"

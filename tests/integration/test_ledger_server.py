@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,21 +10,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from typer.testing import CliRunner
 
-from consumer.errors import LedgerError
+from consumer.cli import app
+from consumer.errors import LedgerError, NoLedger
 from consumer.ledger.engine import reading
 from consumer.ledger.intake import Batch, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.settings import load_settings
 from schemas.events import Operation
 from tests.brokers.apache_kafka import free_port
 from tests.databases import postgresql as databases
-from tests.databases.postgresql import PostgreSQL
+from tests.databases.postgresql import PASSWORD, PostgreSQL
 from tests.waiting import wait_until
 
 P0 = Partition("t", 0)
@@ -201,3 +207,22 @@ def test_a_wrong_password_is_told_and_not_shown(postgresql: PostgreSQL) -> None:
     with pytest.raises(LedgerError, match="password authentication failed") as refused:
         open_ledger(postgresql.url().replace("%20p%40", "%20q%40"))
     assert "ssword" not in str(refused.value).replace("password", "")
+
+
+def test_status_tells_of_a_ledger_on_a_server_and_not_its_password(
+    postgresql: PostgreSQL, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "password").write_text(PASSWORD)
+    monkeypatch.setenv("RETRAINER_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("RETRAINER_LEDGER__URL", url.replace(f":{quote(PASSWORD, safe='')}@", "@"))
+    monkeypatch.setenv("RETRAINER_LEDGER__PASSWORD_FILE", str(tmp_path / "password"))
+    refused = CliRunner().invoke(app, ["status"])
+    assert refused.exit_code == 1
+    assert isinstance(refused.exception, NoLedger)
+    assert "RETRAINER_LEDGER__URL is another" in str(refused.exception)
+    assert PASSWORD not in str(refused.exception)
+    open_ledger(load_settings().ledger.url).close()
+    found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
+    assert found["ledger"].startswith("postgresql://retrainer:***@127.0.0.1:")
+    assert found["pending"]["users"] == 0
+    assert not (tmp_path / "state").exists()
