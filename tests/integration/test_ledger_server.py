@@ -22,15 +22,19 @@ from typer.testing import CliRunner
 
 from consumer.cli import app
 from consumer.errors import LedgerError, NoLedger
+from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.engine import reading
 from consumer.ledger.intake import Batch, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.settings import load_settings
+from consumer.listener.listener import Listener
+from consumer.settings import Settings, load_settings
 from schemas.events import Operation
 from tests.brokers.apache_kafka import free_port
 from tests.databases import postgresql as databases
 from tests.databases.postgresql import PASSWORD, PostgreSQL
+from tests.integration.topics import Topic
 from tests.waiting import wait_until
+from tests.worlds import GROUP, names
 
 P0 = Partition("t", 0)
 
@@ -194,6 +198,35 @@ def _write_while(ledger: Ledger, something: Callable[[], None]) -> None:
         connection.exec_driver_sql("UPDATE offsets SET next_offset = 999")
         something()
         connection.exec_driver_sql("UPDATE offsets SET next_offset = 1000")
+
+
+def test_a_listener_polls_on_while_its_ledger_is_away_and_reads_on_when_it_is_back(
+    tansu_address: str, tmp_path: Path
+) -> None:
+    topic = Topic.new(tansu_address)
+    kafka = {"bootstrap_servers": [tansu_address], "topic": topic.name, "group_id": topic.name}
+    settings = Settings(
+        state_dir=tmp_path,
+        feature_group=GROUP,
+        kafka=KafkaSettings(**kafka, session_timeout_ms=6000),
+    )
+    with databases.postgresql() as server, closing(open_ledger(server.url())) as ledger:
+        listener = Listener(settings, ledger.intake, time.time, lambda: None)
+        listener.start()
+        try:
+            topic.send_users(names(200))
+            wait_until(lambda: ledger.views.read().events == 200, 40, "the first events")
+            server.kill()
+            topic.send_users(names(200, start=200))
+            away_since = time.time()
+            wait_until(lambda: listener.hearing.polled_at > away_since + 1.5, 20, "polls while the server is away")
+            server.start()
+            wait_until(lambda: ledger.views.read().events >= 400, 40, "the rest of the events")
+        finally:
+            listener.stop()
+            listener.join(20)
+        assert listener.failure is None
+        assert ledger.views.read().events == ledger.views.backlog().users == 400
 
 
 def test_a_server_that_cannot_be_reached_is_named_without_its_password() -> None:
