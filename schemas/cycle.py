@@ -20,6 +20,9 @@ Offset = Annotated[int, Field(ge=0)]
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
 """{topic: {partition: [from, to)}}: `from` is the first offset covered, `to` the first that is not."""
 
+OffsetGaps = dict[str, dict[int, tuple[tuple[Offset, Offset], ...]]]
+"""{topic: {partition: ([from, to), ...)}}: offsets that were passed over, in order, apart from each other."""
+
 
 class CycleKind(StrEnum):
     """What a cycle does. Bootstrap and full take a snapshot and train from scratch; the others follow the champion."""
@@ -100,6 +103,8 @@ class Lineage(Frozen):
     offsets: OffsetRanges
     replayed: OffsetRanges = {}
     """Events read a second time by a replay; they never move `offsets`."""
+    gaps: OffsetGaps = {}
+    """What of `offsets` could not be read, as the topic had lost it, or its records could not be parsed."""
     changed_users: Annotated[int, Field(ge=0)]
     first_event_at: AwareDatetime | None = None
     last_event_at: AwareDatetime | None = None

@@ -133,6 +133,8 @@ def _user(value: object, where: str) -> str:
         raise BadEvent(f"{where} is {type(value).__name__}, not a string or an integer")
     if not value or len(value) > MAX_KEY_LENGTH:
         raise BadEvent(f"{where} has {len(value)} characters, not 1 to {MAX_KEY_LENGTH}")
+    if "\0" in value:
+        raise BadEvent(f"{where} has a NUL character")
     return value
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.engine import make_url
 
+from consumer.ledger.engine import shown
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
@@ -51,7 +51,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "events": read.events,
         "ignored": read.ignored,
         "dead_letters": read.dead_letters,
-        "ledger": make_url(settings.ledger.url).render_as_string(hide_password=True),
+        "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
 

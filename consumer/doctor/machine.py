@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import closing
-from pathlib import Path
 from tempfile import NamedTemporaryFile
-
-from sqlalchemy.engine import make_url
 
 from consumer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from consumer.doctor.registry import existing
 from consumer.doctor.visit import Visit
-from consumer.errors import LedgerError
+from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.engine import shown
 from consumer.ledger.ledger import open_ledger
 from consumer.status import STOPPED, read_status
 
@@ -66,15 +64,18 @@ def _disk(visit: Visit) -> Finding:
 
 def _ledger(visit: Visit) -> Finding:
     url = visit.settings.ledger.url
-    file = make_url(url).database
-    if file is None or not Path(file).exists():
-        return ok("none yet; the first start makes it")
     try:
         with closing(open_ledger(url, create=False)) as ledger:
             pending, dead = ledger.views.backlog().users, ledger.views.read().dead_letters
+    except NoLedger:
+        return ok("none yet; the first start makes it")
+    except OldLedger as error:
+        return warning(str(error), "stop every service on it and keep a copy, then `retrainer run`")
     except LedgerError as error:
-        return failed(str(error), "put it back from a copy, or set RETRAINER_STATE_DIR to a new folder to begin anew")
-    found = f"{file} opens; {pending} users pending, {dead} dead letters"
+        in_file = url.startswith("sqlite")
+        todo = "put it back from a copy, or set RETRAINER_STATE_DIR to a new folder to begin anew"
+        return failed(str(error), todo if in_file else "see RETRAINER_LEDGER__URL and the log of PostgreSQL")
+    found = f"{shown(url)} opens; {pending} users pending, {dead} dead letters"
     return warning(found, "see `retrainer dead-letters`") if dead else ok(found)
 
 

@@ -2,11 +2,14 @@
 
 Its rooms, by who uses them:
 
-    ledger   opening it; a `Ledger` holds the four below
-    intake   the listener: changes, offsets and dead letters, in one transaction
-    cycles   the supervisor: claiming the pending users for a cycle, and settling it
-    asked    operators and the schedule: what they asked for
-    views    whoever looks: `status`, `versions`, `dead-letters`, the trigger
-    engine   connections: what they lock and what survives
-    tables   the tables
+    ledger      opening it; a `Ledger` holds the five below
+    intake      the listener: changes, offsets and dead letters, in one transaction
+    cycles      the supervisor: claiming the pending users for a cycle, and settling it
+    leases      which of several instances may run cycles; every write of a cycle is checked against it
+    asked       operators and the schedule: what they asked for
+    views       whoever looks: `status`, `versions`, `dead-letters`, the trigger
+    engine      connections: what they lock and what survives
+    dialect     the few words that SQLite and PostgreSQL do not share
+    tables      the tables
+    migrations  how those of an earlier release become these
 """

@@ -12,14 +12,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 
-from sqlalchemy import BigInteger, Connection, Engine, case, delete, func, literal, select, update
+from sqlalchemy import BigInteger, Connection, Engine, case, delete, exists, func, literal, select, update
 
 from consumer.errors import LedgerError
 from consumer.ledger.dialect import greatest, least, upsert
 from consumer.ledger.engine import reading
 from consumer.ledger.leases import check_fence
-from consumer.ledger.tables import PENDING, asked, changes, cycles, learned, offsets, promotions, replays, versions
-from schemas.cycle import CycleKind, CycleResult, Lineage, OffsetRanges, Outcome
+from consumer.ledger.tables import (
+    PENDING,
+    asked,
+    changes,
+    cycles,
+    gaps,
+    learned,
+    offsets,
+    promotions,
+    replays,
+    versions,
+)
+from schemas.cycle import CycleKind, CycleResult, Lineage, OffsetGaps, OffsetRanges, Outcome
 
 RUNNING = "running"
 LAG_COVERED = 7 * 86_400.0
@@ -223,23 +234,44 @@ def _lineage(connection: Connection, cycle_id: str) -> Lineage:
     return Lineage(
         offsets=live,
         replayed=replayed,
+        gaps=_gaps(connection, live),
         changed_users=users,
         first_event_at=None if first is None else datetime.fromtimestamp(first, UTC),
         last_event_at=None if last is None else datetime.fromtimestamp(last, UTC),
     )
 
 
+def _gaps(connection: Connection, live: OffsetRanges) -> OffsetGaps:
+    """What of these offsets was passed over; what a topic had lost before it was made anew is none of them."""
+    of_partition = (gaps.c.topic == offsets.c.topic) & (gaps.c.partition == offsets.c.partition)
+    not_learned = (gaps.c.to_offset > offsets.c.settled_offset) | (gaps.c.to_offset < gaps.c.from_offset)
+    lost: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    for row in connection.execute(select(gaps).join(offsets, of_partition).where(not_learned).order_by(gaps.c.number)):
+        passed_over = lost.setdefault((row.topic, row.partition), [])
+        if row.to_offset < row.from_offset:
+            passed_over.clear()
+        elif passed_over and passed_over[-1][1] == row.from_offset:
+            passed_over[-1] = passed_over[-1][0], row.to_offset
+        else:
+            passed_over.append((row.from_offset, row.to_offset))
+    found: OffsetGaps = {}
+    for (topic, partition), passed_over in sorted(lost.items()):
+        start, end = live.get(topic, {}).get(partition, (0, 0))
+        if inside := tuple((max(first, start), min(last, end)) for first, last in passed_over if first < end):
+            found.setdefault(topic, {})[partition] = inside
+    return found
+
+
 def _settle(connection: Connection, cycle_id: str, now: float) -> None:
-    row = connection.execute(select(cycles.c.lineage).where(cycles.c.cycle_id == cycle_id)).one()
-    for topic, ranges in Lineage.model_validate(row.lineage).offsets.items():
+    cycle = connection.execute(select(cycles.c.lineage, cycles.c.claimed_at).where(cycles.c.cycle_id == cycle_id)).one()
+    # A topic that was made anew during the cycle has other records at the offsets that the claim covers.
+    anew = (gaps.c.to_offset < gaps.c.from_offset) & (gaps.c.at >= cycle.claimed_at)
+    for topic, ranges in Lineage.model_validate(cycle.lineage).offsets.items():
         for partition, (_, end) in ranges.items():
-            connection.execute(
-                update(offsets)
-                .where(offsets.c.topic == topic, offsets.c.partition == partition)
-                .values(
-                    settled_offset=least(literal(end, BigInteger), offsets.c.next_offset)
-                )  # it may have been moved back meanwhile
-            )
+            of_partition = offsets.c.topic == topic, offsets.c.partition == partition
+            made_anew = exists().where(gaps.c.topic == topic, gaps.c.partition == partition, anew)
+            settled = least(literal(end, BigInteger), offsets.c.next_offset)
+            connection.execute(update(offsets).where(*of_partition, ~made_anew).values(settled_offset=settled))
     _remember(connection, cycle_id, now)
     connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
 

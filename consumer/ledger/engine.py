@@ -16,7 +16,8 @@ from sqlalchemy.engine import make_url
 _BUSY_SECONDS = 5.0  # shorter than any poll interval, so that a held lock cannot keep the listener from polling
 
 _LOCK = "SELECT pg_advisory_xact_lock(1919247457, coalesce(hashtext(current_schema()), 0))"  # b"rtra" as a number
-_TIMEOUTS = {
+_OPTIONS = {
+    "synchronous_commit": "on",  # a commit survives a crash, whatever else the server is used to
     "lock_timeout": f"{_BUSY_SECONDS:g}s",
     "statement_timeout": "120s",  # the longest, a claim of millions of users, takes less
     "idle_in_transaction_session_timeout": "10s",  # a writer that stalls loses its transaction, and with it the lock
@@ -77,7 +78,7 @@ def _begin_on_file(connection: Connection) -> None:
 
 def _postgresql(address: URL) -> Engine:
     """Whatever the address says of a timeout or of connecting holds; else what is said here."""
-    options = [*(f"-c{name}={value}" for name, value in _TIMEOUTS.items()), str(address.query.get("options", ""))]
+    options = [*(f"-c{name}={value}" for name, value in _OPTIONS.items()), str(address.query.get("options", ""))]
     arguments = {name: value for name, value in _CONNECTING.items() if name not in address.query}
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),

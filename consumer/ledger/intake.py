@@ -129,8 +129,9 @@ class Intake:
                 _at(partition, expected).values(next_offset=to, settled_offset=settled, updated_at=now)
             )
             _expect_one(moved, partition, expected)
-            gap = {"from_offset": expected, "to_offset": to, "at": now, "reason": _storable(letter.reason)}
-            connection.execute(gaps.insert().values(topic=partition.topic, partition=partition.number, **gap))
+            if to != expected:
+                gap = {"from_offset": expected, "to_offset": to, "at": now, "reason": _storable(letter.reason)}
+                connection.execute(gaps.insert().values(topic=partition.topic, partition=partition.number, **gap))
             _store_dead_letters(connection, [letter], now)
 
     def record_replay(self, ranges: OffsetRanges, events: int, batch: Batch) -> int:

@@ -50,25 +50,33 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
     file = _file(url)
     if file and not create and not file.exists():
         raise NoLedger(_not_there(url))
+    engine = make_engine(url)
     try:
         if file:
             file.parent.mkdir(parents=True, exist_ok=True)
-        engine = make_engine(url)
         with reading(engine) as connection:
             found = _schema(connection)
         if create and (found is None or found < SCHEMA_VERSION):
             found = _bring_up_to_date(engine)
-    except (DatabaseError, OSError) as error:
-        raise LedgerError(f"cannot open the ledger {shown(url)}: {error}") from error
-    if found is None:
-        raise NoLedger(_not_there(url))
-    if found < SCHEMA_VERSION:
-        raise OldLedger(f"{_schemas(url, found)}: `retrainer run` brings it up to date")
-    if found > SCHEMA_VERSION:
-        raise LedgerError(f"{_schemas(url, found)}: use the release that made it, or a later one")
+        _check(url, found)
+    except BaseException as error:
+        engine.dispose()
+        if isinstance(error, DatabaseError | OSError):
+            raise LedgerError(f"cannot open the ledger {shown(url)}: {error}") from error
+        raise
     return Ledger(
         engine, Intake(engine), Cycles(engine), Leases(engine), Instances(engine), Asked(engine), Views(engine)
     )
+
+
+def _check(url: str, found: int | None) -> None:
+    if found is None:
+        raise NoLedger(_not_there(url))
+    told = f"the ledger {shown(url)} has schema {found}, this release needs {SCHEMA_VERSION}"
+    if found < SCHEMA_VERSION:
+        raise OldLedger(f"{told}: `retrainer run` brings it up to date")
+    if found > SCHEMA_VERSION:
+        raise LedgerError(f"{told}: use the release that made it, or a later one")
 
 
 def _bring_up_to_date(engine: Engine) -> int:
@@ -78,8 +86,11 @@ def _bring_up_to_date(engine: Engine) -> int:
         if found is None:
             metadata.create_all(connection)
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
-            return SCHEMA_VERSION
-        return found
+        elif found < SCHEMA_VERSION:
+            from consumer.ledger.migrations import migrate
+
+            migrate(connection, found)
+        return max(found or 0, SCHEMA_VERSION)
 
 
 def _schema(connection: Connection) -> int | None:
@@ -96,8 +107,5 @@ def _file(url: str) -> Path | None:
 
 
 def _not_there(url: str) -> str:
-    return f"there is no ledger at {shown(url)}: nothing has run here yet, or RETRAINER_STATE_DIR is another"
-
-
-def _schemas(url: str, found: int) -> str:
-    return f"the ledger {shown(url)} has schema {found}, this release needs {SCHEMA_VERSION}"
+    setting = "RETRAINER_STATE_DIR" if _file(url) else "RETRAINER_LEDGER__URL"
+    return f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another"

@@ -179,6 +179,7 @@ def _version(row: Any, standing: int | None) -> dict[str, Any]:
         "changed_users": lineage.changed_users,
         "offsets": lineage.model_dump(mode="json")["offsets"],
         "replayed": lineage.model_dump(mode="json")["replayed"],
+        "gaps": lineage.model_dump(mode="json")["gaps"],
         "pairs": result.pairs.after if result.pairs else None,
         "metrics": scores.model_dump() if scores else None,
         "gate": gate.model_dump() if gate else None,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sqlalchemy import select
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import func, select
 
-from consumer.errors import LedgerError, OffsetConflict
+from consumer.errors import LeaseLost, LedgerError, OffsetConflict
 from consumer.ledger.cycles import LAG_COVERED
 from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import changes, learned, promotions
+from consumer.ledger.tables import changes, gaps, learned, metadata, promotions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.events import Operation
 
@@ -285,6 +288,104 @@ def test_a_gap_is_on_record_and_reading_goes_on_behind_it(ledger: Ledger) -> Non
     ledger.intake.record(batch(P0, 500, ["b"]))
 
 
+def passed_over(ledger: Ledger, partition: Partition, start: int, end: int, now: float = 60.0) -> None:
+    letter = DeadLetter(Position(*partition, start), now, None, None, {}, "gap", "gone")
+    ledger.intake.jump(partition, start, end, letter, now)
+
+
+def test_a_jump_from_elsewhere_than_expected_is_refused_whole(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    with pytest.raises(OffsetConflict, match=r"t\[0\] is not at offset 0"):
+        passed_over(ledger, P0, 0, 500)
+    assert ledger.intake.positions("t")[P0] == 1
+    assert ledger.views.dead_letters(1) == []
+    with ledger.engine.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(gaps)) == 0
+
+
+def test_a_version_says_what_it_could_not_learn(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    far = 2**40
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    passed_over(ledger, P0, 1, 5)
+    passed_over(ledger, P0, 5, 6)
+    ledger.intake.record(batch(P0, 6, ["b"]))
+    passed_over(ledger, P0, 7, far)
+    passed_over(ledger, P1, 0, 3)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+    assert claim.lineage.offsets == {"t": {0: (0, far), 1: (0, 3)}}
+    assert claim.lineage.gaps == {"t": {0: ((1, 6), (7, far)), 1: ((0, 3),)}}
+    passed_over(ledger, P0, far, far + 1)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0, fence=fence)
+    assert ledger.views.versions()[0]["gaps"] == {"t": {"0": [[1, 6], [7, far]], "1": [[0, 3]]}}
+    following = ledger.cycles.claim(CycleKind.INCREMENTAL, "more", 400.0, fence=fence)
+    assert following.lineage.offsets == {"t": {0: (far, far + 1)}}
+    assert following.lineage.gaps == {"t": {0: ((far, far + 1),)}}
+
+
+def test_a_refused_cycle_leaves_its_gaps_to_the_next(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    passed_over(ledger, P0, 0, 4)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0, fence=fence)
+    following = ledger.cycles.claim(CycleKind.BOOTSTRAP, "again", 400.0, fence=fence)
+    assert following.lineage.gaps == claim.lineage.gaps == {"t": {0: ((0, 4),)}}
+
+
+def test_what_a_topic_had_lost_before_it_was_made_anew_is_no_gap_of_the_new_one(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    passed_over(ledger, P0, 0, 40)
+    passed_over(ledger, P0, 40, 10)
+    ledger.intake.record(batch(P0, 10, ["a", "b"]))
+    passed_over(ledger, P0, 12, 15)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+    assert claim.lineage.offsets == {"t": {0: (0, 15)}}
+    assert claim.lineage.gaps == {"t": {0: ((12, 15),)}}
+
+
+def test_a_topic_made_anew_during_a_cycle_is_covered_from_its_beginning(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a", "b", "c"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+    passed_over(ledger, P0, 3, 0, now=250.0)
+    ledger.intake.record(batch(P0, 0, ["d", "e", "f", "g"]))
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0, fence=fence)
+    following = ledger.cycles.claim(CycleKind.INCREMENTAL, "more", 400.0, fence=fence)
+    assert following.lineage.offsets == {"t": {0: (0, 4)}}
+
+
+def test_two_who_read_the_same_partition_store_it_once(ledger: Ledger, ledger_url: str) -> None:
+    begin(ledger)
+    users = [f"u{number}" for number in range(20)]
+    ready = threading.Barrier(2)
+
+    def read(instance: Ledger) -> int:
+        refused = 0
+        for at, user in enumerate(users):
+            ready.wait(10)
+            try:
+                instance.intake.record(batch(P0, at, [user]))
+            except OffsetConflict:
+                refused += 1
+        return refused
+
+    with closing(open_ledger(ledger_url)) as other, ThreadPoolExecutor(2) as pool:
+        refused = list(pool.map(read, [ledger, other]))
+    assert sum(refused) == len(users)
+    assert ledger.intake.positions("t")[P0] == len(users)
+    assert ledger.views.read().events == len(users)
+    with ledger.engine.begin() as connection:
+        assert set(connection.scalars(select(changes.c.events))) == {1}
+
+
+def test_any_text_can_be_the_reason_of_a_dead_letter(ledger: Ledger) -> None:
+    begin(ledger)
+    letter = DeadLetter(Position("t", 0, 0), 50.0, b"\0", b"\0", {"h\0": b"\0"}, "decode", "bad \0 and \ud800")
+    ledger.intake.record(Batch(received_at=60.0, progress={P0: (0, 1)}, dead=[letter]))
+    assert ledger.views.dead_letters(1)[0]["reason"] == r"bad \x00 and \ud800"
+
+
 def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     assert ledger.asked.open("operator") is None
@@ -310,22 +411,13 @@ def test_a_full_retrain_that_is_due_is_not_forgotten_over_a_smaller_cycle(ledger
     assert ledger.asked.open("schedule") is None
 
 
-def test_a_ledger_of_another_release_is_refused(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    first = open_ledger(url)
-    with first.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE schema_version SET version = 99")
-    first.close()
-    with pytest.raises(LedgerError, match="schema 99, this release needs 3"):
-        open_ledger(url)
-
-
 @dataclass
 class _Model:
     """What the ledger should hold: by user, whether pending or claimed, and how far each version has learned."""
 
     next_offset: dict[Partition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
     settled: dict[Partition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
+    passed_over: dict[Partition, set[int]] = field(default_factory=lambda: {P0: set(), P1: set()})
     pending: set[str] = field(default_factory=set)
     claimed: set[str] = field(default_factory=set)
     claimed_to: dict[Partition, int] = field(default_factory=dict)
@@ -335,17 +427,14 @@ class _Model:
 class LedgerHistory(RuleBasedStateMachine):
     """P1 over random histories: a user leaves the ledger only through a registered version, whatever comes between."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         super().__init__()
-        self.ledger = open_ledger("sqlite://")
+        self.ledger = ledger
         begin(self.ledger)
         self.fence = take(self.ledger)
         self.model = _Model()
         self.cycle_id: str | None = None
         self.now = 0.0
-
-    def teardown(self) -> None:
-        self.ledger.close()
 
     @rule(partition=st.sampled_from([P0, P1]), users=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=5))
     def events_arrive(self, partition: Partition, users: list[str]) -> None:
@@ -357,6 +446,22 @@ class LedgerHistory(RuleBasedStateMachine):
     def a_stale_batch_is_refused(self, partition: Partition, behind: int) -> None:
         with pytest.raises(OffsetConflict):
             self.ledger.intake.record(batch(partition, self.model.next_offset[partition] + behind, ["z"], self.now))
+
+    @rule(partition=st.sampled_from([P0, P1]), lost=st.integers(1, 3))
+    def offsets_are_passed_over(self, partition: Partition, lost: int) -> None:
+        start = self.model.next_offset[partition]
+        passed_over(self.ledger, partition, start, start + lost, self.now)
+        self.model.next_offset[partition] += lost
+        self.model.passed_over[partition] |= set(range(start, start + lost))
+
+    @rule()
+    def another_takes_the_lease(self) -> None:
+        asleep, self.fence = self.fence, take(self.ledger)
+        with pytest.raises(LeaseLost):
+            self.ledger.cycles.claim(CycleKind.FULL, "asleep", self.now, fence=asleep)
+        if self.cycle_id is not None:
+            with pytest.raises(LeaseLost):
+                self.ledger.cycles.settle(ended(self.cycle_id, Outcome.REJECTED), self.now, fence=asleep)
 
     @precondition(lambda self: self.cycle_id is None)
     @rule(kind=st.sampled_from(CycleKind))
@@ -371,6 +476,10 @@ class LedgerHistory(RuleBasedStateMachine):
             if self.model.settled[partition] < self.model.next_offset[partition]
         }
         assert claim.lineage.offsets == ({"t": expected} if expected else {})
+        for number, (start, end) in expected.items():
+            gaps_named = claim.lineage.gaps.get("t", {}).get(number, ())
+            inside = self.model.passed_over[Partition("t", number)] & set(range(start, end))
+            assert {offset for gap in gaps_named for offset in range(*gap)} == inside
         self.model.claimed, self.model.pending = self.model.pending, set()
         self.model.claimed_to = dict(self.model.next_offset)
 
@@ -400,8 +509,20 @@ class LedgerHistory(RuleBasedStateMachine):
         assert self.ledger.intake.positions("t") == self.model.next_offset
 
 
-TestLedgerHistory = LedgerHistory.TestCase
-TestLedgerHistory.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+@pytest.mark.parametrize(("engine", "examples"), [("sqlite", 40), ("postgresql", 15)])
+def test_nobody_is_lost_whatever_the_history(request: pytest.FixtureRequest, engine: str, examples: int) -> None:
+    url = "sqlite://" if engine == "sqlite" else request.getfixturevalue("postgresql").new_schema()
+    with closing(open_ledger(url)) as ledger:
+
+        def fresh() -> LedgerHistory:
+            with ledger.engine.begin() as connection:
+                for table in metadata.tables.values():
+                    connection.execute(table.delete())
+            return LedgerHistory(ledger)
+
+        run_state_machine_as_test(
+            cast("Any", fresh), settings=settings(max_examples=examples, stateful_step_count=20, deadline=None)
+        )
 
 
 def test_who_was_learned_lately_is_remembered_for_a_while(ledger: Ledger, fence: int) -> None:

@@ -22,8 +22,10 @@ from consumer.doctor.runner import Runner
 from consumer.doctor.visit import Visit
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.tables import schema_version
-from consumer.settings import Settings
+from consumer.settings import LedgerSettings, Settings
 from consumer.status import STOPPED, Status, write_status
+from tests.brokers.apache_kafka import free_port
+from tests.databases.postgresql import PostgreSQL
 
 GB = 10**9
 
@@ -122,6 +124,30 @@ def test_a_ledger_of_another_release_fails_and_is_left_alone(visit: Visit) -> No
     assert "schema 99" in found.found
     (visit.settings.state_dir / "ledger.db").write_bytes(b"not a database, but longer than nothing" * 100)
     assert look(visit, "ledger").outcome is Outcome.FAILED
+
+
+def test_a_ledger_that_has_to_be_brought_up_to_date_is_a_warning(visit: Visit) -> None:
+    with closing(open_ledger(visit.settings.ledger.url)) as ledger, ledger.engine.begin() as connection:
+        connection.execute(update(schema_version).values(version=2))
+    found = look(visit, "ledger")
+    assert found.outcome is Outcome.WARNING
+    assert "schema 2" in found.found
+    assert "retrainer run" in str(found.todo)
+
+
+def test_a_ledger_on_a_server_is_looked_at_without_its_password(visit: Visit, postgresql: PostgreSQL) -> None:
+    visit.settings = visit.settings.model_copy(update={"ledger": LedgerSettings(url=postgresql.new_schema())})
+    assert look(visit, "ledger").found == "none yet; the first start makes it"
+    open_ledger(visit.settings.ledger.url).close()
+    found = look(visit, "ledger")
+    assert found.outcome is Outcome.OK
+    assert re.match(r"postgresql://retrainer:\*\*\*@127.0.0.1:.* opens; 0 users pending", found.found)
+    away = LedgerSettings(url=f"postgresql://retrainer:hush@127.0.0.1:{free_port()}/ledger")
+    visit.settings = visit.settings.model_copy(update={"ledger": away})
+    found = look(visit, "ledger")
+    assert found.outcome is Outcome.FAILED
+    assert "hush" not in found.found
+    assert "RETRAINER_LEDGER__URL" in str(found.todo)
 
 
 def test_the_service_is_told_of(visit: Visit) -> None:
