@@ -9,7 +9,11 @@ from typing import Any
 
 import structlog
 from kafka import KafkaConsumer, TopicPartition
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.errors import CorruptRecordError, KafkaConfigurationError, KafkaError
+from kafka.structs import OffsetAndMetadata
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
@@ -26,6 +30,10 @@ log = structlog.get_logger()
 
 _BOOTSTRAP_MS = 5_000
 _LONGEST_WAIT = 10.0
+_ASSIGNORS = {
+    "eager": (RangePartitionAssignor, RoundRobinPartitionAssignor),
+    "cooperative": (CooperativeStickyAssignor,),
+}
 _PROBE_MS = 3_000  # as long as a probe waits on a partition that has nothing more to give
 
 
@@ -101,7 +109,9 @@ def consumer_options(settings: KafkaSettings, *, grouped: bool) -> dict[str, Any
         "max_poll_records": settings.max_poll_records,
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
-        "metadata_max_age_ms": 30_000,
+        "metadata_max_age_ms": settings.metadata_max_age_ms,
+        "request_timeout_ms": settings.request_timeout_ms,
+        "partition_assignment_strategy": _ASSIGNORS[settings.assignment],
     }
 
 
@@ -158,6 +168,30 @@ def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int)
         except CorruptRecordError as error:
             return str(error)
     return None
+
+
+def topic_id(consumer: Any, topic: str) -> str | None:
+    """The id that a topic was given when it was made; None where the broker does not say."""
+    found = consumer._client.cluster.topic_id(topic)  # noqa: SLF001  (there is no public way)
+    return str(found) if found is not None and found.int else None
+
+
+def seek(consumer: Any, partition: TopicPartition, offset: int, epoch: int | None) -> None:
+    """Read a partition from an offset on.
+
+    Args:
+        consumer: has the partition assigned.
+        partition: which.
+        offset: of the first record to read.
+        epoch: the leader epoch of the record before, where it is known: by it broker and client notice a log that was
+            cut off before the offset, even if it has grown beyond it again (KIP-320).
+
+    Raises:
+        ValueError: the partition is not assigned.
+    """
+    consumer.seek(partition, offset)
+    if epoch is not None:  # which the public way does not take
+        consumer._subscription.seek(partition, OffsetAndMetadata(offset, "", epoch))  # noqa: SLF001
 
 
 def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event) -> Any:

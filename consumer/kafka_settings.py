@@ -40,6 +40,12 @@ class KafkaSettings(Section):
     session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
     max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
     max_poll_records: Annotated[int, Field(ge=1)] = 2000
+    request_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 30_000
+    """After how long a broker that does not answer is given up. A new leader may be known no sooner."""
+    metadata_max_age_ms: Annotated[int, Field(ge=500)] = 30_000
+    """After how long at most added partitions, and leaders that moved, are found."""
+    assignment: Literal["eager", "cooperative"] = "eager"
+    """How partitions move among the members of the group; the same for all of them, or the broker refuses them."""
     commit_interval: Seconds = 5.0
     """How often Kafka's committed offsets follow the ledger, quiet partitions included."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"

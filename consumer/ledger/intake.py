@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Engine, Update, case, literal, select, update
+from sqlalchemy import BigInteger, Connection, CursorResult, Engine, Update, case, func, literal, select, update
 
 from consumer.errors import OffsetConflict
 from consumer.ledger.dialect import greatest, least, upsert
@@ -33,6 +33,15 @@ class Position(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.topic}[{self.partition}]@{self.offset}"
+
+
+class Mark(NamedTuple):
+    """Where a partition stands, and by what its log is recognised; None where that is not known."""
+
+    next_offset: int
+    topic_id: str | None
+    leader_epoch: int | None
+    """Of the record before `next_offset`."""
 
 
 @dataclass(slots=True)
@@ -70,6 +79,8 @@ class Batch:
     ignored: dict[Partition, int] = field(default_factory=dict)
     users: dict[str, UserChange] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
+    epochs: dict[Partition, int] = field(default_factory=dict)
+    """The leader epoch of each partition's last record."""
 
     def add(self, user: str, operation: Operation, position: Position, event_at: float) -> None:
         """One more event of a user; the later event's operation holds."""
@@ -95,12 +106,28 @@ class Intake:
             )
             return {Partition(topic, number): next_offset for number, next_offset in rows}
 
-    def start_at(self, starts: Mapping[Partition, int], now: float) -> None:
+    def marks(self, topic: str) -> dict[Partition, Mark]:
+        """Where every known partition of a topic stands."""
+        of = offsets.c
+        with reading(self._engine) as connection:
+            rows = connection.execute(
+                select(of.partition, of.next_offset, of.topic_id, of.leader_epoch).where(of.topic == topic)
+            )
+            return {Partition(topic, number): Mark(*mark) for number, *mark in rows}
+
+    def identify(self, topic: str, topic_id: str) -> None:
+        """Remember the id of a topic whose id was not known when its partitions were first read."""
+        unknown = offsets.c.topic == topic, offsets.c.topic_id.is_(None)
+        with self._engine.begin() as connection:
+            connection.execute(update(offsets).where(*unknown).values(topic_id=topic_id))
+
+    def start_at(self, starts: Mapping[Partition, int], now: float, topic_id: str | None = None) -> None:
         """Remember where reading begins on partitions that the ledger does not know yet; known ones are left alone."""
         with self._engine.begin() as connection:
             for partition, start in starts.items():
-                row = {"topic": partition.topic, "partition": partition.number, "updated_at": now}
-                begun = upsert(connection, offsets).values(**row, next_offset=start, settled_offset=start)
+                row: dict[str, Any] = {"topic": partition.topic, "partition": partition.number, "updated_at": now}
+                row |= {"next_offset": start, "settled_offset": start, "topic_id": topic_id}
+                begun = upsert(connection, offsets).values(row)
                 connection.execute(begun.on_conflict_do_nothing())
 
     def record(self, batch: Batch) -> None:
@@ -115,10 +142,19 @@ class Intake:
             _store_users(connection, batch.users, batch.received_at)
             _store_dead_letters(connection, batch.dead, batch.received_at)
 
-    def jump(self, partition: Partition, expected: int, to: int, letter: DeadLetter, now: float) -> None:
+    def jump(
+        self,
+        partition: Partition,
+        expected: int,
+        to: int,
+        letter: DeadLetter,
+        now: float,
+        topic_id: str | None = None,
+    ) -> None:
         """Move a partition from offset `expected` to one that does not follow from what was read.
 
-        What lies between is on record: as a gap, and by `letter`, which says why.
+        What lies between is on record: as a gap, and by `letter`, which says why. `topic_id` is given where the topic
+        is another one now.
 
         Raises:
             OffsetConflict: the partition is not at `expected`; nothing is stored.
@@ -126,7 +162,13 @@ class Intake:
         settled = least(offsets.c.settled_offset, literal(to, BigInteger))
         with self._engine.begin() as connection:
             moved = connection.execute(
-                _at(partition, expected).values(next_offset=to, settled_offset=settled, updated_at=now)
+                _at(partition, expected).values(
+                    next_offset=to,
+                    settled_offset=settled,
+                    updated_at=now,
+                    leader_epoch=None,
+                    topic_id=func.coalesce(topic_id, offsets.c.topic_id),
+                )
             )
             _expect_one(moved, partition, expected)
             if to != expected:
@@ -159,6 +201,7 @@ def _advance(connection: Connection, batch: Batch, partition: Partition, expecte
             events=offsets.c.events + batch.events.get(partition, 0),
             ignored=offsets.c.ignored + batch.ignored.get(partition, 0),
             updated_at=batch.received_at,
+            leader_epoch=batch.epochs.get(partition, offsets.c.leader_epoch),
         )
     )
     _expect_one(moved, partition, expected)

@@ -36,6 +36,8 @@ offsets = Table(
     Column("events", BigInteger, nullable=False, default=0),
     Column("ignored", BigInteger, nullable=False, default=0),
     Column("updated_at", Float, nullable=False),
+    Column("topic_id", String),  # by which a topic that was made anew is told from the one that was read
+    Column("leader_epoch", Integer),  # of the record before `next_offset`: by it a log that was cut off is noticed
 )
 
 # One row a user, and one more for each cycle that has claimed the user and is not settled.

@@ -34,7 +34,11 @@ class Commits:
         if not self._places.next or now - self._committed_at < self._interval:
             return
         self._committed_at = now
-        consumer.commit_async(self._offsets(consumer), callback=self._on_commit)
+        try:
+            if offsets := self._offsets(consumer):
+                consumer.commit_async(offsets, callback=self._on_commit)
+        except KafkaError as error:
+            self._on_commit(None, error)
 
     def last(self, consumer: Any) -> None:
         """Commit once more before leaving."""

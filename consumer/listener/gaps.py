@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from kafka import TopicPartition
@@ -13,16 +11,33 @@ from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
 from consumer.errors import OffsetConflict
-from consumer.kafka_client import why_corrupt
+from consumer.kafka_client import seek, why_corrupt
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.intake import DeadLetter, Intake, Position
-from consumer.listener.places import RETRY_AFTER, Places, partition_of
+from consumer.listener.places import ASK_MS, Places, partition_of
 
 log = structlog.get_logger()
 
+_TO_DO = "then retrain in full: retrainer train --full"
+
+
+class _Log(NamedTuple):
+    """Where a partition begins and ends now."""
+
+    begins: int
+    ends: int
+
 
 class Gaps:
-    """Gets the partitions of `places` across what the broker does not give."""
+    """Gets the partitions of `places` across what the broker does not give.
+
+    Args:
+        kafka: for consumers of their own, which look for what cannot be parsed.
+        intake: where gaps are put on record.
+        places: the partitions.
+        clock: seconds since the epoch.
+        alive: called between steps that may take long.
+    """
 
     def __init__(
         self,
@@ -30,60 +45,103 @@ class Gaps:
         intake: Intake,
         places: Places,
         clock: Callable[[], float],
-        stopping: threading.Event,
+        alive: Callable[[], None],
     ) -> None:
+        self.crossed = 0
+        """How many were put on record."""
         self._kafka = kafka
         self._intake = intake
         self._places = places
         self._clock = clock
-        self._stopping = stopping
-        self._lost: dict[TopicPartition, int] = {}  # where the broker said that it no longer has what we want
+        self._alive = alive
+        self._lost: dict[TopicPartition, int] = {}
+        self._cut: dict[TopicPartition, int | None] = {}
 
     def lost(self, wanted: Mapping[TopicPartition, int]) -> None:
-        """The broker no longer has these offsets."""
+        """The broker does not have these offsets."""
         self._lost |= wanted
 
+    def cut(self, divergent: Mapping[TopicPartition, Any]) -> None:
+        """The logs of these partitions are not those that were read, from an offset on that the broker may know."""
+        self._cut |= {tp: None if at is None else int(at.offset) for tp, at in divergent.items()}
+
     def cross(self, consumer: Any) -> None:
-        """Records that the broker no longer has are put on record as lost; reading goes on where the topic begins."""
-        if not self._lost:
+        """Put on record what cannot be had, or was read and is no more; go on where the topic does."""
+        concerned = {*self._lost, *self._cut, *self._places.anew}
+        if not concerned:
             return
         try:
-            begins = consumer.beginning_offsets(list(self._lost))
-            for tp, wanted in self._lost.items():
-                reason = f"offsets from {wanted} on are gone, the topic begins at {begins[tp]}: retrain in full"
-                position = Position(tp.topic, tp.partition, wanted)
-                log.error("gap in the topic", position=str(position), reason=reason)
-                letter = DeadLetter(position, self._clock(), None, None, {}, "gap", reason)
-                expected = self._places.next.get(tp, wanted)
-                self._intake.jump(partition_of(tp), expected, begins[tp], letter, self._clock())
-            self._lost.clear()
-        except OffsetConflict:
-            self._lost.clear()  # somebody moved it: if offsets are still missing, the broker says so again
+            begins = consumer.beginning_offsets(list(concerned), timeout_ms=ASK_MS)
+            ends = consumer.end_offsets(list(concerned), timeout_ms=ASK_MS)
+            for tp in sorted(concerned):
+                self._cross(tp, _Log(begins[tp], ends[tp]))
         except (KafkaError, DBAPIError) as error:
             log.warning("cannot cross the gap yet", reason=str(error) or type(error).__name__)
+        # What is still in the way is met again from the ledger's offsets.
+        self._lost.clear()
+        self._cut.clear()
+        self._places.anew.clear()
         self._places.rewind(consumer)
+
+    def _cross(self, tp: TopicPartition, now: _Log) -> None:
+        expected = self._places.anew.get(tp, self._places.next.get(tp))
+        if expected is None:
+            return  # it went away; whoever has it now meets the same
+        found = self._what_happened(tp, expected, now)
+        if found is None:
+            log.warning("offset is there after all", partition=tp.partition, offset=expected)
+            return
+        to, reason = found
+        position = Position(tp.topic, tp.partition, expected)
+        log.error("gap in the topic", position=str(position), goes_on_at=to, reason=reason)
+        letter = DeadLetter(position, self._clock(), None, None, {}, "gap", reason)
+        anew = self._places.topic_id if tp in self._places.anew else None
+        try:
+            self._intake.jump(partition_of(tp), expected, to, letter, self._clock(), anew)
+        except OffsetConflict:
+            return  # somebody moved it: if offsets are still missing, the broker says so again
+        self._places.ends.pop(tp, None)
+        self.crossed += 1
+
+    def _what_happened(self, tp: TopicPartition, expected: int, now: _Log) -> tuple[int, str] | None:
+        """Where to go on, and why there; None if there is no gap."""
+        if tp in self._places.anew:
+            return now.begins, (
+                f"the topic was deleted and made anew, offset {expected} was next in the old one: the new one is read "
+                f"from its beginning at {now.begins}; what the old one held beyond is lost: {_TO_DO}"
+            )
+        if (at := self._cut.get(tp)) is not None:
+            to = max(now.begins, min(at, expected))
+            return None if to == expected else (to, _was_cut(to, expected))
+        wanted = self._lost.get(tp, expected)
+        if tp in self._cut or wanted > now.ends:
+            return now.begins, (
+                f"the log was cut off before offset {wanted}: it ends at {now.ends} now, and nobody knows where it "
+                f"became another. It is read again from its beginning at {now.begins}; what was read is kept: {_TO_DO}"
+            )
+        if wanted < now.begins:
+            return now.begins, (
+                f"offsets {expected} to {now.begins - 1} are gone, the topic begins at {now.begins}: retention was "
+                f"faster than we; the changes in them are lost: raise the topic's retention, {_TO_DO}"
+            )
+        return None
 
     def pass_over_corrupt(self, consumer: Any) -> None:
         """Go on behind the records that the client cannot parse, with a dead letter for each.
 
         The client does not say where they are, and its poll never returns once it has met the same one twice. So every
         partition is probed by a consumer of its own, and this one does not poll before it stands behind them.
+
+        Raises:
+            KafkaError, DBAPIError, OffsetConflict: it does not stand there, and must not be polled again.
         """
-        for partition in sorted(self._places.next):
-            while not self._stopping.is_set():
-                try:
-                    if (reason := why_corrupt(self._kafka, partition, self._places.next[partition])) is not None:
-                        self._bury(partition, reason)
-                    break
-                except OffsetConflict:
-                    self._places.rewind(consumer)
-                    return
-                except (KafkaError, DBAPIError) as error:
-                    log.warning("cannot pass over a corrupt record yet", reason=str(error) or type(error).__name__)
-                    self._stopping.wait(RETRY_AFTER)
+        ends = consumer.end_offsets(list(self._places.next), timeout_ms=ASK_MS)
+        for partition in sorted(tp for tp, offset in self._places.next.items() if offset < ends[tp]):
+            self._alive()
+            if (reason := why_corrupt(self._kafka, partition, self._places.next[partition])) is not None:
+                self._bury(partition, reason)
         for partition, offset in self._places.next.items():
-            with suppress(KafkaError, AssertionError):  # it went away; the note of it comes next
-                consumer.seek(partition, offset)
+            seek(consumer, partition, offset, None)
 
     def _bury(self, partition: TopicPartition, reason: str) -> None:
         position = Position(partition.topic, partition.partition, self._places.next[partition])
@@ -91,3 +149,10 @@ class Gaps:
         letter = DeadLetter(position, self._clock(), None, None, {}, "fetch", reason)
         self._intake.jump(partition_of(partition), position.offset, position.offset + 1, letter, self._clock())
         self._places.next[partition] += 1
+
+
+def _was_cut(to: int, expected: int) -> str:
+    return (
+        f"offsets {to} to {expected - 1} were read and the topic does not have them any more: an unclean election cut "
+        f"the log off; what was read is kept, what others had sent behind may be lost: {_TO_DO}"
+    )

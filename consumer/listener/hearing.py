@@ -8,7 +8,7 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from consumer.listener.places import Places
+from consumer.listener.places import WENT_AWAY, Places, position
 
 _POSITION_MS = 100
 
@@ -27,15 +27,24 @@ class Hearing:
     events: int = 0
     ignored: int = 0
     dead: int = 0
+    gaps: int = 0
+    """How often the topic did not have what came next, since the service was started."""
+    afresh: int = 0
+    """How often the client was given up and a new one connected."""
 
 
 def heard(consumer: Any, places: Places) -> dict[str, Any]:
-    """How far the placed partitions are read: fields of `Hearing`."""
-    positions = {tp: _position(consumer, tp) for tp in places.next}
-    highwater = {tp: consumer.highwater(tp) for tp in places.next}
+    """How far the placed partitions are read: fields of `Hearing`.
+
+    Raises:
+        LogTruncationError: a log is not the one that was read.
+    """
+    positions = {tp: position(consumer, tp, _POSITION_MS) for tp in places.next}
+    highwater = {tp: _highwater(consumer, tp) for tp in places.next}
     known = all(at is not None for at in (*positions.values(), *highwater.values()))
     listening = places.settled or places.idle
-    lag = sum(max(0, highwater[tp] - (positions[tp] or 0)) for tp in places.next) if listening and known else None
+    behind = (max(0, (highwater[tp] or 0) - (positions[tp] or 0)) for tp in places.next)
+    lag = sum(behind) if listening and known else None
     return {
         "partitions": len(places.next),
         "lag": lag,
@@ -43,13 +52,9 @@ def heard(consumer: Any, places: Places) -> dict[str, Any]:
     }
 
 
-def _position(consumer: Any, tp: TopicPartition) -> int | None:
-    """Where the next fetch begins, behind any transaction markers; None while the client is not sure of it itself.
-
-    After a broker came back the client first has the position validated, which asks the broker and can fail.
-    """
+def _highwater(consumer: Any, tp: TopicPartition) -> int | None:
     try:
-        position: int = consumer.position(tp, timeout_ms=_POSITION_MS)
-    except (KafkaError, AssertionError):
+        highwater: int | None = consumer.highwater(tp)
+    except (KafkaError, *WENT_AWAY):
         return None
-    return position
+    return highwater

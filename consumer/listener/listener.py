@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import structlog
-from kafka import TopicPartition
-from kafka.errors import CorruptRecordError, KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import KafkaError, LogTruncationError
+from sqlalchemy.exc import DBAPIError
 
+from consumer.errors import ConsumerError
 from consumer.kafka_client import connect
 from consumer.ledger.intake import Batch, Intake
 from consumer.listener.commits import Commits
 from consumer.listener.gaps import Gaps
 from consumer.listener.hearing import Hearing, heard
-from consumer.listener.places import RETRY_AFTER, Places
+from consumer.listener.places import Places
+from consumer.listener.polling import Polling
 from consumer.listener.rebalance import RebalanceNotes
 from consumer.listener.storing import Storing
 from consumer.settings import Settings
 
 log = structlog.get_logger()
 
-_POLL_MS = 500
 _CLOSE_MS = 3000
 
 
@@ -48,7 +49,8 @@ class Listener(threading.Thread):
         self._stored = stored
         self._stopping = threading.Event()
         self._places = Places(settings.kafka, intake, clock)
-        self._gaps = Gaps(settings.kafka, intake, self._places, clock, self._stopping)
+        self._gaps = Gaps(settings.kafka, intake, self._places, clock, self._alive)
+        self._polling = Polling(self._gaps, clock, self._stopping)
         self._storing = Storing(settings, intake, self._places, clock)
         self._commits = Commits(settings.kafka.commit_interval, self._places, clock)
 
@@ -57,11 +59,16 @@ class Listener(threading.Thread):
         self._stopping.set()
 
     def run(self) -> None:
-        """Connect, listen, and leave in good order. What goes wrong for good is left in `failure`."""
+        """Connect, listen, and leave in good order.
+
+        Whatever goes wrong with a client, another one is connected, and reads on from the ledger's offsets. Settings
+        that no client can use are left in `failure`.
+        """
         try:
-            consumer = connect(self._kafka, grouped=True, stopping=self._stopping, waiting=self._wait_for_broker)
-            if consumer is not None:
-                self._listen(consumer)
+            while not self._stopping.is_set():
+                consumer = connect(self._kafka, grouped=True, stopping=self._stopping, waiting=self._wait_for_broker)
+                if consumer is not None:
+                    self._listen(consumer)
         except BaseException as error:
             log.exception("listener failed")
             self.failure = error
@@ -71,35 +78,54 @@ class Listener(threading.Thread):
 
     def _listen(self, consumer: Any) -> None:
         notes = RebalanceNotes(consumer)
-        consumer.subscribe([self._kafka.topic], listener=notes)
+        self._polling.begin()
         try:
+            consumer.subscribe([self._kafka.topic], listener=notes)
             while not self._stopping.is_set():
-                records = self._poll(consumer)
-                self._places.note(notes.drain())
-                if (batch := self._storing.store(consumer, records)) is not None:
-                    self._count(batch)
-                self._gaps.cross(consumer)
-                self._places.place(consumer)
-                self._commits.follow(consumer)
-                self._show(state=self._state(), polled_at=self._clock(), **heard(consumer, self._places))
+                self._turn(consumer, notes)
+        except Exception as error:  # noqa: BLE001  (the client raises what it should not; listening must not end, P6)
+            self._pause_before_another(error)
         finally:
+            self._places.clear()
+            self._leave(consumer)
+
+    def _turn(self, consumer: Any, notes: RebalanceNotes) -> None:
+        try:
+            records = self._polling.poll(consumer)
+            self._places.note(notes.drain())
+            passed = self._places.passed(consumer)
+            if notes.pending:
+                passed = {}  # the client may stand at Kafka's committed offsets
+            if (batch := self._storing.store(consumer, records, passed)) is not None:
+                self._count(batch)
+            self._gaps.cross(consumer)
+            self._places.place(consumer)
+            if not notes.pending:
+                self._commits.follow(consumer)
+            self._show(
+                state=self._state(), polled_at=self._clock(), gaps=self._gaps.crossed, **heard(consumer, self._places)
+            )
+        except LogTruncationError as error:
+            self._gaps.cut(error.divergent_offsets)
+
+    def _pause_before_another(self, error: Exception) -> None:
+        """Something that is not understood, or that does not pass: the client is given up."""
+        pause = self._polling.pause()
+        reason = f"{type(error).__name__}: {error}"
+        understood = isinstance(error, (KafkaError, DBAPIError, ConsumerError))
+        tell = log.error if understood else log.exception
+        tell("connecting afresh", reason=reason, next_try_s=pause)
+        self._show(state="connecting afresh", partitions=0, lag=None, afresh=self.hearing.afresh + 1)
+        self._stopping.wait(pause)
+        self._show(polled_at=self._clock())
+
+    def _leave(self, consumer: Any) -> None:
+        """Commit once more, and leave the group; a client that is beside itself is left as it is."""
+        try:
             self._commits.last(consumer)
             consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
-
-    def _poll(self, consumer: Any) -> Mapping[TopicPartition, list[Any]]:
-        try:
-            found: Mapping[TopicPartition, list[Any]] = consumer.poll(timeout_ms=_POLL_MS)
-            return found
-        except NoOffsetForPartitionError:
-            pass  # a group without commits; the ledger says where to begin
-        except OffsetOutOfRangeError as error:
-            self._gaps.lost(error.args[0])
-        except CorruptRecordError:
-            self._gaps.pass_over_corrupt(consumer)
-        except KafkaError as error:
-            log.warning("poll failed", reason=str(error) or type(error).__name__)
-            self._stopping.wait(RETRY_AFTER)
-        return {}
+        except Exception as error:  # noqa: BLE001  (it is not needed any more)
+            log.warning("client not closed in good order", reason=f"{type(error).__name__}: {error}")
 
     def _count(self, batch: Batch) -> None:
         self._show(
@@ -114,7 +140,12 @@ class Listener(threading.Thread):
         log.info("waiting for broker", servers=servers, reason=reason, next_try_s=round(pause, 1))
         self._show(state="waiting for broker", polled_at=self._clock())
 
+    def _alive(self) -> None:
+        self._show(polled_at=self._clock())
+
     def _state(self) -> str:
+        if self._polling.trouble:
+            return "poll fails"
         if self._commits.trouble:
             return "broker away"
         if self._places.unplaced:

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 from kafka import TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, LogTruncationError
 from sqlalchemy.exc import DBAPIError
 
+from consumer.kafka_client import seek, topic_id
 from consumer.kafka_settings import KafkaSettings
-from consumer.ledger.intake import Intake, Partition
+from consumer.ledger.intake import Intake, Mark, Partition
 from consumer.listener.rebalance import Rebalance
 
 log = structlog.get_logger()
 
 RETRY_AFTER = 1.0
+ASK_MS = 5000
+"""How long to wait for a broker's answer within a turn. Longer than that, and polling would suffer."""
+WENT_AWAY = (ValueError, KeyError, AssertionError)
+"""What the client raises where a partition is not assigned any more; the note of it comes with the next turn."""
 
 
 class Places:
     """Assigned partitions are unplaced, and paused, until they stand at the ledger's offset; then they are placed.
 
-    `next` has the ledger's next offset of each placed partition; `ends` where each ended when it was first assigned.
+    `next` has the ledger's next offset of each placed partition; `ends` where each ended when it was first assigned;
+    `anew` the next offset of those that cannot be placed because their topic was made anew since the ledger read it.
     """
 
     def __init__(self, kafka: KafkaSettings, intake: Intake, clock: Callable[[], float]) -> None:
         self.next: dict[TopicPartition, int] = {}
         self.unplaced: set[TopicPartition] = set()
         self.ends: dict[TopicPartition, int] = {}
+        self.anew: dict[TopicPartition, int] = {}
+        self.topic_id: str | None = None
+        """Of the topic as it was found when partitions were placed last."""
         self._topic = kafka.topic
         self._start = kafka.start
         self._intake = intake
@@ -53,6 +63,7 @@ class Places:
             for partition in note.partitions:
                 self.next.pop(partition, None)
                 self.unplaced.discard(partition)
+                self.anew.pop(partition, None)
             if note.what == "assigned":
                 self.unplaced |= note.partitions
                 self._retry_at = 0.0
@@ -61,12 +72,14 @@ class Places:
 
     def place(self, consumer: Any) -> None:
         """Seek the unplaced partitions to the ledger's offsets and let them be fetched; later, where that fails."""
+        if self.next and topic_id(consumer, self._topic) not in (None, self.topic_id):
+            self.rewind(consumer)
+            self._retry_at = 0.0
         if not self.unplaced or self._clock() < self._retry_at:
             return
         try:
             self._place(consumer)
-        except (KafkaError, DBAPIError, AssertionError) as error:
-            # An assertion of the client: the partition went away while it was being placed.
+        except (KafkaError, DBAPIError, *WENT_AWAY) as error:
             log.warning("cannot place partitions yet", reason=str(error) or type(error).__name__)
             self._retry_at = self._clock() + RETRY_AFTER
 
@@ -74,24 +87,87 @@ class Places:
         """Pause everything and place it again a little later; polling, and so membership, goes on."""
         self.unplaced |= self.next.keys()
         self.next.clear()
-        consumer.pause(*self.unplaced)
+        for partition in self.unplaced:
+            with suppress(*WENT_AWAY):
+                consumer.pause(partition)
         self._retry_at = self._clock() + RETRY_AFTER
 
-    def _place(self, consumer: Any) -> None:
-        known = {tp_of(partition): offset for partition, offset in self._intake.positions(self._topic).items()}
-        if unseen := self.unplaced - self.ends.keys():
-            self.ends |= consumer.end_offsets(list(unseen))
-        if new := self.unplaced - known.keys():
-            # A partition that is new in a known topic has not been there for long: nothing of it may be skipped.
-            at_end = self._start == "latest" and not known
-            starts = {tp: self.ends[tp] for tp in new} if at_end else consumer.beginning_offsets(list(new))
-            self._intake.start_at({partition_of(tp): start for tp, start in starts.items()}, self._clock())
-            known |= starts
-        for partition in sorted(self.unplaced):
-            consumer.seek(partition, known[partition])
-            self.next[partition] = known[partition]
-        consumer.resume(*self.unplaced)
+    def clear(self) -> None:
+        """Nothing is assigned: there is another consumer now."""
+        self.next.clear()
         self.unplaced.clear()
+        self.anew.clear()
+
+    def passed(self, consumer: Any) -> dict[TopicPartition, int]:
+        """Where the client stands behind the ledger's next offset.
+
+        Besides behind what it has just given, that is behind transaction markers and aborted records, which it never
+        gives. Left where they are, they would look like lag, and like lost records once retention has taken them.
+
+        Raises:
+            LogTruncationError: a log is not the one that was read.
+        """
+        beyond: dict[TopicPartition, int] = {}
+        for partition, following in self.next.items():
+            at = position(consumer, partition, timeout_ms=0)
+            if at is not None and at > following:
+                beyond[partition] = at
+        return beyond
+
+    def _place(self, consumer: Any) -> None:
+        marks = {tp_of(partition): mark for partition, mark in self._intake.marks(self._topic).items()}
+        found = topic_id(consumer, self._topic)
+        self.topic_id = found or self.topic_id
+        known = {tp: marks[tp] for tp in self.unplaced & marks.keys()}
+        self.anew = {tp: mark.next_offset for tp, mark in known.items() if found and mark.topic_id not in (None, found)}
+        here = self.unplaced - self.anew.keys()
+        if unseen := here - self.ends.keys():
+            self.ends |= consumer.end_offsets(list(unseen), timeout_ms=ASK_MS)
+        if here - marks.keys():
+            marks |= self._begin(consumer, marks.keys(), here, found)
+        if found and any(mark.topic_id is None for mark in known.values()):
+            self._intake.identify(self._topic, found)
+        for partition in sorted(here):
+            mark = marks[partition]
+            seek(consumer, partition, mark.next_offset, mark.leader_epoch)
+            self.next[partition] = mark.next_offset
+        consumer.resume(*here)
+        self.unplaced -= here
+
+    def _begin(
+        self, consumer: Any, known: Iterable[TopicPartition], here: set[TopicPartition], found: str | None
+    ) -> dict[TopicPartition, Mark]:
+        """Begin on partitions that the ledger does not know: in a topic that it does not know, on all of them at once.
+
+        A partition that is new in a known topic has not been there for long: nothing of it may be skipped. So where
+        reading begins at the end, other instances have to know which partitions were there then.
+        """
+        if known := set(known):
+            starts = consumer.beginning_offsets(list(here - known), timeout_ms=ASK_MS)
+        else:
+            there = {TopicPartition(self._topic, number) for number in consumer.partitions_for_topic(self._topic) or ()}
+            asked = consumer.end_offsets if self._start == "latest" else consumer.beginning_offsets
+            starts = asked(list(there | here), timeout_ms=ASK_MS)
+        self._intake.start_at({partition_of(tp): start for tp, start in starts.items()}, self._clock(), found)
+        marks = self._intake.marks(self._topic)  # another instance may have been first
+        return {tp: marks[partition_of(tp)] for tp in starts}
+
+
+def position(consumer: Any, tp: TopicPartition, timeout_ms: int) -> int | None:
+    """Where the next fetch begins, behind any transaction markers; None while the client is not sure of it itself.
+
+    After a broker came back the client first has the position validated, which asks the broker and can fail.
+
+    Raises:
+        LogTruncationError: a log is not the one that was read. The client says so only once.
+    """
+    try:
+        at: int | None = consumer.position(tp, timeout_ms=timeout_ms)
+    except LogTruncationError:
+        raise
+    except (KafkaError, *WENT_AWAY):
+        return None
+    return at
 
 
 def partition_of(tp: TopicPartition) -> Partition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -27,17 +27,22 @@ class Storing:
         self._places = places
         self._clock = clock
 
-    def store(self, consumer: Any, records: Mapping[TopicPartition, list[Any]]) -> Batch | None:
+    def store(
+        self, consumer: Any, records: Mapping[TopicPartition, list[Any]], passed: Mapping[TopicPartition, int]
+    ) -> Batch | None:
         """What was stored; None where nothing was, as nothing came or the ledger did not take it.
 
-        In the latter case everything is read again from the ledger's offsets.
+        In the latter case everything is read again from the ledger's offsets. `passed` is where the client stands
+        behind the ledger, be it with records or without.
         """
         fresh = {tp: batch for tp, batch in records.items() if tp in self._places.next}
-        if not fresh:
+        if not fresh and not passed:
             return None
         fetched = {partition_of(tp): batch for tp, batch in fresh.items()}
         expected = {partition_of(tp): self._places.next[tp] for tp in fresh}
         batch = to_batch(self._decode, fetched, expected, self._clock())
+        self._pass(batch, passed)
+        batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
         try:
             self._intake.record(batch)
         except (DBAPIError, OffsetConflict) as error:
@@ -49,3 +54,17 @@ class Storing:
         for letter in batch.dead:
             log.warning("dead letter", position=str(letter.position), reason=letter.reason)
         return batch
+
+    def _pass(self, batch: Batch, passed: Mapping[TopicPartition, int]) -> None:
+        """Go on behind what the client does not give: transaction markers and aborted records."""
+        for tp, at in passed.items():
+            following = self._places.next[tp]
+            first, last = batch.progress.get(partition_of(tp), (following, following))
+            if at > last:
+                batch.progress[partition_of(tp)] = (first, at)
+
+
+def _epoch(records: Sequence[Any]) -> int | None:
+    """The leader epoch of the last record; None where the broker does not tell."""
+    epoch: int | None = records[-1].leader_epoch
+    return None if epoch is None or epoch < 0 else epoch

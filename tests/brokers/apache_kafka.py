@@ -1,13 +1,15 @@
-"""A real Apache Kafka, one node in KRaft mode, from Maven Central's jars on this machine's Java."""
+"""A real Apache Kafka in KRaft mode, from Maven Central's jars on this machine's Java: one node, or one of a cluster."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +22,11 @@ from tests.waiting import wait_until
 POM = Path(__file__).parent.parent / "kafka" / "pom.xml"
 CLUSTER_ID = "retrainer-test-clustr1"
 
-_HEAP = "-Xmx512m"
+_ALONE = {
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+}
 
 
 def missing() -> str | None:
@@ -53,31 +59,63 @@ def apache_kafka() -> Iterator[str]:
             broker.stop()
 
 
+@dataclass(frozen=True)
+class Node:
+    """Which node of which cluster a broker is. `controllers` has the controller's port of every node, by its id."""
+
+    id: int
+    controllers: Mapping[int, int]
+    properties: Mapping[str, str] = field(default_factory=lambda: _ALONE)
+    jvm: tuple[str, ...] = ("-Xmx512m",)
+
+
 class ApacheKafka:
     """One broker in a folder. It may be stopped and started again, at the same addresses and with its data.
 
     Args:
         folder: for its data, configuration and log.
         security: gives it listeners beside the plain one, in `addresses` by their names.
+        node: where it is one of several; alone otherwise.
     """
 
-    def __init__(self, folder: Path, security: Security | None = None) -> None:
+    def __init__(self, folder: Path, security: Security | None = None, node: Node | None = None) -> None:
         self._folder = folder
-        self._jvm = security.jvm if security else []
         ports = free_ports(2 + len(security.protocols if security else ()))
         self.address = f"127.0.0.1:{ports.pop()}"
-        controller = ports.pop()
+        node = node or Node(1, {1: ports[-1]})
+        ports.pop()
+        self.id = node.id
+        self._jvm = [*node.jvm, *(security.jvm if security else ())]
         secured = dict(zip(security.protocols, ports, strict=True)) if security else {}
         self.addresses = {name: f"127.0.0.1:{port}" for name, port in secured.items()}
         self._config = folder / "server.properties"
-        self._config.write_text("\n".join(_properties(folder, self.address, controller, self.addresses, security)))
+        self._config.write_text("\n".join(_properties(folder, self.address, node, self.addresses, security)))
         self._process: subprocess.Popen[bytes] | None = None
+        self._frozen = False
         users = security.format if security else []
         self._java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self._config), *users).wait(60)
 
+    @property
+    def well(self) -> bool:
+        """Whether it runs and is not frozen."""
+        return self.runs and not self._frozen
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not stopped or killed since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it and wait until it answers."""
+        self.launch()
+        self.wait_for_answer()
+
+    def launch(self) -> None:
+        """Start it."""
         self._process = self._java("kafka.Kafka", str(self._config))
+
+    def wait_for_answer(self) -> None:
+        """Wait until it answers."""
         wait_until(self._answers, 60, f"Apache Kafka at {self.address} to answer; see {self._folder / 'broker.log'}")
 
     def stop(self) -> None:
@@ -90,6 +128,25 @@ class ApacheKafka:
                 self._process.kill()
                 self._process.wait()
             self._process = None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process, self._frozen = None, False
+
+    def freeze(self) -> None:
+        """SIGSTOP: its connections stay, and nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        self._frozen = True
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+        self._frozen = False
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -105,7 +162,7 @@ class ApacheKafka:
         log4j = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"
         with (self._folder / "broker.log").open("ab") as log:
             return subprocess.Popen(
-                ["java", _HEAP, log4j, *self._jvm, "-cp", f"{jars()}/*", main, *arguments],
+                ["java", log4j, *self._jvm, "-cp", f"{jars()}/*", main, *arguments],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -130,28 +187,28 @@ def _version() -> str:
 
 
 def _properties(
-    folder: Path, address: str, controller: int, secured: dict[str, str], security: Security | None
+    folder: Path, address: str, node: Node, secured: dict[str, str], security: Security | None
 ) -> list[str]:
     listeners = {"PLAINTEXT": address, **secured}
     protocols = {"PLAINTEXT": "PLAINTEXT", "CONTROLLER": "PLAINTEXT", **(security.protocols if security else {})}
+    controller = node.controllers[node.id]
+    voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in node.controllers.items())
     advertised = {**listeners, **(security.advertised if security else {})}
     return [
         "process.roles=broker,controller",
-        "node.id=1",
-        f"controller.quorum.voters=1@127.0.0.1:{controller}",
+        f"node.id={node.id}",
+        f"controller.quorum.voters={voters}",
         f"listeners={_joined('://', listeners)},CONTROLLER://127.0.0.1:{controller}",
         f"advertised.listeners={_joined('://', advertised)}",
         f"listener.security.protocol.map={_joined(':', protocols)}",
         "controller.listener.names=CONTROLLER",
         f"log.dirs={folder / 'data'}",
-        "offsets.topic.replication.factor=1",
         "offsets.topic.num.partitions=1",
-        "transaction.state.log.replication.factor=1",
-        "transaction.state.log.min.isr=1",
         "transaction.state.log.num.partitions=1",
         "group.initial.rebalance.delay.ms=0",
         "auto.create.topics.enable=false",
         "log.retention.check.interval.ms=1000",
+        *(f"{name}={value}" for name, value in node.properties.items()),
         *(security.properties(folder) if security else ()),
         "",
     ]

@@ -1,0 +1,92 @@
+"""One poll, and what its errors mean."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+from kafka import TopicPartition
+from kafka.errors import (
+    CorruptRecordError,
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+
+from consumer.listener.gaps import Gaps
+from consumer.listener.places import RETRY_AFTER
+
+log = structlog.get_logger()
+
+_POLL_MS = 500
+_GIVEN_UP_AFTER = 30
+"""Failed polls in a row, a second each."""
+_WELL_AFTER = 60.0
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 10.0  # shorter than the health check's patience
+
+
+class Polling:
+    """Polls the client of the moment, and says how long to pause before there is another."""
+
+    def __init__(self, gaps: Gaps, clock: Callable[[], float], stopping: threading.Event) -> None:
+        self.trouble: str | None = None
+        """Why the last poll failed."""
+        self._gaps = gaps
+        self._clock = clock
+        self._stopping = stopping
+        self._failed = 0
+        self._began_at = 0.0
+        self._pause = _FIRST_PAUSE
+
+    def begin(self) -> None:
+        """There is a new client."""
+        self.trouble, self._failed, self._began_at = None, 0, self._clock()
+
+    def pause(self) -> float:
+        """Seconds until another client is connected: longer each time, unless the last one was well for a while."""
+        if self._clock() - self._began_at > _WELL_AFTER:
+            self._pause = _FIRST_PAUSE
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        return pause
+
+    def poll(self, consumer: Any) -> Mapping[TopicPartition, list[Any]]:
+        """What the broker gave.
+
+        Raises:
+            LogTruncationError: a log is not the one that was read.
+            KafkaError: polls have failed for so long that another client should try.
+            Exception: anything, from a client that has lost its way.
+        """
+        try:
+            found: Mapping[TopicPartition, list[Any]] = consumer.poll(timeout_ms=_POLL_MS)
+        except NoOffsetForPartitionError:
+            found = {}  # a group without commits; the ledger says where to begin
+        except OffsetOutOfRangeError as error:
+            self._gaps.lost(error.args[0])
+            return {}
+        except CorruptRecordError:
+            self._gaps.pass_over_corrupt(consumer)
+            return {}
+        except LogTruncationError:
+            raise
+        except KafkaError as error:
+            self._fail(error)
+            return {}
+        if self.trouble:
+            log.info("polling again")
+        self.trouble, self._failed = None, 0
+        return found
+
+    def _fail(self, error: KafkaError) -> None:
+        reason = str(error) or type(error).__name__
+        if reason != self.trouble:
+            log.warning("poll failed", reason=reason)
+        self.trouble = reason
+        self._failed += 1
+        if self._failed > _GIVEN_UP_AFTER:
+            raise error
+        self._stopping.wait(RETRY_AFTER)

@@ -1,0 +1,124 @@
+"""Three nodes of Apache Kafka, each broker and controller, to be broken: one may be away, and everything goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError
+
+from tests.brokers.apache_kafka import ApacheKafka, Node, free_ports
+from tests.integration.topics import Topic
+from tests.waiting import wait_until
+
+_JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+_PROPERTIES = {
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "1",
+    # What is broken is noticed within seconds.
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "3000",
+    "controller.quorum.election.timeout.ms": "500",
+    "controller.quorum.election.backoff.max.ms": "500",
+    "controller.quorum.fetch.timeout.ms": "2000",
+    "controller.quorum.request.timeout.ms": "1000",
+    "replica.lag.time.max.ms": "2000",
+    "replica.socket.timeout.ms": "2000",
+    "auto.leader.rebalance.enable": "false",
+    "group.min.session.timeout.ms": "1000",
+    "controlled.shutdown.enable": "true",
+}
+
+
+class Cluster:
+    """Three brokers; `nodes` has them by their id."""
+
+    def __init__(self, folder: Path) -> None:
+        controllers = dict(enumerate(free_ports(3), 1))
+        self.nodes: dict[int, ApacheKafka] = {}
+        for number in controllers:
+            place = folder / f"node-{number}"
+            place.mkdir()
+            self.nodes[number] = ApacheKafka(place, node=Node(number, controllers, _PROPERTIES, _JVM))
+
+    @property
+    def addresses(self) -> str:
+        """All brokers, whether they are there or not."""
+        return ",".join(node.address for node in self.nodes.values())
+
+    def start(self) -> None:
+        """Start what does not run, and wait until everything answers and every replica is in sync."""
+        for node in self.nodes.values():
+            if not node.runs:
+                node.launch()
+        for node in self.nodes.values():
+            node.wait_for_answer()
+        wait_until(self._in_sync, 60, "all replicas to be in sync")
+
+    def stop(self) -> None:
+        """End all of them."""
+        for node in self.nodes.values():
+            node.kill()
+
+    def topic(self, name: str, replicas: Mapping[int, Sequence[int]], **config: str) -> Topic:
+        """A new topic; `replicas` has the nodes of each partition, the preferred leader first."""
+        admin = KafkaAdminClient(bootstrap_servers=self.addresses)
+        new = NewTopic(
+            name=name,
+            replica_assignments={partition: list(nodes) for partition, nodes in replicas.items()},
+            topic_configs={key.replace("_", "."): value for key, value in config.items()},
+        )
+        admin.create_topics([new])
+        admin.close()
+        topic = Topic(self.addresses, name)
+        wait_until(lambda: self.leader(name, 0) is not None, 20, f"a leader of {name}")
+        return topic
+
+    def leader(self, topic: str, partition: int = 0) -> int | None:
+        """The node that leads a partition now; None where none does, or nobody says."""
+        known = (self._partitions() or {}).get((topic, partition))
+        return None if known is None or known["leader_id"] < 0 else int(known["leader_id"])
+
+    def coordinator(self) -> int | None:
+        """The node that coordinates the groups: `__consumer_offsets` has one partition here."""
+        return self.leader("__consumer_offsets")
+
+    def _in_sync(self) -> bool:
+        known = self._partitions()
+        return known is not None and all(len(at["isr_nodes"]) == len(at["replica_nodes"]) for at in known.values())
+
+    def _partitions(self) -> dict[tuple[str, int], dict[str, Any]] | None:
+        """What is known of each partition; None where a node was asked that is not there."""
+        try:
+            admin = KafkaAdminClient(
+                bootstrap_servers=[node.address for node in self.nodes.values() if node.well],
+                request_timeout_ms=2000,
+                bootstrap_timeout_ms=5000,
+            )
+            with closing(admin):
+                topics = admin.describe_topics()
+        except (KafkaError, OSError):
+            return None
+        return {
+            (topic["name"], partition["partition_index"]): partition
+            for topic in topics
+            for partition in topic["partitions"]
+        }
+
+
+@contextmanager
+def kafka_cluster() -> Iterator[Cluster]:
+    """A cluster of its own, for as long as the block runs."""
+    with TemporaryDirectory(prefix="kafka-cluster-") as folder:
+        cluster = Cluster(Path(folder))
+        try:
+            cluster.start()
+            yield cluster
+        finally:
+            cluster.stop()
