@@ -88,7 +88,8 @@ class Service:
         try:
             self._turn(self._clock())
         except LeaseLost as error:
-            self._stand_by(str(error))
+            self._leadership.lose(str(error))
+            self._let_go()
         except (DBAPIError, OSError) as error:
             log.error("trouble with ledger or disk", reason=str(error))
             self._write_status("in trouble", self._clock())
@@ -101,7 +102,7 @@ class Service:
             self._full_retrain_due = False
         self._report(now)
         if not self._leadership.holds(now):
-            self._stand_by("it was not renewed in time")
+            self._let_go()
             self._decision = Wait(Hold.ELSEWHERE)
             self._tell(now, self._ledger.views.backlog().untried)
             return
@@ -119,10 +120,11 @@ class Service:
         if isinstance(self._decision, Start):
             self._start(self._decision, state.pending_users, now)
 
-    def _stand_by(self, reason: str) -> None:
-        self._leadership.lose(reason)
-        self._supervisor.abandon()
-        self._resumed = False
+    def _let_go(self) -> None:
+        """Whatever was begun while we ran cycles is another instance's now."""
+        if self._resumed:
+            self._supervisor.abandon()
+            self._resumed = False
 
     def _report(self, now: float) -> None:
         """Tell the other instances, by the ledger, how this one is."""

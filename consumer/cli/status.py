@@ -12,9 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.ledger.engine import shown
+from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
+
+_LIVE = 15.0  # seconds; an instance reports every three
 
 
 def status(
@@ -31,7 +34,10 @@ def status(
 
 
 def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
-    """The status as `--json` gives it. `lag` and `hold` are null while no service runs."""
+    """The status as `--json` gives it. `lag` and `hold` are null while no service runs.
+
+    State, lag and hold are those of the service on this state folder; `instances` are all that share the ledger.
+    """
     backlog, past, read = ledger.views.backlog(), ledger.views.past(), ledger.views.read()
     service = read_status(settings.status_file)
     alive = service if service and service.alive(now) else None
@@ -51,9 +57,15 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "events": read.events,
         "ignored": read.ignored,
         "dead_letters": read.dead_letters,
+        "instances": [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)],
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
+
+
+def _instance(instance: Instance) -> dict[str, Any]:
+    told = ("state", "runs_cycles", "partitions", "lag")
+    return {"name": instance.name, **{name: instance.state.get(name) for name in told}}
 
 
 def _state(service: Status | None, alive: Status | None) -> str:
@@ -91,6 +103,14 @@ def _table(found: dict[str, Any]) -> Table:
         "read": f"{found['events']} events, {found['ignored']} of other groups, {found['dead_letters']} dead letters",
         "ledger": found["ledger"],
     }
+    if len(found["instances"]) > 1:
+        rows["instances"] = "\n".join(_told(instance) for instance in found["instances"])
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)
     return table
+
+
+def _told(instance: dict[str, Any]) -> str:
+    lag = "unknown" if instance["lag"] is None else instance["lag"]
+    runs = ", runs cycles" if instance["runs_cycles"] else ""
+    return f"{instance['name']}: {instance['state']}, {instance['partitions']} partitions, lag {lag}{runs}"

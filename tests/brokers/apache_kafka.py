@@ -1,4 +1,4 @@
-"""A real Apache Kafka in KRaft mode, from Maven Central's jars on this machine's Java: one node, or one of a cluster."""
+"""A real Apache Kafka in KRaft mode, from Maven Central's jars on this machine's Java: one node, or a cluster of them."""
 
 from __future__ import annotations
 
