@@ -1,6 +1,6 @@
 """A flood of mutated events through a real Kafka, the real listener and a real ledger, every message accounted for.
 
-`python -m tests.fuzz.flood MESSAGES [SEED]` starts a broker of its own and says what became of them.
+`python -m tests.fuzz.flood MESSAGES [sqlite | postgresql [SEED]]` starts a broker of its own and prints the account.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,11 +26,12 @@ from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.engine import reading
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.tables import changes, dead_letters, offsets
-from consumer.listener import Listener
+from consumer.listener.listener import Listener
 from consumer.logs import configure
 from consumer.settings import LogSettings, Settings
 from schemas.events import encode
 from tests.brokers.apache_kafka import apache_kafka
+from tests.databases import postgresql as databases
 from tests.fuzz.mutations import PARTITIONS, Message, message
 from tests.fuzz.seeds import GROUPS
 from tests.integration.topics import Topic
@@ -70,15 +72,15 @@ class Outcome:
     """The dead letters by reason, numbers left out."""
 
 
-def flood(broker: str, folder: Path, seed: int, count: int) -> Outcome:
-    """Send `count` messages, have them read, and account for every one of them.
+def flood(broker: str, ledger_url: str, folder: Path, seed: int, count: int) -> Outcome:
+    """Send `count` messages, have them read into a new ledger, and account for every one of them.
 
     Raises:
         AssertionError: something became of a message that must not, or the listener stopped.
     """
     topic = Topic.new(broker, PARTITIONS)
     sent = _send(topic, seed, count)
-    ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}")
+    ledger = open_ledger(ledger_url)
     try:
         seconds, memory_grew = _listen(_settings(topic, folder), ledger, topic, count)
         return _account(ledger, topic, seed, sent, seconds, memory_grew)
@@ -222,12 +224,17 @@ def _pending(ledger: Ledger) -> Iterator[Row[Any]]:
 
 def main(arguments: list[str]) -> None:
     """Run one flood and print its outcome."""
-    count, seed = int(arguments[0]), int(arguments[1]) if len(arguments) > 1 else 1
+    count, engine, seed = [*arguments, *["sqlite", "1"][len(arguments) - 1 :]]
     configure(LogSettings(level="error", format="json"))
-    with TemporaryDirectory(prefix="flood-") as folder, apache_kafka() as broker:
-        outcome = flood(broker, Path(folder), seed, count)
+    with ExitStack() as held:
+        folder = Path(held.enter_context(TemporaryDirectory(prefix="flood-")))
+        url = f"sqlite:///{folder / 'ledger.db'}"
+        if engine == "postgresql":
+            url = held.enter_context(databases.postgresql()).new_schema()
+        outcome = flood(held.enter_context(apache_kafka()), url, folder, int(seed), int(count))
     shown = {name: value for name, value in vars(outcome).items() if name != "reasons"}
-    print(json.dumps({"seed": seed, **shown, "crashes": 0, "reasons": dict(outcome.reasons.most_common(15))}, indent=2))
+    reasons = dict(outcome.reasons.most_common(15))
+    print(json.dumps({"ledger": engine, "seed": seed, **shown, "crashes": 0, "reasons": reasons}, indent=2))
 
 
 if __name__ == "__main__":

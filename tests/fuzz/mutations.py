@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
-from schemas.events import MAX_KEY_LENGTH, Operation
+from schemas.events import MAX_KEY_BYTES, MAX_KEY_LENGTH, Operation
 from tests.fuzz.seeds import FIELDS, GOLDEN, HEADERS, MARKS, WORDS
 
 PARTITIONS = 3
 KNOWN_USERS = 3_000  # a multiple of the partitions, so that a user's events are all in one and in order
 BIG = 900_000
 _BIG_EVERY = 20_000
+_PLANES = [chr(code) for code in range(0x10000, 0x20000)]  # four bytes each in UTF-8
 _NOW_MS = 1_700_000_000_000
 
 Expected = Literal["stored", "ignored", "dead", "any"]
@@ -70,6 +71,16 @@ def _untouched(draw: Random, number: int) -> Message:
 def _integer_user(draw: Random, number: int) -> Message:
     user = 10**12 + number % KNOWN_USERS
     return Message(None, _event(user, draw), "stored", user=str(user))
+
+
+def _odd_user(draw: Random, number: int) -> Message:
+    """Of as many bytes as are taken, and none of them to be compressed; or with characters that nobody types."""
+    whose = number % KNOWN_USERS
+    user = Random(whose).choices(_PLANES, k=MAX_KEY_BYTES // 4)
+    name = draw.choice(["".join(user), f"\x01\n\x7f\u2028\ufeff'\"%s;--{whose}"])
+    if draw.random() < 0.5:
+        return Message(name.encode(), None, "stored", user=name, operation=Operation.DELETE)
+    return Message(None, _event(name, draw), "stored", user=name)
 
 
 def _tombstone(draw: Random, number: int) -> Message:
@@ -158,7 +169,7 @@ def _odd_headers(draw: Random) -> Headers:
 
 
 _KINDS: list[Callable[[Random, int], Message]] = [
-    _untouched, _integer_user, _tombstone, _not_ours, _cut_off, _without_user, _nobody_s_tombstone, _no_json,
+    _untouched, _integer_user, _odd_user, _tombstone, _not_ours, _cut_off, _without_user, _nobody_s_tombstone, _no_json,
     _flipped, _spliced, _with_words, _with_odd_fields,
 ]  # fmt: skip
-_WEIGHTS = [20, 4, 4, 10, 5, 5, 3, 4, 20, 5, 10, 10]
+_WEIGHTS = [20, 4, 1, 4, 10, 5, 5, 3, 4, 20, 5, 10, 10]
