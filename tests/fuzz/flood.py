@@ -78,7 +78,7 @@ def flood(broker: str, ledger_url: str, folder: Path, seed: int, count: int) -> 
     Raises:
         AssertionError: something became of a message that must not, or the listener stopped.
     """
-    topic = Topic.new(broker, PARTITIONS)
+    topic = Topic.new(broker, PARTITIONS, retention_ms="-1")  # some are old enough to be deleted at once
     sent = _send(topic, seed, count)
     ledger = open_ledger(ledger_url)
     try:
