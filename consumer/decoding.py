@@ -17,7 +17,7 @@ Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | I
 """What a record's key, value and headers say; raises BadEvent with the reason where they say nothing."""
 
 _LAST_TIMESTAMP = 253_402_300_799_999  # the end of the year 9999, where calendars end
-_LONGEST_REASON = 500
+_LONGEST = 500  # characters of a reason: an error may quote the whole record
 
 
 def decoder(source: Source, group: FeatureGroup) -> Decoder:
@@ -81,7 +81,8 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
         try:
             event = decode(record.key, record.value, headers)
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)
-            reason = str(error) if isinstance(error, BadEvent) else _unexpected(error)
+            said = str(error) if isinstance(error, BadEvent) else f"unexpected {type(error).__name__}: {error}"
+            reason = said[:_LONGEST]
             batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
             continue
         match event:
@@ -89,8 +90,3 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
                 batch.add(user, operation, position, event_at)
             case Ignored():
                 batch.ignored[partition] = batch.ignored.get(partition, 0) + 1
-
-
-def _unexpected(error: Exception) -> str:
-    """An error that quotes the record may hold anything: it is made fit for any ledger, and short."""
-    return ascii(f"unexpected {type(error).__name__}: {error}"[:_LONGEST_REASON])[1:-1]
