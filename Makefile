@@ -5,8 +5,10 @@ DATA ?=
 HOPSWORKS ?=
 JOBS ?= 2
 ONLY ?=
+MINUTES ?= 10
+MESSAGES ?= 1000000
 
-.PHONY: setup demo test test-container bench plots lint format schemas lock clean
+.PHONY: setup demo test test-container fuzz bench plots lint format schemas lock clean
 
 setup: .venv/.ready
 
@@ -34,6 +36,16 @@ test: setup
 # Needs root and a Debian machine, but no Docker engine: podman and what it needs come from Debian. Five minutes at first.
 test-container: setup
 	RETRAINER_CONTAINER_TESTS=1 $(BIN)/python -m pytest tests/container -x -o log_cli=true --log-cli-level=INFO
+
+# MINUTES for each of the three fuzzed decoders, then MESSAGES mutated events through Kafka, listener and ledger. An input
+# that breaks something lies in build/fuzz and is tried again by `python -m tests.fuzz.decoders TARGET FILE`.
+fuzz: setup
+	@mkdir -p build/fuzz
+	@for target in notification ingestion batch; do \
+	    $(BIN)/python -m tests.fuzz.decoders $$target -max_total_time=$$(($(MINUTES) * 60)) -artifact_prefix=build/fuzz/ \
+	        -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
+	$(BIN)/python -m tests.fuzz.flood $(MESSAGES)
 
 # Peers side by side with ours: a table, and benchmarks/results.json. About seven minutes; leave the machine alone.
 # ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.

@@ -16,6 +16,9 @@ from schemas.ingestion import decode_ingestion
 Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | Ignored]
 """What a record's key, value and headers say; raises BadEvent with the reason where they say nothing."""
 
+_LAST_TIMESTAMP = 253_402_300_799_999  # the end of the year 9999, where calendars end
+_LONGEST = 500  # characters of a reason: an error may quote the whole record
+
 
 def decoder(source: Source, group: FeatureGroup) -> Decoder:
     """The decoder of a source's records."""
@@ -31,7 +34,7 @@ class Record(Protocol):
 
     @property
     def timestamp(self) -> int:
-        """When it was produced, or appended, as the topic is configured."""
+        """When it was produced, or appended, as the topic is configured; anything that a producer may write."""
 
     @property
     def key(self) -> bytes | None:
@@ -73,12 +76,13 @@ def to_batch(
 def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record], batch: Batch) -> None:
     for record in records:
         position = Position(partition.topic, partition.number, record.offset)
-        event_at = record.timestamp / 1000 if record.timestamp > 0 else batch.received_at
+        event_at = record.timestamp / 1000 if 0 < record.timestamp <= _LAST_TIMESTAMP else batch.received_at
         headers = {name: value for name, value in record.headers if value is not None}
         try:
             event = decode(record.key, record.value, headers)
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)
-            reason = str(error) if isinstance(error, BadEvent) else f"unexpected {type(error).__name__}: {error}"
+            said = str(error) if isinstance(error, BadEvent) else f"unexpected {type(error).__name__}: {error}"
+            reason = said[:_LONGEST]
             batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
             continue
         match event:

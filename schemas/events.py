@@ -19,6 +19,8 @@ from schemas.features import FeatureGroup
 
 MAX_KEY_LENGTH = 1024
 """Longest user id taken, in characters. Hopsworks online keys are shorter; a longer one is damage, not a user."""
+MAX_KEY_BYTES = 2048
+"""The same in UTF-8: what is longer does not fit into an index of PostgreSQL (2,704 bytes, with a cycle's id)."""
 
 
 class Operation(StrEnum):
@@ -133,9 +135,20 @@ def _user(value: object, where: str) -> str:
         raise BadEvent(f"{where} is {type(value).__name__}, not a string or an integer")
     if not value or len(value) > MAX_KEY_LENGTH:
         raise BadEvent(f"{where} has {len(value)} characters, not 1 to {MAX_KEY_LENGTH}")
-    if "\0" in value:
-        raise BadEvent(f"{where} has a NUL character")
+    if (why := _why_not_storable(value)) is not None:
+        raise BadEvent(f"{where} {why}")
     return value
+
+
+def _why_not_storable(user: str) -> str | None:
+    """What a ledger cannot store stops its whole batch, again and again, so it must not come so far."""
+    if "\0" in user:
+        return "has a NUL character, which PostgreSQL cannot store"
+    try:
+        size = len(user.encode())
+    except UnicodeEncodeError:
+        return "has half a surrogate pair, which is no text"
+    return None if size <= MAX_KEY_BYTES else f"has {size} bytes, more than {MAX_KEY_BYTES}"
 
 
 def _reason(error: ValidationError) -> str:

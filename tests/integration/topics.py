@@ -25,15 +25,16 @@ class Topic:
     name: str
 
     @staticmethod
-    def new(broker: str, partitions: int = 3) -> Topic:
-        """A new topic with a name that nobody used before."""
+    def new(broker: str, partitions: int = 3, **configs: str) -> Topic:
+        """A new topic with a name that nobody used before; `configs` such as `retention_ms="-1"`."""
         topic = Topic(broker, f"t-{uuid4().hex[:8]}")
-        topic.create(partitions)
+        topic.create(partitions, **configs)
         return topic
 
-    def create(self, partitions: int = 3) -> None:
+    def create(self, partitions: int = 3, **configs: str) -> None:
         admin = KafkaAdminClient(bootstrap_servers=self.broker)
-        admin.create_topics([NewTopic(name=self.name, num_partitions=partitions, replication_factor=1)])
+        named = {name.replace("_", "."): value for name, value in configs.items()}
+        admin.create_topics([NewTopic(self.name, num_partitions=partitions, replication_factor=1, topic_configs=named)])
         admin.close()
 
     def send(self, records: Iterable[tuple[bytes | None, bytes | None, Headers]], partition: int | None = None) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.decoding import decoder, to_batch
 from consumer.ledger.intake import Partition
-from schemas.events import Operation, encode
+from schemas.events import Change, Operation, encode
 from schemas.features import FeatureGroup
+from schemas.hopsworks import Source
+from tests.fuzz.properties import Record, account_for
 
 GROUP = FeatureGroup(id=13)
 DECODE = decoder("notification", GROUP)
@@ -67,6 +72,22 @@ def test_a_record_without_a_time_is_as_old_as_its_arrival() -> None:
     assert batch.users["a"].first_event_at == 77.0
 
 
+@pytest.mark.parametrize("timestamp", [0, -(2**63), 253_402_300_800_000, 2**63 - 1])
+def test_a_time_that_no_calendar_has_is_the_time_of_arrival(timestamp: int) -> None:
+    batch = to_batch(DECODE, {P0: [Fetched(0, encode(GROUP, "a"), timestamp=timestamp), Fetched(1, b"")]}, {P0: 0}, 7.0)
+    assert batch.users["a"].first_event_at == 7.0
+    assert to_batch(DECODE, {P0: [Fetched(0, b"", timestamp=timestamp)]}, {P0: 0}, 7.0).dead[0].event_at == 7.0
+
+
+def test_an_error_that_nobody_foresaw_is_a_dead_letter_and_quotes_no_megabytes() -> None:
+    def raises(*_record: object) -> Change:
+        raise RuntimeError("x" * 1_000_000)
+
+    (letter,) = to_batch(raises, {P0: [Fetched(0, b"v")]}, {P0: 0}, now=1.0).dead
+    assert letter.reason.startswith("unexpected RuntimeError: xxx")
+    assert len(letter.reason) == 500
+
+
 values = st.one_of(
     st.none(),
     st.binary(max_size=30),
@@ -75,10 +96,48 @@ values = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(values, st.none() | st.binary(max_size=5)), max_size=30))
-def test_every_record_is_accounted_for(fetched: list[tuple[bytes | None, bytes | None]]) -> None:
-    records = [Fetched(offset, value, key) for offset, (value, key) in enumerate(fetched)]
-    batch = to_batch(DECODE, {P0: records}, {P0: 0}, now=1.0)
-    counted = sum(change.events for change in batch.users.values()) + len(batch.dead) + sum(batch.ignored.values())
-    assert counted == len(records)
-    assert all(letter.reason for letter in batch.dead)
+marks = st.sampled_from([None, b"delete", b"13", b""])
+records = st.builds(
+    Record,
+    key=st.none() | st.binary(max_size=5),
+    value=values,
+    headers=st.lists(
+        st.tuples(
+            st.sampled_from(["operation", "featureGroupId", "x"]), st.sampled_from([None, b"delete", b"13", b""])
+        ),
+        max_size=3,
+    ),
+    timestamp=st.integers(-(2**63), 2**63 - 1) | st.just(5_000),
+)
+
+
+@given(
+    st.sampled_from(["notification", "ingestion"]),
+    st.lists(st.tuples(st.integers(1, 4), records), max_size=30),
+    st.integers(0, 40),
+)
+def test_every_record_is_accounted_for(source: Source, fetched: list[tuple[int, Record]], expected: int) -> None:
+    """With any gaps between offsets, as transactions and compaction leave them, and any part of it stored already."""
+    offsets = accumulate(gap for gap, _ in fetched)
+    account_for(
+        source, GROUP, [replace(record, offset=at) for at, (_, record) in zip(offsets, fetched, strict=True)], expected
+    )
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.booleans()), max_size=20))
+def test_a_user_s_change_spans_partitions_and_the_partitions_keep_their_own_count(
+    fetched: list[tuple[int, str, bool]],
+) -> None:
+    partitions: dict[Partition, list[Fetched]] = {}
+    for number, user, bad in fetched:
+        held = partitions.setdefault(Partition("t", number), [])
+        held.append(Fetched(10 * number + len(held), b"bad" if bad else encode(GROUP, user)))
+    batch = to_batch(DECODE, partitions, {partition: 10 * partition.number for partition in partitions}, now=1.0)
+    assert batch.events == {partition: len(held) for partition, held in partitions.items()}
+    assert batch.progress == {
+        partition: (10 * partition.number, 10 * partition.number + len(held)) for partition, held in partitions.items()
+    }
+    assert {user: change.events for user, change in batch.users.items()} == Counter(
+        user for _, user, bad in fetched if not bad
+    )
+    assert len(batch.dead) == sum(bad for *_, bad in fetched)

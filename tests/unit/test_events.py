@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import schemas
-from schemas.events import MAX_KEY_LENGTH, BadEvent, Change, Ignored, Operation, decode, encode
+from schemas.events import MAX_KEY_LENGTH, BadEvent, Change, Ignored, NotificationEvent, Operation, decode, encode
 from schemas.features import FeatureGroup
 
 GOLDEN = Path(schemas.__file__).parent / "golden" / "events"
@@ -85,7 +85,14 @@ def test_the_name_does_not_matter_where_the_id_is_known() -> None:
         (b'{"entry": {"user_id": true}}', "bool"),
         (b'{"entry": {"user_id": ""}}', "0 characters"),
         (b'{"entry": {"user_id": "%s"}}' % (b"x" * (MAX_KEY_LENGTH + 1)), "1025 characters"),
-        (b'{"entry": {"user_id": "u\\u0000"}}', "entry.user_id has a NUL character"),
+        (rb'{"entry": {"user_id": "u\u0000"}}', "NUL"),
+        (rb'{"entry": {"user_id": "\ud800"}}', "Invalid JSON"),
+        (rb'{"entry": {"user_id": "\udc00\ud800"}}', "Invalid JSON"),
+        (b'{"entry": {"user_id": "\xed\xa0\x80"}}', "Invalid JSON"),
+        (('{"entry": {"user_id": "%s"}}' % ("\U0001f600" * 513)).encode(), "2052 bytes, more than 2048"),
+        (b'{"entry": {"user_id": %s}}' % (b"9" * 4300), "4300 characters"),
+        (b'{"entry": {"user_id": %s}}' % (b"9" * 4301), "out of range"),
+        (b'{"entry": {"user_id": 1e999}}', "float"),
         (b'{"featureGroupId": "abc", "entry": {"user_id": "u1"}}', "featureGroupId"),
         (b"[" * 100_000, "Invalid JSON"),
     ],
@@ -93,6 +100,34 @@ def test_the_name_does_not_matter_where_the_id_is_known() -> None:
 def test_a_bad_record_has_its_reason(value: bytes, reason: str) -> None:
     with pytest.raises(BadEvent, match=reason.replace("(", r"\(")):
         said(value)
+
+
+def test_a_user_id_that_no_ledger_can_store_is_bad_with_its_reason() -> None:
+    for user, reason in (
+        ("\0", "NUL"),
+        ("u\0", "NUL"),
+        ("\U0001f600" * 512 + "x", "2049 bytes"),
+    ):
+        for key, value in ((user.encode(), None), (None, encode(OURS, user))):
+            with pytest.raises(BadEvent, match=reason):
+                said(value, key=key)
+    with pytest.raises(BadEvent, match="not UTF-8"):
+        said(None, key="\ud800".encode("utf-8", "surrogatepass"))
+
+
+def test_half_a_surrogate_pair_is_bad_even_where_a_json_parser_would_let_it_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lax = NotificationEvent(feature_group_id=13, entry={"user_id": "\ud800"})
+    monkeypatch.setattr(NotificationEvent, "model_validate_json", lambda _value: lax)
+    with pytest.raises(BadEvent, match="half a surrogate pair"):
+        said(b"")
+
+
+@pytest.mark.parametrize("user", ["\U0001f600" * 512, "ä" * MAX_KEY_LENGTH, "x" * MAX_KEY_LENGTH, "\u0001", " ", "\n"])
+def test_odd_user_ids_are_taken_as_they_are(user: str) -> None:
+    assert said(encode(OURS, user)) == Change(user, Operation.UPSERT)
+    assert said(None, key=user.encode()) == Change(user, Operation.DELETE)
 
 
 def test_a_megabyte_of_entry_is_understood() -> None:

@@ -41,7 +41,7 @@ def test_rows_of_other_groups_of_the_project_are_ignored() -> None:
 def test_a_row_that_names_no_group_or_no_user_is_bad() -> None:
     with pytest.raises(BadEvent, match="featureGroupId"):
         decode_ingestion(GROUP, b"u1", AVRO, {})
-    for key in (None, b"", b"\xff", b"x" * (MAX_KEY_LENGTH + 1)):
+    for key in (None, b"", b"\xff", b"u\0", "\U0001f600".encode() * 513, b"x" * (MAX_KEY_LENGTH + 1)):
         with pytest.raises(BadEvent, match="key"):
             said(key=key)
 

@@ -1,0 +1,141 @@
+"""What must hold for every record, whatever it is made of. An AssertionError is a finding."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from consumer.decoding import Decoder, decoder, to_batch
+from consumer.ledger.intake import Partition
+from schemas.events import MAX_KEY_BYTES, MAX_KEY_LENGTH, BadEvent, Change, Ignored, Operation, decode, encode
+from schemas.features import FeatureGroup
+from schemas.hopsworks import Source
+from schemas.ingestion import decode_ingestion
+
+LONGEST_REASON = 500
+P0 = Partition("t", 0)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as the Kafka client gives it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    timestamp: int = 5_000
+    offset: int = 0
+
+    def headers_by_name(self) -> dict[str, bytes]:
+        return {name: value for name, value in self.headers if value is not None}
+
+
+class Tally:
+    """What a run has seen, said now and then, so that a harness which reaches nothing is noticed."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._seen: Counter[str] = Counter()
+
+    def note(self, verdicts: Mapping[str, int]) -> None:
+        """One more input, and what became of its records."""
+        self._seen.update({"inputs": 1, **verdicts})
+        if self._seen["inputs"] % self._every == 0:
+            print("seen:", json.dumps(self._seen), file=sys.stderr, flush=True)
+
+
+def verdict_on(source: Source, group: FeatureGroup, record: Record) -> Change | Ignored | BadEvent:
+    """What the decoder says, checked as far as it can be checked by other means.
+
+    Raises:
+        AssertionError: the verdict cannot be right, or could not be stored.
+        Exception: the decoder raised something else than BadEvent.
+    """
+    reads = decode_ingestion if source == "ingestion" else decode
+    try:
+        verdict = reads(group, record.key, record.value, record.headers_by_name())
+    except BadEvent as bad:
+        _is_a_reason(str(bad))
+        return bad
+    if isinstance(verdict, Ignored):
+        _is_a_reason(verdict.reason)
+    else:
+        _is_a_user(verdict.key)
+        _is_of(source, group, record, verdict)
+        assert decode(group, None, encode(group, verdict.key), {}) == Change(verdict.key, Operation.UPSERT)
+    return verdict
+
+
+def _is_a_reason(reason: str) -> None:
+    assert 0 < len(reason) <= LONGEST_REASON, f"a reason of {len(reason)} characters"
+    _is_storable(reason)
+
+
+def _is_a_user(user: str) -> None:
+    assert isinstance(user, str)
+    assert 1 <= len(user) <= MAX_KEY_LENGTH
+    assert len(user.encode()) <= MAX_KEY_BYTES
+    _is_storable(user)
+
+
+def _is_storable(text: str) -> None:
+    """PostgreSQL takes any text but NUL; half a surrogate pair fails in `encode`."""
+    assert "\0" not in text
+    text.encode()
+
+
+def _is_of(source: Source, group: FeatureGroup, record: Record, change: Change) -> None:
+    """Python's own JSON parser, which shares no code with ours, finds the same user in the same place."""
+    if record.value is None or source == "ingestion":
+        assert record.key is not None
+        assert change.key == record.key.decode()
+    else:
+        event = json.loads(record.value.decode())
+        assert change.key == str(event["entry"][group.primary_key])
+    marked = any(name == "operation" and (value or b"").lower() == b"delete" for name, value in record.headers)
+    if change.operation is Operation.DELETE:
+        assert record.value is None or marked
+    else:
+        assert record.value is not None
+
+
+def account_for(source: Source, group: FeatureGroup, records: Sequence[Record], expected: int) -> dict[str, int]:
+    """A batch accounts for every record that is not stored already, each in one way, and none by surprise.
+
+    Args:
+        records: in the order of their offsets, gaps allowed.
+        expected: the ledger's next offset.
+
+    Returns:
+        How many records became what.
+    """
+    decodes: Decoder = decoder(source, group)
+    batch = to_batch(decodes, {P0: records}, {P0: expected}, now=1e9)
+    fresh = [record for record in records if record.offset >= expected]
+    stored = sum(change.events for change in batch.users.values())
+    assert stored + sum(batch.ignored.values()) + len(batch.dead) == len(fresh)
+    assert batch.events == ({P0: len(fresh)} if fresh else {})
+    assert batch.progress == ({P0: (expected, fresh[-1].offset + 1)} if fresh else {})
+    by_offset = {record.offset: record for record in fresh}
+    for letter in batch.dead:
+        record = by_offset.pop(letter.position.offset)  # a second letter for one record is a KeyError
+        assert (letter.key, letter.value, letter.headers) == (record.key, record.value, record.headers_by_name())
+        assert not letter.reason.startswith("unexpected"), letter.reason
+        _is_a_reason(letter.reason)
+        _is_a_time(letter.event_at)
+    for user, change in batch.users.items():
+        _is_a_user(user)
+        assert change.first.offset in by_offset
+        assert change.last.offset in by_offset
+        assert change.first.offset <= change.last.offset
+        _is_a_time(change.first_event_at)
+        _is_a_time(change.last_event_at)
+    return {"Change": stored, "Ignored": sum(batch.ignored.values()), "BadEvent": len(batch.dead)}
+
+
+def _is_a_time(seconds: float) -> None:
+    """One that a calendar has, so that it can be shown."""
+    assert 0 < seconds < 253_402_300_800

@@ -1,0 +1,19 @@
+"""Mutated events in great number through Kafka, listener and ledger: none lost, none twice, no crash (P1, P6)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.fuzz.flood import flood
+
+COUNTS = {"sqlite": 50_000, "postgresql": 10_000}
+MOST_MEMORY = 300 * 2**20
+
+
+def test_every_message_of_a_flood_is_accounted_for(kafka_address: str, ledger_url: str, tmp_path: Path) -> None:
+    count = COUNTS[ledger_url.split(":")[0].split("+")[0]]
+    outcome = flood(kafka_address, ledger_url, tmp_path, seed=5, count=count)
+    assert outcome.stored + outcome.ignored + outcome.dead == count
+    assert min(outcome.stored, outcome.ignored, outcome.dead) > count / 20
+    assert not [reason for reason in outcome.reasons if reason.startswith("unexpected")]
+    assert outcome.memory_grew < MOST_MEMORY
