@@ -1,4 +1,4 @@
-"""A real Apache Kafka in KRaft mode, from Maven Central's jars on this machine's Java: one node, or a cluster of them."""
+"""A real Apache Kafka in KRaft mode, from Maven Central's jars on this machine's Java: one node or a cluster."""
 
 from __future__ import annotations
 

@@ -98,9 +98,9 @@ def check_versions(fleet: Fleet) -> None:
     assert registered == {version["version"]: version["cycle_id"] for version in versions}
     for partition, end in fleet.topic.ends().items():
         ranges = [
-            version["offsets"][fleet.topic.name][partition]
+            version["offsets"][fleet.topic.name][str(partition)]
             for version in versions
-            if partition in version["offsets"].get(fleet.topic.name, {})
+            if str(partition) in version["offsets"].get(fleet.topic.name, {})
         ]
         assert [begin for begin, _ in ranges] == [0, *(upper for _, upper in ranges[:-1])]
         assert ranges[-1][1] == end
