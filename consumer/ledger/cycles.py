@@ -184,13 +184,12 @@ def _anchor(connection: Connection) -> int | None:
     )
 
 
-def _last_promoted(connection: Connection, before: int) -> str | None:
-    """The newest cycle with a smaller number whose version was made champion."""
+def _last_promoted(connection: Connection) -> str | None:
+    """The newest cycle whose version was made champion; one that runs has no version yet."""
     return connection.scalar(
         select(cycles.c.cycle_id)
         .join(versions, versions.c.cycle_id == cycles.c.cycle_id)
         .join(promotions, promotions.c.version == versions.c.version)
-        .where(cycles.c.number < before)
         .order_by(cycles.c.number.desc())
         .limit(1)
     )
@@ -209,7 +208,7 @@ def _running(connection: Connection) -> Claim | None:
         anchor_version=row.anchor_version,
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
-        follows=_last_promoted(connection, row.number),
+        follows=_last_promoted(connection),
         attempts=row.attempts,
         claimed_at=row.claimed_at,
     )
@@ -234,19 +233,22 @@ def _lineage(connection: Connection, cycle_id: str) -> Lineage:
     return Lineage(
         offsets=live,
         replayed=replayed,
-        gaps=_gaps(connection, live),
+        gaps=_gaps(connection),
         changed_users=users,
         first_event_at=None if first is None else datetime.fromtimestamp(first, UTC),
         last_event_at=None if last is None else datetime.fromtimestamp(last, UTC),
     )
 
 
-def _gaps(connection: Connection, live: OffsetRanges) -> OffsetGaps:
-    """What of these offsets was passed over; what a topic had lost before it was made anew is none of them."""
+def _gaps(connection: Connection) -> OffsetGaps:
+    """What was passed over and not settled since; what a topic had lost before it was made anew is none of it."""
     of_partition = (gaps.c.topic == offsets.c.topic) & (gaps.c.partition == offsets.c.partition)
-    not_learned = (gaps.c.to_offset > offsets.c.settled_offset) | (gaps.c.to_offset < gaps.c.from_offset)
+    not_settled = gaps.c.to_offset > offsets.c.settled_offset
+    anew = gaps.c.to_offset < gaps.c.from_offset
     lost: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    for row in connection.execute(select(gaps).join(offsets, of_partition).where(not_learned).order_by(gaps.c.number)):
+    for row in connection.execute(
+        select(gaps).join(offsets, of_partition).where(not_settled | anew).order_by(gaps.c.number)
+    ):
         passed_over = lost.setdefault((row.topic, row.partition), [])
         if row.to_offset < row.from_offset:
             passed_over.clear()
@@ -256,9 +258,8 @@ def _gaps(connection: Connection, live: OffsetRanges) -> OffsetGaps:
             passed_over.append((row.from_offset, row.to_offset))
     found: OffsetGaps = {}
     for (topic, partition), passed_over in sorted(lost.items()):
-        start, end = live.get(topic, {}).get(partition, (0, 0))
-        if inside := tuple((max(first, start), min(last, end)) for first, last in passed_over if first < end):
-            found.setdefault(topic, {})[partition] = inside
+        if passed_over:
+            found.setdefault(topic, {})[partition] = tuple(passed_over)
     return found
 
 

@@ -98,7 +98,7 @@ def _current(connection: Connection) -> Lease | None:
 
 
 def _is(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    return leases.c.name == CYCLES, leases.c.token == lease.token, leases.c.holder == lease.holder
+    return leases.c.name == CYCLES, leases.c.token == lease.token
 
 
 def _lost(token: int, found: Lease | None) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from consumer.errors import LeaseLost, LedgerError
 from consumer.ledger.leases import Lease
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import cycles, versions
+from consumer.ledger.tables import cycles, promotions, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 
@@ -83,6 +83,12 @@ def test_giving_back_what_is_lost_already_changes_nothing(ledger: Ledger) -> Non
     assert ledger.leases.current() == taken
 
 
+def test_giving_back_a_lease_of_old_does_not_free_what_was_taken_again(ledger: Ledger) -> None:
+    old, taken = take(ledger, "a"), take(ledger, "a")
+    ledger.leases.release(old, 2.0)
+    assert ledger.leases.current() == taken
+
+
 def test_a_cycle_is_not_written_without_the_lease(ledger: Ledger) -> None:
     with pytest.raises(LeaseLost, match="nobody ever took it"):
         ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0, fence=0)
@@ -134,8 +140,15 @@ def test_a_claim_names_the_last_cycle_that_made_a_champion(ledger: Ledger) -> No
         )
         if ledger.cycles.settle(result, float(number), fence=fence):
             expected = claim.cycle_id
-    last = ledger.cycles.claim(CycleKind.FULL, "in turn", 9.0, fence=fence)
-    assert last.follows == expected is not None
+    late = ledger.cycles.claim(CycleKind.FULL, "in turn", 9.0, fence=fence)
+    assert late.follows == expected is not None
+    with ledger.engine.begin() as connection:
+        connection.execute(promotions.insert().values(version=1, at=9.5, reason="an operator's word"))
+    not_promoted = CycleResult(
+        cycle_id=late.cycle_id, outcome=Outcome.REGISTERED, reason="better", base_version=3, version=9
+    )
+    assert ledger.cycles.settle(not_promoted, 10.0, fence=fence) is False
+    assert ledger.cycles.claim(CycleKind.FULL, "in turn", 11.0, fence=fence).follows == expected
 
 
 def test_tokens_of_a_ledger_made_anew_outrank_those_that_a_registry_remembers(ledger: Ledger) -> None:

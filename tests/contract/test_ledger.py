@@ -324,6 +324,26 @@ def test_a_version_says_what_it_could_not_learn(ledger: Ledger, fence: int) -> N
     assert following.lineage.gaps == {"t": {0: ((far, far + 1),)}}
 
 
+def test_a_jump_to_where_it_is_leaves_no_gap(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    passed_over(ledger, P0, 1, 1)
+    ledger.intake.record(batch(P0, 1, ["b"]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+    assert claim.lineage.gaps == {}
+    with ledger.engine.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(gaps)) == 0
+
+
+def test_events_that_come_out_of_order_keep_the_earliest_and_the_latest_time(ledger: Ledger) -> None:
+    begin(ledger)
+    for at, now in enumerate((200.0, 100.0, 150.0)):
+        ledger.intake.record(batch(P0, at, ["a"], now=now))
+    with ledger.engine.begin() as connection:
+        row = connection.execute(select(changes)).one()
+    assert (row.first_event_at, row.last_event_at, row.fresh_since) == (99.0, 199.0, 99.0)
+
+
 def test_a_refused_cycle_leaves_its_gaps_to_the_next(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     passed_over(ledger, P0, 0, 4)
@@ -333,14 +353,22 @@ def test_a_refused_cycle_leaves_its_gaps_to_the_next(ledger: Ledger, fence: int)
     assert following.lineage.gaps == claim.lineage.gaps == {"t": {0: ((0, 4),)}}
 
 
-def test_what_a_topic_had_lost_before_it_was_made_anew_is_no_gap_of_the_new_one(ledger: Ledger, fence: int) -> None:
+@pytest.mark.parametrize("settled", [True, False])
+def test_what_a_topic_had_lost_before_it_was_made_anew_is_no_gap_of_the_new_one(
+    ledger: Ledger, fence: int, settled: bool
+) -> None:
     begin(ledger)
     passed_over(ledger, P0, 0, 40)
+    if settled:
+        first = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 50.0, fence=fence)
+        ledger.cycles.settle(ended(first.cycle_id, Outcome.REGISTERED, 1), 55.0, fence=fence)
     passed_over(ledger, P0, 40, 10)
     ledger.intake.record(batch(P0, 10, ["a", "b"]))
     passed_over(ledger, P0, 12, 15)
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
-    assert claim.lineage.offsets == {"t": {0: (0, 15)}}
+    passed_over(ledger, P1, 0, 9)
+    passed_over(ledger, P1, 9, 0)
+    claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "more", 200.0, fence=fence)
+    assert claim.lineage.offsets == {"t": {0: (10 if settled else 0, 15)}}
     assert claim.lineage.gaps == {"t": {0: ((12, 15),)}}
 
 

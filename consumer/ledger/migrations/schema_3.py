@@ -1,4 +1,4 @@
-"""Several instances share a ledger, gaps are on record, and dead letters are dealt with one by one."""
+"""Several instances share a ledger, gaps and new topics are noticed, and dead letters are dealt with one by one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Integer, String
 
 
 def upgrade(op: Operations) -> None:
-    """Add the tables `gaps`, `leases` and `instances`, and what became of each dead letter: all are open as yet."""
+    """Add the tables `gaps`, `leases` and `instances`, and columns; every dead letter is open as yet."""
+    op.add_column("offsets", Column("topic_id", String))
+    op.add_column("offsets", Column("leader_epoch", Integer))
     op.add_column("dead_letters", Column("status", String, nullable=False, server_default="open"))
     op.add_column("dead_letters", Column("settled_at", Float))
     op.add_column("dead_letters", Column("settled_reason", String))
