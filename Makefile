@@ -47,7 +47,7 @@ fuzz: setup
 	done
 	$(BIN)/python -m tests.fuzz.flood $(MESSAGES)
 
-# Peers side by side with ours: a table, and benchmarks/results.json. About seven minutes; leave the machine alone.
+# Peers side by side with ours: a table, and benchmarks/results.json. About ten minutes; leave the machine alone.
 # ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(DATA),--lastfm "$(DATA)")
@@ -81,6 +81,7 @@ lock:
 	$(COMPILE) --group build -o requirements/build.txt
 	$(COMPILE) pyproject.toml --extra demo --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra bench -c requirements/dev.txt -o requirements/bench.txt
+	$(COMPILE) --group quix -o requirements/quix.txt
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-quix .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

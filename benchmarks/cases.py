@@ -55,6 +55,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case("cycles:vs_full", {"cycle.incremental_vs_full": "ratio >= 20"}),
     Case("waves:keeps_up", {"cycle.keeps_up": "accuracy >= -0.005, recall@10 >= -0.02"}),
+    Case("ingest:rates", {"ingest.durable_vs_bare": "ratio >= 0.7", "ingest.vs_quix": "ratio >= 2"}),
 )
 
 

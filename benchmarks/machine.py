@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_TAKING_PART = ("numpy", "scikit-learn", "faiss-cpu", "tensorflow", "keras")
+_TAKING_PART = ("numpy", "scikit-learn", "faiss-cpu", "tensorflow", "keras", "kafka-python")
 
 
 def machine() -> dict[str, Any]:

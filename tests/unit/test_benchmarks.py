@@ -113,6 +113,8 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
         "fit.quality.from_noise",
         "cycle.incremental_vs_full",
         "cycle.keeps_up",
+        "ingest.durable_vs_bare",
+        "ingest.vs_quix",
     ]
     assert [case.function for case in chosen(CASES, "pairs.g")] == ["growth:growth"]
 
