@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Protocol
 
 from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
@@ -12,6 +13,8 @@ from schemas.events import decode as decode_notification
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion
+
+_NONE: Mapping[str, bytes] = MappingProxyType({})
 
 Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | Ignored]
 """What a record's key, value and headers say; raises BadEvent with the reason where they say nothing."""
@@ -74,10 +77,13 @@ def to_batch(
 
 
 def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record], batch: Batch) -> None:
+    topic, number = partition
+    received_at, add = batch.received_at, batch.add
     for record in records:
-        position = Position(partition.topic, partition.number, record.offset)
-        event_at = record.timestamp / 1000 if 0 < record.timestamp <= _LAST_TIMESTAMP else batch.received_at
-        headers = {name: value for name, value in record.headers if value is not None}
+        offset, timestamp, named = record.offset, record.timestamp, record.headers
+        position = Position(topic, number, offset)
+        event_at = timestamp / 1000 if 0 < timestamp <= _LAST_TIMESTAMP else received_at
+        headers = {name: value for name, value in named if value is not None} if named else _NONE
         try:
             event = decode(record.key, record.value, headers)
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)
@@ -85,8 +91,7 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
             reason = said[:_LONGEST]
             batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
             continue
-        match event:
-            case Change(key=user, operation=operation):
-                batch.add(user, operation, position, event_at)
-            case Ignored():
-                batch.ignored[partition] = batch.ignored.get(partition, 0) + 1
+        if isinstance(event, Ignored):
+            batch.ignored[partition] = batch.ignored.get(partition, 0) + 1
+        else:
+            add(event.key, event.operation, position, event_at)

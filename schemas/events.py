@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
 
 from schemas.features import FeatureGroup
 
@@ -30,8 +31,7 @@ class Operation(StrEnum):
     DELETE = "delete"
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """User `key` of our feature group may have changed."""
 
     key: str
@@ -79,38 +79,88 @@ def decode(
     """
     if value is None:
         return Change(user_of_key(key), Operation.DELETE)
+    said = _at_a_glance(value) or _with_care(value)
+    if (elsewhere := _why_not_ours(group, said)) is not None:
+        return Ignored(elsewhere)
+    if said.entry is None:
+        raise BadEvent("entry is missing")
+    primary_key = group.primary_key
+    if primary_key not in said.entry:
+        raise BadEvent(f"entry lacks the primary key '{primary_key}'")
+    deleted = bool(headers) and headers.get("operation", b"").lower() == b"delete"
+    return Change(
+        _user(said.entry[primary_key], f"entry.{primary_key}"), Operation.DELETE if deleted else Operation.UPSERT
+    )
+
+
+class _Said(NamedTuple):
+    """The fields of a NotificationEvent, at a tenth of its price."""
+
+    feature_store_id: int | None
+    feature_group_id: int | None
+    feature_group_name: str | None
+    feature_group_version: int | None
+    entry: dict[str, Any] | None
+
+
+_NOT_AT_A_GLANCE = frozenset(_Said._fields[:4])  # the model takes these names, too
+
+
+def _at_a_glance(value: bytes) -> _Said | None:
+    """What an event says in which every field has just the type that it should have; None where the model has to see.
+
+    Most events of a topic are like that, and what is said is what the model would say.
+    """
+    try:
+        event = from_json(value)
+    except ValueError:
+        return None
+    if type(event) is not dict or not _NOT_AT_A_GLANCE.isdisjoint(event):
+        return None
+    said = event.get
+    store, group, name = said("featureStoreId"), said("featureGroupId"), said("featureGroupName")
+    version, entry = said("featureGroupVersion"), said("entry")
+    if (
+        type(entry) is dict
+        and (type(store) is int or store is None)
+        and (type(group) is int or group is None)
+        and (type(version) is int or version is None)
+        and (type(name) is str or name is None)
+    ):
+        return _Said(store, group, name, version, entry)
+    return None
+
+
+def _with_care(value: bytes) -> _Said:
     try:
         event = NotificationEvent.model_validate_json(value)
     except ValidationError as error:
         raise BadEvent(_reason(error)) from None
-    if (elsewhere := _why_not_ours(group, event)) is not None:
-        return Ignored(elsewhere)
-    if event.entry is None:
-        raise BadEvent("entry is missing")
-    if group.primary_key not in event.entry:
-        raise BadEvent(f"entry lacks the primary key '{group.primary_key}'")
-    deleted = headers.get("operation", b"").lower() == b"delete"
-    return Change(
-        _user(event.entry[group.primary_key], f"entry.{group.primary_key}"),
-        Operation.DELETE if deleted else Operation.UPSERT,
+    return _Said(
+        event.feature_store_id,
+        event.feature_group_id,
+        event.feature_group_name,
+        event.feature_group_version,
+        event.entry,
     )
 
 
-def _why_not_ours(group: FeatureGroup, event: NotificationEvent) -> str | None:
+def _why_not_ours(group: FeatureGroup, said: _Said) -> str | None:
     """Ids decide where both sides have them, names otherwise; what is missing on one side speaks for nobody."""
-    pairs: list[tuple[str, object, object]] = [
-        ("feature store", group.feature_store_id, event.feature_store_id),
-        ("feature group", group.id, event.feature_group_id),
-    ]
-    if group.id is None or event.feature_group_id is None:
-        pairs += [
-            ("feature group", group.name, event.feature_group_name),
-            ("version of the feature group", group.version, event.feature_group_version),
-        ]
-    for what, ours, theirs in pairs:
-        if ours is not None and theirs is not None and ours != theirs:
-            return f"another {what}"
+    store, number, name, version, _ = said
+    if _differ(group.feature_store_id, store):
+        return "another feature store"
+    if group.id is not None and number is not None:
+        return "another feature group" if group.id != number else None
+    if _differ(group.name, name):
+        return "another feature group"
+    if _differ(group.version, version):
+        return "another version of the feature group"
     return None
+
+
+def _differ(ours: object, theirs: object) -> bool:
+    return ours is not None and theirs is not None and ours != theirs
 
 
 def user_of_key(key: bytes | None) -> str:
