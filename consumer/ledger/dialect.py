@@ -14,7 +14,12 @@ _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.in
 
 def upsert(connection: Connection, table: Table) -> sqlite.Insert:
     """An insert that can say what becomes of a row that is there; both engines have the same words for it."""
-    insert: sqlite.Insert = _INSERTS[connection.dialect.name](table)
+    return upsert_in(connection.dialect.name, table)
+
+
+def upsert_in(engine: str, table: Table) -> sqlite.Insert:
+    """The same for an engine by its name."""
+    insert: sqlite.Insert = _INSERTS[engine](table)
     return insert
 
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Engine, Update, case, func, literal, select, update
+from sqlalchemy import BigInteger, Connection, CursorResult, Engine, Update, func, literal, select, update
 
 from consumer.errors import OffsetConflict
-from consumer.ledger.dialect import greatest, least, upsert
+from consumer.ledger.dialect import least, upsert
 from consumer.ledger.engine import reading
-from consumer.ledger.tables import PENDING, asked, changes, dead_letters, gaps, offsets, replays
+from consumer.ledger.pending import store_users
+from consumer.ledger.tables import asked, dead_letters, gaps, offsets, replays
 from schemas.cycle import CycleKind, OffsetRanges
 from schemas.events import Operation
 
@@ -139,7 +140,7 @@ class Intake:
         with self._engine.begin() as connection:
             for partition, (expected, following) in batch.progress.items():
                 _advance(connection, batch, partition, expected, following)
-            _store_users(connection, batch.users, batch.received_at)
+            store_users(connection, batch.users, batch.received_at)
             _store_dead_letters(connection, batch.dead, batch.received_at)
 
     def jump(
@@ -184,7 +185,7 @@ class Intake:
         """
         now = batch.received_at
         with self._engine.begin() as connection:
-            _store_users(connection, batch.users, now)
+            store_users(connection, batch.users, now)
             _store_dead_letters(connection, batch.dead, now)
             row = {"ranges": ranges, "events": events, "users": len(batch.users), "at": now}
             connection.execute(replays.insert().values(row))
@@ -216,46 +217,6 @@ def _at(partition: Partition, expected: int) -> Update:
 def _expect_one(moved: CursorResult[Any], partition: Partition, expected: int) -> None:
     if moved.rowcount != 1:
         raise OffsetConflict(f"{partition.topic}[{partition.number}] is not at offset {expected} any more")
-
-
-def _store_users(connection: Connection, users: Mapping[str, UserChange], now: float) -> None:
-    if not users:
-        return
-    new = upsert(connection, changes)
-    old = changes.c
-    merged = new.on_conflict_do_update(
-        index_elements=[old.user_id, old.cycle_id],
-        set_={
-            "operation": new.excluded.operation,
-            "events": old.events + new.excluded.events,
-            "last_position": new.excluded.last_position,
-            "first_event_at": least(old.first_event_at, new.excluded.first_event_at),
-            "last_event_at": greatest(old.last_event_at, new.excluded.last_event_at),
-            "fresh_since": case(
-                (old.tried, new.excluded.fresh_since), else_=least(old.fresh_since, new.excluded.fresh_since)
-            ),
-            "received_at": new.excluded.received_at,
-            "tried": False,
-        },
-    )
-    rows = [
-        {
-            "user_id": user,
-            "cycle_id": PENDING,
-            "operation": change.operation.value,
-            "events": change.events,
-            "first_position": str(change.first),
-            "last_position": str(change.last),
-            "first_event_at": change.first_event_at,
-            "last_event_at": change.last_event_at,
-            # A producer's clock that runs ahead must not make a change look fresher than it is.
-            "fresh_since": min(change.first_event_at, now),
-            "received_at": now,
-            "tried": False,
-        }
-        for user, change in users.items()
-    ]
-    connection.execute(merged, rows)
 
 
 def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: float) -> None:

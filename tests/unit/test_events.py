@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import schemas
+from schemas import events
 from schemas.events import MAX_KEY_LENGTH, BadEvent, Change, Ignored, NotificationEvent, Operation, decode, encode
 from schemas.features import FeatureGroup
 
@@ -170,3 +171,70 @@ def test_any_json_is_dealt_with(event: dict[str, object]) -> None:
 def test_what_we_encode_we_decode(user: str) -> None:
     for group in (OURS, BY_NAME):
         assert said(encode(group, user), group) == Change(user, Operation.UPSERT)
+
+
+# Most events are read at a glance; the model, which reads the others, would have said the same.
+
+
+def outcome(value: bytes, group: FeatureGroup) -> object:
+    try:
+        return said(value, group)
+    except BadEvent as bad:
+        return str(bad)
+
+
+def same_with_care(value: bytes) -> None:
+    for group in (OURS, BY_NAME):
+        quick = outcome(value, group)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(events, "_at_a_glance", lambda _: None)
+            assert outcome(value, group) == quick
+
+
+def test_what_we_send_is_read_at_a_glance() -> None:
+    for name in ("newer_shape.json", "older_shape.json", "unknown_fields.json", "another_group.json"):
+        assert events._at_a_glance(golden(name)) == events._with_care(golden(name))
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.iterdir()), ids=lambda path: path.name)
+def test_golden_events_say_the_same_at_a_glance(path: Path) -> None:
+    same_with_care(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'{"featureGroupId": 14, "featureGroupId": 13, "entry": {"user_id": "u1", "user_id": "u2"}}',
+        b'{"entry": 5, "entry": {"user_id": "u1"}}',
+        b'{"entry": {"user_id": "u1"}, "entry": null}',
+        b'{"feature_group_id": 14, "entry": {"user_id": "u1"}}',
+        b'{"featureGroupId": 13, "feature_group_id": 14, "entry": {"user_id": "u1"}}',
+        b'{"featureGroupId": 13.0, "entry": {"user_id": "u1"}}',
+        b'{"featureGroupId": true, "entry": {"user_id": "u1"}}',
+        b'{"featureGroupId": 1%s, "entry": {"user_id": "u1"}}' % (b"0" * 5000),
+        b'{"featureGroupId": 1%s, "entry": {"user_id": "u1"}}' % (b"0" * 50),
+        b'{"featureGroupName": "\\ud800", "entry": {"user_id": "u1"}}',
+        b'{"entry": {"user_id": "u1", "x": NaN}}',
+        b'{"entry": {"user_id": 1%s}}' % (b"0" * 30),
+        b'\xef\xbb\xbf{"entry": {"user_id": "u1"}}',
+        b' {"entry": {"user_id": "u1"}} ',
+        b'{"entry": {"user_id": "u1"}} 1',
+    ],
+)
+def test_odd_events_say_the_same_at_a_glance(event: bytes) -> None:
+    same_with_care(event)
+
+
+@given(
+    st.sampled_from([path.read_bytes() for path in sorted(GOLDEN.iterdir())]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3), st.binary(max_size=3)), min_size=1, max_size=3),
+)
+def test_mutated_events_say_the_same_at_a_glance(event: bytes, cuts: list[tuple[int, int, bytes]]) -> None:
+    for at, length, put in cuts:
+        event = event[:at] + put + event[at + length :]
+    same_with_care(event)
+
+
+@given(st.dictionaries(fields, json_values | st.fixed_dictionaries({"user_id": json_values}), max_size=6))
+def test_any_json_says_the_same_at_a_glance(event: dict[str, object]) -> None:
+    same_with_care(json.dumps(event).encode())

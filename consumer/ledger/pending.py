@@ -1,0 +1,95 @@
+"""Making the users of a batch pending. This is most of what ingestion writes, so the statement is prepared once.
+
+SQLAlchemy writes the statement, and the driver is handed the rows as they are: to have each go through SQLAlchemy as
+well costs more than the database takes to store it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Dialect, bindparam, case, false, literal_column
+from sqlalchemy.dialects import postgresql, sqlite
+
+from consumer.ledger.dialect import greatest, least, upsert_in
+from consumer.ledger.tables import PENDING, changes
+from schemas.events import Operation
+
+if TYPE_CHECKING:
+    from consumer.ledger.intake import UserChange
+
+_UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value  # looked up once: an enum is slow at it
+_ROW = (
+    "user_id",
+    "operation",
+    "events",
+    "first_position",
+    "last_position",
+    "first_event_at",
+    "last_event_at",
+    "fresh_since",
+    "received_at",
+)
+
+
+def store_users(connection: Connection, users: Mapping[str, UserChange], now: float) -> None:
+    """Make users pending, or add to what is pending of them, in the connection's transaction."""
+    if not users:
+        return
+    rows = []
+    # In the order of the primary key, so that rows of the same page come one after another.
+    for user, change in sorted(users.items()):
+        first, last = change.first, change.last
+        first_at = change.first_event_at
+        position = str(first)
+        rows.append(
+            (
+                user,
+                _DELETE if change.operation is Operation.DELETE else _UPSERT,
+                change.events,
+                position,
+                position if last is first else str(last),
+                first_at,
+                change.last_event_at,
+                # A producer's clock that runs ahead must not make a change look fresher than it is.
+                min(now, first_at),
+                now,
+            )
+        )
+    connection.exec_driver_sql(_statement(connection.dialect.name), rows)
+
+
+@cache
+def _statement(engine: str) -> str:
+    """The upsert of one row, with a place for each of `_ROW` in that order, in the words of a driver."""
+    new = upsert_in(engine, changes).inline()  # nothing is to be given back
+    old = changes.c
+    merged = new.values(
+        **{name: bindparam(name) for name in _ROW}, cycle_id=literal_column(f"'{PENDING}'"), tried=false()
+    ).on_conflict_do_update(
+        index_elements=[old.user_id, old.cycle_id],
+        set_={
+            "operation": new.excluded.operation,
+            "events": old.events + new.excluded.events,
+            "last_position": new.excluded.last_position,
+            "first_event_at": least(old.first_event_at, new.excluded.first_event_at),
+            "last_event_at": greatest(old.last_event_at, new.excluded.last_event_at),
+            "fresh_since": case(
+                (old.tried, new.excluded.fresh_since), else_=least(old.fresh_since, new.excluded.fresh_since)
+            ),
+            "received_at": new.excluded.received_at,
+            "tried": false(),
+        },
+    )
+    compiled: Any = merged.compile(dialect=_DIALECTS[engine])
+    assert compiled.positiontup == list(_ROW), compiled.positiontup
+    return str(compiled)
+
+
+_DIALECTS: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(),  # type: ignore[no-untyped-call]
+    # By format it takes rows, and not dictionaries.
+    "postgresql": postgresql.psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
+}
