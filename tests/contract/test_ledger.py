@@ -74,6 +74,36 @@ def test_offsets_and_changes_advance_together(ledger: Ledger) -> None:
     assert ledger.intake.positions("other") == {}
 
 
+def test_a_pending_user_s_row_says_what_all_batches_said(ledger: Ledger) -> None:
+    begin(ledger)
+    one = Batch(received_at=100.0, progress={P0: (0, 3)})
+    one.add("a", Operation.UPSERT, Position("t", 0, 0), 90.0)
+    one.add("a", Operation.UPSERT, Position("t", 0, 1), 80.0)
+    one.add("b", Operation.UPSERT, Position("t", 0, 2), 170.0)  # by a clock that runs ahead
+    ledger.intake.record(one)
+    two = Batch(received_at=110.0, progress={P1: (0, 2)})
+    two.add("a", Operation.UPSERT, Position("t", 1, 0), 95.0)
+    two.add("a", Operation.DELETE, Position("t", 1, 1), 105.0)
+    ledger.intake.record(two)
+    with ledger.engine.connect() as connection:
+        rows = {row["user_id"]: dict(row) for row in connection.execute(select(changes)).mappings()}
+    a, b = ({name: value for name, value in rows[user].items() if name != "user_id"} for user in "ab")
+    assert a == {
+        "cycle_id": "",
+        "operation": "delete",
+        "events": 4,
+        "first_position": "t[0]@0",
+        "last_position": "t[1]@1",
+        "first_event_at": 90.0,
+        "last_event_at": 105.0,
+        "fresh_since": 90.0,
+        "received_at": 110.0,
+        "tried": False,
+    }
+    assert (b["first_position"], b["last_position"], b["operation"]) == ("t[0]@2", "t[0]@2", "upsert")
+    assert (b["first_event_at"], b["fresh_since"], b["received_at"]) == (170.0, 100.0, 100.0)
+
+
 def test_a_batch_that_was_read_from_elsewhere_is_refused_whole(ledger: Ledger) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))
