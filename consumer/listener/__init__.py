@@ -14,6 +14,7 @@ Its rooms, in the order of a turn:
     storing     what a poll brought goes into the ledger
     gaps        records that cannot be had: lost, cut off, or not to be parsed
     places      the assigned partitions, and putting them at the ledger's offsets
+    pauses      why nothing is fetched for now
     commits     Kafka's committed offsets follow
     hearing     how the listener is, for other threads
 """

@@ -17,6 +17,7 @@ from consumer.ledger.intake import Batch, Intake
 from consumer.listener.commits import Commits
 from consumer.listener.gaps import Gaps
 from consumer.listener.hearing import Hearing, heard
+from consumer.listener.pauses import Pauses
 from consumer.listener.places import Places
 from consumer.listener.polling import Polling
 from consumer.listener.rebalance import RebalanceNotes
@@ -48,6 +49,7 @@ class Listener(threading.Thread):
         self._clock = clock
         self._stored = stored
         self._stopping = threading.Event()
+        self._pauses = Pauses()
         self._places = Places(settings.kafka, intake, clock)
         self._gaps = Gaps(settings.kafka, intake, self._places, clock, self._alive)
         self._polling = Polling(self._gaps, clock, self._stopping)
@@ -100,6 +102,7 @@ class Listener(threading.Thread):
                 self._count(batch)
             self._gaps.cross(consumer)
             self._places.place(consumer)
+            self._pauses.apply(consumer, self._places)
             if not notes.pending:
                 self._commits.follow(consumer)
             self._show(
@@ -148,6 +151,8 @@ class Listener(threading.Thread):
             return "poll fails"
         if self._commits.trouble:
             return "broker away"
+        if self._pauses.reason is not None:
+            return self._pauses.reason
         if self._places.unplaced:
             return "placing"
         return "listening" if self._places.settled else "standing by" if self._places.idle else "joining"
