@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
+from consumer.ledger.intake import Batch, DeadLetter, Headers, Partition, Position
 from schemas.events import BadEvent, Change, Ignored
 from schemas.events import decode as decode_notification
 from schemas.features import FeatureGroup
@@ -23,6 +23,11 @@ _LONGEST = 500  # characters of a reason: an error may quote the whole record
 def decoder(source: Source, group: FeatureGroup) -> Decoder:
     """The decoder of a source's records."""
     return partial(decode_ingestion if source == "ingestion" else decode_notification, group)
+
+
+def named(headers: Headers) -> dict[str, bytes]:
+    """Headers by name, as a decoder takes them: of a name that comes twice the last one, and none without a value."""
+    return {name: value for name, value in headers if value is not None}
 
 
 class Record(Protocol):
@@ -77,12 +82,12 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
     for record in records:
         position = Position(partition.topic, partition.number, record.offset)
         event_at = record.timestamp / 1000 if 0 < record.timestamp <= _LAST_TIMESTAMP else batch.received_at
-        headers = {name: value for name, value in record.headers if value is not None}
         try:
-            event = decode(record.key, record.value, headers)
+            event = decode(record.key, record.value, named(record.headers))
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)
             said = str(error) if isinstance(error, BadEvent) else f"unexpected {type(error).__name__}: {error}"
             reason = said[:_LONGEST]
+            headers = tuple((name, value) for name, value in record.headers)
             batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
             continue
         match event:

@@ -169,7 +169,8 @@ class Service:
         self._write_status(self._state(), now)
 
     def _state(self) -> str:
-        return "training" if self._supervisor.busy else self._listener.hearing.state
+        hearing = self._listener.hearing
+        return hearing.held or ("training" if self._supervisor.busy else hearing.state)
 
     def _status(self, state: str, now: float) -> Status:
         hearing = self._listener.hearing

@@ -18,6 +18,8 @@ class Hearing:
     """How the listener is. Replaced whole, so that other threads may read it at any time."""
 
     state: str = "connecting"
+    held: str | None = None
+    """Why nothing is read for now; None where nothing holds it up."""
     polled_at: float = 0.0
     partitions: int = 0
     lag: int | None = None

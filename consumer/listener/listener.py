@@ -15,6 +15,7 @@ from consumer.errors import ConsumerError
 from consumer.kafka_client import connect
 from consumer.ledger.intake import Batch, Intake
 from consumer.listener.commits import Commits
+from consumer.listener.flood import FloodGuard
 from consumer.listener.gaps import Gaps
 from consumer.listener.hearing import Hearing, heard
 from consumer.listener.pauses import Pauses
@@ -53,7 +54,8 @@ class Listener(threading.Thread):
         self._places = Places(settings.kafka, intake, clock)
         self._gaps = Gaps(settings.kafka, intake, self._places, clock, self._alive)
         self._polling = Polling(self._gaps, clock, self._stopping)
-        self._storing = Storing(settings, intake, self._places, clock)
+        self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock)
+        self._storing = Storing(settings, intake, self._places, self._flood, clock)
         self._commits = Commits(settings.kafka.commit_interval, self._places, clock)
 
     def stop(self) -> None:
@@ -102,11 +104,16 @@ class Listener(threading.Thread):
                 self._count(batch)
             self._gaps.cross(consumer)
             self._places.place(consumer)
+            self._flood.tick()
             self._pauses.apply(consumer, self._places)
             if not notes.pending:
                 self._commits.follow(consumer)
             self._show(
-                state=self._state(), polled_at=self._clock(), gaps=self._gaps.crossed, **heard(consumer, self._places)
+                state=self._state(),
+                held=self._pauses.reason,
+                polled_at=self._clock(),
+                gaps=self._gaps.crossed,
+                **heard(consumer, self._places),
             )
         except LogTruncationError as error:
             self._gaps.cut(error.divergent_offsets)
