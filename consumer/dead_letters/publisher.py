@@ -170,6 +170,7 @@ def _options(kafka: KafkaSettings) -> dict[str, Any]:
     return {
         **producer_options(kafka),
         "allow_auto_create_topics": False,
+        "enable_idempotence": False,  # an idempotent producer is of no more use once a record was too big for the topic
         "max_request_size": 2 * _MOST_BYTES,
         "delivery_timeout_ms": _DELIVERY_MS,
         "request_timeout_ms": _DELIVERY_MS // 2,

@@ -40,21 +40,25 @@ def placed(*partitions: TopicPartition) -> Places:
     return places
 
 
+def held(client: Client, pauses: Pauses) -> tuple[set[TopicPartition], str | None]:
+    return client.paused(), pauses.reason
+
+
 def test_while_one_reason_is_held_all_is_paused_and_the_first_is_shown() -> None:
     client, places, pauses = Client(A, B), placed(A, B), Pauses()
-    assert pauses.reason is None
+    assert held(client, pauses) == (set(), None)
     pauses.hold("full")
     pauses.hold("flood")
     pauses.hold("full")
     pauses.apply(client, places)
-    assert (client.paused(), pauses.reason) == ({A, B}, "full")
+    assert held(client, pauses) == ({A, B}, "full")
     pauses.release("full")
     pauses.apply(client, places)
-    assert (client.paused(), pauses.reason) == ({A, B}, "flood")
+    assert held(client, pauses) == ({A, B}, "flood")
     pauses.release("flood")
     pauses.release("never held")
     pauses.apply(client, places)
-    assert (client.paused(), pauses.reason) == (set(), None)
+    assert held(client, pauses) == (set(), None)
 
 
 def test_a_partition_that_is_placed_meanwhile_is_paused_too() -> None:
