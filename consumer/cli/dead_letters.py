@@ -34,10 +34,12 @@ _NO_RECORD = (
     "discard the letter"
 )
 
-Ids = Annotated[list[int] | None, typer.Argument(metavar="ID...", help="Numbers of letters, as `list` shows them.")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="Numbers of letters, as `list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All open letters that the filters let through.")]
 Stage = Annotated[str | None, typer.Option(help="Only of this stage: decode, fetch, gap or size.")]
-Reason = Annotated[str | None, typer.Option(help="Only those whose reason has this in it, in any case.")]
+Reason = Annotated[
+    str | None, typer.Option("--with-reason", "--reason", help="Only those whose reason has this in it, in any case.")
+]
 Topic = Annotated[str | None, typer.Option(help="Only of this topic.")]
 Since = Annotated[str | None, typer.Option(help="Only those stored since this time, ISO 8601; UTC without a zone.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -126,7 +128,7 @@ def replay_letters(
 
 @dead_letters.command("discard")
 def discard_letters(
-    why: Annotated[str, typer.Option("--reason", help="Why they are not needed; it stays on record.")],
+    why: Annotated[str, typer.Option("--reason", help="Why they are not needed; stays on record, filters nothing.")],
     ids: Ids = None,
     everything: All = False,
     stage: Stage = None,

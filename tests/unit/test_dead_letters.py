@@ -141,7 +141,7 @@ def test_what_is_understood_now_is_pending_while_the_rest_is_told(ledger: Ledger
 def test_letters_are_replayed_by_filters(ledger: Ledger) -> None:
     store(ledger, GOOD, reason="old code")
     store(ledger, GOOD, reason="another")
-    assert "1 understood" in out("replay", "--all", "--reason", "old")
+    assert "1 understood" in out("replay", "--all", "--with-reason", "old")
     assert ledger.views.read().open_letters == 1
 
 

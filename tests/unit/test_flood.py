@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from consumer.dead_letters.settings import TOO_MANY, DeadLetterSettings
 from consumer.ledger.intake import DeadLetter, Load, Position
 from consumer.listener.flood import FloodGuard, fits
+from consumer.listener.hearing import Hearing
 from consumer.listener.letter_log import LetterLog
 from consumer.listener.pauses import Pauses
 
@@ -112,6 +113,12 @@ def test_a_ledger_that_does_not_tell_keeps_the_pause() -> None:
     world.broken, world.there, world.now = False, Load(0, 0), 10.0
     guard.tick()
     assert world.pauses.reason is None
+
+
+def test_cycles_do_not_wait_for_what_is_read_only_after_an_operator_acted() -> None:
+    assert Hearing(caught_up=True).complete
+    assert not Hearing(caught_up=False, held="the ledger is full").complete
+    assert Hearing(caught_up=False, held=TOO_MANY).complete
 
 
 def letter(offset: int) -> DeadLetter:
