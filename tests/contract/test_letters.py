@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
@@ -19,9 +18,9 @@ from schemas.events import Change, Ignored, Operation
 P0 = Partition("t", 0)
 
 
-@pytest.fixture(params=["sqlite"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_ledger({"sqlite": f"sqlite:///{tmp_path / 'ledger.db'}"}[request.param])
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    opened = open_ledger(ledger_url)
     opened.intake.start_at({P0: 0}, 0.0)
     yield opened
     opened.close()
@@ -136,7 +135,9 @@ def test_what_is_understood_now_is_pending_and_the_rest_stays_open(ledger: Ledge
     assert replayed is not None
     assert (replayed.entry.status, replayed.entry.settled_at) == ("replayed", 200.0)
     assert replayed.letter.value == b"u1"
-    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 300.0)
+    lease = ledger.leases.take("we", ledger.leases.current(), 0.0)
+    assert lease is not None
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 300.0, fence=lease.token)
     assert claim.users == ("u1",)
     assert claim.lineage.replayed == {"t": {0: (0, 1)}}
 
@@ -153,9 +154,9 @@ def test_a_letter_that_is_replayed_twice_counts_once(ledger: Ledger) -> None:
     assert ledger.letters.discard(ids, "too late", 300.0) == 0
 
 
-def test_two_who_replay_at_once_count_once(ledger: Ledger) -> None:
+def test_two_who_replay_at_once_count_once(ledger: Ledger, ledger_url: str) -> None:
     ids = stored(ledger, letter(0, b"u1"))
-    other = open_ledger(ledger.engine.url.render_as_string(hide_password=False))
+    other = open_ledger(ledger_url)
     list(other.letters.replay(ids, by_value, 150.0))
     other.close()
     assert [verdict.outcome for verdict in ledger.letters.replay(ids, by_value, 200.0)] == ["not open"]
