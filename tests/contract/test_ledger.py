@@ -409,7 +409,7 @@ def test_two_who_read_the_same_partition_store_it_once(ledger: Ledger, ledger_ur
 
 def test_any_text_can_be_the_reason_of_a_dead_letter(ledger: Ledger) -> None:
     begin(ledger)
-    letter = DeadLetter(Position("t", 0, 0), 50.0, b"\0", b"\0", {"h\0": b"\0"}, "decode", "bad \0 and \ud800")
+    letter = DeadLetter(Position("t", 0, 0), 50.0, b"\0", b"\0", (("h\0", b"\0"),), "decode", "bad \0 and \ud800")
     ledger.intake.record(Batch(received_at=60.0, progress={P0: (0, 1)}, dead=[letter]))
     assert ledger.views.dead_letters(1)[0]["reason"] == r"bad \x00 and \ud800"
 
