@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
-from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
+from consumer.ledger.intake import Batch, DeadLetter, Headers, Partition, Position
 from schemas.events import BadEvent, Change, Ignored
 from schemas.events import decode as decode_notification
 from schemas.features import FeatureGroup
@@ -26,6 +26,11 @@ _LONGEST = 500  # characters of a reason: an error may quote the whole record
 def decoder(source: Source, group: FeatureGroup) -> Decoder:
     """The decoder of a source's records."""
     return partial(decode_ingestion if source == "ingestion" else decode_notification, group)
+
+
+def named(headers: Headers) -> dict[str, bytes]:
+    """Headers by name, as a decoder takes them: of a name that comes twice the last one, and none without a value."""
+    return {name: value for name, value in headers if value is not None}
 
 
 class Record(Protocol):
@@ -80,15 +85,15 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
     topic, number = partition
     received_at, add = batch.received_at, batch.add
     for record in records:
-        offset, timestamp, named = record.offset, record.timestamp, record.headers
+        offset, timestamp, given = record.offset, record.timestamp, record.headers
         position = Position(topic, number, offset)
         event_at = timestamp / 1000 if 0 < timestamp <= _LAST_TIMESTAMP else received_at
-        headers = {name: value for name, value in named if value is not None} if named else _NONE
         try:
-            event = decode(record.key, record.value, headers)
+            event = decode(record.key, record.value, named(given) if given else _NONE)
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)
             said = str(error) if isinstance(error, BadEvent) else f"unexpected {type(error).__name__}: {error}"
             reason = said[:_LONGEST]
+            headers = tuple((name, value) for name, value in given)
             batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
             continue
         if isinstance(event, Ignored):

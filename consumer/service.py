@@ -136,7 +136,7 @@ class Service:
         """Whether every live instance has read what its partitions held; the others' word is seconds old."""
         others = self._ledger.instances.seen_since(now - _GONE_AFTER)
         others_are = all(other.state["caught_up"] for other in others if other.name != self._name)
-        return self._listener.hearing.caught_up and others_are
+        return self._listener.hearing.complete and others_are
 
     def _start(self, decision: Start, pending: int, now: float) -> None:
         if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().users == 0:
@@ -169,7 +169,8 @@ class Service:
         self._write_status(self._state(), now)
 
     def _state(self) -> str:
-        return "training" if self._supervisor.busy else self._listener.hearing.state
+        hearing = self._listener.hearing
+        return hearing.held or ("training" if self._supervisor.busy else hearing.state)
 
     def _status(self, state: str, now: float) -> Status:
         hearing = self._listener.hearing
@@ -183,7 +184,7 @@ class Service:
             cycle=self._supervisor.view(now),
             runs_cycles=self._leadership.held,
             partitions=hearing.partitions,
-            caught_up=hearing.caught_up,
+            caught_up=hearing.complete,
         )
 
     def _write_status(self, state: str, now: float) -> None:

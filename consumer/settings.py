@@ -27,6 +27,7 @@ from sqlalchemy.exc import ArgumentError
 
 from consumer.bridge.settings import BridgeSettings
 from consumer.crontab import from_crontab
+from consumer.dead_letters.settings import DeadLetterSettings
 from consumer.errors import SettingsError
 from consumer.kafka_settings import KafkaSettings
 from consumer.section import Seconds, Section
@@ -131,6 +132,7 @@ class Settings(BaseSettings):
     feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
     model_registry: Annotated[LocalRegistry | HopsworksRegistry, Field(discriminator="kind")]
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
+    dead_letters: DeadLetterSettings = DeadLetterSettings()
     bridge: BridgeSettings = BridgeSettings()
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()
@@ -168,6 +170,15 @@ class Settings(BaseSettings):
         if self.hopsworks is None and self.kafka.source == "ingestion" and self.feature_group.id is None:
             # Every row would be taken for another group's, and passed over without a word.
             raise ValueError("RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_FEATURE_GROUP__ID, or a cluster to ask")
+        return self
+
+    @model_validator(mode="after")
+    def _does_not_listen_to_its_own_dead_letters(self) -> Self:
+        if self.dead_letters.topic == self.kafka.topic:
+            raise ValueError(
+                f"RETRAINER_DEAD_LETTERS__TOPIC and RETRAINER_KAFKA__TOPIC are both {self.kafka.topic}: every dead "
+                "letter would come back as another; name a topic of their own"
+            )
         return self
 
     @property

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consumer.cli.moment import moment
 from consumer.cli.train import report_cycle
 from consumer.connection import connected
 from consumer.decoding import decoder
@@ -33,7 +34,7 @@ def replay(
     It has a consumer of its own and never moves the live offsets. Where the service is running, it is asked to run the
     cycle; otherwise the cycle runs here.
     """
-    begin, until = _moment(start, "--from"), datetime.now(UTC) if end is None else _moment(end, "--to")
+    begin, until = moment(start, "--from"), datetime.now(UTC) if end is None else moment(end, "--to")
     if begin >= until:
         raise typer.BadParameter(f"--from {begin.isoformat()} is not before --to {until.isoformat()}")
     settings = load_settings()
@@ -82,11 +83,3 @@ def _tell(replayed: Replayed, dry_run: bool) -> None:
         f"{replayed.events} events of {len(batch.users)} users; {sum(batch.ignored.values())} are of other groups, "
         f"{len(batch.dead)} cannot be understood" + ("; nothing was changed" if dry_run else "")
     )
-
-
-def _moment(text: str, option: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{option} {text!r} is not a time such as 2026-11-24T08:00") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

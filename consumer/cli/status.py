@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
@@ -58,6 +59,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "ignored": read.ignored,
         "dead_letters": read.dead_letters,
         "instances": [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)],
+        "open_dead_letters": read.open_letters,
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
@@ -100,11 +102,14 @@ def _table(found: dict[str, Any]) -> Table:
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
-        "read": f"{found['events']} events, {found['ignored']} of other groups, {found['dead_letters']} dead letters",
+        "read": f"{found['events']} events, {found['ignored']} of other groups, {found['dead_letters']} dead letters"
+        f" ({found['open_dead_letters']} open)",
         "ledger": found["ledger"],
     }
     if len(found["instances"]) > 1:
         rows["instances"] = "\n".join(_told(instance) for instance in found["instances"])
+    if found["state"] == TOO_MANY:
+        rows = {"state": rows.pop("state"), "to do": WAY_OUT, **rows}
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)
     return table

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 from tempfile import NamedTemporaryFile
 
+from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from consumer.doctor.registry import existing
 from consumer.doctor.visit import Visit
@@ -66,7 +67,7 @@ def _ledger(visit: Visit) -> Finding:
     url = visit.settings.ledger.url
     try:
         with closing(open_ledger(url, create=False)) as ledger:
-            pending, dead = ledger.views.backlog().users, ledger.views.read().dead_letters
+            pending, dead = ledger.views.backlog().users, ledger.views.read().open_letters
     except NoLedger:
         return ok("none yet; the first start makes it")
     except OldLedger as error:
@@ -75,8 +76,8 @@ def _ledger(visit: Visit) -> Finding:
         in_file = url.startswith("sqlite")
         todo = "put it back from a copy, or set RETRAINER_STATE_DIR to a new folder to begin anew"
         return failed(str(error), todo if in_file else "see RETRAINER_LEDGER__URL and the log of PostgreSQL")
-    found = f"{shown(url)} opens; {pending} users pending, {dead} dead letters"
-    return warning(found, "see `retrainer dead-letters`") if dead else ok(found)
+    found = f"{shown(url)} opens; {pending} users pending, {dead} open dead letters"
+    return warning(found, "see `retrainer dead-letters list`, then `replay` or `discard` them") if dead else ok(found)
 
 
 def _service(visit: Visit) -> Finding:
@@ -88,7 +89,7 @@ def _service(visit: Visit) -> Finding:
         found = f"running: {status.state}, last polled {silent:.0f} s ago"
         if silent > visit.settings.health.max_age:
             return warning(found, "see its log for what holds the listener up, then start it again; nothing is lost")
-        return ok(found)
+        return warning(found, WAY_OUT) if status.state == TOO_MANY else ok(found)
     return warning(
         f"it last wrote its status {now - status.written_at:.0f} s ago, and did not say that it stops",
         "it was killed, or hangs: see its log, then `retrainer run`; nothing is lost",

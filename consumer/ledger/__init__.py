@@ -2,12 +2,13 @@
 
 Its rooms, by who uses them:
 
-    ledger      opening it; a `Ledger` holds the five below
+    ledger      opening it; a `Ledger` holds the rooms below
     intake      the listener: changes, offsets and dead letters, in one transaction
     cycles      the supervisor: claiming the pending users for a cycle, and settling it
     leases      which of several instances may run cycles; every write of a cycle is checked against it
     asked       operators and the schedule: what they asked for
     views       whoever looks: `status`, `versions`, `dead-letters`, the trigger
+    letters     operators: dead letters, replayed and discarded; the dead-letter topic
     engine      connections: what they lock and what survives
     dialect     the few words that SQLite and PostgreSQL do not share
     tables      the tables

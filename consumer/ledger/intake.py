@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, CursorResult, Engine, Update, func, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    CursorResult,
+    Engine,
+    String,
+    Update,
+    cast,
+    func,
+    literal,
+    select,
+    update,
+)
 
 from consumer.errors import OffsetConflict
 from consumer.ledger.dialect import least, upsert
@@ -57,6 +70,10 @@ class UserChange:
     events: int = 1
 
 
+Headers = Sequence[tuple[str, bytes | None]]
+"""A record's headers, in order; a name may come twice."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that could not be understood, as it came, and why."""
@@ -65,9 +82,31 @@ class DeadLetter:
     event_at: float
     key: bytes | None
     value: bytes | None
-    headers: Mapping[str, bytes]
+    headers: Headers
     stage: str
     reason: str
+
+    @property
+    def size(self) -> int:
+        """How many bytes of it there are to keep."""
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+
+MOST_BYTES = 128 * 2**20
+"""The most bytes that are kept of one letter: SQLite and PostgreSQL take no row of more than about a gigabyte."""
+
+
+class Load(NamedTuple):
+    """Dead letters: how many, and how many bytes of them are kept."""
+
+    letters: int
+    bytes: int
+
+
+def load_of(letters: Sequence[DeadLetter]) -> Load:
+    """What these would add to the ledger."""
+    return Load(len(letters), sum(_bounded(letter).size for letter in letters))
 
 
 @dataclass(slots=True)
@@ -177,6 +216,13 @@ class Intake:
                 connection.execute(gaps.insert().values(topic=partition.topic, partition=partition.number, **gap))
             _store_dead_letters(connection, [letter], now)
 
+    def open_letters(self) -> Load:
+        """The dead letters that nobody has settled."""
+        still_open = select(func.count(), func.sum(kept_bytes())).where(dead_letters.c.status == "open")
+        with reading(self._engine) as connection:
+            count, size = connection.execute(still_open).one()
+        return Load(count, int(size or 0))
+
     def record_replay(self, ranges: OffsetRanges, events: int, batch: Batch) -> int:
         """Make the users of `batch` pending and ask for the backfill; live offsets stay where they are.
 
@@ -193,6 +239,13 @@ class Intake:
             number = connection.execute(request).inserted_primary_key
         assert number is not None
         return int(number[0])
+
+
+def kept_bytes() -> ColumnElement[int]:
+    """How many bytes the ledger keeps of a dead letter, as an expression over its table."""
+    letter = dead_letters.c
+    binary = func.coalesce(func.length(letter.key), 0) + func.coalesce(func.length(letter.value), 0)
+    return binary + func.length(cast(letter.headers, String))
 
 
 def _advance(connection: Connection, batch: Batch, partition: Partition, expected: int, following: int) -> None:
@@ -230,12 +283,12 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
             "event_at": letter.event_at,
             "key": letter.key,
             "value": letter.value,
-            "headers": {name: base64.b64encode(value).decode() for name, value in letter.headers.items()},
+            "headers": [[name, _text(value)] for name, value in letter.headers],
             "stage": letter.stage,
             "reason": _storable(letter.reason),
             "at": now,
         }
-        for letter in letters
+        for letter in map(_bounded, letters)
     ]
     connection.execute(upsert(connection, dead_letters).on_conflict_do_nothing(), rows)
 
@@ -243,3 +296,15 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
 def _storable(text: str) -> str:
     """Any text in a form that both engines take: neither stores half a surrogate pair, PostgreSQL no NUL either."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else base64.b64encode(value).decode()
+
+
+def _bounded(letter: DeadLetter) -> DeadLetter:
+    """A letter that no ledger could take would stop its partition for good: of such a one no bytes are kept."""
+    if letter.size <= MOST_BYTES:
+        return letter
+    reason = f"its {letter.size} bytes are more than the {MOST_BYTES} that a ledger keeps of a record; {letter.reason}"
+    return replace(letter, key=None, value=None, headers=(), stage="size", reason=reason)

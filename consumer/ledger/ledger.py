@@ -16,6 +16,7 @@ from consumer.ledger.engine import make_engine, reading, shown
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
+from consumer.ledger.letters import Letters
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
 
@@ -31,6 +32,7 @@ class Ledger:
     instances: Instances
     asked: Asked
     views: Views
+    letters: Letters
 
     def close(self) -> None:
         """Give back the connections."""
@@ -65,7 +67,14 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
             raise LedgerError(f"cannot open the ledger {shown(url)}: {error}") from error
         raise
     return Ledger(
-        engine, Intake(engine), Cycles(engine), Leases(engine), Instances(engine), Asked(engine), Views(engine)
+        engine,
+        Intake(engine),
+        Cycles(engine),
+        Leases(engine),
+        Instances(engine),
+        Asked(engine),
+        Views(engine),
+        Letters(engine),
     )
 
 

@@ -112,7 +112,7 @@ dead_letters = Table(
     Column("event_at", Float, nullable=False),
     Column("key", LargeBinary),
     Column("value", LargeBinary),
-    Column("headers", JSON, nullable=False),  # {name: base64}
+    Column("headers", JSON, nullable=False),  # [[name, base64 or null], ...]; {name: base64} up to schema 2
     Column("stage", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("at", Float, nullable=False),

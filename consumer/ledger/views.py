@@ -47,6 +47,8 @@ class Read:
     events: int
     ignored: int
     dead_letters: int
+    open_letters: int
+    """Dead letters that no operator has settled."""
 
 
 class Views:
@@ -92,8 +94,9 @@ class Views:
         """How much was read."""
         with reading(self._engine) as connection:
             events, ignored = connection.execute(select(func.sum(offsets.c.events), func.sum(offsets.c.ignored))).one()
-            dead = connection.scalar(select(func.count()).select_from(dead_letters))
-        return Read(int(events or 0), int(ignored or 0), dead or 0)
+            by_status = select(dead_letters.c.status, func.count()).group_by(dead_letters.c.status)
+            dead: dict[str, int] = dict(connection.execute(by_status).tuples().all())
+        return Read(int(events or 0), int(ignored or 0), sum(dead.values()), dead.get("open", 0))
 
     def versions(self) -> list[dict[str, Any]]:
         """Every registered version, oldest first, as `retrainer versions --json` gives it."""

@@ -12,8 +12,11 @@ Its rooms, in the order of a turn:
     polling     one poll, and what its errors mean
     rebalance   notes of what was assigned and taken away
     storing     what a poll brought goes into the ledger
+    flood       too many dead letters hold up reading
+    letter_log  the log of dead letters, a few lines a second
     gaps        records that cannot be had: lost, cut off, or not to be parsed
     places      the assigned partitions, and putting them at the ledger's offsets
+    pauses      why nothing is fetched for now
     commits     Kafka's committed offsets follow
     hearing     how the listener is, for other threads
 """

@@ -94,7 +94,7 @@ class Gaps:
         to, reason = found
         position = Position(tp.topic, tp.partition, expected)
         log.error("gap in the topic", position=str(position), goes_on_at=to, reason=reason)
-        letter = DeadLetter(position, self._clock(), None, None, {}, "gap", reason)
+        letter = DeadLetter(position, self._clock(), None, None, (), "gap", reason)
         anew = self._places.topic_id if tp in self._places.anew else None
         try:
             self._intake.jump(partition_of(tp), expected, to, letter, self._clock(), anew)
@@ -146,7 +146,7 @@ class Gaps:
     def _bury(self, partition: TopicPartition, reason: str) -> None:
         position = Position(partition.topic, partition.partition, self._places.next[partition])
         log.error("record cannot be parsed", position=str(position), reason=reason)
-        letter = DeadLetter(position, self._clock(), None, None, {}, "fetch", reason)
+        letter = DeadLetter(position, self._clock(), None, None, (), "fetch", reason)
         self._intake.jump(partition_of(partition), position.offset, position.offset + 1, letter, self._clock())
         self._places.next[partition] += 1
 

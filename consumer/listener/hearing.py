@@ -8,6 +8,7 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
+from consumer.dead_letters.settings import TOO_MANY
 from consumer.listener.places import WENT_AWAY, Places, position
 
 _POSITION_MS = 100
@@ -18,6 +19,8 @@ class Hearing:
     """How the listener is. Replaced whole, so that other threads may read it at any time."""
 
     state: str = "connecting"
+    held: str | None = None
+    """Why nothing is read for now; None where nothing holds it up."""
     polled_at: float = 0.0
     partitions: int = 0
     lag: int | None = None
@@ -31,6 +34,11 @@ class Hearing:
     """How often the topic did not have what came next, since the service was started."""
     afresh: int = 0
     """How often the client was given up and a new one connected."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether a cycle would cover all there is: all is read, or no more is before somebody has acted."""
+        return self.caught_up or self.held == TOO_MANY
 
 
 def heard(consumer: Any, places: Places) -> dict[str, Any]:

@@ -15,8 +15,10 @@ from consumer.errors import ConsumerError
 from consumer.kafka_client import connect
 from consumer.ledger.intake import Batch, Intake
 from consumer.listener.commits import Commits
+from consumer.listener.flood import FloodGuard
 from consumer.listener.gaps import Gaps
 from consumer.listener.hearing import Hearing, heard
+from consumer.listener.pauses import Pauses
 from consumer.listener.places import Places
 from consumer.listener.polling import Polling
 from consumer.listener.rebalance import RebalanceNotes
@@ -48,10 +50,12 @@ class Listener(threading.Thread):
         self._clock = clock
         self._stored = stored
         self._stopping = threading.Event()
+        self._pauses = Pauses()
         self._places = Places(settings.kafka, intake, clock)
         self._gaps = Gaps(settings.kafka, intake, self._places, clock, self._alive)
         self._polling = Polling(self._gaps, clock, self._stopping)
-        self._storing = Storing(settings, intake, self._places, clock)
+        self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock)
+        self._storing = Storing(settings, intake, self._places, self._flood, clock)
         self._commits = Commits(settings.kafka.commit_interval, self._places, clock)
 
     def stop(self) -> None:
@@ -100,10 +104,16 @@ class Listener(threading.Thread):
                 self._count(batch)
             self._gaps.cross(consumer)
             self._places.place(consumer)
+            self._flood.tick()
+            self._pauses.apply(consumer, self._places)
             if not notes.pending:
                 self._commits.follow(consumer)
             self._show(
-                state=self._state(), polled_at=self._clock(), gaps=self._gaps.crossed, **heard(consumer, self._places)
+                state=self._state(),
+                held=self._pauses.reason,
+                polled_at=self._clock(),
+                gaps=self._gaps.crossed,
+                **heard(consumer, self._places),
             )
         except LogTruncationError as error:
             self._gaps.cut(error.divergent_offsets)
@@ -148,6 +158,8 @@ class Listener(threading.Thread):
             return "poll fails"
         if self._commits.trouble:
             return "broker away"
+        if self._pauses.reason is not None:
+            return self._pauses.reason
         if self._places.unplaced:
             return "placing"
         return "listening" if self._places.settled else "standing by" if self._places.idle else "joining"

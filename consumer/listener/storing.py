@@ -11,7 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.decoding import decoder, to_batch
 from consumer.errors import OffsetConflict
-from consumer.ledger.intake import Batch, Intake
+from consumer.ledger.intake import Batch, Intake, load_of
+from consumer.listener.flood import FloodGuard
+from consumer.listener.letter_log import LetterLog
 from consumer.listener.places import Places, partition_of, tp_of
 from consumer.settings import Settings
 
@@ -21,20 +23,25 @@ log = structlog.get_logger()
 class Storing:
     """Stores what came from the placed partitions, and moves their offsets on."""
 
-    def __init__(self, settings: Settings, intake: Intake, places: Places, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, intake: Intake, places: Places, flood: FloodGuard, clock: Callable[[], float]
+    ) -> None:
         self._decode = decoder(settings.kafka.source, settings.feature_group)
         self._intake = intake
         self._places = places
+        self._flood = flood
         self._clock = clock
+        self._log = LetterLog(clock)
 
     def store(
         self, consumer: Any, records: Mapping[TopicPartition, list[Any]], passed: Mapping[TopicPartition, int]
     ) -> Batch | None:
-        """What was stored; None where nothing was, as nothing came or the ledger did not take it.
+        """What was stored; None where nothing was, as nothing came, or the ledger did not take it, or had no room.
 
-        In the latter case everything is read again from the ledger's offsets. `passed` is where the client stands
+        In the latter cases everything is read again from the ledger's offsets. `passed` is where the client stands
         behind the ledger, be it with records or without.
         """
+        self._log.tick()
         fresh = {tp: batch for tp, batch in records.items() if tp in self._places.next}
         if not fresh and not passed:
             return None
@@ -43,7 +50,11 @@ class Storing:
         batch = to_batch(self._decode, fetched, expected, self._clock())
         self._pass(batch, passed)
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
+        dead = load_of(batch.dead)
         try:
+            if not self._flood.admits(dead):
+                self._places.rewind(consumer)
+                return None
             self._intake.record(batch)
         except (DBAPIError, OffsetConflict) as error:
             log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
@@ -51,8 +62,8 @@ class Storing:
             return None
         for partition, (_, following) in batch.progress.items():
             self._places.next[tp_of(partition)] = following
-        for letter in batch.dead:
-            log.warning("dead letter", position=str(letter.position), reason=letter.reason)
+        self._flood.stored(dead)
+        self._log.tell(batch.dead)
         return batch
 
     def _pass(self, batch: Batch, passed: Mapping[TopicPartition, int]) -> None:

@@ -241,7 +241,7 @@ def test_cycle_ids_are_never_used_twice(ledger: Ledger, fence: int) -> None:
 
 def test_dead_letters_are_kept_as_they_came_and_once(ledger: Ledger) -> None:
     begin(ledger)
-    letter = DeadLetter(Position("t", 0, 0), 50.0, b"k", b"\xff\x00", {"h": b"\xfe"}, "decode", "no JSON")
+    letter = DeadLetter(Position("t", 0, 0), 50.0, b"k", b"\xff\x00", (("h", b"\xfe"),), "decode", "no JSON")
     dead = Batch(received_at=60.0, progress={P0: (0, 1)}, events={P0: 1}, dead=[letter])
     ledger.intake.record(dead)
     ledger.intake.record_replay({"t": {0: (0, 1)}}, 1, Batch(received_at=70.0, dead=[letter]))
@@ -254,10 +254,10 @@ def test_dead_letters_are_kept_as_they_came_and_once(ledger: Ledger) -> None:
 def test_a_topic_that_was_made_anew_keeps_its_dead_letters_too(ledger: Ledger) -> None:
     begin(ledger)
     for event_at in (50.0, 90.0):
-        letter = DeadLetter(Position("t", 0, 0), event_at, None, b"{", {}, "decode", "no JSON")
+        letter = DeadLetter(Position("t", 0, 0), event_at, None, b"{", (), "decode", "no JSON")
         ledger.intake.record(Batch(received_at=99.0, progress={P0: (0, 1)}, dead=[letter]))
         ledger.intake.jump(
-            P0, 1, 0, DeadLetter(Position("t", 0, 1), event_at, None, None, {}, "gap", "made anew"), 99.0
+            P0, 1, 0, DeadLetter(Position("t", 0, 1), event_at, None, None, (), "gap", "made anew"), 99.0
         )
     assert [found["reason"] for found in ledger.views.dead_letters(9)].count("no JSON") == 2
 
@@ -311,7 +311,7 @@ def test_a_replay_makes_users_pending_and_moves_no_offset(ledger: Ledger, fence:
 def test_a_gap_is_on_record_and_reading_goes_on_behind_it(ledger: Ledger) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))
-    letter = DeadLetter(Position("t", 0, 1), 50.0, None, None, {}, "gap", "gone")
+    letter = DeadLetter(Position("t", 0, 1), 50.0, None, None, (), "gap", "gone")
     ledger.intake.jump(P0, 1, 500, letter, 60.0)
     assert ledger.intake.positions("t")[P0] == 500
     assert ledger.views.dead_letters(1)[0]["stage"] == "gap"
@@ -319,7 +319,7 @@ def test_a_gap_is_on_record_and_reading_goes_on_behind_it(ledger: Ledger) -> Non
 
 
 def passed_over(ledger: Ledger, partition: Partition, start: int, end: int, now: float = 60.0) -> None:
-    letter = DeadLetter(Position(*partition, start), now, None, None, {}, "gap", "gone")
+    letter = DeadLetter(Position(*partition, start), now, None, None, (), "gap", "gone")
     ledger.intake.jump(partition, start, end, letter, now)
 
 
@@ -439,7 +439,7 @@ def test_two_who_read_the_same_partition_store_it_once(ledger: Ledger, ledger_ur
 
 def test_any_text_can_be_the_reason_of_a_dead_letter(ledger: Ledger) -> None:
     begin(ledger)
-    letter = DeadLetter(Position("t", 0, 0), 50.0, b"\0", b"\0", {"h\0": b"\0"}, "decode", "bad \0 and \ud800")
+    letter = DeadLetter(Position("t", 0, 0), 50.0, b"\0", b"\0", (("h\0", b"\0"),), "decode", "bad \0 and \ud800")
     ledger.intake.record(Batch(received_at=60.0, progress={P0: (0, 1)}, dead=[letter]))
     assert ledger.views.dead_letters(1)[0]["reason"] == r"bad \x00 and \ud800"
 

@@ -22,6 +22,7 @@ import psutil
 from confluent_kafka import Producer
 from sqlalchemy import Row, select
 
+from consumer.dead_letters.settings import DeadLetterSettings
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.engine import reading
 from consumer.ledger.ledger import Ledger, open_ledger
@@ -127,6 +128,7 @@ def _settings(topic: Topic, folder: Path) -> Settings:
         state_dir=folder,
         feature_group=OURS,
         kafka=KafkaSettings(bootstrap_servers=[topic.broker], topic=topic.name, group_id=f"g-{topic.name}"),
+        dead_letters=DeadLetterSettings(limit=10**9, megabytes=10**6),  # the guard against floods is another matter
     )
 
 
@@ -183,7 +185,7 @@ def _dead_letters(ledger: Ledger, seed: int, count: int) -> tuple[bytearray, Cou
 
 
 def _is_as_sent(letter: Row[Any], sent: Message) -> None:
-    headers = {name: base64.b64encode(value).decode() for name, value in sent.headers if value is not None}
+    headers = [[name, None if value is None else base64.b64encode(value).decode()] for name, value in sent.headers]
     kept = letter.key, letter.value, letter.headers
     assert kept == (sent.key, sent.value, headers), f"{kept} of {sent}"
     assert letter.event_at == sent.timestamp / 1000

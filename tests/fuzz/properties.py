@@ -122,7 +122,7 @@ def account_for(source: Source, group: FeatureGroup, records: Sequence[Record], 
     by_offset = {record.offset: record for record in fresh}
     for letter in batch.dead:
         record = by_offset.pop(letter.position.offset)  # a second letter for one record is a KeyError
-        assert (letter.key, letter.value, letter.headers) == (record.key, record.value, record.headers_by_name())
+        assert (letter.key, letter.value, letter.headers) == (record.key, record.value, tuple(record.headers))
         assert not letter.reason.startswith("unexpected"), letter.reason
         _is_a_reason(letter.reason)
         _is_a_time(letter.event_at)

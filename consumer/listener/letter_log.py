@@ -1,0 +1,44 @@
+"""A line in the log for a dead letter, but not a million for a million of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from consumer.ledger.intake import DeadLetter
+
+log = structlog.get_logger()
+
+_SINGLY = 5  # letters of a second that have a line each
+_SECOND = 1.0
+
+
+class LetterLog:
+    """Logs the first few letters of a second singly, and at its end how many more there were."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began = float("-inf")
+        self._told = 0
+        self._untold = 0
+        self._last: DeadLetter | None = None
+
+    def tell(self, letters: Sequence[DeadLetter]) -> None:
+        """These were stored."""
+        self.tick()
+        for letter in letters:
+            if self._told < _SINGLY:
+                log.warning("dead letter", position=str(letter.position), reason=letter.reason)
+                self._told += 1
+            else:
+                self._untold += 1
+                self._last = letter
+
+    def tick(self) -> None:
+        """Say at the end of a second what was not said; to be called often."""
+        if self._clock() - self._began < _SECOND:
+            return
+        if self._last is not None:
+            log.warning("dead letters", more=self._untold, last=str(self._last.position), reason=self._last.reason)
+        self._began, self._told, self._untold, self._last = self._clock(), 0, 0, None
