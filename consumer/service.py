@@ -25,11 +25,13 @@ from consumer.errors import LeaseLost
 from consumer.leadership import Leadership, instance_name
 from consumer.ledger.ledger import Ledger
 from consumer.listener.listener import Listener
+from consumer.listener.pressure import in_short
 from consumer.schedule import Schedule
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
 from consumer.supervisor import Supervisor
 from consumer.trigger import Hold, Start, TriggerState, Wait, decide
+from consumer.trouble import Trouble
 from schemas.cycle import CycleKind
 
 log = structlog.get_logger()
@@ -61,6 +63,8 @@ class Service:
         self._decision: Start | Wait | None = None
         self._status_at = self._reported_at = 0.0
         self._told = _Told()
+        self._trouble = Trouble("trouble with ledger or disk", "ledger and disk work again", clock)
+        self._unwritten = Trouble("cannot write the status file", "the status file is written again", clock)
 
     def stop(self) -> None:
         """Stop in good order, within a few seconds: a cycle under way is given up and resumed at the next start."""
@@ -91,9 +95,10 @@ class Service:
             self._leadership.lose(str(error))
             self._let_go()
         except (DBAPIError, OSError) as error:
-            log.error("trouble with ledger or disk", reason=str(error))
-            self._write_status("in trouble", self._clock())
+            self._trouble.met(in_short(error))
+            self._write_status(self._state(), self._clock())
             return False
+        self._trouble.over()
         return True
 
     def _turn(self, now: float) -> None:
@@ -169,7 +174,10 @@ class Service:
         self._write_status(self._state(), now)
 
     def _state(self) -> str:
-        return "training" if self._supervisor.busy else self._listener.hearing.state
+        hearing = self._listener.hearing
+        if hearing.trouble:
+            return hearing.state
+        return "in trouble" if self._trouble.reason else "training" if self._supervisor.busy else hearing.state
 
     def _status(self, state: str, now: float) -> Status:
         hearing = self._listener.hearing
@@ -184,13 +192,18 @@ class Service:
             runs_cycles=self._leadership.held,
             partitions=hearing.partitions,
             caught_up=hearing.caught_up,
+            trouble=hearing.trouble or self._trouble.reason or self._unwritten.reason,
         )
 
     def _write_status(self, state: str, now: float) -> None:
         try:
-            write_status(self._settings.status_file, self._status(state, now))
+            unwritten = write_status(self._settings.status_file, self._status(state, now))
         except OSError as error:
-            log.error("cannot write the status file", path=str(self._settings.status_file), reason=str(error))
+            unwritten = str(error)
+        if unwritten:
+            self._unwritten.met(unwritten)
+        else:
+            self._unwritten.over()
 
     def _end(self) -> None:
         log.info("stopping")

@@ -189,6 +189,7 @@ class Supervisor:
             settings=self._settings.for_trainer(),
         )
         trainer = self._spare if self._spare and self._spare.exit_code() is None else TrainerProcess(self._spoke)
+        self._spare = trainer  # kept for the next try, should the disk be full
         trainer.give(self._folder(claim.cycle_id), request)
         self._trainer, self._spare = trainer, None
 
@@ -214,8 +215,9 @@ class Supervisor:
             log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason)
             log.debug("trainer's last words", last_words=trainer.last_words())
         else:
-            reason = f"the trainer ended with code {code} and no result"
-            log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=trainer.last_words())
+            words = trainer.last_words()
+            reason = f"the trainer ended with code {code} and no result" + f": {words.splitlines()[-1]}" * bool(words)
+            log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=words)
         self._try_again(running, reason, now)
 
     def _try_again(self, running: _Running, reason: str, now: float) -> None:

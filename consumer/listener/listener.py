@@ -16,9 +16,10 @@ from consumer.kafka_client import connect
 from consumer.ledger.intake import Batch, Intake
 from consumer.listener.commits import Commits
 from consumer.listener.gaps import Gaps
-from consumer.listener.hearing import Hearing, heard
+from consumer.listener.hearing import Hearing, Hearsay
 from consumer.listener.places import Places
 from consumer.listener.polling import Polling
+from consumer.listener.pressure import REFUSES, Pressure
 from consumer.listener.rebalance import RebalanceNotes
 from consumer.listener.storing import Storing
 from consumer.settings import Settings
@@ -51,7 +52,9 @@ class Listener(threading.Thread):
         self._places = Places(settings.kafka, intake, clock)
         self._gaps = Gaps(settings.kafka, intake, self._places, clock, self._alive)
         self._polling = Polling(self._gaps, clock, self._stopping)
-        self._storing = Storing(settings, intake, self._places, clock)
+        self._pressure = Pressure(clock)
+        self._storing = Storing(settings, intake, self._places, self._pressure, clock)
+        self._hearsay = Hearsay(self._places, clock)
         self._commits = Commits(settings.kafka.commit_interval, self._places, clock)
 
     def stop(self) -> None:
@@ -99,14 +102,33 @@ class Listener(threading.Thread):
             if (batch := self._storing.store(consumer, records, passed)) is not None:
                 self._count(batch)
             self._gaps.cross(consumer)
-            self._places.place(consumer)
+            self._place_when_due(consumer)
             if not notes.pending:
                 self._commits.follow(consumer)
-            self._show(
-                state=self._state(), polled_at=self._clock(), gaps=self._gaps.crossed, **heard(consumer, self._places)
-            )
+            self._tell(consumer)
         except LogTruncationError as error:
             self._gaps.cut(error.divergent_offsets)
+
+    def _place_when_due(self, consumer: Any) -> None:
+        """What is placed is fetched, and so offered to the ledger: not before that may be tried again."""
+        if not self._pressure.due:
+            return
+        try:
+            self._places.place(consumer)
+        except DBAPIError as error:
+            self._pressure.refused(error)
+
+    def _tell(self, consumer: Any) -> None:
+        heard = self._hearsay.heard(consumer)
+        if heard["lag"] == 0 and not self._places.unplaced:
+            self._pressure.took()  # there is nothing left that it could refuse
+        self._show(
+            state=self._state(),
+            trouble=self._pressure.reason,
+            polled_at=self._clock(),
+            gaps=self._gaps.crossed,
+            **heard,
+        )
 
     def _pause_before_another(self, error: Exception) -> None:
         """Something that is not understood, or that does not pass: the client is given up."""
@@ -148,6 +170,8 @@ class Listener(threading.Thread):
             return "poll fails"
         if self._commits.trouble:
             return "broker away"
+        if self._pressure.reason:
+            return REFUSES
         if self._places.unplaced:
             return "placing"
         return "listening" if self._places.settled else "standing by" if self._places.idle else "joining"

@@ -13,6 +13,7 @@ from consumer.decoding import decoder, to_batch
 from consumer.errors import OffsetConflict
 from consumer.ledger.intake import Batch, Intake
 from consumer.listener.places import Places, partition_of, tp_of
+from consumer.listener.pressure import Pressure
 from consumer.settings import Settings
 
 log = structlog.get_logger()
@@ -21,10 +22,13 @@ log = structlog.get_logger()
 class Storing:
     """Stores what came from the placed partitions, and moves their offsets on."""
 
-    def __init__(self, settings: Settings, intake: Intake, places: Places, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, intake: Intake, places: Places, pressure: Pressure, clock: Callable[[], float]
+    ) -> None:
         self._decode = decoder(settings.kafka.source, settings.feature_group)
         self._intake = intake
         self._places = places
+        self._pressure = pressure
         self._clock = clock
 
     def store(
@@ -45,10 +49,15 @@ class Storing:
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
         try:
             self._intake.record(batch)
-        except (DBAPIError, OffsetConflict) as error:
+        except OffsetConflict as error:
             log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
             self._places.rewind(consumer)
             return None
+        except DBAPIError as error:
+            self._pressure.refused(error)
+            self._places.rewind(consumer)
+            return None
+        self._pressure.took()
         for partition, (_, following) in batch.progress.items():
             self._places.next[tp_of(partition)] = following
         for letter in batch.dead:

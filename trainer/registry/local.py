@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from schemas.manifest import ModelManifest
 from trainer.errors import RegistryError, StaleFence
 from trainer.files import flush_folder, replacing
 from trainer.registry.files import check_files, read_manifest
@@ -42,6 +43,13 @@ class LocalModelRegistry:
     def register(self, staged: Path, fence: int = 0) -> RegisteredVersion:
         """See ModelRegistry."""
         manifest = check_files(staged)
+        try:
+            return self._register(staged, manifest, fence)
+        except OSError as error:
+            shutil.rmtree(self._folder / _INCOMING, ignore_errors=True)
+            raise RegistryError(f"the registry {self._folder} cannot be written: {_said(error)}") from error
+
+    def _register(self, staged: Path, manifest: ModelManifest, fence: int) -> RegisteredVersion:
         with self._locked():
             self._check(fence)
             if (existing := self.find(manifest.cycle_id)) is not None:
@@ -92,6 +100,11 @@ class LocalModelRegistry:
         with (self._folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _said(error: OSError) -> str:
+    """What an error says; of the many that a copy collects the first, which is the reason of the others."""
+    return str(error.args[0][0][2]) if isinstance(error, shutil.Error) else str(error)
 
 
 def _flush(folder: Path) -> None:
