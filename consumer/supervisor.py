@@ -39,6 +39,8 @@ class _Running:
     since: float
     retry_at: float | None = None
     """When to try again, while no trainer works on it."""
+    asks: bool = False
+    """Whether its trainer waits for the word that it may register."""
     step: Step | None = None
     done: int | None = None
     total: int | None = None
@@ -125,10 +127,13 @@ class Supervisor:
         code = self._trainer.exit_code()
         for progress in self._trainer.progress():
             if progress.state == "asking":
-                self._leadership.confirm(now)
-                self._trainer.permit()
+                running.asks = True
             else:
                 self._pass_on(running, progress)
+        if running.asks:  # once; where the lease cannot be confirmed now, the next tick comes by here again
+            self._leadership.confirm(now)
+            self._trainer.permit()
+            running.asks = False
         if code is not None:
             self._trainer_ended(running, self._trainer, code, now)
         elif now - running.since > self._settings.trainer.timeout:
@@ -174,6 +179,7 @@ class Supervisor:
         assert self._running is not None
         claim = self._running.claim
         # Should what follows fail, the disk being full perhaps, it is tried again like a trainer that failed.
+        self._running.asks = False
         self._running.since, self._running.retry_at = now, now + self._settings.trainer.retry_wait
         request = CycleRequest(
             cycle_id=claim.cycle_id,

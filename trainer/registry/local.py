@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from schemas.manifest import ModelManifest
 from trainer.errors import RegistryError, StaleFence
 from trainer.files import flush_folder, replacing
 from trainer.registry.files import check_files, read_manifest
@@ -43,24 +42,21 @@ class LocalModelRegistry:
     def register(self, staged: Path, fence: int = 0) -> RegisteredVersion:
         """See ModelRegistry."""
         manifest = check_files(staged)
-        try:
-            return self._register(staged, manifest, fence)
-        except OSError as error:
-            shutil.rmtree(self._folder / _INCOMING, ignore_errors=True)
-            raise RegistryError(f"the registry {self._folder} cannot be written: {_said(error)}") from error
-
-    def _register(self, staged: Path, manifest: ModelManifest, fence: int) -> RegisteredVersion:
         with self._locked():
             self._check(fence)
             if (existing := self.find(manifest.cycle_id)) is not None:
                 return existing
             incoming = self._folder / _INCOMING
             shutil.rmtree(incoming, ignore_errors=True)
-            shutil.copytree(staged, incoming)
-            _flush(incoming)
             version = max(self._numbers(), default=0) + 1
-            incoming.rename(self._folder / str(version))
-            flush_folder(self._folder)
+            try:
+                shutil.copytree(staged, incoming)
+                _flush(incoming)
+                incoming.rename(self._folder / str(version))
+                flush_folder(self._folder)
+            except OSError as error:
+                shutil.rmtree(incoming, ignore_errors=True)  # a full disk needs the room
+                raise RegistryError(f"the registry {self._folder} cannot be written: {_said(error)}") from error
         return RegisteredVersion(version, manifest)
 
     def fetch(self, version: int) -> Path:
