@@ -37,7 +37,7 @@ from schemas.cycle import CycleKind
 log = structlog.get_logger()
 
 _TICK = 0.5
-_AFTER_TROUBLE = 5.0
+_AFTER_TROUBLE = 2.0
 _STATUS_EVERY = 1.0
 _REPORT_EVERY = 3.0
 _GONE_AFTER = 15.0

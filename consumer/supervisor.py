@@ -222,7 +222,7 @@ class Supervisor:
             log.debug("trainer's last words", last_words=trainer.last_words())
         else:
             words = trainer.last_words()
-            reason = f"the trainer ended with code {code} and no result" + f": {words.splitlines()[-1]}" * bool(words)
+            reason = ": ".join([f"the trainer ended with code {code} and no result", *words.splitlines()[-1:]])
             log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=words)
         self._try_again(running, reason, now)
 

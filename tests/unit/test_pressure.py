@@ -37,7 +37,8 @@ def test_it_is_offered_something_ever_later_and_at_once_when_it_takes_again() ->
     assert waits == [1, 2, 4, 8, 16, 30, 30]
     assert pressure.reason == "database or disk is full"
     pressure.took()
-    assert (pressure.due, pressure.reason) == (True, None)
+    assert pressure.due
+    assert pressure.reason is None
     pressure.refused(FULL)
     assert not pressure.due
     clock.now += 1
