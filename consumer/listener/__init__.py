@@ -12,6 +12,7 @@ Its rooms, in the order of a turn:
     polling     one poll, and what its errors mean
     rebalance   notes of what was assigned and taken away
     storing     what a poll brought goes into the ledger
+    pressure    while the ledger does not take it, nothing is fetched, and it is tried again ever later
     gaps        records that cannot be had: lost, cut off, or not to be parsed
     places      the assigned partitions, and putting them at the ledger's offsets
     commits     Kafka's committed offsets follow
