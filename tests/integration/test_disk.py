@@ -226,13 +226,23 @@ def test_a_disk_that_breaks_under_the_service_is_told_and_nothing_is_lost(
         assert is_sound(state / "ledger.db")
 
 
+LEFT_BY_A_CRASH = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("INSERT INTO asked (kind, by, at) VALUES ('full', 'schedule', 0)")
+os._exit(0)
+"""
+
+
 def test_a_ledger_that_was_opened_read_only_is_opened_anew(state: Path) -> None:
-    with volumes.memory(state, megabytes=8), closing(open_ledger(f"sqlite:///{state / 'ledger.db'}")) as ledger:
+    file = state / "ledger.db"
+    with volumes.memory(state, megabytes=8), closing(open_ledger(f"sqlite:///{file}")) as ledger:
         ledger.engine.dispose()
+        subprocess.run([sys.executable, "-c", LEFT_BY_A_CRASH, file], check=True)  # else it cannot even be read
         volumes.mount("-o", "remount,ro", state)
         for _ in range(2):
-            with pytest.raises(DBAPIError):
+            with pytest.raises(DBAPIError, match="readonly"):
                 ledger.asked.ask(CycleKind.FULL, "operator", 0.0)
         volumes.mount("-o", "remount,rw", state)
-        assert ledger.asked.ask(CycleKind.FULL, "operator", 0.0) == 1
+        assert ledger.asked.ask(CycleKind.FULL, "operator", 0.0) == 2
         gc.collect()  # a connection that could not be prepared hangs on its error, and keeps the volume busy
