@@ -81,6 +81,10 @@ def _throw_away(context: Any) -> None:
     """What was opened while the disk was full or read-only stays so when the disk is mended: it is opened anew."""
     failed = str(context.original_exception)
     context.is_disconnect = any(sign in failed for sign in ("readonly", "disk I/O", "unable to open", "disk is full"))
+    cursor = getattr(context.execution_context, "cursor", None)
+    if context.is_disconnect and cursor is not None:
+        # It hangs on the error. While it is open its connection is, too, and SQLite opens the next one alike.
+        cursor.close()
 
 
 def _postgresql(address: URL) -> Engine:
