@@ -31,3 +31,7 @@ class OldLedger(LedgerError):  # noqa: N818
 
 class AlreadyRunning(ConsumerError):  # noqa: N818
     """Another process works on this state folder."""
+
+
+class StateFolderError(ConsumerError):
+    """The state folder cannot be written."""

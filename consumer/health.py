@@ -3,7 +3,8 @@
     python -m consumer.health
 
 Exit code 0 when it polled, or tried to reach the broker, within `health.max_age` seconds; else 1, with one line why.
-A cycle that runs or fails does not matter here: restarting the container would not help it.
+A cycle that runs or fails, a ledger that takes no changes, and a full or read-only disk do not matter here: restarting
+the container would not help them, and where the start needs the disk it would go round in circles.
 """
 
 from __future__ import annotations

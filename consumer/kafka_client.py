@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 _BOOTSTRAP_MS = 5_000
 _LONGEST_WAIT = 10.0
+_FETCHED_AHEAD = 16 * 2**20  # bytes a broker, which bound the listener's memory however many partitions there are
 _ASSIGNORS = {
     "eager": (RangePartitionAssignor, RoundRobinPartitionAssignor),
     "cooperative": (CooperativeStickyAssignor,),
@@ -107,6 +108,7 @@ def consumer_options(settings: KafkaSettings, *, grouped: bool) -> dict[str, Any
         "heartbeat_interval_ms": settings.session_timeout_ms // 5,
         "max_poll_interval_ms": settings.max_poll_interval_ms,
         "max_poll_records": settings.max_poll_records,
+        "fetch_max_bytes": _FETCHED_AHEAD,
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
         "metadata_max_age_ms": settings.metadata_max_age_ms,

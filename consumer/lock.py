@@ -6,8 +6,9 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from consumer.errors import AlreadyRunning
+from consumer.errors import AlreadyRunning, StateFolderError
 
 
 @contextmanager
@@ -16,9 +17,9 @@ def only_one(state_dir: Path) -> Iterator[None]:
 
     Raises:
         AlreadyRunning: another process holds it.
+        StateFolderError: it cannot be written.
     """
-    state_dir.mkdir(parents=True, exist_ok=True)
-    with (state_dir / "retrainer.lock").open("w") as lock:
+    with _lock_file(state_dir) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -26,3 +27,14 @@ def only_one(state_dir: Path) -> Iterator[None]:
                 f"another retrainer works on {state_dir}; stop it, or set RETRAINER_STATE_DIR"
             ) from None
         yield
+
+
+def _lock_file(state_dir: Path) -> IO[str]:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        return (state_dir / "retrainer.lock").open("w")
+    except OSError as error:
+        raise StateFolderError(
+            f"cannot write the state folder {state_dir}: {error.strerror}; make it writable or make room, "
+            "or set RETRAINER_STATE_DIR"
+        ) from None

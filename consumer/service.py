@@ -21,21 +21,24 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
 from consumer.leadership import Leadership, instance_name
 from consumer.ledger.ledger import Ledger
 from consumer.listener.listener import Listener
+from consumer.listener.pressure import in_short
 from consumer.schedule import Schedule
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
 from consumer.supervisor import Supervisor
 from consumer.trigger import Hold, Start, TriggerState, Wait, decide
+from consumer.trouble import Trouble
 from schemas.cycle import CycleKind
 
 log = structlog.get_logger()
 
 _TICK = 0.5
-_AFTER_TROUBLE = 5.0
+_AFTER_TROUBLE = 2.0
 _STATUS_EVERY = 1.0
 _REPORT_EVERY = 3.0
 _GONE_AFTER = 15.0
@@ -55,12 +58,16 @@ class Service:
         self._name = instance_name(settings.state_dir)
         self._leadership = Leadership(ledger.leases, self._name, settings.lease.patience)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set)
+        topic = settings.dead_letters.topic
+        self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
         self._schedule = Schedule(settings.schedule, self._on_schedule)
         self._resumed = False
         self._full_retrain_due = False
         self._decision: Start | Wait | None = None
         self._status_at = self._reported_at = 0.0
         self._told = _Told()
+        self._trouble = Trouble("trouble with ledger or disk", "ledger and disk work again", clock)
+        self._unwritten = Trouble("cannot write the status file", "the status file is written again", clock)
 
     def stop(self) -> None:
         """Stop in good order, within a few seconds: a cycle under way is given up and resumed at the next start."""
@@ -91,9 +98,10 @@ class Service:
             self._leadership.lose(str(error))
             self._let_go()
         except (DBAPIError, OSError) as error:
-            log.error("trouble with ledger or disk", reason=str(error))
-            self._write_status("in trouble", self._clock())
+            self._trouble.met(in_short(error))
+            self._write_status(self._state(), self._clock())
             return False
+        self._trouble.over()
         return True
 
     def _turn(self, now: float) -> None:
@@ -112,6 +120,8 @@ class Service:
         if not self._resumed:
             self._supervisor.resume(now)
             self._resumed = True
+            if self._publisher:  # here, so that one instance copies a letter and not all of them
+                self._publisher.start()
         self._supervisor.tick(now)
         self._supervisor.warm_up(now)
         state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._all_caught_up(now))
@@ -122,9 +132,11 @@ class Service:
 
     def _let_go(self) -> None:
         """Whatever was begun while we ran cycles is another instance's now."""
-        if self._resumed:
+        if self._resumed or self._supervisor.busy:
             self._supervisor.abandon()
             self._resumed = False
+            if self._publisher:
+                self._publisher.stop()
 
     def _report(self, now: float) -> None:
         """Tell the other instances, by the ledger, how this one is."""
@@ -170,7 +182,9 @@ class Service:
 
     def _state(self) -> str:
         hearing = self._listener.hearing
-        return hearing.held or ("training" if self._supervisor.busy else hearing.state)
+        if hearing.held or hearing.trouble:
+            return hearing.held or hearing.state
+        return "in trouble" if self._trouble.reason else "training" if self._supervisor.busy else hearing.state
 
     def _status(self, state: str, now: float) -> Status:
         hearing = self._listener.hearing
@@ -185,18 +199,25 @@ class Service:
             runs_cycles=self._leadership.held,
             partitions=hearing.partitions,
             caught_up=hearing.complete,
+            trouble=hearing.trouble or self._trouble.reason or self._unwritten.reason,
         )
 
     def _write_status(self, state: str, now: float) -> None:
         try:
-            write_status(self._settings.status_file, self._status(state, now))
+            unwritten = write_status(self._settings.status_file, self._status(state, now))
         except OSError as error:
-            log.error("cannot write the status file", path=str(self._settings.status_file), reason=str(error))
+            unwritten = str(error)
+        if unwritten:
+            self._unwritten.met(unwritten)
+        else:
+            self._unwritten.over()
 
     def _end(self) -> None:
         log.info("stopping")
         self._listener.stop()
         self._schedule.stop()
+        if self._publisher:
+            self._publisher.stop()
         self._supervisor.stop()
         self._listener.join(_LISTENER_GRACE)
         with suppress(DBAPIError):  # then the others wait out their patience

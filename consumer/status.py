@@ -1,14 +1,23 @@
-"""The status file: once a second the service says how it is, for the health check and for `retrainer status`."""
+"""The status file: once a second the service says how it is, for the health check and for `retrainer status`.
+
+It lies in the state folder. Where that cannot be written, the disk being full or read-only, it lies in the machine's
+memory until it can: the service is well then, and what it has to tell matters most.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 STOPPED = "stopped"
 _FRESH = 10.0
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108  (who wrote what is found there is looked at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +37,70 @@ class Status:
     """Whether it holds the lease; of several instances one does."""
     partitions: int = 0
     caught_up: bool = False
+    trouble: str | None = None
+    """What keeps ledger or disk from being used, where something does."""
 
     def alive(self, now: float) -> bool:
         """Whether the service that wrote this is there: it writes every second, so long silence means gone or stuck."""
         return self.state != STOPPED and now - self.written_at < _FRESH
 
 
-def write_status(path: Path, status: Status) -> None:
-    """Replace the status file."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(asdict(status)))
-    temporary.replace(path)
+def write_status(path: Path, status: Status) -> str | None:
+    """Replace the status file, here or, where that fails, in memory.
+
+    Returns:
+        Why it could not be written here; None where it was.
+
+    Raises:
+        OSError: it could not be written in memory either.
+    """
+    try:
+        _replace(path, status)
+    except OSError as error:
+        _replace(_elsewhere(path), status)
+        return str(error)
+    with suppress(OSError):
+        _elsewhere(path).unlink(missing_ok=True)
+    return None
 
 
 def read_status(path: Path) -> Status | None:
-    """The status file; None where there is none that can be read."""
+    """The later of what is written here and in memory; None where there is nothing that can be read."""
+    elsewhere = _elsewhere(path)
+    found = [_read(path), _read(elsewhere) if _is_ours(elsewhere, path.parent) else None]
+    return max((status for status in found if status), key=lambda status: status.written_at, default=None)
+
+
+def _replace(path: Path, status: Status) -> None:
+    """The old file stays whole until the new one takes its place."""
+    temporary = path.with_name(f".{path.name}")
+    try:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("x") as file:  # and so through no link that somebody else has put there
+            json.dump(asdict(status), file)
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _read(path: Path) -> Status | None:
     try:
         return Status(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _is_ours(elsewhere: Path, folder: Path) -> bool:
+    """Anybody may write into that memory; only the word of who could write into the state folder is taken."""
+    try:
+        return elsewhere.lstat().st_uid in {0, os.geteuid(), folder.stat().st_uid}
+    except OSError:
+        return False
+
+
+def _elsewhere(path: Path) -> Path:
+    """The file in memory that stands for this one."""
+    root = _IN_MEMORY if _IN_MEMORY.is_dir() else Path(tempfile.gettempdir())
+    return root / f"retrainer-{blake2b(str(path.absolute()).encode(), digest_size=8).hexdigest()}.json"

@@ -39,6 +39,8 @@ class _Running:
     since: float
     retry_at: float | None = None
     """When to try again, while no trainer works on it."""
+    asks: bool = False
+    """Whether its trainer waits for the word that it may register."""
     step: Step | None = None
     done: int | None = None
     total: int | None = None
@@ -125,10 +127,13 @@ class Supervisor:
         code = self._trainer.exit_code()
         for progress in self._trainer.progress():
             if progress.state == "asking":
-                self._leadership.confirm(now)
-                self._trainer.permit()
+                running.asks = True
             else:
                 self._pass_on(running, progress)
+        if running.asks:  # once; where the lease cannot be confirmed now, the next tick comes by here again
+            self._leadership.confirm(now)
+            self._trainer.permit()
+            running.asks = False
         if code is not None:
             self._trainer_ended(running, self._trainer, code, now)
         elif now - running.since > self._settings.trainer.timeout:
@@ -174,6 +179,7 @@ class Supervisor:
         assert self._running is not None
         claim = self._running.claim
         # Should what follows fail, the disk being full perhaps, it is tried again like a trainer that failed.
+        self._running.asks = False
         self._running.since, self._running.retry_at = now, now + self._settings.trainer.retry_wait
         request = CycleRequest(
             cycle_id=claim.cycle_id,
@@ -189,6 +195,7 @@ class Supervisor:
             settings=self._settings.for_trainer(),
         )
         trainer = self._spare if self._spare and self._spare.exit_code() is None else TrainerProcess(self._spoke)
+        self._spare = trainer  # kept for the next try, should the disk be full
         trainer.give(self._folder(claim.cycle_id), request)
         self._trainer, self._spare = trainer, None
 
@@ -214,8 +221,9 @@ class Supervisor:
             log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason)
             log.debug("trainer's last words", last_words=trainer.last_words())
         else:
-            reason = f"the trainer ended with code {code} and no result"
-            log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=trainer.last_words())
+            words = trainer.last_words()
+            reason = ": ".join([f"the trainer ended with code {code} and no result", *words.splitlines()[-1:]])
+            log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=words)
         self._try_again(running, reason, now)
 
     def _try_again(self, running: _Running, reason: str, now: float) -> None:

@@ -56,9 +56,9 @@ class TrainerProcess:
         """Have it run a cycle; request and result lie in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / RESULT_FILE).unlink(missing_ok=True)
-        self._given = True
         path = folder / REQUEST_FILE
         path.write_text(request.model_dump_json())
+        self._given = True
         self._say(f"{path}\n".encode())
 
     def permit(self) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.features.protocol import Floats
+from trainer.files import lengthen
 
 Rows = NDArray[np.int64]
 
@@ -142,8 +143,7 @@ class UserMatrix:
     def _mapped(self, path: Path, capacity: int) -> np.memmap[Any, np.dtype[np.float32]]:
         size = 4 * self._width * max(capacity, 1)
         if not path.exists() or path.stat().st_size < size:
-            with path.open("ab") as file:
-                file.truncate(size)
+            lengthen(path, size)
         return np.memmap(path, dtype=np.float32, mode="r+", shape=(max(capacity, 1), self._width))
 
     def _files(self) -> tuple[Path, Path]:

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 
 from consumer.connection import connected
@@ -40,4 +40,5 @@ def _waiting(settings: Settings) -> None:
     status = Status(
         pid=os.getpid(), state="asking the cluster", written_at=now, polled_at=now, lag=None, hold=None, cycle=None
     )
-    write_status(settings.status_file, status)
+    with suppress(OSError):
+        write_status(settings.status_file, status)

@@ -45,6 +45,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
     oldest = backlog.oldest_event_at
     return {
         "state": _state(service, alive),
+        "trouble": alive.trouble if alive else None,
         "lag": alive.lag if alive else None,
         "hold": alive.hold if alive else None,
         "pending": {
@@ -97,6 +98,7 @@ def _table(found: dict[str, Any]) -> Table:
     step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
     rows = {
         "state": found["state"] + (f" ({found['hold']})" if found["hold"] and not cycle else ""),
+        **({"trouble": found["trouble"]} if found["trouble"] else {}),
         "lag": "unknown" if found["lag"] is None else f"{found['lag']} events",
         "pending": f"{pending['users']} users{age}",
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",

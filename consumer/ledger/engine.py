@@ -59,6 +59,7 @@ def _sqlite(address: URL) -> Engine:
     engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_file)
     event.listen(engine, "begin", _begin_on_file)
+    event.listen(engine, "handle_error", _throw_away)
     return engine
 
 
@@ -74,6 +75,16 @@ def _prepare_file(connection: Any, _record: object) -> None:
 def _begin_on_file(connection: Connection) -> None:
     """A writer that took its lock late would fail instead of waiting, so it takes it at once; a reader takes none."""
     connection.exec_driver_sql("BEGIN" if _only_reads(connection) else "BEGIN IMMEDIATE")
+
+
+def _throw_away(context: Any) -> None:
+    """What was opened while the disk was full or read-only stays so when the disk is mended: it is opened anew."""
+    failed = str(context.original_exception)
+    context.is_disconnect = any(sign in failed for sign in ("readonly", "disk I/O", "unable to open", "disk is full"))
+    cursor = getattr(context.execution_context, "cursor", None)
+    if context.is_disconnect and cursor is not None:
+        # It hangs on the error. While it is open its connection is, too, and SQLite opens the next one alike.
+        cursor.close()
 
 
 def _postgresql(address: URL) -> Engine:

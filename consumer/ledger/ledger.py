@@ -64,7 +64,8 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
     except BaseException as error:
         engine.dispose()
         if isinstance(error, DatabaseError | OSError):
-            raise LedgerError(f"cannot open the ledger {shown(url)}: {error}") from error
+            reason = getattr(error, "orig", None) or error
+            raise LedgerError(f"cannot open the ledger {shown(url)}: {reason}") from error
         raise
     return Ledger(
         engine,

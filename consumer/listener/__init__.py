@@ -14,6 +14,7 @@ Its rooms, in the order of a turn:
     storing     what a poll brought goes into the ledger
     flood       too many dead letters hold up reading
     letter_log  the log of dead letters, a few lines a second
+    pressure    while the ledger does not take it, nothing is fetched, and it is tried again ever later
     gaps        records that cannot be had: lost, cut off, or not to be parsed
     places      the assigned partitions, and putting them at the ledger's offsets
     pauses      why nothing is fetched for now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from consumer.dead_letters.settings import TOO_MANY
-from consumer.listener.places import WENT_AWAY, Places, position
+from consumer.listener.places import WENT_AWAY, Places
 
-_POSITION_MS = 100
+_ENDS_MS = 1000
+_ASK_EVERY = 2.0
+_ASK_AFTER_TROUBLE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,14 @@ class Hearing:
     state: str = "connecting"
     held: str | None = None
     """Why nothing is read for now; None where nothing holds it up."""
+    trouble: str | None = None
+    """Why the ledger does not take changes, where it does not."""
     polled_at: float = 0.0
     partitions: int = 0
     lag: int | None = None
-    """Records that the topic holds behind ours; None where it is not known."""
+    """Records that the topic holds behind what is stored of ours; None where it is not known."""
     caught_up: bool = False
-    """Whether all is read that the partitions held when they were first assigned; so too where there are none."""
+    """Whether all is stored that the partitions held when they were first assigned; so too where there are none."""
     events: int = 0
     ignored: int = 0
     dead: int = 0
@@ -41,23 +46,48 @@ class Hearing:
         return self.caught_up or self.held == TOO_MANY
 
 
-def heard(consumer: Any, places: Places) -> dict[str, Any]:
-    """How far the placed partitions are read: fields of `Hearing`.
+class Hearsay:
+    """How far the assigned partitions are stored, and how far they go, also while nothing is fetched of them.
 
-    Raises:
-        LogTruncationError: a log is not the one that was read.
+    A fetch brings how far its partition goes. A paused partition is not fetched, and one whose turn comes late in a
+    burst not lately: so the broker is asked, too.
     """
-    positions = {tp: position(consumer, tp, _POSITION_MS) for tp in places.next}
-    highwater = {tp: _highwater(consumer, tp) for tp in places.next}
-    known = all(at is not None for at in (*positions.values(), *highwater.values()))
-    listening = places.settled or places.idle
-    behind = (max(0, (highwater[tp] or 0) - (positions[tp] or 0)) for tp in places.next)
-    lag = sum(behind) if listening and known else None
-    return {
-        "partitions": len(places.next),
-        "lag": lag,
-        "caught_up": listening and all((at or 0) >= places.ends[tp] for tp, at in positions.items()),
-    }
+
+    def __init__(self, places: Places, clock: Callable[[], float]) -> None:
+        self._places = places
+        self._clock = clock
+        self._stored: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        self._ask_at = 0.0
+
+    def heard(self, consumer: Any) -> dict[str, Any]:
+        """Fields of `Hearing`. Call it when all that was polled is stored or refused."""
+        places = self._places
+        mine = places.next.keys() | places.unplaced
+        # An unplaced partition is where it was stored last, as nothing of it is stored meanwhile.
+        stored = {**self._stored, **places.next}
+        self._stored = {tp: at for tp, at in stored.items() if tp in mine}
+        ends = self._ends_of(consumer, mine)
+        known = bool(mine or places.idle) and self._stored.keys() == ends.keys() == mine
+        return {
+            "partitions": len(places.next),
+            "lag": sum(max(0, ends[tp] - self._stored[tp]) for tp in mine) if known else None,
+            "caught_up": (places.settled or places.idle)
+            and all(at >= places.ends[tp] for tp, at in places.next.items()),
+        }
+
+    def _ends_of(self, consumer: Any, mine: set[TopicPartition]) -> dict[TopicPartition, int]:
+        if mine and self._clock() >= self._ask_at:
+            self._ask(consumer, mine)
+        told = {tp: (self._ends.get(tp), _highwater(consumer, tp)) for tp in mine}
+        return {tp: max(end for end in ends if end is not None) for tp, ends in told.items() if ends != (None, None)}
+
+    def _ask(self, consumer: Any, mine: set[TopicPartition]) -> None:
+        try:
+            self._ends = consumer.end_offsets(sorted(mine), timeout_ms=_ENDS_MS)
+            self._ask_at = self._clock() + _ASK_EVERY
+        except KafkaError:
+            self._ask_at = self._clock() + _ASK_AFTER_TROUBLE
 
 
 def _highwater(consumer: Any, tp: TopicPartition) -> int | None:

@@ -17,10 +17,11 @@ from consumer.ledger.intake import Batch, Intake
 from consumer.listener.commits import Commits
 from consumer.listener.flood import FloodGuard
 from consumer.listener.gaps import Gaps
-from consumer.listener.hearing import Hearing, heard
+from consumer.listener.hearing import Hearing, Hearsay
 from consumer.listener.pauses import Pauses
 from consumer.listener.places import Places
 from consumer.listener.polling import Polling
+from consumer.listener.pressure import REFUSES, Pressure
 from consumer.listener.rebalance import RebalanceNotes
 from consumer.listener.storing import Storing
 from consumer.settings import Settings
@@ -55,7 +56,9 @@ class Listener(threading.Thread):
         self._gaps = Gaps(settings.kafka, intake, self._places, clock, self._alive)
         self._polling = Polling(self._gaps, clock, self._stopping)
         self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock)
-        self._storing = Storing(settings, intake, self._places, self._flood, clock)
+        self._pressure = Pressure(clock)
+        self._storing = Storing(settings, intake, self._places, self._flood, self._pressure, clock)
+        self._hearsay = Hearsay(self._places, clock)
         self._commits = Commits(settings.kafka.commit_interval, self._places, clock)
 
     def stop(self) -> None:
@@ -103,20 +106,35 @@ class Listener(threading.Thread):
             if (batch := self._storing.store(consumer, records, passed)) is not None:
                 self._count(batch)
             self._gaps.cross(consumer)
-            self._places.place(consumer)
+            self._place_when_due(consumer)
             self._flood.tick()
             self._pauses.apply(consumer, self._places)
             if not notes.pending:
                 self._commits.follow(consumer)
-            self._show(
-                state=self._state(),
-                held=self._pauses.reason,
-                polled_at=self._clock(),
-                gaps=self._gaps.crossed,
-                **heard(consumer, self._places),
-            )
+            self._tell(consumer)
         except LogTruncationError as error:
             self._gaps.cut(error.divergent_offsets)
+
+    def _place_when_due(self, consumer: Any) -> None:
+        """What is placed is fetched, and so offered to the ledger: not before that may be tried again."""
+        if not self._pressure.due:
+            return
+        try:
+            self._places.place(consumer)
+        except DBAPIError as error:
+            self._pressure.refused(error)
+
+    def _tell(self, consumer: Any) -> None:
+        heard = self._hearsay.heard(consumer)
+        if heard["lag"] == 0 and not self._places.unplaced:
+            self._pressure.took()  # there is nothing left that it could refuse
+        self._show(
+            state=self._state(),
+            trouble=self._pressure.reason,
+            polled_at=self._clock(),
+            gaps=self._gaps.crossed,
+            **heard,
+        )
 
     def _pause_before_another(self, error: Exception) -> None:
         """Something that is not understood, or that does not pass: the client is given up."""
@@ -160,6 +178,8 @@ class Listener(threading.Thread):
             return "broker away"
         if self._pauses.reason is not None:
             return self._pauses.reason
+        if self._pressure.reason:
+            return REFUSES
         if self._places.unplaced:
             return "placing"
         return "listening" if self._places.settled else "standing by" if self._places.idle else "joining"

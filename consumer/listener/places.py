@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 from kafka import TopicPartition
 from kafka.errors import KafkaError, LogTruncationError
-from sqlalchemy.exc import DBAPIError
 
 from consumer.kafka_client import seek, topic_id
 from consumer.kafka_settings import KafkaSettings
@@ -71,7 +70,11 @@ class Places:
             log.info("partitions assigned" if note.what == "assigned" else "partitions gone", partitions=named)
 
     def place(self, consumer: Any) -> None:
-        """Seek the unplaced partitions to the ledger's offsets and let them be fetched; later, where that fails."""
+        """Seek the unplaced partitions to the ledger's offsets and let them be fetched; later, where that fails.
+
+        Raises:
+            DBAPIError: the ledger cannot be asked, or does not take a start.
+        """
         if self.next and topic_id(consumer, self._topic) not in (None, self.topic_id):
             self.rewind(consumer)
             self._retry_at = 0.0
@@ -79,7 +82,7 @@ class Places:
             return
         try:
             self._place(consumer)
-        except (KafkaError, DBAPIError, *WENT_AWAY) as error:
+        except (KafkaError, *WENT_AWAY) as error:
             log.warning("cannot place partitions yet", reason=str(error) or type(error).__name__)
             self._retry_at = self._clock() + RETRY_AFTER
 

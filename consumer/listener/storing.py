@@ -15,6 +15,7 @@ from consumer.ledger.intake import Batch, Intake, load_of
 from consumer.listener.flood import FloodGuard
 from consumer.listener.letter_log import LetterLog
 from consumer.listener.places import Places, partition_of, tp_of
+from consumer.listener.pressure import Pressure
 from consumer.settings import Settings
 
 log = structlog.get_logger()
@@ -24,12 +25,19 @@ class Storing:
     """Stores what came from the placed partitions, and moves their offsets on."""
 
     def __init__(
-        self, settings: Settings, intake: Intake, places: Places, flood: FloodGuard, clock: Callable[[], float]
+        self,
+        settings: Settings,
+        intake: Intake,
+        places: Places,
+        flood: FloodGuard,
+        pressure: Pressure,
+        clock: Callable[[], float],
     ) -> None:
         self._decode = decoder(settings.kafka.source, settings.feature_group)
         self._intake = intake
         self._places = places
         self._flood = flood
+        self._pressure = pressure
         self._clock = clock
         self._log = LetterLog(clock)
 
@@ -56,10 +64,15 @@ class Storing:
                 self._places.rewind(consumer)
                 return None
             self._intake.record(batch)
-        except (DBAPIError, OffsetConflict) as error:
+        except OffsetConflict as error:
             log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
             self._places.rewind(consumer)
             return None
+        except DBAPIError as error:
+            self._pressure.refused(error)
+            self._places.rewind(consumer)
+            return None
+        self._pressure.took()
         for partition, (_, following) in batch.progress.items():
             self._places.next[tp_of(partition)] = following
         self._flood.stored(dead)

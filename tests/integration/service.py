@@ -51,6 +51,10 @@ class ServiceProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
+    def state_dir(self) -> Path:
+        return Path(self._settings.get("STATE_DIR", self.folder))
+
+    @property
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RETRAINER_")}
         settings = {"STATE_DIR": str(self.folder), **self._settings}

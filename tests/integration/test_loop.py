@@ -17,6 +17,7 @@ import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
+from consumer.listener.pressure import REFUSES
 from consumer.lock import only_one
 from tests.integration.service import RETRAINER, Service
 from tests.waiting import wait_until
@@ -280,7 +281,7 @@ def test_a_ledger_that_somebody_holds_is_waited_for_and_nothing_is_lost(tansu_ad
     holder = sqlite3.connect(service.folder / "ledger.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     service.wave(1)
-    wait_until(lambda: [line for line in service.log() if "batch not stored" in line["event"]], 40, "the refusal")
+    wait_until(lambda: [line for line in service.log() if line["event"] == REFUSES], 40, "the refusal")
     holder.execute("ROLLBACK")
     holder.close()
     service.wait_for_cycles(2)

@@ -100,6 +100,25 @@ def test_a_result_that_was_left_unsettled_is_settled_without_training_again(
     assert not successor.resume(time.time())
 
 
+def test_a_trainer_that_asks_while_the_ledger_is_held_gets_its_word_afterwards(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    """It asks once, and would wait for ever."""
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+
+    def refused() -> bool:
+        try:
+            supervisor.tick(time.time())
+        except OperationalError:
+            return True
+        return False
+
+    with held(settings):
+        wait_until(refused, 60, "the trainer to ask")
+    wait_until(lambda: idle(supervisor), 60, "the cycle to end")
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
 def test_a_trainer_that_fails_while_the_ledger_is_held_is_not_forgotten(
     supervisor: Supervisor, settings: Settings, ledger: Ledger
 ) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from schemas.policies import PairPolicy
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
-from trainer.files import replacing
+from trainer.files import lengthen, replacing
 from trainer.pairs.bounds import Bounds, Frame
 from trainer.pairs.frame_choice import choose_frame
 from trainer.pairs.numbers import Numbers, Stored, fast_numbers
@@ -67,8 +67,7 @@ class ShortRows:
 
     def _kept(self, directions: Floats, frame: Frame, changed: Rows) -> Stored:
         shape = (len(directions), frame.short_width)
-        with self._short.open("ab") as file:
-            file.truncate(shape[0] * shape[1] * frame.numbers.dtype.itemsize)
+        lengthen(self._short, shape[0] * shape[1] * frame.numbers.dtype.itemsize)
         short = np.memmap(self._short, dtype=frame.numbers.dtype, mode="r+", shape=shape)
         for start in range(0, len(changed), _ROWS_AT_A_TIME):
             part = changed[start : start + _ROWS_AT_A_TIME]

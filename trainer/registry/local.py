@@ -48,11 +48,15 @@ class LocalModelRegistry:
                 return existing
             incoming = self._folder / _INCOMING
             shutil.rmtree(incoming, ignore_errors=True)
-            shutil.copytree(staged, incoming)
-            _flush(incoming)
             version = max(self._numbers(), default=0) + 1
-            incoming.rename(self._folder / str(version))
-            flush_folder(self._folder)
+            try:
+                shutil.copytree(staged, incoming)
+                _flush(incoming)
+                incoming.rename(self._folder / str(version))
+                flush_folder(self._folder)
+            except OSError as error:
+                shutil.rmtree(incoming, ignore_errors=True)  # a full disk needs the room
+                raise RegistryError(f"the registry {self._folder} cannot be written: {_said(error)}") from error
         return RegisteredVersion(version, manifest)
 
     def fetch(self, version: int) -> Path:
@@ -92,6 +96,11 @@ class LocalModelRegistry:
         with (self._folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _said(error: OSError) -> str:
+    """What an error says; of the many that a copy collects the first, which is the reason of the others."""
+    return str(error.args[0][0][2]) if isinstance(error, shutil.Error) else str(error)
 
 
 def _flush(folder: Path) -> None:

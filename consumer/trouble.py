@@ -1,0 +1,49 @@
+"""What does not work for the time being: said when it begins, now and then while it lasts, and when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger()
+
+_REMIND_AFTER = 60.0
+
+
+class Trouble:
+    """One thing that may not work. A log that repeats it every second would fill the disk that is full already.
+
+    Args:
+        begun: how its beginning is logged.
+        over: how its end is logged.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, begun: str, over: str, clock: Callable[[], float]) -> None:
+        self.reason: str | None = None
+        """Why it does not work, in the words of the last failure; None while it works."""
+        self._begun = begun
+        self._over = over
+        self._clock = clock
+        self._since = self._said_at = 0.0
+        self._failures = 0
+
+    def met(self, reason: str) -> None:
+        """It did not work."""
+        now = self._clock()
+        if self.reason is None:
+            self._since, self._failures = now, 0
+            self._said_at = now
+            log.error(self._begun, reason=reason)
+        elif now - self._said_at >= _REMIND_AFTER:
+            self._said_at = now
+            log.warning(self._begun, reason=reason, since_s=round(now - self._since), failures=self._failures)
+        self.reason = reason
+        self._failures += 1
+
+    def over(self) -> None:
+        """It worked."""
+        if self.reason is not None:
+            log.info(self._over, after_s=round(self._clock() - self._since, 1), failures=self._failures)
+            self.reason = None

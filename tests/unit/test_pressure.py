@@ -1,0 +1,73 @@
+"""A ledger that takes nothing is offered something ever later, and told of once; with the clock in hand."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
+
+from consumer.listener.pressure import REFUSES, Pressure
+from consumer.trouble import Trouble
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+FULL = OperationalError("INSERT ... a thousand parameters", {}, Exception("database or disk is full"))
+
+
+def test_it_is_offered_something_ever_later_and_at_once_when_it_takes_again() -> None:
+    clock = Clock()
+    pressure = Pressure(clock)
+    assert pressure.due
+    waits = []
+    for _ in range(7):
+        pressure.refused(FULL)
+        begun = clock.now
+        while not pressure.due:
+            clock.now += 0.5
+        waits.append(clock.now - begun)
+    assert waits == [1, 2, 4, 8, 16, 30, 30]
+    assert pressure.reason == "database or disk is full"
+    pressure.took()
+    assert pressure.due
+    assert pressure.reason is None
+    pressure.refused(FULL)
+    assert not pressure.due
+    clock.now += 1
+    assert pressure.due
+
+
+def test_trouble_is_said_when_it_begins_each_minute_and_when_it_is_over() -> None:
+    clock = Clock()
+    pressure = Pressure(clock)
+    with capture_logs() as logs:
+        for _ in range(130):
+            pressure.refused(FULL)
+            clock.now += 1
+        pressure.took()
+        pressure.took()
+    told = [(line["log_level"], line["event"], line.get("since_s"), line.get("failures")) for line in logs]
+    assert told == [
+        ("error", REFUSES, None, None),
+        ("warning", REFUSES, 60, 60),
+        ("warning", REFUSES, 120, 120),
+        ("info", "ledger takes changes again", None, 130),
+    ]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_trouble_that_comes_again_is_said_again(times: int) -> None:
+    trouble = Trouble("it does not work", "it works", Clock())
+    with capture_logs() as logs:
+        for _ in range(times):
+            trouble.met("why")
+            trouble.over()
+    assert [line["event"] for line in logs] == ["it does not work", "it works"] * times
