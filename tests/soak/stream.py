@@ -1,0 +1,126 @@
+"""What goes on in the feature store all the time: listeners whose tastes drift, and a topic that others use too.
+
+Every few seconds some listeners drift, a few join and a few leave; the same ones are committed again and again until
+the next, as a pipeline does that writes more than has changed. So a topic carries many events of few users.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from consumer.demo.listeners import GeneratedListeners
+from consumer.demo.relay import Relay
+from consumer.demo.waves import Mix, Wave
+from schemas.events import encode
+from schemas.features import FeatureGroup
+from trainer.features.local import LocalFeatureStore
+
+GROUP = FeatureGroup()
+OTHER_GROUP = FeatureGroup(name="songs")
+LISTENER_KEY, OTHER_KEY, GARBAGE_KEY = b"listener-", b"song-", b"garbage-"
+"""How the keys of the three kinds of records begin."""
+
+_WAVE_EVERY = 5
+_COMMITS = 3
+"""How often in a second the users of the wave are committed."""
+_OTHERS = 5
+_GARBAGE_EVERY = 10
+_MIX = Mix(changing=0.008, joining=0.001, leaving=0.001)
+
+
+class Stream(threading.Thread):
+    """Commits and publishes from `start` to `stop`, once a second; it makes up for seconds that it was late.
+
+    Args:
+        store: the file of the feature store, filled by `fill` before.
+        listeners: who is in it.
+        broker: where to publish.
+        topic: to which topic.
+        reachable: asked before publishing; what cannot be published waits in the store.
+    """
+
+    def __init__(
+        self, store: Path, listeners: GeneratedListeners, broker: str, topic: str, reachable: Callable[[], bool]
+    ) -> None:
+        super().__init__(name="stream", daemon=True)
+        self._path = store
+        self._listeners = listeners
+        self._broker = broker
+        self._topic = topic
+        self._reachable = reachable
+        self._ended = threading.Event()
+        self._producer: KafkaProducer | None = None
+        self.failure: BaseException | None = None
+        self.commits = 0
+
+    def stop(self) -> None:
+        """No more commits; returns when all that was committed is published."""
+        self._ended.set()
+        self.join(120)
+        if self.is_alive():
+            raise AssertionError("what was committed could not be published within two minutes")
+
+    def run(self) -> None:
+        try:
+            self._run(LocalFeatureStore(self._path, GROUP))
+        except BaseException as error:  # noqa: BLE001  (the main thread asks for it)
+            self.failure = error
+
+    def _run(self, store: LocalFeatureStore) -> None:
+        began, second, wave = time.monotonic(), 0, Wave("")
+        while not self._ended.wait(max(0.0, began + second - time.monotonic())):
+            if second % _WAVE_EVERY == 0:
+                wave = self._listeners.change(_MIX)
+                store.commit(wave.upserts, wave.deletes)
+            for _ in range(_COMMITS):
+                store.commit(wave.upserts)
+                self.commits += 1
+            self._publish(store, second)
+            second += 1
+        while not self._publish(store, None):
+            time.sleep(0.5)
+        store.close()
+
+    def _publish(self, store: LocalFeatureStore, second: int | None) -> bool:
+        """All that waits in the store, and in a numbered second what others send; False where the broker is away."""
+        if not self._reachable():
+            return False
+        try:
+            self._producer = self._producer or KafkaProducer(
+                bootstrap_servers=self._broker,
+                acks="all",
+                delivery_timeout_ms=10_000,
+                request_timeout_ms=5_000,
+                max_block_ms=5_000,
+            )
+            Relay(store, self._producer, self._topic).publish()
+            if second is not None:
+                self._others(self._producer, second)
+        except KafkaError:
+            if self._producer is not None:
+                self._producer.close(timeout=1)
+            self._producer = None
+            return False
+        return True
+
+    def _others(self, producer: KafkaProducer, second: int) -> None:
+        """Events of another group, and now and then bytes that nobody can read."""
+        for number in range(_OTHERS):
+            key = f"song-{second * _OTHERS + number}"
+            producer.send(self._topic, key=key.encode(), value=encode(OTHER_GROUP, key))
+        if second % _GARBAGE_EVERY == 0:
+            producer.send(self._topic, key=GARBAGE_KEY + str(second).encode(), value=b"\x00\x01 no event")
+        producer.flush(timeout=10)
+
+
+def fill(store: Path, listeners: GeneratedListeners) -> None:
+    """Everybody who is there at the beginning; their events wait in the store."""
+    filled = LocalFeatureStore(store, GROUP)
+    filled.commit(listeners.initial().upserts)
+    filled.close()
