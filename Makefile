@@ -4,9 +4,10 @@ BIN := .venv/bin
 DATA ?=
 HOPSWORKS ?=
 JOBS ?= 2
+MINUTES ?= 120
 ONLY ?=
 
-.PHONY: setup demo test test-container bench plots lint format schemas lock clean
+.PHONY: setup demo test test-container soak bench plots lint format schemas lock clean
 
 setup: .venv/.ready
 
@@ -34,6 +35,11 @@ test: setup
 # Needs root and a Debian machine, but no Docker engine: podman and what it needs come from Debian. Five minutes at first.
 test-container: setup
 	RETRAINER_CONTAINER_TESTS=1 $(BIN)/python -m pytest tests/container -x -o log_cli=true --log-cli-level=INFO
+
+# The service on a real Apache Kafka that comes and goes, commits all the time, and whether anything grows: exit code 1
+# where it does. It needs Java and Maven, and is nice to the others on the machine. See docs/reliability.md.
+soak: .venv/.bench
+	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 # Peers side by side with ours: a table, and benchmarks/results.json. About seven minutes; leave the machine alone.
 # ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class Broker:
         self._kafka.stop()
 
 
-def run(folder: Path, minutes: float, say: Callable[[str], None]) -> None:
+def run(folder: Path, minutes: float, say: Callable[[str], None], facts: Mapping[str, Any]) -> None:
     """A run of so many minutes, counted from the first version; all it finds is in `folder`, which must be new."""
     folder.mkdir(parents=True)
     state = folder / "state"
@@ -108,7 +108,7 @@ def run(folder: Path, minutes: float, say: Callable[[str], None]) -> None:
         stack.callback(service.close)
         stream.start()
         service.wait_for_cycles(1)
-        _soak(folder, minutes, service, stream, broker, say)
+        _soak(folder, {"minutes": minutes, **facts}, service, stream, broker, say)
         say("the stream ends; the service reads what is left of it")
         stream.stop()
         ends, contents = _contents(broker.address)
@@ -120,13 +120,19 @@ def run(folder: Path, minutes: float, say: Callable[[str], None]) -> None:
 
 
 def _soak(
-    folder: Path, minutes: float, service: ServiceProcess, stream: Stream, broker: Broker, say: Callable[[str], None]
+    folder: Path,
+    facts: Mapping[str, Any],
+    service: ServiceProcess,
+    stream: Stream,
+    broker: Broker,
+    say: Callable[[str], None],
 ) -> None:
     assert service.process is not None
     state, pid = folder / "state", service.process.pid
     began = time.time()
-    facts = {"minutes": minutes, "began": began, "pid": pid, "users": USERS, "settings": SETTINGS}
-    (folder / "run.json").write_text(json.dumps(facts, indent=2))
+    minutes = facts["minutes"]
+    told = {**facts, "began": began, "users": USERS, "settings": SETTINGS}
+    (folder / "run.json").write_text(json.dumps(told, indent=2))
     say(f"the first version is there; {minutes:g} minutes from now on, in {folder}")
     broker.follow(stops(60 * minutes), began)
     consumer, trainers = psutil.Process(pid), Trainers(folder / "trainers.jsonl")
