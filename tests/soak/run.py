@@ -18,10 +18,10 @@ from typing import Any
 import psutil
 from kafka import KafkaConsumer, TopicPartition
 
-from consumer.demo.listeners import GeneratedListeners
 from consumer.demo.relay import ensure_topic
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.integration.service import ServiceProcess
+from tests.soak.crowd import Crowd
 from tests.soak.plan import Stop, stops
 from tests.soak.sampling import Trainers, append, ledger, sample
 from tests.soak.stream import GARBAGE_KEY, LISTENER_KEY, OTHER_KEY, Stream, fill
@@ -100,10 +100,10 @@ def run(folder: Path, minutes: float, say: Callable[[str], None], facts: Mapping
         stack.callback(broker.close)
         broker.start()
         ensure_topic({"bootstrap_servers": broker.address}, TOPIC, PARTITIONS)
-        listeners = GeneratedListeners(USERS, seed=5)
-        fill(state / "feature_store.db", listeners)
+        crowd = Crowd(USERS, seed=5)
+        fill(state / "feature_store.db", crowd)
         service = ServiceProcess(state, {"KAFKA__BOOTSTRAP_SERVERS": broker.address, **SETTINGS})
-        stream = Stream(state / "feature_store.db", listeners, broker.address, TOPIC, lambda: broker.up)
+        stream = Stream(state / "feature_store.db", crowd, broker.address, TOPIC, lambda: broker.up)
         service.start()
         stack.callback(service.close)
         stream.start()

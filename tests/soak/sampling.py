@@ -14,7 +14,7 @@ import psutil
 
 from consumer.status import read_status
 
-TABLES = ("offsets", "changes", "learned", "cycles", "versions", "promotions", "dead_letters", "asked", "replays")
+_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 
 _NUMBER = re.compile(r":\[\d+\]$")
 
@@ -80,9 +80,10 @@ def ledger(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {"file": _size(path), "wal": _size(path.with_name(path.name + "-wal"))}
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
         db.execute("BEGIN")
-        found["rows"] = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in TABLES}  # noqa: S608
+        tables = [name for (name,) in db.execute(_TABLES)]
+        found["rows"] = {name: db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables}  # noqa: S608
         of = "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat s JOIN sqlite_schema m ON m.name = s.name GROUP BY 1"
-        found["bytes"] = {name: size for name, size in db.execute(of) if name in TABLES}
+        found["bytes"] = {name: size for name, size in db.execute(of) if name in tables}
         found["free"] = _pragma(db, "freelist_count") * _pragma(db, "page_size")
         found["pending"] = db.execute("SELECT count(*) FROM changes WHERE cycle_id = ''").fetchone()[0]
         found["next"], found["events"] = db.execute("SELECT sum(next_offset), sum(events) FROM offsets").fetchone()

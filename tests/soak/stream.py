@@ -1,7 +1,7 @@
-"""What goes on in the feature store all the time: listeners whose tastes drift, and a topic that others use too.
+"""What goes on in the feature store all the time, and on a topic that others use too.
 
-Every few seconds some listeners drift, a few join and a few leave; the same ones are committed again and again until
-the next, as a pipeline does that writes more than has changed. So a topic carries many events of few users.
+Every few seconds some listeners change, a few leave and a few come back; the same ones are committed again and again
+until the next, as a pipeline does that writes more than has changed. So the topic carries many events of few users.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from consumer.demo.listeners import GeneratedListeners
 from consumer.demo.relay import Relay
-from consumer.demo.waves import Mix, Wave
+from consumer.demo.waves import Wave
 from schemas.events import encode
 from schemas.features import FeatureGroup
+from tests.soak.crowd import Crowd
 from trainer.features.local import LocalFeatureStore
 
 GROUP = FeatureGroup()
@@ -31,7 +31,7 @@ _COMMITS = 3
 """How often in a second the users of the wave are committed."""
 _OTHERS = 5
 _GARBAGE_EVERY = 10
-_MIX = Mix(changing=0.008, joining=0.001, leaving=0.001)
+_CHANGING, _COMING = 20, 3
 
 
 class Stream(threading.Thread):
@@ -39,18 +39,16 @@ class Stream(threading.Thread):
 
     Args:
         store: the file of the feature store, filled by `fill` before.
-        listeners: who is in it.
+        crowd: who is in it.
         broker: where to publish.
         topic: to which topic.
         reachable: asked before publishing; what cannot be published waits in the store.
     """
 
-    def __init__(
-        self, store: Path, listeners: GeneratedListeners, broker: str, topic: str, reachable: Callable[[], bool]
-    ) -> None:
+    def __init__(self, store: Path, crowd: Crowd, broker: str, topic: str, reachable: Callable[[], bool]) -> None:
         super().__init__(name="stream", daemon=True)
         self._path = store
-        self._listeners = listeners
+        self._crowd = crowd
         self._broker = broker
         self._topic = topic
         self._reachable = reachable
@@ -76,7 +74,7 @@ class Stream(threading.Thread):
         began, second, wave = time.monotonic(), 0, Wave("")
         while not self._ended.wait(max(0.0, began + second - time.monotonic())):
             if second % _WAVE_EVERY == 0:
-                wave = self._listeners.change(_MIX)
+                wave = self._crowd.wave(_CHANGING, _COMING)
                 store.commit(wave.upserts, wave.deletes)
             for _ in range(_COMMITS):
                 store.commit(wave.upserts)
@@ -119,8 +117,8 @@ class Stream(threading.Thread):
         producer.flush(timeout=10)
 
 
-def fill(store: Path, listeners: GeneratedListeners) -> None:
+def fill(store: Path, crowd: Crowd) -> None:
     """Everybody who is there at the beginning; their events wait in the store."""
     filled = LocalFeatureStore(store, GROUP)
-    filled.commit(listeners.initial().upserts)
+    filled.commit(crowd.initial().upserts)
     filled.close()
