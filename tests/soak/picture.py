@@ -12,6 +12,7 @@ from tests.soak.verdict import MIB, after_warm_up, slope
 
 _RESTART = 60.0
 _GREY_BAND = "#ECEEF1"
+_CAPTION = "minutes since the first version. Shaded: the broker is away; dashed: it restarts; ticks along the edge: a cycle begins"
 _KEPT = {"learned": ("users learned", GREEN), "cycles": ("cycles", BLUE), "dead_letters": ("dead letters", RED)}
 """What the ledger keeps on record, drawn on top of the rest."""
 
@@ -26,8 +27,7 @@ def draw(recording: Recording, path: Path) -> None:
         panel.set_xlim(0, recording.minutes)
         panel.tick_params(labelsize=8, length=2)
     panels[1, 0].yaxis.get_major_locator().set_params(integer=True)
-    for panel in panels[-1]:
-        panel.set_xlabel("minutes since the first version")
+    drawn.supxlabel(_CAPTION, fontsize=8.5)
     save(drawn, path.stem, path.parent)
 
 
@@ -44,7 +44,7 @@ def _times(panel: Any, recording: Recording) -> None:
 
 def _consumer(panel: Any, recording: Recording) -> None:
     _line(panel, recording.moments, lambda moment: moment.rss / MIB, BLUE, "resident")
-    _line(panel, recording.moments, lambda moment: moment.uss / MIB, GREEN, "its own alone")
+    _line(panel, recording.moments, lambda moment: moment.uss / MIB, GREEN, "not shared with others")
     grown = slope(after_warm_up(recording), lambda moment: moment.rss) / MIB
     _titled(panel, f"consumer: memory, MiB ({grown:+.2f} an hour)", "lower right")
 
@@ -72,7 +72,7 @@ def _ledger(panel: Any, recording: Recording) -> None:
     colours = [GREY, *(colour for _, colour in _KEPT.values())]
     panel.stackplot([moment.at / 60 for moment in moments], *layers, labels=labels, colors=colours, lw=0)
     _line(panel, moments, lambda moment: moment.ledger_wal / MIB, INK, "write-ahead log")
-    _titled(panel, "ledger, MiB", "upper left")
+    _titled(panel, "ledger, MiB", "center")
 
 
 def _not_kept(moment: Moment) -> float:
@@ -81,7 +81,7 @@ def _not_kept(moment: Moment) -> float:
 
 
 def _pending(panel: Any, recording: Recording) -> None:
-    _line(panel, recording.moments, lambda moment: moment.pending, BLUE, "users pending")
+    _line(panel, recording.moments, lambda moment: moment.pending, BLUE, "users pending", width=0.7)
     _titled(panel, "users pending: each cycle takes them all", "upper right", legend=False)
 
 
@@ -91,12 +91,14 @@ def _stored(panel: Any, recording: Recording) -> None:
     _titled(panel, "stored and learned", "upper left")
 
 
-def _line(panel: Any, moments: Sequence[Moment], of: Callable[[Moment], float], colour: str, label: str) -> None:
+def _line(
+    panel: Any, moments: Sequence[Moment], of: Callable[[Moment], float], colour: str, label: str, width: float = 1.2
+) -> None:
     at, values = [moment.at / 60 for moment in moments], [of(moment) for moment in moments]
-    panel.plot(at, values, color=colour, lw=1.2, label=label)
+    panel.plot(at, values, color=colour, lw=width, label=label)
 
 
 def _titled(panel: Any, title: str, where: str, *, legend: bool = True) -> None:
     panel.set_title(title)
     if legend:
-        panel.legend(loc=where, fontsize=8)
+        panel.legend(loc=where, fontsize=8, ncols=2 if where == "center" else 1)

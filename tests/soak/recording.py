@@ -12,7 +12,7 @@ from typing import Any
 
 _MARGIN = 2.0
 """Seconds around a cycle that count as part of it: a sample takes a moment."""
-_SETTLED_AFTER = 15.0
+_SETTLED_AFTER = 20.0
 """Seconds after which a waiting trainer has imported all it imports ahead of time."""
 
 
@@ -41,6 +41,8 @@ class Moment:
     work_bytes: int
     registry_bytes: int
     log_bytes: int
+    polled_ago: float | None
+    """Seconds since the listener had polled, or had tried to reach the broker."""
     lag: int | None
     pending: int
     stored: int
@@ -130,6 +132,7 @@ def _moment(line: dict[str, Any], began: float, cycles: Sequence[Cycle], away: S
         work_bytes=line["work"]["bytes"],
         registry_bytes=line["registry"]["bytes"],
         log_bytes=line["service_log"],
+        polled_ago=line["polled_ago"],
         lag=line["lag"],
         pending=ledger["pending"],
         stored=ledger["next"] or 0,

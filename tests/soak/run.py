@@ -111,7 +111,7 @@ def run(folder: Path, minutes: float, say: Callable[[str], None], facts: Mapping
         _soak(folder, {"minutes": minutes, **facts}, service, stream, broker, say)
         say("the stream ends; the service reads what is left of it")
         stream.stop()
-        ends, contents = _contents(broker.address)
+        ends, contents = _contents(broker.address)  # all that anybody will have sent
         wait_until(lambda: _stored(state) == sum(ends), 300, "everything on the topic to be stored")
         assert service.process is not None
         append(folder / "samples.jsonl", sample(service.process.pid, state, time.time()))

@@ -35,6 +35,7 @@ def summary(recording: Recording, verdict: Verdict, accounts: Accounts | None) -
         "broker_stops": len(recording.away),
         "broker_away_minutes": round(sum(long_away) / 60, 2),
         "most_lag": max(moment.lag or 0 for moment in moments),
+        "most_seconds_without_a_poll": max(moment.polled_ago or 0.0 for moment in moments),
         "consumer": {
             "rss_mib": _quarters(recording, lambda moment: moment.rss),
             "uss_mib": _quarters(recording, lambda moment: moment.uss),

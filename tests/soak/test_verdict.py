@@ -38,6 +38,7 @@ def moment(at: float) -> Moment:
         work_bytes=9 * MIB,
         registry_bytes=cycles_so_far * 4 * MIB,
         log_bytes=int(at) * 300,
+        polled_ago=0.1,
         lag=0,
         pending=int(at) % 40 * 5,
         stored=int(at) * 75,
