@@ -12,7 +12,7 @@ from tests.soak.verdict import MIB, after_warm_up, slope
 
 _RESTART = 60.0
 _GREY_BAND = "#ECEEF1"
-_CAPTION = "minutes since the first version. Shaded: the broker is away; dashed: it restarts; ticks along the edge: a cycle begins"
+_CAPTION = "minutes since the first version · shaded: the broker is away · dashed: it restarts · ticks: a cycle begins"
 _KEPT = {"learned": ("users learned", GREEN), "cycles": ("cycles", BLUE), "dead_letters": ("dead letters", RED)}
 """What the ledger keeps on record, drawn on top of the rest."""
 

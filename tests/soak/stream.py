@@ -55,7 +55,6 @@ class Stream(threading.Thread):
         self._ended = threading.Event()
         self._producer: KafkaProducer | None = None
         self.failure: BaseException | None = None
-        self.commits = 0
 
     def stop(self) -> None:
         """No more commits; returns when all that was committed is published."""
@@ -63,6 +62,8 @@ class Stream(threading.Thread):
         self.join(120)
         if self.is_alive():
             raise AssertionError("what was committed could not be published within two minutes")
+        if self.failure is not None:
+            raise self.failure
 
     def run(self) -> None:
         try:
@@ -78,7 +79,6 @@ class Stream(threading.Thread):
                 store.commit(wave.upserts, wave.deletes)
             for _ in range(_COMMITS):
                 store.commit(wave.upserts)
-                self.commits += 1
             self._publish(store, second)
             second += 1
         while not self._publish(store, None):
