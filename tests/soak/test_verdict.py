@@ -17,18 +17,18 @@ Change = Callable[[Moment], Moment]
 
 
 def moment(at: float) -> Moment:
-    """A steady service: a cycle every 40 s, of which every fourth sample catches one in flight."""
+    """A steady service: a cycle every 40 s, which three samples of four catch in flight."""
     cycles_so_far = int(at // 40) + 1
     return Moment(
         at=at,
-        quiet=at % 40 >= 10,
+        quiet=at % 40 >= 30,
         pid=7,
         rss=77 * MIB + int(at) % 7 * 4096,
         uss=60 * MIB,
         handles=17,
         threads=6,
         cpu=at / 50,
-        waiting=750 * MIB,
+        waiting=750 * MIB if at % 40 >= 30 else None,
         ledger_file=MIB,
         ledger_wal=4 * MIB,
         free=MIB // 2,
@@ -86,7 +86,10 @@ def test_a_short_run_is_too_short_to_tell_whatever_it_shows() -> None:
         ("consumer memory, slope", lambda m: replace(m, rss=m.rss + int(1.5 * MIB * m.at / HOUR))),
         ("consumer handles", lambda m: replace(m, handles=m.handles + int(m.at / 900))),
         ("consumer threads", lambda m: replace(m, threads=m.threads + int(m.at / 900))),
-        ("waiting trainer's memory", lambda m: replace(m, waiting=(m.waiting or 0) + int(40 * MIB * m.at / HOUR))),
+        (
+            "waiting trainer's memory",
+            lambda m: replace(m, waiting=m.waiting and m.waiting + int(m.at * 12_000)),
+        ),
         ("write-ahead log", lambda m: replace(m, ledger_wal=m.ledger_wal + int(2 * MIB * m.at / HOUR))),
         ("trainers' folder", lambda m: replace(m, work_bytes=m.work_bytes + int(2 * MIB * m.at / HOUR))),
         ("files in the trainers' folder", lambda m: replace(m, work_files=m.work_files + m.rows["cycles"])),
@@ -120,7 +123,9 @@ def test_cycles_that_no_longer_register_are_named() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda m: m if m.quiet else replace(m, rss=m.rss + 50 * MIB, handles=40, threads=15, work_files=14),
+        lambda m: (
+            m if m.quiet or m.at < HOUR else replace(m, rss=m.rss + 50 * MIB, handles=40, threads=15, work_files=14)
+        ),
         lambda m: replace(m, rss=m.rss + 40 * MIB) if 2_880 < m.at < 3_600 else m,
         lambda m: replace(m, rss=m.rss + 30 * MIB) if m.at > 2 * HOUR - 40 else m,
         lambda m: replace(m, rss=m.rss - 20 * MIB) if m.at < 1_200 else m,
