@@ -5,10 +5,9 @@ DATA ?=
 HOPSWORKS ?=
 JOBS ?= 2
 ONLY ?=
-MINUTES ?= 10
 MESSAGES ?= 1000000
 
-.PHONY: setup demo test test-container fuzz bench plots lint format schemas lock clean
+.PHONY: setup demo test test-container fuzz soak bench plots lint format schemas lock clean
 
 setup: .venv/.ready
 
@@ -39,6 +38,7 @@ test-container: setup
 
 # MINUTES for each of the three fuzzed decoders, then MESSAGES mutated events through Kafka, listener and ledger. An input
 # that breaks something lies in build/fuzz and is tried again by `python -m tests.fuzz.decoders TARGET FILE`.
+fuzz: MINUTES ?= 10
 fuzz: setup
 	@mkdir -p build/fuzz
 	@for target in notification ingestion batch; do \
@@ -46,6 +46,12 @@ fuzz: setup
 	        -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 	$(BIN)/python -m tests.fuzz.flood $(MESSAGES)
+
+# The service on a real Apache Kafka that comes and goes, commits all the time, and whether anything grows: exit code 1
+# where it does. It needs Java and Maven, and is nice to the others on the machine. See docs/reliability.md.
+soak: MINUTES ?= 120
+soak: .venv/.bench
+	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 # Peers side by side with ours: a table, and benchmarks/results.json. About ten minutes; leave the machine alone.
 # ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.

@@ -3,7 +3,7 @@
 As it is, version 3.0 knocks until its time is up and keeps the reason to its own log; waits without end for a TLS
 handshake, even behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection,
 which is why it refuses a password; comes back without a pause where it was refused after the handshake; and leaves the
-socket of a failed handshake to the garbage collector.
+socket of a connection that was refused, or whose handshake failed, to the garbage collector.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable
+from traceback import clear_frames
 from typing import Any, NamedTuple
 
 from kafka.errors import (
@@ -149,14 +150,18 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             self.update_backoff(node.node_id)  # refused after the handshake, which the original counts as success
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        held: Any = await create_connection(
-            self._net,
-            node.host,
-            node.port,
-            self.config["socket_options"],
-            proxy_url=self.config["proxy_url"],
-            timeout_at=timeout_at,
-        )
+        try:
+            held: Any = await create_connection(
+                self._net,
+                node.host,
+                node.port,
+                self.config["socket_options"],
+                proxy_url=self.config["proxy_url"],
+                timeout_at=timeout_at,
+            )
+        except KafkaConnectionError as error:
+            _let_go(error)
+            raise
         try:
             if not self.ssl_enabled:
                 return _Tcp(self._net, held, host=node.host)
@@ -170,6 +175,13 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             raise
         else:
             return transport
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames an error came through: they hold the socket that was refused, and in a circle the error."""
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _kind(failure: Failure) -> str:

@@ -39,8 +39,13 @@ def figure(columns: int, width: float = 9.0, height: float = 3.6) -> tuple[Any, 
     return drawn, panels[0]
 
 
-def save(drawn: Any, name: str) -> None:
+def grid(rows: int, columns: int, width: float = 9.0, height: float = 3.6) -> tuple[Any, Any]:
+    """A figure with panels in rows and columns over one horizontal axis, and the panels, row by row."""
+    return plt.subplots(rows, columns, figsize=(width, height), constrained_layout=True, squeeze=False, sharex=True)
+
+
+def save(drawn: Any, name: str, folder: Path = IMAGES) -> None:
     """Write a figure into the folder of images, without a date, so that the same figure is the same file."""
-    IMAGES.mkdir(exist_ok=True)
-    drawn.savefig(IMAGES / f"{name}.png", metadata={"Software": None})
+    folder.mkdir(exist_ok=True)
+    drawn.savefig(folder / f"{name}.png", metadata={"Software": None})
     plt.close(drawn)

@@ -1,0 +1,172 @@
+"""Flat, or not: what may grow in a long run, by how much, and what may not.
+
+A run is cut into quarters. The first is warming up; the last is held against the second. Medians are compared, of
+moments between cycles while the broker was there, so that neither a cycle in flight nor a catch-up after an absence
+decides. What the ledger keeps on record grows by its rows and has to; everything beside those rows has to stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import linear_regression, median
+
+from tests.soak.recording import Moment, Recording
+
+MIB = 2**20
+LONG_ENOUGH = 30.0
+"""Minutes under which nothing is said about growth."""
+
+SHARE, CONSUMER_ROOM, TRAINER_ROOM, LEDGER_ROOM, WAL_ROOM, WORK_ROOM = 0.05, 5 * MIB, 32 * MIB, MIB // 4, MIB, MIB
+"""Growth from the second quarter to the last that is allowed: a share, or so much where that is more."""
+SLOPE = 1 * MIB
+"""Growth of the consumer in an hour, over the second half, that is allowed."""
+HANDLES, THREADS, FILES = 2, 1, 1
+RECORDS = ("cycles", "versions", "promotions", "dead_letters", "learned")
+"""Tables that keep something on record: a row for each decision, dead letter, and user learned in the last week."""
+ROW_ROOM = 0.25
+"""How much more a cycle may take in the ledger in the last quarter than in the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that has to stay: what was found, in words, and whether it did."""
+
+    name: str
+    flat: bool
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of a run."""
+
+    checks: tuple[Check, ...]
+    long_enough: bool
+
+    @property
+    def word(self) -> str:
+        """`flat`, `not flat`, or `too short to tell`."""
+        if not self.long_enough:
+            return "too short to tell"
+        return "flat" if all(check.flat for check in self.checks) else "not flat"
+
+
+def judge(recording: Recording) -> Verdict:
+    """Every check over a run. A run that is too short for a verdict has its checks told all the same."""
+    second, last = (_quarter(recording, number) for number in (1, 3))
+    if not second or not last:
+        return Verdict((), long_enough=False)
+    growth = _Growth(second, last)
+    checks = [
+        Check("one consumer", len({moment.pid for moment in recording.moments}) == 1, "the same process all the time"),
+        growth.of("consumer memory", lambda moment: moment.rss, CONSUMER_ROOM),
+        _slope(recording),
+        growth.count("consumer handles", lambda moment: moment.handles, HANDLES),
+        growth.count("consumer threads", lambda moment: moment.threads, THREADS),
+        growth.of("waiting trainer's memory", lambda moment: moment.waiting, TRAINER_ROOM),
+        _trainers(recording),
+        growth.of("ledger beside its records", _beside_records, LEDGER_ROOM),
+        _a_cycle_in_the_ledger(second, last),
+        growth.of("write-ahead log", lambda moment: moment.ledger_wal, WAL_ROOM),
+        growth.of("trainers' folder", lambda moment: moment.work_bytes, WORK_ROOM),
+        growth.count("files in the trainers' folder", lambda moment: moment.work_files, FILES),
+        _goes_on(recording),
+    ]
+    return Verdict(tuple(checks), long_enough=recording.minutes >= LONG_ENOUGH)
+
+
+def quarter(recording: Recording, number: int) -> tuple[Moment, ...]:
+    """The moments of a quarter, counted from 0."""
+    length = recording.seconds / 4
+    return tuple(moment for moment in recording.moments if number * length <= moment.at < (number + 1) * length)
+
+
+def slope(moments: Sequence[Moment], of: Callable[[Moment], float]) -> float:
+    """Growth in an hour, by the least squares; 0 of fewer than two moments."""
+    if len(moments) < 2:
+        return 0.0
+    return linear_regression([moment.at / 3600 for moment in moments], [of(moment) for moment in moments]).slope
+
+
+def bytes_a_cycle(moments: Sequence[Moment]) -> float | None:
+    """How many bytes the ledger took for each cycle between the first and the last of these; None without any."""
+    rows = moments[-1].rows["cycles"] - moments[0].rows["cycles"]
+    return (moments[-1].tables["cycles"] - moments[0].tables["cycles"]) / rows if rows else None
+
+
+def after_warm_up(recording: Recording) -> tuple[Moment, ...]:
+    """The quiet moments from the second quarter on."""
+    return tuple(moment for number in (1, 2, 3) for moment in _quarter(recording, number))
+
+
+def _quarter(recording: Recording, number: int) -> tuple[Moment, ...]:
+    return tuple(moment for moment in quarter(recording, number) if moment.quiet)
+
+
+class _Growth:
+    """From the second quarter to the last."""
+
+    def __init__(self, second: Sequence[Moment], last: Sequence[Moment]) -> None:
+        self._second, self._last = second, last
+
+    def of(self, name: str, of: Callable[[Moment], int | None], room: int) -> Check:
+        """Bytes that may grow by a share or by `room`, whichever is more."""
+        return _compared(name, *self._medians(of), room)
+
+    def count(self, name: str, of: Callable[[Moment], int], room: int) -> Check:
+        """A number of things that may differ by `room`."""
+        before, after = self._medians(of)
+        return Check(name, after <= before + room, f"{before:.0f}, then {after:.0f}")
+
+    def _medians(self, of: Callable[[Moment], int | None]) -> tuple[float, float]:
+        return _median(of(moment) for moment in self._second), _median(of(moment) for moment in self._last)
+
+
+def _compared(name: str, before: float, after: float, room: int) -> Check:
+    allowed = before + max(SHARE * before, room)
+    told = f"{before / MIB:.2f} MiB, then {after / MIB:.2f} MiB; at most {allowed / MIB:.2f} is flat"
+    return Check(name, before > 0 and after <= allowed, told)
+
+
+def _median(values: Iterable[int | None]) -> float:
+    found = [value for value in values if value is not None]
+    return float(median(found)) if found else 0.0
+
+
+def _slope(recording: Recording) -> Check:
+    half = [moment for number in (2, 3) for moment in _quarter(recording, number)]
+    found = slope(half, lambda moment: moment.rss)
+    told = f"{found / MIB:+.2f} MiB an hour in the second half; at most {SLOPE / MIB:.0f} is flat"
+    return Check("consumer memory, slope", found <= SLOPE, told)
+
+
+def _trainers(recording: Recording) -> Check:
+    length = recording.seconds / 4
+    peaks = [
+        [one.peak for one in recording.trainers if number * length <= one.ended < (number + 1) * length]
+        for number in (1, 3)
+    ]
+    before, after = (_median(found) for found in peaks)
+    return _compared("trainers' peak memory", before, after, TRAINER_ROOM)
+
+
+def _beside_records(moment: Moment) -> int:
+    """What the ledger takes for anything but records: work in progress, offsets, and pages that are free."""
+    return moment.free + sum(size for table, size in moment.tables.items() if table not in RECORDS)
+
+
+def _a_cycle_in_the_ledger(second: Sequence[Moment], last: Sequence[Moment]) -> Check:
+    before, after = bytes_a_cycle(second), bytes_a_cycle(last)
+    if before is None or after is None:
+        return Check("ledger bytes a cycle", flat=False, told="no cycles in the second or in the last quarter")
+    page = 4096 * 2 / max(1, last[-1].rows["cycles"] - last[0].rows["cycles"])
+    return Check(
+        "ledger bytes a cycle", after <= before * (1 + ROW_ROOM) + page, f"{before:,.0f} bytes, then {after:,.0f}"
+    )
+
+
+def _goes_on(recording: Recording) -> Check:
+    since = 0.75 * recording.seconds
+    late = [cycle for cycle in recording.cycles if cycle.claimed >= since and cycle.outcome == "registered"]
+    return Check("cycles go on", bool(late), f"{len(late)} versions in the last quarter")
