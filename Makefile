@@ -7,8 +7,10 @@ JOBS ?= 2
 ONLY ?=
 MINUTES ?= 10
 MESSAGES ?= 1000000
+KILLS ?= 200
+SEED ?= 1
 
-.PHONY: setup demo test test-container fuzz bench plots lint format schemas lock clean
+.PHONY: setup demo test test-container fuzz crash bench plots lint format schemas lock clean
 
 setup: .venv/.ready
 
@@ -46,6 +48,10 @@ fuzz: setup
 	        -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 	$(BIN)/python -m tests.fuzz.flood $(MESSAGES)
+
+# The service on an Apache Kafka, killed KILLS times at named points and at random times, then everything is counted.
+crash: setup
+	$(BIN)/python -m tests.crash --kills $(KILLS) --seed $(SEED)
 
 # Peers side by side with ours: a table, and benchmarks/results.json. About seven minutes; leave the machine alone.
 # ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.

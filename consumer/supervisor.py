@@ -25,6 +25,7 @@ from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from consumer.trainer_process import TrainerProcess, result_in
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome, Progress, Step
+from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
@@ -90,7 +91,9 @@ class Supervisor:
 
     def start(self, kind: CycleKind, reason: str, now: float) -> None:
         """Claim all pending users for a new cycle and have it run."""
+        reached(Point.CLAIM)
         claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence)
+        reached(Point.CLAIMED)
         log.info(
             "cycle started",
             cycle_id=claim.cycle_id,
@@ -127,6 +130,7 @@ class Supervisor:
             if progress.state == "asking":
                 self._leadership.confirm(now)
                 self._trainer.permit()
+                reached(Point.PERMITTED)
             else:
                 self._pass_on(running, progress)
         if code is not None:
@@ -190,6 +194,7 @@ class Supervisor:
         )
         trainer = self._spare if self._spare and self._spare.exit_code() is None else TrainerProcess(self._spoke)
         trainer.give(self._folder(claim.cycle_id), request)
+        reached(Point.GIVEN)
         self._trainer, self._spare = trainer, None
 
     def _pass_on(self, running: _Running, progress: Progress) -> None:
@@ -240,15 +245,19 @@ class Supervisor:
     def _settle(self, result: CycleResult, now: float) -> None:
         assert self._running is not None
         claim = self._running.claim
+        reached(Point.RESULT)
         promoted = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
+        reached(Point.SETTLED)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
+        reached(Point.CLEARED)
         if result.version is not None and not promoted:
             log.error(
                 "version registered but not made champion: the champion changed meanwhile", version=result.version
             )
         if promoted and result.version is not None:
             mirror_champion(self._settings, result.version)
+            reached(Point.MIRRORED)
         gate, pairs = result.gate, result.pairs
         log.info(
             "cycle ended",

@@ -15,6 +15,7 @@ from consumer.ledger.engine import reading
 from consumer.ledger.tables import PENDING, asked, changes, dead_letters, gaps, offsets, replays
 from schemas.cycle import CycleKind, OffsetRanges
 from schemas.events import Operation
+from schemas.fault_points import Point, reached
 
 
 class Partition(NamedTuple):
@@ -141,6 +142,7 @@ class Intake:
                 _advance(connection, batch, partition, expected, following)
             _store_users(connection, batch.users, batch.received_at)
             _store_dead_letters(connection, batch.dead, batch.received_at)
+            reached(Point.STORING)
 
     def jump(
         self,

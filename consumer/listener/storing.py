@@ -14,6 +14,7 @@ from consumer.errors import OffsetConflict
 from consumer.ledger.intake import Batch, Intake
 from consumer.listener.places import Places, partition_of, tp_of
 from consumer.settings import Settings
+from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
@@ -43,12 +44,14 @@ class Storing:
         batch = to_batch(self._decode, fetched, expected, self._clock())
         self._pass(batch, passed)
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
+        reached(Point.POLLED)
         try:
             self._intake.record(batch)
         except (DBAPIError, OffsetConflict) as error:
             log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
             self._places.rewind(consumer)
             return None
+        reached(Point.STORED)
         for partition, (_, following) in batch.progress.items():
             self._places.next[tp_of(partition)] = following
         for letter in batch.dead:

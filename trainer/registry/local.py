@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from schemas.fault_points import Point, reached
 from trainer.errors import RegistryError, StaleFence
 from trainer.files import flush_folder, replacing
 from trainer.registry.files import check_files, read_manifest
@@ -50,8 +51,10 @@ class LocalModelRegistry:
             shutil.rmtree(incoming, ignore_errors=True)
             shutil.copytree(staged, incoming)
             _flush(incoming)
+            reached(Point.REGISTER_COPIED)
             version = max(self._numbers(), default=0) + 1
             incoming.rename(self._folder / str(version))
+            reached(Point.REGISTER_RENAMED)
             flush_folder(self._folder)
         return RegisteredVersion(version, manifest)
 
