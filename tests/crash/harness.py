@@ -70,15 +70,16 @@ class Run:
         folder: for state, feature store and journal.
         broker: address of an Apache Kafka.
         seed: of everything that is drawn.
+        pythonpath: of the service, where it is not the tests' own.
         more: settings of the service, without their prefix.
     """
 
-    def __init__(self, folder: Path, broker: str, seed: int, **more: str) -> None:
+    def __init__(self, folder: Path, broker: str, seed: int, pythonpath: str | None = None, **more: str) -> None:
         self.tally = Tally()
         self._folder = folder
         self._topic = Topic.new(broker)
         self._journal = folder / "journal.jsonl"
-        self._service = Service(folder, self._topic, **more)
+        self._service = Service(folder, self._topic, pythonpath, **more)
         self._stream = Stream(self._topic, folder / "feature_store.db", self._journal, seed)
         self._ledger: Ledger | None = None
 
@@ -158,8 +159,8 @@ class Run:
     def _at_random(self, blow: Blow) -> None:
         assert not self._service.gone, f"the service ended by itself: {self._service.log()[-3:]}"
         if blow.victim == "trainer":
-            if self._service.kill_trainers():
-                self._count(RANDOM, "trainer")
+            wait_until(self._service.kill_trainers, _REACHED_WITHIN, "a trainer to be killed")
+            self._count(RANDOM, "trainer")
             self._service.watch(blow.then)
         self._end(RANDOM, trainers_too=blow.victim == "both")
 

@@ -37,15 +37,22 @@ HASTY = {
 class Service(ServiceProcess):
     """A service on a topic, to be started with a fault point and to be killed."""
 
-    def __init__(self, folder: Path, topic: Topic, **more: str) -> None:
+    def __init__(self, folder: Path, topic: Topic, pythonpath: str | None = None, **more: str) -> None:
         own = {
             "KAFKA__BOOTSTRAP_SERVERS": topic.broker,
             "KAFKA__TOPIC": topic.name,
             "KAFKA__GROUP_ID": f"g-{topic.name}",
         }
         super().__init__(folder, {**HASTY, **own, **more})
+        self._pythonpath = pythonpath
         self._mark = folder / "mark"
         self._trainers: set[psutil.Process] = set()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its settings, and where its code is."""
+        path = {"PYTHONPATH": self._pythonpath} if self._pythonpath else {}
+        return {**super().environment, **path}
 
     def start_armed(self, point: Point | None, times: int = 1) -> None:
         """Start it; the process that reaches `point` for the `times`-th time dies."""
