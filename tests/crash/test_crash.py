@@ -33,7 +33,7 @@ SHORT = (
 )
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(600)
 def test_twenty_kills_lose_nothing_and_duplicate_nothing(tmp_path: Path, kafka_address: str) -> None:
     with Run(tmp_path, kafka_address, seed=3) as run:
         for blow in SHORT:
