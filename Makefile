@@ -6,8 +6,10 @@ HOPSWORKS ?=
 JOBS ?= 2
 ONLY ?=
 MESSAGES ?= 1000000
+KILLS ?= 200
+SEED ?= 1
 
-.PHONY: setup demo test test-container fuzz soak bench plots lint format schemas lock clean
+.PHONY: setup demo test test-container fuzz crash soak bench plots lint format schemas lock clean
 
 setup: .venv/.ready
 
@@ -52,6 +54,10 @@ fuzz: setup
 soak: MINUTES ?= 120
 soak: .venv/.bench
 	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+# The service on an Apache Kafka, killed KILLS times at named points and at random times, then everything is counted.
+crash: setup
+	$(BIN)/python -m tests.crash --kills $(KILLS) --seed $(SEED)
 
 # Peers side by side with ours: a table, and benchmarks/results.json. About ten minutes; leave the machine alone.
 # ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.

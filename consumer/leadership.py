@@ -14,6 +14,7 @@ import structlog
 
 from consumer.errors import LeaseLost
 from consumer.ledger.leases import Lease, Leases
+from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
@@ -83,6 +84,7 @@ class Leadership:
         if self._lease is None:
             raise LeaseLost("this instance does not hold the lease any more")
         self._lease = self._leases.renew(self._lease, now)
+        reached(Point.LEASE_RENEWED)
         self._renewed_at = now
 
     def lose(self, reason: str) -> None:
@@ -111,6 +113,7 @@ class Leadership:
         taken = self._leases.take(self._name, current, now)
         if taken is None:
             return False  # somebody was faster
+        reached(Point.LEASE_TAKEN)
         if left and current is not None and current.holder:
             log.warning("taking over", from_instance=current.holder, silent_s=round(now - self._rival_since, 1))
         self.previous = current.token if current else None

@@ -25,6 +25,7 @@ from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from consumer.trainer_process import TrainerProcess, result_in
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome, Progress, Step
+from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
@@ -92,7 +93,9 @@ class Supervisor:
 
     def start(self, kind: CycleKind, reason: str, now: float) -> None:
         """Claim all pending users for a new cycle and have it run."""
+        reached(Point.CLAIM)
         claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence)
+        reached(Point.CLAIMED)
         log.info(
             "cycle started",
             cycle_id=claim.cycle_id,
@@ -134,6 +137,7 @@ class Supervisor:
             self._leadership.confirm(now)
             self._trainer.permit()
             running.asks = False
+            reached(Point.PERMITTED)
         if code is not None:
             self._trainer_ended(running, self._trainer, code, now)
         elif now - running.since > self._settings.trainer.timeout:
@@ -197,6 +201,7 @@ class Supervisor:
         trainer = self._spare if self._spare and self._spare.exit_code() is None else TrainerProcess(self._spoke)
         self._spare = trainer  # kept for the next try, should the disk be full
         trainer.give(self._folder(claim.cycle_id), request)
+        reached(Point.GIVEN)
         self._trainer, self._spare = trainer, None
 
     def _pass_on(self, running: _Running, progress: Progress) -> None:
@@ -248,15 +253,19 @@ class Supervisor:
     def _settle(self, result: CycleResult, now: float) -> None:
         assert self._running is not None
         claim = self._running.claim
+        reached(Point.RESULT)
         promoted = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
+        reached(Point.SETTLED)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
+        reached(Point.CLEARED)
         if result.version is not None and not promoted:
             log.error(
                 "version registered but not made champion: the champion changed meanwhile", version=result.version
             )
         if promoted and result.version is not None:
             mirror_champion(self._settings, result.version)
+            reached(Point.MIRRORED)
         gate, pairs = result.gate, result.pairs
         log.info(
             "cycle ended",

@@ -19,6 +19,7 @@ from typing import IO
 from pydantic import ValidationError
 
 from schemas.cycle import CycleRequest, CycleResult, Progress
+from schemas.fault_points import Point, reached
 
 _LAST_WORDS = 40
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
@@ -59,6 +60,7 @@ class TrainerProcess:
         path = folder / REQUEST_FILE
         path.write_text(request.model_dump_json())
         self._given = True
+        reached(Point.REQUESTED)
         self._say(f"{path}\n".encode())
 
     def permit(self) -> None:

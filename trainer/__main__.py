@@ -27,6 +27,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # steps are small: threads
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
+from schemas.fault_points import Point, reached
 
 GIVEN_UP = 75  # EX_TEMPFAIL of sysexits.h: try again
 READY, PERMIT = "ready", "permit"
@@ -63,7 +64,9 @@ def main() -> int:
         result = trainer.run.run_cycle(request, send, stopping.is_set, permit.wait)
     if result is None:
         return GIVEN_UP
+    reached(Point.ANSWERING)
     _write(path.with_name("result.json"), result)
+    reached(Point.ANSWERED)
     return 1 if result.outcome is Outcome.FAILED else 0
 
 

@@ -22,6 +22,7 @@ import keras
 import numpy as np
 
 from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, PairReport, ReadReport, Step
+from schemas.fault_points import Point, reached
 from schemas.manifest import SpaceInfo
 from trainer.champion import Opponent, Standing, anchor_of, opponent_of
 from trainer.evaluate import prepare_exam, scores, slice_reports
@@ -77,6 +78,7 @@ class Cycle:
             CycleAbandoned: it was told to stop.
         """
         self._registry.enter(self._request.fence)
+        reached(Point.ENTERED)
         if (done := self._registry.find(self._request.cycle_id)) is not None:
             return self._registered(done)
         keras.utils.set_random_seed(self._seed)
@@ -161,6 +163,7 @@ class Cycle:
             report = space.update_pairs(
                 self._settings.pairs, lambda done, of: self._reporter.running(Step.PAIR, done, of)
             )
+            reached(Point.PAIR_UNFINISHED)
             space.finish(self._request.cycle_id)
             facts |= report.model_dump()
         return report
@@ -244,6 +247,7 @@ class Cycle:
             facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
         with self._reporter.step(Step.REGISTER) as facts:
             self._reporter.ask(Step.REGISTER)
+            reached(Point.REGISTER_PERMITTED)
             registered = self._registry.register(staged, self._request.fence)
             facts["version"] = registered.version
         return self._registered(registered)

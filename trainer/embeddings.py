@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.fault_points import Point, reached
 from trainer.features.protocol import Floats
 from trainer.files import lengthen
 
@@ -103,10 +104,12 @@ class UserMatrix:
         if len(rows) and int(rows.max()) >= len(self._raw):
             self._grow(int(rows.max()) + 1)
         self._raw[rows] = raw
+        reached(Point.EMBED_DIRTY)
         self._directions[rows] = directions
         self._directions[freed] = 0.0
         self._raw.flush()
         self._directions.flush()
+        reached(Point.EMBED_UNINDEXED)
         with self._db:
             self._db.execute("BEGIN")
             self._db.executemany("DELETE FROM users WHERE key = ?", [(key,) for key in gone])

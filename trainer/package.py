@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Metrics, SliceReport
+from schemas.fault_points import Point, reached
 from schemas.manifest import (
     CANDIDATE_TOWER_FILE,
     MANIFEST_FILE,
@@ -69,6 +70,7 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     model.whole.save(folder / MODEL_FILE)
+    reached(Point.PACKAGE_HALF)
     model.tower(QUERY).save(folder / QUERY_TOWER_FILE)
     model.tower(CANDIDATE).save(folder / CANDIDATE_TOWER_FILE)
     (folder / "metrics.json").write_text(manifest.metrics.model_dump_json(indent=2) + "\n")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from schemas.cycle import Progress, Step
+from schemas.fault_points import Point, reached
 from trainer.errors import CycleAbandoned
 
 Facts = dict[str, float | int | str]
@@ -40,12 +41,14 @@ class Reporter:
         Raises:
             CycleAbandoned: the cycle was told to stop before this step.
         """
+        reached(Point(f"trainer.{step}.before"))
         self._report(step, "started")
         facts: Facts = {}
         start = time.monotonic()
         yield facts
         self.seconds[step] = round(time.monotonic() - start, 3)
         self._send(Progress(cycle_id=self._cycle_id, step=step, state="done", facts=facts))
+        reached(Point(f"trainer.{step}.after"))
 
     def running(self, step: Step, done: int, total: int | None, facts: Facts | None = None) -> None:
         """`done` of `total` units of a step; None where the total is not known.

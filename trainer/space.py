@@ -23,6 +23,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from schemas.cycle import PairReport
+from schemas.fault_points import Point, reached
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from schemas.policies import PairPolicy
@@ -79,6 +80,7 @@ class Space:
         with replacing(self._folder / _CYCLES_FILE) as file:
             before = [known for known in _applied(self._folder) if known != cycle_id]
             file.write(json.dumps([*before, cycle_id][-_CYCLES_KEPT:]).encode())
+        reached(Point.PAIR_APPLIED)
         with replacing(self._folder / _SPACE_FILE) as file:
             file.write(self.info.model_dump_json(indent=2).encode())
 
@@ -105,6 +107,7 @@ class Space:
         update = update_graph(graph, View(directions, bounds, order), changed, policy, tick)
         before, after = self.graph.codes(), update.graph.codes()
         self._store_pairs(update.graph, policy)
+        reached(Point.PAIR_STORED)
         self.matrix.clean()
         both = int(np.count_nonzero(np.diff(np.sort(np.concatenate([before, after]))) == 0))  # codes are distinct
         return PairReport(

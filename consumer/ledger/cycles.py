@@ -31,6 +31,7 @@ from consumer.ledger.tables import (
     versions,
 )
 from schemas.cycle import CycleKind, CycleResult, Lineage, OffsetGaps, OffsetRanges, Outcome
+from schemas.fault_points import Point, reached
 
 RUNNING = "running"
 LAG_COVERED = 7 * 86_400.0
@@ -101,6 +102,7 @@ class Cycles:
                 )
             )
             claimed = _running(connection)
+            reached(Point.CLAIMING)
         assert claimed is not None
         return claimed
 
@@ -163,6 +165,7 @@ class Cycles:
                 if result.outcome is Outcome.FAILED:  # what the clock asked for is still to be done
                     open_again = update(asked).where(asked.c.cycle_id == result.cycle_id, asked.c.by == "schedule")
                     connection.execute(open_again.values(cycle_id=None))
+            reached(Point.SETTLING)
             return promoted
 
 

@@ -29,6 +29,7 @@ from consumer.ledger.pending import store_users
 from consumer.ledger.tables import asked, dead_letters, gaps, offsets, replays
 from schemas.cycle import CycleKind, OffsetRanges
 from schemas.events import Operation
+from schemas.fault_points import Point, reached
 
 
 class Partition(NamedTuple):
@@ -181,6 +182,7 @@ class Intake:
                 _advance(connection, batch, partition, expected, following)
             store_users(connection, batch.users, batch.received_at)
             _store_dead_letters(connection, batch.dead, batch.received_at)
+            reached(Point.STORING)
 
     def jump(
         self,

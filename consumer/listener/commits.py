@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from consumer.listener.places import Places
+from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
@@ -56,6 +57,8 @@ class Commits:
         elif self.trouble and not trouble:
             log.info("the broker takes commits again")
         self.trouble = trouble
+        if not trouble:
+            reached(Point.COMMITTED)
 
     def _offsets(self, consumer: Any) -> dict[TopicPartition, OffsetAndMetadata]:
         known = self._places.next

@@ -14,6 +14,7 @@ from consumer.kafka_client import seek, topic_id
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.intake import Intake, Mark, Partition
 from consumer.listener.rebalance import Rebalance
+from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
@@ -130,12 +131,14 @@ class Places:
             marks |= self._begin(consumer, marks.keys(), here, found)
         if found and any(mark.topic_id is None for mark in known.values()):
             self._intake.identify(self._topic, found)
+        reached(Point.PLACING)
         for partition in sorted(here):
             mark = marks[partition]
             seek(consumer, partition, mark.next_offset, mark.leader_epoch)
             self.next[partition] = mark.next_offset
         consumer.resume(*here)
         self.unplaced -= here
+        reached(Point.PLACED)
 
     def _begin(
         self, consumer: Any, known: Iterable[TopicPartition], here: set[TopicPartition], found: str | None

@@ -17,6 +17,7 @@ from consumer.listener.letter_log import LetterLog
 from consumer.listener.places import Places, partition_of, tp_of
 from consumer.listener.pressure import Pressure
 from consumer.settings import Settings
+from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class Storing:
         self._pass(batch, passed)
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
         dead = load_of(batch.dead)
+        reached(Point.POLLED)
         try:
             if not self._flood.admits(dead):
                 self._places.rewind(consumer)
@@ -72,6 +74,7 @@ class Storing:
             self._pressure.refused(error)
             self._places.rewind(consumer)
             return None
+        reached(Point.STORED)
         self._pressure.took()
         for partition, (_, following) in batch.progress.items():
             self._places.next[tp_of(partition)] = following

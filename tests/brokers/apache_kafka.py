@@ -206,6 +206,7 @@ def _properties(
         "offsets.topic.num.partitions=1",
         "transaction.state.log.num.partitions=1",
         "group.initial.rebalance.delay.ms=0",
+        "group.min.session.timeout.ms=1000",  # so that a killed member is missed soon
         "auto.create.topics.enable=false",
         "log.retention.check.interval.ms=1000",
         *(f"{name}={value}" for name, value in node.properties.items()),

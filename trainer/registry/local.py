@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from schemas.fault_points import Point, reached
 from trainer.errors import RegistryError, StaleFence
 from trainer.files import flush_folder, replacing
 from trainer.registry.files import check_files, read_manifest
@@ -52,7 +53,9 @@ class LocalModelRegistry:
             try:
                 shutil.copytree(staged, incoming)
                 _flush(incoming)
+                reached(Point.REGISTER_COPIED)
                 incoming.rename(self._folder / str(version))
+                reached(Point.REGISTER_RENAMED)
                 flush_folder(self._folder)
             except OSError as error:
                 shutil.rmtree(incoming, ignore_errors=True)  # a full disk needs the room

@@ -1,0 +1,10 @@
+"""The crash matrix: the service is killed again and again while changes flow, and then everything is counted.
+
+stream    commits, and their events, with a journal of what the broker acknowledged
+plan      whom to kill, and when
+victim    the service as processes to be killed
+harness   one run: kill by the plan, restart, let it settle
+evidence  what a run left: journal, ledger, registry, feature store, matrix and pairs
+checker   what of it is lost, twice or wrong; pure
+results   what is printed and kept
+"""

@@ -1,0 +1,217 @@
+"""The verdict over a run: every change learned or pending, nothing twice, and what is served is what was committed.
+
+Pure. The journal is what happened; everything else has to agree with it and with each other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from tests.crash.evidence import Evidence, Ranges, Version
+from tests.crash.stream import Sent
+
+Kind = Literal["lost", "duplicated", "wrong"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that must not be."""
+
+    kind: Kind
+    what: str
+
+
+def check(evidence: Evidence) -> list[Finding]:
+    """Everything that is lost, duplicated or otherwise wrong."""
+    return [
+        Finding(kind, what)
+        for rule in (
+            _offsets_are_read_to_the_end,
+            _versions_tile_the_topic,
+            _versions_learned_whom_their_events_name,
+            _users_are_learned_or_pending,
+            _pending_events_are_counted_once,
+            _a_cycle_has_one_version,
+            _ledger_and_registry_agree,
+            _the_champion_is_complete,
+            _garbage_is_a_dead_letter_once,
+            _the_matrix_holds_what_the_store_holds,
+            _the_pairs_are_those_of_their_definition,
+        )
+        for kind, what in rule(evidence)
+    ]
+
+
+_Found = Iterator[tuple[Kind, str]]
+
+
+def _offsets_are_read_to_the_end(evidence: Evidence) -> _Found:
+    """Each record was taken once: the ledger stands at the end of each partition, and its counts are the journal's."""
+    sent = _by_partition(evidence)
+    for partition in sorted(sent.keys() | evidence.stands.keys()):
+        records = sent[partition]
+        end = max((one.offset + 1 for one in records), default=0)
+        stand = evidence.stands.get(partition)
+        if stand is None:
+            yield "lost", f"partition {partition} ends at {end}, the ledger does not know it"
+            continue
+        if stand.next != end:
+            kind: Kind = "lost" if stand.next < end else "wrong"
+            yield kind, f"partition {partition} ends at {end}, the ledger stands at {stand.next}"
+        ignored = sum(one.kind == "ignored" for one in records)
+        for name, told, true in (("records", stand.events, len(records)), ("ignored", stand.ignored, ignored)):
+            if told != true:
+                kind = "lost" if told < true else "duplicated"
+                yield kind, f"partition {partition}: {told} {name} counted, {true} sent"
+
+
+def _versions_tile_the_topic(evidence: Evidence) -> _Found:
+    """Versions that became champion follow each other in each partition, from its begin to what is settled."""
+    reached: dict[int, int] = defaultdict(int)
+    for version in _learned_versions(evidence):
+        for partition, (start, end) in sorted(version.ranges.items()):
+            at = reached[partition]
+            if start > at:
+                yield "lost", f"version {version.number}: offsets {at} to {start} of partition {partition} are nobody's"
+            if start < at:
+                yield "duplicated", f"version {version.number}: partition {partition} again from {start}, before {at}"
+            reached[partition] = max(at, end)
+    for partition, stand in sorted(evidence.stands.items()):
+        if stand.settled != reached[partition]:
+            told = f"settled to {stand.settled}, versions reach {reached[partition]}"
+            yield "lost" if stand.settled > reached[partition] else "duplicated", f"partition {partition} {told}"
+
+
+def _versions_learned_whom_their_events_name(evidence: Evidence) -> _Found:
+    """A version's lineage names as many users as have events in its offsets."""
+    changes = [one for one in evidence.sent if one.kind == "change"]
+    for version in _learned_versions(evidence):
+        named = {one.user for one in changes if _within(one, version.ranges)}
+        if len(named) != version.changed_users:
+            kind: Kind = "lost" if version.changed_users < len(named) else "wrong"
+            yield kind, f"version {version.number} learned {version.changed_users} users, its events name {len(named)}"
+
+
+def _users_are_learned_or_pending(evidence: Evidence) -> _Found:
+    """Of each user the last event was learned by a version, or the user is pending."""
+    waiting = {one.user for one in evidence.waiting}
+    last: dict[str, Sent] = {}
+    for one in evidence.sent:
+        if one.kind == "change" and one.user is not None:
+            last[one.user] = one
+    for user, event in last.items():
+        settled = evidence.stands[event.partition].settled if event.partition in evidence.stands else 0
+        learned_at = evidence.learned.get(user)
+        if event.offset >= settled and user not in waiting:
+            yield "lost", f"{user} changed at {_place(event)}, which nobody learned, and is not pending"
+        elif user not in waiting and (learned_at is None or learned_at < event.at):
+            yield "lost", f"{user} changed at {_place(event)}, below what is settled, and no version has learned it"
+
+
+def _pending_events_are_counted_once(evidence: Evidence) -> _Found:
+    """Of each user as many events are pending as the journal has behind what is settled."""
+    true: Counter[str] = Counter()
+    for one in evidence.sent:
+        stand = evidence.stands.get(one.partition)
+        if one.kind == "change" and one.user and stand and stand.settled <= one.offset < stand.next:
+            true[one.user] += 1
+    told: Counter[str] = Counter()
+    for waiting in evidence.waiting:
+        told[waiting.user] += waiting.events
+    for user in sorted(true.keys() | told.keys()):
+        if told[user] != true[user]:
+            kind: Kind = "lost" if told[user] < true[user] else "duplicated"
+            yield kind, f"{user}: {told[user]} events pending, {true[user]} sent"
+
+
+def _a_cycle_has_one_version(evidence: Evidence) -> _Found:
+    for cycle_id, count in Counter(one.cycle_id for one in evidence.versions if one.cycle_id).items():
+        if count > 1:
+            numbers = ", ".join(str(one.number) for one in evidence.versions if one.cycle_id == cycle_id)
+            yield "duplicated", f"cycle {cycle_id} registered versions {numbers}"
+
+
+def _ledger_and_registry_agree(evidence: Evidence) -> _Found:
+    """The same numbers of the same cycles with the same lineage, and every one complete."""
+    registered = {one.number: one for one in evidence.versions}
+    running = {cycle_id for cycle_id, cycle in evidence.cycles.items() if cycle.state == "running"}
+    for number in sorted(registered.keys() | evidence.recorded.keys()):
+        version = registered.get(number)
+        if version is None:
+            yield "lost", f"version {number} is in the ledger and not in the registry"
+            continue
+        if version.damage is not None:
+            yield "wrong", f"version {number} is not complete: {version.damage}"
+            continue
+        if number not in evidence.recorded:
+            if version.cycle_id not in running:
+                yield "wrong", f"version {number} of cycle {version.cycle_id} is not in the ledger"
+        elif evidence.recorded[number] != version.cycle_id:
+            told = evidence.recorded[number]
+            yield "wrong", f"version {number} is of cycle {version.cycle_id}, the ledger says {told}"
+        cycle = evidence.cycles.get(version.cycle_id)
+        if cycle is None or cycle.ranges != version.ranges:
+            yield "wrong", f"version {number}: the ledger has another lineage of cycle {version.cycle_id}"
+
+
+def _the_champion_is_complete(evidence: Evidence) -> _Found:
+    if not evidence.promoted:
+        if evidence.versions:
+            yield "wrong", "there are versions, and no champion"
+        return
+    champion = evidence.promoted[-1]
+    if not any(one.number == champion and one.damage is None for one in evidence.versions):
+        yield "wrong", f"the champion pointer names version {champion}, which is not there complete"
+
+
+def _garbage_is_a_dead_letter_once(evidence: Evidence) -> _Found:
+    sent = {(one.partition, one.offset) for one in evidence.sent if one.kind == "dead"}
+    for partition, offset in sorted(sent | evidence.dead.keys()):
+        true, told = int((partition, offset) in sent), evidence.dead.get((partition, offset), 0)
+        if told != true:
+            kind: Kind = "lost" if told < true else "duplicated"
+            yield kind, f"partition {partition}@{offset}: {told} dead letters, {true} expected"
+
+
+def _the_matrix_holds_what_the_store_holds(evidence: Evidence) -> _Found:
+    """But for users who are pending, who may have changed since."""
+    if not evidence.promoted:
+        return
+    waiting = {one.user for one in evidence.waiting}
+    for user in sorted((evidence.stored_rows.keys() | evidence.matrix_rows.keys()) - waiting):
+        stored, held = evidence.stored_rows.get(user), evidence.matrix_rows.get(user)
+        if stored != held:
+            how = "lacks" if held is None else "still has" if stored is None else "has an old row of"
+            yield "lost", f"the user matrix {how} {user}"
+
+
+def _the_pairs_are_those_of_their_definition(evidence: Evidence) -> _Found:
+    for pair in sorted(evidence.defined_pairs - evidence.pairs):
+        yield "wrong", f"the graph lacks the pair {pair}"
+    for pair in sorted(evidence.pairs - evidence.defined_pairs):
+        yield "wrong", f"the graph has the pair {pair}, which is none"
+
+
+def _learned_versions(evidence: Evidence) -> list[Version]:
+    """The versions that settled their changes: those that became champion, in order."""
+    promoted = set(evidence.promoted)
+    return [one for one in evidence.versions if one.number in promoted]
+
+
+def _by_partition(evidence: Evidence) -> dict[int, list[Sent]]:
+    found: dict[int, list[Sent]] = defaultdict(list)
+    for one in evidence.sent:
+        found[one.partition].append(one)
+    return found
+
+
+def _within(one: Sent, ranges: Ranges) -> bool:
+    start, end = ranges.get(one.partition, (0, 0))
+    return start <= one.offset < end
+
+
+def _place(one: Sent) -> str:
+    return f"{one.partition}@{one.offset}"

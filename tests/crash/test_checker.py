@@ -1,0 +1,208 @@
+"""The checker finds what it is there to find: in made-up histories, and in services with a planted bug."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from schemas.fault_points import Point
+from tests.crash.checker import check
+from tests.crash.evidence import Cycle, Evidence, Stand, Version, Waiting
+from tests.crash.harness import Run, Tally
+from tests.crash.plan import Blow
+from tests.crash.stream import Sent
+
+BUGS = Path(__file__).with_name("bugs")
+
+
+def change(user: str, partition: int, offset: int) -> Sent:
+    return Sent("change", user, partition, offset, at=100.0 + offset)
+
+
+# Two versions and what came after them. Partition 0: a b [c] | a, and partition 1: x (garbage) d (somebody else's) | e.
+SOUND = Evidence(
+    sent=[
+        change("a", 0, 0),
+        change("b", 0, 1),
+        change("c", 0, 2),
+        change("a", 0, 3),
+        Sent("dead", None, 1, 0, at=100.0),
+        change("d", 1, 1),
+        Sent("ignored", None, 1, 2, at=102.0),
+        change("e", 1, 3),
+    ],
+    stands={0: Stand(next=4, settled=3, events=4, ignored=0), 1: Stand(next=4, settled=3, events=4, ignored=1)},
+    waiting=[Waiting("a", 1), Waiting("e", 1)],
+    learned={"a": 101.0, "b": 102.0, "c": 103.0, "d": 102.0},
+    cycles={
+        "c1": Cycle("registered", {0: (0, 2)}),
+        "c2": Cycle("registered", {0: (2, 3), 1: (0, 3)}),
+        "c3": Cycle("rejected", {0: (3, 4)}),
+    },
+    recorded={1: "c1", 2: "c2"},
+    promoted=[1, 2],
+    dead={(1, 0): 1},
+    versions=[Version(1, "c1", {0: (0, 2)}, 2), Version(2, "c2", {0: (2, 3), 1: (0, 3)}, 2)],
+    stored_rows={"a": b"new", "b": b"b", "c": b"c"},  # d is deleted, e is new
+    matrix_rows={"a": b"old", "b": b"b", "c": b"c", "e": b"gone meanwhile"},
+    pairs=frozenset({("a", "b")}),
+    defined_pairs=frozenset({("a", "b")}),
+)
+
+
+def test_a_sound_history_has_no_findings() -> None:
+    assert check(SOUND) == []
+    assert check(Evidence(sent=(), stands={})) == []
+
+
+BROKEN: dict[str, tuple[Evidence, str, str]] = {
+    "a pending user is gone": (replace(SOUND, waiting=[Waiting("a", 1)]), "lost", "e changed at 1@3"),
+    "a user was never learned": (
+        replace(SOUND, learned={user: at for user, at in SOUND.learned.items() if user != "b"}),
+        "lost",
+        "b changed at 0@1, below what is settled",
+    ),
+    "a user was learned before its last change only": (
+        replace(SOUND, learned={**SOUND.learned, "c": 101.0}),
+        "lost",
+        "c changed at 0@2",
+    ),
+    "a version learned fewer users than its events name": (
+        replace(SOUND, versions=[SOUND.versions[0], replace(SOUND.versions[1], changed_users=1)]),
+        "lost",
+        "version 2 learned 1 users, its events name 2",
+    ),
+    "an event is missing from a pending user": (
+        replace(SOUND, sent=[*SOUND.sent, change("a", 0, 4)], stands={**SOUND.stands, 0: Stand(5, 3, 5, 0)}),
+        "lost",
+        "a: 1 events pending, 2 sent",
+    ),
+    "an event was counted twice": (
+        replace(SOUND, waiting=[Waiting("a", 2), Waiting("e", 1)]),
+        "duplicated",
+        "a: 2 events pending, 1 sent",
+    ),
+    "a record was not read": (
+        replace(SOUND, sent=[*SOUND.sent, change("a", 0, 4)]),
+        "lost",
+        "partition 0 ends at 5, the ledger stands at 4",
+    ),
+    "a partition was not read": (replace(SOUND, stands={0: SOUND.stands[0]}), "lost", "does not know it"),
+    "records were taken twice": (
+        replace(SOUND, stands={**SOUND.stands, 0: Stand(4, 3, 5, 0)}),
+        "duplicated",
+        "partition 0: 5 records counted, 4 sent",
+    ),
+    "offsets are nobody's": (
+        replace(SOUND, versions=[Version(1, "c1", {0: (0, 1)}, 1), SOUND.versions[1]]),
+        "lost",
+        "version 2: offsets 1 to 2 of partition 0 are nobody's",
+    ),
+    "offsets are two versions' own": (
+        replace(SOUND, versions=[SOUND.versions[0], Version(2, "c2", {0: (1, 3), 1: (0, 3)}, 3)]),
+        "duplicated",
+        "version 2: partition 0 again from 1",
+    ),
+    "more is settled than any version has learned": (
+        replace(SOUND, stands={**SOUND.stands, 0: Stand(4, 4, 4, 0)}),
+        "lost",
+        "partition 0 settled to 4, versions reach 3",
+    ),
+    "a cycle has two versions": (
+        replace(SOUND, versions=[*SOUND.versions, Version(3, "c2", {0: (2, 3), 1: (0, 3)}, 2)]),
+        "duplicated",
+        "cycle c2 registered versions 2, 3",
+    ),
+    "a version is not in the ledger": (
+        replace(SOUND, versions=[*SOUND.versions, Version(3, "c3", {0: (3, 4)}, 1)]),
+        "wrong",
+        "version 3 of cycle c3 is not in the ledger",
+    ),
+    "a version is not in the registry": (
+        replace(SOUND, versions=SOUND.versions[1:]),
+        "lost",
+        "version 1 is in the ledger and not in the registry",
+    ),
+    "a version is of another cycle": (
+        replace(SOUND, recorded={1: "c1", 2: "c3"}),
+        "wrong",
+        "version 2 is of cycle c2, the ledger says c3",
+    ),
+    "a version has another lineage": (
+        replace(SOUND, cycles={**SOUND.cycles, "c1": Cycle("registered", {0: (0, 1)})}),
+        "wrong",
+        "another lineage of cycle c1",
+    ),
+    "a number has no complete version": (
+        replace(SOUND, versions=[*SOUND.versions, Version(3, damage="3 has no manifest.json")]),
+        "wrong",
+        "version 3 is not complete",
+    ),
+    "the champion is not there": (replace(SOUND, promoted=[1, 2, 7]), "wrong", "names version 7"),
+    "the champion is damaged": (
+        replace(SOUND, versions=[SOUND.versions[0], replace(SOUND.versions[1], damage="lacks metrics.json")]),
+        "wrong",
+        "the champion pointer names version 2, which is not there complete",
+    ),
+    "there is no champion": (replace(SOUND, promoted=[]), "wrong", "there are versions, and no champion"),
+    "a dead letter is missing": (replace(SOUND, dead={}), "lost", "partition 1@0: 0 dead letters, 1 expected"),
+    "a dead letter is there twice": (replace(SOUND, dead={(1, 0): 2}), "duplicated", "2 dead letters, 1 expected"),
+    "a dead letter is of a sound record": (
+        replace(SOUND, dead={(1, 0): 1, (0, 0): 1}),
+        "duplicated",
+        "partition 0@0: 1 dead letters, 0 expected",
+    ),
+    "a row is old": (
+        replace(SOUND, matrix_rows={**SOUND.matrix_rows, "b": b"old"}),
+        "lost",
+        "the user matrix has an old row of b",
+    ),
+    "a row is missing": (
+        replace(SOUND, matrix_rows={user: row for user, row in SOUND.matrix_rows.items() if user != "b"}),
+        "lost",
+        "the user matrix lacks b",
+    ),
+    "a deleted user is still there": (
+        replace(SOUND, matrix_rows={**SOUND.matrix_rows, "d": b"d"}),
+        "lost",
+        "the user matrix still has d",
+    ),
+    "a pair is missing": (replace(SOUND, pairs=frozenset()), "wrong", "the graph lacks the pair ('a', 'b')"),
+    "a pair too many": (
+        replace(SOUND, pairs=SOUND.pairs | {("b", "c")}),
+        "wrong",
+        "the graph has the pair ('b', 'c'), which is none",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_history_is_found(name: str) -> None:
+    evidence, kind, what = BROKEN[name]
+    assert [finding for finding in check(evidence) if finding.kind == kind and what in finding.what]
+
+
+def run_with_bug(folder: Path, broker: str, bug: str, *blows: Blow) -> Tally:
+    """A service with a planted bug is struck a few times; everything else is as in `make crash`."""
+    path = os.pathsep.join(filter(None, (str(BUGS / bug), os.environ.get("PYTHONPATH"))))
+    with Run(folder, broker, seed=5, pythonpath=path) as run:
+        for blow in blows:
+            assert run.strike(blow)
+        run.settle()
+        return run.judge()
+
+
+@pytest.mark.timeout(600)
+def test_offsets_committed_before_the_changes_are_stored_lose_changes(tmp_path: Path, kafka_address: str) -> None:
+    tally = run_with_bug(tmp_path, kafka_address, "early_offset", Blow("consumer", Point.STORING))
+    assert tally.found("lost"), tally.findings
+    assert tally.found("duplicated") == 0
+
+
+@pytest.mark.timeout(600)
+def test_registration_without_lookup_registers_a_cycle_twice(tmp_path: Path, kafka_address: str) -> None:
+    tally = run_with_bug(tmp_path, kafka_address, "no_lookup", Blow("both", Point.ANSWERING))
+    assert [finding for finding in tally.findings if "registered versions 1, 2" in finding.what], tally.findings

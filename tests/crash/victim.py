@@ -1,0 +1,120 @@
+"""The service as processes to be killed."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from schemas.fault_points import Point
+from tests.integration.service import QUICK, ServiceProcess
+from tests.integration.topics import Topic
+from tests.waiting import wait_until
+
+_PAUSE = 0.005
+_LOOK_EVERY = 0.25
+
+# A cycle follows another at once, and no gate stands in the way: these tests are about what is lost, not what is good.
+HASTY = {
+    **QUICK,
+    "KAFKA__SESSION_TIMEOUT_MS": "2500",
+    "KAFKA__COMMIT_INTERVAL": "0.5",
+    "TRIGGER__CHANGED_USERS": "1",
+    "TRIGGER__QUIET_PERIOD": "0",
+    "FIT__FULL_EPOCHS": "3",
+    "FIT__INCREMENTAL_EPOCHS": "1",
+    "FIT__MIN_REPLAY_USERS": "32",
+    "GATE__MARGIN": "1",
+    "GATE__RECALL_MARGIN": "1",
+    "GATE__DRIFT_MARGIN": "1",
+    "GATE__MIN_USERS": "5",
+    "GATE__MIN_ACCURACY": "0",
+}
+
+
+class Service(ServiceProcess):
+    """A service on a topic, to be started with a fault point and to be killed."""
+
+    def __init__(self, folder: Path, topic: Topic, pythonpath: str | None = None, **more: str) -> None:
+        own = {
+            "KAFKA__BOOTSTRAP_SERVERS": topic.broker,
+            "KAFKA__TOPIC": topic.name,
+            "KAFKA__GROUP_ID": f"g-{topic.name}",
+        }
+        super().__init__(folder, {**HASTY, **own, **more})
+        self._pythonpath = pythonpath
+        self._mark = folder / "mark"
+        self._trainers: set[psutil.Process] = set()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Its settings, and where its code is."""
+        path = {"PYTHONPATH": self._pythonpath} if self._pythonpath else {}
+        return {**super().environment, **path}
+
+    def start_armed(self, point: Point | None, times: int = 1) -> None:
+        """Start it; the process that reaches `point` for the `times`-th time dies."""
+        self._mark.unlink(missing_ok=True)
+        self._settings["FAULT_POINT"] = f"{point}:{times}" if point else ""
+        self._settings["FAULT_MARK"] = str(self._mark)
+        self.start()
+
+    @property
+    def fired(self) -> bool:
+        """Whether the point of this start was reached."""
+        return self._mark.exists()
+
+    @property
+    def gone(self) -> bool:
+        """Whether the consumer has ended."""
+        return self.process is None or self.process.poll() is not None
+
+    def watch(self, seconds: float) -> None:
+        """Look at it until its point is reached, it has ended, or `seconds` have passed."""
+        deadline, look = time.monotonic() + seconds, 0.0
+        while not self.fired and not self.gone and (now := time.monotonic()) < deadline:
+            if now >= look:  # once a consumer has died nobody can say which trainers were its own
+                self._note_trainers()
+                look = now + _LOOK_EVERY
+            time.sleep(_PAUSE)
+
+    def wait(self, seconds: float) -> None:
+        """Let it work, though its point was reached."""
+        deadline = time.monotonic() + seconds
+        while not self.gone and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+
+    def kill_trainers(self) -> bool:
+        """SIGKILL to every trainer; says whether there was one."""
+        self._note_trainers()
+        alive = [trainer for trainer in self._trainers if _alive(trainer)]
+        for trainer in alive:
+            with suppress(psutil.NoSuchProcess):
+                trainer.kill()
+        return bool(alive)
+
+    def kill_consumer(self) -> None:
+        """SIGKILL, unless it has died already; its trainers have to end by themselves."""
+        assert self.process is not None
+        self._note_trainers()
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def wait_for_orphans(self) -> None:
+        """Until every trainer that there ever was has ended."""
+        wait_until(lambda: not any(map(_alive, self._trainers)), 30, "orphaned trainers to end by themselves")
+
+    def _note_trainers(self) -> None:
+        with suppress(psutil.NoSuchProcess):
+            if not self.gone:
+                self._trainers = {one for one in self._trainers if _alive(one)} | set(self.trainers())
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
