@@ -102,11 +102,12 @@ class Listener(threading.Thread):
             self._places.place(consumer)
             if not notes.pending:
                 self._commits.follow(consumer)
-            self._show(
-                state=self._state(), polled_at=self._clock(), gaps=self._gaps.crossed, **heard(consumer, self._places)
-            )
+            far = heard(consumer, self._places)
+            self._show(state=self._state(), polled_at=self._clock(), gaps=self._gaps.crossed, **far)
         except LogTruncationError as error:
             self._gaps.cut(error.divergent_offsets)
+            self._places.note(notes.drain())
+            self._gaps.cross(consumer)  # now: the client says so in every turn until it has been sought elsewhere
 
     def _pause_before_another(self, error: Exception) -> None:
         """Something that is not understood, or that does not pass: the client is given up."""
