@@ -52,11 +52,18 @@ class Cluster:
         """All brokers, whether they are there or not."""
         return ",".join(node.address for node in self.nodes.values())
 
+    @property
+    def well(self) -> str:
+        """The brokers that are there and answer."""
+        return ",".join(node.address for node in self.nodes.values() if node.well)
+
     def start(self) -> None:
-        """Start what does not run, and wait until everything answers and every replica is in sync."""
+        """Make everything whole: start what does not run, wait until it answers and every replica is in sync."""
         for node in self.nodes.values():
             if not node.runs:
                 node.launch()
+            elif not node.well:
+                node.thaw()
         for node in self.nodes.values():
             node.wait_for_answer()
         wait_until(self._in_sync, 60, "all replicas to be in sync")
