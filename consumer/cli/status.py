@@ -58,6 +58,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "ignored": read.ignored,
         "dead_letters": read.dead_letters,
         "instances": [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)],
+        "gaps": ledger.views.open_gaps(),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
@@ -105,6 +106,10 @@ def _table(found: dict[str, Any]) -> Table:
     }
     if len(found["instances"]) > 1:
         rows["instances"] = "\n".join(_told(instance) for instance in found["instances"])
+    if gaps := found["gaps"]:
+        newest = gaps[-1]
+        place = f"{newest['topic']}[{newest['partition']}]@{newest['from_offset']}"
+        rows["gaps"] = f"{len(gaps)} since the last full retrain, the last at {place}: {newest['reason']}"
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)
     return table
