@@ -90,6 +90,7 @@ def test_a_coordinator_that_is_gone_costs_nothing_and_commits_follow_the_next_on
     with listening(settings, ledger.intake) as listener:
         wait_until(lambda: listener.hearing.caught_up, 40, "the listener to have caught up")
         gone = wait_until(cluster.coordinator, 20, "a coordinator")
+        assert gone is not None
         breaks(cluster.nodes[gone])
         wait_until(lambda: cluster.coordinator() not in (None, gone), 30, "another coordinator")
         send(cluster, topic, names(60))
@@ -189,8 +190,11 @@ def test_brokers_that_hang_for_longer_than_every_timeout_are_waited_for(
             cluster.start()
             send(cluster, topic, names(60, start=30))
             everything_is_read(ledger, 90)
-            shared = lambda: listener.hearing.partitions + late.hearing.partitions == 3  # noqa: E731
-            wait_until(lambda: shared() and late.hearing.partitions, 60, "both to have partitions")
-            wait_until(lambda: listener.hearing.state == late.hearing.state == "listening", 40, "both to listen")
+
+            def both_listen() -> bool:
+                both = (listener.hearing, late.hearing)
+                return all(0 < hearing.partitions < 3 and hearing.state == "listening" for hearing in both)
+
+            wait_until(both_listen, 60, "both to listen")
     assert pending(ledger) == set(names(90))
     assert sum(stands_at(ledger, topic).values()) == 90

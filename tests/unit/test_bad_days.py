@@ -18,7 +18,7 @@ from consumer.listener import polling
 from consumer.listener.gaps import Gaps
 from consumer.listener.places import Places, partition_of
 from consumer.listener.polling import Polling
-from consumer.listener.rebalance import RebalanceNotes
+from consumer.listener.rebalance import Rebalance, RebalanceNotes
 from tests.integration.listening import gap_letters
 
 T0, T1 = TopicPartition("t", 0), TopicPartition("t", 1)
@@ -110,14 +110,14 @@ def test_kept_partitions_are_noted_with_those_that_came_and_those_that_went() ->
     broker = Broker(0, 0, {T0, T1})
     notes = RebalanceNotes(broker)
     notes.on_partitions_assigned({T1})  # cooperative: T0 is kept
-    assert [(note.what, note.partitions) for note in notes.drain()] == [("assigned", {T0, T1})]
+    assert notes.drain() == [Rebalance("assigned", frozenset({T0, T1}))]
     assert broker.paused == {T0, T1}
     broker.assigned = {T0}
     notes.on_partitions_revoked({T1})
-    assert [(note.what, note.partitions) for note in notes.drain()] == [("gone", {T1}), ("assigned", {T0})]
+    assert notes.drain() == [Rebalance("gone", frozenset({T1})), Rebalance("assigned", frozenset({T0}))]
     notes.on_partitions_revoked({T0})  # eager: it is still in the assignment
     assert notes.pending
-    assert [(note.what, note.partitions) for note in notes.drain()] == [("gone", {T0})]
+    assert notes.drain() == [Rebalance("gone", frozenset({T0}))]
     assert not notes.pending
 
 
