@@ -9,6 +9,7 @@ nothing is under way there but its own attempt to connect.
 
 from __future__ import annotations
 
+import random
 import ssl
 import threading
 from collections.abc import Callable
@@ -115,15 +116,13 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         return connection
 
     def least_loaded_node(self) -> Any:
+        # Any of them: the one with least under way may be the same each time, and may have come back just now.
         connected = [broker.node_id for broker in self.cluster.brokers() if self._answers(broker.node_id)]
-        return min(connected, key=self._in_flight) if connected else super().least_loaded_node()
+        return random.choice(connected) if connected else super().least_loaded_node()  # noqa: S311
 
     def _answers(self, node_id: Any) -> bool:
         connection = self._conns.get(node_id)
         return connection is not None and connection.connected and not connection.paused
-
-    def _in_flight(self, node_id: Any) -> int:
-        return len(self._conns[node_id].in_flight_requests)
 
     def _connected(self, address: str, connection: Any) -> None:
         self.failures.pop(address, None)

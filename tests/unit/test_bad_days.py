@@ -14,6 +14,8 @@ from kafka.structs import OffsetAndMetadata
 
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener import gaps as gaps_module
+from consumer.listener import places as places_module
 from consumer.listener import polling
 from consumer.listener.gaps import Gaps
 from consumer.listener.places import Places, partition_of
@@ -58,6 +60,15 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened.close()
 
 
+@pytest.fixture(autouse=True)
+def found_id(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The topic's id as the brokers tell it when they are asked again: none, or the last in this list."""
+    ids: list[str] = []
+    monkeypatch.setattr(gaps_module, "refresh_metadata", lambda *_: None)
+    monkeypatch.setattr(places_module, "topic_id", lambda *_: ids[-1] if ids else None)
+    return ids
+
+
 def gaps_at(ledger: Ledger, offset: int) -> tuple[Gaps, Places]:
     """A partition that is placed at an offset."""
     ledger.intake.start_at({partition_of(T0): offset}, 0.0)
@@ -95,6 +106,20 @@ def test_where_reading_goes_on_and_what_is_on_record(
     assert gaps.crossed == len(letters) == (says is not None)
     assert all(offset == 100 and str(says) in reason and "retrain in full" in reason for offset, reason in letters)
     assert (places.next, places.unplaced, broker.paused) == ({}, {T0}, {T0})
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_topic_made_anew_is_not_taken_for_one_that_was_cut_off(
+    ledger: Ledger, found_id: list[str], cut: bool
+) -> None:
+    gaps, places = gaps_at(ledger, 100)
+    places.topic_id = "old"
+    found_id.append("new")
+    gaps.cut({T0: CUT}) if cut else gaps.lost({T0: 100})
+    gaps.cross(Broker(0, 80, {T0}))
+    assert ledger.intake.marks("t") == {partition_of(T0): (0, "new", None)}
+    ((_, reason),) = gap_letters(ledger)
+    assert "deleted and made anew" in reason
 
 
 def test_a_gap_is_not_crossed_where_somebody_else_has_moved_the_ledger(ledger: Ledger) -> None:
