@@ -178,6 +178,16 @@ def topic_id(consumer: Any, topic: str) -> str | None:
     return str(found) if found is not None and found.int else None
 
 
+def refresh_metadata(consumer: Any, timeout_ms: int) -> None:
+    """Have the client ask the brokers what they know of the topic now.
+
+    Raises:
+        KafkaError: they do not answer in time.
+    """
+    update = consumer._client.cluster.request_update()  # noqa: SLF001  (the public ways wait without end)
+    consumer._net.run(consumer._manager.wait_for, update, timeout_ms)  # noqa: SLF001
+
+
 def seek(consumer: Any, partition: TopicPartition, offset: int, epoch: int | None) -> None:
     """Read a partition from an offset on.
 

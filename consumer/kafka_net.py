@@ -2,12 +2,14 @@
 
 As it is, version 3.0 knocks until its time is up and keeps the reason to its own log; waits without end for a TLS
 handshake, even behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection,
-which is why it refuses a password; comes back without a pause where it was refused after the handshake; and leaves the
-socket of a connection that was refused, or whose handshake failed, to the garbage collector.
+which is why it refuses a password; comes back without a pause where it was refused after the handshake; leaves the
+socket of a connection that was refused, or whose handshake failed, to the garbage collector; and asks a broker that
+hangs who leads now, again and again, as nothing is under way there but its own attempt to connect.
 """
 
 from __future__ import annotations
 
+import random
 import ssl
 import threading
 from collections.abc import Callable
@@ -93,6 +95,8 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)
+        for name in ("socket_connection_setup_timeout_ms", "socket_connection_setup_timeout_max_ms"):
+            self.config[name] = min(self.config[name], self.config["request_timeout_ms"])
         self.failures: dict[str, Failure] = {}
         self.told: Callable[[Failure], None] | None = None
         self._said: dict[str, str] = {}  # what was told of an address
@@ -111,6 +115,15 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             connection.init_future.add_callback(lambda _: self._connected(address, connection))
             connection.init_future.add_errback(lambda error: self._failed(node_id, Failure(address, error)))
         return connection
+
+    def least_loaded_node(self) -> Any:
+        # Any of them: the one with least under way may be the same each time, and may have come back just now.
+        connected = [broker.node_id for broker in self.cluster.brokers() if self._answers(broker.node_id)]
+        return random.choice(connected) if connected else super().least_loaded_node()  # noqa: S311
+
+    def _answers(self, node_id: Any) -> bool:
+        connection = self._conns.get(node_id)
+        return connection is not None and connection.connected and not connection.paused
 
     def _connected(self, address: str, connection: Any) -> None:
         self.failures.pop(address, None)

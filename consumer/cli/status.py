@@ -61,6 +61,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "dead_letters": read.dead_letters,
         "instances": [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)],
         "open_dead_letters": read.open_letters,
+        "gaps": ledger.views.open_gaps(),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
@@ -112,6 +113,10 @@ def _table(found: dict[str, Any]) -> Table:
         rows["instances"] = "\n".join(_told(instance) for instance in found["instances"])
     if found["state"] == TOO_MANY:
         rows = {"state": rows.pop("state"), "to do": WAY_OUT, **rows}
+    if gaps := found["gaps"]:
+        newest = gaps[-1]
+        place = f"{newest['topic']}[{newest['partition']}]@{newest['from_offset']}"
+        rows["gaps"] = f"{len(gaps)} since the last full retrain, the last at {place}: {newest['reason']}"
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)
     return table

@@ -12,8 +12,8 @@ from sqlalchemy import Engine, func, select
 
 from consumer.ledger.cycles import champion
 from consumer.ledger.engine import reading
-from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, offsets, versions
-from schemas.cycle import CycleResult, Lineage, Outcome
+from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, gaps, offsets, versions
+from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 
 _PAST_CYCLES = 100  # more rejections in a row than that are as bad as that
 
@@ -97,6 +97,25 @@ class Views:
             by_status = select(dead_letters.c.status, func.count()).group_by(dead_letters.c.status)
             dead: dict[str, int] = dict(connection.execute(by_status).tuples().all())
         return Read(int(events or 0), int(ignored or 0), sum(dead.values()), dead.get("open", 0))
+
+    def open_gaps(self) -> list[dict[str, Any]]:
+        """Gaps in what was read that no full retrain has made good, the oldest first."""
+        whole = cycles.c.state == Outcome.REGISTERED, cycles.c.kind.in_([CycleKind.FULL, CycleKind.BOOTSTRAP])
+        with reading(self._engine) as connection:
+            good_until = connection.scalar(select(func.max(cycles.c.claimed_at)).where(*whole))
+            since = gaps.c.at > (good_until or 0.0)
+            rows = connection.execute(select(gaps).where(since).order_by(gaps.c.number)).all()
+        return [
+            {
+                "topic": row.topic,
+                "partition": row.partition,
+                "from_offset": row.from_offset,
+                "to_offset": row.to_offset,
+                "at": _when(row.at),
+                "reason": row.reason,
+            }
+            for row in rows
+        ]
 
     def versions(self) -> list[dict[str, Any]]:
         """Every registered version, oldest first, as `retrainer versions --json` gives it."""

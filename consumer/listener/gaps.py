@@ -11,7 +11,7 @@ from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
 from consumer.errors import OffsetConflict
-from consumer.kafka_client import seek, why_corrupt
+from consumer.kafka_client import refresh_metadata, seek, why_corrupt
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.intake import DeadLetter, Intake, Position
 from consumer.listener.places import ASK_MS, Places, partition_of
@@ -67,10 +67,12 @@ class Gaps:
 
     def cross(self, consumer: Any) -> None:
         """Put on record what cannot be had, or was read and is no more; go on where the topic does."""
-        concerned = {*self._lost, *self._cut, *self._places.anew}
-        if not concerned:
+        if not (self._lost or self._cut or self._places.anew):
             return
         try:
+            refresh_metadata(consumer, ASK_MS)  # a topic that was made anew looks like one that was cut off until then
+            self._places.look_for_new_topic(consumer)
+            concerned = {*self._lost, *self._cut, *self._places.anew}
             begins = consumer.beginning_offsets(list(concerned), timeout_ms=ASK_MS)
             ends = consumer.end_offsets(list(concerned), timeout_ms=ASK_MS)
             for tp in sorted(concerned):

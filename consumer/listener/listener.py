@@ -114,6 +114,8 @@ class Listener(threading.Thread):
             self._tell(consumer)
         except LogTruncationError as error:
             self._gaps.cut(error.divergent_offsets)
+            self._places.note(notes.drain())
+            self._gaps.cross(consumer)  # now: the client says so in every turn until it has been sought elsewhere
 
     def _place_when_due(self, consumer: Any) -> None:
         """What is placed is fetched, and so offered to the ledger: not before that may be tried again."""

@@ -87,6 +87,13 @@ class Places:
             log.warning("cannot place partitions yet", reason=str(error) or type(error).__name__)
             self._retry_at = self._clock() + RETRY_AFTER
 
+    def look_for_new_topic(self, consumer: Any) -> None:
+        """Put the placed partitions into `anew` where the client knows by now that the topic is another one."""
+        found = topic_id(consumer, self._topic)
+        if found and self.topic_id not in (None, found):
+            self.anew |= self.next
+            self.topic_id = found
+
     def rewind(self, consumer: Any) -> None:
         """Pause everything and place it again a little later; polling, and so membership, goes on."""
         self.unplaced |= self.next.keys()

@@ -11,6 +11,7 @@ from typing import Any
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError
+from kafka.protocol.metadata import MetadataRequest
 
 from tests.brokers.apache_kafka import ApacheKafka, Node, free_ports
 from tests.integration.topics import Topic
@@ -52,11 +53,18 @@ class Cluster:
         """All brokers, whether they are there or not."""
         return ",".join(node.address for node in self.nodes.values())
 
+    @property
+    def well(self) -> str:
+        """The brokers that are there and answer."""
+        return ",".join(node.address for node in self.nodes.values() if node.well)
+
     def start(self) -> None:
-        """Start what does not run, and wait until everything answers and every replica is in sync."""
+        """Make everything whole: start what does not run, wait until it answers and every replica is in sync."""
         for node in self.nodes.values():
             if not node.runs:
                 node.launch()
+            elif not node.well:
+                node.thaw()
         for node in self.nodes.values():
             node.wait_for_answer()
         wait_until(self._in_sync, 60, "all replicas to be in sync")
@@ -77,7 +85,7 @@ class Cluster:
         admin.create_topics([new])
         admin.close()
         topic = Topic(self.addresses, name)
-        wait_until(lambda: self.leader(name, 0) is not None, 20, f"a leader of {name}")
+        wait_until(lambda: self._known_everywhere(name, len(replicas)), 20, f"all nodes to know {name}")
         return topic
 
     def leader(self, topic: str, partition: int = 0) -> int | None:
@@ -90,26 +98,41 @@ class Cluster:
         return self.leader("__consumer_offsets")
 
     def _in_sync(self) -> bool:
-        known = self._partitions()
-        return known is not None and all(len(at["isr_nodes"]) == len(at["replica_nodes"]) for at in known.values())
+        """By the word of each node: one that has just come back believes for a while what it knew before."""
+        each = [self._partitions(node) for node in self.nodes.values()]
+        return all(known is not None and all(map(_whole, known.values())) for known in each)
 
-    def _partitions(self) -> dict[tuple[str, int], dict[str, Any]] | None:
-        """What is known of each partition; None where a node was asked that is not there."""
+    def _known_everywhere(self, topic: str, partitions: int) -> bool:
+        each = [self._partitions(node) or {} for node in self.nodes.values() if node.well]
+        return all(
+            known.get((topic, at), {"leader_id": -1})["leader_id"] >= 0 for known in each for at in range(partitions)
+        )
+
+    def _partitions(self, asked: ApacheKafka | None = None) -> dict[tuple[str, int], dict[str, Any]] | None:
+        """What is known of each partition, by one node or by any; None where that is not there."""
+        nodes = [asked] if asked else [node for node in self.nodes.values() if node.well]
         try:
-            admin = KafkaAdminClient(
-                bootstrap_servers=[node.address for node in self.nodes.values() if node.well],
-                request_timeout_ms=2000,
-                bootstrap_timeout_ms=5000,
+            admin: Any = KafkaAdminClient(
+                bootstrap_servers=[node.address for node in nodes], request_timeout_ms=2000, bootstrap_timeout_ms=5000
             )
             with closing(admin):
-                topics = admin.describe_topics()
+                answer = admin._manager.run(_ask, admin._manager, asked.id if asked else None)
         except (KafkaError, OSError):
             return None
         return {
             (topic["name"], partition["partition_index"]): partition
-            for topic in topics
+            for topic in answer["topics"]
             for partition in topic["partitions"]
         }
+
+
+async def _ask(manager: Any, node_id: int | None) -> Any:
+    """The metadata as one node has it, which the admin client cannot be asked for."""
+    return (await manager.send(MetadataRequest(topics=None), node_id=node_id)).to_dict()
+
+
+def _whole(partition: dict[str, Any]) -> bool:
+    return partition["leader_id"] >= 0 and len(partition["isr_nodes"]) == len(partition["replica_nodes"])
 
 
 @contextmanager

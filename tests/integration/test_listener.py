@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,20 +11,16 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy.exc import OperationalError
 
-from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.intake import Batch, Intake
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.listener.listener import Listener
-from consumer.settings import Settings
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
+from tests.integration.listening import GROUP_13, everything_is_read, listening, read, settings_for
 from tests.integration.topics import Topic
 from tests.leading import leading
 from tests.waiting import wait_until
-from tests.worlds import GROUP, names
-
-GROUP_13 = GROUP.model_copy(update={"id": 13})
+from tests.worlds import names
 
 
 @pytest.fixture
@@ -34,39 +28,6 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     yield opened
     opened.close()
-
-
-def settings_for(topic: Topic, folder: Path, **kafka: object) -> Settings:
-    options = {"session_timeout_ms": 6000, "commit_interval": 0.2, **kafka}
-    return Settings(
-        state_dir=folder,
-        feature_group=GROUP_13,
-        kafka=KafkaSettings.model_validate(
-            {"bootstrap_servers": [topic.broker], "topic": topic.name, "group_id": f"g-{topic.name}", **options}
-        ),
-    )
-
-
-@contextmanager
-def listening(settings: Settings, intake: Intake) -> Iterator[Listener]:
-    listener = Listener(settings, intake, time.time, lambda: None)
-    listener.start()
-    try:
-        yield listener
-    finally:
-        listener.stop()
-        listener.join(20)
-    assert not listener.is_alive()
-    assert listener.failure is None
-
-
-def read(ledger: Ledger) -> int:
-    return ledger.views.read().events
-
-
-def everything_is_read(ledger: Ledger, count: int) -> None:
-    wait_until(lambda: read(ledger) >= count, 40, f"{count} events in the ledger")
-    assert read(ledger) == count
 
 
 def test_every_event_is_stored_once_and_counted(broker: str, tmp_path: Path, ledger: Ledger) -> None:

@@ -1,0 +1,166 @@
+"""What the parts of the listener make of a bad day, without a broker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from kafka import TopicPartition
+from kafka.errors import KafkaError, NotLeaderForPartitionError
+from kafka.structs import OffsetAndMetadata
+
+from consumer.kafka_settings import KafkaSettings
+from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener import gaps as gaps_module
+from consumer.listener import places as places_module
+from consumer.listener import polling
+from consumer.listener.gaps import Gaps
+from consumer.listener.places import Places, partition_of
+from consumer.listener.polling import Polling
+from consumer.listener.rebalance import Rebalance, RebalanceNotes
+from tests.integration.listening import gap_letters
+
+T0, T1 = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+class Broker:
+    """A consumer whose log begins and ends somewhere."""
+
+    def __init__(self, begins: int, ends: int, assigned: set[TopicPartition] | None = None) -> None:
+        self.begins, self.ends = begins, ends
+        self.assigned = assigned or set()
+        self.paused: set[TopicPartition] = set()
+        self.error: Exception | None = None
+
+    def beginning_offsets(self, partitions: list[TopicPartition], **_: int) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, self.begins)
+
+    def end_offsets(self, partitions: list[TopicPartition], **_: int) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, self.ends)
+
+    def assignment(self) -> set[TopicPartition]:
+        return set(self.assigned)
+
+    def pause(self, *partitions: TopicPartition) -> None:
+        self.paused |= set(partitions)
+
+    def poll(self, **_: int) -> dict[TopicPartition, list[Any]]:
+        if self.error is not None:
+            raise self.error
+        return {}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def found_id(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The topic's id as the brokers tell it when they are asked again: none, or the last in this list."""
+    ids: list[str] = []
+    monkeypatch.setattr(gaps_module, "refresh_metadata", lambda *_: None)
+    monkeypatch.setattr(places_module, "topic_id", lambda *_: ids[-1] if ids else None)
+    return ids
+
+
+def gaps_at(ledger: Ledger, offset: int) -> tuple[Gaps, Places]:
+    """A partition that is placed at an offset."""
+    ledger.intake.start_at({partition_of(T0): offset}, 0.0)
+    places = Places(KafkaSettings(topic="t"), ledger.intake, lambda: 1.0)
+    places.next[T0] = offset
+    return Gaps(KafkaSettings(topic="t"), ledger.intake, places, lambda: 1.0, lambda: None), places
+
+
+CUT = OffsetAndMetadata(80, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("lost", "cut", "log", "to", "says"),
+    [
+        ({T0: 100}, {}, (120, 150), 120, "offsets 100 to 119 are gone"),
+        ({T0: 100}, {}, (0, 60), 0, "cut off before offset 100: it ends at 60"),
+        ({}, {T0: CUT}, (0, 90), 80, "offsets 80 to 99 were read"),
+        ({}, {T0: CUT}, (90, 95), 90, "offsets 90 to 99 were read"),
+        ({}, {T0: None}, (0, 300), 0, "nobody knows where"),
+        ({T0: 100}, {}, (0, 150), 100, None),
+        ({}, {T0: OffsetAndMetadata(102, "", 1)}, (0, 150), 100, None),  # only markers were cut
+        ({T1: 100}, {}, (120, 150), 100, None),  # another's
+    ],
+)
+def test_where_reading_goes_on_and_what_is_on_record(
+    ledger: Ledger, lost: Any, cut: Any, log: tuple[int, int], to: int, says: str | None
+) -> None:
+    gaps, places = gaps_at(ledger, 100)
+    broker = Broker(*log, {T0})
+    gaps.lost(lost)
+    gaps.cut(cut)
+    gaps.cross(broker)
+    assert ledger.intake.positions("t") == {partition_of(T0): to}
+    letters = gap_letters(ledger)
+    assert gaps.crossed == len(letters) == (says is not None)
+    assert all(offset == 100 and str(says) in reason and "retrain in full" in reason for offset, reason in letters)
+    assert (places.next, places.unplaced, broker.paused) == ({}, {T0}, {T0})
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_topic_made_anew_is_not_taken_for_one_that_was_cut_off(
+    ledger: Ledger, found_id: list[str], cut: bool
+) -> None:
+    gaps, places = gaps_at(ledger, 100)
+    places.topic_id = "old"
+    found_id.append("new")
+    gaps.cut({T0: CUT}) if cut else gaps.lost({T0: 100})
+    gaps.cross(Broker(0, 80, {T0}))
+    assert ledger.intake.marks("t") == {partition_of(T0): (0, "new", None)}
+    ((_, reason),) = gap_letters(ledger)
+    assert "deleted and made anew" in reason
+
+
+def test_a_gap_is_not_crossed_where_somebody_else_has_moved_the_ledger(ledger: Ledger) -> None:
+    gaps, places = gaps_at(ledger, 100)
+    places.next[T0] = 99  # a step behind
+    gaps.lost({T0: 99})
+    gaps.cross(Broker(120, 150, {T0}))
+    assert ledger.intake.positions("t") == {partition_of(T0): 100}
+    assert (gaps.crossed, gap_letters(ledger), places.unplaced) == (0, [], {T0})
+
+
+def test_kept_partitions_are_noted_with_those_that_came_and_those_that_went() -> None:
+    broker = Broker(0, 0, {T0, T1})
+    notes = RebalanceNotes(broker)
+    notes.on_partitions_assigned({T1})  # cooperative: T0 is kept
+    assert notes.drain() == [Rebalance("assigned", frozenset({T0, T1}))]
+    assert broker.paused == {T0, T1}
+    broker.assigned = {T0}
+    notes.on_partitions_revoked({T1})
+    assert notes.drain() == [Rebalance("gone", frozenset({T1})), Rebalance("assigned", frozenset({T0}))]
+    notes.on_partitions_revoked({T0})  # eager: it is still in the assignment
+    assert notes.pending
+    assert notes.drain() == [Rebalance("gone", frozenset({T0}))]
+    assert not notes.pending
+
+
+def test_polls_that_fail_for_long_are_left_to_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polling, "RETRY_AFTER", 0.0)
+    now = 0.0
+    poller = Polling(cast("Gaps", None), lambda: now, threading.Event())
+    broker = Broker(0, 0)
+    broker.error = NotLeaderForPartitionError("no")
+    for _ in range(polling._GIVEN_UP_AFTER):
+        assert poller.poll(broker) == {}
+    assert "no" in str(poller.trouble)
+    with pytest.raises(KafkaError):
+        poller.poll(broker)
+    assert [poller.pause() for _ in range(5)] == [1.0, 2.0, 4.0, 8.0, 10.0]
+    poller.begin()
+    assert poller.trouble is None
+    broker.error = None
+    assert poller.poll(broker) == {}
+    now = 61.0
+    assert poller.pause() == 1.0
