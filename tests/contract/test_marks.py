@@ -22,7 +22,7 @@ def ledger(ledger_url: str) -> Iterator[Ledger]:
 
 
 def jump(ledger: Ledger, expected: int, to: int, now: float, topic_id: str | None = None) -> None:
-    letter = DeadLetter(Position("t", 0, expected), now, None, None, {}, "gap", f"from {expected} to {to}")
+    letter = DeadLetter(Position("t", 0, expected), now, None, None, (), "gap", f"from {expected} to {to}")
     ledger.intake.jump(P0, expected, to, letter, now, topic_id)
 
 

@@ -20,7 +20,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
 from consumer.settings import Settings
 from schemas.events import encode
-from tests.integration.test_listener import GROUP_13, everything_is_read, listening, settings_for
+from tests.integration.listening import GROUP_13, everything_is_read, listening, settings_for
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import names

@@ -94,7 +94,7 @@ def test_kept_partitions_are_sought_to_the_ledger_too(
     with listening(settings, ledger.intake) as first:
         everything_is_read(ledger, 30)
         for partition in range(3):  # somebody moves the ledger back, which a listener that keeps its partitions ignores
-            letter = DeadLetter(Position(topic.name, partition, 10), 0.0, None, None, {}, "gap", "to see who seeks")
+            letter = DeadLetter(Position(topic.name, partition, 10), 0.0, None, None, (), "gap", "to see who seeks")
             ledger.intake.jump(Partition(topic.name, partition), 10, 0, letter, 0.0)
         with listening(settings, ledger.intake) as second:
             wait_until(lambda: first.hearing.partitions and second.hearing.partitions, 40, "both to have partitions")
