@@ -21,3 +21,5 @@ def test_every_test_and_file_that_a_page_names_exists(page: Path) -> None:
         assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"
     for path in re.findall(r"`(tests/[\w/.]+\.py)", text):
         assert (ROOT / path).exists(), f"{page.name} names {path}"
+    for path, name in re.findall(r"`(tests/[\w/.]+\.py)::(\w+)`", text):
+        assert f"def {name}(" in (ROOT / path).read_text(), f"{page.name} names {path}::{name}"
