@@ -132,6 +132,7 @@ class Listener(threading.Thread):
             self._pressure.took()  # there is nothing left that it could refuse
         self._show(
             state=self._state(),
+            held=self._pauses.reason,
             trouble=self._pressure.reason,
             polled_at=self._clock(),
             gaps=self._gaps.crossed,

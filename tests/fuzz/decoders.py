@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
     for number, seed in enumerate(seeds()):
         (corpus / str(number)).write_bytes(seed)
     tries = [option for option in options if not option.startswith("-")]
-    defaults = [f"-dict={words}", "-max_len=4096", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"]
+    defaults = [f"-dict={words}", "-max_len=4096", "-timeout=10", "-malloc_limit_mb=256", "-rss_limit_mb=0", "-print_final_stats=1"]
     atheris.Setup(["decoders", *defaults, *options, *([] if tries else [str(corpus)])], _targets(tally)[target])
     atheris.Fuzz()
 
