@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
-from consumer.ledger.intake import Batch, DeadLetter, Headers, Partition, Position
+from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
 from schemas.events import BadEvent, Change, Ignored
 from schemas.events import decode as decode_notification
 from schemas.features import FeatureGroup

@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 
 from consumer.decoding import Decoder, to_batch
 from consumer.errors import ConsumerError
-from consumer.ledger.intake import Batch, Partition
+from consumer.ledger.batch import Batch, Partition
 from schemas.cycle import OffsetRanges
 
 _POLL_MS = 500

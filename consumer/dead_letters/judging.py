@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consumer.decoding import decoder, named
-from consumer.ledger.intake import DeadLetter
+from consumer.ledger.batch import DeadLetter
 from consumer.ledger.letters import Judge
 from consumer.settings import Settings
 from schemas.events import BadEvent, Change, Ignored

@@ -19,7 +19,7 @@ from consumer.dead_letters.showing import when
 from consumer.errors import SettingsError
 from consumer.kafka_client import made, producer_options
 from consumer.kafka_settings import KafkaSettings
-from consumer.ledger.intake import DeadLetter
+from consumer.ledger.batch import DeadLetter
 from consumer.ledger.letters import Letters, Stored
 
 log = structlog.get_logger()

@@ -4,8 +4,11 @@ Its rooms, by who uses them:
 
     ledger      opening it; a `Ledger` holds the rooms below
     intake      the listener: changes, offsets and dead letters, in one transaction
+    batch       what it hands over
+    pending     users become pending
     cycles      the supervisor: claiming the pending users for a cycle, and settling it
     leases      which of several instances may run cycles; every write of a cycle is checked against it
+    instances   which services there are, and how each is
     asked       operators and the schedule: what they asked for
     views       whoever looks: `status`, `versions`, `dead-letters`, the trigger
     letters     operators: dead letters, replayed and discarded; the dead-letter topic

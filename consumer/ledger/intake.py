@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -23,114 +22,13 @@ from sqlalchemy import (
 )
 
 from consumer.errors import OffsetConflict
+from consumer.ledger.batch import Batch, DeadLetter, Load, Mark, Partition, bounded
 from consumer.ledger.dialect import least, upsert
 from consumer.ledger.engine import reading
 from consumer.ledger.pending import store_users
 from consumer.ledger.tables import asked, dead_letters, gaps, offsets, replays
 from schemas.cycle import CycleKind, OffsetRanges
-from schemas.events import Operation
 from schemas.fault_points import Point, reached
-
-
-class Partition(NamedTuple):
-    """A partition of a topic."""
-
-    topic: str
-    number: int
-
-
-class Position(NamedTuple):
-    """Where a record stands."""
-
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}[{self.partition}]@{self.offset}"
-
-
-class Mark(NamedTuple):
-    """Where a partition stands, and by what its log is recognised; None where that is not known."""
-
-    next_offset: int
-    topic_id: str | None
-    leader_epoch: int | None
-    """Of the record before `next_offset`."""
-
-
-@dataclass(slots=True)
-class UserChange:
-    """What a batch says about one user: the last operation, how many events, the first and last of them."""
-
-    operation: Operation
-    first: Position
-    last: Position
-    first_event_at: float
-    last_event_at: float
-    events: int = 1
-
-
-Headers = Sequence[tuple[str, bytes | None]]
-"""A record's headers, in order; a name may come twice."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that could not be understood, as it came, and why."""
-
-    position: Position
-    event_at: float
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    stage: str
-    reason: str
-
-    @property
-    def size(self) -> int:
-        """How many bytes of it there are to keep."""
-        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
-        return len(self.key or b"") + len(self.value or b"") + headers
-
-
-MOST_BYTES = 128 * 2**20
-"""The most bytes that are kept of one letter: SQLite and PostgreSQL take no row of more than about a gigabyte."""
-
-
-class Load(NamedTuple):
-    """Dead letters: how many, and how many bytes of them are kept."""
-
-    letters: int
-    bytes: int
-
-
-def load_of(letters: Sequence[DeadLetter]) -> Load:
-    """What these would add to the ledger."""
-    return Load(len(letters), sum(_bounded(letter).size for letter in letters))
-
-
-@dataclass(slots=True)
-class Batch:
-    """What was read in one poll. `progress` maps a partition to (the offset it was expected at, the next to read)."""
-
-    received_at: float
-    progress: dict[Partition, tuple[int, int]] = field(default_factory=dict)
-    events: dict[Partition, int] = field(default_factory=dict)
-    ignored: dict[Partition, int] = field(default_factory=dict)
-    users: dict[str, UserChange] = field(default_factory=dict)
-    dead: list[DeadLetter] = field(default_factory=list)
-    epochs: dict[Partition, int] = field(default_factory=dict)
-    """The leader epoch of each partition's last record."""
-
-    def add(self, user: str, operation: Operation, position: Position, event_at: float) -> None:
-        """One more event of a user; the later event's operation holds."""
-        if (known := self.users.get(user)) is None:
-            self.users[user] = UserChange(operation, position, position, event_at, event_at)
-        else:
-            known.operation, known.last = operation, position
-            known.last_event_at = max(known.last_event_at, event_at)
-            known.events += 1
 
 
 class Intake:
@@ -290,7 +188,7 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
             "reason": _storable(letter.reason),
             "at": now,
         }
-        for letter in map(_bounded, letters)
+        for letter in map(bounded, letters)
     ]
     connection.execute(upsert(connection, dead_letters).on_conflict_do_nothing(), rows)
 
@@ -302,11 +200,3 @@ def _storable(text: str) -> str:
 
 def _text(value: bytes | None) -> str | None:
     return None if value is None else base64.b64encode(value).decode()
-
-
-def _bounded(letter: DeadLetter) -> DeadLetter:
-    """A letter that no ledger could take would stop its partition for good: of such a one no bytes are kept."""
-    if letter.size <= MOST_BYTES:
-        return letter
-    reason = f"its {letter.size} bytes are more than the {MOST_BYTES} that a ledger keeps of a record; {letter.reason}"
-    return replace(letter, key=None, value=None, headers=(), stage="size", reason=reason)

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, select, update
 
+from consumer.ledger.batch import Batch, DeadLetter, Headers, Position
 from consumer.ledger.engine import reading
-from consumer.ledger.intake import Batch, DeadLetter, Headers, Position, kept_bytes
+from consumer.ledger.intake import kept_bytes
 from consumer.ledger.pending import store_users
 from consumer.ledger.tables import dead_letters, replays
 from schemas.cycle import OffsetRanges

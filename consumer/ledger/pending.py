@@ -18,7 +18,7 @@ from consumer.ledger.tables import PENDING, changes
 from schemas.events import Operation
 
 if TYPE_CHECKING:
-    from consumer.ledger.intake import UserChange
+    from consumer.ledger.batch import UserChange
 
 _UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value  # looked up once: an enum is slow at it
 _ROW = (

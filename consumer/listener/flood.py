@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT, DeadLetterSettings
-from consumer.ledger.intake import Load
+from consumer.ledger.batch import Load
 from consumer.listener.pauses import Pauses
 
 log = structlog.get_logger()

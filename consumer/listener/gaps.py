@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from consumer.errors import OffsetConflict
 from consumer.kafka_client import refresh_metadata, seek, why_corrupt
 from consumer.kafka_settings import KafkaSettings
-from consumer.ledger.intake import DeadLetter, Intake, Position
+from consumer.ledger.batch import DeadLetter, Position
+from consumer.ledger.intake import Intake
 from consumer.listener.places import ASK_MS, Places, partition_of
 
 log = structlog.get_logger()

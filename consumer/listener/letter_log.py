@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from consumer.ledger.intake import DeadLetter
+from consumer.ledger.batch import DeadLetter
 
 log = structlog.get_logger()
 

@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.errors import ConsumerError
 from consumer.kafka_client import connect
-from consumer.ledger.intake import Batch, Intake
+from consumer.ledger.batch import Batch
+from consumer.ledger.intake import Intake
 from consumer.listener.commits import Commits
 from consumer.listener.flood import FloodGuard
 from consumer.listener.gaps import Gaps

@@ -12,7 +12,8 @@ from kafka.errors import KafkaError, LogTruncationError
 
 from consumer.kafka_client import seek, topic_id
 from consumer.kafka_settings import KafkaSettings
-from consumer.ledger.intake import Intake, Mark, Partition
+from consumer.ledger.batch import Mark, Partition
+from consumer.ledger.intake import Intake
 from consumer.listener.rebalance import Rebalance
 from schemas.fault_points import Point, reached
 

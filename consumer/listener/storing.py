@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.decoding import decoder, to_batch
 from consumer.errors import OffsetConflict
-from consumer.ledger.intake import Batch, Intake, load_of
+from consumer.ledger.batch import Batch, load_of
+from consumer.ledger.intake import Intake
 from consumer.listener.flood import FloodGuard
 from consumer.listener.letter_log import LetterLog
 from consumer.listener.places import Places, partition_of, tp_of

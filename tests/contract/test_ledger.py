@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import func, select
 
 from consumer.errors import LeaseLost, LedgerError, OffsetConflict
+from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
 from consumer.ledger.cycles import LAG_COVERED
-from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.tables import changes, gaps, learned, metadata, promotions
 from schemas.cycle import CycleKind, CycleResult, Outcome

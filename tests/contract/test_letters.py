@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from consumer.ledger import intake
-from consumer.ledger.intake import Batch, DeadLetter, Headers, Load, Partition, Position, load_of
+from consumer.ledger import batch as read
+from consumer.ledger.batch import Batch, DeadLetter, Headers, Load, Partition, Position, load_of
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
 from consumer.ledger.tables import changes, dead_letters
@@ -75,7 +75,7 @@ def test_headers_of_schema_2_are_still_shown(ledger: Ledger) -> None:
 def test_of_a_letter_that_no_ledger_takes_only_position_and_reason_are_kept(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "MOST_BYTES", 10)
+    monkeypatch.setattr(read, "MOST_BYTES", 10)
     huge = letter(0, b"x" * 10)
     assert load_of([huge]) == Load(1, 0)
     (number,) = stored(ledger, huge)

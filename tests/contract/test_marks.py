@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from consumer.errors import OffsetConflict
-from consumer.ledger.intake import Batch, DeadLetter, Partition, Position
+from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from schemas.cycle import CycleKind, CycleResult, Outcome
 

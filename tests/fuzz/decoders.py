@@ -47,7 +47,9 @@ def main(arguments: list[str]) -> None:
     for number, seed in enumerate(seeds()):
         (corpus / str(number)).write_bytes(seed)
     tries = [option for option in options if not option.startswith("-")]
-    defaults = [f"-dict={words}", "-max_len=4096", "-timeout=10", "-malloc_limit_mb=256", "-rss_limit_mb=0", "-print_final_stats=1"]
+    # What one input takes is bounded, and not the whole: the peak that libFuzzer sees may be that of our parent.
+    bounds = ["-max_len=4096", "-timeout=10", "-malloc_limit_mb=256", "-rss_limit_mb=0"]
+    defaults = [f"-dict={words}", *bounds, "-print_final_stats=1"]
     atheris.Setup(["decoders", *defaults, *options, *([] if tries else [str(corpus)])], _targets(tally)[target])
     atheris.Fuzz()
 

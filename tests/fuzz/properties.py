@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.decoding import Decoder, decoder, to_batch
-from consumer.ledger.intake import Partition
+from consumer.ledger.batch import Partition
 from schemas.events import MAX_KEY_BYTES, MAX_KEY_LENGTH, BadEvent, Change, Ignored, Operation, decode, encode
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Source

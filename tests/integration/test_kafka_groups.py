@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from kafka.errors import KafkaError
 
-from consumer.ledger.intake import DeadLetter, Partition, Position
+from consumer.ledger.batch import DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from tests.integration.listening import (
     committed,

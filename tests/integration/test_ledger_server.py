@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 from consumer.cli import app
 from consumer.errors import LedgerError, NoLedger
 from consumer.kafka_settings import KafkaSettings
+from consumer.ledger.batch import Batch, Partition, Position
 from consumer.ledger.engine import reading
-from consumer.ledger.intake import Batch, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.listener import Listener
 from consumer.settings import Settings, load_settings

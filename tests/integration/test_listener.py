@@ -11,7 +11,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy.exc import OperationalError
 
-from consumer.ledger.intake import Batch, Intake
+from consumer.ledger.batch import Batch
+from consumer.ledger.intake import Intake
 from consumer.ledger.ledger import Ledger, open_ledger
 from schemas.cycle import CycleKind
 from schemas.events import encode

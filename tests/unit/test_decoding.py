@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.decoding import decoder, to_batch
-from consumer.ledger.intake import Partition
+from consumer.ledger.batch import Partition
 from schemas.events import Change, Operation, encode
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Source

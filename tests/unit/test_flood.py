@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from consumer.dead_letters.settings import TOO_MANY, DeadLetterSettings
-from consumer.ledger.intake import DeadLetter, Load, Position
+from consumer.ledger.batch import DeadLetter, Load, Position
 from consumer.listener.flood import FloodGuard, fits
 from consumer.listener.hearing import Hearing
 from consumer.listener.letter_log import LetterLog

@@ -3,12 +3,13 @@
 import sys
 
 if any(argument.endswith("retrainer") for argument in sys.orig_argv):
+    from consumer.ledger import batch as read
     from consumer.ledger import intake
 
     advance = intake._advance
     record = intake.Intake.record
 
-    def record_late(self: intake.Intake, batch: intake.Batch) -> None:
+    def record_late(self: intake.Intake, batch: read.Batch) -> None:
         with self._engine.begin() as connection:
             for partition, (expected, following) in batch.progress.items():
                 advance(connection, batch, partition, expected, following)
