@@ -64,7 +64,7 @@ def three_waves(service: Service, disturb: Callable[[Service, int], None]) -> li
 
 
 @pytest.mark.timeout(600)
-def test_bootstrap_three_waves_exact_offsets_and_restarts_that_change_nothing(broker: str, make: Make) -> None:
+def test_bootstrap_three_waves_exact_offsets_and_restarts_that_change_nothing(kafka_address: str, make: Make) -> None:
     def restart(service: Service, number: int) -> None:
         """SIGTERM in the bootstrap and in wave 1, SIGKILL in wave 2 and 3, at different steps."""
         service.wait_for_step(["fit", "fit", "fit", "read"][number], number)
@@ -79,7 +79,7 @@ def test_bootstrap_three_waves_exact_offsets_and_restarts_that_change_nothing(br
         "FIT__INCREMENTAL_EPOCHS": "60",
         "FIT__PATIENCE": "60",
     }  # long enough to be hit in the middle
-    undisturbed, disturbed = make(broker, **lasting), make(broker, **lasting)
+    undisturbed, disturbed = make(kafka_address, **lasting), make(kafka_address, **lasting)
     plain = three_waves(undisturbed, lambda _service, _number: None)
     rough = three_waves(disturbed, restart)
 
@@ -161,8 +161,8 @@ def test_a_cycle_that_keeps_failing_gives_its_users_back(tansu_address: str, mak
     assert service.versions()[0]["changed_users"] == 400
 
 
-def test_operators_train_and_look_while_it_runs_and_while_it_does_not(broker: str, make: Make) -> None:
-    service = make(broker)
+def test_operators_train_and_look_while_it_runs_and_while_it_does_not(tansu_address: str, make: Make) -> None:
+    service = make(tansu_address)
     service.fill()
     service.topic.send([(None, b"{no json", ())])
     service.start()
