@@ -3,8 +3,9 @@
 As it is, version 3.0 knocks until its time is up and keeps the reason to its own log; waits without end for a TLS
 handshake, even behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection,
 which is why it refuses a password; comes back without a pause where it was refused after the handshake; leaves the
-socket of a connection that was refused, or whose handshake failed, to the garbage collector; and asks a broker that
-hangs who leads now, again and again, as nothing is under way there but its own attempt to connect.
+socket of a connection that was refused, or whose handshake failed, to the garbage collector; asks a broker that hangs
+who leads now, again and again, as nothing is under way there but its own attempt to connect; and leaves something of
+each wait that ran out of time on what it waited for, which is the same future for as long as no broker answers.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from kafka.errors import (
     SaslAuthenticationFailedError,
     UnsupportedSaslMechanismError,
 )
+from kafka.future import Future
 from kafka.net.compat import KafkaNetClient
 from kafka.net.inet import create_connection
 from kafka.net.manager import KafkaConnectionManager
@@ -162,6 +164,14 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         elif self._backoff.get(node.node_id) == before:
             self.update_backoff(node.node_id)  # refused after the handshake, which the original counts as success
 
+    async def wait_for(self, future: Any, timeout_ms: float | None) -> Any:
+        ours = Future()
+        future.chain(ours)
+        try:
+            return await super().wait_for(ours, timeout_ms)
+        finally:
+            _unchain(future, ours)
+
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
         try:
             held: Any = await create_connection(
@@ -188,6 +198,13 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             raise
         else:
             return transport
+
+
+def _unchain(future: Any, chained: Any) -> None:
+    with future._lock:  # noqa: SLF001
+        if not future.is_done:
+            future._callbacks.remove(chained.success)  # noqa: SLF001
+            future._errbacks.remove(chained.failure)  # noqa: SLF001
 
 
 def _let_go(error: BaseException | None) -> None:
