@@ -29,6 +29,10 @@ class OldLedger(LedgerError):  # noqa: N818
     """An earlier release made the ledger; the next start brings it up to date."""
 
 
+class OutsideGroup(ConsumerError):  # noqa: N818
+    """The client has not got into its group for long."""
+
+
 class AlreadyRunning(ConsumerError):  # noqa: N818
     """Another process works on this state folder."""
 

@@ -15,7 +15,9 @@ from kafka.errors import (
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
+from kafka.structs import MemberState
 
+from consumer.errors import OutsideGroup
 from consumer.listener.gaps import Gaps
 from consumer.listener.places import RETRY_AFTER
 
@@ -30,9 +32,13 @@ _LONGEST_PAUSE = 10.0  # shorter than the health check's patience
 
 
 class Polling:
-    """Polls the client of the moment, and says how long to pause before there is another."""
+    """Polls the client of the moment, and says how long to pause before there is another.
 
-    def __init__(self, gaps: Gaps, clock: Callable[[], float], stopping: threading.Event) -> None:
+    A client that has not got into its group, or back into it, for `patience` seconds is given up. Seen where the
+    coordinator went away in the middle of a rebalance: the client polls, and does not find its way back.
+    """
+
+    def __init__(self, gaps: Gaps, clock: Callable[[], float], stopping: threading.Event, patience: float) -> None:
         self.trouble: str | None = None
         """Why the last poll failed."""
         self._gaps = gaps
@@ -40,11 +46,14 @@ class Polling:
         self._stopping = stopping
         self._failed = 0
         self._began_at = 0.0
+        self._patience = patience
+        self._member_at = 0.0
         self._pause = _FIRST_PAUSE
 
     def begin(self) -> None:
         """There is a new client."""
         self.trouble, self._failed, self._began_at = None, 0, self._clock()
+        self._member_at = self._began_at
 
     def pause(self) -> float:
         """Seconds until another client is connected: longer each time, unless the last one was well for a while."""
@@ -59,6 +68,7 @@ class Polling:
         Raises:
             LogTruncationError: a log is not the one that was read.
             KafkaError: polls have failed for so long that another client should try.
+            OutsideGroup: it has not been in the group for long.
             Exception: anything, from a client that has lost its way.
         """
         try:
@@ -79,7 +89,15 @@ class Polling:
         if self.trouble:
             log.info("polling again")
         self.trouble, self._failed = None, 0
+        self._look_for_group(consumer)
         return found
+
+    def _look_for_group(self, consumer: Any) -> None:
+        now = self._clock()
+        if consumer.group_metadata().state == MemberState.STABLE:
+            self._member_at = now
+        elif now - self._member_at > self._patience:
+            raise OutsideGroup(f"the client has not been in its group for {now - self._member_at:.0f} s")
 
     def _fail(self, error: KafkaError) -> None:
         reason = str(error) or type(error).__name__

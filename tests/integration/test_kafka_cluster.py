@@ -170,7 +170,7 @@ def test_brokers_that_hang_for_longer_than_every_timeout_are_waited_for(
 ) -> None:
     topic = cluster.topic(new_name(), EVERYWHERE, min_insync_replicas="2")
     send(cluster, topic, names(30))
-    short = {"session_timeout_ms": 2000, "max_poll_interval_ms": 3000, **IMPATIENT}
+    short = {**IMPATIENT, "session_timeout_ms": 2000, "max_poll_interval_ms": 3000}
     settings = settings_for(topic, tmp_path, **short)
     with listening(settings, ledger.intake) as listener:
         everything_is_read(ledger, 30)

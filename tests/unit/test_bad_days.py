@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 from kafka import TopicPartition
 from kafka.errors import KafkaError, NotLeaderForPartitionError
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
 
+from consumer.errors import OutsideGroup
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener import gaps as gaps_module
@@ -34,6 +35,10 @@ class Broker:
         self.assigned = assigned or set()
         self.paused: set[TopicPartition] = set()
         self.error: Exception | None = None
+        self.state = MemberState.STABLE
+
+    def group_metadata(self) -> ConsumerGroupMetadata:
+        return ConsumerGroupMetadata("g", state=self.state)
 
     def beginning_offsets(self, partitions: list[TopicPartition], **_: int) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, self.begins)
@@ -149,7 +154,7 @@ def test_kept_partitions_are_noted_with_those_that_came_and_those_that_went() ->
 def test_polls_that_fail_for_long_are_left_to_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "RETRY_AFTER", 0.0)
     now = 0.0
-    poller = Polling(cast("Gaps", None), lambda: now, threading.Event())
+    poller = Polling(cast("Gaps", None), lambda: now, threading.Event(), 75.0)
     broker = Broker(0, 0)
     broker.error = NotLeaderForPartitionError("no")
     for _ in range(polling._GIVEN_UP_AFTER):
@@ -164,3 +169,23 @@ def test_polls_that_fail_for_long_are_left_to_another_client(monkeypatch: pytest
     assert poller.poll(broker) == {}
     now = 61.0
     assert poller.pause() == 1.0
+
+
+def test_a_client_that_does_not_get_into_its_group_is_given_up() -> None:
+    now = 1000.0
+    poller = Polling(cast("Gaps", None), lambda: now, threading.Event(), 75.0)
+    broker = Broker(0, 0)
+    poller.begin()
+    broker.state = MemberState.REBALANCING
+    now = 1070.0
+    assert poller.poll(broker) == {}
+    broker.state = MemberState.STABLE
+    assert poller.poll(broker) == {}  # from now on
+    broker.state = MemberState.UNJOINED
+    now = 1144.0
+    assert poller.poll(broker) == {}
+    now = 1146.0
+    with pytest.raises(OutsideGroup, match="76 s"):
+        poller.poll(broker)
+    poller.begin()
+    assert poller.poll(broker) == {}
