@@ -43,6 +43,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
     service = read_status(settings.status_file)
     alive = service if service and service.alive(now) else None
     oldest = backlog.oldest_event_at
+    instances = [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)]
     return {
         "state": _state(service, alive),
         "trouble": alive.trouble if alive else None,
@@ -52,14 +53,14 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
             "users": backlog.users,
             "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
         },
-        "cycle": alive.cycle if alive else _cut_short(ledger),
+        "cycle": alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances),
         "champion": past.champion,
         "last_cycle": ledger.views.last_cycle(),
         "known_users": past.known_users,
         "events": read.events,
         "ignored": read.ignored,
         "dead_letters": read.dead_letters,
-        "instances": [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)],
+        "instances": instances,
         "open_dead_letters": read.open_letters,
         "gaps": ledger.views.open_gaps(),
         "ledger": shown(settings.ledger.url),
@@ -78,7 +79,9 @@ def _state(service: Status | None, alive: Status | None) -> str:
     return "never started" if service is None else STOPPED if service.state == STOPPED else "not responding"
 
 
-def _cut_short(ledger: Ledger) -> dict[str, Any] | None:
+def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The running cycle that no service of this state folder works on."""
+    runs = next((instance["name"] for instance in instances if instance["runs_cycles"]), None)
     claim = ledger.cycles.running()
     if claim is None:
         return None
@@ -87,7 +90,7 @@ def _cut_short(ledger: Ledger) -> dict[str, Any] | None:
         "kind": claim.kind.value,
         "reason": claim.reason,
         "users": len(claim.users),
-        "state": "to be resumed at the next start",
+        "state": f"run by {runs}" if runs else "to be resumed at the next start",
     }
 
 

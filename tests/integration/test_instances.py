@@ -123,6 +123,9 @@ def test_when_the_one_that_runs_cycles_is_killed_another_ends_its_cycle_and_late
     fleet.a.wait_for_cycles(1)
     fleet.wave()
     fleet.a.wait_for_step("fit", 1)
+    seen = fleet.b.status()
+    assert seen["cycle"]["state"].startswith("run by ")
+    assert seen["hold"] == "another instance runs cycles"
     fleet.a.kill()
     fleet.wait_for_versions(2)
     (cut_short,) = [line for line in fleet.b.log() if line["event"] == "cycle resumed"]
