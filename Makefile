@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
 HOPSWORKS ?=
-JOBS ?= 2
+JOBS ?= 3
 ONLY ?=
 MESSAGES ?= 1000000
 KILLS ?= 200
@@ -30,9 +30,10 @@ demo: setup
 	    *) echo "HOPSWORKS=$(HOPSWORKS): there is only HOPSWORKS=double"; exit 2;; \
 	esac
 
-# Two files at a time, each in a process of its own with brokers of its own: most of the time they wait.
+# Three files at a time, each in a process of its own with brokers of its own: most of the time they wait. In their own
+# order, as the many small tests fill what the few long ones leave.
 test: setup
-	$(BIN)/python -m pytest --ignore tests/container --numprocesses $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest --ignore tests/container --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Needs root and a Debian machine, but no Docker engine: podman and what it needs come from Debian. Five minutes at first.
 test-container: setup
