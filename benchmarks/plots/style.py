@@ -41,7 +41,9 @@ def figure(columns: int, width: float = 9.0, height: float = 3.6) -> tuple[Any, 
 
 def grid(rows: int, columns: int, width: float = 9.0, height: float = 3.6) -> tuple[Any, Any]:
     """A figure with panels in rows and columns over one horizontal axis, and the panels, row by row."""
-    return plt.subplots(rows, columns, figsize=(width, height), constrained_layout=True, squeeze=False, sharex=True)
+    size = width, height
+    drawn, panels = plt.subplots(rows, columns, figsize=size, constrained_layout=True, squeeze=False, sharex=True)
+    return drawn, panels
 
 
 def save(drawn: Any, name: str, folder: Path = IMAGES) -> None:
