@@ -457,6 +457,16 @@ def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledge
     assert ledger.asked.taken_up(first) == claim.cycle_id
 
 
+def test_of_several_instances_whose_clocks_strike_together_one_is_heard(ledger: Ledger, fence: int) -> None:
+    for moment in (1000.0, 1000.2, 1001.0):
+        ledger.asked.ask_by_schedule(CycleKind.FULL, moment)
+    ledger.cycles.claim(CycleKind.FULL, "due", 1002.0, fence=fence)
+    ledger.asked.ask_by_schedule(CycleKind.FULL, 1003.0)  # a clock that lags: the cycle has begun already
+    assert ledger.asked.open("schedule") is None
+    ledger.asked.ask_by_schedule(CycleKind.FULL, 1060.0)
+    assert ledger.asked.open("schedule") is CycleKind.FULL
+
+
 def test_a_full_retrain_that_is_due_is_not_forgotten_over_a_smaller_cycle(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.asked.ask(CycleKind.FULL, "schedule", 1.0)

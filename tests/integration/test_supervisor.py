@@ -11,15 +11,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from consumer.errors import LeaseLost
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
 from consumer.supervisor import Supervisor
 from consumer.trainer_process import TrainerProcess
-from schemas.cycle import CycleKind
+from schemas.cycle import CycleKind, CycleResult, Outcome
 from tests.leading import leading
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.features.local import LocalFeatureStore
+from trainer.registry.local import LocalModelRegistry
 
 
 @pytest.fixture
@@ -117,6 +119,43 @@ def test_a_trainer_that_asks_while_the_ledger_is_held_gets_its_word_afterwards(
         wait_until(refused, 60, "the trainer to ask")
     wait_until(lambda: idle(supervisor), 60, "the cycle to end")
     assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_result_of_the_same_cycle_from_before_another_instance_ran_it_counts_for_nothing(
+    settings: Settings, ledger: Ledger
+) -> None:
+    """It may have registered a version meanwhile, which a rejection found here knows nothing of."""
+    before = leading(ledger)
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", time.time(), fence=before.fence)
+    folder = settings.work_dir / "cycles" / claim.cycle_id
+    folder.mkdir(parents=True)
+    rejected = {"outcome": Outcome.REJECTED, "reason": "long ago", "base_version": None, "fence": before.fence}
+    (folder / "result.json").write_text(CycleResult(cycle_id=claim.cycle_id, **rejected).model_dump_json())
+    before.release(time.time())
+    leading(ledger, "another").release(time.time())
+    successor = Supervisor(settings, ledger, leading(ledger), lambda: None)
+    assert successor.resume(time.time())
+    assert successor.busy
+    successor.stop()
+
+
+def test_a_trainer_that_asks_after_the_lease_is_lost_gets_no_word(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    assert ledger.leases.take("another", ledger.leases.current(), time.time()) is not None
+
+    def lost() -> bool:
+        try:
+            supervisor.tick(time.time())
+        except LeaseLost:
+            return True
+        return False
+
+    wait_until(lost, 60, "the trainer to ask")
+    supervisor.abandon()
+    assert not supervisor.busy
+    assert LocalModelRegistry(settings.state_dir / "registry", settings.model_name).versions() == []
 
 
 def test_a_trainer_that_fails_while_the_ledger_is_held_is_not_forgotten(

@@ -28,6 +28,7 @@ from schemas.cycle import (
 )
 from schemas.manifest import MODEL_FILE, ModelManifest
 from tests.worlds import GROUP, World, names, trainer_settings
+from trainer.errors import StaleFence
 from trainer.features.local import LocalFeatureStore
 from trainer.features.reading import read_all
 from trainer.fit import TrainingData, fit
@@ -246,6 +247,12 @@ def test_a_cycle_of_a_stalled_instance_fails_and_registers_nothing(started: Benc
     assert "another instance runs cycles now" in result.reason
     assert result.fence == 7
     assert len(started.registry.versions()) == 1
+
+
+def test_a_cycle_that_runs_shuts_out_whoever_ran_cycles_before(started: Bench) -> None:
+    assert started.run(changed(started).model_copy(update={"fence": 9})).outcome is Outcome.REGISTERED
+    with pytest.raises(StaleFence):
+        started.registry.enter(8)
 
 
 def held_out(bench: Bench, users: list[str]) -> int:
