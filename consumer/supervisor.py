@@ -2,7 +2,8 @@
 
 A cycle is claimed in the ledger before its trainer hears of it and stays claimed until its result is settled. So a
 cycle cut short, by a crash or by a stop, is found running at the next start and run again under the same id. A trainer
-that fails is tried again a few times in the same way before the users are given back.
+that fails is tried again a few times in the same way before the users are given back. One that may have registered
+before it failed is not given up before the registry was asked: the ledger must not call failed what has a version.
 
 Every write of a cycle bears the token of the lease (`consumer.leadership`): to the ledger, which checks it, and to the
 registry, before which the trainer asks and the lease is confirmed.
@@ -29,6 +30,7 @@ from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
+_ASK_AGAIN, _ASKING_TAKES = 1.0, 60.0  # seconds; of a trainer that only asks the registry
 _WARM_AGAIN = 10.0  # after a waiting trainer has died, so that one that cannot start is not started for ever
 
 
@@ -40,6 +42,10 @@ class _Running:
     since: float
     retry_at: float | None = None
     """When to try again, while no trainer works on it."""
+    may_have_registered: bool = False
+    """Whether a trainer got its word, be it from us or from whoever ran the cycle before."""
+    given_up: str | None = None
+    """Why the cycle has failed, once all that is left to do is to ask the registry for its version."""
     asks: bool = False
     """Whether its trainer waits for the word that it may register."""
     step: Step | None = None
@@ -79,7 +85,7 @@ class Supervisor:
         claim = self._ledger.cycles.running()
         if claim is None:
             return False
-        self._running = _Running(claim, since=now)
+        self._running = _Running(claim, since=now, may_have_registered=True)
         result = result_in(self._folder(claim.cycle_id))
         # Whatever another instance did meanwhile with the same cycle, a result of ours knows nothing of.
         ours = result is not None and result.fence == self._leadership.previous
@@ -135,14 +141,15 @@ class Supervisor:
                 self._pass_on(running, progress)
         if running.asks:  # once; where the lease cannot be confirmed now, the next tick comes by here again
             self._leadership.confirm(now)
+            running.may_have_registered = True
             self._trainer.permit()
             running.asks = False
             reached(Point.PERMITTED)
         if code is not None:
             self._trainer_ended(running, self._trainer, code, now)
-        elif now - running.since > self._settings.trainer.timeout:
+        elif now - running.since > (limit := self._limit(running)):
             self._trainer.kill()
-            self._try_again(running, f"took longer than {self._settings.trainer.timeout:g} s", now)
+            self._try_again(running, f"took longer than {limit:g} s", now)
 
     def stop(self) -> None:
         """Give up what is under way, to be resumed at the next start, and end the trainers."""
@@ -194,6 +201,7 @@ class Supervisor:
             users=claim.users,
             follows=claim.follows,
             fence=self._leadership.fence,
+            only_find=self._running.given_up is not None,
             lately=self._ledger.cycles.lately(now) if self._settings.feature_store.kind == "hopsworks" else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
@@ -221,6 +229,9 @@ class Supervisor:
         if result is not None and result.outcome is not Outcome.FAILED:
             self._settle(result, now)
             return
+        if result is not None and result.absent and running.given_up is not None:
+            self._fail(running, running.given_up, now)
+            return
         if result is not None:
             reason = result.reason
             log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason)
@@ -233,15 +244,15 @@ class Supervisor:
 
     def _try_again(self, running: _Running, reason: str, now: float) -> None:
         claim = running.claim
+        if running.given_up is not None:
+            self._trainer, running.retry_at = None, now + max(_ASK_AGAIN, self._settings.trainer.retry_wait)
+            log.warning("whether the cycle has registered is not known yet", cycle_id=claim.cycle_id, reason=reason)
+            return
         if claim.attempts + 1 >= self._settings.trainer.attempts:
-            failed = CycleResult(
-                cycle_id=claim.cycle_id,
-                outcome=Outcome.FAILED,
-                reason=reason,
-                base_version=claim.base_version,
-                fence=self._leadership.fence,
-            )
-            self._settle(failed, now)
+            if running.may_have_registered:
+                self._trainer, running.retry_at, running.given_up = None, now, reason
+            else:
+                self._fail(running, reason, now)
             return
         self._ledger.cycles.attempt(claim.cycle_id, fence=self._leadership.fence)
         # Only now: where the ledger cannot be used, the next tick comes by here again.
@@ -249,6 +260,22 @@ class Supervisor:
         claim = running.claim = replace(claim, attempts=claim.attempts + 1)
         running.retry_at = now + self._settings.trainer.retry_wait * 2 ** (claim.attempts - 1)
         log.warning("cycle will be tried again", cycle_id=claim.cycle_id, in_s=running.retry_at - now, reason=reason)
+
+    def _fail(self, running: _Running, reason: str, now: float) -> None:
+        claim = running.claim
+        failed = CycleResult(
+            cycle_id=claim.cycle_id,
+            outcome=Outcome.FAILED,
+            reason=reason,
+            base_version=claim.base_version,
+            fence=self._leadership.fence,
+        )
+        self._settle(failed, now)
+
+    def _limit(self, running: _Running) -> float:
+        """How long a trainer may take; one that only asks has to start, however short a cycle may be."""
+        timeout = self._settings.trainer.timeout
+        return timeout if running.given_up is None else max(timeout, _ASKING_TAKES)
 
     def _settle(self, result: CycleResult, now: float) -> None:
         assert self._running is not None

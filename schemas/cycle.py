@@ -128,6 +128,8 @@ class CycleRequest(Frozen):
     """The last cycle that was settled. A copy of the embedding space that it was not applied to has missed it."""
     fence: Annotated[int, Field(ge=0)] = 0
     """The token of whoever runs cycles now; what bears an earlier one than the registry has seen is refused."""
+    only_find: bool = False
+    """Train nothing, and only say whether the cycle has registered a version."""
     lineage: Lineage
     settings: TrainerSettings
 
@@ -253,6 +255,8 @@ class CycleResult(Frozen):
     known_users: int | None = None
     fence: Annotated[int, Field(ge=0)] = 0
     """That of the request."""
+    absent: bool = False
+    """The registry was asked, and has no version of this cycle."""
     read: ReadReport | None = None
     pairs: PairReport | None = None
     fit: FitReport | None = None

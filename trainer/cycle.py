@@ -81,6 +81,8 @@ class Cycle:
         reached(Point.ENTERED)
         if (done := self._registry.find(self._request.cycle_id)) is not None:
             return self._registered(done)
+        if self._request.only_find:
+            return self._absent()
         keras.utils.set_random_seed(self._seed)
         opponent = opponent_of(self._registry, self._request)
         champion = opponent.champion
@@ -251,6 +253,16 @@ class Cycle:
             registered = self._registry.register(staged, self._request.fence)
             facts["version"] = registered.version
         return self._registered(registered)
+
+    def _absent(self) -> CycleResult:
+        return CycleResult(
+            cycle_id=self._request.cycle_id,
+            outcome=Outcome.FAILED,
+            reason="the registry has no version of this cycle",
+            base_version=self._request.base_version,
+            fence=self._request.fence,
+            absent=True,
+        )
 
     def _registered(self, found: RegisteredVersion) -> CycleResult:
         """The result of a cycle that has registered, told from what it registered."""

@@ -17,6 +17,7 @@ from consumer.settings import Settings, TrainerProcessSettings
 from consumer.supervisor import Supervisor
 from consumer.trainer_process import TrainerProcess
 from schemas.cycle import CycleKind, CycleResult, Outcome
+from schemas.fault_points import POINT_VARIABLE, Point
 from tests.leading import leading
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names, trainer_settings
@@ -137,6 +138,36 @@ def test_a_result_of_the_same_cycle_from_before_another_instance_ran_it_counts_f
     assert successor.resume(time.time())
     assert successor.busy
     successor.stop()
+
+
+def given_up(supervisor: Supervisor) -> bool:
+    supervisor.tick(time.time())
+    return supervisor._running is not None and supervisor._running.given_up is not None
+
+
+def test_a_cycle_whose_trainers_all_die_after_they_registered_is_not_called_failed(
+    supervisor: Supervisor, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(POINT_VARIABLE, Point.ANSWERING)
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    wait_until(lambda: given_up(supervisor), 90, "its last trainer to die")
+    monkeypatch.delenv(POINT_VARIABLE)
+    wait_until(lambda: idle(supervisor), 60, "the registry to be asked")
+    assert [cycle["state"] for cycle in ledger.views.cycles()] == ["registered"]
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_cycle_that_died_while_it_registered_has_failed_when_the_registry_says_so(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(POINT_VARIABLE, Point.REGISTER_COPIED)
+    once = settings.model_copy(update={"trainer": TrainerProcessSettings(attempts=1)})
+    supervisor = Supervisor(once, ledger, leading(ledger), lambda: None)
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    wait_until(lambda: idle(supervisor), 90, "the registry to be asked")
+    (cycle,) = ledger.views.cycles()
+    assert (cycle["state"], cycle["result"]["version"]) == ("failed", None)
+    assert "ended with code -9" in cycle["result"]["reason"]
 
 
 def test_a_trainer_that_asks_after_the_lease_is_lost_gets_no_word(

@@ -249,6 +249,14 @@ def test_a_cycle_of_a_stalled_instance_fails_and_registers_nothing(started: Benc
     assert len(started.registry.versions()) == 1
 
 
+def test_asked_only_whether_it_has_registered_a_cycle_trains_nothing(started: Bench) -> None:
+    request = started.request("c2", CycleKind.FULL).model_copy(update={"only_find": True})
+    absent = started.run(request)
+    assert (absent.outcome, absent.absent, started.progress) == (Outcome.FAILED, True, [])
+    there = started.run(request.model_copy(update={"cycle_id": "c1"}))
+    assert (there.outcome, there.version, there.absent) == (Outcome.REGISTERED, 1, False)
+
+
 def test_a_cycle_that_runs_shuts_out_whoever_ran_cycles_before(started: Bench) -> None:
     assert started.run(changed(started).model_copy(update={"fence": 9})).outcome is Outcome.REGISTERED
     with pytest.raises(StaleFence):
