@@ -148,10 +148,11 @@ def test_the_summary_tells_first_and_last_and_what_a_cycle_takes() -> None:
     assert told["outcomes"] == {"registered": 180}
 
 
-def test_the_broker_is_away_for_a_twelfth_of_a_run_and_restarts_beside() -> None:
-    (long,) = [stop for stop in stops(7_200) if stop.away]
-    assert long.away == 600
-    assert len(stops(7_200)) == 4
+def test_the_broker_is_away_twice_for_a_twelfth_of_a_run_and_restarts_beside() -> None:
+    warming_up, later = [stop for stop in stops(7_200) if stop.away]
+    assert warming_up.away == later.away == 600
+    assert warming_up.at + warming_up.away < 7_200 / 4 < 7_200 / 2 < later.at < later.at + later.away < 7_200 * 3 / 4
+    assert len(stops(7_200)) == 5
     assert [stop.away for stop in stops(120)] == [10]
     assert all(
         later.at > earlier.at + earlier.away for earlier, later in zip(stops(7_200), stops(7_200)[1:], strict=False)
