@@ -91,13 +91,14 @@ def rates(setup: Setup) -> list[Row]:
         reader = Reader(setup.folder, quix)
         sides = ["bare", "ours", *(["exactly-once"] if quix else [])]
         found = {side: statistics.median(each) for side, each in reader.rates(sides, evenly, rounds).items()}
-        beside = {side: reader.rate(side, short) for side in ("parsed", "slow", *(["at-least-once"] if quix else []))}
+        others = ["parsed", "frozen", "slow", *(["at-least-once"] if quix else [])]
+        beside = {side: reader.rate(side, short) for side in others}
         steep = {side: reader.rate(side, skewed) for side in ("bare", "ours")}
     told = f"{events:,} events of {users:,} users, median of {rounds}"
     notes = (
-        f"{told}; a bare loop that parses with json.loads {beside['parsed']:,.0f} /s, one with the client's checksum"
-        f" in Python {beside['slow']:,.0f} /s; users by Zipf's law: {steep['ours']:,.0f} against {steep['bare']:,.0f}"
-        f" /s, ratio {steep['ours'] / steep['bare']:.2f}"
+        f"{told}; a bare loop that parses with json.loads {beside['parsed']:,.0f} /s, one with the start frozen as"
+        f" ours {beside['frozen']:,.0f} /s, one with the client's checksum in Python {beside['slow']:,.0f} /s; users by"
+        f" Zipf's law: {steep['ours']:,.0f} against {steep['bare']:,.0f} /s, ratio {steep['ours'] / steep['bare']:.2f}"
     )
     rows = [_row(VS_BARE, found["ours"], "a bare kafka-python poll loop", found["bare"], notes)]
     if quix is None:

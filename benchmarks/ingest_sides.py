@@ -1,9 +1,10 @@
 """Reading a topic in a process of its own: by our listener into a ledger, or by a bare poll loop that keeps nothing.
 
-    python -m benchmarks.ingest_sides ours|bare|parsed|slow BROKER TOPIC EVENTS FOLDER
+    python -m benchmarks.ingest_sides ours|bare|parsed|frozen|slow BROKER TOPIC EVENTS FOLDER
 
-`parsed` is the bare loop with json.loads of every value; `slow` is the bare loop on a kafka-python that was installed
-without its extra `crc32c`, and so computes each record batch's checksum in Python.
+`parsed` is the bare loop with json.loads of every value; `frozen` is the bare loop with what ours has too: a garbage
+collector that leaves alone what was loaded before; `slow` is the bare loop on a kafka-python that was installed without
+its extra `crc32c`, and so computes each record batch's checksum in Python.
 
 prints one line of JSON: `seconds` from the poll that brought the first event to the last event stored (or polled), and
 `next`, the offset behind the last one read, by partition. Ours leaves what it kept in `FOLDER/kept.tsv`.
@@ -27,6 +28,7 @@ from kafka import KafkaConsumer
 from sqlalchemy import create_engine, text
 
 from benchmarks.ingest_topic import GROUP
+from consumer.cli.run import freeze_the_start
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.ledger import open_ledger
 from consumer.listener.listener import Listener
@@ -60,7 +62,7 @@ def bare(broker: str, topic: str, events: int, each: Callable[[Any], object] | N
 
 
 def ours(broker: str, topic: str, events: int, folder: Path) -> dict[str, Any]:
-    """Our listener with its default settings, into an SQLite ledger with its default settings.
+    """Our listener as `retrainer run` starts it, with its default settings, into an SQLite ledger with its.
 
     Raises:
         TimeoutError: the events are not all there after five minutes.
@@ -81,6 +83,7 @@ def ours(broker: str, topic: str, events: int, folder: Path) -> dict[str, Any]:
             done.set()
 
     listener = Listener(settings, ledger.intake, time.time, heard)
+    freeze_the_start()
     listener.start()
     if not done.wait(_LONGEST_SECONDS):
         raise TimeoutError(f"{listener.hearing.events:,} of {events:,} events were stored in {_LONGEST_SECONDS} s")
@@ -120,6 +123,8 @@ def main() -> int:
     if side == "ours":
         result = ours(broker, topic, events, Path(folder))
     else:
+        if side == "frozen":
+            freeze_the_start()
         result = bare(broker, topic, events, (lambda record: json.loads(record.value)) if side == "parsed" else None)
     print(json.dumps(result))
     return 0

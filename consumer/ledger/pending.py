@@ -1,16 +1,18 @@
-"""Making the users of a batch pending. This is most of what ingestion writes, so the statement is prepared once.
+"""Making the users of a batch pending. This is most of what ingestion writes, so the statements are prepared once.
 
-SQLAlchemy writes the statement, and the driver is handed the rows as they are: to have each go through SQLAlchemy as
-well costs more than the database takes to store it.
+SQLAlchemy writes the statements, and the driver is handed the values as they are: to have each row go through
+SQLAlchemy as well costs more than the database takes to store it. Many rows share a statement, for each statement takes
+the interpreter's lock from whoever fetches meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, bindparam, case, false, literal_column
+from sqlalchemy import Connection, Dialect, case, false, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumer.ledger.dialect import greatest, least, upsert_in
@@ -32,6 +34,7 @@ _ROW = (
     "fresh_since",
     "received_at",
 )
+_TOGETHER = 500
 
 
 def store_users(connection: Connection, users: Mapping[str, UserChange], now: float) -> None:
@@ -58,17 +61,21 @@ def store_users(connection: Connection, users: Mapping[str, UserChange], now: fl
                 now,
             )
         )
-    connection.exec_driver_sql(_statement(connection.dialect.name), rows)
+    engine = connection.dialect.name
+    alone = len(rows) % _TOGETHER
+    if alone:
+        connection.exec_driver_sql(_statement(engine, 1), rows[:alone])
+    for at in range(alone, len(rows), _TOGETHER):
+        connection.exec_driver_sql(_statement(engine, _TOGETHER), tuple(chain(*rows[at : at + _TOGETHER])))
 
 
 @cache
-def _statement(engine: str) -> str:
-    """The upsert of one row, with a place for each of `_ROW` in that order, in the words of a driver."""
+def _statement(engine: str, rows: int) -> str:
+    """The upsert of so many rows, with a place for each of `_ROW` of each, in that order, in the words of a driver."""
     new = upsert_in(engine, changes).inline()  # nothing is to be given back
     old = changes.c
-    merged = new.values(
-        **{name: bindparam(name) for name in _ROW}, cycle_id=literal_column(f"'{PENDING}'"), tried=false()
-    ).on_conflict_do_update(
+    row = dict.fromkeys(_ROW, None) | {"cycle_id": literal_column(f"'{PENDING}'"), "tried": false()}
+    merged = new.values([row] * rows).on_conflict_do_update(
         index_elements=[old.user_id, old.cycle_id],
         set_={
             "operation": new.excluded.operation,
@@ -84,7 +91,7 @@ def _statement(engine: str) -> str:
         },
     )
     compiled: Any = merged.compile(dialect=_DIALECTS[engine])
-    assert compiled.positiontup == list(_ROW), compiled.positiontup
+    assert compiled.positiontup == [f"{name}_m{number}" for number in range(rows) for name in _ROW]
     return str(compiled)
 
 

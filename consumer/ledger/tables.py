@@ -56,7 +56,7 @@ changes = Table(
     Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
     Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that registered nothing
 )
-Index("changes_of_a_cycle", changes.c.cycle_id, changes.c.tried)
+Index("changes_of_a_cycle", changes.c.cycle_id)
 
 # Users whom a registered version has learned not long ago. A store's bulk copy may lag behind them.
 learned = Table(

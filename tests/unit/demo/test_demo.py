@@ -55,7 +55,8 @@ for number, outcome in enumerate(outcomes):
     version = number + 1 if outcome == "registered" else None
     say("cycle ended", cycle_id=f"c{number}", kind=kind, outcome=outcome, version=version, reason="because",
         changed_users=60, seconds=0.1)
-signal.pause()
+while True:  # a signal that comes right before signal.pause() would wait there with it
+    time.sleep(0.005)
 """
 
 
