@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +21,17 @@ import structlog
 
 from consumer.champion_tag import mirror_champion
 from consumer.leadership import Leadership
-from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
+from consumer.running import Running, tell_end, tell_start
 from consumer.settings import Settings
 from consumer.trainer_process import TrainerProcess, result_in
-from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome, Progress, Step
+from consumer.warm_trainer import WarmTrainer
+from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
 from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
 _ASK_AGAIN, _ASKING_TAKES = 1.0, 60.0  # seconds; of a trainer that only asks the registry
-_WARM_AGAIN = 10.0  # after a waiting trainer has died, so that one that cannot start is not started for ever
-
-
-@dataclass(slots=True)
-class _Running:
-    """The cycle that is under way."""
-
-    claim: Claim
-    since: float
-    retry_at: float | None = None
-    """When to try again, while no trainer works on it."""
-    may_have_registered: bool = False
-    """Whether a trainer got its word, be it from us or from whoever ran the cycle before."""
-    given_up: str | None = None
-    """Why the cycle has failed, once all that is left to do is to ask the registry for its version."""
-    asks: bool = False
-    """Whether its trainer waits for the word that it may register."""
-    step: Step | None = None
-    done: int | None = None
-    total: int | None = None
 
 
 class Supervisor:
@@ -69,11 +50,9 @@ class Supervisor:
         self._settings = settings
         self._ledger = ledger
         self._leadership = leadership
-        self._spoke = spoke
-        self._running: _Running | None = None
+        self._running: Running | None = None
         self._trainer: TrainerProcess | None = None
-        self._spare: TrainerProcess | None = None
-        self._warm_at = 0.0
+        self._warm = WarmTrainer(wanted=settings.trainer.warm, spoke=spoke)
 
     @property
     def busy(self) -> bool:
@@ -85,7 +64,7 @@ class Supervisor:
         claim = self._ledger.cycles.running()
         if claim is None:
             return False
-        self._running = _Running(claim, since=now, may_have_registered=True)
+        self._running = Running(claim, since=now, may_have_registered=True)
         result = result_in(self._folder(claim.cycle_id))
         # Whatever another instance did meanwhile with the same cycle, a result of ours knows nothing of.
         ours = result is not None and result.fence == self._leadership.previous
@@ -102,27 +81,14 @@ class Supervisor:
         reached(Point.CLAIM)
         claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence)
         reached(Point.CLAIMED)
-        log.info(
-            "cycle started",
-            cycle_id=claim.cycle_id,
-            kind=kind.value,
-            reason=reason,
-            users=len(claim.users),
-            base_version=claim.base_version,
-        )
-        self._running = _Running(claim, since=now)
+        tell_start(claim)
+        self._running = Running(claim, since=now)
         self._run(now)
 
     def warm_up(self, now: float) -> None:
         """Start the next trainer ahead of time, if that is wanted and none is ready."""
-        if not self._settings.trainer.warm or self._running is not None or now < self._warm_at:
-            return
-        if self._spare is not None and (code := self._spare.exit_code()) is not None:
-            log.warning("waiting trainer ended", exit_code=code, last_words=self._spare.last_words())
-            self._spare = None
-            self._warm_at = now + _WARM_AGAIN
-        else:
-            self._spare = self._spare or TrainerProcess(self._spoke)
+        if self._running is None:
+            self._warm.keep(now)
 
     def tick(self, now: float) -> None:
         """Pass on progress, settle a cycle that has ended, try again one that failed."""
@@ -138,7 +104,7 @@ class Supervisor:
             if progress.state == "asking":
                 running.asks = True
             else:
-                self._pass_on(running, progress)
+                running.heard(progress)
         if running.asks:  # once; where the lease cannot be confirmed now, the next tick comes by here again
             self._leadership.confirm(now)
             running.may_have_registered = True
@@ -155,36 +121,26 @@ class Supervisor:
         """Give up what is under way, to be resumed at the next start, and end the trainers."""
         if self._running is not None and self._trainer is not None:
             log.info("cycle given up for now", cycle_id=self._running.claim.cycle_id)
-        for trainer in (self._spare, self._trainer):
-            if trainer is not None:
-                trainer.stop(self._settings.trainer.stop_grace)
-        self._spare = self._trainer = None
+        self._end_trainers(self._settings.trainer.stop_grace)
 
     def abandon(self) -> None:
         """Let go of the cycle under way: another instance runs it now."""
         if self._running is not None:
             log.warning("cycle abandoned to another instance", cycle_id=self._running.claim.cycle_id)
-        for trainer in (self._spare, self._trainer):
-            if trainer is not None:
-                trainer.stop(grace=0.0)
-        self._spare = self._trainer = self._running = None
+        self._end_trainers(grace=0.0)
+        self._running = None
 
     def view(self, now: float) -> dict[str, Any] | None:
         """The cycle under way, for `status`."""
-        if (running := self._running) is None:
+        if self._running is None:
             return None
-        return {
-            "cycle_id": running.claim.cycle_id,
-            "kind": running.claim.kind.value,
-            "reason": running.claim.reason,
-            "users": len(running.claim.users),
-            "state": "running" if self._trainer is not None else "waiting to try again",
-            "step": running.step.value if running.step else None,
-            "done": running.done,
-            "total": running.total,
-            "attempts": running.claim.attempts,
-            "running_s": round(now - running.since, 1),
-        }
+        return self._running.view(now, at_work=self._trainer is not None)
+
+    def _end_trainers(self, grace: float) -> None:
+        self._warm.stop(grace)
+        if self._trainer is not None:
+            self._trainer.stop(grace)
+        self._trainer = None
 
     def _run(self, now: float) -> None:
         assert self._running is not None
@@ -206,25 +162,9 @@ class Supervisor:
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
-        trainer = self._spare if self._spare and self._spare.exit_code() is None else TrainerProcess(self._spoke)
-        self._spare = trainer  # kept for the next try, should the disk be full
-        trainer.give(self._folder(claim.cycle_id), request)
-        reached(Point.GIVEN)
-        self._trainer, self._spare = trainer, None
+        self._trainer = self._warm.give(self._folder(claim.cycle_id), request)
 
-    def _pass_on(self, running: _Running, progress: Progress) -> None:
-        running.step, running.done, running.total = progress.step, progress.done, progress.total
-        log.info(
-            "step",
-            cycle_id=progress.cycle_id,
-            step=progress.step.value,
-            state=progress.state,
-            done=progress.done,
-            total=progress.total,
-            facts=progress.facts,
-        )
-
-    def _trainer_ended(self, running: _Running, trainer: TrainerProcess, code: int, now: float) -> None:
+    def _trainer_ended(self, running: Running, trainer: TrainerProcess, code: int, now: float) -> None:
         result = result_in(self._folder(running.claim.cycle_id))
         if result is not None and result.outcome is not Outcome.FAILED:
             self._settle(result, now)
@@ -242,7 +182,7 @@ class Supervisor:
             log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=words)
         self._try_again(running, reason, now)
 
-    def _try_again(self, running: _Running, reason: str, now: float) -> None:
+    def _try_again(self, running: Running, reason: str, now: float) -> None:
         claim = running.claim
         if running.given_up is not None:
             self._trainer, running.retry_at = None, now + max(_ASK_AGAIN, self._settings.trainer.retry_wait)
@@ -261,7 +201,7 @@ class Supervisor:
         running.retry_at = now + self._settings.trainer.retry_wait * 2 ** (claim.attempts - 1)
         log.warning("cycle will be tried again", cycle_id=claim.cycle_id, in_s=running.retry_at - now, reason=reason)
 
-    def _fail(self, running: _Running, reason: str, now: float) -> None:
+    def _fail(self, running: Running, reason: str, now: float) -> None:
         claim = running.claim
         failed = CycleResult(
             cycle_id=claim.cycle_id,
@@ -272,7 +212,7 @@ class Supervisor:
         )
         self._settle(failed, now)
 
-    def _limit(self, running: _Running) -> float:
+    def _limit(self, running: Running) -> float:
         """How long a trainer may take; one that only asks has to start, however short a cycle may be."""
         timeout = self._settings.trainer.timeout
         return timeout if running.given_up is None else max(timeout, _ASKING_TAKES)
@@ -293,23 +233,7 @@ class Supervisor:
         if promoted and result.version is not None:
             mirror_champion(self._settings, result.version)
             reached(Point.MIRRORED)
-        gate, pairs = result.gate, result.pairs
-        log.info(
-            "cycle ended",
-            cycle_id=result.cycle_id,
-            kind=claim.kind.value,
-            outcome=result.outcome.value,
-            version=result.version,
-            reason=result.reason,
-            base_version=result.base_version,
-            changed_users=len(claim.users),
-            pairs_before=pairs.before if pairs else None,
-            pairs_after=pairs.after if pairs else None,
-            accuracy=gate.challenger.accuracy if gate and gate.challenger else None,
-            champion_accuracy=gate.champion.accuracy if gate and gate.champion else None,
-            recall_at_10=gate.challenger.recall_at_10 if gate and gate.challenger else None,
-            seconds=round(now - claim.claimed_at, 1),
-        )
+        tell_end(claim, result, now)
 
     def _folder(self, cycle_id: str) -> Path:
         return self._settings.work_dir / "cycles" / cycle_id

@@ -9,33 +9,20 @@ versions follow each other without a gap and without overlap.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import blake2b
 
-from sqlalchemy import BigInteger, Connection, Engine, case, delete, exists, func, literal, select, update
+from sqlalchemy import Connection, Engine, func, select, update
 
 from consumer.errors import LedgerError
-from consumer.ledger.dialect import greatest, least, upsert
 from consumer.ledger.engine import reading
 from consumer.ledger.leases import check_fence
-from consumer.ledger.tables import (
-    PENDING,
-    asked,
-    changes,
-    cycles,
-    gaps,
-    learned,
-    offsets,
-    promotions,
-    replays,
-    versions,
-)
-from schemas.cycle import CycleKind, CycleResult, Lineage, OffsetGaps, OffsetRanges, Outcome
+from consumer.ledger.lineage import lineage_of
+from consumer.ledger.settling import LAG_COVERED, give_back, settle_users
+from consumer.ledger.tables import PENDING, asked, changes, cycles, learned, promotions, replays, versions
+from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
 
 RUNNING = "running"
-LAG_COVERED = 7 * 86_400.0
-"""How far behind the online store, in seconds, a bulk copy may be without a full retrain missing a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +84,7 @@ class Cycles:
                     state=RUNNING,
                     base_version=champion(connection),
                     anchor_version=_anchor(connection),
-                    lineage=_lineage(connection, cycle_id).model_dump(mode="json"),
+                    lineage=lineage_of(connection, cycle_id).model_dump(mode="json"),
                     claimed_at=now,
                 )
             )
@@ -159,9 +146,9 @@ class Cycles:
                 promoted = champion(connection) == claimed_on
             if promoted:
                 connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
-                _settle(connection, result.cycle_id, now)
+                settle_users(connection, result.cycle_id, now)
             else:
-                _give_back(connection, result.cycle_id, tried=result.outcome is not Outcome.FAILED)
+                give_back(connection, result.cycle_id, tried=result.outcome is not Outcome.FAILED)
                 if result.outcome is Outcome.FAILED:  # what the clock asked for is still to be done
                     open_again = update(asked).where(asked.c.cycle_id == result.cycle_id, asked.c.by == "schedule")
                     connection.execute(open_again.values(cycle_id=None))
@@ -215,99 +202,3 @@ def _running(connection: Connection) -> Claim | None:
         attempts=row.attempts,
         claimed_at=row.claimed_at,
     )
-
-
-def _lineage(connection: Connection, cycle_id: str) -> Lineage:
-    live: OffsetRanges = {}
-    for row in connection.execute(select(offsets).order_by(offsets.c.topic, offsets.c.partition)):
-        if row.settled_offset < row.next_offset:
-            live.setdefault(row.topic, {})[row.partition] = (row.settled_offset, row.next_offset)
-    replayed: OffsetRanges = {}
-    for ranges in connection.scalars(select(replays.c.ranges).where(replays.c.cycle_id == cycle_id)):
-        for topic, partitions in ranges.items():
-            for partition, (start, end) in partitions.items():
-                before = replayed.setdefault(topic, {}).get(int(partition), (start, end))
-                replayed[topic][int(partition)] = (min(before[0], start), max(before[1], end))
-    users, first, last = connection.execute(
-        select(func.count(), func.min(changes.c.first_event_at), func.max(changes.c.last_event_at)).where(
-            changes.c.cycle_id == cycle_id
-        )
-    ).one()
-    return Lineage(
-        offsets=live,
-        replayed=replayed,
-        gaps=_gaps(connection),
-        changed_users=users,
-        first_event_at=None if first is None else datetime.fromtimestamp(first, UTC),
-        last_event_at=None if last is None else datetime.fromtimestamp(last, UTC),
-    )
-
-
-def _gaps(connection: Connection) -> OffsetGaps:
-    """What was passed over and not settled since; what a topic had lost before it was made anew is none of it."""
-    of_partition = (gaps.c.topic == offsets.c.topic) & (gaps.c.partition == offsets.c.partition)
-    not_settled = gaps.c.to_offset > offsets.c.settled_offset
-    anew = gaps.c.to_offset < gaps.c.from_offset
-    lost: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    for row in connection.execute(
-        select(gaps).join(offsets, of_partition).where(not_settled | anew).order_by(gaps.c.number)
-    ):
-        passed_over = lost.setdefault((row.topic, row.partition), [])
-        if row.to_offset < row.from_offset:
-            passed_over.clear()
-        elif passed_over and passed_over[-1][1] == row.from_offset:
-            passed_over[-1] = passed_over[-1][0], row.to_offset
-        else:
-            passed_over.append((row.from_offset, row.to_offset))
-    found: OffsetGaps = {}
-    for (topic, partition), passed_over in sorted(lost.items()):
-        if passed_over:
-            found.setdefault(topic, {})[partition] = tuple(passed_over)
-    return found
-
-
-def _settle(connection: Connection, cycle_id: str, now: float) -> None:
-    cycle = connection.execute(select(cycles.c.lineage, cycles.c.claimed_at).where(cycles.c.cycle_id == cycle_id)).one()
-    # A topic that was made anew during the cycle has other records at the offsets that the claim covers.
-    anew = (gaps.c.to_offset < gaps.c.from_offset) & (gaps.c.at >= cycle.claimed_at)
-    for topic, ranges in Lineage.model_validate(cycle.lineage).offsets.items():
-        for partition, (_, end) in ranges.items():
-            of_partition = offsets.c.topic == topic, offsets.c.partition == partition
-            made_anew = exists().where(gaps.c.topic == topic, gaps.c.partition == partition, anew)
-            settled = least(literal(end, BigInteger), offsets.c.next_offset)
-            connection.execute(update(offsets).where(*of_partition, ~made_anew).values(settled_offset=settled))
-    _remember(connection, cycle_id, now)
-    connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
-
-
-def _remember(connection: Connection, cycle_id: str, now: float) -> None:
-    """Keep for a while who was learned, for the cycles that read everybody from a copy that may lag."""
-    connection.execute(delete(learned).where(learned.c.received_at < now - LAG_COVERED))
-    who = select(changes.c.user_id, changes.c.received_at).where(
-        changes.c.cycle_id == cycle_id, changes.c.received_at >= now - LAG_COVERED
-    )
-    known = upsert(connection, learned).from_select(["user_id", "received_at"], who)
-    latest = greatest(learned.c.received_at, known.excluded.received_at)
-    connection.execute(known.on_conflict_do_update(index_elements=[learned.c.user_id], set_={"received_at": latest}))
-
-
-def _give_back(connection: Connection, cycle_id: str, *, tried: bool) -> None:
-    """The cycle's users become pending; where a user has changed again meanwhile, the two rows become one."""
-    kept = [column for column in changes.c if column.name not in {"cycle_id", "tried"}]
-    claimed = select(*kept, literal(PENDING), literal(tried)).where(changes.c.cycle_id == cycle_id)
-    back = upsert(connection, changes).from_select([*(column.name for column in kept), "cycle_id", "tried"], claimed)
-    merged = back.on_conflict_do_update(
-        index_elements=[changes.c.user_id, changes.c.cycle_id],
-        set_={
-            "events": changes.c.events + back.excluded.events,
-            "first_position": back.excluded.first_position,
-            "first_event_at": least(changes.c.first_event_at, back.excluded.first_event_at),
-            "fresh_since": case(
-                (back.excluded.tried, changes.c.fresh_since),
-                else_=least(changes.c.fresh_since, back.excluded.fresh_since),
-            ),
-        },
-    )
-    connection.execute(merged)
-    connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
-    connection.execute(update(replays).where(replays.c.cycle_id == cycle_id).values(cycle_id=PENDING))

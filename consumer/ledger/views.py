@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -160,26 +159,6 @@ class Views:
                 "claimed_at": _when(row.claimed_at),
                 "ended_at": _when(row.ended_at),
                 "result": row.result,
-            }
-            for row in rows
-        ]
-
-    def dead_letters(self, limit: int) -> list[dict[str, Any]]:
-        """The newest dead letters, newest first."""
-        with reading(self._engine) as connection:
-            rows = connection.execute(select(dead_letters).order_by(dead_letters.c.id.desc()).limit(limit)).all()
-        return [
-            {
-                "id": row.id,
-                "topic": row.topic,
-                "partition": row.partition,
-                "offset": row.offset,
-                "event_at": _when(row.event_at),
-                "stage": row.stage,
-                "reason": row.reason,
-                "bytes": len(row.value or b""),
-                "key": None if row.key is None else row.key.decode(errors="replace"),
-                "value_base64": None if row.value is None else base64.b64encode(row.value[:200]).decode(),
             }
             for row in rows
         ]

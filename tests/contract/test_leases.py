@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,16 +9,9 @@ from sqlalchemy import select
 
 from consumer.errors import LeaseLost, LedgerError
 from consumer.ledger.leases import Lease
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
 from consumer.ledger.tables import cycles, promotions, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    opened = open_ledger(ledger_url)
-    yield opened
-    opened.close()
 
 
 def take(ledger: Ledger, holder: str) -> Lease:

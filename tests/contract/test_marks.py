@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from consumer.errors import OffsetConflict
 from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 P0, P1 = Partition("t", 0), Partition("t", 1)
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    opened = open_ledger(ledger_url)
-    yield opened
-    opened.close()
 
 
 def jump(ledger: Ledger, expected: int, to: int, now: float, topic_id: str | None = None) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import Engine, MetaData, Table, select
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.engine import make_engine
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.letters import Which
 from consumer.ledger.migrations import migrate
 from consumer.ledger.tables import SCHEMA_VERSION, metadata
 from schemas.cycle import CycleKind, CycleResult, Outcome
@@ -126,7 +127,7 @@ def test_a_cycle_that_an_earlier_release_left_running_goes_on(old: str) -> None:
         following = ledger.cycles.claim(CycleKind.INCREMENTAL, "more", 2001.0, fence=lease.token)
         assert following.users == ("ada", "eve")
         assert following.lineage.offsets == {"notifications": {1: (2**40 + 500, 2**40 + 502)}}
-        assert [letter["reason"] for letter in ledger.views.dead_letters(9)] == ["gone", "no JSON"]
+        assert [letter.reason for letter in ledger.letters.find(Which(status=None), 9)] == ["gone", "no JSON"]
 
 
 def test_the_steps_from_nothing_make_the_tables_of_a_new_ledger(ledger_url: str) -> None:

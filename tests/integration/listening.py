@@ -13,6 +13,7 @@ from sqlalchemy import select
 from consumer.kafka_settings import KafkaSettings
 from consumer.ledger.intake import Intake
 from consumer.ledger.ledger import Ledger
+from consumer.ledger.letters import Which
 from consumer.ledger.tables import PENDING, changes
 from consumer.listener.listener import Listener
 from consumer.settings import Settings
@@ -78,8 +79,8 @@ def stands_at(ledger: Ledger, topic: Topic) -> dict[int, int]:
 
 def gap_letters(ledger: Ledger) -> list[tuple[int, str]]:
     """Offset and reason of each gap that is on record, the oldest first."""
-    letters = ledger.views.dead_letters(100)
-    return [(letter["offset"], letter["reason"]) for letter in reversed(letters) if letter["stage"] == "gap"]
+    letters = ledger.letters.find(Which(status=None, stage="gap"), 100)
+    return [(letter.position.offset, letter.reason) for letter in reversed(letters)]
 
 
 def committed(topic: Topic, group: str) -> dict[int, int]:

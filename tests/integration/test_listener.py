@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.letters import Which
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
@@ -73,12 +74,14 @@ def test_bad_input_is_a_dead_letter_with_its_reason_and_stops_nothing(
     with listening(settings_for(topic, tmp_path), ledger.intake):
         everything_is_read(ledger, len(records) + 2)
     counts = ledger.views.read()
-    letters = ledger.views.dead_letters(100)
+    letters = ledger.letters.find(Which(), 100)
     assert (counts.dead_letters, counts.ignored) == (len(HOSTILE), 1)
-    assert all(letter["reason"] and letter["stage"] == "decode" for letter in letters)
+    assert all(letter.reason and letter.stage == "decode" for letter in letters)
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "to see who is pending", 0.0, fence=leading(ledger).fence)
     assert set(claim.users) == {"u0", "u9", "big", "odd", "6", "gone"}
-    assert letters[-1]["value_base64"] == "3q2+7w=="
+    oldest = ledger.letters.get(letters[-1].id)
+    assert oldest is not None
+    assert oldest.letter.value == b"\xde\xad\xbe\xef"
 
 
 class Malformed(str):
@@ -98,9 +101,9 @@ def test_a_record_that_the_client_cannot_parse_stops_nothing(broker: str, tmp_pa
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         wait_until(lambda: ledger.views.backlog().users == 5, 40, "all that can be parsed")
         wait_until(lambda: listener.hearing.caught_up, 20, "the listener to have caught up")
-    (letter,) = ledger.views.dead_letters(10)
-    assert (letter["stage"], letter["partition"], letter["offset"]) == ("fetch", 0, 2)
-    assert "invalid record" in letter["reason"]
+    (letter,) = ledger.letters.find(Which(), 10)
+    assert (letter.stage, letter.position.partition, letter.position.offset) == ("fetch", 0, 2)
+    assert "invalid record" in letter.reason
 
 
 def test_a_partition_that_is_added_is_read_from_its_beginning(
@@ -230,9 +233,9 @@ def test_a_gap_that_retention_made_is_on_record(kafka_address: str, tmp_path: Pa
     admin.close()
     with listening(settings, ledger.intake):
         everything_is_read(ledger, 150)
-    (letter,) = ledger.views.dead_letters(10)
-    assert (letter["stage"], letter["offset"]) == ("gap", 100)
-    assert "begins at 250" in letter["reason"]
+    (letter,) = ledger.letters.find(Which(), 10)
+    assert (letter.stage, letter.position.offset) == ("gap", 100)
+    assert "begins at 250" in letter.reason
 
 
 def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Path, ledger: Ledger) -> None:

@@ -1,0 +1,94 @@
+"""The cycle under way: what the supervisor knows of it, and how it is told to those who read logs and status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from consumer.ledger.cycles import Claim
+from schemas.cycle import CycleResult, Progress, Step
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Running:
+    """The cycle that is under way."""
+
+    claim: Claim
+    since: float
+    """When its present attempt began."""
+    retry_at: float | None = None
+    """When to try again, while no trainer works on it."""
+    may_have_registered: bool = False
+    """Whether a trainer got its word, be it from us or from whoever ran the cycle before."""
+    given_up: str | None = None
+    """Why the cycle has failed, once all that is left to do is to ask the registry for its version."""
+    asks: bool = False
+    """Whether its trainer waits for the word that it may register."""
+    step: Step | None = None
+    done: int | None = None
+    total: int | None = None
+
+    def heard(self, progress: Progress) -> None:
+        """Its trainer says how far it is."""
+        self.step, self.done, self.total = progress.step, progress.done, progress.total
+        log.info(
+            "step",
+            cycle_id=progress.cycle_id,
+            step=progress.step.value,
+            state=progress.state,
+            done=progress.done,
+            total=progress.total,
+            facts=progress.facts,
+        )
+
+    def view(self, now: float, *, at_work: bool) -> dict[str, Any]:
+        """As `status` has it; `at_work` says whether a trainer works on it."""
+        return {
+            "cycle_id": self.claim.cycle_id,
+            "kind": self.claim.kind.value,
+            "reason": self.claim.reason,
+            "users": len(self.claim.users),
+            "state": "running" if at_work else "waiting to try again",
+            "step": self.step.value if self.step else None,
+            "done": self.done,
+            "total": self.total,
+            "attempts": self.claim.attempts,
+            "running_s": round(now - self.since, 1),
+        }
+
+
+def tell_start(claim: Claim) -> None:
+    """A cycle has been claimed."""
+    log.info(
+        "cycle started",
+        cycle_id=claim.cycle_id,
+        kind=claim.kind.value,
+        reason=claim.reason,
+        users=len(claim.users),
+        base_version=claim.base_version,
+    )
+
+
+def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
+    """A cycle has been settled."""
+    gate, pairs = result.gate, result.pairs
+    log.info(
+        "cycle ended",
+        cycle_id=result.cycle_id,
+        kind=claim.kind.value,
+        outcome=result.outcome.value,
+        version=result.version,
+        reason=result.reason,
+        base_version=result.base_version,
+        changed_users=len(claim.users),
+        pairs_before=pairs.before if pairs else None,
+        pairs_after=pairs.after if pairs else None,
+        accuracy=gate.challenger.accuracy if gate and gate.challenger else None,
+        champion_accuracy=gate.champion.accuracy if gate and gate.champion else None,
+        recall_at_10=gate.challenger.recall_at_10 if gate and gate.challenger else None,
+        seconds=round(now - claim.claimed_at, 1),
+    )

@@ -1,0 +1,61 @@
+"""The trainer that is started ahead of the next cycle: to load TensorFlow takes longer than many a cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from consumer.trainer_process import TrainerProcess
+from schemas.cycle import CycleRequest
+from schemas.fault_points import Point, reached
+
+log = structlog.get_logger()
+
+_AGAIN = 10.0  # seconds after one has died, so that one that cannot start is not started for ever
+
+
+class WarmTrainer:
+    """Has a trainer ready.
+
+    Args:
+        wanted: whether one is started before there is a cycle for it.
+        spoke: called, from another thread, when a trainer has said something or has ended.
+    """
+
+    def __init__(self, *, wanted: bool, spoke: Callable[[], None]) -> None:
+        self._wanted = wanted
+        self._spoke = spoke
+        self._trainer: TrainerProcess | None = None
+        self._start_at = 0.0
+
+    def keep(self, now: float) -> None:
+        """Start one if that is wanted and none is ready."""
+        if not self._wanted or now < self._start_at:
+            return
+        if self._trainer is not None and (code := self._trainer.exit_code()) is not None:
+            log.warning("waiting trainer ended", exit_code=code, last_words=self._trainer.last_words())
+            self._trainer = None
+            self._start_at = now + _AGAIN
+        else:
+            self._trainer = self._trainer or TrainerProcess(self._spoke)
+
+    def give(self, folder: Path, request: CycleRequest) -> TrainerProcess:
+        """Have the waiting trainer, or a new one, run a cycle.
+
+        Raises:
+            OSError: the request cannot be written; the trainer goes on waiting.
+        """
+        if self._trainer is None or self._trainer.exit_code() is not None:
+            self._trainer = TrainerProcess(self._spoke)
+        self._trainer.give(folder, request)
+        reached(Point.GIVEN)
+        given, self._trainer = self._trainer, None
+        return given
+
+    def stop(self, grace: float) -> None:
+        """End it; `grace` is how many seconds it has before it is killed."""
+        if self._trainer is not None:
+            self._trainer.stop(grace)
+        self._trainer = None

@@ -1,0 +1,41 @@
+"""Batches and results for the tests of the ledger."""
+
+from __future__ import annotations
+
+from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
+from consumer.ledger.ledger import Ledger
+from schemas.cycle import CycleResult, Outcome
+from schemas.events import Operation
+
+P0, P1 = Partition("t", 0), Partition("t", 1)
+
+
+def take(ledger: Ledger) -> int:
+    lease = ledger.leases.take("we", ledger.leases.current(), 0.0)
+    assert lease is not None
+    return lease.token
+
+
+def batch(partition: Partition, start: int, users: list[str], now: float = 100.0) -> Batch:
+    """Events of `users` at consecutive offsets."""
+    found = Batch(received_at=now)
+    found.progress[partition] = (start, start + len(users))
+    found.events[partition] = len(users)
+    for at, user in enumerate(users, start):
+        found.add(user, Operation.UPSERT, Position(*partition, at), now - 1)
+    return found
+
+
+def begin(ledger: Ledger) -> None:
+    ledger.intake.start_at({P0: 0, P1: 0}, 0.0)
+
+
+def ended(cycle_id: str, outcome: Outcome, version: int | None = None) -> CycleResult:
+    return CycleResult(
+        cycle_id=cycle_id, outcome=outcome, reason="said so", base_version=None, version=version, known_users=7
+    )
+
+
+def passed_over(ledger: Ledger, partition: Partition, start: int, end: int, now: float = 60.0) -> None:
+    letter = DeadLetter(Position(*partition, start), now, None, None, (), "gap", "gone")
+    ledger.intake.jump(partition, start, end, letter, now)

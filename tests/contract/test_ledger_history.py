@@ -1,0 +1,134 @@
+"""Whatever happens in whatever order, what the ledger says is what a plain model of it says."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import select
+
+from consumer.errors import LeaseLost, OffsetConflict
+from consumer.ledger.batch import Partition
+from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.tables import changes, metadata
+from schemas.cycle import CycleKind, Outcome
+from tests.contract.ledgers import P0, P1, batch, begin, ended, passed_over, take
+
+
+@dataclass
+class _Model:
+    """What the ledger should hold: by user, whether pending or claimed, and how far each version has learned."""
+
+    next_offset: dict[Partition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
+    settled: dict[Partition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
+    passed_over: dict[Partition, set[int]] = field(default_factory=lambda: {P0: set(), P1: set()})
+    pending: set[str] = field(default_factory=set)
+    claimed: set[str] = field(default_factory=set)
+    claimed_to: dict[Partition, int] = field(default_factory=dict)
+    version: int = 0
+
+
+class LedgerHistory(RuleBasedStateMachine):
+    """P1 over random histories: a user leaves the ledger only through a registered version, whatever comes between."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+        begin(self.ledger)
+        self.fence = take(self.ledger)
+        self.model = _Model()
+        self.cycle_id: str | None = None
+        self.now = 0.0
+
+    @rule(partition=st.sampled_from([P0, P1]), users=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=5))
+    def events_arrive(self, partition: Partition, users: list[str]) -> None:
+        self.ledger.intake.record(batch(partition, self.model.next_offset[partition], users, self.now))
+        self.model.next_offset[partition] += len(users)
+        self.model.pending |= set(users)
+
+    @rule(partition=st.sampled_from([P0, P1]), behind=st.integers(1, 3))
+    def a_stale_batch_is_refused(self, partition: Partition, behind: int) -> None:
+        with pytest.raises(OffsetConflict):
+            self.ledger.intake.record(batch(partition, self.model.next_offset[partition] + behind, ["z"], self.now))
+
+    @rule(partition=st.sampled_from([P0, P1]), lost=st.integers(1, 3))
+    def offsets_are_passed_over(self, partition: Partition, lost: int) -> None:
+        start = self.model.next_offset[partition]
+        passed_over(self.ledger, partition, start, start + lost, self.now)
+        self.model.next_offset[partition] += lost
+        self.model.passed_over[partition] |= set(range(start, start + lost))
+
+    @rule()
+    def another_takes_the_lease(self) -> None:
+        asleep, self.fence = self.fence, take(self.ledger)
+        with pytest.raises(LeaseLost):
+            self.ledger.cycles.claim(CycleKind.FULL, "asleep", self.now, fence=asleep)
+        if self.cycle_id is not None:
+            with pytest.raises(LeaseLost):
+                self.ledger.cycles.settle(ended(self.cycle_id, Outcome.REJECTED), self.now, fence=asleep)
+
+    @precondition(lambda self: self.cycle_id is None)
+    @rule(kind=st.sampled_from(CycleKind))
+    def a_cycle_starts(self, kind: CycleKind) -> None:
+        self.now += 1
+        claim = self.ledger.cycles.claim(kind, "in turn", self.now, fence=self.fence)
+        self.cycle_id = claim.cycle_id
+        assert set(claim.users) == self.model.pending
+        expected = {
+            partition.number: (self.model.settled[partition], self.model.next_offset[partition])
+            for partition in (P0, P1)
+            if self.model.settled[partition] < self.model.next_offset[partition]
+        }
+        assert claim.lineage.offsets == ({"t": expected} if expected else {})
+        for number, (start, end) in expected.items():
+            gaps_named = claim.lineage.gaps.get("t", {}).get(number, ())
+            inside = self.model.passed_over[Partition("t", number)] & set(range(start, end))
+            assert {offset for gap in gaps_named for offset in range(*gap)} == inside
+        self.model.claimed, self.model.pending = self.model.pending, set()
+        self.model.claimed_to = dict(self.model.next_offset)
+
+    @precondition(lambda self: self.cycle_id is not None)
+    @rule(outcome=st.sampled_from(Outcome))
+    def the_cycle_ends(self, outcome: Outcome) -> None:
+        assert self.cycle_id is not None
+        registered = outcome is Outcome.REGISTERED
+        version = self.model.version + 1 if registered else None
+        assert (
+            self.ledger.cycles.settle(ended(self.cycle_id, outcome, version), self.now, fence=self.fence) is registered
+        )
+        self.cycle_id = None
+        if registered:
+            self.model.version += 1
+            self.model.settled = self.model.claimed_to
+        else:
+            self.model.pending |= self.model.claimed
+        self.model.claimed = set()
+
+    @invariant()
+    def nobody_is_lost(self) -> None:
+        with self.ledger.engine.begin() as connection:
+            rows = connection.execute(select(changes.c.user_id, changes.c.cycle_id)).all()
+        assert {row.user_id for row in rows if not row.cycle_id} == self.model.pending
+        assert {row.user_id for row in rows if row.cycle_id} == self.model.claimed
+        assert self.ledger.intake.positions("t") == self.model.next_offset
+
+
+@pytest.mark.parametrize(("engine", "examples"), [("sqlite", 40), ("postgresql", 15)])
+def test_nobody_is_lost_whatever_the_history(request: pytest.FixtureRequest, engine: str, examples: int) -> None:
+    url = "sqlite://" if engine == "sqlite" else request.getfixturevalue("postgresql").new_schema()
+    with closing(open_ledger(url)) as ledger:
+
+        def fresh() -> LedgerHistory:
+            with ledger.engine.begin() as connection:
+                for table in metadata.tables.values():
+                    connection.execute(table.delete())
+            return LedgerHistory(ledger)
+
+        run_state_machine_as_test(
+            cast("Any", fresh), settings=settings(max_examples=examples, stateful_step_count=20, deadline=None)
+        )
