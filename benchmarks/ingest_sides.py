@@ -29,7 +29,7 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.ingest_topic import GROUP
 from consumer.cli.run import freeze_the_start
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.ledger import open_ledger
 from consumer.listener.listener import Listener
 from consumer.settings import Settings

@@ -21,17 +21,17 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from consumer.cycles.leadership import Leadership, instance_name
+from consumer.cycles.schedule import Schedule
+from consumer.cycles.supervisor import Supervisor
+from consumer.cycles.trigger import Hold, Start, TriggerState, Wait, decide
 from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
-from consumer.leadership import Leadership, instance_name
 from consumer.ledger.ledger import Ledger
 from consumer.listener.listener import Listener
 from consumer.listener.pressure import in_short
-from consumer.schedule import Schedule
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
-from consumer.supervisor import Supervisor
-from consumer.trigger import Hold, Start, TriggerState, Wait, decide
 from consumer.trouble import Trouble
 from schemas.cycle import CycleKind
 

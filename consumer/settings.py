@@ -26,12 +26,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from consumer.bridge.settings import BridgeSettings
-from consumer.crontab import from_crontab
+from consumer.cycles.crontab import from_crontab
+from consumer.cycles.trigger import TriggerPolicy
 from consumer.dead_letters.settings import DeadLetterSettings
 from consumer.errors import SettingsError
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.section import Seconds, Section
-from consumer.trigger import TriggerPolicy
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore

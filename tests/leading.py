@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from consumer.leadership import Leadership
+from consumer.cycles.leadership import Leadership
 from consumer.ledger.ledger import Ledger
 
 

@@ -17,10 +17,10 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from consumer import tls_files
 from consumer.bridge.ports import TopicState
-from consumer.kafka_client import admin_options, made, producer_options
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka import tls_files
+from consumer.kafka.client import admin_options, made, producer_options
+from consumer.kafka.settings import KafkaSettings
 from schemas.events import Change, Operation, encode
 from schemas.features import FeatureGroup
 

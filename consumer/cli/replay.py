@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consumer.cli.moment import moment
 from consumer.cli.train import report_cycle
 from consumer.connection import connected
+from consumer.cycles.foreground import run_cycle
 from consumer.decoding import decoder
-from consumer.foreground import run_cycle
-from consumer.kafka_client import connect
+from consumer.kafka.client import connect
 from consumer.ledger.ledger import open_ledger
 from consumer.logs import configure
 from consumer.replay import Ranges, Replayed, find_window, read_window

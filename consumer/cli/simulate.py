@@ -20,7 +20,7 @@ from consumer.demo.listeners import MIN_USERS, GeneratedListeners
 from consumer.demo.relay import Relay, ensure_topic
 from consumer.demo.simulator import Simulator, every, patiently, run
 from consumer.demo.waves import Committed, Listeners
-from consumer.kafka_client import admin_options, producer_options
+from consumer.kafka.client import admin_options, producer_options
 from consumer.logs import configure
 from consumer.settings import Settings, load_settings
 from schemas.cycle import LocalStore

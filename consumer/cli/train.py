@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from consumer.foreground import run_cycle
+from consumer.cycles.foreground import run_cycle
 from consumer.ledger.ledger import open_ledger
 from consumer.logs import configure
 from consumer.settings import load_settings

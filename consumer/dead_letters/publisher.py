@@ -17,8 +17,8 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from consumer.dead_letters.showing import when
 from consumer.errors import SettingsError
-from consumer.kafka_client import made, producer_options
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.client import made, producer_options
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import DeadLetter
 from consumer.ledger.letters import Letters, Stored
 

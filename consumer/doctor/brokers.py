@@ -10,10 +10,10 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from kafka.errors import KafkaError
 
 from consumer.doctor.checks import Trouble
-from consumer.kafka_client import Unreachable, admin_options, consumer_options, made
-from consumer.kafka_settings import KafkaSettings
-from consumer.refusals import without_secrets
-from consumer.tls_files import check
+from consumer.kafka.client import Unreachable, admin_options, consumer_options, made
+from consumer.kafka.refusals import without_secrets
+from consumer.kafka.settings import KafkaSettings
+from consumer.kafka.tls_files import check
 
 BOOTSTRAP_MS, REQUEST_MS = 5_000, 4_000
 _CONNECTION = "see what the line above names, RETRAINER_KAFKA__BOOTSTRAP_SERVERS, and whether a firewall is between"

@@ -15,7 +15,7 @@ from consumer.doctor.registry import registry_check
 from consumer.doctor.runner import Runner
 from consumer.doctor.settings import settings_check
 from consumer.doctor.visit import Visit
-from consumer.refusals import without_secrets
+from consumer.kafka.refusals import without_secrets
 from consumer.settings import Settings
 from trainer.hopsworks.deadline import within
 from trainer.hopsworks.secrets import redacted

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
 from schemas.cycle import LocalRegistry, LocalStore
 from schemas.hopsworks import Hopsworks

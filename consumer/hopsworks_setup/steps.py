@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from consumer.connection import with_facts
 from consumer.errors import ConsumerError
 from consumer.hopsworks_setup.topics import Topics
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts, HopsworksStore
 

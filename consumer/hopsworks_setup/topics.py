@@ -16,7 +16,7 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 from consumer.doctor.brokers import admin
 from consumer.doctor.checks import Trouble
 from consumer.errors import ConsumerError
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from trainer.errors import NotThere, Refused
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
 from consumer.errors import OffsetConflict
-from consumer.kafka_client import refresh_metadata, seek, why_corrupt
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.client import refresh_metadata, seek, why_corrupt
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import DeadLetter, Position
 from consumer.ledger.intake import Intake
 from consumer.listener.places import ASK_MS, Places, partition_of

@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, LogTruncationError
 from sqlalchemy.exc import DBAPIError
 
 from consumer.errors import ConsumerError
-from consumer.kafka_client import connect
+from consumer.kafka.client import connect
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.listener.commits import Commits

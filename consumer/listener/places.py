@@ -10,8 +10,8 @@ import structlog
 from kafka import TopicPartition
 from kafka.errors import KafkaError, LogTruncationError
 
-from consumer.kafka_client import seek, topic_id
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.client import seek, topic_id
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Mark, Partition
 from consumer.ledger.intake import Intake
 from consumer.listener.rebalance import Rebalance

@@ -23,7 +23,7 @@ from confluent_kafka import Producer
 from sqlalchemy import Row, select
 
 from consumer.dead_letters.settings import DeadLetterSettings
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.engine import reading
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.tables import changes, dead_letters, offsets

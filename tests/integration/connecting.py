@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from consumer.kafka_client import connect
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.client import connect
+from consumer.kafka.settings import KafkaSettings
 from tests.waiting import wait_until
 
 _AT_ONCE = 2.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from kafka import KafkaAdminClient
 from sqlalchemy import select
 
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.intake import Intake
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.letters import Which

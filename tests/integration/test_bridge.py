@@ -23,7 +23,7 @@ from consumer.bridge.ports import Link, TopicState
 from consumer.bridge.publishing import KafkaTopic
 from consumer.bridge.settings import BridgeSettings
 from consumer.bridge.state import BridgeState
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from schemas.events import Change, Operation, decode, encode
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from consumer.dead_letters.publisher import Publisher
 from consumer.dead_letters.settings import TOO_MANY, DeadLetterSettings
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which

@@ -16,7 +16,7 @@ import pytest
 
 from consumer.doctor.checks import Outcome, Result
 from consumer.doctor.run import Examination
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
 from schemas.events import encode
 from schemas.hopsworks import HopsworksStore

@@ -17,7 +17,7 @@ from kafka.structs import OffsetAndMetadata
 
 from consumer.doctor.checks import Outcome, Result
 from consumer.doctor.run import Examination
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.oauth import TokenIssuer

@@ -163,7 +163,7 @@ class Erratic(KafkaConsumer):  # type: ignore[misc]
 def test_whatever_the_client_raises_another_one_goes_on_where_the_ledger_stands(
     kafka_address: str, tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumer.kafka_client.KafkaConsumer", Erratic)
+    monkeypatch.setattr("consumer.kafka.client.KafkaConsumer", Erratic)
     monkeypatch.setattr(polling, "_LONGEST_PAUSE", 0.1)
     raised = [
         AssertionError("beside itself"),

@@ -16,12 +16,12 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic, UserScramCredentialUpsertion
 from structlog.testing import capture_logs
 
-from consumer import kafka_client
 from consumer.errors import SettingsError
-from consumer.kafka_client import admin_options, producer_options
+from consumer.kafka import client
+from consumer.kafka.client import admin_options, producer_options
+from consumer.kafka.oauth import token_provider
 from consumer.ledger.ledger import open_ledger
 from consumer.listener.listener import Listener
-from consumer.oauth import token_provider
 from consumer.settings import Settings
 from tests.brokers.oauth import CLIENT_SECRET
 from tests.brokers.secure_kafka import WAYS, SecureKafka
@@ -39,7 +39,7 @@ _NONE = {"ssl_cafile": None, "ssl_certfile": None, "ssl_keyfile": None}
 @pytest.fixture(autouse=True)
 def fresh(secure_kafka: SecureKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No token of another test, and less patience with a broker that does not answer."""
-    monkeypatch.setattr(kafka_client, "_BOOTSTRAP_MS", 1000)
+    monkeypatch.setattr(client, "_BOOTSTRAP_MS", 1000)
     secure_kafka.issuer.behave()
     token_provider.cache_clear()
     before = set(threading.enumerate())
@@ -94,7 +94,7 @@ def test_the_key_may_be_encrypted(secure_kafka: SecureKafka, topic: Topic, tmp_p
     with connecting(secure_kafka.settings("SSL", topic.name, ssl_keyfile=encrypted, ssl_password=PASSWORD)) as it:
         it.gets_in()
     with pytest.raises(SettingsError, match=r"encrypted\.key holds no private key .* a password may be needed"):
-        kafka_client.connect(
+        client.connect(
             secure_kafka.settings("SSL", topic.name, ssl_keyfile=encrypted),
             grouped=False,
             stopping=threading.Event(),
@@ -176,7 +176,7 @@ def test_certificates_of_strangers_are_refused(
 def test_a_refusal_is_told_at_once_and_leaves_no_socket(
     secure_kafka: SecureKafka, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_client, "_BOOTSTRAP_MS", 60_000)
+    monkeypatch.setattr(client, "_BOOTSTRAP_MS", 60_000)
     open_files = len(list(Path("/proc/self/fd").iterdir()))
     try:
         gc.disable()
@@ -264,7 +264,7 @@ def test_somebody_who_takes_the_call_and_is_silent_can_be_waited_for(
 def test_stopping_does_not_wait_until_time_is_up(
     secure_kafka: SecureKafka, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kafka_client, "_BOOTSTRAP_MS", 60_000)
+    monkeypatch.setattr(client, "_BOOTSTRAP_MS", 60_000)
     with silent() as address, connecting(secure_kafka.settings("SSL", topic.name, bootstrap_servers=[address])) as it:
         wait_until(lambda: any(thread.name.startswith("kafka-io") for thread in threading.enumerate()), 10, "a start")
     assert it.reasons == []

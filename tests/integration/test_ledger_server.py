@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from consumer.cli import app
 from consumer.errors import LedgerError, NoLedger
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Batch, Partition, Position
 from consumer.ledger.engine import reading
 from consumer.ledger.ledger import Ledger, open_ledger

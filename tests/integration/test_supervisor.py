@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from consumer.cycles.supervisor import Supervisor
+from consumer.cycles.trainer_process import TrainerProcess
 from consumer.errors import LeaseLost
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
-from consumer.supervisor import Supervisor
-from consumer.trainer_process import TrainerProcess
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.fault_points import POINT_VARIABLE, Point
 from tests.leading import leading

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consumer.trainer_process import TrainerProcess, result_in
+from consumer.cycles.trainer_process import TrainerProcess, result_in
 from schemas.cycle import CycleKind, CycleRequest, Lineage, Outcome, Progress, Step
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names, trainer_settings

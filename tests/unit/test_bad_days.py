@@ -13,7 +13,7 @@ from kafka.errors import KafkaError, NotLeaderForPartitionError
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
 
 from consumer.errors import OutsideGroup
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener import gaps as gaps_module
 from consumer.listener import places as places_module

@@ -16,7 +16,7 @@ from consumer.dead_letters.publisher import Publisher
 from consumer.dead_letters.settings import TOO_MANY
 from consumer.dead_letters.showing import hexdump, plain, readable, when
 from consumer.errors import LedgerError, SettingsError
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import load_settings

@@ -11,7 +11,7 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.future import Future
 
-from consumer.kafka_net import WatchedClient
+from consumer.kafka.net import WatchedClient
 from tests.brokers.apache_kafka import free_port
 
 

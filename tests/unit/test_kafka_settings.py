@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from consumer import tls_files
 from consumer.errors import SettingsError
-from consumer.kafka_client import admin_options, client_options, consumer_options, producer_options
-from consumer.kafka_net import Failure
-from consumer.kafka_settings import KafkaSettings
-from consumer.refusals import in_words
+from consumer.kafka import tls_files
+from consumer.kafka.client import admin_options, client_options, consumer_options, producer_options
+from consumer.kafka.net import Failure
+from consumer.kafka.refusals import in_words
+from consumer.kafka.settings import KafkaSettings
 from consumer.settings import load_settings
 from tests.hopsworks.certificates import Pki
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from consumer.cycles.leadership import Leadership
 from consumer.errors import LeaseLost
-from consumer.leadership import Leadership
 from consumer.ledger.ledger import Ledger, open_ledger
 
 PATIENCE = 9.0

@@ -13,7 +13,7 @@ import pytest
 from kafka.errors import KafkaConnectionError
 from pydantic import SecretStr
 
-from consumer.oauth import CachedToken, Grant, TokenError, client_credentials
+from consumer.kafka.oauth import CachedToken, Grant, TokenError, client_credentials
 
 SECRET = SecretStr("p@ss word/+=")
 GOOD = {"access_token": "abc.DEF-1", "token_type": "bearer", "expires_in": 60}

@@ -6,7 +6,7 @@ import time
 
 from kafka import TopicPartition
 
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.ledger import open_ledger
 from consumer.listener.pauses import Pauses
 from consumer.listener.places import Places

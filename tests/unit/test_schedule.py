@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consumer.crontab import from_crontab
-from consumer.schedule import Schedule
+from consumer.cycles.crontab import from_crontab
+from consumer.cycles.schedule import Schedule
 from consumer.settings import ScheduleSettings
 from tests.waiting import wait_until
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.trigger import Hold, Reason, Start, TriggerPolicy, TriggerState, Wait, decide
+from consumer.cycles.trigger import Hold, Reason, Start, TriggerPolicy, TriggerState, Wait, decide
 from schemas.cycle import CycleKind
 
 POLICY = TriggerPolicy(changed_users=10, changed_share=0.5, max_staleness=100, quiet_period=5, min_interval=20)

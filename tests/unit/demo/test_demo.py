@@ -22,11 +22,9 @@ from consumer.demo.story import Story
 from consumer.demo.telling import Said
 
 SIMULATOR = """
-import json, os, pathlib, sys
-asked = pathlib.Path(os.environ["RETRAINER_STATE_DIR"], "asked")
+import json, sys
 has = int(sys.argv[1])
 def commit(wave):
-    asked.write_text(str(wave))
     print(json.dumps(dict(wave=wave, title="w", changed=60, new=0, deleted=0, users=100, events=60)), flush=True)
 commit(0)
 for wave, _ in zip(range(1, has + 1), sys.stdin):
@@ -36,7 +34,7 @@ sys.exit(int(sys.argv[2]))
 
 SERVICE = """
 import json, os, pathlib, signal, sys, time
-asked = pathlib.Path(os.environ["RETRAINER_STATE_DIR"], "asked")
+told = pathlib.Path(os.environ["RETRAINER_STATE_DIR"], "told")
 outcomes, status = json.loads(sys.argv[1]), int(sys.argv[2])
 def say(event, **fields):
     print(json.dumps(dict(event=event, level="info", **fields)), file=sys.stderr, flush=True)
@@ -45,7 +43,7 @@ def stop(*_):
     os._exit(status)
 signal.signal(signal.SIGTERM, stop)
 for number, outcome in enumerate(outcomes):
-    while int(asked.read_text() or -1) < number:
+    while not told.exists() or int(told.read_text() or -1) < number:
         time.sleep(0.005)
     if outcome == "die":
         print("Traceback: something broke", file=sys.stderr, flush=True)
@@ -79,11 +77,25 @@ class StandIn(Plan):
         return [sys.executable, "-c", SERVICE, json.dumps(self.outcomes), str(self.service_status)]
 
 
-def run(plan: Plan, story: Story, screen: Screen | None = None) -> bool:
+class Relaying(Screen):
+    """Lets the stand-in for the service hear of a wave once it has been told: a real cycle takes longer than that."""
+
+    def __init__(self, story: Story, told: Path) -> None:
+        super().__init__(story, Console(file=io.StringIO()))
+        self._commits = story.commits
+        self._told = told
+
+    def say(self, said: Iterable[Said]) -> None:
+        super().say(said)
+        if self._commits:
+            self._told.write_text(str(self._commits[-1].wave))
+
+
+def run(plan: Plan, story: Story, screen: type[Relaying] = Relaying) -> bool:
     plan.state.mkdir(exist_ok=True)
     before = psutil.Process().children(recursive=True)  # other tests' brokers
     try:
-        return Demo(plan, story, screen or Screen(story, Console(file=io.StringIO()))).run()
+        return Demo(plan, story, screen(story, plan.state / "told")).run()
     finally:
         assert psutil.Process().children(recursive=True) == before
 
@@ -150,15 +162,17 @@ def test_silence_ends_the_demo_at_its_limit(tmp_path: Path) -> None:
         run(StandIn(state=tmp_path, limit=2, outcomes=("registered",)), Story())
 
 
-class Impatient(Screen):
+class Impatient(Relaying):
     """Somebody presses Ctrl-C when the first cycle is over."""
 
     def say(self, said: Iterable[Said]) -> None:
-        if any("registered" in line.text for line in said):
+        lines = list(said)
+        if any("registered" in line.text for line in lines):
             raise KeyboardInterrupt
+        super().say(lines)
 
 
 def test_ctrl_c_leaves_nothing_running(tmp_path: Path) -> None:
     story = Story()
     with pytest.raises(KeyboardInterrupt):
-        run(StandIn(state=tmp_path, outcomes=("registered",)), story, Impatient(story, Console(file=io.StringIO())))
+        run(StandIn(state=tmp_path, outcomes=("registered",)), story, Impatient)

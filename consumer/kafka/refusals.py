@@ -12,8 +12,8 @@ from kafka.errors import (
 )
 from pydantic import SecretStr
 
-from consumer.kafka_net import Failure, origin
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.net import Failure, origin
+from consumer.kafka.settings import KafkaSettings
 
 _K = "RETRAINER_KAFKA__"
 _OF_CLIENT_CERTIFICATE = {

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from consumer.cycles.leadership import Leadership, instance_name
+from consumer.cycles.supervisor import Supervisor
+from consumer.cycles.trigger import Reason
 from consumer.errors import AlreadyRunning, ConsumerError, LeaseLost
-from consumer.leadership import Leadership, instance_name
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
 from consumer.settings import Settings
-from consumer.supervisor import Supervisor
-from consumer.trigger import Reason
 from schemas.cycle import CycleKind
 
 _TURN = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from consumer.errors import SettingsError
-from consumer.kafka_settings import KafkaSettings
+from consumer.kafka.settings import KafkaSettings
 
 _K = "RETRAINER_KAFKA__"
 

@@ -5,8 +5,8 @@ cycle cut short, by a crash or by a stop, is found running at the next start and
 that fails is tried again a few times in the same way before the users are given back. One that may have registered
 before it failed is not given up before the registry was asked: the ledger must not call failed what has a version.
 
-Every write of a cycle bears the token of the lease (`consumer.leadership`): to the ledger, which checks it, and to the
-registry, before which the trainer asks and the lease is confirmed.
+Every write of a cycle bears the token of the lease (`consumer.cycles.leadership`): to the ledger, which checks it, and
+to the registry, before which the trainer asks and the lease is confirmed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any
 
 import structlog
 
-from consumer.champion_tag import mirror_champion
-from consumer.leadership import Leadership
+from consumer.cycles.champion_tag import mirror_champion
+from consumer.cycles.leadership import Leadership
+from consumer.cycles.running import Running, tell_end, tell_start
+from consumer.cycles.trainer_process import TrainerProcess, result_in
+from consumer.cycles.warm_trainer import WarmTrainer
 from consumer.ledger.ledger import Ledger
-from consumer.running import Running, tell_end, tell_start
 from consumer.settings import Settings
-from consumer.trainer_process import TrainerProcess, result_in
-from consumer.warm_trainer import WarmTrainer
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
 from schemas.fault_points import Point, reached
 

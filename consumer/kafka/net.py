@@ -30,7 +30,7 @@ from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
-from consumer.oauth import TokenError
+from consumer.kafka.oauth import TokenError
 
 _LOOK_EVERY = 0.2
 _REFUSALS = (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from consumer.crontab import from_crontab
+from consumer.cycles.crontab import from_crontab
 from consumer.settings import ScheduleSettings
 
 

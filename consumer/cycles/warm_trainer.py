@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from consumer.trainer_process import TrainerProcess
+from consumer.cycles.trainer_process import TrainerProcess
 from schemas.cycle import CycleRequest
 from schemas.fault_points import Point, reached
 
