@@ -2,10 +2,10 @@
 
     python -m benchmarks.ingest_sides ours|bare|plain|parsed|slow BROKER TOPIC EVENTS FOLDER
 
-`bare` is a bare loop at its best: its start is frozen as ours is, and it does not wait for quiet partitions while others
-have something to tell; `plain` is the loop as everybody writes it; `parsed` is the bare one with json.loads of every
-value; `slow` is the bare one on a kafka-python installed without its extra `crc32c`, which computes each record
-batch's checksum in Python.
+`bare` is a bare loop at its best: its start is frozen as ours is, and it does not wait for quiet partitions while
+others have something to tell; `plain` is the loop as everybody writes it; `parsed` is the bare one with json.loads of
+every value; `slow` is the bare one on a kafka-python installed without its extra `crc32c`, which computes the checksum
+of each record batch in Python.
 
 prints one line of JSON: `seconds` from the poll that brought the first event to the last event stored (or polled), and
 `next`, the offset behind the last one read, by partition. Ours leaves what it kept in `FOLDER/kept.tsv`.

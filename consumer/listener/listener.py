@@ -95,8 +95,8 @@ class Listener(threading.Thread):
         except Exception as error:  # noqa: BLE001  (the client raises what it should not; listening must not end, P6)
             self._pause_before_another(error)
         finally:
-            self._places.clear()
             self._leave(consumer)
+            self._places.clear()
 
     def _turn(self, consumer: Any, notes: RebalanceNotes) -> None:
         try:

@@ -18,7 +18,15 @@ from consumer.ledger.letters import Which
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
-from tests.integration.listening import GROUP_13, everything_is_read, listening, read, settings_for
+from tests.integration.listening import (
+    GROUP_13,
+    committed,
+    everything_is_read,
+    listening,
+    read,
+    settings_for,
+    stands_at,
+)
 from tests.integration.topics import Topic
 from tests.leading import leading
 from tests.waiting import wait_until
@@ -152,13 +160,18 @@ def test_kafka_s_committed_offsets_follow_the_ledger(broker: str, tmp_path: Path
     settings = settings_for(topic, tmp_path)
     with listening(settings, ledger.intake):
         everything_is_read(ledger, 100)
-    consumer = KafkaConsumer(bootstrap_servers=topic.broker, group_id=settings.kafka.group_id)
-    committed = {
-        number: consumer.committed(TopicPartition(topic.name, number))
-        for number in consumer.partitions_for_topic(topic.name)
-    }
-    consumer.close(autocommit=False)
-    assert committed == {partition.number: at for partition, at in ledger.intake.positions(topic.name).items()}
+    assert committed(topic, settings.kafka.group_id) == stands_at(ledger, topic)
+
+
+def test_a_listener_that_stops_leaves_kafka_where_the_ledger_stands(
+    broker: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(broker)
+    topic.send_users(names(30))
+    settings = settings_for(topic, tmp_path, commit_interval=3600.0)
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 30)
+    assert sum(committed(topic, settings.kafka.group_id).values()) == 30
 
 
 def test_latest_skips_the_past_but_nothing_after_the_start(kafka_address: str, tmp_path: Path, ledger: Ledger) -> None:
@@ -264,12 +277,12 @@ def test_aborted_records_are_not_read_and_markers_do_not_look_like_lag(
     topic = Topic.new(kafka_address, partitions=1)
     producer = KafkaProducer(bootstrap_servers=kafka_address, transactional_id=f"x-{topic.name}")
     producer.init_transactions()
-    for users, committed in ((names(10), True), (names(10, start=50), False), (names(5, start=90), True)):
+    for users, kept in ((names(10), True), (names(10, start=50), False), (names(5, start=90), True)):
         producer.begin_transaction()
         for user in users:
             producer.send(topic.name, value=encode(GROUP_13, user))
         producer.flush()
-        (producer.commit_transaction if committed else producer.abort_transaction)()
+        (producer.commit_transaction if kept else producer.abort_transaction)()
     producer.close()
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 15)
