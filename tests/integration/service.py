@@ -38,6 +38,7 @@ QUICK = {
     "GATE__RECALL_MARGIN": "0.5",
     "GATE__DRIFT_MARGIN": "0.5",
     "TRAINER__RETRY_WAIT": "0.2",
+    "TRAINER__WARM": "false",  # most would start one for nothing, and two cores is what there is
     "LOG__FORMAT": "json",
 }
 

@@ -30,7 +30,7 @@ from trainer.registry.local import LocalModelRegistry
 from trainer.space import Space
 
 Make = Callable[..., Service]
-NO_CYCLES = {"TRIGGER__QUIET_PERIOD": "3600", "TRIGGER__MAX_STALENESS": "3600", "TRAINER__WARM": "false"}
+NO_CYCLES = {"TRIGGER__QUIET_PERIOD": "3600", "TRIGGER__MAX_STALENESS": "3600"}
 
 
 @pytest.fixture

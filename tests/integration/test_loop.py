@@ -78,6 +78,7 @@ def test_bootstrap_three_waves_exact_offsets_and_restarts_that_change_nothing(ka
         "FIT__FULL_EPOCHS": "60",
         "FIT__INCREMENTAL_EPOCHS": "60",
         "FIT__PATIENCE": "60",
+        "TRAINER__WARM": "true",
     }  # long enough to be hit in the middle
     undisturbed, disturbed = make(kafka_address, **lasting), make(kafka_address, **lasting)
     plain = three_waves(undisturbed, lambda _service, _number: None)
@@ -134,7 +135,7 @@ def test_the_consumer_stays_small_and_free_of_tensorflow_while_a_cycle_trains(ta
 
 
 def test_a_trainer_that_dies_is_replaced_and_its_cycle_registers_once(tansu_address: str, make: Make) -> None:
-    service = make(tansu_address, FIT__FULL_EPOCHS="300", FIT__PATIENCE="300")
+    service = make(tansu_address, FIT__FULL_EPOCHS="80", FIT__PATIENCE="80")
     service.fill()
     service.start()
     service.wait_for_step("fit", 0)
@@ -241,7 +242,7 @@ def test_an_operator_takes_over_when_whoever_held_the_state_is_gone(tansu_addres
 
 
 def test_an_operator_finishes_the_cycle_of_a_service_that_died_over_it(tansu_address: str, make: Make) -> None:
-    service = make(tansu_address, FIT__FULL_EPOCHS="150", FIT__PATIENCE="150")
+    service = make(tansu_address, FIT__FULL_EPOCHS="80", FIT__PATIENCE="80")
     service.fill()
     service.start()
     service.wait_for_cycles(1)

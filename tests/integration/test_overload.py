@@ -105,7 +105,7 @@ def test_a_burst_while_a_cycle_trains_is_coalesced_in_flat_memory_and_the_group_
     assert service.stop() == 0
 
 
-NO_CYCLES = {"TRIGGER__QUIET_PERIOD": "3600", "TRIGGER__MAX_STALENESS": "3600", "TRAINER__WARM": "false"}
+NO_CYCLES = {"TRIGGER__QUIET_PERIOD": "3600", "TRIGGER__MAX_STALENESS": "3600"}
 
 
 def test_a_ledger_that_takes_nothing_holds_reading_back_and_says_so(watched: Watching) -> None:
