@@ -34,8 +34,9 @@ _LONGEST_PAUSE = 10.0  # shorter than the health check's patience
 class Polling:
     """Polls the client of the moment, and says how long to pause before there is another.
 
-    A client that has not got into its group, or back into it, for `patience` seconds is given up. Seen where the
-    coordinator went away in the middle of a rebalance: the client polls, and does not find its way back.
+    A client that has not got into its group, or back into it, for `patience` seconds is given up: it waits for the
+    answer to its JoinGroup as long as a rebalance may take, max_poll_interval_ms and 5 s more, and sends no heartbeat
+    then. So a coordinator that hangs in the middle of a rebalance would go unnoticed for five minutes.
     """
 
     def __init__(self, gaps: Gaps, clock: Callable[[], float], stopping: threading.Event, patience: float) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
+from threading import Event
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.errors import NoOffsetForPartitionError
 
+from consumer.kafka.client import connect
 from consumer.ledger.ledger import Ledger, open_ledger
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.cluster import Cluster, kafka_cluster
@@ -101,6 +106,34 @@ def test_a_coordinator_that_is_gone_costs_nothing_and_commits_follow_the_next_on
         )
         wait_until(lambda: listener.hearing.state == "listening", 40, "it to listen again")
     assert sum(stands_at(ledger, topic).values()) == 60
+
+
+def test_a_coordinator_that_hangs_in_the_middle_of_a_rebalance_is_not_waited_for(
+    cluster: Cluster, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = cluster.topic(new_name(), EVERYWHERE, min_insync_replicas="2")
+    settings = settings_for(topic, tmp_path, **IMPATIENT)
+    other = connect(settings.kafka, grouped=True, stopping=Event(), waiting=lambda _reason, _pause: None)
+    assert other is not None
+    other.subscribe([topic.name])
+    with suppress(NoOffsetForPartitionError):  # it has its partitions then
+        wait_until(lambda: other.poll(timeout_ms=100), 40, "the other member to have its partitions")
+    with listening(settings, ledger.intake) as listener:  # the other does not poll any more, so it is waited for
+        wait_until(lambda: state_of(topic, settings.kafka.group_id) == "PreparingRebalance", 40, "a rebalance")
+        gone = wait_until(cluster.coordinator, 20, "a coordinator")
+        assert gone is not None
+        cluster.nodes[gone].freeze()
+        other.close(autocommit=False, timeout_ms=0)
+        send(cluster, topic, names(60))
+        everything_is_read(ledger, 60, seconds=60)
+        assert listener.hearing.afresh == 1
+
+
+def state_of(topic: Topic, group: str) -> str:
+    """A group's state, as its coordinator has it."""
+    admin = KafkaAdminClient(bootstrap_servers=topic.broker)
+    with closing(admin):
+        return str(admin.describe_groups([group])[group]["group_state"])
 
 
 def cut_off(cluster: Cluster, topic: Topic, meanwhile: Callable[[], None]) -> None:
