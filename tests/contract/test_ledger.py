@@ -57,6 +57,17 @@ def test_a_pending_user_s_row_says_what_all_batches_said(ledger: Ledger) -> None
     assert (b["first_event_at"], b["fresh_since"], b["received_at"]) == (170.0, 100.0, 100.0)
 
 
+@pytest.mark.parametrize("count", [499, 500, 1203])
+def test_batches_of_any_size_are_stored_and_merged_whole(ledger: Ledger, count: int) -> None:
+    users = [f"u{number}" for number in range(count)]
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, users))
+    ledger.intake.record(batch(P0, count, users[::2]))
+    with ledger.engine.connect() as connection:
+        events = dict(connection.execute(select(changes.c.user_id, changes.c.events)).tuples().all())
+    assert events == {user: 2 - number % 2 for number, user in enumerate(users)}
+
+
 def test_a_batch_that_was_read_from_elsewhere_is_refused_whole(ledger: Ledger) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))
