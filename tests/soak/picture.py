@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, grid, save
 from tests.soak.recording import Moment, Recording
-from tests.soak.verdict import MIB, after_warm_up, slope
+from tests.soak.verdict import MIB, second_half, slope
 
 _RESTART = 60.0
 _GREY_BAND = "#ECEEF1"
@@ -45,8 +45,8 @@ def _times(panel: Any, recording: Recording) -> None:
 def _consumer(panel: Any, recording: Recording) -> None:
     _line(panel, recording.moments, lambda moment: moment.rss / MIB, BLUE, "resident")
     _line(panel, recording.moments, lambda moment: moment.uss / MIB, GREEN, "not shared with others")
-    grown = slope(after_warm_up(recording), lambda moment: moment.rss) / MIB
-    _titled(panel, f"consumer: memory, MiB ({grown:+.2f} an hour)", "lower right")
+    grown = slope(second_half(recording), lambda moment: moment.rss) / MIB
+    _titled(panel, f"consumer: memory, MiB ({grown:+.2f} an hour in the second half)", "lower right")
 
 
 def _trainers(panel: Any, recording: Recording) -> None:

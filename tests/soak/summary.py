@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.soak.accounts import Accounts
 from tests.soak.recording import Moment, Recording
-from tests.soak.verdict import MIB, Verdict, after_warm_up, bytes_a_cycle, quarter, slope
+from tests.soak.verdict import MIB, Verdict, bytes_a_cycle, quarter, second_half, slope
 
 _RESTART = 60.0
 """An absence shorter than this is a restart."""
@@ -39,8 +39,8 @@ def summary(recording: Recording, verdict: Verdict, accounts: Accounts | None) -
         "consumer": {
             "rss_mib": _quarters(recording, lambda moment: moment.rss),
             "uss_mib": _quarters(recording, lambda moment: moment.uss),
-            "rss_mib_an_hour": round(slope(after_warm_up(recording), lambda moment: moment.rss) / MIB, 3),
-            "uss_mib_an_hour": round(slope(after_warm_up(recording), lambda moment: moment.uss) / MIB, 3),
+            "rss_mib_an_hour": round(slope(second_half(recording), lambda moment: moment.rss) / MIB, 3),
+            "uss_mib_an_hour": round(slope(second_half(recording), lambda moment: moment.uss) / MIB, 3),
             "handles": _ends(moments, lambda moment: moment.handles),
             "threads": _ends(moments, lambda moment: moment.threads),
             "cpu_share": round((last.cpu - first.cpu) / max(1.0, last.at - first.at), 4),

@@ -95,9 +95,9 @@ def bytes_a_cycle(moments: Sequence[Moment]) -> float | None:
     return (moments[-1].tables["cycles"] - moments[0].tables["cycles"]) / rows if rows else None
 
 
-def after_warm_up(recording: Recording) -> tuple[Moment, ...]:
-    """The quiet moments from the second quarter on."""
-    return tuple(moment for number in (1, 2, 3) for moment in _quarter(recording, number))
+def second_half(recording: Recording) -> tuple[Moment, ...]:
+    """The quiet moments of the second half."""
+    return tuple(moment for number in (2, 3) for moment in _quarter(recording, number))
 
 
 def _quarter(recording: Recording, number: int) -> tuple[Moment, ...]:
@@ -135,8 +135,7 @@ def _median(values: Iterable[int | None]) -> float:
 
 
 def _slope(recording: Recording) -> Check:
-    half = [moment for number in (2, 3) for moment in _quarter(recording, number)]
-    found = slope(half, lambda moment: moment.rss)
+    found = slope(second_half(recording), lambda moment: moment.rss)
     told = f"{found / MIB:+.2f} MiB an hour in the second half; at most {SLOPE / MIB:.0f} is flat"
     return Check("consumer memory, slope", found <= SLOPE, told)
 
