@@ -80,7 +80,7 @@ def _cycle(setup: Setup, request: CycleRequest) -> tuple[CycleResult, float]:
         assert trainer.stdout is not None
         trainer.stdout.readline()  # ready
         start = time.perf_counter()
-        trainer.stdin.write(f"{path}\n")
+        trainer.stdin.write(f"{path}\npermit\n")  # what the service says when it is asked, said ahead
         trainer.stdin.flush()
         trainer.stdout.read()
         code = trainer.wait()

@@ -253,7 +253,7 @@ def test_sklearn_finds_what_we_find() -> None:
 # The benchmarks themselves, at sizes that measure nothing
 
 
-@pytest.mark.parametrize("name", ["pairs.full_vs_product", "pairs.memory"])
+@pytest.mark.parametrize("name", ["pairs.full_vs_product", "pairs.memory", "cycle.incremental_vs_full"])
 def test_a_quick_run_gives_its_rows(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--only", name]) == 0
     assert name in capfd.readouterr().out
