@@ -83,10 +83,10 @@ def to_batch(
 
 def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record], batch: Batch) -> None:
     topic, number = partition
+    before = str(Position(topic, number, 0)).removesuffix("0")
     received_at, add = batch.received_at, batch.add
     for record in records:
         offset, timestamp, given = record.offset, record.timestamp, record.headers
-        position = Position(topic, number, offset)
         event_at = timestamp / 1000 if 0 < timestamp <= _LAST_TIMESTAMP else received_at
         try:
             event = decode(record.key, record.value, named(given) if given else _NONE)
@@ -94,9 +94,10 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
             said = str(error) if isinstance(error, BadEvent) else f"unexpected {type(error).__name__}: {error}"
             reason = said[:_LONGEST]
             headers = tuple((name, value) for name, value in given)
+            position = Position(topic, number, offset)
             batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
             continue
-        if isinstance(event, Ignored):
-            batch.ignored[partition] = batch.ignored.get(partition, 0) + 1
+        if isinstance(event, Change):
+            add(event.key, event.operation, f"{before}{offset}", event_at)
         else:
-            add(event.key, event.operation, position, event_at)
+            batch.ignored[partition, event.reason] += 1

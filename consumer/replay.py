@@ -101,8 +101,7 @@ def _inside(polled: Mapping[TopicPartition, list[Any]], ranges: Ranges) -> dict[
 
 def _merge(whole: Batch, part: Batch) -> None:
     whole.dead += part.dead
-    for partition, count in part.ignored.items():
-        whole.ignored[partition] = whole.ignored.get(partition, 0) + count
+    whole.ignored += part.ignored
     for user, change in part.users.items():
         if (known := whole.users.get(user)) is None:
             whole.users[user] = change

@@ -59,6 +59,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "known_users": past.known_users,
         "events": read.events,
         "ignored": read.ignored,
+        "ignored_because": read.ignored_because,
         "dead_letters": read.dead_letters,
         "instances": instances,
         "open_dead_letters": read.open_letters,
@@ -108,7 +109,8 @@ def _table(found: dict[str, Any]) -> Table:
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
-        "read": f"{found['events']} events, {found['ignored']} of other groups, {found['dead_letters']} dead letters"
+        "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
+        f" {found['dead_letters']} dead letters"
         f" ({found['open_dead_letters']} open)",
         "ledger": found["ledger"],
     }
@@ -123,6 +125,11 @@ def _table(found: dict[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(f"[bold]{name}[/bold]", value)
     return table
+
+
+def _because(reasons: dict[str, int]) -> str:
+    told = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
+    return f" ({told})" if told else ""
 
 
 def _told(instance: dict[str, Any]) -> str:

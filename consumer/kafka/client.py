@@ -30,7 +30,11 @@ log = structlog.get_logger()
 
 _BOOTSTRAP_MS = 5_000
 _LONGEST_WAIT = 10.0
-_FETCHED_AHEAD = 16 * 2**20  # bytes a broker, which bound the listener's memory however many partitions there are
+_FETCHED = 4 * 2**20
+"""Bytes of a fetch, and as many of one partition. They bound the listener's memory, however many partitions there are.
+
+A fetch is filled by one partition where there is a backlog: its users come together then, so fewer rows are written.
+"""
 _ASSIGNORS = {
     "eager": (RangePartitionAssignor, RoundRobinPartitionAssignor),
     "cooperative": (CooperativeStickyAssignor,),
@@ -108,7 +112,8 @@ def consumer_options(settings: KafkaSettings, *, grouped: bool) -> dict[str, Any
         "heartbeat_interval_ms": settings.session_timeout_ms // 5,
         "max_poll_interval_ms": settings.max_poll_interval_ms,
         "max_poll_records": settings.max_poll_records,
-        "fetch_max_bytes": _FETCHED_AHEAD,
+        "fetch_max_bytes": _FETCHED,
+        "max_partition_fetch_bytes": _FETCHED,
         "isolation_level": "read_committed",
         "allow_auto_create_topics": False,
         "metadata_max_age_ms": settings.metadata_max_age_ms,

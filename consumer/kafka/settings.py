@@ -39,7 +39,7 @@ class KafkaSettings(Section):
     """Where to begin on a partition that the ledger does not know. Earliest loses nothing."""
     session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
     max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
-    max_poll_records: Annotated[int, Field(ge=1)] = 10_000
+    max_poll_records: Annotated[int, Field(ge=1)] = 50_000
     request_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 30_000
     """After how long a broker that does not answer is given up. A new leader may be known no sooner."""
     metadata_max_age_ms: Annotated[int, Field(ge=500)] = 30_000

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from schemas.events import Operation
 
@@ -36,13 +39,15 @@ class Mark(NamedTuple):
     """Of the record before `next_offset`."""
 
 
-@dataclass(slots=True)
-class UserChange:
-    """What a batch says about one user: the last operation, how many events, the first and last of them."""
+class UserChange(Struct, gc=False):
+    """What a batch says about one user: the last operation, how many events, the first and last of them.
+
+    Positions are text, as the ledger keeps them: one is made for every event.
+    """
 
     operation: Operation
-    first: Position
-    last: Position
+    first: str
+    last: str
     first_event_at: float
     last_event_at: float
     events: int = 1
@@ -94,20 +99,22 @@ class Batch:
     received_at: float
     progress: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     events: dict[Partition, int] = field(default_factory=dict)
-    ignored: dict[Partition, int] = field(default_factory=dict)
+    ignored: Counter[tuple[Partition, str]] = field(default_factory=Counter)
+    """How many events of a partition are none of ours, by the reason why."""
     users: dict[str, UserChange] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     epochs: dict[Partition, int] = field(default_factory=dict)
     """The leader epoch of each partition's last record."""
 
-    def add(self, user: str, operation: Operation, position: Position, event_at: float) -> None:
-        """One more event of a user; the later event's operation holds."""
+    def add(self, user: str, operation: Operation, position: str, event_at: float) -> None:
+        """One more event of a user, at a `str(Position)`; the later event's operation holds."""
         if (known := self.users.get(user)) is None:
             self.users[user] = UserChange(operation, position, position, event_at, event_at)
-        else:
-            known.operation, known.last = operation, position
-            known.last_event_at = max(known.last_event_at, event_at)
-            known.events += 1
+            return
+        known.operation, known.last = operation, position
+        known.events += 1
+        if event_at > known.last_event_at:
+            known.last_event_at = event_at
 
 
 def bounded(letter: DeadLetter) -> DeadLetter:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 _BUSY_SECONDS = 5.0  # shorter than any poll interval, so that a held lock cannot keep the listener from polling
 
@@ -67,9 +68,18 @@ def _prepare_file(connection: Any, _record: object) -> None:
     """Transactions are ours to begin; the write-ahead log is flushed at every commit, so a commit survives a crash."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    # Of several who open a new file at once SQLite refuses some here without waiting.
+    _unless_busy_for_long(cursor.execute, "PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+_unless_busy_for_long = Retrying(
+    retry=retry_if_exception(lambda error: "locked" in str(error)),
+    wait=wait_random(0, 0.1),
+    stop=stop_after_delay(_BUSY_SECONDS),
+    reraise=True,
+)
 
 
 def _begin_on_file(connection: Connection) -> None:

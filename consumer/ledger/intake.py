@@ -26,7 +26,7 @@ from consumer.ledger.batch import Batch, DeadLetter, Load, Mark, Partition, boun
 from consumer.ledger.dialect import least, upsert
 from consumer.ledger.engine import reading
 from consumer.ledger.pending import store_users
-from consumer.ledger.tables import asked, dead_letters, gaps, offsets, replays
+from consumer.ledger.tables import asked, dead_letters, gaps, ignored, offsets, replays
 from schemas.cycle import CycleKind, OffsetRanges
 from schemas.fault_points import Point, reached
 
@@ -78,6 +78,7 @@ class Intake:
         with self._engine.begin() as connection:
             for partition, (expected, following) in batch.progress.items():
                 _advance(connection, batch, partition, expected, following)
+            _count_ignored(connection, batch.ignored)
             store_users(connection, batch.users, batch.received_at)
             _store_dead_letters(connection, batch.dead, batch.received_at)
             reached(Point.STORING)
@@ -153,12 +154,26 @@ def _advance(connection: Connection, batch: Batch, partition: Partition, expecte
         _at(partition, expected).values(
             next_offset=following,
             events=offsets.c.events + batch.events.get(partition, 0),
-            ignored=offsets.c.ignored + batch.ignored.get(partition, 0),
+            ignored=offsets.c.ignored + sum(n for (where, _), n in batch.ignored.items() if where == partition),
             updated_at=batch.received_at,
             leader_epoch=batch.epochs.get(partition, offsets.c.leader_epoch),
         )
     )
     _expect_one(moved, partition, expected)
+
+
+def _count_ignored(connection: Connection, counts: Mapping[tuple[Partition, str], int]) -> None:
+    if not counts:
+        return
+    new = upsert(connection, ignored)
+    counted = new.on_conflict_do_update(
+        index_elements=list(ignored.primary_key), set_={"events": ignored.c.events + new.excluded.events}
+    )
+    rows = [
+        {"topic": topic, "partition": number, "reason": reason, "events": events}
+        for ((topic, number), reason), events in counts.items()
+    ]
+    connection.execute(counted, rows)
 
 
 def _at(partition: Partition, expected: int) -> Update:

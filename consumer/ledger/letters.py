@@ -242,7 +242,7 @@ def _settle_replayed(
         elif change is not None:
             reasons.setdefault("its user is pending", []).append(verdict.id)
             position = stored.letter.position
-            batch.add(change.key, change.operation, position, stored.letter.event_at)
+            batch.add(change.key, change.operation, str(position), stored.letter.event_at)
             _widen(ranges, position)
             events += 1
     for reason, ids in reasons.items():

@@ -42,18 +42,16 @@ def store_users(connection: Connection, users: Mapping[str, UserChange], now: fl
     if not users:
         return
     rows = []
-    # In the order of the primary key, so that rows of the same page come one after another.
-    for user, change in sorted(users.items()):
-        first, last = change.first, change.last
+    for user in sorted(users):  # as the primary key is, so that rows of the same page come one after another
+        change = users[user]
         first_at = change.first_event_at
-        position = str(first)
         rows.append(
             (
                 user,
                 _DELETE if change.operation is Operation.DELETE else _UPSERT,
                 change.events,
-                position,
-                position if last is first else str(last),
+                change.first,
+                change.last,
                 first_at,
                 change.last_event_at,
                 # A producer's clock that runs ahead must not make a change look fresher than it is.

@@ -40,6 +40,16 @@ offsets = Table(
     Column("leader_epoch", Integer),  # of the record before `next_offset`: by it a log that was cut off is noticed
 )
 
+# Events that are none of ours. There are only so many reasons.
+ignored = Table(
+    "ignored",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+    Column("reason", String, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+)
+
 # One row a user, and one more for each cycle that has claimed the user and is not settled.
 changes = Table(
     "changes",

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, func, select
 
 from consumer.ledger.cycles import champion
 from consumer.ledger.engine import reading
-from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, gaps, offsets, versions
+from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, gaps, ignored, offsets, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 
 _PAST_CYCLES = 100  # more rejections in a row than that are as bad as that
@@ -45,6 +45,8 @@ class Read:
 
     events: int
     ignored: int
+    ignored_because: dict[str, int]
+    """By reason, since reasons have been counted."""
     dead_letters: int
     open_letters: int
     """Dead letters that no operator has settled."""
@@ -92,10 +94,14 @@ class Views:
     def read(self) -> Read:
         """How much was read."""
         with reading(self._engine) as connection:
-            events, ignored = connection.execute(select(func.sum(offsets.c.events), func.sum(offsets.c.ignored))).one()
+            events, none_of_ours = connection.execute(
+                select(func.sum(offsets.c.events), func.sum(offsets.c.ignored))
+            ).one()
+            by_reason = select(ignored.c.reason, func.sum(ignored.c.events)).group_by(ignored.c.reason)
+            because = {reason: int(count) for reason, count in connection.execute(by_reason)}
             by_status = select(dead_letters.c.status, func.count()).group_by(dead_letters.c.status)
             dead: dict[str, int] = dict(connection.execute(by_status).tuples().all())
-        return Read(int(events or 0), int(ignored or 0), sum(dead.values()), dead.get("open", 0))
+        return Read(int(events or 0), int(none_of_ours or 0), because, sum(dead.values()), dead.get("open", 0))
 
     def open_gaps(self) -> list[dict[str, Any]]:
         """Gaps in what was read that no full retrain has made good, the oldest first."""

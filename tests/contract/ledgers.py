@@ -22,7 +22,7 @@ def batch(partition: Partition, start: int, users: list[str], now: float = 100.0
     found.progress[partition] = (start, start + len(users))
     found.events[partition] = len(users)
     for at, user in enumerate(users, start):
-        found.add(user, Operation.UPSERT, Position(*partition, at), now - 1)
+        found.add(user, Operation.UPSERT, str(Position(*partition, at)), now - 1)
     return found
 
 

@@ -30,13 +30,13 @@ def test_offsets_and_changes_advance_together(ledger: Ledger) -> None:
 def test_a_pending_user_s_row_says_what_all_batches_said(ledger: Ledger) -> None:
     begin(ledger)
     one = Batch(received_at=100.0, progress={P0: (0, 3)})
-    one.add("a", Operation.UPSERT, Position("t", 0, 0), 90.0)
-    one.add("a", Operation.UPSERT, Position("t", 0, 1), 80.0)
-    one.add("b", Operation.UPSERT, Position("t", 0, 2), 170.0)  # by a clock that runs ahead
+    one.add("a", Operation.UPSERT, str(Position("t", 0, 0)), 90.0)
+    one.add("a", Operation.UPSERT, str(Position("t", 0, 1)), 80.0)
+    one.add("b", Operation.UPSERT, str(Position("t", 0, 2)), 170.0)  # by a clock that runs ahead
     ledger.intake.record(one)
     two = Batch(received_at=110.0, progress={P1: (0, 2)})
-    two.add("a", Operation.UPSERT, Position("t", 1, 0), 95.0)
-    two.add("a", Operation.DELETE, Position("t", 1, 1), 105.0)
+    two.add("a", Operation.UPSERT, str(Position("t", 1, 0)), 95.0)
+    two.add("a", Operation.DELETE, str(Position("t", 1, 1)), 105.0)
     ledger.intake.record(two)
     with ledger.engine.connect() as connection:
         rows = {row["user_id"]: dict(row) for row in connection.execute(select(changes)).mappings()}
@@ -55,6 +55,24 @@ def test_a_pending_user_s_row_says_what_all_batches_said(ledger: Ledger) -> None
     }
     assert (b["first_position"], b["last_position"], b["operation"]) == ("t[0]@2", "t[0]@2", "upsert")
     assert (b["first_event_at"], b["fresh_since"], b["received_at"]) == (170.0, 100.0, 100.0)
+
+
+def test_what_is_none_of_ours_is_counted_by_reason(ledger: Ledger) -> None:
+    begin(ledger)
+    first = batch(P0, 0, ["a", "x", "x"])
+    first.ignored.update({(P0, "another group"): 1, (P0, "another version"): 1})
+    ledger.intake.record(first)
+    second = batch(P1, 0, ["x", "x"])
+    second.ignored[P1, "another group"] = 2
+    second.progress[P0] = (3, 3)
+    ledger.intake.record(second)
+    read = ledger.views.read()
+    assert (read.ignored, read.ignored_because) == (4, {"another group": 3, "another version": 1})
+    late = batch(P0, 0, ["x"])
+    late.ignored[P0, "another group"] = 1
+    with pytest.raises(OffsetConflict):
+        ledger.intake.record(late)
+    assert ledger.views.read() == read
 
 
 @pytest.mark.parametrize("count", [499, 500, 1203])

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consumer.decoding import Decoder, decoder, to_batch
-from consumer.ledger.batch import Partition
+from consumer.ledger.batch import Partition, Position
 from schemas.events import MAX_KEY_BYTES, MAX_KEY_LENGTH, BadEvent, Change, Ignored, Operation, decode, encode
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Source
@@ -128,9 +128,10 @@ def account_for(source: Source, group: FeatureGroup, records: Sequence[Record], 
         _is_a_time(letter.event_at)
     for user, change in batch.users.items():
         _is_a_user(user)
-        assert change.first.offset in by_offset
-        assert change.last.offset in by_offset
-        assert change.first.offset <= change.last.offset
+        first, last = (int(at.removeprefix(str(Position(*P0, 0))[:-1])) for at in (change.first, change.last))
+        assert first in by_offset
+        assert last in by_offset
+        assert first <= last
         _is_a_time(change.first_event_at)
         _is_a_time(change.last_event_at)
     return {"Change": stored, "Ignored": sum(batch.ignored.values()), "BadEvent": len(batch.dead)}

@@ -58,7 +58,7 @@ def hurried(url: str, **timeouts: str) -> str:
 
 def event(offset: int) -> Batch:
     batch = Batch(received_at=1.0, progress={P0: (offset, offset + 1)}, events={P0: 1})
-    batch.add(f"u{offset}", Operation.UPSERT, Position("t", 0, offset), 1.0)
+    batch.add(f"u{offset}", Operation.UPSERT, str(Position("t", 0, offset)), 1.0)
     return batch
 
 

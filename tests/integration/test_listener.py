@@ -84,6 +84,7 @@ def test_bad_input_is_a_dead_letter_with_its_reason_and_stops_nothing(
     counts = ledger.views.read()
     letters = ledger.letters.find(Which(), 100)
     assert (counts.dead_letters, counts.ignored) == (len(HOSTILE), 1)
+    assert counts.ignored_because == {"another feature group": 1}
     assert all(letter.reason and letter.stage == "decode" for letter in letters)
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "to see who is pending", 0.0, fence=leading(ledger).fence)
     assert set(claim.users) == {"u0", "u9", "big", "odd", "6", "gone"}

@@ -46,7 +46,7 @@ def test_a_user_s_events_become_one_change() -> None:
     assert batch.events == {P0: 3}
     change = batch.users["a"]
     assert (change.events, change.operation) == (2, Operation.DELETE)
-    assert (str(change.first), str(change.last)) == ("t[0]@4", "t[0]@7")
+    assert (change.first, change.last) == ("t[0]@4", "t[0]@7")
     assert (change.first_event_at, change.last_event_at) == (9.0, 9.0)
 
 

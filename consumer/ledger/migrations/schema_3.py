@@ -7,7 +7,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Integer, String
 
 
 def upgrade(op: Operations) -> None:
-    """Leave `tried` out of the index; add the tables `gaps`, `leases` and `instances`, and columns."""
+    """Leave `tried` out of the index; add the tables `ignored`, `gaps`, `leases` and `instances`, and columns."""
     op.add_column("offsets", Column("topic_id", String))
     op.add_column("offsets", Column("leader_epoch", Integer))
     op.add_column("dead_letters", Column("status", String, nullable=False, server_default="open"))
@@ -17,6 +17,13 @@ def upgrade(op: Operations) -> None:
     # `tried` is set by every change that is stored: in an index, it would have to be moved there each time.
     op.drop_index("changes_of_a_cycle", "changes")
     op.create_index("changes_of_a_cycle", "changes", ["cycle_id"])
+    op.create_table(
+        "ignored",
+        Column("topic", String, primary_key=True),
+        Column("partition", Integer, primary_key=True),
+        Column("reason", String, primary_key=True),
+        Column("events", BigInteger, nullable=False),
+    )
     op.create_table(
         "gaps",
         Column("number", Integer, primary_key=True, autoincrement=True),
