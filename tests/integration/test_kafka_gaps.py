@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import NoOffsetForPartitionError, UnknownBrokerIdError
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener import polling
@@ -165,18 +166,20 @@ def test_whatever_the_client_raises_another_one_goes_on_where_the_ledger_stands(
 ) -> None:
     monkeypatch.setattr("consumer.kafka.client.KafkaConsumer", Erratic)
     monkeypatch.setattr(polling, "_LONGEST_PAUSE", 0.1)
-    raised = [
+    strange = [
         AssertionError("beside itself"),
         KeyError("t"),
         struct.error("unpack"),
         IndexError(),
         RuntimeError("dead"),
     ]
+    raised = [*strange, UnknownBrokerIdError("3"), NoOffsetForPartitionError()]  # by these the client is not given up
     monkeypatch.setattr(Erratic, "raises", list(raised))
     topic = Topic.new(kafka_address)
     topic.send_users(names(100))
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 100)
         wait_until(lambda: listener.hearing.state == "listening", 20, "it to listen again")
-        assert listener.hearing.afresh == len(raised)
+        assert listener.hearing.afresh == len(strange)
+        assert Erratic.raises == []
     assert pending(ledger) == set(names(100))
