@@ -206,6 +206,15 @@ def seek(consumer: Any, partition: TopicPartition, offset: int, epoch: int | Non
         consumer._subscription.seek(partition, OffsetAndMetadata(offset, "", epoch))  # noqa: SLF001
 
 
+def position(consumer: Any, partition: TopicPartition) -> OffsetAndMetadata | None:
+    """Where the client stands, with the leader epoch of the batch before, be that a transaction marker; -1 if unknown.
+
+    Raises:
+        KeyError: the partition is not assigned.
+    """
+    return consumer._subscription.position(partition)  # noqa: SLF001  (the public way tells the offset only)
+
+
 def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event) -> Any:
     if (tokens := _tokens(settings)) is not None:
         tokens.token()  # here and not on the client's thread, which would be held up

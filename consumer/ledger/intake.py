@@ -155,7 +155,7 @@ def _advance(connection: Connection, batch: Batch, partition: Partition, expecte
             events=offsets.c.events + batch.events.get(partition, 0),
             ignored=offsets.c.ignored + batch.ignored.get(partition, 0),
             updated_at=batch.received_at,
-            leader_epoch=batch.epochs.get(partition, offsets.c.leader_epoch),
+            leader_epoch=batch.epochs.get(partition),  # an earlier one ends before here, and would look cut off
         )
     )
     _expect_one(moved, partition, expected)

@@ -48,6 +48,7 @@ class Broker:
         self.error: Exception | None = None
         self.drains_to: int | None = None
         self.at: dict[TopicPartition, int] = {}
+        self._subscription = self
         self.state = MemberState.STABLE
 
     def group_metadata(self) -> ConsumerGroupMetadata:
@@ -71,8 +72,8 @@ class Broker:
     def seek(self, partition: TopicPartition, offset: int) -> None:
         self.at[partition] = offset
 
-    def position(self, partition: TopicPartition, **_: int) -> int | None:
-        return self.at.get(partition)
+    def position(self, partition: TopicPartition, **_: int) -> OffsetAndMetadata | None:
+        return OffsetAndMetadata(self.at[partition], "", -1) if partition in self.at else None
 
     def highwater(self, _: TopicPartition) -> int | None:
         return None
