@@ -75,10 +75,18 @@ class Listener(threading.Thread):
         that no client can use are left in `failure`.
         """
         try:
+            again = False
             while not self._stopping.is_set():
-                consumer = connect(self._kafka, grouped=True, stopping=self._stopping, waiting=self._wait_for_broker)
+                consumer = connect(
+                    self._kafka,
+                    grouped=True,
+                    stopping=self._stopping,
+                    waiting=self._wait_for_broker,
+                    again=again,
+                )
                 if consumer is not None:
                     self._listen(consumer)
+                again = True
         except BaseException as error:
             log.exception("listener failed")
             self.failure = error
