@@ -123,7 +123,12 @@ def consumer_options(settings: KafkaSettings, *, grouped: bool) -> dict[str, Any
 
 
 def connect(
-    settings: KafkaSettings, *, grouped: bool, stopping: threading.Event, waiting: Callable[[str, float], None]
+    settings: KafkaSettings,
+    *,
+    grouped: bool,
+    stopping: threading.Event,
+    waiting: Callable[[str, float], None],
+    again: bool = False,
 ) -> Any | None:
     """A consumer, once the broker answers and the topic is there; None when `stopping` was set first.
 
@@ -135,11 +140,13 @@ def connect(
         grouped: whether to read as a member of the group.
         stopping: ends the wait.
         waiting: called before each pause with the reason and its length in seconds, at least every twenty seconds.
+        again: whether there was a consumer by these settings. A file that is wrong now is being replaced, then.
 
     Raises:
         SettingsError: the client cannot use its settings or files, which no waiting mends.
     """
-    tls_files.check(settings)
+    if not again:
+        tls_files.check(settings)
 
     def say(attempt: RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
@@ -155,7 +162,7 @@ def connect(
         reraise=True,
     )
     try:
-        return retrying(_connect, settings, grouped, stopping)
+        return retrying(_connect, settings, grouped, stopping, again)
     except (KafkaError, TopicMissing):
         return None
 
@@ -211,7 +218,18 @@ def seek(consumer: Any, partition: TopicPartition, offset: int, epoch: int | Non
         consumer._subscription.seek(partition, OffsetAndMetadata(offset, "", epoch))  # noqa: SLF001
 
 
-def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event) -> Any:
+def position(consumer: Any, partition: TopicPartition) -> OffsetAndMetadata | None:
+    """Where the client stands, with the leader epoch of the batch before, be that a transaction marker; -1 if unknown.
+
+    Raises:
+        KeyError: the partition is not assigned.
+    """
+    return consumer._subscription.position(partition)  # noqa: SLF001  (the public way tells the offset only)
+
+
+def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event, again: bool) -> Any:
+    if again and (wrong := tls_files.wrong(settings)) is not None:
+        raise Unreachable(wrong)
     if (tokens := _tokens(settings)) is not None:
         tokens.token()  # here and not on the client's thread, which would be held up
     consumer, client = made(KafkaConsumer, settings, consumer_options(settings, grouped=grouped), stopping)

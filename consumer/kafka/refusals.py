@@ -12,6 +12,7 @@ from kafka.errors import (
 )
 from pydantic import SecretStr
 
+from consumer.kafka import tls_files
 from consumer.kafka.net import Failure, origin
 from consumer.kafka.settings import KafkaSettings
 
@@ -33,6 +34,8 @@ _EXPIRED = 10
 def in_words(failure: Failure, kafka: KafkaSettings) -> str:
     """One line: where, what it means, and in parentheses what was said."""
     cause = origin(failure.error)
+    if isinstance(cause, OSError) and (wrong := tls_files.wrong(kafka)) is not None:
+        return without_secrets(f"{failure.address}: {wrong}", kafka)  # it is being replaced, maybe
     said = _said(cause)
     meaning = _meaning(cause, said, kafka)
     return without_secrets(f"{failure.address}: {f'{meaning} ({said})' if meaning else said}", kafka)

@@ -31,6 +31,15 @@ def check(kafka: KafkaSettings) -> None:
             raise SettingsError(_pair(kafka, error)) from None
 
 
+def wrong(kafka: KafkaSettings) -> str | None:
+    """What is wrong with the files, as `check` says it; None if nothing is."""
+    try:
+        check(kafka)
+    except SettingsError as error:
+        return str(error)
+    return None
+
+
 def key_password(kafka: KafkaSettings) -> str:
     """Of the key file. Never None: OpenSSL would ask the terminal for it."""
     return kafka.ssl_password.get_secret_value() if kafka.ssl_password else ""

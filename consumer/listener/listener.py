@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import structlog
+from kafka import TopicPartition
 from kafka.errors import KafkaError, LogTruncationError
 from sqlalchemy.exc import DBAPIError
 
@@ -74,10 +75,18 @@ class Listener(threading.Thread):
         that no client can use are left in `failure`.
         """
         try:
+            again = False
             while not self._stopping.is_set():
-                consumer = connect(self._kafka, grouped=True, stopping=self._stopping, waiting=self._wait_for_broker)
+                consumer = connect(
+                    self._kafka,
+                    grouped=True,
+                    stopping=self._stopping,
+                    waiting=self._wait_for_broker,
+                    again=again,
+                )
                 if consumer is not None:
                     self._listen(consumer)
+                again = True
         except BaseException as error:
             log.exception("listener failed")
             self.failure = error
@@ -102,12 +111,11 @@ class Listener(threading.Thread):
         try:
             records = self._polling.poll(consumer)
             self._places.note(notes.drain())
-            passed = self._places.passed(consumer)
-            if notes.pending:
-                passed = {}  # the client may stand at Kafka's committed offsets
-            if (batch := self._storing.store(consumer, records, passed)) is not None:
-                self._count(batch)
+            if records is not None:
+                self._store(consumer, records, notes)
             self._gaps.cross(consumer)
+            if records is None and self._places.next:
+                self._places.rewind(consumer)  # or the next poll would begin behind what this one took and did not give
             self._place_when_due(consumer)
             self._flood.tick()
             self._pauses.apply(consumer, self._places)
@@ -118,6 +126,13 @@ class Listener(threading.Thread):
             self._gaps.cut(error.divergent_offsets)
             self._places.note(notes.drain())
             self._gaps.cross(consumer)  # now: the client says so in every turn until it has been sought elsewhere
+
+    def _store(self, consumer: Any, records: Mapping[TopicPartition, list[Any]], notes: RebalanceNotes) -> None:
+        passed = self._places.passed(consumer)
+        if notes.pending:
+            passed = {}  # the client may stand at Kafka's committed offsets
+        if (batch := self._storing.store(consumer, records, passed)) is not None:
+            self._count(batch)
 
     def _place_when_due(self, consumer: Any) -> None:
         """What is placed is fetched, and so offered to the ledger: not before that may be tried again."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from kafka import TopicPartition
 from kafka.errors import KafkaError, LogTruncationError
 
-from consumer.kafka.client import seek, topic_id
+from consumer.kafka.client import position, seek, topic_id
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Mark, Partition
 from consumer.ledger.intake import Intake
@@ -24,6 +24,13 @@ ASK_MS = 5000
 """How long to wait for a broker's answer within a turn. Longer than that, and polling would suffer."""
 WENT_AWAY = (ValueError, KeyError, AssertionError)
 """What the client raises where a partition is not assigned any more; the note of it comes with the next turn."""
+
+
+class Stand(NamedTuple):
+    """Where the client stands: the offset it reads next, and the leader epoch of what is before; None if unknown."""
+
+    offset: int
+    leader_epoch: int | None
 
 
 class Places:
@@ -110,7 +117,7 @@ class Places:
         self.unplaced.clear()
         self.anew.clear()
 
-    def passed(self, consumer: Any) -> dict[TopicPartition, int]:
+    def passed(self, consumer: Any) -> dict[TopicPartition, Stand]:
         """Where the client stands behind the ledger's next offset.
 
         Besides behind what it has just given, that is behind transaction markers and aborted records, which it never
@@ -119,10 +126,10 @@ class Places:
         Raises:
             LogTruncationError: a log is not the one that was read.
         """
-        beyond: dict[TopicPartition, int] = {}
+        beyond: dict[TopicPartition, Stand] = {}
         for partition, following in self.next.items():
-            at = position(consumer, partition, timeout_ms=0)
-            if at is not None and at > following:
+            at = _stand(consumer, partition)
+            if at is not None and at.offset > following:
                 beyond[partition] = at
         return beyond
 
@@ -167,7 +174,7 @@ class Places:
         return {tp: marks[partition_of(tp)] for tp in starts}
 
 
-def position(consumer: Any, tp: TopicPartition, timeout_ms: int) -> int | None:
+def _stand(consumer: Any, tp: TopicPartition) -> Stand | None:
     """Where the next fetch begins, behind any transaction markers; None while the client is not sure of it itself.
 
     After a broker came back the client first has the position validated, which asks the broker and can fail.
@@ -176,12 +183,13 @@ def position(consumer: Any, tp: TopicPartition, timeout_ms: int) -> int | None:
         LogTruncationError: a log is not the one that was read. The client says so only once.
     """
     try:
-        at: int | None = consumer.position(tp, timeout_ms=timeout_ms)
+        consumer.position(tp, timeout_ms=0)  # which says so
+        at = position(consumer, tp)
     except LogTruncationError:
         raise
     except (KafkaError, *WENT_AWAY):
         return None
-    return at
+    return None if at is None else Stand(at.offset, at.leader_epoch if at.leader_epoch >= 0 else None)
 
 
 def partition_of(tp: TopicPartition) -> Partition:

@@ -63,8 +63,8 @@ class Polling:
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         return pause
 
-    def poll(self, consumer: Any) -> Mapping[TopicPartition, list[Any]]:
-        """What the broker gave.
+    def poll(self, consumer: Any) -> Mapping[TopicPartition, list[Any]] | None:
+        """What the broker gave; None where the client raised, which may have moved it behind what it did not give.
 
         Raises:
             LogTruncationError: a log is not the one that was read.
@@ -73,20 +73,20 @@ class Polling:
             Exception: anything, from a client that has lost its way.
         """
         try:
-            found: Mapping[TopicPartition, list[Any]] = consumer.poll(timeout_ms=_POLL_MS)
+            found: Mapping[TopicPartition, list[Any]] | None = consumer.poll(timeout_ms=_POLL_MS)
         except NoOffsetForPartitionError:
-            found = {}  # a group without commits; the ledger says where to begin
+            found = None  # a group without commits; the ledger says where to begin
         except OffsetOutOfRangeError as error:
             self._gaps.lost(error.args[0])
-            return {}
+            return None
         except CorruptRecordError:
             self._gaps.pass_over_corrupt(consumer)
-            return {}
+            return {}  # every partition was put where the ledger stands
         except LogTruncationError:
             raise
         except KafkaError as error:
             self._fail(error)
-            return {}
+            return None
         if self.trouble:
             log.info("polling again")
         self.trouble, self._failed = None, 0

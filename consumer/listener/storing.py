@@ -15,7 +15,7 @@ from consumer.ledger.batch import Batch, load_of
 from consumer.ledger.intake import Intake
 from consumer.listener.flood import FloodGuard
 from consumer.listener.letter_log import LetterLog
-from consumer.listener.places import Places, partition_of, tp_of
+from consumer.listener.places import Places, Stand, partition_of, tp_of
 from consumer.listener.pressure import Pressure
 from consumer.settings import Settings
 from schemas.fault_points import Point, reached
@@ -44,7 +44,7 @@ class Storing:
         self._log = LetterLog(clock)
 
     def store(
-        self, consumer: Any, records: Mapping[TopicPartition, list[Any]], passed: Mapping[TopicPartition, int]
+        self, consumer: Any, records: Mapping[TopicPartition, list[Any]], passed: Mapping[TopicPartition, Stand]
     ) -> Batch | None:
         """What was stored; None where nothing was, as nothing came, or the ledger did not take it, or had no room.
 
@@ -58,8 +58,8 @@ class Storing:
         fetched = {partition_of(tp): batch for tp, batch in fresh.items()}
         expected = {partition_of(tp): self._places.next[tp] for tp in fresh}
         batch = to_batch(self._decode, fetched, expected, self._clock())
-        self._pass(batch, passed)
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
+        self._pass(batch, passed)
         dead = load_of(batch.dead)
         reached(Point.POLLED)
         try:
@@ -83,13 +83,16 @@ class Storing:
         self._log.tell(batch.dead)
         return batch
 
-    def _pass(self, batch: Batch, passed: Mapping[TopicPartition, int]) -> None:
-        """Go on behind what the client does not give: transaction markers and aborted records."""
+    def _pass(self, batch: Batch, passed: Mapping[TopicPartition, Stand]) -> None:
+        """Go on behind markers of transactions and aborted records, which the client does not give, by its epoch."""
         for tp, at in passed.items():
-            following = self._places.next[tp]
-            first, last = batch.progress.get(partition_of(tp), (following, following))
-            if at > last:
-                batch.progress[partition_of(tp)] = (first, at)
+            partition, following = partition_of(tp), self._places.next[tp]
+            first, last = batch.progress.get(partition, (following, following))
+            if at.offset > last:
+                batch.progress[partition] = (first, at.offset)
+                batch.epochs.pop(partition, None)
+                if at.leader_epoch is not None:
+                    batch.epochs[partition] = at.leader_epoch
 
 
 def _epoch(records: Sequence[Any]) -> int | None:

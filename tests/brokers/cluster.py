@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError
 from kafka.protocol.metadata import MetadataRequest
@@ -92,6 +92,15 @@ class Cluster:
         """The node that leads a partition now; None where none does, or nobody says."""
         known = (self._partitions() or {}).get((topic, partition))
         return None if known is None or known["leader_id"] < 0 else int(known["leader_id"])
+
+    def lead(self, topic: str, node: int, partition: int = 0) -> None:
+        """Have another node lead a partition that it has; nobody has to die for that."""
+        known = (self._partitions() or {})[topic, partition]
+        replicas = [node, *(other for other in known["replica_nodes"] if other != node)]
+        with closing(KafkaAdminClient(bootstrap_servers=self.well)) as admin:
+            admin.alter_partition_reassignments({TopicPartition(topic, partition): replicas})
+            admin.elect_leaders(0, {topic: [partition]})  # the preferred one, which comes first
+        wait_until(lambda: self.leader(topic, partition) == node, 20, f"node {node} to lead {topic}[{partition}]")
 
     def coordinator(self) -> int | None:
         """The node that coordinates the groups: `__consumer_offsets` has one partition here."""

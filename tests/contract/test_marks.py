@@ -17,14 +17,17 @@ def jump(ledger: Ledger, expected: int, to: int, now: float, topic_id: str | Non
     ledger.intake.jump(P0, expected, to, letter, now, topic_id)
 
 
-def test_the_topic_s_id_and_the_last_record_s_epoch_are_kept(ledger: Ledger) -> None:
+def test_the_topic_s_id_and_the_epoch_of_what_is_before_the_offset_are_kept(ledger: Ledger) -> None:
     ledger.intake.start_at({P0: 5}, 0.0, "first")
     ledger.intake.start_at({P1: 0}, 0.0)
     assert ledger.intake.marks("t") == {P0: (5, "first", None), P1: (0, None, None)}
     ledger.intake.identify("t", "second")
     ledger.intake.record(Batch(1.0, progress={P0: (5, 7), P1: (0, 1)}, epochs={P0: 3}))
-    ledger.intake.record(Batch(2.0, progress={P0: (7, 9)}))  # markers have no epoch of their own
-    assert ledger.intake.marks("t") == {P0: (9, "first", 3), P1: (1, "second", None)}
+    assert ledger.intake.marks("t") == {P0: (7, "first", 3), P1: (1, "second", None)}
+    ledger.intake.record(Batch(2.0, progress={P0: (7, 9)}, epochs={P0: 4}))
+    assert ledger.intake.marks("t")[P0] == (9, "first", 4)
+    ledger.intake.record(Batch(3.0, progress={P0: (9, 10)}))  # the epoch of what was before says nothing of this
+    assert ledger.intake.marks("t")[P0] == (10, "first", None)
 
 
 def test_after_a_jump_the_epoch_is_unknown_and_the_topic_may_be_another(ledger: Ledger) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import select
 
 from consumer.kafka.settings import KafkaSettings
@@ -89,3 +91,24 @@ def committed(topic: Topic, group: str) -> dict[int, int]:
     with closing(admin):
         found = admin.list_group_offsets([group])[group]
     return {tp.partition: at.offset for tp, at in found.items() if tp.topic == topic.name}
+
+
+def commits_of(topic: Topic, group: str) -> list[tuple[int, int]]:
+    """Partition and offset of each commit of the group that the broker took, in order: from its own topic of them."""
+    place, found = TopicPartition("__consumer_offsets", 0), []
+    with closing(KafkaConsumer(bootstrap_servers=topic.broker, group_id=None)) as consumer:
+        consumer.assign([place])
+        consumer.seek_to_beginning(place)
+        end = consumer.end_offsets([place])[place]
+        while consumer.position(place) < end:
+            for records in consumer.poll(timeout_ms=200).values():
+                found += [commit for record in records if (commit := _commit(record, topic.name, group)) is not None]
+    return found
+
+
+def _commit(record: Any, topic: str, group: str) -> tuple[int, int] | None:
+    begin = b"".join(struct.pack(f">H{len(name)}s", len(name), name.encode()) for name in (group, topic))
+    version, of, partition = record.key[:2], record.key[2:-4], record.key[-4:]
+    if version > b"\0\1" or of != begin or record.value is None:
+        return None
+    return int.from_bytes(partition, "big"), int.from_bytes(record.value[2:10], "big")

@@ -10,14 +10,16 @@ from threading import Event
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import NoOffsetForPartitionError
 
 from consumer.kafka.client import connect
 from consumer.ledger.ledger import Ledger, open_ledger
+from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.cluster import Cluster, kafka_cluster
 from tests.integration.listening import (
+    GROUP_13,
     committed,
     everything_is_read,
     gap_letters,
@@ -195,6 +197,56 @@ def test_a_log_that_was_cut_off_and_grew_again_while_nobody_listened_is_noticed(
     ((offset, reason),) = gap_letters(ledger)
     assert (offset, "offsets 50 to 79 were read" in reason) == (80, True)
     assert pending(ledger) == set(names(140))
+    assert stands_at(ledger, topic) == {0: 110}
+
+
+def test_a_transaction_that_ends_under_another_leader_leaves_no_gap(
+    cluster: Cluster, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = cluster.topic(new_name(), {0: (1, 2)})
+    settings = settings_for(topic, tmp_path, **IMPATIENT)
+    producer = KafkaProducer(bootstrap_servers=cluster.well, transactional_id=f"x-{topic.name}")
+    producer.init_transactions()
+    with listening(settings, ledger.intake):
+        producer.begin_transaction()
+        for user in names(10):
+            producer.send(topic.name, value=encode(GROUP_13, user))
+        producer.flush()
+        cluster.lead(topic.name, 2)
+        producer.commit_transaction()  # the marker has an epoch that the records do not have
+        wait_until(lambda: stands_at(ledger, topic) == {0: 11}, 40, "records and marker to be passed")
+    producer.close()
+    send(cluster, topic, names(10, start=10))
+    with listening(settings, ledger.intake) as listener:
+        everything_is_read(ledger, 20)
+        wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "it to have caught up")
+        assert listener.hearing.gaps == 0
+    assert gap_letters(ledger) == []
+    assert stands_at(ledger, topic) == {0: 21}
+
+
+def test_a_log_that_was_cut_off_before_a_marker_is_noticed(cluster: Cluster, tmp_path: Path, ledger: Ledger) -> None:
+    topic = unclean(cluster)
+    send(cluster, topic, names(50))
+    settings = settings_for(topic, tmp_path, **IMPATIENT)
+
+    def more() -> None:
+        producer = KafkaProducer(bootstrap_servers=cluster.well, transactional_id=f"x-{topic.name}")
+        producer.init_transactions()
+        producer.begin_transaction()
+        for user in names(30, start=50):
+            producer.send(topic.name, value=encode(GROUP_13, user))
+        producer.commit_transaction()
+        producer.close()
+        with listening(settings, ledger.intake):
+            wait_until(lambda: stands_at(ledger, topic) == {0: 81}, 40, "records and marker to be passed")
+
+    cut_off(cluster, topic, more)
+    send(cluster, topic, names(60, start=80))
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 140)
+    ((offset, reason),) = gap_letters(ledger)
+    assert (offset, "offsets 50 to 80 were read" in reason) == (81, True)
     assert stands_at(ledger, topic) == {0: 110}
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.consumer import fetcher
+from kafka.errors import NoOffsetForPartitionError, UnknownBrokerIdError
+from kafka.record import MemoryRecords
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener import polling
@@ -133,11 +136,28 @@ def test_markers_and_aborted_records_at_the_end_are_passed_and_no_gap_when_reten
     assert pending(ledger) == {*names(10), *names(5, start=90)}
 
 
-def test_compressed_batches_are_read_whatever_the_codec(kafka_address: str, tmp_path: Path, ledger: Ledger) -> None:
+class Fetched(MemoryRecords):  # type: ignore[misc]
+    """Batches as they come from the broker, and the codec that each is marked with."""
+
+    codecs: list[int] = []
+
+    def next_batch(self, *arguments: Any, **named: Any) -> Any:
+        batch = super().next_batch(*arguments, **named)
+        if batch is not None:
+            self.codecs.append(batch.compression_type)
+        return batch
+
+
+def test_compressed_batches_are_read_whatever_the_codec(
+    kafka_address: str, tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetcher, "MemoryRecords", Fetched)
+    monkeypatch.setattr(Fetched, "codecs", [])
     codecs = ("gzip", "snappy", "lz4", "zstd")
     topic = Topic.new(kafka_address, partitions=len(codecs))
     for partition, codec in enumerate(codecs):
-        producer = KafkaProducer(bootstrap_servers=kafka_address, compression_type=codec, linger_ms=200)
+        whole = {"linger_ms": 60_000, "batch_size": 2**20}  # one batch: of a small one compression gains nothing
+        producer = KafkaProducer(bootstrap_servers=kafka_address, compression_type=codec, **whole)
         for user in names(100, start=100 * partition):
             producer.send(topic.name, value=encode(GROUP_13, user), partition=partition)
         producer.close()
@@ -146,6 +166,7 @@ def test_compressed_batches_are_read_whatever_the_codec(kafka_address: str, tmp_
         everything_is_read(ledger, 400)
     assert pending(ledger) == set(names(400))
     assert stands_at(ledger, topic) == dict.fromkeys(range(4), 100)
+    assert set(Fetched.codecs) == {1, 2, 3, 4}
 
 
 class Erratic(KafkaConsumer):  # type: ignore[misc]
@@ -165,18 +186,20 @@ def test_whatever_the_client_raises_another_one_goes_on_where_the_ledger_stands(
 ) -> None:
     monkeypatch.setattr("consumer.kafka.client.KafkaConsumer", Erratic)
     monkeypatch.setattr(polling, "_LONGEST_PAUSE", 0.1)
-    raised = [
+    strange = [
         AssertionError("beside itself"),
         KeyError("t"),
         struct.error("unpack"),
         IndexError(),
         RuntimeError("dead"),
     ]
+    raised = [*strange, UnknownBrokerIdError("3"), NoOffsetForPartitionError()]  # by these the client is not given up
     monkeypatch.setattr(Erratic, "raises", list(raised))
     topic = Topic.new(kafka_address)
     topic.send_users(names(100))
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 100)
         wait_until(lambda: listener.hearing.state == "listening", 20, "it to listen again")
-        assert listener.hearing.afresh == len(raised)
+        assert listener.hearing.afresh == len(strange)
+        assert Erratic.raises == []
     assert pending(ledger) == set(names(100))

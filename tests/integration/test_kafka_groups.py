@@ -14,6 +14,7 @@ from kafka.errors import KafkaError
 from consumer.ledger.batch import DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from tests.integration.listening import (
+    commits_of,
     committed,
     everything_is_read,
     listening,
@@ -81,6 +82,22 @@ def test_members_come_and_go_everything_is_stored_once_and_commits_only_go_forwa
     assert pending(ledger) == set(names(700))
     for before, after in pairwise(seen):
         assert all(after[partition] >= offset for partition, offset in before.items())
+
+
+def test_commits_of_quiet_partitions_are_repeated_so_that_they_do_not_expire(
+    kafka_address: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(kafka_address, partitions=2)
+    topic.send_users(names(10), partition=0)  # and none in the other one
+    settings = settings_for(topic, tmp_path)
+    with listening(settings, ledger.intake):
+        everything_is_read(ledger, 10)
+        group = settings.kafka.group_id
+        at_rest = {(0, 10), (1, 0)}
+        wait_until(lambda: at_rest <= set(commits_of(topic, group)), 20, "the first commits of what was read")
+        before = len(commits_of(topic, group))
+        wait_until(lambda: len(commits_of(topic, group)) >= before + 6, 20, "the same to be committed again")
+        assert set(commits_of(topic, group)[before:]) == at_rest
 
 
 @pytest.mark.parametrize("assignment", WAYS)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic, UserScramCredentialUpsertion
 from structlog.testing import capture_logs
 
@@ -221,8 +221,16 @@ def test_tokens_are_renewed_under_an_open_connection(secure_kafka: SecureKafka) 
     assert logs == []
 
 
+@pytest.mark.parametrize(
+    ("half", "said"),
+    [
+        (False, "refuses the client certificate RETRAINER_KAFKA__SSL_CERTFILE="),
+        (True, "RETRAINER_KAFKA__SSL_CERTFILE: .* holds no certificate in PEM"),
+    ],
+    ids=["a stranger's", "half-written"],
+)
 def test_a_new_certificate_is_taken_and_a_wrong_one_told_of(
-    secure_kafka: SecureKafka, topic: Topic, tmp_path: Path
+    secure_kafka: SecureKafka, tmp_path: Path, half: bool, said: str
 ) -> None:
     topic = Topic.new(secure_kafka.plain, partitions=1)
     mine, stranger = tmp_path / "mine.pem", Pki(tmp_path / "stranger")
@@ -232,16 +240,71 @@ def test_a_new_certificate_is_taken_and_a_wrong_one_told_of(
         it.gets_in()
         topic.send([(None, b"first", ())])
         assert read_from(it.consumer, topic, 1) == [b"first"]
-        mine.write_text(stranger.client_key_pem + stranger.client_pem)
+        mine.write_text(good[: len(good) // 2] if half else stranger.client_key_pem + stranger.client_pem)
         with capture_logs() as logs:
             hang_up(it.consumer)
             wait_until(lambda: it.consumer.poll(100) or failures(it.consumer) >= 3, 20, "three failures to connect")
         assert len(logs) == 1
         assert logs[0]["event"] == "cannot connect to a broker"
-        assert_matches(logs[0]["reason"], "refuses the client certificate RETRAINER_KAFKA__SSL_CERTFILE=")
+        assert_matches(logs[0]["reason"], said)
         mine.write_text(good)
         topic.send([(None, b"second", ())])
         assert read_on(it.consumer, 1) == [b"second"]
+
+
+class Erratic(KafkaConsumer):  # type: ignore[misc]
+    """Is beside itself whenever it is told to be, and has to be replaced by another one."""
+
+    beside_itself = threading.Event()
+
+    def poll(self, *arguments: Any, **named: Any) -> Any:
+        if self.beside_itself.is_set():
+            self.beside_itself.clear()
+            raise RuntimeError("beside itself")
+        return super().poll(*arguments, **named)
+
+
+@pytest.mark.parametrize("half", ["certificate", "key", "authorities", "gone"])
+def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
+    secure_kafka: SecureKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    monkeypatch.setattr(client, "KafkaConsumer", Erratic)
+    topic = Topic.new(secure_kafka.plain, partitions=1)
+    topic.send_users(names(10))
+    files = {"certificate": tmp_path / "mine.pem", "key": tmp_path / "mine.key", "authorities": tmp_path / "ca.pem"}
+    originals = secure_kafka.client_file, secure_kafka.client_key_file, secure_kafka.pki.ca_file
+    good = dict(zip(files, map(Path.read_text, originals), strict=True))
+    for name, path in files.items():
+        path.write_text(good[name])
+    kafka = secure_kafka.settings(
+        "SSL",
+        topic.name,
+        session_timeout_ms=6000,
+        ssl_certfile=files["certificate"],
+        ssl_keyfile=files["key"],
+        ssl_cafile=files["authorities"],
+    )
+    settings = Settings(state_dir=tmp_path, feature_group=GROUP.model_copy(update={"id": 13}), kafka=kafka)
+    with closing(open_ledger(settings.ledger.url)) as ledger:
+        listener = Listener(settings, ledger.intake, time.time, lambda: None)
+        listener.start()
+        wait_until(lambda: ledger.views.read().events == 10, 30, "the events")
+        if half == "gone":
+            files["key"].unlink()
+        else:
+            files[half].write_text(good[half][: len(good[half]) // 2])
+        with capture_logs() as logs:
+            Erratic.beside_itself.set()
+            wait_until(lambda: listener.hearing.state == "waiting for broker" or listener.failure, 30, "it to wait")
+        named = files["key" if half == "gone" else half]
+        assert any(log["event"] == "waiting for broker" and str(named) in log["reason"] for log in logs)
+        topic.send_users(names(10, start=10))
+        for name, path in files.items():
+            path.write_text(good[name])
+        wait_until(lambda: ledger.views.read().events == 20, 30, "it to read on")
+        listener.stop()
+        listener.join(20)
+        assert listener.failure is None
 
 
 def hang_up(consumer: Any) -> None:

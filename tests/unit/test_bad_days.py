@@ -9,7 +9,15 @@ from typing import Any, cast
 
 import pytest
 from kafka import TopicPartition
-from kafka.errors import KafkaError, NotLeaderForPartitionError
+from kafka.errors import (
+    CorruptRecordError,
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    NotLeaderForPartitionError,
+    OffsetOutOfRangeError,
+    UnknownBrokerIdError,
+)
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
 
 from consumer.errors import OutsideGroup
@@ -19,10 +27,13 @@ from consumer.listener import gaps as gaps_module
 from consumer.listener import places as places_module
 from consumer.listener import polling
 from consumer.listener.gaps import Gaps
+from consumer.listener.listener import Listener
 from consumer.listener.places import Places, partition_of
 from consumer.listener.polling import Polling
 from consumer.listener.rebalance import Rebalance, RebalanceNotes
+from consumer.settings import Settings
 from tests.integration.listening import gap_letters
+from tests.worlds import GROUP
 
 T0, T1 = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -35,6 +46,9 @@ class Broker:
         self.assigned = assigned or set()
         self.paused: set[TopicPartition] = set()
         self.error: Exception | None = None
+        self.drains_to: int | None = None
+        self.at: dict[TopicPartition, int] = {}
+        self._subscription = self
         self.state = MemberState.STABLE
 
     def group_metadata(self) -> ConsumerGroupMetadata:
@@ -52,7 +66,24 @@ class Broker:
     def pause(self, *partitions: TopicPartition) -> None:
         self.paused |= set(partitions)
 
+    def resume(self, *partitions: TopicPartition) -> None:
+        self.paused -= set(partitions)
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self.at[partition] = offset
+
+    def position(self, partition: TopicPartition, **_: int) -> OffsetAndMetadata | None:
+        return OffsetAndMetadata(self.at[partition], "", -1) if partition in self.at else None
+
+    def highwater(self, _: TopicPartition) -> int | None:
+        return None
+
+    def commit_async(self, *_: object, **__: object) -> None:
+        pass
+
     def poll(self, **_: int) -> dict[TopicPartition, list[Any]]:
+        if self.drains_to is not None:
+            self.at |= dict.fromkeys(self.assigned - self.paused, self.drains_to)
         if self.error is not None:
             raise self.error
         return {}
@@ -158,7 +189,7 @@ def test_polls_that_fail_for_long_are_left_to_another_client(monkeypatch: pytest
     broker = Broker(0, 0)
     broker.error = NotLeaderForPartitionError("no")
     for _ in range(polling._GIVEN_UP_AFTER):
-        assert poller.poll(broker) == {}
+        assert poller.poll(broker) is None
     assert "no" in str(poller.trouble)
     with pytest.raises(KafkaError):
         poller.poll(broker)
@@ -189,3 +220,37 @@ def test_a_client_that_does_not_get_into_its_group_is_given_up() -> None:
         poller.poll(broker)
     poller.begin()
     assert poller.poll(broker) == {}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownBrokerIdError("3"),
+        NoOffsetForPartitionError(T1),
+        OffsetOutOfRangeError({T1: 5}),
+        CorruptRecordError("crc"),
+        LogTruncationError({T1: None}),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_poll_took_and_did_not_give_is_read_again(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: KafkaError
+) -> None:
+    monkeypatch.setattr(polling, "RETRY_AFTER", 0.0)
+    monkeypatch.setattr(gaps_module, "why_corrupt", lambda *_: None)
+    now = 1.0
+    ledger.intake.start_at({partition_of(T0): 0}, now)
+    settings = Settings(state_dir=tmp_path, feature_group=GROUP, kafka=KafkaSettings(topic="t"))
+    listener = Listener(settings, ledger.intake, lambda: now, lambda: None)
+    broker = Broker(0, 100, {T0})
+    notes = RebalanceNotes(broker)
+    notes.on_partitions_assigned({T0})
+    listener._turn(broker, notes)
+    assert (broker.at, broker.paused) == ({T0: 0}, set())
+    broker.error, broker.drains_to = error, 100
+    listener._turn(broker, notes)
+    broker.error, broker.drains_to = None, None
+    now = 10.0
+    listener._turn(broker, notes)
+    assert (broker.at, broker.paused) == ({T0: 0}, set())
+    assert ledger.intake.positions("t") == {partition_of(T0): 0}
