@@ -93,7 +93,7 @@ def test_a_burst_while_a_cycle_trains_is_coalesced_in_flat_memory_and_the_group_
     lags = [sample.status.lag for sample in watch.samples if sample.status.lag is not None]
     seconds = after.at - before.at
     print(
-        f"\n{EVENTS} events in {seconds:.0f} s, most lag {max(lags)}, known at {len(lags)} of {len(watch.samples)} looks,"
+        f"\n{EVENTS} events in {seconds:.0f} s, most lag {max(lags)}, known at {len(lags)} of {len(watch.samples)},"
         f" RSS {before.rss >> 20} -> {highest >> 20} MiB"
     )
     assert len(lags) >= KNOWN * len(watch.samples)
