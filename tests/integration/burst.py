@@ -32,6 +32,23 @@ def send_burst(service: Service, events: int, users: int) -> None:
     assert producer.flush(60) == 0
 
 
+class Members:
+    """Who is in the group of a service, by the broker's word. Whoever leaves and comes back is somebody else."""
+
+    def __init__(self, service: Service) -> None:
+        self._admin: Any = KafkaAdminClient(bootstrap_servers=service.topic.broker)
+        self._group = f"g-{service.topic.name}"
+
+    def look(self) -> frozenset[str]:
+        """Who is there now."""
+        found = self._admin.describe_groups([self._group])[self._group]["members"]
+        return frozenset(member["member_id"] for member in found)
+
+    def close(self) -> None:
+        """Let go of the broker."""
+        self._admin.close()
+
+
 @dataclass(frozen=True)
 class Sample:
     """The service at one moment. What was read later stands later."""
@@ -57,7 +74,7 @@ class Watch:
     def __post_init__(self) -> None:
         broker = self.service.topic.broker
         self._consumer: Any = KafkaConsumer(bootstrap_servers=broker, group_id=None)
-        self._admin: Any = KafkaAdminClient(bootstrap_servers=broker)
+        self._members = Members(self.service)
         name = self.service.topic.name
         self._partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name)]
         assert self.service.process is not None
@@ -69,15 +86,13 @@ class Watch:
         status = read_status(self.service.state_dir / "status.json")
         assert status is not None
         stored = sum(self.ledger.intake.positions(self.service.topic.name).values())
-        group = f"g-{self.service.topic.name}"
-        members = self._admin.describe_groups([group])[group]["members"]
         sample = Sample(
             at=time.time(),
             end=end,
             status=status,
             stored=stored,
             rss=self._process.memory_info().rss,
-            members=frozenset(member["member_id"] for member in members),
+            members=self._members.look(),
         )
         self.samples.append(sample)
         return sample
@@ -88,5 +103,5 @@ class Watch:
 
     def close(self) -> None:
         """Let go of the broker."""
-        with closing(self._admin), closing(self._consumer):
+        with closing(self._members), closing(self._consumer):
             pass

@@ -23,6 +23,7 @@ from consumer.status import Status, read_status
 from schemas.cycle import CycleKind
 from schemas.policies import PairPolicy
 from tests.integration import volumes
+from tests.integration.burst import Members
 from tests.integration.service import Service
 from tests.waiting import wait_until
 from tests.worlds import GROUP, names
@@ -40,13 +41,15 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(tmp_path: Path, tansu_address: str, state: Path) -> Iterator[Make]:
+def make(tmp_path: Path, kafka_address: str, state: Path) -> Iterator[Make]:
     """Makes the service, whose state alone lies on the volume."""
     made: list[Service] = []
 
     def one(**more: str) -> Service:
         places = {"STATE_DIR": str(state), "FEATURE_STORE__PATH": str(tmp_path / "feature_store.db")}
-        made.append(Service(tmp_path, tansu_address, **places, **more))
+        # A listener that does not poll for some seconds would have left its group.
+        quick = {"KAFKA__MAX_POLL_INTERVAL_MS": "9000"}
+        made.append(Service(tmp_path, kafka_address, **places, **quick, **more))
         return made[-1]
 
     yield one
@@ -114,17 +117,15 @@ def ranges_tile(service: Service) -> bool:
 def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goes_on_when_there_is_room(
     state: Path, tmp_path: Path, make: Make
 ) -> None:
-    with volumes.memory(state, megabytes=24):
-        service = make(
-            MODEL_REGISTRY__PATH=str(tmp_path / "registry"),
-            FIT__INCREMENTAL_EPOCHS="30",
-            FIT__PATIENCE="30",
-        )
+    service = make(MODEL_REGISTRY__PATH=str(tmp_path / "registry"), FIT__INCREMENTAL_EPOCHS="30", FIT__PATIENCE="30")
+    with volumes.memory(state, megabytes=24), closing(Members(service)) as members:
         service.fill()
         service.start()
         service.wait_for_cycles(1)
         service.wave(1)
         service.wait_for_step("fit", 1)
+        before = members.look()
+        assert len(before) == 1
         volumes.fill(state)
         service.topic.send_users(names(6000, start=100_000))
         service.wave(2)
@@ -143,6 +144,7 @@ def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goe
 
         volumes.free(state)
         wait_until(lambda: len(service.ended()) >= 3 and status_of(service).lag == 0, 180, "it to go on by itself")
+        assert members.look() == before  # whoever leaves and comes back is somebody else
         assert service.status()["pending"]["users"] == 0
         assert health(service) == 0
         assert service.stop() == 0
@@ -204,14 +206,17 @@ def test_a_disk_that_breaks_under_the_service_is_told_and_nothing_is_lost(
 ) -> None:
     service = make(**NO_CYCLES)
     service.topic.send_users(names(500))
-    with volumes.disk(state, tmp_path / "image"):
+    with volumes.disk(state, tmp_path / "image"), closing(Members(service)) as members:
         service.start()
         wait_until(lambda: (state / "status.json").exists() and status_of(service).lag == 0, 40, "it to have read")
+        before = members.look()
         volumes.break_disk(state)
         service.topic.send_users(names(500, start=500))
         wait_until(lambda: status_of(service).state == REFUSES, 30, "it to say that its ledger takes nothing")
+        wait_until(lambda: status_of(service).lag == 500, 20, "the whole lag to be told")
         found = service.status()
         assert (found["state"], found["lag"], found["pending"]["users"]) == (REFUSES, 500, 500)
+        assert members.look() == before
         assert found["trouble"] in {"disk I/O error", "attempt to write a readonly database"}
         assert health(service) == 0
         assert service.stop() == 0

@@ -1,6 +1,6 @@
 """P1 and P6 under more than a service can take at once: a burst while a cycle trains, a ledger that takes nothing.
 
-RETRAINER_TEST_BURST is how many events the burst has; a million takes some minutes.
+RETRAINER_TEST_BURST is how many events the burst has, where a million is too many for a machine.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from tests.integration.service import Service
 from tests.waiting import wait_until
 from tests.worlds import names
 
-EVENTS = int(os.environ.get("RETRAINER_TEST_BURST", "200000"))
+EVENTS = int(os.environ.get("RETRAINER_TEST_BURST", "1000000"))
 USERS = 20_000
 FLAT = 48 * 2**20
 """By how much the consumer's memory may grow in a burst of any length: what the client fetches ahead, and one batch."""
 LATE = 5.0
 """How old a told lag may be: the client's last look at the topic's end, and the status file's second."""
+
+KNOWN = 0.95
+"""The share of looks at which the lag has to be known while events come."""
 
 Watching = Callable[..., tuple[Service, Watch]]
 
@@ -61,7 +64,7 @@ def told(sample: Sample, *states: str) -> bool:
 
 
 def lag_is_honest(watch: Watch, sample: Sample) -> None:
-    """No less than the truth was a little before, and no more than what there can be."""
+    """Where it is told, no less than the truth was a little before, and no more than what there can be."""
     if sample.status.lag is not None:
         assert sample.status.lag >= watch.end_at(sample.at - LATE) - sample.stored
         assert sample.status.lag <= sample.end
@@ -89,7 +92,11 @@ def test_a_burst_while_a_cycle_trains_is_coalesced_in_flat_memory_and_the_group_
     highest = max(sample.rss for sample in watch.samples)
     lags = [sample.status.lag for sample in watch.samples if sample.status.lag is not None]
     seconds = after.at - before.at
-    print(f"\n{EVENTS} events in {seconds:.0f} s, most lag {max(lags)}, RSS {before.rss >> 20} -> {highest >> 20} MiB")
+    print(
+        f"\n{EVENTS} events in {seconds:.0f} s, most lag {max(lags)}, known at {len(lags)} of {len(watch.samples)},"
+        f" RSS {before.rss >> 20} -> {highest >> 20} MiB"
+    )
+    assert len(lags) >= KNOWN * len(watch.samples)
     assert highest - before.rss < FLAT
     assert max(lags) > EVENTS // 20  # it was told of, and not only when it was over
     assert {sample.members for sample in watch.samples} == {before.members}

@@ -19,7 +19,7 @@ from tests.soak.accounts import settle_up
 from tests.soak.picture import draw
 from tests.soak.recording import recorded
 from tests.soak.run import run
-from tests.soak.summary import summary
+from tests.soak.summary import lines, summary
 from tests.soak.verdict import judge
 
 _KEPT_FROM = 60.0
@@ -51,15 +51,11 @@ def _judged(folder: Path) -> int:
     accounts = settle_up(folder) if over else None
     keep = over and recording.minutes >= _KEPT_FROM
     results, picture = (_RESULTS, _PICTURE) if keep else (folder / "results.json", folder / "soak.png")
-    results.write_text(json.dumps(summary(recording, verdict, accounts), indent=2) + "\n")
-    draw(recording, picture)
-    for check in verdict.checks:
-        mark = ("flat    " if check.flat else "NOT FLAT") if verdict.long_enough else "        "
-        _say(f"  {mark}  {check.name}: {check.told}")
-    if accounts:
-        _say(f"records={accounts.records:,} users={accounts.users:,} pending={accounts.pending} lost={accounts.lost}")
-        for problem in accounts.problems:
-            _say(f"  NOT ACCOUNTED FOR  {problem}")
+    told = summary(recording, verdict, accounts)
+    results.write_text(json.dumps(told, indent=2) + "\n")
+    draw(recording, verdict, picture)
+    for line in lines(told):
+        _say(f"    {line}")
     _say(f"{verdict.word}; see {results} and {picture}")
     return 1 if verdict.word == "not flat" or (accounts and accounts.problems) else 0
 

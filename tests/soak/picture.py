@@ -8,21 +8,22 @@ from typing import Any
 
 from benchmarks.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, grid, save
 from tests.soak.recording import Moment, Recording
-from tests.soak.verdict import MIB, second_half, slope
+from tests.soak.verdict import MIB, RECORDS, Verdict
 
 _RESTART = 60.0
-_GREY_BAND = "#ECEEF1"
+_GREY_BAND, _PALE = "#ECEEF1", "#D8DCE2"
 _CAPTION = "minutes since the first version · shaded: the broker is away · dashed: it restarts · ticks: a cycle begins"
-_KEPT = {"learned": ("users learned", GREEN), "cycles": ("cycles", BLUE), "dead_letters": ("dead letters", RED)}
-"""What the ledger keeps on record, drawn on top of the rest."""
+_LAYERS = {"learned": ("users learned", GREEN), "cycles": ("cycles", BLUE), "dead_letters": ("dead letters", RED)}
+"""What the ledger keeps most of, each a layer of its own; the other records are one."""
 
 
-def draw(recording: Recording, path: Path) -> None:
-    """Draw a run into a PNG; without a date, so that the same run is the same file."""
-    drawn, panels = grid(3, 2, height=7.2)
-    for panel, draw_one in zip(panels.flat, (_consumer, _trainers, _handles, _ledger, _pending, _stored), strict=True):
+def draw(recording: Recording, verdict: Verdict, path: Path) -> None:
+    """Draw a run into a PNG, with the figures of its verdict; without a date, so that the same run is the same file."""
+    drawn, panels = grid(3, 2, height=7.6)
+    drawings = (_consumer, _trainers, _handles, _ledger, _pending, _stored)
+    for panel, draw_one in zip(panels.flat, drawings, strict=True):
         _times(panel, recording)
-        draw_one(panel, recording)
+        draw_one(panel, recording, verdict)
         panel.set_ylim(0, 1.06 * panel.get_ylim()[1])
         panel.set_xlim(0, recording.minutes)
         panel.tick_params(labelsize=8, length=2)
@@ -42,14 +43,15 @@ def _times(panel: Any, recording: Recording) -> None:
     panel.plot(ticks, [0.012] * len(ticks), "|", color=GREY, ms=3.5, mew=0.6, transform=panel.get_xaxis_transform())
 
 
-def _consumer(panel: Any, recording: Recording) -> None:
-    _line(panel, recording.moments, lambda moment: moment.rss / MIB, BLUE, "resident")
+def _consumer(panel: Any, recording: Recording, verdict: Verdict) -> None:
+    check = verdict.check("consumer memory, slope")
+    grown = f" ({check.figures['an_hour']:+.2f} an hour in the second half)" if check else ""
+    _line(panel, recording.moments, lambda moment: moment.rss / MIB, BLUE, f"resident{grown}")
     _line(panel, recording.moments, lambda moment: moment.uss / MIB, GREEN, "not shared with others")
-    grown = slope(second_half(recording), lambda moment: moment.rss) / MIB
-    _titled(panel, f"consumer: memory, MiB ({grown:+.2f} an hour in the second half)", "lower right")
+    _titled(panel, "consumer: memory, MiB", "lower right")
 
 
-def _trainers(panel: Any, recording: Recording) -> None:
+def _trainers(panel: Any, recording: Recording, _: Verdict) -> None:
     ended = [one.ended / 60 for one in recording.trainers]
     peaks = [one.peak / MIB for one in recording.trainers]
     panel.plot(ended, peaks, ".", color=ORANGE, ms=3.5, label="peak of each cycle")
@@ -58,34 +60,46 @@ def _trainers(panel: Any, recording: Recording) -> None:
     _titled(panel, "trainers, a fresh process each: memory, MiB", "lower right")
 
 
-def _handles(panel: Any, recording: Recording) -> None:
-    _line(panel, recording.moments, lambda moment: moment.handles, BLUE, "open handles")
-    _line(panel, recording.moments, lambda moment: moment.threads, ORANGE, "threads")
-    _titled(panel, "consumer: handles and threads", "center right")
+def _handles(panel: Any, recording: Recording, _: Verdict) -> None:
+    ended = [one.ended / 60 for one in recording.trainers]
+    most = [one.handles for one in recording.trainers]
+    panel.plot(ended, most, ".", color=ORANGE, ms=3.5, label="trainer that works: most handles")
+    waiting = [moment for moment in recording.moments if moment.waiting_handles is not None]
+    _line(panel, waiting, lambda moment: moment.waiting_handles or 0, GREEN, "trainer that waits: handles")
+    _line(panel, recording.moments, lambda moment: moment.handles, BLUE, "consumer: handles")
+    _line(panel, recording.moments, lambda moment: moment.threads, GREY, "consumer: threads")
+    panel.set_ylim(0, 1.5 * panel.get_ylim()[1])  # room for the legend
+    _titled(panel, "open handles, and threads", "upper center")
 
 
-def _ledger(panel: Any, recording: Recording) -> None:
+def _ledger(panel: Any, recording: Recording, verdict: Verdict) -> None:
     moments = recording.moments
-    layers = [[_not_kept(moment) for moment in moments]]
-    layers += [[moment.tables.get(name, 0) / MIB for moment in moments] for name in _KEPT]
-    labels = ["work in progress", *(label for label, _ in _KEPT.values())]
-    colours = [GREY, *(colour for _, colour in _KEPT.values())]
-    panel.stackplot([moment.at / 60 for moment in moments], *layers, labels=labels, colors=colours, lw=0)
+    others = [name for name in moments[-1].tables if name in RECORDS and name not in _LAYERS]
+    work = [name for name in moments[-1].tables if name not in RECORDS]
+    check = verdict.check("ledger beside its records")
+    medians = f": {check.figures['before']:.2f}, then {check.figures['after']:.2f}" if check else ""
+    layers = [
+        (_of_tables(moments, work), f"in progress{medians}", INK),
+        *((_of_tables(moments, [name]), label, colour) for name, (label, colour) in _LAYERS.items()),
+        (_of_tables(moments, others), "other records", ORANGE),
+        ([moment.free / MIB for moment in moments], "free pages", _PALE),
+    ]
+    sizes, labels, colours = zip(*layers, strict=True)
+    panel.stackplot([moment.at / 60 for moment in moments], *sizes, labels=labels, colors=colours, lw=0)
     _line(panel, moments, lambda moment: moment.ledger_wal / MIB, INK, "write-ahead log")
     _titled(panel, "ledger, MiB", "center")
 
 
-def _not_kept(moment: Moment) -> float:
-    """What the ledger takes beside its layers, in MiB: pending users, offsets, small tables, free pages."""
-    return (moment.free + sum(size for name, size in moment.tables.items() if name not in _KEPT)) / MIB
+def _of_tables(moments: Sequence[Moment], names: Sequence[str]) -> list[float]:
+    return [sum(moment.tables.get(name, 0) for name in names) / MIB for moment in moments]
 
 
-def _pending(panel: Any, recording: Recording) -> None:
+def _pending(panel: Any, recording: Recording, _: Verdict) -> None:
     _line(panel, recording.moments, lambda moment: moment.pending, BLUE, "users pending", width=0.7)
     _titled(panel, "users pending: each cycle takes them all", "upper right", legend=False)
 
 
-def _stored(panel: Any, recording: Recording) -> None:
+def _stored(panel: Any, recording: Recording, _: Verdict) -> None:
     _line(panel, recording.moments, lambda moment: moment.stored / 1000, BLUE, "records stored, thousands")
     _line(panel, recording.moments, lambda moment: moment.rows["versions"], ORANGE, "versions registered")
     _titled(panel, "stored and learned", "upper left")
@@ -101,4 +115,4 @@ def _line(
 def _titled(panel: Any, title: str, where: str, *, legend: bool = True) -> None:
     panel.set_title(title)
     if legend:
-        panel.legend(loc=where, fontsize=8, ncols=2 if where == "center" else 1)
+        panel.legend(loc=where, fontsize=8, ncols=2 if "center" in where else 1)

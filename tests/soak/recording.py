@@ -31,9 +31,12 @@ class Moment:
     cpu: float
     waiting: int | None
     """Resident memory of the trainer that waits for the next cycle, once it has imported what it will."""
+    waiting_handles: int | None
+    """Its open handles."""
     ledger_file: int
     ledger_wal: int
     free: int
+    """Pages of the ledger that hold nothing, in bytes."""
     tables: Mapping[str, int]
     """Bytes of each of the ledger's tables, indexes included."""
     rows: Mapping[str, int]
@@ -51,7 +54,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """One trainer process that ran a cycle: when it ended, the peak of its resident memory, CPU seconds."""
+    """One trainer process that ran a cycle: when it ended, the peak of its resident memory, CPU seconds, and the most
+    handles and threads it was seen with."""
 
     ended: float
     peak: int
@@ -112,7 +116,8 @@ def _moment(line: dict[str, Any], began: float, cycles: Sequence[Cycle], away: S
     consumer, ledger = line["consumer"], line["ledger"]
     here = not any(since <= at <= until for since, until in away)
     idle = not any(cycle.claimed - _MARGIN <= at <= (cycle.ended or at) + _MARGIN for cycle in cycles)
-    waiting = [one["rss"] for one in line["trainers"] if line["at"] - one["started"] > _SETTLED_AFTER]
+    settled = [one for one in line["trainers"] if line["at"] - one["started"] > _SETTLED_AFTER]
+    waiting = settled[0] if settled and idle else None
     return Moment(
         at=at,
         quiet=here and idle,
@@ -122,7 +127,8 @@ def _moment(line: dict[str, Any], began: float, cycles: Sequence[Cycle], away: S
         handles=consumer["handles"],
         threads=consumer["threads"],
         cpu=consumer["cpu"],
-        waiting=waiting[0] if waiting and idle else None,
+        waiting=waiting and waiting["rss"],
+        waiting_handles=waiting and waiting["handles"],
         ledger_file=ledger["file"],
         ledger_wal=ledger["wal"],
         free=ledger["free"],

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import median
 from typing import Any
 
 from tests.soak.accounts import Accounts
 from tests.soak.recording import Moment, Recording
-from tests.soak.verdict import MIB, Verdict, bytes_a_cycle, quarter, second_half, slope
+from tests.soak.verdict import MIB, Verdict, bytes_a_cycle, quarter, slope
 
 _RESTART = 60.0
 """An absence shorter than this is a restart."""
@@ -24,6 +24,7 @@ def summary(recording: Recording, verdict: Verdict, accounts: Accounts | None) -
     rows = {name: [first.rows[name], last.rows[name]] for name in last.rows}
     return {
         "verdict": verdict.word,
+        "commit": recording.facts.get("machine", {}).get("commit"),
         "checks": [asdict(check) for check in verdict.checks],
         "accounts": accounts.as_json() if accounts else None,
         "minutes": recording.minutes,
@@ -39,16 +40,17 @@ def summary(recording: Recording, verdict: Verdict, accounts: Accounts | None) -
         "consumer": {
             "rss_mib": _quarters(recording, lambda moment: moment.rss),
             "uss_mib": _quarters(recording, lambda moment: moment.uss),
-            "rss_mib_an_hour": round(slope(second_half(recording), lambda moment: moment.rss) / MIB, 3),
-            "uss_mib_an_hour": round(slope(second_half(recording), lambda moment: moment.uss) / MIB, 3),
-            "handles": _ends(moments, lambda moment: moment.handles),
-            "threads": _ends(moments, lambda moment: moment.threads),
+            "handles": _extremes(moment.handles for moment in moments),
+            "threads": _extremes(moment.threads for moment in moments),
             "cpu_share": round((last.cpu - first.cpu) / max(1.0, last.at - first.at), 4),
         },
         "trainer": {
             "processes": len(recording.trainers),
             "peak_mib": _trainer_quarters(recording),
             "waiting_mib": _quarters(recording, lambda moment: moment.waiting),
+            "waiting_handles": _extremes(moment.waiting_handles for moment in moments),
+            "most_handles": _extremes(one.handles for one in recording.trainers),
+            "most_threads": _extremes(one.threads for one in recording.trainers),
             "cpu_seconds": _median([one.cpu for one in recording.trainers]),
         },
         "ledger": {
@@ -65,6 +67,24 @@ def summary(recording: Recording, verdict: Verdict, accounts: Accounts | None) -
         "log_bytes_an_hour": _rounded(slope(moments, lambda moment: moment.log_bytes)),
         "facts": dict(recording.facts),
     }
+
+
+def lines(results: Mapping[str, Any]) -> list[str]:
+    """What a run prints in the end, and what the documentation quotes, from its results."""
+    told = results["verdict"] != "too short to tell"
+    found = [f"{_mark(check['flat']) if told else ''}{check['name']}: {check['told']}" for check in results["checks"]]
+    if accounts := results["accounts"]:
+        registered = results["outcomes"].get("registered", 0)
+        found.append(
+            f"records={accounts['records']} users={accounts['users']} cycles={results['cycles']} "
+            f"registered={registered} pending={accounts['pending']} lost={accounts['lost']}"
+        )
+        found += [f"NOT ACCOUNTED FOR  {problem}" for problem in accounts["problems"]]
+    return found
+
+
+def _mark(flat: bool) -> str:
+    return "flat      " if flat else "NOT FLAT  "
 
 
 def _quarters(recording: Recording, of: Callable[[Moment], int | None]) -> list[dict[str, float | None]]:
@@ -91,6 +111,14 @@ def _median(values: Sequence[float]) -> float | None:
 
 def _ends(moments: Sequence[Moment], of: Callable[[Moment], int]) -> dict[str, int]:
     return {"first": of(moments[0]), "last": of(moments[-1])}
+
+
+def _extremes(values: Iterable[int | None]) -> dict[str, float | None]:
+    """Fewest, median and most of all that was seen."""
+    found = [value for value in values if value is not None]
+    if not found:
+        return {"least": None, "median": None, "most": None}
+    return {"least": min(found), "median": median(found), "most": max(found)}
 
 
 def _rounded(value: float | None) -> int | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.soak.plan import stops
 from tests.soak.recording import Cycle, Moment, Recording, Trainer
-from tests.soak.summary import summary
+from tests.soak.summary import lines, summary
 from tests.soak.verdict import MIB, Verdict, judge
 
 HOUR = 3600.0
@@ -29,6 +31,7 @@ def moment(at: float) -> Moment:
         threads=6,
         cpu=at / 50,
         waiting=750 * MIB if at % 40 >= 30 else None,
+        waiting_handles=12 if at % 40 >= 30 else None,
         ledger_file=MIB,
         ledger_wal=4 * MIB,
         free=MIB // 2,
@@ -54,6 +57,7 @@ def steady(minutes: float = 120.0) -> Recording:
         trainers=tuple(Trainer(at, 890 * MIB, 4.0, 14, 8) for at in range(0, seconds, 40)),
         cycles=tuple(Cycle(at, at + 5, "incremental", "registered") for at in range(0, seconds, 40)),
         away=((2_880.0, 3_480.0),),
+        facts={"machine": {"commit": "0123456789"}},
     )
 
 
@@ -90,6 +94,10 @@ def test_a_short_run_is_too_short_to_tell_whatever_it_shows() -> None:
             "waiting trainer's memory",
             lambda m: replace(m, waiting=m.waiting and m.waiting + int(m.at * 12_000)),
         ),
+        (
+            "waiting trainer's handles",
+            lambda m: replace(m, waiting_handles=m.waiting_handles and m.waiting_handles + int(m.at / 900)),
+        ),
         ("write-ahead log", lambda m: replace(m, ledger_wal=m.ledger_wal + int(2 * MIB * m.at / HOUR))),
         ("trainers' folder", lambda m: replace(m, work_bytes=m.work_bytes + int(2 * MIB * m.at / HOUR))),
         ("files in the trainers' folder", lambda m: replace(m, work_files=m.work_files + m.rows["cycles"])),
@@ -97,6 +105,15 @@ def test_a_short_run_is_too_short_to_tell_whatever_it_shows() -> None:
             "ledger beside its records",
             lambda m: replace(m, tables={**m.tables, "changes": 40_960 + int(MIB * m.at / HOUR)}),
         ),
+        (
+            "ledger beside its records",  # while its free pages are used up
+            lambda m: replace(
+                m,
+                tables={**m.tables, "changes": 40_960 + int(0.2 * MIB * m.at / HOUR)},
+                free=int((0.5 - 0.2 * m.at / HOUR) * MIB),
+            ),
+        ),
+        ("ledger's free pages", lambda m: replace(m, free=int(1.5 * MIB * m.at / HOUR))),
         ("ledger bytes a cycle", lambda m: replace(m, tables={**m.tables, "cycles": m.rows["cycles"] ** 2 * 20})),
         ("one consumer", lambda m: replace(m, pid=7 if m.at < HOUR else 8)),
     ],
@@ -112,6 +129,12 @@ def test_a_peak_of_the_trainers_that_rises_is_named() -> None:
     recording = steady()
     rising = tuple(replace(one, peak=one.peak + int(60 * MIB * one.ended / HOUR)) for one in recording.trainers)
     assert grown(judge(replace(recording, trainers=rising))) == ["trainers' peak memory"]
+
+
+def test_handles_that_the_trainers_take_more_of_each_time_are_named() -> None:
+    recording = steady()
+    rising = tuple(replace(one, handles=one.handles + int(one.ended / 900)) for one in recording.trainers)
+    assert grown(judge(replace(recording, trainers=rising))) == ["trainers' most handles"]
 
 
 def test_cycles_that_no_longer_register_are_named() -> None:
@@ -143,9 +166,18 @@ def test_the_summary_tells_first_and_last_and_what_a_cycle_takes() -> None:
     assert told["verdict"] == "flat"
     assert told["ledger"]["bytes_a_cycle"] == 3_000
     assert told["broker_away_minutes"] == 10.0
-    assert told["consumer"]["handles"] == {"first": 17, "last": 17}
+    assert told["consumer"]["handles"] == {"least": 17, "median": 17, "most": 17}
+    assert told["trainer"]["waiting_handles"] == {"least": 12, "median": 12, "most": 12}
+    assert told["trainer"]["most_handles"] == {"least": 14, "median": 14, "most": 14}
+    assert told["commit"] == "0123456789"
     assert told["consumer"]["rss_mib"][0]["median"] == pytest.approx(77.01)
     assert told["outcomes"] == {"registered": 180}
+
+
+def test_what_the_documentation_quotes_of_the_run_that_is_kept_is_what_its_results_say() -> None:
+    results = json.loads(Path(__file__).with_name("results.json").read_text())
+    quoted = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text().splitlines()
+    assert [line for line in lines(results) if f"    {line}" not in quoted] == []
 
 
 def test_the_broker_is_away_twice_for_a_twelfth_of_a_run_and_restarts_beside() -> None:
