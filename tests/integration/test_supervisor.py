@@ -18,29 +18,14 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.fault_points import POINT_VARIABLE, Point
-from tests.leading import leading
+from tests.leading import leading, settings_with_users
 from tests.waiting import wait_until
-from tests.worlds import GROUP, World, names, trainer_settings
-from trainer.features.local import LocalFeatureStore
 from trainer.registry.local import LocalModelRegistry
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    rules = trainer_settings(tmp_path)
-    found = Settings(
-        state_dir=tmp_path,
-        feature_group=GROUP,
-        pairs=rules.pairs,
-        split=rules.split,
-        fit=rules.fit,
-        gate=rules.gate,
-        trainer=TrainerProcessSettings(retry_wait=0.1, attempts=2),
-    )
-    store = LocalFeatureStore(tmp_path / "feature_store.db", GROUP)
-    store.commit(World().rows(names(400)))
-    store.close()
-    return found
+    return settings_with_users(tmp_path)
 
 
 @pytest.fixture
@@ -248,3 +233,13 @@ def test_a_cycle_that_takes_too_long_is_ended_and_its_users_come_back(settings: 
     assert cycle["state"] == "failed"
     assert cycle["result"]["reason"] == "took longer than 0.5 s"
     assert trainer.exit_code() == -9
+
+
+def test_how_a_cycle_ended_is_decided_once_even_if_the_ledger_is_held_then(settings: Settings, ledger: Ledger) -> None:
+    hurried = settings.model_copy(update={"trainer": TrainerProcessSettings(timeout=0.001, attempts=1)})
+    supervisor = Supervisor(hurried, ledger, leading(ledger), lambda: None)
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    with held(settings), pytest.raises(OperationalError):
+        supervisor.tick(time.time())
+    assert idle(supervisor)
+    assert ledger.views.cycles()[0]["result"]["reason"] == "took longer than 0.001 s"
