@@ -171,6 +171,7 @@ class Supervisor:
             users=claim.users,
             follows=claim.follows,
             fence=self._leadership.fence,
+            above=claim.above,
             only_find=self._running.given_up is not None,
             lately=self._ledger.cycles.lately(now) if self._settings.feature_store.kind == "hopsworks" else (),
             lineage=claim.lineage,

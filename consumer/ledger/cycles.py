@@ -38,6 +38,8 @@ class Claim:
     users: tuple[str, ...]
     follows: str | None
     """The newest earlier cycle whose version was made champion: who has followed that one has missed nothing."""
+    above: int
+    """The highest number of a version so far; 0 before the first."""
     attempts: int
     claimed_at: float
 
@@ -210,6 +212,7 @@ def _running(connection: Connection) -> Claim | None:
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
         follows=_last_promoted(connection),
+        above=connection.scalar(select(func.max(versions.c.version))) or 0,
         attempts=row.attempts,
         claimed_at=row.claimed_at,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -243,3 +244,14 @@ def test_how_a_cycle_ended_is_decided_once_even_if_the_ledger_is_held_then(setti
         supervisor.tick(time.time())
     assert idle(supervisor)
     assert ledger.views.cycles()[0]["result"]["reason"] == "took longer than 0.001 s"
+
+
+def test_the_number_of_a_champion_that_was_deleted_is_not_given_again(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    wait_until(lambda: idle(supervisor), 60, "the first cycle to end")
+    shutil.rmtree(settings.state_dir / "registry" / settings.model_name / "1")
+    supervisor.start(CycleKind.FULL, "its model is gone", time.time())
+    wait_until(lambda: idle(supervisor), 60, "the second cycle to end")
+    assert [(found["version"], found["champion"]) for found in ledger.views.versions()] == [(1, False), (2, True)]
