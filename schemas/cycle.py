@@ -128,6 +128,8 @@ class CycleRequest(Frozen):
     """The last cycle that was settled. A copy of the embedding space that it was not applied to has missed it."""
     fence: Annotated[int, Field(ge=0)] = 0
     """The token of whoever runs cycles now; what bears an earlier one than the registry has seen is refused."""
+    above: Annotated[int, Field(ge=0)] = 0
+    """The highest number of a version there ever was: where it was deleted, the registry might give it once more."""
     only_find: bool = False
     """Train nothing, and only say whether the cycle has registered a version."""
     lineage: Lineage

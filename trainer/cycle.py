@@ -250,7 +250,7 @@ class Cycle:
         with self._reporter.step(Step.REGISTER) as facts:
             self._reporter.ask(Step.REGISTER)
             reached(Point.REGISTER_PERMITTED)
-            registered = self._registry.register(staged, self._request.fence)
+            registered = self._registry.register(staged, self._request.fence, self._request.above)
             facts["version"] = registered.version
         return self._registered(registered)
 

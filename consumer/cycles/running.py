@@ -26,6 +26,8 @@ class Running:
     """Whether a trainer got its word, be it from us or from whoever ran the cycle before."""
     given_up: str | None = None
     """Why the cycle has failed, once all that is left to do is to ask the registry for its version."""
+    result: CycleResult | None = None
+    """How it ended, once that is decided; it is settled again and again until the ledger has said that it is."""
     asks: bool = False
     """Whether its trainer waits for the word that it may register."""
     step: Step | None = None

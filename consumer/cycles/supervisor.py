@@ -1,9 +1,10 @@
 """The supervisor: claims the pending users for a cycle, has a trainer run it, and settles it. One at a time.
 
 A cycle is claimed in the ledger before its trainer hears of it and stays claimed until its result is settled. So a
-cycle cut short, by a crash or by a stop, is found running at the next start and run again under the same id. A trainer
-that fails is tried again a few times in the same way before the users are given back. One that may have registered
-before it failed is not given up before the registry was asked: the ledger must not call failed what has a version.
+cycle cut short, by a crash or by a stop, is found running at the next start and run again under the same id. Where the
+answer to a commit was lost, the ledger is asked for what it has. A trainer that fails is tried again a few times in the
+same way before the users are given back. One that may have registered before it failed is not given up before the
+registry was asked: the ledger must not call failed what has a version.
 
 Every write of a cycle bears the token of the lease (`consumer.cycles.leadership`): to the ledger, which checks it, and
 to the registry, before which the trainer asks and the lease is confirmed.
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from consumer.cycles.champion_tag import mirror_champion
 from consumer.cycles.leadership import Leadership
@@ -52,6 +54,7 @@ class Supervisor:
         self._leadership = leadership
         self._running: Running | None = None
         self._trainer: TrainerProcess | None = None
+        self._may_have_claimed = False
         self._warm = WarmTrainer(wanted=settings.trainer.warm, spoke=spoke)
 
     @property
@@ -62,6 +65,7 @@ class Supervisor:
     def resume(self, now: float) -> bool:
         """Take up the cycle that was running when the last holder of the lease ended; says whether there was one."""
         claim = self._ledger.cycles.running()
+        self._may_have_claimed = False
         if claim is None:
             return False
         self._running = Running(claim, since=now, may_have_registered=True)
@@ -79,7 +83,11 @@ class Supervisor:
     def start(self, kind: CycleKind, reason: str, now: float) -> None:
         """Claim all pending users for a new cycle and have it run."""
         reached(Point.CLAIM)
-        claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence)
+        try:
+            claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence)
+        except DBAPIError:
+            self._may_have_claimed = True  # the commit may be done, and only the answer to it lost
+            raise
         reached(Point.CLAIMED)
         tell_start(claim)
         self._running = Running(claim, since=now)
@@ -92,8 +100,14 @@ class Supervisor:
 
     def tick(self, now: float) -> None:
         """Pass on progress, settle a cycle that has ended, try again one that failed."""
+        if self._may_have_claimed:
+            self._leadership.confirm(now)  # waits for the lock that a claim on its way holds: now it is there or not
+            self.resume(now)
         running = self._running
         if running is None:
+            return
+        if running.result is not None:
+            self._settle(running.result, now)
             return
         if self._trainer is None:
             if running.retry_at is not None and now >= running.retry_at:
@@ -128,7 +142,7 @@ class Supervisor:
         if self._running is not None:
             log.warning("cycle abandoned to another instance", cycle_id=self._running.claim.cycle_id)
         self._end_trainers(grace=0.0)
-        self._running = None
+        self._running, self._may_have_claimed = None, False
 
     def view(self, now: float) -> dict[str, Any] | None:
         """The cycle under way, for `status`."""
@@ -157,6 +171,7 @@ class Supervisor:
             users=claim.users,
             follows=claim.follows,
             fence=self._leadership.fence,
+            above=claim.above,
             only_find=self._running.given_up is not None,
             lately=self._ledger.cycles.lately(now) if self._settings.feature_store.kind == "hopsworks" else (),
             lineage=claim.lineage,
@@ -219,7 +234,7 @@ class Supervisor:
 
     def _settle(self, result: CycleResult, now: float) -> None:
         assert self._running is not None
-        claim = self._running.claim
+        claim, self._running.result = self._running.claim, result
         reached(Point.RESULT)
         promoted = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
         reached(Point.SETTLED)

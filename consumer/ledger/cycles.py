@@ -38,6 +38,8 @@ class Claim:
     users: tuple[str, ...]
     follows: str | None
     """The newest earlier cycle whose version was made champion: who has followed that one has missed nothing."""
+    above: int
+    """The highest number of a version so far; 0 before the first."""
     attempts: int
     claimed_at: float
 
@@ -115,10 +117,11 @@ class Cycles:
         """End a running cycle. Says whether its version became champion.
 
         A version becomes champion only if the champion is still the one that it was compared with (compare-and-set).
-        Users are settled when their version is champion, and given back otherwise.
+        Users are settled when their version is champion, and given back otherwise. A cycle that has ended just like
+        that may be settled again, which changes nothing: its commit may be done and the answer to it lost.
 
         Raises:
-            LedgerError: that cycle is not running.
+            LedgerError: that cycle is not running, and has not ended like that.
             LeaseLost: the lease is not held with token `fence`; nothing is settled.
         """
         with self._engine.begin() as connection:
@@ -134,7 +137,7 @@ class Cycles:
                 )
             )
             if ended.rowcount != 1:
-                raise LedgerError(f"cycle {result.cycle_id} is not running, so it cannot end")
+                return _settled_before(connection, result)
             promoted = False
             if result.version is not None:
                 connection.execute(
@@ -159,6 +162,16 @@ class Cycles:
 def champion(connection: Connection) -> int | None:
     """The version that the champion pointer names."""
     return connection.scalar(select(promotions.c.version).order_by(promotions.c.number.desc()).limit(1))
+
+
+def _settled_before(connection: Connection, result: CycleResult) -> bool:
+    """Whether a cycle's version became champion when the cycle ended with this result, as it has already."""
+    state = connection.scalar(select(cycles.c.state).where(cycles.c.cycle_id == result.cycle_id))
+    version = connection.scalar(select(versions.c.version).where(versions.c.cycle_id == result.cycle_id))
+    if (state, version) != (result.outcome.value, result.version):
+        raise LedgerError(f"cycle {result.cycle_id} is not running, so it cannot end")
+    was_champion = select(promotions.c.number).where(promotions.c.version == version)
+    return connection.scalar(was_champion.limit(1)) is not None
 
 
 def _anchor(connection: Connection) -> int | None:
@@ -199,6 +212,7 @@ def _running(connection: Connection) -> Claim | None:
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
         follows=_last_promoted(connection),
+        above=connection.scalar(select(func.max(versions.c.version))) or 0,
         attempts=row.attempts,
         claimed_at=row.claimed_at,
     )

@@ -82,9 +82,21 @@ def test_a_cycle_ends_once(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0, fence=fence) is True
-    with pytest.raises(LedgerError, match="is not running"):
-        ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 2), 300.0, fence=fence)
+    for other in (ended(claim.cycle_id, Outcome.REGISTERED, 2), ended(claim.cycle_id, Outcome.REJECTED)):
+        with pytest.raises(LedgerError, match="is not running"):
+            ledger.cycles.settle(other, 300.0, fence=fence)
     assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_cycle_that_was_settled_without_an_answer_may_be_settled_again(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    for outcome, version, promoted in ((Outcome.REJECTED, None, False), (Outcome.REGISTERED, 1, True)):
+        claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
+        ledger.cycles.settle(ended(claim.cycle_id, outcome, version), 300.0, fence=fence)
+        before = ledger.views.cycles(), ledger.views.backlog(), ledger.views.past()
+        assert ledger.cycles.settle(ended(claim.cycle_id, outcome, version), 310.0, fence=fence) is promoted
+        assert (ledger.views.cycles(), ledger.views.backlog(), ledger.views.past()) == before
 
 
 def test_a_version_compared_with_a_champion_of_yesterday_is_not_promoted(ledger: Ledger, fence: int) -> None:

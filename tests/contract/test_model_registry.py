@@ -77,6 +77,15 @@ def test_a_cycle_registers_one_version_however_often_it_tries(registry: ModelReg
     assert (registry.fetch(1) / "two_tower_model.keras").read_text() == "weights"
 
 
+def test_a_number_that_was_given_once_is_not_given_again(registry: ModelRegistry, tmp_path: Path) -> None:
+    """The ledger knows of seven versions; of those only the first is still there."""
+    registry.register(staged(tmp_path, "c1"))
+    assert registry.register(staged(tmp_path, "c8"), 0, 7).version == 8
+    assert registry.register(staged(tmp_path, "c8"), 0, 7).version == 8
+    assert registry.register(staged(tmp_path, "c9"), 0, 8).version == 9
+    assert [found.version for found in registry.versions()] == [1, 8, 9]
+
+
 def test_another_process_sees_what_was_registered(opened: Open, tmp_path: Path) -> None:
     registered = opened().register(staged(tmp_path, "c1"))
     assert opened().find("c1") == registered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -18,29 +19,14 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.fault_points import POINT_VARIABLE, Point
-from tests.leading import leading
+from tests.leading import leading, settings_with_users
 from tests.waiting import wait_until
-from tests.worlds import GROUP, World, names, trainer_settings
-from trainer.features.local import LocalFeatureStore
 from trainer.registry.local import LocalModelRegistry
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    rules = trainer_settings(tmp_path)
-    found = Settings(
-        state_dir=tmp_path,
-        feature_group=GROUP,
-        pairs=rules.pairs,
-        split=rules.split,
-        fit=rules.fit,
-        gate=rules.gate,
-        trainer=TrainerProcessSettings(retry_wait=0.1, attempts=2),
-    )
-    store = LocalFeatureStore(tmp_path / "feature_store.db", GROUP)
-    store.commit(World().rows(names(400)))
-    store.close()
-    return found
+    return settings_with_users(tmp_path)
 
 
 @pytest.fixture
@@ -248,3 +234,24 @@ def test_a_cycle_that_takes_too_long_is_ended_and_its_users_come_back(settings: 
     assert cycle["state"] == "failed"
     assert cycle["result"]["reason"] == "took longer than 0.5 s"
     assert trainer.exit_code() == -9
+
+
+def test_how_a_cycle_ended_is_decided_once_even_if_the_ledger_is_held_then(settings: Settings, ledger: Ledger) -> None:
+    hurried = settings.model_copy(update={"trainer": TrainerProcessSettings(timeout=0.001, attempts=1)})
+    supervisor = Supervisor(hurried, ledger, leading(ledger), lambda: None)
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    with held(settings), pytest.raises(OperationalError):
+        supervisor.tick(time.time())
+    assert idle(supervisor)
+    assert ledger.views.cycles()[0]["result"]["reason"] == "took longer than 0.001 s"
+
+
+def test_the_number_of_a_champion_that_was_deleted_is_not_given_again(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    wait_until(lambda: idle(supervisor), 60, "the first cycle to end")
+    shutil.rmtree(settings.state_dir / "registry" / settings.model_name / "1")
+    supervisor.start(CycleKind.FULL, "its model is gone", time.time())
+    wait_until(lambda: idle(supervisor), 60, "the second cycle to end")
+    assert [(found["version"], found["champion"]) for found in ledger.views.versions()] == [(1, False), (2, True)]

@@ -65,14 +65,25 @@ class Models:
         entries = [self._entry(model) for model in found if model.name == self.name]
         return sorted(entries, key=lambda entry: entry.version)
 
-    def save(self, files: Path, metrics: Mapping[str, float], description: str, await_registration: float) -> None:
-        """Have the SDK upload a folder and make an entry for it, under the next number that is free. Not repeatable.
+    def save(
+        self,
+        files: Path,
+        metrics: Mapping[str, float],
+        description: str,
+        await_registration: float,
+        version: int | None = None,
+    ) -> None:
+        """Have the SDK upload a folder and make an entry for it, under the next number that is free, if none is given.
+
+        Not repeatable.
 
         Raises:
             ClusterError: the SDK failed, which says nothing about what was done.
         """
         registry = self._opened()
-        model = registry.tensorflow.create_model(self.name, metrics=dict(metrics), description=description)
+        model = registry.tensorflow.create_model(
+            self.name, version=version, metrics=dict(metrics), description=description
+        )
         # Private, as there is no other way to stop its cleaning up; a test fails should a later SDK have it elsewhere.
         model._model_engine._dataset_api = _Keeping()
 

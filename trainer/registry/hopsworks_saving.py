@@ -51,8 +51,10 @@ class Saver:
         self._await_registration = await_registration
         self._settle_for = settle_for
 
-    def save(self, folder: Path, manifest: ModelManifest) -> RegisteredVersion:
-        """The cycle's version: the one that it has, or a new one. The caller holds the lock of writers.
+    def save(self, folder: Path, manifest: ModelManifest, above: int = 0) -> RegisteredVersion:
+        """The cycle's version: the one that it has, or a new one, with a number higher than `above`.
+
+        The caller holds the lock of writers.
 
         Raises:
             ClusterError: the cluster could not be asked, and nothing was tried.
@@ -65,7 +67,7 @@ class Saver:
                 return found
             if attempt:
                 time.sleep(random.uniform(*_PAUSE))  # noqa: S311
-            failure = self._try(folder, manifest)
+            failure = self._try(folder, manifest, above)
             try:
                 found = self._settled(manifest.cycle_id)
             except ClusterError as error:
@@ -80,14 +82,21 @@ class Saver:
             ) from failure
         return found
 
-    def _try(self, folder: Path, manifest: ModelManifest) -> ClusterError | None:
+    def _try(self, folder: Path, manifest: ModelManifest, above: int) -> ClusterError | None:
         with self._cache.scratch("outgoing") as outgoing:
             _lay_out(folder, manifest, outgoing)
             try:
-                self._models.save(outgoing, metrics_of(manifest), describe(manifest), self._await_registration)
+                wanted = self._number(above)
+                self._models.save(outgoing, metrics_of(manifest), describe(manifest), self._await_registration, wanted)
             except ClusterError as error:
                 return error
         return None
+
+    def _number(self, above: int) -> int | None:
+        """The number to take; None where the SDK takes a higher one than `above`: it counts on from the folders."""
+        if max(self._folders(), default=0) >= above:
+            return None
+        return max([above, *(entry.version for entry in self._models.entries())]) + 1
 
     def _settled(self, cycle_id: str) -> RegisteredVersion | None:
         """The cycle's version if it is complete; otherwise nothing of the cycle is left that a save could meet."""

@@ -40,7 +40,7 @@ class LocalModelRegistry:
                 with replacing(self._folder / _FENCE) as file:
                     file.write(str(fence).encode())
 
-    def register(self, staged: Path, fence: int = 0) -> RegisteredVersion:
+    def register(self, staged: Path, fence: int = 0, above: int = 0) -> RegisteredVersion:
         """See ModelRegistry."""
         manifest = check_files(staged)
         with self._locked():
@@ -49,7 +49,7 @@ class LocalModelRegistry:
                 return existing
             incoming = self._folder / _INCOMING
             shutil.rmtree(incoming, ignore_errors=True)
-            version = max(self._numbers(), default=0) + 1
+            version = max([above, *self._numbers()]) + 1
             try:
                 shutil.copytree(staged, incoming)
                 _flush(incoming)
