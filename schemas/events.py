@@ -146,12 +146,8 @@ def _with_care(primary_key: str, value: bytes) -> _Event[_Entry]:
 
 def _why_not_ours(group: FeatureGroup, event: _Event[_Entry]) -> str | None:
     """Ids decide where both sides have them, names otherwise; what is missing on one side speaks for nobody."""
-    store, number, our_store, our_number = (
-        event.feature_store_id,
-        event.feature_group_id,
-        group.feature_store_id,
-        group.id,
-    )
+    store, our_store = event.feature_store_id, group.feature_store_id
+    number, our_number = event.feature_group_id, group.id
     if store is not None and our_store is not None and store != our_store:
         return "another feature store"
     if number is not None and our_number is not None:
