@@ -250,10 +250,11 @@ def test_a_log_that_was_cut_off_before_a_marker_is_noticed(cluster: Cluster, tmp
     topic = unclean(cluster)
     send(cluster, topic, names(50))
     settings = settings_for(topic, tmp_path, **IMPATIENT)
+    producer = KafkaProducer(bootstrap_servers=cluster.well, transactional_id=f"x-{topic.name}")
+    producer.init_transactions()
+    cluster.lead("__transaction_state", 1)  # a producer whose coordinator is killed does not find the next one in time
 
     def more() -> None:
-        producer = KafkaProducer(bootstrap_servers=cluster.well, transactional_id=f"x-{topic.name}")
-        producer.init_transactions()
         producer.begin_transaction()
         for user in names(30, start=50):
             producer.send(topic.name, value=encode(GROUP_13, user))
