@@ -110,6 +110,27 @@ def test_a_coordinator_that_is_gone_costs_nothing_and_commits_follow_the_next_on
     assert sum(stands_at(ledger, topic).values()) == 60
 
 
+def test_a_coordinator_that_moves_while_every_node_is_well_costs_nothing_and_commits_follow(
+    cluster: Cluster, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = cluster.topic(new_name(), EVERYWHERE)
+    settings = settings_for(topic, tmp_path, **IMPATIENT)
+    group = settings.kafka.group_id
+    with listening(settings, ledger.intake) as listener:
+        for sent in (60, 120, 180):  # through every node and back
+            send(cluster, topic, names(30, start=sent - 60))
+            coordinator = wait_until(cluster.coordinator, 20, "a coordinator")
+            assert coordinator is not None
+            cluster.lead("__consumer_offsets", coordinator % 3 + 1)
+            send(cluster, topic, names(30, start=sent - 30))
+            everything_is_read(ledger, sent)
+            wait_until(lambda: committed(topic, group) == stands_at(ledger, topic), 40, "commits to follow")
+            wait_until(lambda: listener.hearing.state == "listening", 40, "it to listen")
+        assert (listener.hearing.afresh, listener.hearing.gaps, listener.hearing.partitions) == (0, 0, 3)
+    assert pending(ledger) == set(names(180))
+    assert sum(stands_at(ledger, topic).values()) == 180
+
+
 def test_a_coordinator_that_hangs_in_the_middle_of_a_rebalance_is_not_waited_for(
     cluster: Cluster, tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -229,10 +250,11 @@ def test_a_log_that_was_cut_off_before_a_marker_is_noticed(cluster: Cluster, tmp
     topic = unclean(cluster)
     send(cluster, topic, names(50))
     settings = settings_for(topic, tmp_path, **IMPATIENT)
+    producer = KafkaProducer(bootstrap_servers=cluster.well, transactional_id=f"x-{topic.name}")
+    producer.init_transactions()
+    cluster.lead("__transaction_state", 1)  # a producer whose coordinator is killed does not find the next one in time
 
     def more() -> None:
-        producer = KafkaProducer(bootstrap_servers=cluster.well, transactional_id=f"x-{topic.name}")
-        producer.init_transactions()
         producer.begin_transaction()
         for user in names(30, start=50):
             producer.send(topic.name, value=encode(GROUP_13, user))

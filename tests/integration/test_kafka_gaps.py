@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,12 +11,15 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource
 from kafka.consumer import fetcher
 from kafka.errors import NoOffsetForPartitionError, UnknownBrokerIdError
 from kafka.record import MemoryRecords
+from structlog.testing import capture_logs
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener import polling
+from consumer.listener.pressure import REFUSES
 from schemas.events import encode
 from tests.integration.listening import (
     GROUP_13,
@@ -24,6 +28,7 @@ from tests.integration.listening import (
     gap_letters,
     listening,
     pending,
+    read,
     settings_for,
     stands_at,
 )
@@ -134,6 +139,48 @@ def test_markers_and_aborted_records_at_the_end_are_passed_and_no_gap_when_reten
         wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "it to have caught up")
     assert gap_letters(ledger) == []
     assert pending(ledger) == {*names(10), *names(5, start=90)}
+
+
+def expire(topic: Topic) -> None:
+    """Let the topic's retention take every record of it, as it does by itself on a broker."""
+    place = TopicPartition(topic.name, 0)
+
+    def keep(retention_ms: str) -> None:
+        client.alter_configs([ConfigResource("TOPIC", topic.name, {"retention.ms": retention_ms})])
+
+    with admin(topic) as client, closing(KafkaConsumer(bootstrap_servers=topic.broker, group_id=None)) as consumer:
+        keep("1")
+        ends = consumer.end_offsets([place])
+        wait_until(lambda: consumer.beginning_offsets([place]) == ends, 90, "retention to take everything")
+        keep("-1")
+
+
+def test_retention_that_overtakes_it_while_its_ledger_takes_nothing_is_on_record_with_what_was_lost(
+    kafka_address: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(kafka_address, partitions=1)
+    with listening(settings_for(topic, tmp_path), ledger.intake) as listener, capture_logs() as logs:
+        topic.send_users(names(100))
+        everything_is_read(ledger, 100)
+        with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            topic.send_users(names(200, start=100))
+            wait_until(lambda: listener.hearing.state == REFUSES, 30, "it to say that its ledger takes nothing")
+            expire(topic)
+            topic.send_users(names(50, start=300))
+            assert read(ledger) == 100
+            other.execute("ROLLBACK")
+        everything_is_read(ledger, 150, seconds=60)
+        wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "it to have caught up")
+        assert (listener.hearing.gaps, listener.hearing.afresh) == (1, 0)
+    ((offset, reason),) = gap_letters(ledger)
+    assert (offset, "offsets 100 to 299 are gone" in reason, "retrain in full" in reason) == (100, True, True)
+    (told,) = [log for log in logs if log["event"] == "gap in the topic"]
+    assert (told["log_level"], told["reason"]) == ("error", reason)
+    (gap,) = ledger.views.open_gaps()
+    assert (gap["from_offset"], gap["to_offset"]) == (100, 300)
+    assert pending(ledger) == {*names(100), *names(50, start=300)}
+    assert stands_at(ledger, topic) == {0: 350}
 
 
 class Fetched(MemoryRecords):  # type: ignore[misc]
