@@ -219,6 +219,22 @@ def test_what_was_settled_is_not_open_again_when_it_is_read_again(ledger: Ledger
     assert ledger.letters.ids(Which()) == []
 
 
+def test_another_record_in_the_place_of_a_discarded_one_is_open(ledger: Ledger) -> None:
+    (number,) = stored(ledger, letter(0, b"bad"))
+    ledger.letters.discard([number], "known", 1.0)
+    stored(ledger, letter(0, b"worse"), letter(0, b"bad"))
+    (found,) = ledger.letters.find(Which(), 9)
+    kept = ledger.letters.get(found.id)
+    assert kept is not None
+    assert kept.letter == letter(0, b"worse")
+
+
+def test_of_those_that_no_ledger_takes_each_is_kept_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "MOST_BYTES", 10)
+    stored(ledger, letter(0, b"x" * 20), letter(0, b"y" * 20), letter(0, b"x" * 20))
+    assert [found.stage for found in ledger.letters.find(Which(), 9)] == ["size", "size"]
+
+
 def test_the_topic_is_owed_what_it_does_not_have_in_order_but_nothing_that_was_discarded(ledger: Ledger) -> None:
     ids = stored(ledger, letter(0, b"u0"), letter(1), letter(2))
     list(ledger.letters.replay(ids[:1], by_value, 200.0))
