@@ -212,6 +212,21 @@ def test_a_discarded_letter_leaves_its_reasons_but_not_its_bytes(ledger: Ledger)
     assert [verdict.outcome for verdict in ledger.letters.replay([number], by_value, 400.0)] == ["not open"]
 
 
+def test_replayed_letters_can_be_discarded_too_and_what_they_said_stays_pending(ledger: Ledger) -> None:
+    said, still_open = stored(ledger, letter(0, b"u1"), letter(1))
+    list(ledger.letters.replay([said], by_value, 200.0))
+    assert ledger.letters.discard([said], "open ones only", 300.0) == 0
+    assert ledger.letters.discard([said, still_open], "room", 400.0, replayed=True) == 1
+    found = ledger.letters.get(said)
+    assert found is not None
+    assert (found.entry.status, found.letter.value) == ("discarded", None)
+    assert found.entry.settled_reason == "room; was replayed: its user is pending"
+    assert ledger.views.backlog().users == 1
+    assert ledger.letters.ids(Which()) == [still_open]
+    stored(ledger, letter(0, b"u1"))
+    assert ledger.letters.ids(Which()) == [still_open]
+
+
 def test_what_was_settled_is_not_open_again_when_it_is_read_again(ledger: Ledger) -> None:
     (number,) = stored(ledger, letter(0))
     ledger.letters.discard([number], "known", 200.0)
