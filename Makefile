@@ -39,8 +39,9 @@ test: setup
 test-container: setup
 	RETRAINER_CONTAINER_TESTS=1 $(BIN)/python -m pytest tests/container -x -o log_cli=true --log-cli-level=INFO
 
-# MINUTES for each of the three fuzzed decoders, then MESSAGES mutated events through Kafka, listener and ledger. An input
-# that breaks something lies in build/fuzz and is tried again by `python -m tests.fuzz.decoders TARGET FILE`.
+# MINUTES for each of the three fuzzed decoders, then MESSAGES mutated events, and a tenth as many rows, through Kafka,
+# listener and ledger: a million leave tests/fuzz/results.json. An input that breaks something lies in build/fuzz and is
+# tried again by `python -m tests.fuzz.decoders TARGET FILE`.
 fuzz: MINUTES ?= 10
 fuzz: setup
 	@mkdir -p build/fuzz

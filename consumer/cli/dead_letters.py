@@ -21,7 +21,7 @@ from consumer.dead_letters.judging import judge_by
 from consumer.dead_letters.showing import lines, on_record, plain, when, whole
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.letters import Entry, Letters, Stored, Verdict, Which
+from consumer.ledger.letters import Entry, Letters, Status, Stored, Verdict, Which
 from consumer.settings import load_settings
 
 dead_letters = typer.Typer(
@@ -135,19 +135,22 @@ def discard_letters(
     reason: Annotated[str | None, typer.Option("--with-reason", help="Only those whose reason has this in it.")] = None,
     topic: Topic = None,
     since: Since = None,
+    replayed: Annotated[bool, typer.Option("--replayed", help="Of the replayed ones, for the room they take.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Settle letters for good: what they may have said is given up, their bytes go. Position and reasons stay."""
     if not why.strip():
         raise typer.BadParameter("--reason is empty; say why the letters are not needed")
-    which = Which("open", stage, reason, topic, _seconds(since))
+    status: Status = "replayed" if replayed else "open"
+    which = Which(status, stage, reason, topic, _seconds(since))
     with closing(_ledger()) as ledger:
         wanted = _wanted(ledger.letters, ids, everything, which)
         if everything and wanted and not yes:
-            typer.confirm(f"Discard {len(wanted)} open letters for good?", abort=True)
-        discarded = ledger.letters.discard(wanted, why.encode(errors="backslashreplace").decode(), time.time())
+            typer.confirm(f"Discard {len(wanted)} {status} letters for good?", abort=True)
+        said = why.encode(errors="backslashreplace").decode()
+        discarded = ledger.letters.discard(wanted, said, time.time(), replayed=replayed)
     others = len(set(wanted)) - discarded
-    typer.echo(f"{discarded} discarded" + (f"; {others} are not open, or not there" if others else ""))
+    typer.echo(f"{discarded} discarded" + (f"; {others} are not {status}, or not there" if others else ""))
     if ids and others:
         raise typer.Exit(1)
 
@@ -163,7 +166,7 @@ def _seconds(since: str | None) -> float | None:
 def _wanted(letters: Letters, ids: list[int] | None, everything: bool, which: Which) -> Sequence[int]:
     if bool(ids) == everything:
         raise typer.BadParameter("name letters by their numbers, or say --all")
-    if ids and which != Which("open"):
+    if ids and which != Which(which.status):
         raise typer.BadParameter("filters go with --all, not with numbers")
     return sorted(set(ids)) if ids else letters.ids(which)
 

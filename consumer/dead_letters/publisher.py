@@ -1,7 +1,8 @@
 """The dead-letter topic: each letter of the ledger is copied there once it is stored, at least once.
 
-A column of the ledger says which letters the topic has. A crash between the acknowledgement and that note, or several
-services at once, publish a letter twice; whoever reads the topic tells the copies by the position in their headers.
+A column of the ledger says which letters the topic has. While the ledger refuses that note, it alone is tried again. A
+crash between the acknowledgement and the note, or several services at once, publish a letter twice; whoever reads the
+topic tells the copies by the position in their headers.
 """
 
 from __future__ import annotations
@@ -91,10 +92,14 @@ class Publisher:
                 stopping.wait(pause)
 
     def _published_some(self, copier: _Copier) -> bool:
-        found = self._letters.unpublished()
-        if found:
-            self._letters.published(copier.copied(found))
-        return bool(found)
+        if not copier.unnoted:
+            found = self._letters.unpublished()
+            if not found:
+                return False
+            copier.unnoted = copier.copied(found)
+        self._letters.published(copier.unnoted)
+        copier.unnoted = []
+        return True
 
 
 class _Copier:
@@ -104,6 +109,8 @@ class _Copier:
         self._kafka = kafka
         self._topic = topic
         self._producer: Any = None
+        self.unnoted: list[int] = []
+        """What the topic has and the ledger does not know of yet."""
 
     def copied(self, found: Sequence[Stored]) -> list[int]:
         """The numbers of those that the topic has now, acknowledged by all its replicas; at least one.

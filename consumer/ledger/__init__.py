@@ -11,6 +11,7 @@ Its rooms, by who uses them:
     instances   which services there are, and how each is
     asked       operators and the schedule: what they asked for
     views       whoever looks: `status`, `versions`, `dead-letters`, the trigger
+    digest      by what a dead letter is known again
     letters     operators: dead letters, replayed and discarded; the dead-letter topic
     engine      connections: what they lock and what survives
     dialect     the few words that SQLite and PostgreSQL do not share

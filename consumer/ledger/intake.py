@@ -22,8 +22,9 @@ from sqlalchemy import (
 )
 
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, DeadLetter, Load, Mark, Partition, bounded
+from consumer.ledger.batch import Batch, DeadLetter, Headers, Load, Mark, Partition, bounded
 from consumer.ledger.dialect import least, upsert
+from consumer.ledger.digest import digest
 from consumer.ledger.engine import reading
 from consumer.ledger.pending import store_users
 from consumer.ledger.tables import asked, dead_letters, gaps, ignored, offsets, replays
@@ -196,16 +197,21 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
             "partition": letter.position.partition,
             "offset": letter.position.offset,
             "event_at": letter.event_at,
+            "digest": digest(came.key, came.value, _texts(came.headers)),
             "key": letter.key,
             "value": letter.value,
-            "headers": [[name, _text(value)] for name, value in letter.headers],
+            "headers": _texts(letter.headers),
             "stage": letter.stage,
             "reason": _storable(letter.reason),
             "at": now,
         }
-        for letter in map(bounded, letters)
+        for came, letter in zip(letters, map(bounded, letters), strict=True)
     ]
     connection.execute(upsert(connection, dead_letters).on_conflict_do_nothing(), rows)
+
+
+def _texts(headers: Headers) -> list[list[str | None]]:
+    return [[name, _text(value)] for name, value in headers]
 
 
 def _storable(text: str) -> str:

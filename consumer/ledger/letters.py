@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select, update
 
 from consumer.ledger.batch import Batch, DeadLetter, Headers, Position
 from consumer.ledger.engine import reading
@@ -127,12 +127,15 @@ class Letters:
                     _settle_replayed(connection, found, verdicts, now)
             yield from (verdict for verdict, _ in verdicts)
 
-    def discard(self, ids: Sequence[int], reason: str, now: float) -> int:
-        """Settle open letters for good: the reason is on record, their bytes are gone. Says how many were open."""
+    def discard(self, ids: Sequence[int], reason: str, now: float, *, replayed: bool = False) -> int:
+        """Settle open letters for good: the reason is on record, their bytes are gone. Says how many were open.
+
+        Or, of letters that were `replayed`, those: that they were stays on record, too.
+        """
         discarded = 0
         for start in range(0, len(ids), _AT_ONCE):
             with self._engine.begin() as connection:
-                settled = _settled(ids[start : start + _AT_ONCE], "discarded", reason, now)
+                settled = _settled(ids[start : start + _AT_ONCE], "discarded", reason, now, replayed=replayed)
                 discarded += connection.execute(settled.values(key=None, value=None, headers=[])).rowcount
         return discarded
 
@@ -259,6 +262,7 @@ def _widen(ranges: OffsetRanges, position: Position) -> None:
     of_topic[position.partition] = min(start, position.offset), max(end, position.offset + 1)
 
 
-def _settled(ids: Sequence[int], status: Status, reason: str, now: float) -> Any:
-    still_open = dead_letters.c.id.in_(ids), dead_letters.c.status == "open"
-    return update(dead_letters).where(*still_open).values(status=status, settled_at=now, settled_reason=reason)
+def _settled(ids: Sequence[int], status: Status, reason: str, now: float, *, replayed: bool = False) -> Any:
+    those = dead_letters.c.id.in_(ids), dead_letters.c.status == ("replayed" if replayed else "open")
+    told = literal(f"{reason}; was replayed: ") + dead_letters.c.settled_reason if replayed else reason
+    return update(dead_letters).where(*those).values(status=status, settled_at=now, settled_reason=told)

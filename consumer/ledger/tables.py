@@ -130,8 +130,10 @@ dead_letters = Table(
     Column("settled_at", Float),
     Column("settled_reason", String),
     Column("published", Boolean, nullable=False, server_default=false()),  # copied to the dead-letter topic
-    # A topic that was made anew has the same offsets again, but not at the same time.
-    UniqueConstraint("topic", "partition", "offset", "event_at"),
+    Column("digest", String, nullable=False),  # of the record as it came
+    # A topic that was made anew, or a log that was cut off, has the same offsets again; a producer that sets times
+    # itself may do so at the same time, too. The same record once more is the same letter.
+    UniqueConstraint("topic", "partition", "offset", "event_at", "digest", name="dead_letters_once"),
 )
 
 # What somebody asked for and no cycle has taken up yet.

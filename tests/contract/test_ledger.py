@@ -127,6 +127,26 @@ def test_a_topic_that_was_made_anew_keeps_its_dead_letters_too(ledger: Ledger) -
     assert [found.reason for found in ledger.letters.find(Which(), 9)].count("no JSON") == 2
 
 
+def test_another_record_at_the_same_place_and_time_is_another_letter(ledger: Ledger) -> None:
+    """A topic that was made anew, by a producer whose times never differ; then each of them is read once more."""
+    begin(ledger)
+    letters = [
+        DeadLetter(Position("t", 0, 0), 50.0, key, value, headers, "decode", "no JSON")
+        for key, value, headers in (
+            (None, b"{", ()),
+            (None, b"[", ()),
+            (b"", b"{", ()),
+            (None, b"{", (("h", None),)),
+            (None, b"{", (("h", b""),)),
+        )
+    ]
+    for letter in [*letters, *letters]:
+        ledger.intake.record(Batch(received_at=99.0, progress={P0: (0, 1)}, dead=[letter]))
+        ledger.intake.jump(P0, 1, 0, DeadLetter(Position("t", 0, 1), 50.0, None, None, (), "gap", "made anew"), 99.0)
+    kept = [ledger.letters.get(number) for number in ledger.letters.ids(Which(stage="decode"))]
+    assert [stored.letter for stored in kept if stored] == letters
+
+
 def test_looking_needs_no_lock(ledger: Ledger) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a"]))

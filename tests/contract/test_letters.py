@@ -212,11 +212,42 @@ def test_a_discarded_letter_leaves_its_reasons_but_not_its_bytes(ledger: Ledger)
     assert [verdict.outcome for verdict in ledger.letters.replay([number], by_value, 400.0)] == ["not open"]
 
 
+def test_replayed_letters_can_be_discarded_too_and_what_they_said_stays_pending(ledger: Ledger) -> None:
+    said, still_open = stored(ledger, letter(0, b"u1"), letter(1))
+    list(ledger.letters.replay([said], by_value, 200.0))
+    assert ledger.letters.discard([said], "open ones only", 300.0) == 0
+    assert ledger.letters.discard([said, still_open], "room", 400.0, replayed=True) == 1
+    found = ledger.letters.get(said)
+    assert found is not None
+    assert (found.entry.status, found.letter.value) == ("discarded", None)
+    assert found.entry.settled_reason == "room; was replayed: its user is pending"
+    assert ledger.views.backlog().users == 1
+    assert ledger.letters.ids(Which()) == [still_open]
+    stored(ledger, letter(0, b"u1"))
+    assert ledger.letters.ids(Which()) == [still_open]
+
+
 def test_what_was_settled_is_not_open_again_when_it_is_read_again(ledger: Ledger) -> None:
     (number,) = stored(ledger, letter(0))
     ledger.letters.discard([number], "known", 200.0)
     stored(ledger, letter(0))
     assert ledger.letters.ids(Which()) == []
+
+
+def test_another_record_in_the_place_of_a_discarded_one_is_open(ledger: Ledger) -> None:
+    (number,) = stored(ledger, letter(0, b"bad"))
+    ledger.letters.discard([number], "known", 1.0)
+    stored(ledger, letter(0, b"worse"), letter(0, b"bad"))
+    (found,) = ledger.letters.find(Which(), 9)
+    kept = ledger.letters.get(found.id)
+    assert kept is not None
+    assert kept.letter == letter(0, b"worse")
+
+
+def test_of_those_that_no_ledger_takes_each_is_kept_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "MOST_BYTES", 10)
+    stored(ledger, letter(0, b"x" * 20), letter(0, b"y" * 20), letter(0, b"x" * 20))
+    assert [found.stage for found in ledger.letters.find(Which(), 9)] == ["size", "size"]
 
 
 def test_the_topic_is_owed_what_it_does_not_have_in_order_but_nothing_that_was_discarded(ledger: Ledger) -> None:

@@ -17,6 +17,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, select
 
 from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.batch import Batch, DeadLetter, Position
 from consumer.ledger.engine import make_engine
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
@@ -128,6 +129,16 @@ def test_a_cycle_that_an_earlier_release_left_running_goes_on(old: str) -> None:
         assert following.users == ("ada", "eve")
         assert following.lineage.offsets == {"notifications": {1: (2**40 + 500, 2**40 + 502)}}
         assert [letter.reason for letter in ledger.letters.find(Which(status=None), 9)] == ["gone", "no JSON"]
+
+
+def test_a_dead_letter_of_an_earlier_release_is_known_again_and_another_in_its_place_is_not(old: str) -> None:
+    with closing(open_ledger(old)) as ledger:
+        place, at = Position("notifications", 0, 44), ledger.letters.find(Which(stage="decode"), 1)[0].event_at
+        for value in (b"\xff\xfe{", b"\xff\xfe["):
+            letter = DeadLetter(place, at, b"k\0", value, (("h", b"\xfe"),), "decode", "no JSON")
+            ledger.intake.record_replay({}, 1, Batch(received_at=1.0, dead=[letter]))
+        values = [ledger.letters.get(number) for number in ledger.letters.ids(Which(stage="decode"))]
+        assert [stored.letter.value for stored in values if stored] == [b"\xff\xfe{", b"\xff\xfe["]
 
 
 def test_the_steps_from_nothing_make_the_tables_of_a_new_ledger(ledger_url: str) -> None:

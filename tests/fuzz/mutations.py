@@ -1,51 +1,36 @@
-"""Messages by number: golden events, mutated. Of half of them it is known by their making what must become of them.
-
-The same seed and number give the same message, so a million need not be kept to be compared with what was stored.
-"""
+"""Messages by number: golden events, mutated, and what `rows` has for the ingestion topic."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
-from typing import Literal
 
 from schemas.events import MAX_KEY_BYTES, MAX_KEY_LENGTH, Operation
+from schemas.hopsworks import Source
+from tests.fuzz.messages import KNOWN_USERS, NOW_MS, Headers, Message
+from tests.fuzz.rows import row
 from tests.fuzz.seeds import FIELDS, GOLDEN, HEADERS, MARKS, WORDS
 
-PARTITIONS = 3
-KNOWN_USERS = 600  # a multiple of the partitions, so that a user's events are all in one and in order
 BIG = 900_000
 _BIG_EVERY = 20_000
 _PLANES = [chr(code) for code in range(0x10000, 0x20000)]  # four bytes each in UTF-8
-_NOW_MS = 1_700_000_000_000
-
-Expected = Literal["stored", "ignored", "dead", "any"]
-Headers = tuple[tuple[str, bytes | None], ...]
 
 
-@dataclass(frozen=True)
-class Message:
-    """What is sent, what must become of it, and, where it is a change, whose."""
-
-    key: bytes | None
-    value: bytes | None
-    expected: Expected
-    headers: Headers = ()
-    timestamp: int = _NOW_MS
-    user: str | None = None
-    operation: Operation = Operation.UPSERT
-
-
-def message(seed: int, number: int) -> Message:
+def message(source: Source, seed: int, number: int) -> Message:
     """Message `number` of a flood; it goes to partition `number % PARTITIONS`."""
     draw = Random(f"{seed}:{number}")
+    made = row(draw, number) if source == "ingestion" else _event_of(draw, number)
+    if draw.random() < 0.1:
+        made = replace(made, timestamp=draw.choice([1, 999, NOW_MS, NOW_MS + 1]))
+    return made
+
+
+def _event_of(draw: Random, number: int) -> Message:
     made = _big(draw, number) if number % _BIG_EVERY == 7 else draw.choices(_KINDS, _WEIGHTS)[0](draw, number)
     if draw.random() < 0.1:
         made = replace(made, headers=(*made.headers, *_odd_headers(draw)))
-    if draw.random() < 0.1:
-        made = replace(made, timestamp=draw.choice([1, 999, _NOW_MS, _NOW_MS + 1]))
     return made
 
 

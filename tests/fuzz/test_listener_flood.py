@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from schemas.hopsworks import Source
 from tests.fuzz.flood import flood
 
 COUNTS = {"sqlite": 50_000, "postgresql": 10_000}
+SOURCES: list[Source] = ["notification", "ingestion"]
 MOST_MEMORY = 300 * 2**20
 
 
-def test_every_message_of_a_flood_is_accounted_for(kafka_address: str, ledger_url: str, tmp_path: Path) -> None:
-    count = COUNTS[ledger_url.split(":")[0].split("+")[0]]
-    outcome = flood(kafka_address, ledger_url, tmp_path, seed=5, count=count)
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_message_of_a_flood_is_accounted_for(
+    kafka_address: str, ledger_url: str, tmp_path: Path, source: Source
+) -> None:
+    count = COUNTS[ledger_url.split(":")[0].split("+")[0]] // (1 if source == "notification" else 5)
+    outcome = flood(kafka_address, ledger_url, tmp_path, seed=5, count=count, source=source)
     assert outcome.stored + outcome.ignored + outcome.dead == count
     assert min(outcome.stored, outcome.ignored, outcome.dead) > count / 20
     assert not [reason for reason in outcome.reasons if reason.startswith("unexpected")]

@@ -187,16 +187,39 @@ def test_what_a_broken_off_publisher_had_not_noted_is_published_again(
 ) -> None:
     topic = Topic.new(kafka_address, partitions=1)
     store(ledger, (b"k", b"x", (), "decode"))
-    noted = ledger.letters.published
-    calls: list[object] = []
-
-    def broken_at_first(_letters: object, ids: list[int]) -> None:
-        calls.append(ids)
-        if len(calls) == 1:
-            raise RuntimeError("killed between acknowledgement and note")
-        noted(ids)
-
-    monkeypatch.setattr(type(ledger.letters), "published", broken_at_first)
+    with monkeypatch.context() as patched:
+        calls = refusing_notes(patched, ledger, 10**6)
+        with publishing(topic, ledger):
+            wait_until(lambda: calls, 30, "the letter to be acknowledged")
     with publishing(topic, ledger):
         wait_until(lambda: not ledger.letters.unpublished(), 30, "the letter to be noted as published")
     assert [record.key for record in records(topic)] == [b"k", b"k"]
+
+
+def test_while_the_ledger_refuses_the_note_nothing_is_copied_again(
+    kafka_address: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = Topic.new(kafka_address, partitions=1)
+    store(ledger, (b"first", b"x", (), "decode"), (b"second", b"x", (), "decode"))
+    calls = refusing_notes(monkeypatch, ledger, 2)
+    with publishing(topic, ledger):
+        wait_until(lambda: calls, 30, "the letters to be acknowledged")
+        store(ledger, (b"third", b"x", (), "decode"))
+        wait_until(lambda: not ledger.letters.unpublished(), 30, "all letters to be noted as published")
+    assert [len(ids) for ids in calls] == [2, 2, 2, 1]
+    assert [record.key for record in records(topic)] == [b"first", b"second", b"third"]
+
+
+def refusing_notes(patched: pytest.MonkeyPatch, ledger: Ledger, times: int) -> list[list[int]]:
+    """The ledger refuses to note so many times what the topic has; gives all that it was to note."""
+    noted = ledger.letters.published
+    calls: list[list[int]] = []
+
+    def note(_letters: object, ids: list[int]) -> None:
+        calls.append(list(ids))
+        if len(calls) <= times:
+            raise RuntimeError("database or disk is full")
+        noted(ids)
+
+    patched.setattr(type(ledger.letters), "published", note)
+    return calls

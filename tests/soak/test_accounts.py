@@ -40,6 +40,7 @@ def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         change = {"user_id": "listener-2", "operation": "upsert", "events": 1, **positions, **times}
         db.execute(insert(changes).values(**change))
         letter = {"offset": 3, "event_at": 0.0, "headers": {}, "stage": "decode", "reason": "no event", "at": 0.0}
+        letter["digest"] = ""
         db.execute(insert(dead_letters).values(**there, **letter))
     engine.dispose()
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:

@@ -158,6 +158,16 @@ def test_a_discard_needs_a_reason_and_for_all_a_yes(ledger: Ledger) -> None:
     assert call("discard", str(number), "--reason", "again").exit_code == 1
 
 
+def test_the_room_of_replayed_letters_is_given_back(ledger: Ledger) -> None:
+    good, bad = store(ledger, GOOD), store(ledger, b"{")
+    out("replay", "--all")
+    assert call("discard", str(bad), "--replayed", "--reason", "room").exit_code == 1
+    told = call("discard", "--all", "--replayed", "--reason", "room", answer="y\n")
+    assert "Discard 1 replayed letters for good?" in told.output
+    assert out("show", str(good)).splitlines()[-1] == "its bytes are gone"
+    assert (ledger.views.read().open_letters, ledger.views.backlog().users) == (1, 1)
+
+
 @pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("1", "--stage", "gap")])
 @pytest.mark.parametrize("command", [("replay",), ("discard", "--reason", "x")])
 def test_letters_are_named_or_all_are_meant(

@@ -3,7 +3,27 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Integer, String, false
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    false,
+    select,
+    update,
+)
+
+from consumer.ledger.digest import digest
+
+_UNNAMED = "dead_letters_topic_partition_offset_event_at_key"
+_AT_ONCE = 50  # letters in memory
 
 
 def upgrade(op: Operations) -> None:
@@ -14,6 +34,13 @@ def upgrade(op: Operations) -> None:
     op.add_column("dead_letters", Column("settled_at", Float))
     op.add_column("dead_letters", Column("settled_reason", String))
     op.add_column("dead_letters", Column("published", Boolean, nullable=False, server_default=false()))
+    op.add_column("dead_letters", Column("digest", String))
+    _digest_letters(op.get_bind())
+    # Nobody gave the constraint a name: SQLite has none of its own, and PostgreSQL made this one up.
+    with op.batch_alter_table("dead_letters", naming_convention={"uq": _UNNAMED}) as letters:
+        letters.alter_column("digest", nullable=False)
+        letters.drop_constraint(_UNNAMED, type_="unique")
+        letters.create_unique_constraint("dead_letters_once", ["topic", "partition", "offset", "event_at", "digest"])
     # `tried` is set by every change that is stored: in an index, it would have to be moved there each time.
     op.drop_index("changes_of_a_cycle", "changes")
     op.create_index("changes_of_a_cycle", "changes", ["cycle_id"])
@@ -50,3 +77,25 @@ def upgrade(op: Operations) -> None:
         Column("state", JSON, nullable=False),
         Column("seen_at", Float, nullable=False),
     )
+
+
+def _digest_letters(connection: Connection) -> None:
+    """Letters that there are, so that none of them is taken for another when its record is read again."""
+    letters = Table(
+        "dead_letters",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("key", LargeBinary),
+        Column("value", LargeBinary),
+        Column("headers", JSON),
+        Column("digest", String),
+    )
+    of = letters.c
+    last = -1
+    while found := connection.execute(
+        select(of.id, of.key, of.value, of.headers).where(of.id > last).order_by(of.id).limit(_AT_ONCE)
+    ).all():
+        for number, key, value, headers in found:
+            known = digest(key, value, [list(header) for header in headers.items()])  # by name, up to schema 2
+            connection.execute(update(letters).where(of.id == number).values(digest=known))
+        last = found[-1].id
