@@ -22,6 +22,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from consumer.cycles.leadership import Leadership, instance_name
+from consumer.cycles.others import Others
 from consumer.cycles.schedule import Schedule
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Hold, Start, TriggerState, Wait, decide
@@ -41,7 +42,6 @@ _TICK = 0.5
 _AFTER_TROUBLE = 2.0
 _STATUS_EVERY = 1.0
 _REPORT_EVERY = 3.0
-_GONE_AFTER = 15.0
 _LISTENER_GRACE = 10.0
 
 
@@ -57,12 +57,13 @@ class Service:
         self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
         self._name = instance_name(settings.state_dir)
         self._leadership = Leadership(ledger.leases, self._name, settings.lease.patience)
+        self._others = Others(ledger.instances, self._name)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set)
         topic = settings.dead_letters.topic
         self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
         self._schedule = Schedule(settings.schedule, self._on_schedule)
         self._resumed = False
-        self._full_retrain_due = False
+        self._full_retrain_due: float | None = None
         self._decision: Start | Wait | None = None
         self._status_at = self._reported_at = 0.0
         self._told = _Told()
@@ -105,9 +106,9 @@ class Service:
         return True
 
     def _turn(self, now: float) -> None:
-        if self._full_retrain_due:
-            self._ledger.asked.ask_by_schedule(CycleKind.FULL, now)
-            self._full_retrain_due = False
+        if self._full_retrain_due is not None:
+            self._ledger.asked.ask_by_schedule(CycleKind.FULL, self._full_retrain_due)
+            self._full_retrain_due = None
         self._report(now)
         if not self._leadership.holds(now):
             self._let_go()
@@ -124,7 +125,7 @@ class Service:
                 self._publisher.start()
         self._supervisor.tick(now)
         self._supervisor.warm_up(now)
-        state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._all_caught_up(now))
+        state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._all_caught_up())
         self._decision = decide(self._settings.trigger, state, now)
         self._tell(now, state.pending_users)
         if isinstance(self._decision, Start):
@@ -144,22 +145,20 @@ class Service:
             self._ledger.instances.report(self._name, self._status(self._state(), now), now)
             self._reported_at = now
 
-    def _all_caught_up(self, now: float) -> bool:
-        """Whether every live instance has read what its partitions held; the others' word is seconds old."""
-        others = self._ledger.instances.seen_since(now - _GONE_AFTER)
-        others_are = all(other.state["caught_up"] for other in others if other.name != self._name)
-        return self._listener.hearing.complete and others_are
+    def _all_caught_up(self) -> bool:
+        """Whether this instance and the others have read what their partitions held."""
+        return self._others.caught_up() and self._listener.hearing.complete
 
     def _start(self, decision: Start, pending: int, now: float) -> None:
         if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().users == 0:
             log.info("nothing is pending, nothing to train", pending=pending)
-            self._ledger.asked.drop_incremental()
+            self._ledger.asked.drop_incremental(fence=self._leadership.fence)
             return
         self._supervisor.start(decision.kind, decision.reason.value, now)
 
-    def _on_schedule(self) -> None:
+    def _on_schedule(self, tick: float) -> None:
         """Runs in the schedule's thread; the ledger hears of it in the next turn that can reach it."""
-        self._full_retrain_due = True
+        self._full_retrain_due = tick
         self._woken.set()
 
     def _tell(self, now: float, pending: int) -> None:

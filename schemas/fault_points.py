@@ -3,7 +3,8 @@
 The crash tests use them to hit what random times hardly ever do. `RETRAINER_FAULT_POINT` names one point,
 `consumer.stored` or `consumer.stored:3` for the third time that it is reached; the process that reaches it dies by
 SIGKILL, as nothing in it could ask for. With `RETRAINER_FAULT_MARK` that happens once: the file it names is made just
-before, and where it is there already nobody dies. Both are read at import; without them a point costs one comparison.
+before, and where it is there already nobody dies. With `RETRAINER_FAULT_SIGNAL=SIGSTOP` it is stopped instead, until
+somebody wakes it. All are read at import; without them a point costs one comparison.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 POINT_VARIABLE = "RETRAINER_FAULT_POINT"
 MARK_VARIABLE = "RETRAINER_FAULT_MARK"
+SIGNAL_VARIABLE = "RETRAINER_FAULT_SIGNAL"
 
 
 class Point(StrEnum):
@@ -103,9 +105,9 @@ class Point(StrEnum):
 
 
 def reached(point: Point) -> None:
-    """This process is at `point` now: nothing, unless the environment asked for its end here."""
+    """This process is at `point` now: nothing, unless the environment asked for its end, or a stop, here."""
     if point == _armed and next(_times) == _wanted and _marked():
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _signal)
 
 
 def _marked() -> bool:
@@ -121,6 +123,7 @@ def _marked() -> bool:
 _armed, _, _number = os.environ.get(POINT_VARIABLE, "").partition(":")
 _wanted = int(_number or 1)
 _mark = os.environ.get(MARK_VARIABLE)
+_signal = signal.Signals[os.environ.get(SIGNAL_VARIABLE, "SIGKILL")]
 _times = count(1)
 if _armed:
     Point(_armed)  # a misspelt name would never be reached

@@ -12,7 +12,6 @@ registers, it asks, and waits for a line that says so: a consumer that was stall
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
@@ -28,6 +27,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 from schemas.fault_points import Point, reached
+from trainer.lock import only_trainer
 
 GIVEN_UP = 75  # EX_TEMPFAIL of sysexits.h: try again
 READY, PERMIT = "ready", "permit"
@@ -60,7 +60,7 @@ def main() -> int:
     def send(progress: Progress) -> None:
         print(progress.model_dump_json(), file=out, flush=True)
 
-    with _only_trainer(request.settings.work_dir):
+    with only_trainer(request.settings.work_dir):
         result = trainer.run.run_cycle(request, send, stopping.is_set, permit.wait)
     if result is None:
         return GIVEN_UP
@@ -82,14 +82,6 @@ def _follow_stdin(permit: threading.Event) -> None:
         if line.strip() == PERMIT:
             permit.set()
     os._exit(GIVEN_UP)
-
-
-def _only_trainer(work_dir: Path) -> IO[str]:
-    """The work folder's lock, held while the file is open; waits for a trainer that is still ending."""
-    work_dir.mkdir(parents=True, exist_ok=True)
-    lock = (work_dir / "trainer.lock").open("w")
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
 
 
 def _write(path: Path, result: CycleResult) -> None:

@@ -117,7 +117,7 @@ def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: lis
 
     Nobody is there when the lease is free, or was not renewed for as long as the patience lasts.
     """
-    lease, since = ledger.leases.current(), time.time()
+    lease, since = ledger.leases.current(), time.monotonic()
     while True:
         if interrupted:
             raise ConsumerError("interrupted; the service runs the cycle all the same")
@@ -126,8 +126,8 @@ def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: lis
             return True
         time.sleep(_TURN)
         if (now := ledger.leases.current()) != lease:
-            lease, since = now, time.time()
-        if lease is None or not lease.holder or time.time() - since > settings.lease.patience:
+            lease, since = now, time.monotonic()
+        if lease is None or not lease.holder or time.monotonic() - since > settings.lease.patience:
             return False
 
 

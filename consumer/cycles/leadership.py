@@ -8,6 +8,8 @@ that was merely stalled finds its token outdated: the ledger refuses its writes,
 from __future__ import annotations
 
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -33,9 +35,10 @@ class Leadership:
         leases: where it is kept.
         name: this instance. Who comes back under the holder's name takes over at once: the other is gone.
         patience: seconds without a renewal after which another instance takes over.
+        clock: by which that is measured; one that nobody sets. Times that are passed in are for people.
     """
 
-    def __init__(self, leases: Leases, name: str, patience: float) -> None:
+    def __init__(self, leases: Leases, name: str, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.previous: int | None = None
         """The token before ours: whatever bears it was done while nobody else ran cycles."""
         self.rival: Lease | None = None
@@ -43,6 +46,7 @@ class Leadership:
         self._leases = leases
         self._name = name
         self._patience = patience
+        self._clock = clock
         self._lease: Lease | None = None
         self._renewed_at = 0.0
         self._rival_since: float | None = None
@@ -68,7 +72,7 @@ class Leadership:
         """Keep the lease renewed, or try to get it; says whether we have it."""
         if self._lease is None:
             return self._seek(now)
-        if now - self._renewed_at >= self._patience / _RENEWALS:
+        if self._clock() - self._renewed_at >= self._patience / _RENEWALS:
             try:
                 self.confirm(now)
             except LeaseLost as error:
@@ -85,7 +89,7 @@ class Leadership:
             raise LeaseLost("this instance does not hold the lease any more")
         self._lease = self._leases.renew(self._lease, now)
         reached(Point.LEASE_RENEWED)
-        self._renewed_at = now
+        self._renewed_at = self._clock()
 
     def lose(self, reason: str) -> None:
         """Stand by: the lease is somebody else's."""
@@ -100,13 +104,13 @@ class Leadership:
             self._lease = None
 
     def _seek(self, now: float) -> bool:
-        current = self._leases.current()
+        current, watch = self._leases.current(), self._clock()
         if self._rival_since is None or current != self.rival:
             if self._rival_since is None and current is not None and current.holder not in {"", self._name}:
                 log.info("standing by", runs_cycles=current.holder)
-            self.rival, self._rival_since = current, now
+            self.rival, self._rival_since = current, watch
         back = self._just_started and current is not None and current.holder == self._name
-        left = current is None or not current.holder or now - self._rival_since >= self._patience
+        left = current is None or not current.holder or watch - self._rival_since >= self._patience
         self._just_started = False
         if not (back or left):
             return False
@@ -115,9 +119,9 @@ class Leadership:
             return False  # somebody was faster
         reached(Point.LEASE_TAKEN)
         if left and current is not None and current.holder:
-            log.warning("taking over", from_instance=current.holder, silent_s=round(now - self._rival_since, 1))
+            log.warning("taking over", from_instance=current.holder, silent_s=round(watch - self._rival_since, 1))
         self.previous = current.token if current else None
-        self._lease, self._renewed_at = taken, now
+        self._lease, self._renewed_at = taken, watch
         self.rival = self._rival_since = None
         log.info("running cycles", token=taken.token)
         return True

@@ -7,12 +7,12 @@ from typing import Literal
 from sqlalchemy import ColumnElement, Engine, select, update
 
 from consumer.ledger.engine import reading
+from consumer.ledger.leases import check_fence
 from consumer.ledger.tables import PENDING, asked
 from schemas.cycle import CycleKind
 
 By = Literal["operator", "schedule"]
 
-_ONE_TICK = 50.0  # seconds; a crontab line strikes once a minute at most
 _STRENGTH = [CycleKind.INCREMENTAL, CycleKind.BACKFILL, CycleKind.FULL]
 
 
@@ -29,12 +29,16 @@ class Asked:
         assert number is not None
         return int(number[0])
 
-    def ask_by_schedule(self, kind: CycleKind, now: float) -> None:
-        """Ask for what the clock asks for; of several instances whose clocks strike together, the first one counts."""
+    def ask_by_schedule(self, kind: CycleKind, tick: float) -> None:
+        """Ask for what the clock asks for.
+
+        Of several instances the first one counts. `tick` is the time that the schedule names, seconds since the epoch,
+        and not the time it is: so it is the same for all of them, whatever their clocks say.
+        """
         with self._engine.begin() as connection:
-            lately = select(asked.c.number).where(asked.c.by == "schedule", asked.c.at > now - _ONE_TICK)
-            if connection.scalar(lately.limit(1)) is None:
-                connection.execute(asked.insert().values(kind=kind.value, by="schedule", at=now))
+            heard = select(asked.c.number).where(asked.c.by == "schedule", asked.c.at >= tick)
+            if connection.scalar(heard.limit(1)) is None:
+                connection.execute(asked.insert().values(kind=kind.value, by="schedule", at=tick))
 
     def open(self, by: By) -> CycleKind | None:
         """The strongest open request: full before backfill before incremental."""
@@ -47,14 +51,20 @@ class Asked:
         with reading(self._engine) as connection:
             return connection.scalar(select(asked.c.cycle_id).where(asked.c.number == number))
 
-    def drop_incremental(self) -> None:
-        """Drop the open requests for an incremental cycle: nothing is pending, so there is nothing to do for them."""
-        self._answer(asked.c.kind == CycleKind.INCREMENTAL.value)
+    def drop_incremental(self, *, fence: int) -> None:
+        """Drop the open requests for an incremental cycle: nothing is pending, so there is nothing to do for them.
+
+        Raises:
+            LeaseLost: the lease is not held with token `fence`; nothing is dropped.
+        """
+        self._answer(asked.c.kind == CycleKind.INCREMENTAL.value, fence)
 
     def withdraw(self, number: int) -> None:
         """Take back a request that no cycle has taken up."""
         self._answer(asked.c.number == number)
 
-    def _answer(self, which: ColumnElement[bool]) -> None:
+    def _answer(self, which: ColumnElement[bool], fence: int | None = None) -> None:
         with self._engine.begin() as connection:
+            if fence is not None:
+                check_fence(connection, fence)
             connection.execute(update(asked).where(which, asked.c.cycle_id.is_(None)).values(cycle_id=PENDING))

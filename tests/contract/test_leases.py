@@ -99,6 +99,10 @@ def test_every_write_of_a_holder_that_slept_is_refused(ledger: Ledger) -> None:
         ledger.cycles.attempt(claim.cycle_id, fence=sleeper)
     with pytest.raises(LeaseLost):
         ledger.cycles.settle(registered(claim.cycle_id), 2.0, fence=sleeper)
+    request = ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 2.5)
+    with pytest.raises(LeaseLost):
+        ledger.asked.drop_incremental(fence=sleeper)
+    assert ledger.asked.taken_up(request) is None
     assert ledger.cycles.running() == claim
     assert ledger.cycles.settle(registered(claim.cycle_id), 3.0, fence=holder) is True
     with pytest.raises(LeaseLost):

@@ -257,10 +257,10 @@ def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledge
 
 
 def test_of_several_instances_whose_clocks_strike_together_one_is_heard(ledger: Ledger, fence: int) -> None:
-    for moment in (1000.0, 1000.2, 1001.0):
-        ledger.asked.ask_by_schedule(CycleKind.FULL, moment)
-    ledger.cycles.claim(CycleKind.FULL, "due", 1002.0, fence=fence)
-    ledger.asked.ask_by_schedule(CycleKind.FULL, 1003.0)  # a clock that lags: the cycle has begun already
+    ledger.asked.ask_by_schedule(CycleKind.FULL, 1000.0)
+    ledger.asked.ask_by_schedule(CycleKind.FULL, 1000.0)
+    ledger.cycles.claim(CycleKind.FULL, "due", 1300.0, fence=fence)
+    ledger.asked.ask_by_schedule(CycleKind.FULL, 1000.0)  # a clock that lags by minutes: the cycle has begun already
     assert ledger.asked.open("schedule") is None
     ledger.asked.ask_by_schedule(CycleKind.FULL, 1060.0)
     assert ledger.asked.open("schedule") is CycleKind.FULL

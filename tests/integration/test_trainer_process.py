@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -14,7 +15,9 @@ from consumer.cycles.trainer_process import TrainerProcess, result_in
 from schemas.cycle import CycleKind, CycleRequest, Lineage, Outcome, Progress, Step
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names, trainer_settings
+from trainer.errors import TrainerError
 from trainer.features.local import LocalFeatureStore
+from trainer.lock import only_trainer
 from trainer.registry.local import LocalModelRegistry
 
 
@@ -109,7 +112,7 @@ def test_an_orphan_and_its_successor_do_not_work_at_the_same_time(tmp_path: Path
     first.give(tmp_path / "c1", request)
     until_step(first, Step.FIT)
     second.give(tmp_path / "c2", request.model_copy(update={"cycle_id": "c2"}))
-    wait_until(lambda: "flock" in _waits_in(second.pid) or _holds_open(second.pid, "trainer.lock"), 60, "it to ask")
+    wait_until(lambda: _holds_open(second.pid, "trainer.lock"), 60, "it to ask")
     assert second.progress() == []
     first.kill()
     until_step(second, Step.FIT)
@@ -117,8 +120,12 @@ def test_an_orphan_and_its_successor_do_not_work_at_the_same_time(tmp_path: Path
     first.stop(grace=1)
 
 
-def _waits_in(pid: int) -> str:
-    return Path(f"/proc/{pid}/wchan").read_text()
+def test_who_waits_in_vain_for_an_orphan_names_it(tmp_path: Path) -> None:
+    """It may have been stopped, and then it does not even notice that its consumer is gone."""
+    named = rf"process {os.getpid()}, holds .*trainer\.lock, and does not end"
+    with only_trainer(tmp_path), pytest.raises(TrainerError, match=named):
+        only_trainer(tmp_path, patience=0.2)
+    only_trainer(tmp_path).close()
 
 
 def _holds_open(pid: int, name: str) -> bool:

@@ -9,9 +9,22 @@ import pytest
 
 from consumer.cycles.leadership import Leadership
 from consumer.errors import LeaseLost
+from consumer.ledger.leases import Lease
 from consumer.ledger.ledger import Ledger, open_ledger
 
 PATIENCE = 9.0
+
+
+class Watched(Leadership):
+    """One whose clock shows what it was last given as the time."""
+
+    def __init__(self, ledger: Ledger, name: str) -> None:
+        self._shown = 0.0
+        super().__init__(ledger.leases, name, PATIENCE, lambda: self._shown)
+
+    def holds(self, now: float) -> bool:
+        self._shown = now
+        return super().holds(now)
 
 
 @pytest.fixture
@@ -23,12 +36,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def first(ledger: Ledger) -> Leadership:
-    return Leadership(ledger.leases, "a", PATIENCE)
+    return Watched(ledger, "a")
 
 
 @pytest.fixture
 def second(ledger: Ledger) -> Leadership:
-    return Leadership(ledger.leases, "b", PATIENCE)
+    return Watched(ledger, "b")
 
 
 def test_the_first_to_come_runs_cycles_and_the_other_stands_by(first: Leadership, second: Leadership) -> None:
@@ -75,6 +88,20 @@ def test_clocks_of_two_machines_are_never_compared(first: Leadership, second: Le
     assert second.holds(1e9 + 9.0)
 
 
+def test_a_clock_that_is_set_neither_ends_nor_prolongs_patience(ledger: Ledger) -> None:
+    elapsed = [0.0]
+    first, second = (Leadership(ledger.leases, name, PATIENCE, lambda: elapsed[0]) for name in "ab")
+    assert first.holds(0.0)
+    assert not second.holds(0.0)
+    assert not second.holds(1e6)  # set forward by days
+    elapsed[0] = 4.0
+    assert first.holds(-1e6)  # set back: it renews all the same
+    assert ledger.leases.current() == Lease("a", first.fence, 1)
+    assert not second.holds(-1e6)
+    elapsed[0] = 13.0
+    assert second.holds(-1e6)
+
+
 def test_what_was_left_in_good_order_is_taken_at_once(first: Leadership, second: Leadership) -> None:
     assert first.holds(0.0)
     assert not second.holds(0.0)
@@ -87,7 +114,7 @@ def test_who_comes_back_takes_over_at_once_and_knows_that_nobody_else_was_there(
     ledger: Ledger, first: Leadership, second: Leadership
 ) -> None:
     assert first.holds(0.0)
-    again = Leadership(ledger.leases, "a", PATIENCE)
+    again = Watched(ledger, "a")
     assert again.holds(0.5)
     assert again.previous == first.fence
     assert not first.holds(4.0)  # and does not take it back by its name
@@ -101,7 +128,7 @@ def test_who_comes_back_after_another_knows_that_too(ledger: Ledger, first: Lead
     assert not second.holds(0.0)
     assert second.holds(9.0)
     second.release(9.5)
-    again = Leadership(ledger.leases, "a", PATIENCE)
+    again = Watched(ledger, "a")
     assert again.holds(10.0)
     assert again.previous != ours
 
@@ -118,7 +145,7 @@ def test_tokens_outlive_a_ledger_that_was_lost(tmp_path: Path, first: Leadership
     """A registry remembers the latest token; the tokens of a new ledger must not look outdated there."""
     assert first.holds(1_000_000.0)
     anew = open_ledger(f"sqlite:///{tmp_path / 'anew.db'}")
-    later = Leadership(anew.leases, "a", PATIENCE)
+    later = Watched(anew, "a")
     assert later.holds(1_000_100.0)
     assert later.fence > first.fence
     anew.close()

@@ -1,19 +1,31 @@
-"""The local registry after a crash: half a copy is nobody's version, and damage is seen before it is used."""
+"""The local registry after a crash, and with a writer who was stopped: half a copy is nobody's version, damage is seen
+before it is used, and nobody waits for one whose token is outdated."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
+from schemas.fault_points import POINT_VARIABLE, SIGNAL_VARIABLE, Point
 from tests.contract.test_model_registry import staged
-from trainer.errors import RegistryError
+from tests.waiting import wait_until
+from trainer.errors import RegistryError, StaleFence
 from trainer.registry.local import LocalModelRegistry
 
 
 def test_what_a_crash_left_half_copied_is_no_version(tmp_path: Path) -> None:
     registry = LocalModelRegistry(tmp_path / "registry", "m")
-    half = tmp_path / "registry" / "m" / ".incoming"
+    half = tmp_path / "registry" / "m" / ".incoming-0"
     half.mkdir()
     (half / "two_tower_model.keras").write_text("ha")
     assert registry.versions() == []
@@ -44,3 +56,101 @@ def test_damage_is_found_on_fetching(tmp_path: Path) -> None:
     (tmp_path / "registry" / "m" / "1" / "two_tower_model.keras").write_text("rotten!")
     with pytest.raises(RegistryError, match="damaged or changed"):
         registry.fetch(1)
+
+
+_REGISTERS = """
+import sys
+from pathlib import Path
+from schemas.fault_points import Point, reached
+from trainer.registry.local import LocalModelRegistry
+
+registry = LocalModelRegistry(Path(sys.argv[1]), "m")
+registry.enter(5)
+reached(Point.REGISTER_PERMITTED)
+print(registry.register(Path(sys.argv[2]), 5).version)
+"""
+
+
+@contextmanager
+def stopped_at(point: Point, root: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process with token 5 that registers `folder` and was stopped at `point`."""
+    command = [sys.executable, "-c", _REGISTERS, str(root), str(folder)]
+    environment = {**os.environ, POINT_VARIABLE: point, SIGNAL_VARIABLE: "SIGSTOP"}
+    with subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            seen = psutil.Process(process.pid)
+            wait_until(lambda: seen.status() == psutil.STATUS_STOPPED, 30, "it to be stopped")
+            yield process
+        finally:
+            process.kill()
+
+
+def woken(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it says when it goes on."""
+    process.send_signal(signal.SIGCONT)
+    said, errors = process.communicate(timeout=30)
+    return said.strip(), errors
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("point", [Point.REGISTER_PERMITTED, Point.REGISTER_COPIED])
+def test_nobody_waits_for_a_writer_who_was_stopped_and_when_it_wakes_it_is_refused(
+    tmp_path: Path, point: Point
+) -> None:
+    folder, successor = staged(tmp_path, "c1"), LocalModelRegistry(tmp_path / "registry", "m")
+    with stopped_at(point, tmp_path / "registry", folder) as stalled:
+        successor.enter(6)
+        assert successor.find("c1") is None
+        said, errors = woken(stalled)
+        assert (said, stalled.returncode) == ("", 1)
+        assert "token 6, ours is 5" in errors
+    assert successor.versions() == []
+    assert successor.register(folder, 6).version == 1
+    left = {path.name for path in (tmp_path / "registry" / "m").glob(".*")} - {".lock-5"}
+    assert left == {".fence-6", ".lock-6"}
+
+
+@pytest.mark.timeout(60)
+def test_a_version_of_a_writer_who_was_stopped_right_after_is_found(tmp_path: Path) -> None:
+    folder, successor = staged(tmp_path, "c1"), LocalModelRegistry(tmp_path / "registry", "m")
+    with stopped_at(Point.REGISTER_RENAMED, tmp_path / "registry", folder) as stalled:
+        successor.enter(6)
+        assert successor.register(folder, 6).version == 1
+        assert woken(stalled)[0] == "1"
+    assert len(successor.versions()) == 1
+
+
+def test_a_writer_who_is_outdated_while_it_copies_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its successor came by before there was anything to take away."""
+    stalled, successor = (LocalModelRegistry(tmp_path / "registry", "m") for _ in range(2))
+    stalled.enter(5)
+    copy = shutil.copytree
+
+    def overtaken(*arguments: Any) -> Any:
+        successor.enter(6)
+        return copy(*arguments)
+
+    monkeypatch.setattr(shutil, "copytree", overtaken)
+    with pytest.raises(StaleFence, match="token 6, ours is 5"):
+        stalled.register(staged(tmp_path, "c1"), 5)
+    assert successor.versions() == []
+    assert not list((tmp_path / "registry" / "m").glob(".incoming-*"))
+
+
+def test_tokens_do_not_go_back_whoever_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another enters between the look of one and its mark."""
+    first, second = (LocalModelRegistry(tmp_path / "registry", "m") for _ in range(2))
+    look = LocalModelRegistry._check
+
+    def overtaken(registry: LocalModelRegistry, fence: int) -> None:
+        look(registry, fence)
+        if fence == 6:
+            second.enter(7)
+
+    monkeypatch.setattr(LocalModelRegistry, "_check", overtaken)
+    first.enter(6)
+    monkeypatch.undo()
+    with pytest.raises(StaleFence, match="token 7, ours is 6"):
+        first.register(staged(tmp_path, "c1"), 6)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
 
 import pytest
 
@@ -14,24 +15,26 @@ from tests.waiting import wait_until
 
 
 def test_a_due_tick_calls_once_even_when_it_is_late() -> None:
-    ticked = threading.Semaphore(0)
-    schedule = Schedule(ScheduleSettings(full_retrain="0 3 * * 0"), ticked.release)
+    ticked: SimpleQueue[float] = SimpleQueue()
+    schedule = Schedule(ScheduleSettings(full_retrain="0 3 * * 0"), ticked.put)
     schedule.start()
     try:
         (job,) = schedule._scheduler.get_jobs()
         upcoming = job.next_run_time
         job.modify(next_run_time=datetime(2026, 1, 4, 3, tzinfo=UTC))  # months ago: many ticks missed
-        assert ticked.acquire(timeout=10)
+        tick = ticked.get(timeout=10)
+        assert from_crontab("0 3 * * 0").get_next_fire_time(None, datetime.fromtimestamp(tick, UTC)).timestamp() == tick
+        assert time.time() - tick < 7 * 86_400
         wait_until(
             lambda: schedule._scheduler.get_jobs()[0].next_run_time == upcoming, 10, "the next tick to be planned"
         )
-        assert not ticked.acquire(blocking=False)
+        assert ticked.empty()
     finally:
         schedule.stop()
 
 
 def test_without_a_line_it_never_ticks() -> None:
-    schedule = Schedule(ScheduleSettings(), lambda: None)
+    schedule = Schedule(ScheduleSettings(), lambda _tick: None)
     schedule.start()
     assert schedule._scheduler.get_jobs() == []
     schedule.stop()

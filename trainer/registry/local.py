@@ -1,7 +1,9 @@
 """The local model registry: `<root>/<model name>/<version>/`, a folder a version, put in place by one rename.
 
-A folder is copied under a name that no version has, flushed to disk, and renamed under a lock: a version is there whole
-or not at all, and of two writers one waits. The latest fencing token lies beside them, in `.fence`.
+A folder is copied under a name that no version has, flushed to disk, and renamed: a version is there whole or not at
+all. Writers with the same token come one after the other. Nobody waits for one with an earlier token, who may have been
+stopped for good: whoever enters leaves its token beside the versions, and takes away what earlier ones have copied. An
+earlier one that goes on finds the token, or nothing to rename any more; what it renamed before is found as a version.
 """
 
 from __future__ import annotations
@@ -12,18 +14,20 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from schemas.fault_points import Point, reached
 from trainer.errors import RegistryError, StaleFence
-from trainer.files import flush_folder, replacing
+from trainer.files import flush_folder
 from trainer.registry.files import check_files, read_manifest
 from trainer.registry.protocol import RegisteredVersion
 
-_INCOMING, _FENCE = ".incoming", ".fence"
+_INCOMING, _OUTDATED = ".incoming-", ".outdated-"
+_FENCE, _LOCK = ".fence-", ".lock-"
 
 
 class LocalModelRegistry:
-    """A model registry in a folder, shared by any number of processes on one machine."""
+    """A model registry in a folder, shared by any number of processes, all of which see it alike at every moment."""
 
     def __init__(self, root: Path, model_name: str) -> None:
         self._folder = root / model_name
@@ -35,31 +39,42 @@ class LocalModelRegistry:
 
     def enter(self, fence: int) -> None:
         """See ModelRegistry."""
-        with self._locked():
-            if fence > self._check(fence):
-                with replacing(self._folder / _FENCE) as file:
-                    file.write(str(fence).encode())
+        self._check(fence)
+        (self._folder / f"{_FENCE}{fence}").touch()
+        for token, left in self._by_token(_INCOMING):
+            if token < fence:
+                with suppress(FileNotFoundError):  # it is a version since, or somebody else took it away
+                    left.rename(self._folder / f"{_OUTDATED}{uuid4().hex}")
+        for old in [*self._by_token(_FENCE), *self._by_token(_LOCK)]:
+            if old[0] < fence:
+                old[1].unlink(missing_ok=True)
+        for taken in self._folder.glob(f"{_OUTDATED}*"):
+            shutil.rmtree(taken, ignore_errors=True)
+        flush_folder(self._folder)  # so a version that is found now stays, whoever renamed it and did not come to this
 
     def register(self, staged: Path, fence: int = 0, above: int = 0) -> RegisteredVersion:
         """See ModelRegistry."""
         manifest = check_files(staged)
-        with self._locked():
+        incoming = self._folder / f"{_INCOMING}{fence}"
+        with self._locked(fence):
             self._check(fence)
             if (existing := self.find(manifest.cycle_id)) is not None:
                 return existing
-            incoming = self._folder / _INCOMING
             shutil.rmtree(incoming, ignore_errors=True)
-            version = max([above, *self._numbers()]) + 1
             try:
                 shutil.copytree(staged, incoming)
                 _flush(incoming)
+                self._check(fence)  # whoever enters after this finds what was copied, and takes it away
                 reached(Point.REGISTER_COPIED)
+                version = max([above, *self._numbers()]) + 1
                 incoming.rename(self._folder / str(version))
                 reached(Point.REGISTER_RENAMED)
                 flush_folder(self._folder)
             except OSError as error:
-                shutil.rmtree(incoming, ignore_errors=True)  # a full disk needs the room
+                self._check(fence)
                 raise RegistryError(f"the registry {self._folder} cannot be written: {_said(error)}") from error
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)  # what is left of it; a full disk needs the room
         return RegisteredVersion(version, manifest)
 
     def fetch(self, version: int) -> Path:
@@ -79,24 +94,26 @@ class LocalModelRegistry:
                 found.append(RegisteredVersion(number, read_manifest(self._folder / str(number))))
         return found
 
-    def _check(self, fence: int) -> int:
-        """The latest token seen here.
+    def _check(self, fence: int) -> None:
+        """Refuse a token that is not the latest seen here.
 
         Raises:
             StaleFence: `fence` is an earlier one.
         """
-        path = self._folder / _FENCE
-        latest = int(path.read_text()) if path.exists() else 0
+        latest = max((token for token, _ in self._by_token(_FENCE)), default=0)
         if fence < latest:
             raise StaleFence(f"{self._folder}: another instance runs cycles now (token {latest}, ours is {fence})")
-        return latest
+
+    def _by_token(self, kind: str) -> list[tuple[int, Path]]:
+        named = [(path.name.removeprefix(kind), path) for path in self._folder.glob(f"{kind}*")]
+        return [(int(token), path) for token, path in named if token.isdecimal()]
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self._folder / ".lock").open("w") as lock:
+    def _locked(self, fence: int) -> Iterator[None]:
+        with (self._folder / f"{_LOCK}{fence}").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

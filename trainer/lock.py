@@ -1,0 +1,43 @@
+"""One trainer at a time on a work folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import IO
+
+from trainer.errors import TrainerError
+
+_LOOK_EVERY = 0.1
+
+
+def only_trainer(work_dir: Path, patience: float = 30.0) -> IO[str]:
+    """The work folder's lock, held while the file is open; waits for a trainer that is still ending.
+
+    Raises:
+        TrainerError: it does not end within `patience` seconds. It may have been stopped, and then it does not notice
+            that its consumer is gone.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    lock = (work_dir / "trainer.lock").open("a+")
+    deadline = time.monotonic() + patience
+    while not _taken(lock):
+        if time.monotonic() >= deadline:
+            lock.seek(0)
+            holder = lock.read()
+            lock.close()
+            raise TrainerError(f"another trainer, process {holder}, holds {lock.name}, and does not end: kill it")
+        time.sleep(_LOOK_EVERY)
+    lock.truncate(0)
+    print(os.getpid(), end="", file=lock, flush=True)
+    return lock
+
+
+def _taken(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
