@@ -93,8 +93,7 @@ class Run:
         if self._stream.is_alive():
             self._stream.stop()
         if not self._service.gone:
-            self._service.kill_trainers()
-            self._service.kill_consumer()
+            self._service.kill_both()
         if self._ledger is not None:
             self._ledger.close()
 
@@ -168,9 +167,7 @@ class Run:
 
     def _at_point(self, blow: Blow, point: Point) -> None:
         if point.startswith("consumer."):
-            killed = blow.victim == "both" and self._service.kill_trainers()
-            self._service.kill_consumer()
-            self._count(point, "both" if killed else "consumer")
+            self._count(point, "both" if self._killed(trainers_too=blow.victim == "both") else "consumer")
         elif blow.victim == "both":
             self._end(point, trainers_too=True)
         else:
@@ -179,9 +176,15 @@ class Run:
             self._end(RANDOM, trainers_too=False)
 
     def _end(self, where: str, *, trainers_too: bool) -> None:
-        killed = trainers_too and self._service.kill_trainers()
-        self._service.kill_consumer()
+        killed = self._killed(trainers_too=trainers_too)
         self._count(where, "both" if killed or where != RANDOM else "consumer")
+
+    def _killed(self, *, trainers_too: bool) -> bool:
+        """Kill the consumer; says whether a trainer was killed with it."""
+        if trainers_too:
+            return self._service.kill_both()
+        self._service.kill_consumer()
+        return False
 
     def _count(self, where: str, victim: Victim) -> None:
         self.tally.kills[where, victim] += 1
