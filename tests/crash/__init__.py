@@ -4,7 +4,9 @@ stream    commits, and their events, with a journal of what the broker acknowled
 plan      whom to kill, and when
 victim    the service as processes to be killed
 harness   one run: kill by the plan, restart, let it settle
-evidence  what a run left: journal, ledger, registry, feature store, matrix and pairs
+topic     the records on the broker, read once more
+matrix    user matrix and pairs, beside those that the feature store asks for
+evidence  what a run left: topic, journal, ledger, registry, feature store, matrix and pairs
 checker   what of it is lost, twice or wrong; pure
 results   what is printed and kept
 """

@@ -142,7 +142,7 @@ class Run:
 
     def judge(self) -> Tally:
         """Count everything; the service has to be stopped."""
-        evidence = gather(self._folder, self._topic.name, self._journal)
+        evidence = gather(self._folder, self._topic, self._journal)
         tally = self.tally
         self._look()
         tally.garbage = sum(one.kind == "dead" for one in evidence.sent)

@@ -38,7 +38,7 @@ GARBAGE: tuple[tuple[bytes | None, bytes | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A record that the broker has acknowledged. `at`: before it was sent, in seconds since the epoch."""
+    """A record on the broker. `at`: when it was sent, or a little before, in seconds since the epoch."""
 
     kind: Literal["change", "dead", "ignored"]
     user: str | None
