@@ -12,9 +12,10 @@ from schemas.events import BadEvent, Change, decode, encode
 from schemas.fault_points import Point
 from tests.crash.checker import check
 from tests.crash.evidence import Cycle, Evidence, Stand, Version, Waiting
-from tests.crash.harness import Run, Tally
+from tests.crash.harness import Run
 from tests.crash.plan import Blow
 from tests.crash.stream import GARBAGE, Sent
+from tests.crash.tally import Tally
 from tests.crash.topic import told
 from tests.worlds import GROUP
 
@@ -255,8 +256,7 @@ def run_with_bug(folder: Path, broker: str, bug: str, *blows: Blow) -> Tally:
     with Run(folder, broker, seed=5, pythonpath=path) as run:
         for blow in blows:
             assert run.strike(blow)
-        run.settle()
-        return run.judge()
+        return run.settle()
 
 
 @pytest.mark.timeout(600)
@@ -270,3 +270,11 @@ def test_offsets_committed_before_the_changes_are_stored_lose_changes(tmp_path: 
 def test_registration_without_lookup_registers_a_cycle_twice(tmp_path: Path, kafka_address: str) -> None:
     tally = run_with_bug(tmp_path, kafka_address, "no_lookup", Blow("both", Point.ANSWERING))
     assert [finding for finding in tally.findings if "registered versions 1, 2" in finding.what], tally.findings
+
+
+@pytest.mark.timeout(600)
+def test_a_trainer_that_leaves_out_claimed_users_has_wrong_rows_and_pairs(tmp_path: Path, kafka_address: str) -> None:
+    tally = run_with_bug(tmp_path, kafka_address, "skipped_rows", Blow("consumer", Point.SETTLED))
+    assert tally.compared > [0], "no version has followed"
+    assert [finding for finding in tally.findings if "the user matrix has an old row of" in finding.what]
+    assert tally.found("wrong"), tally.findings
