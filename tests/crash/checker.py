@@ -1,6 +1,6 @@
 """The verdict over a run: every change learned or pending, nothing twice, and what is served is what was committed.
 
-Pure. The journal is what happened; everything else has to agree with it and with each other.
+Pure. The topic is what happened; everything else has to agree with it and with each other.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def check(evidence: Evidence) -> list[Finding]:
     return [
         Finding(kind, what)
         for rule in (
+            _the_topic_holds_what_was_acknowledged,
             _offsets_are_read_to_the_end,
             _versions_tile_the_topic,
             _versions_learned_whom_their_events_name,
@@ -37,6 +38,7 @@ def check(evidence: Evidence) -> list[Finding]:
             _a_cycle_has_one_version,
             _ledger_and_registry_agree,
             _the_champion_is_complete,
+            _the_space_is_there,
             _garbage_is_a_dead_letter_once,
             _the_matrix_holds_what_the_store_holds,
             _the_pairs_are_those_of_their_definition,
@@ -48,8 +50,19 @@ def check(evidence: Evidence) -> list[Finding]:
 _Found = Iterator[tuple[Kind, str]]
 
 
+def _the_topic_holds_what_was_acknowledged(evidence: Evidence) -> _Found:
+    """And nothing else: it is what the committer says."""
+    told = {(one.partition, one.offset): (one.kind, one.user) for one in evidence.journal}
+    held = {(one.partition, one.offset): (one.kind, one.user) for one in evidence.sent}
+    for place in sorted(told.keys() | held.keys()):
+        if told.get(place) != held.get(place):
+            where = f"partition {place[0]}@{place[1]}"
+            what = f"{where}: the topic has {held.get(place)}, the committer sent {told.get(place)}"
+            yield "wrong" if place in held else "lost", what
+
+
 def _offsets_are_read_to_the_end(evidence: Evidence) -> _Found:
-    """Each record was taken once: the ledger stands at the end of each partition, and its counts are the journal's."""
+    """Each record was taken once: the ledger stands at the end of each partition, and its counts are the topic's."""
     sent = _by_partition(evidence)
     for partition in sorted(sent.keys() | evidence.stands.keys()):
         records = sent[partition]
@@ -86,33 +99,42 @@ def _versions_tile_the_topic(evidence: Evidence) -> _Found:
 
 
 def _versions_learned_whom_their_events_name(evidence: Evidence) -> _Found:
-    """A version's lineage names as many users as have events in its offsets."""
+    """A version's lineage names as many users as have events in its offsets, and its trainer has read so many.
+
+    One from scratch has read everybody. One that follows has read more only where it had lost its space.
+    """
     changes = [one for one in evidence.sent if one.kind == "change"]
     for version in _learned_versions(evidence):
         named = {one.user for one in changes if _within(one, version.ranges)}
         if len(named) != version.changed_users:
             kind: Kind = "lost" if version.changed_users < len(named) else "wrong"
             yield kind, f"version {version.number} learned {version.changed_users} users, its events name {len(named)}"
+        if version.read_users < len(named):
+            yield "lost", f"version {version.number} read {version.read_users} users, its events name {len(named)}"
+        elif version.read_users > len(named) and not version.from_scratch:
+            yield "wrong", f"version {version.number} read {version.read_users} users, its events name {len(named)}"
 
 
 def _users_are_learned_or_pending(evidence: Evidence) -> _Found:
-    """Of each user the last event was learned by a version, or the user is pending."""
+    """Of each user the last event is in the offsets of a version, and the ledger knows it, or the user is pending."""
     waiting = {one.user for one in evidence.waiting}
+    learnt = _learned_versions(evidence)
     last: dict[str, Sent] = {}
     for one in evidence.sent:
         if one.kind == "change" and one.user is not None:
             last[one.user] = one
     for user, event in last.items():
-        settled = evidence.stands[event.partition].settled if event.partition in evidence.stands else 0
+        if user in waiting:
+            continue
         learned_at = evidence.learned.get(user)
-        if event.offset >= settled and user not in waiting:
+        if not any(_within(event, version.ranges) for version in learnt):
             yield "lost", f"{user} changed at {_place(event)}, which nobody learned, and is not pending"
-        elif user not in waiting and (learned_at is None or learned_at < event.at):
-            yield "lost", f"{user} changed at {_place(event)}, below what is settled, and no version has learned it"
+        elif learned_at is None or learned_at < event.at:
+            yield "lost", f"{user} changed at {_place(event)}, in a version's offsets, and was not learned since"
 
 
 def _pending_events_are_counted_once(evidence: Evidence) -> _Found:
-    """Of each user as many events are pending as the journal has behind what is settled."""
+    """Of each user as many events are pending as the topic has behind what is settled."""
     true: Counter[str] = Counter()
     for one in evidence.sent:
         stand = evidence.stands.get(one.partition)
@@ -165,6 +187,11 @@ def _the_champion_is_complete(evidence: Evidence) -> _Found:
     champion = evidence.promoted[-1]
     if not any(one.number == champion and one.damage is None for one in evidence.versions):
         yield "wrong", f"the champion pointer names version {champion}, which is not there complete"
+
+
+def _the_space_is_there(evidence: Evidence) -> _Found:
+    if evidence.no_space:
+        yield "wrong", "the champion's space cannot be opened, so neither matrix nor pairs can be compared"
 
 
 def _garbage_is_a_dead_letter_once(evidence: Evidence) -> _Found:

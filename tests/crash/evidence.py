@@ -1,4 +1,4 @@
-"""What a run left: what journal, ledger, registry, feature store and user matrix say, as plain data.
+"""What a run left: what topic, journal, ledger, registry, feature store and user matrix say, as plain data.
 
 Nothing is judged here, and nothing taken from one source is used to read another.
 """
@@ -11,27 +11,20 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from sqlalchemy import select
 
 from consumer.ledger.engine import reading
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.tables import changes, cycles, dead_letters, learned, offsets, promotions, versions
-from schemas.manifest import ModelManifest
-from schemas.policies import PairPolicy
+from tests.crash.matrix import Matrix, Pair, examine
 from tests.crash.stream import Sent, read_journal
-from tests.worlds import GROUP
+from tests.crash.topic import read_topic
+from tests.integration.topics import Topic
 from trainer.errors import RegistryError
-from trainer.features.local import LocalFeatureStore
-from trainer.features.reading import read_all
-from trainer.pairs.similarity import similarity
 from trainer.registry.files import check_files, read_manifest
-from trainer.scaling import to_directions
-from trainer.space import Space
 
 Ranges = dict[int, tuple[int, int]]
 """{partition: [from, to)}."""
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +35,11 @@ class Version:
     cycle_id: str = ""
     ranges: Ranges = field(default_factory=dict)
     changed_users: int = 0
+    """By its lineage, which is a copy of the claim."""
+    read_users: int = 0
+    """By the trainer: those that it read, found deleted, or refused."""
+    from_scratch: bool = False
+    space: str = ""
     damage: str | None = None
 
 
@@ -77,7 +75,10 @@ class Evidence:
     """All of it. Where there is no champion, rows and pairs of the matrix are empty."""
 
     sent: Sequence[Sent]
+    """The records of the topic, those of a partition in their order."""
     stands: Mapping[int, Stand]
+    journal: Sequence[Sent] = ()
+    """What the committer was told by the broker."""
     waiting: Sequence[Waiting] = ()
     learned: Mapping[str, float] = field(default_factory=dict)
     """When the last event that a version has learned of a user arrived."""
@@ -89,21 +90,31 @@ class Evidence:
     dead: Mapping[tuple[int, int], int] = field(default_factory=dict)
     """How many dead letters there are of a partition and offset."""
     versions: Sequence[Version] = ()
+    no_space: bool = False
+    """The champion's space cannot be opened."""
     stored_rows: Mapping[str, bytes] = field(default_factory=dict)
     """What the feature store holds, by user: the direction that the champion's space gives it."""
     matrix_rows: Mapping[str, bytes] = field(default_factory=dict)
     pairs: frozenset[Pair] = frozenset()
     defined_pairs: frozenset[Pair] = frozenset()
-    """The pairs by definition, of the rows in the matrix."""
+    """The pairs by definition, of the rows in the feature store."""
+
+    @property
+    def followed(self) -> int:
+        """How many versions have followed in the champion's space."""
+        spaces = {one.number: one.space for one in self.versions}
+        champion = spaces.get(self.promoted[-1]) if self.promoted else None
+        return sum(one.space == champion and not one.from_scratch for one in self.versions)
 
 
-def gather(folder: Path, topic: str, journal: Path, ledger_url: str | None = None) -> Evidence:
-    """The evidence in the state folder of a service that does not run."""
-    found = _of_ledger(ledger_url or f"sqlite:///{folder / 'ledger.db'}", topic)
-    in_registry = _versions(folder / "registry" / "two_tower_recommender", topic)
-    learnt = _of_matrix(folder, found.promoted[-1] if found.promoted else None)
+def gather(folder: Path, topic: Topic, journal: Path) -> Evidence:
+    """The evidence of a service that does not run, in its state folder and on the broker."""
+    found = _of_ledger(f"sqlite:///{folder / 'ledger.db'}", topic.name)
+    in_registry = _versions(folder / "registry" / "two_tower_recommender", topic.name)
+    matrix = _of_matrix(folder, found) if found.promoted else Matrix()
     return Evidence(
-        sent=read_journal(journal),
+        sent=read_topic(topic),
+        journal=read_journal(journal),
         stands=found.stands,
         waiting=found.waiting,
         learned=found.learned,
@@ -112,10 +123,11 @@ def gather(folder: Path, topic: str, journal: Path, ledger_url: str | None = Non
         promoted=found.promoted,
         dead=found.dead,
         versions=in_registry,
-        stored_rows=learnt.stored_rows,
-        matrix_rows=learnt.matrix_rows,
-        pairs=learnt.pairs,
-        defined_pairs=learnt.defined_pairs,
+        no_space=matrix is None,
+        stored_rows=matrix.stored_rows if matrix else {},
+        matrix_rows=matrix.matrix_rows if matrix else {},
+        pairs=matrix.pairs if matrix else frozenset(),
+        defined_pairs=matrix.defined_pairs if matrix else frozenset(),
     )
 
 
@@ -161,58 +173,26 @@ def _version(folder: Path, number: int, topic: str) -> Version:
             manifest = read_manifest(folder)
         except RegistryError:
             return Version(number, damage=damage)
-    ranges = _ranges(manifest.lineage.offsets.get(topic, {}))
-    return Version(number, manifest.cycle_id, ranges, manifest.lineage.changed_users, damage)
-
-
-def _of_matrix(folder: Path, champion: int | None) -> Evidence:
-    nothing = Evidence(sent=(), stands={})
-    if champion is None:
-        return nothing
-    try:
-        manifest = read_manifest(folder / "registry" / "two_tower_recommender" / str(champion))
-    except RegistryError:
-        return nothing
-    space = Space.open(folder / "trainer" / "spaces" / manifest.space.space_id, manifest.space, GROUP)
-    if space is None:
-        return nothing
-    with closing(space):
-        return _of_space(space, manifest, folder / "feature_store.db")
-
-
-def _of_space(space: Space, manifest: ModelManifest, store_file: Path) -> Evidence:
-    with closing(LocalFeatureStore(store_file, GROUP)) as store:
-        stored = read_all(store, GROUP, (), lambda _done: None)
-    directions = to_directions(manifest.space, GROUP, stored.raw)
-    keys, rows = space.matrix.users()
-    key_of = dict(zip(rows.tolist(), keys, strict=True))
-    return Evidence(
-        sent=(),
-        stands={},
-        stored_rows={key: directions[at].tobytes() for at, key in enumerate(stored.keys)},
-        matrix_rows={key: space.matrix.directions[row].tobytes() for key, row in zip(keys, rows, strict=True)},
-        pairs=frozenset(_named(key_of[one], key_of[other]) for one, other in space.graph.pairs().tolist()),
-        defined_pairs=_by_definition(space, manifest.pairs),
+    read = manifest.read_report
+    return Version(
+        number,
+        manifest.cycle_id,
+        _ranges(manifest.lineage.offsets.get(topic, {})),
+        manifest.lineage.changed_users,
+        read_users=read.accepted + read.deleted + read.refused_total,
+        from_scratch=manifest.kind.from_scratch,
+        space=manifest.space.space_id,
+        damage=damage,
     )
 
 
-def _by_definition(space: Space, policy: PairPolicy) -> frozenset[Pair]:
-    """Everybody against everybody: kept for a user are the nearest of those who are similar, ties by id."""
-    keys, rows = space.matrix.users()
-    pairs: set[Pair] = set()
-    for key, row in zip(keys, rows.tolist(), strict=True):
-        alike = similarity(space.matrix.directions, np.full(len(rows), row), rows)
-        near = [
-            (-float(alike[at]), other)
-            for at, other in enumerate(keys)
-            if other != key and alike[at] > policy.similarity_threshold
-        ]
-        pairs |= {_named(key, other) for _, other in sorted(near)[: policy.max_positives_per_user]}
-    return frozenset(pairs)
-
-
-def _named(one: str, other: str) -> Pair:
-    return (one, other) if one < other else (other, one)
+def _of_matrix(folder: Path, found: Evidence) -> Matrix | None:
+    try:
+        manifest = read_manifest(folder / "registry" / "two_tower_recommender" / str(found.promoted[-1]))
+    except RegistryError:
+        return None
+    waiting = {one.user for one in found.waiting}
+    return examine(folder / "trainer" / "spaces", manifest, folder / "feature_store.db", waiting)
 
 
 def _ranges(told: Mapping[int, tuple[int, int]] | Mapping[str, Sequence[int]]) -> Ranges:

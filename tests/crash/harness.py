@@ -1,4 +1,4 @@
-"""One run: changes flow, the service is started and killed by the plan, and at the end it may settle."""
+"""One run: changes flow, the service is started and killed by the plan, and now and then it may come to rest."""
 
 from __future__ import annotations
 
@@ -6,62 +6,27 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from consumer.ledger.engine import reading
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import PENDING, changes, cycles, offsets, versions
+from consumer.ledger.tables import PENDING, changes, cycles, offsets, promotions, versions
 from schemas.cycle import CycleKind
 from schemas.fault_points import Point
-from tests.crash.checker import Finding, check
+from tests.crash.checker import check
 from tests.crash.evidence import gather
-from tests.crash.plan import Blow, Plan, Victim
+from tests.crash.plan import SPACE_POINTS, Blow, Plan, Victim
 from tests.crash.stream import Stream, read_journal
+from tests.crash.tally import Kill, Occasion, Tally
 from tests.crash.victim import Service
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 
 _REACHED_WITHIN = 45.0
 _SETTLED_WITHIN = 180.0
-_FULL_RETRAIN_EVERY = 12  # starts
-
-
-@dataclass
-class Tally:
-    """What was done to it, and what came of it."""
-
-    kills: Counter[tuple[str, Victim]] = field(default_factory=Counter)
-    """By point, or "random", and by who was killed."""
-    missed: Counter[Point] = field(default_factory=Counter)
-    """Points that were not reached in time, though they were armed."""
-    starts: int = 0
-    cycles: Counter[str] = field(default_factory=Counter)
-    """By outcome."""
-    versions: int = 0
-    events: int = 0
-    garbage: int = 0
-    users: int = 0
-    seconds: float = 0.0
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def fired(self) -> Counter[Point]:
-        """How often each point was the end of a process."""
-        fired: Counter[Point] = Counter()
-        for (where, _), count in self.kills.items():
-            if where != RANDOM:
-                fired[Point(where)] += count
-        return fired
-
-    def found(self, kind: str) -> int:
-        """How many findings of a kind there are."""
-        return sum(finding.kind == kind for finding in self.findings)
-
-
-RANDOM = "random"
+_REST_EVERY = 16  # kills
 
 
 class Run:
@@ -83,9 +48,9 @@ class Run:
         self._service = Service(folder, self._topic, pythonpath, **more)
         self._stream = Stream(self._topic, folder / "feature_store.db", self._journal, seed)
         self._ledger: Ledger | None = None
+        self._began = time.monotonic()
 
     def __enter__(self) -> Run:
-        self._began = time.monotonic()
         self._stream.start()
         return self
 
@@ -93,98 +58,126 @@ class Run:
         if self._stream.is_alive():
             self._stream.stop()
         if not self._service.gone:
-            self._service.kill_trainers()
-            self._service.kill_consumer()
+            self._service.kill_both()
         if self._ledger is not None:
             self._ledger.close()
 
-    @property
-    def kills(self) -> int:
-        """How many SIGKILLs there were; two processes at one moment are one."""
-        return self.tally.kills.total()
-
     def kill(self, plan: Plan, kills: int, tell: Callable[[Tally], None] = lambda _tally: None) -> None:
-        """Start and kill until there were so many kills."""
-        while self.kills < kills:
-            blow = plan.next()
-            if not self.strike(blow) and blow.point is not None and self.tally.missed[blow.point] < 3:
-                plan.again(blow.point)
+        """Start and kill until there were so many kills.
+
+        Every `_REST_EVERY` kills it comes to rest, and only then a full retrain is asked for: it makes the space anew,
+        so what kills have done to the old one is looked at before. Never near the end: cycles have to follow in it.
+        """
+        rest_at = _REST_EVERY
+        while len(self.tally.kills) < kills:
+            if rest_at <= len(self.tally.kills) <= kills - _REST_EVERY:
+                self.rest()
+                self.ask_full_retrain()
+                rest_at = len(self.tally.kills) + _REST_EVERY
+            self._carry_out(plan, plan.next())
             self._look()
             tell(self.tally)
 
     def strike(self, blow: Blow) -> bool:
         """One start, and its end; False where the point was not reached."""
         self._stream.check()
+        if blow.follows and not self._next_follows():
+            self._let_a_cycle_follow()
         self._start(blow)
         self._service.watch(blow.after if blow.point is None else _REACHED_WITHIN)
+        if blow.point is not None and self._service.fired:
+            self._at_point(blow, blow.point)
+            return True
+        self._must_run()
         if blow.point is None:
             self._at_random(blow)
-        elif not self._service.fired:
-            assert not self._service.gone, f"the service ended by itself: {self._service.log()[-3:]}"
-            self.tally.missed[blow.point] += 1
-            self._end(RANDOM, trainers_too=True)
-            return False
-        else:
-            self._at_point(blow, blow.point)
-        return True
+            return True
+        self.tally.missed[blow.point] += 1
+        self._count("point_missed", "both" if self._service.kill_both() else "consumer")
+        return False
 
-    def settle(self) -> None:
-        """End the stream, let the service do what is left to do, and stop it."""
+    def rest(self) -> None:
+        """Commit nothing, let the service do what is left to do, stop it, and count everything."""
+        with self._stream.paused():
+            self._start()
+            ends = Counter[int]()
+            for one in read_journal(self._journal):
+                ends[one.partition] = max(ends[one.partition], one.offset + 1)
+            wait_until(lambda: self._settled(ends), _SETTLED_WITHIN, f"the service to settle; see {self._folder}")
+            self._stop()
+            self._count_everything()
+
+    def ask_full_retrain(self) -> None:
+        """As an operator does. Whatever cycle is claimed next is that."""
+        ledger = self._opened()
+        assert ledger is not None, "a full retrain of what was never started"
+        ledger.asked.ask(CycleKind.FULL, "operator", time.time())
+
+    def settle(self) -> Tally:
+        """End the stream, come to rest, and say what came of it all."""
         self._stream.stop()
-        self._start(Blow("consumer"))
-        ends = Counter[int]()
-        for one in read_journal(self._journal):
-            ends[one.partition] = max(ends[one.partition], one.offset + 1)
-        wait_until(lambda: self._settled(ends), _SETTLED_WITHIN, f"the service to settle; see {self._folder}")
+        self.rest()
+        return self.tally
+
+    def _carry_out(self, plan: Plan, blow: Blow) -> None:
+        reached, point = self.strike(blow), blow.point
+        if point is None:
+            return
+        if not reached:
+            if self.tally.missed[point] < 3:
+                plan.again(point, follows=blow.follows)
+        elif point in SPACE_POINTS and not self.tally.fired_following[point]:
+            plan.again(point, follows=True)
+
+    def _start(self, blow: Blow | None = None) -> None:
+        self.tally.starts += 1
+        self._service.start_armed(blow.point if blow else None, blow.times if blow else 1)
+
+    def _stop(self) -> None:
         code = self._service.stop()
         told_early = -signal.SIGTERM  # before it had begun to listen for that
         assert code in (0, told_early), f"the service ended with {code} when it was told to stop"
         self._service.wait_for_orphans()
 
-    def judge(self) -> Tally:
-        """Count everything; the service has to be stopped."""
-        evidence = gather(self._folder, self._topic.name, self._journal)
-        tally = self.tally
-        self._look()
-        tally.garbage = sum(one.kind == "dead" for one in evidence.sent)
-        tally.users = len({one.user for one in evidence.sent if one.user})
-        tally.versions = len(evidence.versions)
-        tally.findings = check(evidence)
-        return tally
-
-    def _start(self, blow: Blow) -> None:
-        self.tally.starts += 1
-        if self.tally.starts % _FULL_RETRAIN_EVERY == 0 and (ledger := self._opened()) is not None:
-            ledger.asked.ask(CycleKind.FULL, "operator", time.time())
-        self._service.start_armed(blow.point, blow.times)
+    def _must_run(self) -> None:
+        assert not self._service.gone, f"the service ended by itself: {self._service.log()[-3:]}"
 
     def _at_random(self, blow: Blow) -> None:
-        assert not self._service.gone, f"the service ended by itself: {self._service.log()[-3:]}"
         if blow.victim == "trainer":
-            wait_until(self._service.kill_trainers, _REACHED_WITHIN, "a trainer to be killed")
-            self._count(RANDOM, "trainer")
+            wait_until(self._hit_at_work, _REACHED_WITHIN, "a trainer that runs a cycle to be killed")
             self._service.watch(blow.then)
-        self._end(RANDOM, trainers_too=blow.victim == "both")
+            self._kill_consumer("after_trainer")
+        elif blow.victim == "both":
+            self._count("random", "both" if self._service.kill_both() else "consumer")
+        else:
+            self._kill_consumer("random")
+
+    def _hit_at_work(self) -> bool:
+        self._must_run()
+        cycle = self._running_kind()
+        hit = cycle is not None and self._service.kill_trainers()
+        if hit:
+            self.tally.kills.append(Kill("random", "trainer", cycle=cycle))
+        return hit
 
     def _at_point(self, blow: Blow, point: Point) -> None:
-        if point.startswith("consumer."):
-            killed = blow.victim == "both" and self._service.kill_trainers()
+        if blow.victim == "both":
+            hit = self._service.kill_both() or point.startswith("trainer.")
+            self._count("point", "both" if hit else "consumer", point)
+        elif point.startswith("consumer."):
             self._service.kill_consumer()
-            self._count(point, "both" if killed else "consumer")
-        elif blow.victim == "both":
-            self._end(point, trainers_too=True)
+            self._count("point", "consumer", point)
         else:
-            self._count(point, "trainer")
+            self._count("point", "trainer", point)
             self._service.wait(blow.then)
-            self._end(RANDOM, trainers_too=False)
+            self._kill_consumer("after_trainer")
 
-    def _end(self, where: str, *, trainers_too: bool) -> None:
-        killed = trainers_too and self._service.kill_trainers()
+    def _kill_consumer(self, occasion: Occasion) -> None:
         self._service.kill_consumer()
-        self._count(where, "both" if killed or where != RANDOM else "consumer")
+        self._count(occasion, "consumer")
 
-    def _count(self, where: str, victim: Victim) -> None:
-        self.tally.kills[where, victim] += 1
+    def _count(self, occasion: Occasion, victim: Victim, point: Point | None = None) -> None:
+        self.tally.kills.append(Kill(occasion, victim, point, self._running_kind()))
 
     def _opened(self) -> Ledger | None:
         file = self._folder / "ledger.db"
@@ -192,8 +185,33 @@ class Run:
             self._ledger = open_ledger(f"sqlite:///{file}", create=False)
         return self._ledger
 
+    def _running_kind(self) -> CycleKind | None:
+        """The kind of the cycle that the ledger has as running."""
+        ledger = self._opened()
+        if ledger is None:
+            return None
+        with reading(ledger.engine) as connection:
+            kind = connection.scalar(select(cycles.c.kind).where(cycles.c.state == "running"))
+        return CycleKind(kind) if kind else None
+
+    def _next_follows(self) -> bool:
+        """Whether the cycle that runs, or else the next one, follows a champion."""
+        ledger = self._opened()
+        if ledger is None:
+            return False
+        with reading(ledger.engine) as connection:
+            champions = connection.scalar(select(func.count()).select_from(promotions))
+        running, asked = self._running_kind(), ledger.asked.open("operator")
+        return bool(champions) and not (running and running.from_scratch) and not (asked and asked.from_scratch)
+
+    def _let_a_cycle_follow(self) -> None:
+        """Have the service end what it does from scratch."""
+        self._start()
+        wait_until(self._next_follows, _SETTLED_WITHIN, f"a champion to follow; see {self._folder}")
+        self._stop()
+
     def _settled(self, ends: Counter[int]) -> bool:
-        assert not self._service.gone, f"the service ended by itself: {self._service.log()[-3:]}"
+        self._must_run()
         ledger = self._opened()
         if ledger is None:
             return False
@@ -204,12 +222,22 @@ class Run:
             running = connection.scalar(select(func.count()).where(cycles.c.state == "running"))
         return all(stands.get(number, 0) >= end for number, end in ends.items()) and not open_ones and not running
 
+    def _count_everything(self) -> None:
+        evidence = gather(self._folder, self._topic, self._journal)
+        tally = self.tally
+        tally.compared.append(evidence.followed)
+        tally.findings += [finding for finding in check(evidence) if finding not in tally.findings]
+        tally.garbage = sum(one.kind == "dead" for one in evidence.sent)
+        tally.users = len({one.user for one in evidence.sent if one.user})
+        self._look()
+
     def _look(self) -> None:
-        """Bring the figures of the tally up to now."""
+        """Bring the other figures of the tally up to now."""
         self.tally.seconds = time.monotonic() - self._began
         self.tally.events = self._stream.sent
         if (ledger := self._opened()) is not None:
             with reading(ledger.engine) as connection:
-                states = connection.scalars(select(cycles.c.state)).all()
+                known = connection.execute(select(cycles.c.state, cycles.c.kind)).all()
                 self.tally.versions = connection.scalar(select(func.count()).select_from(versions)) or 0
-            self.tally.cycles = Counter(states)
+            self.tally.cycles = Counter(row.state for row in known)
+            self.tally.kinds = Counter(row.kind for row in known)

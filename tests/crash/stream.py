@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,7 +39,7 @@ GARBAGE: tuple[tuple[bytes | None, bytes | None], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A record that the broker has acknowledged. `at`: before it was sent, in seconds since the epoch."""
+    """A record on the broker. `at`: when it was sent, or a little before, in seconds since the epoch."""
 
     kind: Literal["change", "dead", "ignored"]
     user: str | None
@@ -67,6 +68,14 @@ class Stream(threading.Thread):
         self._draw = random.Random(seed)
         self._world = World(seed)
         self._stopping = threading.Event()
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is committed meanwhile, and everything that was committed has been acknowledged."""
+        with self._turn:
+            self.check()
+            yield
 
     def stop(self) -> None:
         """Commit no more; everything that was committed has been acknowledged when this returns."""
@@ -90,19 +99,24 @@ class Stream(threading.Thread):
         producer = KafkaProducer(bootstrap_servers=self._topic.broker, acks="all", linger_ms=0)
         pool = names(FIRST_USERS)
         with self._journal.open("a") as journal:
-            self._publish(store, producer, journal, self._world.rows(pool), [])
+            with self._turn:
+                self._publish(store, producer, journal, self._world.rows(pool), [])
             while not self._stopping.wait(_PAUSE * 2 * self._draw.random()):
-                if self._draw.random() < 0.1:
-                    pool.append(f"u{len(pool)}")  # a newcomer
-                chosen = self._draw.sample(pool[-40:] if self._draw.random() < 0.5 else pool, self._draw.randint(1, 4))
-                deleted = [chosen.pop()] if self._draw.random() < 0.15 else []
-                self._publish(store, producer, journal, self._world.rows(chosen), deleted)
-                if self._draw.random() < 0.1:
-                    self._send(producer, journal, "dead", *self._draw.choice(GARBAGE))
-                if self._draw.random() < 0.1:
-                    self._send(producer, journal, "ignored", b"u1", encode(_OTHER_GROUP, "u1"))
+                with self._turn:
+                    self._commit(store, producer, journal, pool)
         producer.close()
         store.close()
+
+    def _commit(self, store: LocalFeatureStore, producer: Any, journal: Any, pool: list[str]) -> None:
+        if self._draw.random() < 0.1:
+            pool.append(f"u{len(pool)}")  # a newcomer
+        chosen = self._draw.sample(pool[-40:] if self._draw.random() < 0.5 else pool, self._draw.randint(1, 4))
+        deleted = [chosen.pop()] if self._draw.random() < 0.15 else []
+        self._publish(store, producer, journal, self._world.rows(chosen), deleted)
+        if self._draw.random() < 0.1:
+            self._send(producer, journal, "dead", *self._draw.choice(GARBAGE))
+        if self._draw.random() < 0.1:
+            self._send(producer, journal, "ignored", b"u1", encode(_OTHER_GROUP, "u1"))
 
     def _publish(
         self, store: LocalFeatureStore, producer: Any, journal: Any, upserts: dict[str, Any], deletes: list[str]

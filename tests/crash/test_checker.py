@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from schemas.events import BadEvent, Change, decode, encode
 from schemas.fault_points import Point
 from tests.crash.checker import check
 from tests.crash.evidence import Cycle, Evidence, Stand, Version, Waiting
-from tests.crash.harness import Run, Tally
+from tests.crash.harness import Run
 from tests.crash.plan import Blow
-from tests.crash.stream import Sent
+from tests.crash.stream import GARBAGE, Sent
+from tests.crash.tally import Tally
+from tests.crash.topic import told
+from tests.worlds import GROUP
 
 BUGS = Path(__file__).with_name("bugs")
 
@@ -23,17 +27,19 @@ def change(user: str, partition: int, offset: int) -> Sent:
 
 
 # Two versions and what came after them. Partition 0: a b [c] | a, and partition 1: x (garbage) d (somebody else's) | e.
+RECORDS = [
+    change("a", 0, 0),
+    change("b", 0, 1),
+    change("c", 0, 2),
+    change("a", 0, 3),
+    Sent("dead", None, 1, 0, at=100.0),
+    change("d", 1, 1),
+    Sent("ignored", None, 1, 2, at=102.0),
+    change("e", 1, 3),
+]
 SOUND = Evidence(
-    sent=[
-        change("a", 0, 0),
-        change("b", 0, 1),
-        change("c", 0, 2),
-        change("a", 0, 3),
-        Sent("dead", None, 1, 0, at=100.0),
-        change("d", 1, 1),
-        Sent("ignored", None, 1, 2, at=102.0),
-        change("e", 1, 3),
-    ],
+    sent=RECORDS,
+    journal=RECORDS,
     stands={0: Stand(next=4, settled=3, events=4, ignored=0), 1: Stand(next=4, settled=3, events=4, ignored=1)},
     waiting=[Waiting("a", 1), Waiting("e", 1)],
     learned={"a": 101.0, "b": 102.0, "c": 103.0, "d": 102.0},
@@ -45,7 +51,10 @@ SOUND = Evidence(
     recorded={1: "c1", 2: "c2"},
     promoted=[1, 2],
     dead={(1, 0): 1},
-    versions=[Version(1, "c1", {0: (0, 2)}, 2), Version(2, "c2", {0: (2, 3), 1: (0, 3)}, 2)],
+    versions=[
+        Version(1, "c1", {0: (0, 2)}, 2, read_users=7, from_scratch=True, space="c1"),
+        Version(2, "c2", {0: (2, 3), 1: (0, 3)}, 2, read_users=2, space="c1"),
+    ],
     stored_rows={"a": b"new", "b": b"b", "c": b"c"},  # d is deleted, e is new
     matrix_rows={"a": b"old", "b": b"b", "c": b"c", "e": b"gone meanwhile"},
     pairs=frozenset({("a", "b")}),
@@ -60,10 +69,20 @@ def test_a_sound_history_has_no_findings() -> None:
 
 BROKEN: dict[str, tuple[Evidence, str, str]] = {
     "a pending user is gone": (replace(SOUND, waiting=[Waiting("a", 1)]), "lost", "e changed at 1@3"),
+    "an acknowledged record is not in the topic": (
+        replace(SOUND, journal=[*RECORDS, change("a", 0, 4)]),
+        "lost",
+        "partition 0@4: the topic has None, the committer sent ('change', 'a')",
+    ),
+    "a record is another one than was sent": (
+        replace(SOUND, journal=[change("z", 0, 0), *RECORDS[1:]]),
+        "wrong",
+        "partition 0@0: the topic has ('change', 'a'), the committer sent ('change', 'z')",
+    ),
     "a user was never learned": (
         replace(SOUND, learned={user: at for user, at in SOUND.learned.items() if user != "b"}),
         "lost",
-        "b changed at 0@1, below what is settled",
+        "b changed at 0@1, in a version's offsets, and was not learned",
     ),
     "a user was learned before its last change only": (
         replace(SOUND, learned={**SOUND.learned, "c": 101.0}),
@@ -74,6 +93,21 @@ BROKEN: dict[str, tuple[Evidence, str, str]] = {
         replace(SOUND, versions=[SOUND.versions[0], replace(SOUND.versions[1], changed_users=1)]),
         "lost",
         "version 2 learned 1 users, its events name 2",
+    ),
+    "a trainer read fewer users than its events name": (
+        replace(SOUND, versions=[SOUND.versions[0], replace(SOUND.versions[1], read_users=1)]),
+        "lost",
+        "version 2 read 1 users, its events name 2",
+    ),
+    "a trainer from scratch read fewer users than its events name": (
+        replace(SOUND, versions=[replace(SOUND.versions[0], read_users=1), SOUND.versions[1]]),
+        "lost",
+        "version 1 read 1 users, its events name 2",
+    ),
+    "a trainer that follows read everybody": (
+        replace(SOUND, versions=[SOUND.versions[0], replace(SOUND.versions[1], read_users=7)]),
+        "wrong",
+        "version 2 read 7 users, its events name 2",
     ),
     "an event is missing from a pending user": (
         replace(SOUND, sent=[*SOUND.sent, change("a", 0, 4)], stands={**SOUND.stands, 0: Stand(5, 3, 5, 0)}),
@@ -95,6 +129,11 @@ BROKEN: dict[str, tuple[Evidence, str, str]] = {
         replace(SOUND, stands={**SOUND.stands, 0: Stand(4, 3, 5, 0)}),
         "duplicated",
         "partition 0: 5 records counted, 4 sent",
+    ),
+    "a user's last event is in no version's offsets": (
+        replace(SOUND, versions=[SOUND.versions[0], replace(SOUND.versions[1], ranges={1: (0, 3)})]),
+        "lost",
+        "c changed at 0@2, which nobody learned, and is not pending",
     ),
     "offsets are nobody's": (
         replace(SOUND, versions=[Version(1, "c1", {0: (0, 1)}, 1), SOUND.versions[1]]),
@@ -155,6 +194,11 @@ BROKEN: dict[str, tuple[Evidence, str, str]] = {
         "duplicated",
         "partition 0@0: 1 dead letters, 0 expected",
     ),
+    "the champion's space cannot be opened": (
+        replace(SOUND, no_space=True, stored_rows={}, matrix_rows={}, pairs=frozenset(), defined_pairs=frozenset()),
+        "wrong",
+        "the champion's space cannot be opened",
+    ),
     "a row is old": (
         replace(SOUND, matrix_rows={**SOUND.matrix_rows, "b": b"old"}),
         "lost",
@@ -185,14 +229,34 @@ def test_a_broken_history_is_found(name: str) -> None:
     assert [finding for finding in check(evidence) if finding.kind == kind and what in finding.what]
 
 
+def test_versions_that_followed_are_those_in_the_champions_space() -> None:
+    assert SOUND.followed == 1
+    anew = Version(3, "c3", {0: (3, 4)}, 1, read_users=7, from_scratch=True, space="c3")
+    assert replace(SOUND, versions=[*SOUND.versions, anew], promoted=[1, 2, 3]).followed == 0
+    assert Evidence(sent=(), stands={}).followed == 0
+
+
+def test_a_record_of_the_stream_is_told_by_its_bytes_as_the_decoder_tells_it() -> None:
+    elsewhere = GROUP.model_copy(update={"name": "somebody_elses"})
+    sound = [(b"u1", encode(GROUP, "u1")), (b"u1", encode(elsewhere, "u1")), (b"u1", None)]
+    kinds = {told(*record)[0] for record in [*sound, *GARBAGE]}
+    assert kinds == {"change", "ignored", "dead"}
+    for key, value in [*sound, *GARBAGE]:
+        try:
+            found = decode(GROUP, key, value, {})
+        except BadEvent:
+            assert told(key, value) == ("dead", None)
+        else:
+            assert told(key, value) == (("change", found.key) if isinstance(found, Change) else ("ignored", None))
+
+
 def run_with_bug(folder: Path, broker: str, bug: str, *blows: Blow) -> Tally:
     """A service with a planted bug is struck a few times; everything else is as in `make crash`."""
     path = os.pathsep.join(filter(None, (str(BUGS / bug), os.environ.get("PYTHONPATH"))))
     with Run(folder, broker, seed=5, pythonpath=path) as run:
         for blow in blows:
             assert run.strike(blow)
-        run.settle()
-        return run.judge()
+        return run.settle()
 
 
 @pytest.mark.timeout(600)
@@ -206,3 +270,11 @@ def test_offsets_committed_before_the_changes_are_stored_lose_changes(tmp_path: 
 def test_registration_without_lookup_registers_a_cycle_twice(tmp_path: Path, kafka_address: str) -> None:
     tally = run_with_bug(tmp_path, kafka_address, "no_lookup", Blow("both", Point.ANSWERING))
     assert [finding for finding in tally.findings if "registered versions 1, 2" in finding.what], tally.findings
+
+
+@pytest.mark.timeout(600)
+def test_a_trainer_that_leaves_out_claimed_users_has_wrong_rows_and_pairs(tmp_path: Path, kafka_address: str) -> None:
+    tally = run_with_bug(tmp_path, kafka_address, "skipped_rows", Blow("consumer", Point.SETTLED))
+    assert tally.compared > [0], "no version has followed"
+    assert [finding for finding in tally.findings if "the user matrix has an old row of" in finding.what]
+    assert tally.found("wrong"), tally.findings

@@ -1,15 +1,19 @@
-"""The service as processes to be killed."""
+"""The service as processes to be killed: a process group for the consumer, and one for each of its trainers."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from schemas.fault_points import Point
-from tests.integration.service import QUICK, ServiceProcess
+from tests.integration.service import QUICK, RETRAINER, ServiceProcess
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 
@@ -19,6 +23,7 @@ _LOOK_EVERY = 0.25
 # A cycle follows another at once, and no gate stands in the way: these tests are about what is lost, not what is good.
 HASTY = {
     **QUICK,
+    "TRAINER__WARM": "true",  # as people run it
     "KAFKA__SESSION_TIMEOUT_MS": "2500",
     "KAFKA__COMMIT_INTERVAL": "0.5",
     "TRIGGER__CHANGED_USERS": "1",
@@ -45,8 +50,9 @@ class Service(ServiceProcess):
         }
         super().__init__(folder, {**HASTY, **own, **more})
         self._pythonpath = pythonpath
-        self._mark = folder / "mark"
+        self._starts = 0
         self._trainers: set[psutil.Process] = set()
+        self._own: set[psutil.Process] = set()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,10 +62,18 @@ class Service(ServiceProcess):
 
     def start_armed(self, point: Point | None, times: int = 1) -> None:
         """Start it; the process that reaches `point` for the `times`-th time dies."""
-        self._mark.unlink(missing_ok=True)
+        self._starts += 1
         self._settings["FAULT_POINT"] = f"{point}:{times}" if point else ""
         self._settings["FAULT_MARK"] = str(self._mark)
+        self._own = set()
         self.start()
+
+    def start(self, command: str = "run") -> None:
+        """Start it as a process group of its own."""
+        with (self.folder / "service.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [RETRAINER, command], env=self.environment, stderr=log, start_new_session=True
+            )
 
     @property
     def fired(self) -> bool:
@@ -87,30 +101,56 @@ class Service(ServiceProcess):
             time.sleep(_PAUSE)
 
     def kill_trainers(self) -> bool:
-        """SIGKILL to every trainer; says whether there was one."""
+        """SIGKILL to every trainer; says whether one of them was this consumer's own."""
         self._note_trainers()
-        alive = [trainer for trainer in self._trainers if _alive(trainer)]
-        for trainer in alive:
-            with suppress(psutil.NoSuchProcess):
-                trainer.kill()
-        return bool(alive)
+        alive = self._alive()
+        _kill_groups(trainer.pid for trainer in alive)
+        return bool(alive & self._own)
 
     def kill_consumer(self) -> None:
         """SIGKILL, unless it has died already; its trainers have to end by themselves."""
         assert self.process is not None
         self._note_trainers()
-        self.process.kill()
-        self.process.wait()
-        self.process = None
+        _kill_groups([self.process.pid] if not self.gone else [])
+        self._reap()
+
+    def kill_both(self) -> bool:
+        """One blow: SIGKILL to the consumer's group and to every trainer's, with nothing between; says as above."""
+        assert self.process is not None
+        self._note_trainers()
+        alive = self._alive()
+        _kill_groups([*([self.process.pid] if not self.gone else []), *(trainer.pid for trainer in alive)])
+        self._reap()
+        return bool(alive & self._own)
 
     def wait_for_orphans(self) -> None:
         """Until every trainer that there ever was has ended."""
         wait_until(lambda: not any(map(_alive, self._trainers)), 30, "orphaned trainers to end by themselves")
 
+    @property
+    def _mark(self) -> Path:
+        """A file for each start, so that a trainer left over from an earlier one is not taken for this one's."""
+        return self.folder / f"mark-{self._starts}"
+
     def _note_trainers(self) -> None:
         with suppress(psutil.NoSuchProcess):
             if not self.gone:
-                self._trainers = {one for one in self._trainers if _alive(one)} | set(self.trainers())
+                self._own |= set(self.trainers())
+                self._trainers = self._alive() | self._own
+
+    def _alive(self) -> set[psutil.Process]:
+        return {trainer for trainer in self._trainers if _alive(trainer)}
+
+    def _reap(self) -> None:
+        assert self.process is not None
+        self.process.wait()
+        self.process = None
+
+
+def _kill_groups(leaders: Iterable[int]) -> None:
+    for leader in list(leaders):
+        with suppress(ProcessLookupError):  # it has ended, or is just being started in its consumer's group
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _alive(process: psutil.Process) -> bool:
