@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from consumer.cluster import ClusterTrouble, ask_cluster
 from consumer.settings import Settings
@@ -12,18 +14,24 @@ from consumer.settings import Settings
 log = structlog.get_logger()
 
 
-def mirror_champion(settings: Settings, version: int) -> None:
-    """Have the version tagged, meanwhile; where the registry is not a cluster's, nothing happens."""
+def mirror_champion(settings: Settings, champion: Callable[[], int | None]) -> None:
+    """Have the champion tagged, meanwhile; where the registry is not a cluster's, nothing happens.
+
+    `champion` asks the ledger, from another thread.
+    """
     if settings.model_registry.kind == "hopsworks":
-        threading.Thread(target=_mirror, args=(settings, version), name="champion-tag", daemon=True).start()
+        threading.Thread(target=_mirror, args=(settings, champion), name="champion-tag", daemon=True).start()
 
 
-def _mirror(settings: Settings, version: int) -> None:
+def _mirror(settings: Settings, champion: Callable[[], int | None]) -> None:
+    """Tag the champion, and again should it be another by then: so whoever was stalled meanwhile tags the right one."""
+    tagged = version = None
     try:
-        note = ask_cluster(settings, "mirror", str(version))
-    except (ClusterTrouble, OSError) as trouble:
-        note = str(trouble)
-    if note is None:
-        log.info("champion tagged", version=version)
-    else:
-        log.info("champion not tagged", version=version, reason=note)
+        while (version := champion()) != tagged:
+            if note := ask_cluster(settings, "mirror", str(version)):
+                log.info("champion not tagged", version=version, reason=note)
+                return
+            tagged = version
+            log.info("champion tagged", version=version)
+    except (ClusterTrouble, DBAPIError, OSError) as trouble:
+        log.info("champion not tagged", version=version, reason=str(trouble))

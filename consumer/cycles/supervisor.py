@@ -66,6 +66,7 @@ class Supervisor:
         """Take up the cycle that was running when the last holder of the lease ended; says whether there was one."""
         claim = self._ledger.cycles.running()
         self._may_have_claimed = False
+        self._prune(None if claim is None else claim.cycle_id)
         if claim is None:
             return False
         self._running = Running(claim, since=now, may_have_registered=True)
@@ -143,6 +144,7 @@ class Supervisor:
             log.warning("cycle abandoned to another instance", cycle_id=self._running.claim.cycle_id)
         self._end_trainers(grace=0.0)
         self._running, self._may_have_claimed = None, False
+        self._prune(None)  # whatever we have of a cycle that others ran meanwhile counts for nothing
 
     def view(self, now: float) -> dict[str, Any] | None:
         """The cycle under way, for `status`."""
@@ -246,9 +248,15 @@ class Supervisor:
                 "version registered but not made champion: the champion changed meanwhile", version=result.version
             )
         if promoted and result.version is not None:
-            mirror_champion(self._settings, result.version)
+            mirror_champion(self._settings, lambda: self._ledger.views.past().champion)
             reached(Point.MIRRORED)
         tell_end(claim, result, now)
+
+    def _prune(self, running: str | None) -> None:
+        """Remove the folders of all other cycles: those that ended while this process was dead, or elsewhere."""
+        for folder in (self._settings.work_dir / "cycles").glob("c*"):
+            if folder.name != running:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def _folder(self, cycle_id: str) -> Path:
         return self._settings.work_dir / "cycles" / cycle_id

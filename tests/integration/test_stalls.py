@@ -84,5 +84,6 @@ def test_who_is_stalled_between_the_result_and_the_ledger_settles_nothing(
     with pytest.raises(LeaseLost, match="'another' has it"):
         supervisor.resume(time.time())
     supervisor.abandon()
+    assert not folder.exists()
     assert ledger.cycles.running() == claim
     assert ledger.views.versions() == []

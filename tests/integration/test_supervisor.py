@@ -19,6 +19,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.fault_points import POINT_VARIABLE, Point
+from tests.contract.ledgers import ended
 from tests.leading import leading, settings_with_users
 from tests.waiting import wait_until
 from trainer.registry.local import LocalModelRegistry
@@ -255,3 +256,18 @@ def test_the_number_of_a_champion_that_was_deleted_is_not_given_again(
     supervisor.start(CycleKind.FULL, "its model is gone", time.time())
     wait_until(lambda: idle(supervisor), 60, "the second cycle to end")
     assert [(found["version"], found["champion"]) for found in ledger.views.versions()] == [(1, False), (2, True)]
+
+
+def test_folders_of_cycles_that_have_ended_are_removed_at_the_next_start(settings: Settings, ledger: Ledger) -> None:
+    """As where the process was killed right after it had settled."""
+    leader = leading(ledger)
+    claims = [ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0, fence=leader.fence)]
+    ledger.cycles.settle(ended(claims[0].cycle_id, Outcome.REJECTED), 2.0, fence=leader.fence)
+    claims.append(ledger.cycles.claim(CycleKind.BOOTSTRAP, "again", 3.0, fence=leader.fence))
+    folders = [settings.work_dir / "cycles" / claim.cycle_id for claim in claims]
+    for folder in folders:
+        (folder / "model").mkdir(parents=True)
+    supervisor = Supervisor(settings, ledger, leader, lambda: None)
+    assert supervisor.resume(4.0)
+    assert [folder.exists() for folder in folders] == [False, True]
+    supervisor.stop()
