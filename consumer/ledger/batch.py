@@ -104,7 +104,7 @@ class Batch:
     users: dict[str, UserChange] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     epochs: dict[Partition, int] = field(default_factory=dict)
-    """The leader epoch of each partition's last record."""
+    """The leader epoch of what was read last of each partition, be it a transaction marker."""
 
     def add(self, user: str, operation: Operation, position: str, event_at: float) -> None:
         """One more event of a user, at a `str(Position)`; the later event's operation holds."""
