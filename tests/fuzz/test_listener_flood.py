@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from schemas.hopsworks import Source
-from tests.fuzz.flood import flood
+from tests.fuzz.flood import RESULTS, flood, line
 
 COUNTS = {"sqlite": 50_000, "postgresql": 10_000}
 SOURCES: list[Source] = ["notification", "ingestion"]
@@ -24,3 +25,10 @@ def test_every_message_of_a_flood_is_accounted_for(
     assert min(outcome.stored, outcome.ignored, outcome.dead) > count / 20
     assert not [reason for reason in outcome.reasons if reason.startswith("unexpected")]
     assert outcome.memory_grew < MOST_MEMORY
+
+
+def test_what_the_documentation_quotes_of_the_last_million_is_what_its_results_say() -> None:
+    floods = json.loads(RESULTS.read_text())["floods"]
+    quoted = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text().splitlines()
+    assert floods[0]["messages"] >= 1_000_000
+    assert [line(found) for found in floods if f"    {line(found)}" not in quoted] == []
