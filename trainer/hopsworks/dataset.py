@@ -6,6 +6,7 @@ Hopsworks that says so makes something absent; everything else is an error, told
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,26 +70,32 @@ class Dataset:
 
         self._session.ask(what, attempt)
 
-    def remove(self, path: str, sign: str) -> None:
-        """Remove a folder with all that is in it, as long as `sign` is there.
+    def remove(self, path: str, sign: str, spare: Callable[[], bool] = lambda: False) -> bool:
+        """Remove a folder with all that is in it, as long as `sign` is there; unless `spare` says that it has to stay.
 
-        It is looked for before every try: after one whose answer was lost the path may be somebody else's by now.
+        Both are asked before every try: after one whose answer was lost the path may be somebody else's by now.
+
+        Returns:
+            Whether it is gone.
 
         Raises:
             ClusterError: it is not known to be gone.
         """
         what = f"remove {path}"
 
-        def attempt() -> None:
+        def attempt() -> bool:
             if self._stat(sign) is None:
-                return
+                return True
+            if spare():
+                return False
             try:
                 self._session.once(what, lambda: self._api.remove(path))
             except ClusterError:
                 if self._stat(path) is not None:
                     raise
+            return True
 
-        self._session.ask(what, attempt)
+        return self._session.ask(what, attempt)
 
     def download(self, path: str, to: Path) -> None:
         """Write a file of the project to `to`, over what is there.

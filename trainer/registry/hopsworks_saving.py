@@ -8,7 +8,9 @@ Its version counts when it is complete. What is broken is taken back before the 
   meant. When all its files are there, its registration may be on its way, so it is waited for first; and its number is
   then left taken by an empty folder, so that an entry that comes even later finds no files of another version there.
 
-The sign is enough as long as nobody runs a cycle twice at once, which is what the ledger is for. Left behind for good
+Whatever is removed is looked at once more right before, at every try: the successor of a stalled process may have made
+it whole. More cannot be had, as the cluster removes what it is told to: a process that is stalled between that look and
+its request, and wakes after its successor has registered under the same number, removes that. Left behind for good
 are folders without files, and uploads that broke off of cycles that nobody resumes.
 """
 
@@ -109,9 +111,7 @@ class Saver:
             coming = self._whole_orphans(cycle_id, folders - {entry.version for entry in entries})
             if not coming:
                 return None
-            if time.monotonic() >= deadline:
-                for version in coming:
-                    self._empty(version, cycle_id)
+            if time.monotonic() >= deadline and all(self._empty(version, cycle_id) for version in coming):
                 return None
             time.sleep(min(_LOOK_EVERY, self._settle_for))
 
@@ -134,18 +134,22 @@ class Saver:
         for version in sorted(orphans):
             if self._models.dataset.stat(self._sign(version, cycle_id)) is None:
                 continue
-            files = f"{self._models.folder}/{version}/{FILES}"
-            if self._versions.examine(files, cycle_id).state == "complete":
+            if self._is_whole(version, cycle_id) or not self._remove(version, cycle_id):
                 whole.append(version)
-            else:
-                self._remove(version, cycle_id)
         return whole
 
-    def _remove(self, version: int, cycle_id: str) -> None:
-        self._models.dataset.remove(f"{self._models.folder}/{version}", sign=self._sign(version, cycle_id))
+    def _is_whole(self, version: int, cycle_id: str) -> bool:
+        return self._versions.examine(f"{self._models.folder}/{version}/{FILES}", cycle_id).state == "complete"
 
-    def _empty(self, version: int, cycle_id: str) -> None:
-        self._models.dataset.remove(f"{self._models.folder}/{version}/{FILES}", sign=self._sign(version, cycle_id))
+    def _remove(self, version: int, cycle_id: str) -> bool:
+        """Remove what broke off; False where somebody has made it whole meanwhile, while this process was stalled."""
+        folder, sign = f"{self._models.folder}/{version}", self._sign(version, cycle_id)
+        return self._models.dataset.remove(folder, sign, lambda: self._is_whole(version, cycle_id))
+
+    def _empty(self, version: int, cycle_id: str) -> bool:
+        """Empty what waits for an entry in vain; False where it has one by now."""
+        files, sign = f"{self._models.folder}/{version}/{FILES}", self._sign(version, cycle_id)
+        return self._models.dataset.remove(files, sign, lambda: self._versions.numbered(version) is not None)
 
     def _sign(self, version: int, cycle_id: str) -> str:
         return f"{self._models.folder}/{version}/{FILES}/{sign_of(cycle_id)}"

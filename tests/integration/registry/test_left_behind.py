@@ -158,6 +158,26 @@ def test_an_upload_that_broke_off_is_taken_back_by_the_cycle_whose_it_is(
     assert [found.version for found in registry.versions()] == [5]
 
 
+@pytest.mark.parametrize("whole_at_first", [False, True], ids=["broken off", "waiting for its entry"])
+def test_what_a_successor_has_made_whole_meanwhile_is_not_removed(
+    double: HopsworksDouble, registry: HopsworksModelRegistry, tmp_path: Path, whole_at_first: bool
+) -> None:
+    """This process was stalled before it tried again to remove what its upload had left."""
+    folder = staged(tmp_path, "c1")
+    put_upload(double, 1, folder, sign="cycle-c1", without="" if whole_at_first else "two_tower_model.keras")
+
+    removed = fail(double, f"^DELETE .*/{MODEL}/1", Status(503))
+
+    def succeed() -> None:
+        if removed.hits:
+            put_upload(double, 1, folder, sign="cycle-c1", description="Retrainer cycle c1: full, by its successor")
+
+    fail(double, f"^GET .*/{MODEL}/1/Files/cycle-c1$", Call(succeed), times=None)
+    assert registry.register(folder).version == 1
+    assert removed.hits == 1
+    assert whole(double) == {1: "c1"}
+
+
 @pytest.mark.parametrize("questions", range(4))
 def test_an_upload_that_is_whole_is_waited_for_and_found(
     double: HopsworksDouble, session: Session, tmp_path: Path, questions: int
