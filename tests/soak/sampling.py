@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 from collections import Counter
@@ -97,10 +98,10 @@ def _pragma(db: sqlite3.Connection, name: str) -> int:
 def _folder(path: Path) -> dict[str, int]:
     """Files and bytes below a folder; what vanishes meanwhile is not counted."""
     files = size = 0
-    for entry in path.rglob("*"):
-        with suppress(OSError):
-            if entry.is_file():
-                files, size = files + 1, size + entry.stat().st_size
+    for folder, _, names in os.walk(path):  # which passes over a folder that is not there any more
+        for name in names:
+            with suppress(OSError):
+                files, size = files + 1, size + (Path(folder) / name).stat().st_size
     return {"files": files, "bytes": size}
 
 
