@@ -122,9 +122,13 @@ def _parser(primary_key: str) -> Callable[[bytes], _Event[_Entry]]:
 def _at_a_glance(primary_key: str, value: bytes) -> _Event[_Entry] | None:
     """What most events of a topic say: what the model would say of them. None where the model has to see.
 
-    What stands in fields that are not used has to be in the form of JSON, but need not be text.
+    The parser does not look whether fields that are not used hold text; they might not where there are escapes.
     """
+    if b"\\u" in value:
+        return None
     try:
+        if not value.isascii():
+            value.decode()
         return _parser(primary_key)(value)
     except (MsgspecError, ValueError, RecursionError):
         return None

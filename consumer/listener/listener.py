@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -127,7 +127,7 @@ class Listener(threading.Thread):
             self._places.note(notes.drain())
             self._gaps.cross(consumer)  # now: the client says so in every turn until it has been sought elsewhere
 
-    def _store(self, consumer: Any, records: Mapping[TopicPartition, list[Any]], notes: RebalanceNotes) -> None:
+    def _store(self, consumer: Any, records: dict[TopicPartition, list[Any]], notes: RebalanceNotes) -> None:
         passed = self._places.passed(consumer)
         if notes.pending:
             passed = {}  # the client may stand at Kafka's committed offsets

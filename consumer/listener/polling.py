@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -63,7 +63,7 @@ class Polling:
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         return pause
 
-    def poll(self, consumer: Any) -> Mapping[TopicPartition, list[Any]] | None:
+    def poll(self, consumer: Any) -> dict[TopicPartition, list[Any]] | None:
         """What the broker gave; None where the client raised, which may have moved it behind what it did not give.
 
         Raises:
@@ -73,7 +73,7 @@ class Polling:
             Exception: anything, from a client that has lost its way.
         """
         try:
-            found: Mapping[TopicPartition, list[Any]] | None = consumer.poll(timeout_ms=_POLL_MS)
+            found: dict[TopicPartition, list[Any]] | None = consumer.poll(timeout_ms=_POLL_MS)
         except NoOffsetForPartitionError:
             found = None  # a group without commits; the ledger says where to begin
         except OffsetOutOfRangeError as error:

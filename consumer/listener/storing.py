@@ -44,12 +44,12 @@ class Storing:
         self._log = LetterLog(clock)
 
     def store(
-        self, consumer: Any, records: Mapping[TopicPartition, list[Any]], passed: Mapping[TopicPartition, Stand]
+        self, consumer: Any, records: dict[TopicPartition, list[Any]], passed: Mapping[TopicPartition, Stand]
     ) -> Batch | None:
         """What was stored; None where nothing was, as nothing came, or the ledger did not take it, or had no room.
 
-        In the latter cases everything is read again from the ledger's offsets. `passed` is where the client stands
-        behind the ledger, be it with records or without.
+        In the latter cases everything is read again from the ledger's offsets. `records` is emptied. `passed` is where
+        the client stands behind the ledger, be it with records or without.
         """
         self._log.tick()
         fresh = {tp: batch for tp, batch in records.items() if tp in self._places.next}
@@ -60,6 +60,8 @@ class Storing:
         batch = to_batch(self._decode, fetched, expected, self._clock())
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
         self._pass(batch, passed)
+        del fresh, fetched
+        records.clear()  # what was made of them is smaller, and needs the room
         dead = load_of(batch.dead)
         reached(Point.POLLED)
         try:

@@ -23,7 +23,7 @@ from tests.worlds import names
 
 EVENTS = int(os.environ.get("RETRAINER_TEST_BURST", "1000000"))
 USERS = 20_000
-FLAT = 48 * 2**20
+FLAT = 72 * 2**20
 """By how much the consumer's memory may grow in a burst of any length: what the client fetches ahead, and one batch."""
 LATE = 5.0
 """How old a told lag may be: the client's last look at the topic's end, and the status file's second."""
