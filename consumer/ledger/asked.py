@@ -36,7 +36,7 @@ class Asked:
         and not the time it is: so it is the same for all of them, whatever their clocks say.
         """
         with self._engine.begin() as connection:
-            heard = select(asked.c.number).where(asked.c.by == "schedule", asked.c.at >= tick)
+            heard = select(asked.c.number).where(asked.c.by == "schedule", asked.c.at == tick)
             if connection.scalar(heard.limit(1)) is None:
                 connection.execute(asked.insert().values(kind=kind.value, by="schedule", at=tick))
 

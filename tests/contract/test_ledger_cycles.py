@@ -266,6 +266,13 @@ def test_of_several_instances_whose_clocks_strike_together_one_is_heard(ledger: 
     assert ledger.asked.open("schedule") is CycleKind.FULL
 
 
+def test_a_clock_that_was_ahead_does_not_silence_the_schedule(ledger: Ledger, fence: int) -> None:
+    ledger.asked.ask_by_schedule(CycleKind.FULL, 900_000.0)
+    ledger.cycles.claim(CycleKind.FULL, "due", 1300.0, fence=fence)
+    ledger.asked.ask_by_schedule(CycleKind.FULL, 2000.0)
+    assert ledger.asked.open("schedule") is CycleKind.FULL
+
+
 def test_a_full_retrain_that_is_due_is_not_forgotten_over_a_smaller_cycle(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.asked.ask(CycleKind.FULL, "schedule", 1.0)
