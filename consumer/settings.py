@@ -34,6 +34,7 @@ from consumer.kafka.settings import KafkaSettings
 from consumer.section import Seconds, Section
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
+from schemas.guard import GuardPolicy
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
@@ -140,6 +141,7 @@ class Settings(BaseSettings):
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
+    guard: GuardPolicy = GuardPolicy()
     lease: LeaseSettings = LeaseSettings()
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()
@@ -212,6 +214,7 @@ class Settings(BaseSettings):
             split=self.split,
             fit=self.fit,
             gate=self.gate,
+            guard=self.guard,
         )
 
     @classmethod

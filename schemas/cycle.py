@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
 from schemas.features import FeatureGroup
+from schemas.guard import GuardName, GuardPolicy, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
@@ -39,11 +40,17 @@ class CycleKind(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a cycle ended. Only `registered` has a version."""
+    """How a cycle ended. Only `registered` has a version; `registered` and `unchanged` settle the users."""
 
     REGISTERED = "registered"
+    UNCHANGED = "unchanged"
+    """Training made the model no better, so the champion stays, and answers for the users on record."""
     REJECTED = "rejected"
+    """The challenger is worse, or probably worse by more than a margin."""
     INCONCLUSIVE = "inconclusive"
+    """It cannot be told whether the challenger is worse."""
+    HELD = "held"
+    """The data, or what the challenger is measured against, are not to be believed: a person has to look."""
     FAILED = "failed"
 
 
@@ -89,6 +96,7 @@ class TrainerSettings(Frozen):
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
+    guard: GuardPolicy = GuardPolicy()
 
     @model_validator(mode="after")
     def _a_cluster_is_named(self) -> Self:
@@ -106,6 +114,8 @@ class Lineage(Frozen):
     gaps: OffsetGaps = {}
     """What of `offsets` could not be read, as the topic had lost it, or its records could not be parsed."""
     changed_users: Annotated[int, Field(ge=0)]
+    unchanged_users: Annotated[int, Field(ge=0)] = 0
+    """Changes that cycles since the last version found nothing to learn in; `offsets` covers their events too."""
     first_event_at: AwareDatetime | None = None
     last_event_at: AwareDatetime | None = None
 
@@ -120,6 +130,10 @@ class CycleRequest(Frozen):
     """The champion to start from and to compare with; None before the first version."""
     anchor_version: int | None = None
     """The last version trained from scratch, against which drift is measured."""
+    best_since: tuple[int, ...] = ()
+    """Versions since then that had the best figures when they were registered; the gate scores them again today."""
+    accept: tuple[GuardName, ...] = ()
+    """Limits of the guard that an operator has waived for this cycle."""
     users: tuple[str, ...]
     """The claimed users, each to be re-read from the feature store."""
     lately: tuple[str, ...] = ()
@@ -160,15 +174,25 @@ class Metrics(Frozen):
     """Figures on held-out users: of the pairs anchored at them, and of their nearest users in the whole corpus."""
 
     accuracy: float
-    """Share of pairs on the right side of a probability of one half."""
+    """Share of sampled pairs on the right side of a probability of one half, similar and dissimilar ones weighing the
+    same: "always no" is 0.5. Half of the dissimilar ones are those nearest to the line, the rest are random."""
     auc: float | None
-    """Area under the ROC curve; None where all pairs have one label."""
+    """Area under the ROC curve of the sampled pairs; None where all have one label."""
+    precision: float | None = None
+    """Of all pairs (held-out user, anybody) that the model calls similar, the share that is; None where it calls none
+    so, and in older manifests, as for the three that follow."""
+    recall: float | None = None
+    """Of all similar pairs (held-out user, anybody), the share that the model calls similar."""
+    f1: float | None = None
+    """Harmonic mean of the two."""
     average_precision: float | None = None
-    """Area under the precision-recall curve, by steps; None where all pairs have one label, and in older manifests."""
+    """Area under the precision-recall curve of all pairs, by steps; None where all have one label. In manifests of the
+    first release it was that of the sampled pairs."""
     recall_at_10: float
-    """Share of a user's ten nearest by direction that are among its ten nearest by the model, never sampled."""
+    """Share of a user's ten nearest by direction that are among its ten nearest by the model, never sampled. Whoever is
+    as near as the tenth counts as one of them."""
     calibration_error: float
-    """Expected calibration error over ten equal bins."""
+    """Expected calibration error over ten equal bins, of all pairs that are given a probability of a tenth or more."""
 
 
 class Slice(StrEnum):
@@ -180,7 +204,7 @@ class Slice(StrEnum):
 
 
 class SliceReport(Frozen):
-    """The figures of exactly the held-out users of one slice; they decide nothing. No figures where it has no pairs."""
+    """The figures of exactly the held-out users of one slice. No figures where it has no pairs."""
 
     users: int
     """Held-out users in the slice."""
@@ -190,10 +214,32 @@ class SliceReport(Frozen):
     champion: Metrics | None = None
 
 
-class GateReport(Frozen):
-    """What the gate saw: both models on the same held-out users, at the same moment, on today's features."""
+class Comparison(Frozen):
+    """One figure of the challenger beside that of a version it must not be worse than."""
 
-    outcome: Literal["passed", "rejected", "inconclusive"]
+    figure: str
+    """A field of `Metrics`; where less is better, differences are turned so that a loss is negative."""
+    against: str
+    """`champion`, or `version N` for the last version trained from scratch and the best ones since."""
+    slice: Slice | None = None
+    """Of whom; None for all held-out users."""
+    users: int
+    challenger: float
+    other: float
+    difference: float
+    lower: float
+    """One-sided lower bound of the difference, what cannot be seen in so few users taken off."""
+    certain: float
+    """Upper bound of the difference, held together with all other comparisons: below zero is a certain loss."""
+    margin: float | None
+    """The lower bound must be above -margin; None where the users are too few to ask that."""
+    verdict: Literal["fine", "worse", "probably worse", "unclear"]
+
+
+class GateReport(Frozen):
+    """What the gate saw: all models on the same held-out users, at the same moment, on today's features."""
+
+    outcome: Literal["passed", "rejected", "inconclusive", "unchanged"]
     reason: str
     users: int
     pairs: int
@@ -204,6 +250,16 @@ class GateReport(Frozen):
     """Accuracy of the challenger less that of the champion."""
     lower_bound: float | None = None
     """Of the difference, one-sided, by paired bootstrap over users."""
+    comparisons: tuple[Comparison, ...] = ()
+    """All that was compared, the worst first; empty in older manifests."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the verdict: which loss could be hidden, which version could not be scored."""
+    needed_users: int | None = None
+    """Held-out users that it would probably take to tell, where it could not be told."""
+    labels_kept: float | None = None
+    """Where challenger and champion scale users otherwise: Jaccard index of the similar pairs by both scalings."""
+    fresh: Metrics | None = None
+    """A model that starts anew on today's users, untrained: where it wins, the space has drifted."""
     slices: dict[Slice, SliceReport] = {}
     """All three, of the users examined; empty in older manifests."""
 
@@ -244,6 +300,12 @@ class FitReport(Frozen):
     dev_accuracy: float | None
     warm_start: bool
     seed: int
+    learned: bool = True
+    """Whether the kept weights are other than those that the fit began with."""
+    rate: float | None = None
+    """Learning rate of the candidate that was kept; None in older manifests and where nothing was learned."""
+    candidates: int = 1
+    """How many fits were tried."""
 
 
 class CycleResult(Frozen):
@@ -261,8 +323,13 @@ class CycleResult(Frozen):
     """The registry was asked, and has no version of this cycle."""
     read: ReadReport | None = None
     pairs: PairReport | None = None
+    guard: GuardReport | None = None
     fit: FitReport | None = None
     gate: GateReport | None = None
+    way_out: str | None = None
+    """What a person can do, where the outcome is `held`."""
+    asks_full: str | None = None
+    """Why a full retrain is asked for, where one is."""
     seconds: dict[Step, float] = {}
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 from schemas.base import Frozen
 from schemas.cycle import CycleKind, FitReport, GateReport, Lineage, Metrics, PairReport, ReadReport
 from schemas.features import FeatureGroup
+from schemas.guard import GuardPolicy, GuardReport
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
 MANIFEST_FILE = "manifest.json"
@@ -55,11 +56,16 @@ class ModelManifest(Frozen):
     split: SplitPolicy
     fit: FitPolicy
     gate: GatePolicy
+    guard: GuardPolicy = GuardPolicy()
     lineage: Lineage
     read_report: ReadReport
     pair_report: PairReport
+    guard_report: GuardReport | None = None
+    """None in manifests of the first release."""
     fit_report: FitReport
     gate_report: GateReport
     metrics: Metrics
+    towers_as_in: int | None = None
+    """The version whose towers these are, where nothing was learned and it was registered all the same."""
     packages: dict[str, str]
     files: tuple[FileEntry, ...]

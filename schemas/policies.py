@@ -69,18 +69,40 @@ class FitPolicy(Frozen):
 
 
 class GatePolicy(Frozen):
-    """When a challenger may follow the champion. Margins are differences of the metric itself, not relative."""
+    """When a challenger may follow the champion. Margins are differences of the metric itself, not relative.
+
+    A loss that is certain is refused whatever its size. One that is not must be smaller than the margin, by its lower
+    bound. docs/gate.md has the rule, its sources, and what it does on models that are worse, equal and better.
+    """
 
     margin: Annotated[float, Field(ge=0)] = 0.01
-    """The lower bound of the accuracy difference must be above -margin."""
-    recall_margin: Annotated[float, Field(ge=0)] = 0.05
+    """Of accuracy."""
+    precision_margin: Annotated[float, Field(ge=0)] = 0.02
+    recall_margin: Annotated[float, Field(ge=0)] = 0.02
+    """Of recall, of recall@10 and of average precision."""
+    calibration_margin: Annotated[float, Field(ge=0)] = 0.05
     drift_margin: Annotated[float, Field(ge=0)] = 0.03
-    """How far accuracy may have sunk below the last full retrain's, scored on the same pairs."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
+    """Of a lower bound."""
+    false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """How often an equal challenger may be refused for a certain loss, over all comparisons together."""
     draws: Annotated[int, Field(ge=100)] = 2000
     min_users: Positive = 30
     """Held-out users with pairs; with fewer the gate cannot tell."""
+    min_pairs: Positive = 30
+    """Sampled pairs of either kind; with fewer the gate cannot tell."""
+    small_users: Annotated[int, Field(ge=0)] = 500
+    """With fewer held-out users than so many, a challenger that no figure shows to be worse passes with a note of the
+    loss that could be hidden; 0 has the margins decide always."""
+    slice_users: Positive = 100
+    """Held-out users of a slice from which on it is a guard-rail of its own."""
     max_users: Positive = 2000
     """Held-out users scored; more are sampled, by hash, to this many."""
     min_accuracy: Share = 0.6
-    """Floor for a first version, which has no champion to be compared with."""
+    """Floors for a first version, which has no champion to be compared with. Always-no has an accuracy of 0.5."""
+    min_precision: Share = 0.3
+    min_recall_at_10: Share = 0.1
+    fresh_margin: Annotated[float, Field(gt=0)] = 0.02
+    """By how much a fresh start must beat champion and challenger for a full retrain to be asked for."""
+    register_unchanged: bool = False
+    """Register a version also where nothing was learned."""
