@@ -12,7 +12,7 @@ from benchmarks.rows import Setup
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import Column, FeatureGroup
 from schemas.policies import FitPolicy, PairPolicy, SplitPolicy
-from trainer.evaluate import Exam, prepare_exam
+from trainer.exam import Exam, prepare_exam
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import Floats
 from trainer.fit import TrainingData
@@ -69,7 +69,6 @@ class Listeners:
         return prepare_exam(
             directions,
             directions,
-            self.space.graph,
             self.population.holdout,
             self.population.everyone,
             self.settings.pairs,

@@ -81,7 +81,8 @@ class GatePolicy(Frozen):
     recall_margin: Annotated[float, Field(ge=0)] = 0.02
     """Of recall, of recall@10 and of average precision."""
     calibration_margin: Annotated[float, Field(ge=0)] = 0.05
-    drift_margin: Annotated[float, Field(ge=0)] = 0.03
+    negligible: Annotated[float, Field(ge=0)] = 0.0
+    """The largest loss that is forgiven although it is certain; by promise none is."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
     """Of a lower bound."""
     false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.05

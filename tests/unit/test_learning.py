@@ -16,7 +16,6 @@ from tests.unit.test_space import checked
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.batches import Neighbours, batches, choose_anchors
 from trainer.dev import DevExam, DevScore, dev_exam
-from trainer.evaluate import labelled_pairs
 from trainer.fit import Epoch, TrainingData, fit
 from trainer.initial import begin, cosine_keeping
 from trainer.model import TwoTower, build
@@ -66,17 +65,6 @@ def test_where_everybody_is_similar_there_are_no_negatives() -> None:
     everyone = np.arange(10)
     assert len(draw_negatives(same, everyone, everyone, 0.8, np.random.default_rng(0))) == 0
     assert len(draw_negatives(same, everyone, everyone[:0], 0.8, np.random.default_rng(0))) == 0
-
-
-@pytest.mark.parametrize("ratio", [1, 3])
-def test_labelled_pairs_are_anchored_and_balanced(space: Space, population: Population, ratio: int) -> None:
-    policy = PairPolicy(similarity_threshold=0.8, negative_ratio=ratio)
-    held = population.part == Part.HOLDOUT
-    found = labelled_pairs(space.matrix.directions, space.graph.pairs(), held, population.everyone, policy, seed=3)
-    assert held[found.rows[:, 0]].all()
-    truth = similarity(space.matrix.directions, found.rows[:, 0], found.rows[:, 1]) > 0.8
-    assert (truth == found.similar).all()
-    assert (~found.similar).sum() == ratio * found.similar.sum()
 
 
 def test_no_batch_ever_holds_a_user_outside_the_training_part(
