@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.unit.answering import PAIRS_EACH, answered
+from benchmarks.gate_study.answering import PAIRS_EACH, answered
 from trainer.answers import FIGURES, figures_of
 from trainer.bootstrap import Difference, certain_bounds, differences, student, unseen_share, weights_of
 

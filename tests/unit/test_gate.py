@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.gate_study.answering import PAIRS_EACH, answered
 from schemas.cycle import GateReport, Slice
 from schemas.policies import GatePolicy
-from tests.unit.answering import PAIRS_EACH, answered
 from trainer.evaluate import Score
 from trainer.gate import CHAMPION, Rival, blind, drifted, first, judge
 
