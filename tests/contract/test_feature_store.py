@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +16,7 @@ from schemas.hopsworks import HopsworksStore
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble
 from tests.hopsworks.running import session_of
 from tests.worlds import GROUP, World, names
-from trainer.errors import ContractError
+from trainer.errors import ContractError, NotThere
 from trainer.features.hopsworks import HopsworksFeatureStore
 from trainer.features.local import LocalFeatureStore
 from trainer.features.protocol import FeatureStore
@@ -40,6 +41,7 @@ class LocalBench:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "store.db"
         self._local = LocalFeatureStore(self._path, GROUP)
+        self._local.commit({})
         self.store: FeatureStore = self._local
 
     def write(self, upserts: dict[str, dict[str, ArrayLike | None]], deletes: list[str]) -> None:
@@ -175,6 +177,21 @@ def test_an_empty_store_is_empty(bench: Bench) -> None:
     assert bench.store.read(["u1"]).keys == []
     assert bench.store.read([]).keys == []
     bench.store.check_contract()
+
+
+def test_another_version_is_not_there_and_is_not_made_by_looking(bench: Bench) -> None:
+    bench.write({"u1": dict(World().row())}, [])
+    looks: list[Callable[[FeatureStore], object]] = [
+        lambda store: store.check_contract(),
+        lambda store: list(store.snapshot(())),
+        lambda store: store.read(["u1"]),
+    ]
+    for look in (*looks, looks[0]):
+        with (
+            closing(bench.reopened(GROUP.model_copy(update={"version": 2}))) as other,
+            pytest.raises((ContractError, NotThere), match="RETRAINER_FEATURE_GROUP__NAME and __VERSION name it"),
+        ):
+            look(other)
 
 
 def test_a_snapshot_is_of_one_moment(bench: Bench) -> None:

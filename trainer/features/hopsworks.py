@@ -9,6 +9,7 @@ users whom it has seen changed in that very table, so what is read is at least a
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -48,7 +49,7 @@ class HopsworksFeatureStore:
         else:
             newer = frozenset(changed)
             for rows in self._offline():
-                yield only(rows, lambda key: key not in newer)
+                yield replace(only(rows, lambda key: key not in newer), keyless=rows.keyless)
             yield from self._online.read(sorted(newer))
 
     def read(self, keys: Sequence[str]) -> FeatureRows:
@@ -77,9 +78,8 @@ class HopsworksFeatureStore:
             query = query.filter(self._found[self._group.primary_key].isin(natives))
         seen: set[str] = set()
         for batch in stream(self._session, self._found, query, what, self._settings.query_timeout):
-            rows = only(from_batch(self._group, batch), _Unseen(seen))
-            if rows.keys:
-                yield rows
+            found = from_batch(self._group, batch)
+            yield replace(only(found, _Unseen(seen)), keyless=found.keyless)
 
     def _await_ingestion(self) -> None:
         if not self._waited:

@@ -35,7 +35,10 @@ def find_group(session: Session, group: FeatureGroup) -> Any:
         return found
     others = session.ask(f"look for versions of {name}", lambda: _versions(session, name))
     known = f"it has version {', '.join(map(str, others))}" if others else "there is none of that name"
-    raise NotThere(f"project {project} has no feature group {name}, version {version}: {known}")
+    raise NotThere(
+        f"project {project} has no feature group {name}, version {version}: {known}; "
+        "RETRAINER_FEATURE_GROUP__NAME and __VERSION name it"
+    )
 
 
 def differences(found: Any, group: FeatureGroup) -> list[str]:
