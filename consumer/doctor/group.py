@@ -62,9 +62,8 @@ def _group(visit: Visit) -> Finding:
     reads_offline = not group.online_enabled or (isinstance(store, HopsworksStore) and store.snapshot == "offline")
     if reads_offline and (why := unreadable_offline(group)):
         return failed(why, "make the group with time travel, or set RETRAINER_FEATURE_STORE__SNAPSHOT=online")
-    return ok(
-        f"{contract.name}, version {contract.version}, number {group.id}, has the {len(contract.columns)} columns"
-    )
+    has = f"{contract.name}, version {contract.version}, number {group.id}, has the {len(contract.columns)} columns"
+    return ok(f"{has}; a user's latest row by {group.event_time} counts" if group.event_time else has)
 
 
 def _online(visit: Visit) -> Finding:

@@ -72,6 +72,8 @@ CLUSTERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "hopsworks, read online": ({}, {"snapshot": "online"}),
     "hopsworks, floats": ({"element": "float"}, {}),
     "hopsworks, offline-only": ({"online": False}, {}),
+    "hopsworks, with history": ({"event_time": "told_at", "partition": "country"}, {}),
+    "hopsworks, offline-only, with history": ({"online": False, "event_time": "told_at"}, {}),
 }
 """What the cluster is like, and how its store is read."""
 
