@@ -144,6 +144,20 @@ def test_a_store_in_a_folder_that_takes_no_locks_is_read_as_it_lies(tmp_path: Pa
             store.read(["u7"])
 
 
+def test_who_may_not_write_leaves_nothing_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of another owner beside it would keep its writer out."""
+    path = tmp_path / "store.db"
+    with closing(LocalFeatureStore(path, GROUP)) as writer:
+        writer.commit(World().rows(names(3)))
+        monkeypatch.setattr(os, "access", lambda *_: False)
+        with closing(LocalFeatureStore(path, GROUP)) as beside:
+            writer.commit({}, ["u0"])
+            assert beside.count() == 2
+    with closing(LocalFeatureStore(path, GROUP)) as alone:
+        assert alone.count() == 2
+        assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.usefixtures("without_locks")
 def test_commits_that_nobody_can_see_there_are_not_left_out(store: LocalFeatureStore, tmp_path: Path) -> None:
     """The writer's file beside holds them; where that cannot be read, the rest is not the store."""

@@ -2,12 +2,13 @@
 
 The file is in WAL mode, so a reader wants two files beside it. It is opened for writing, though not for creating, as
 SQLite takes those two away again when the last such connection closes; one that may only read would leave them behind.
-In a folder that cannot be written a reader joins a writer who works elsewhere, by the files that he has there. Where
+Whoever may not write the file, or its folder, joins a writer who works elsewhere, by the files that he has there. Where
 there is none, the file is read as it lies, without locks, and what it gives counts only if nobody wrote meanwhile.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -61,12 +62,14 @@ class Reading:
         self._db.close()
 
     def _opened(self, stamp: _Stamp) -> sqlite3.Connection:
-        try:
-            return _connected(self._path, "mode=rw")
-        except sqlite3.OperationalError as error:
-            left = _stamp(self._path.with_name(self._path.name + "-wal"))
-            if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or (left is not None and left.size):
-                raise
+        beside = _stamp(self._path.with_name(self._path.name + "-wal"))
+        alone = beside is None or not beside.size
+        if not alone or os.access(self._path, os.W_OK):
+            try:
+                return _connected(self._path, "mode=rw")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_CANTOPEN or not alone:
+                    raise
         self._unlocked = stamp
         return _connected(self._path, "mode=ro&immutable=1")
 
