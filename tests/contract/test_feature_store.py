@@ -20,6 +20,7 @@ from trainer.errors import ContractError, NotThere
 from trainer.features.hopsworks import HopsworksFeatureStore
 from trainer.features.local import LocalFeatureStore
 from trainer.features.protocol import FeatureStore
+from trainer.features.reading import absent, read_all, read_users
 from trainer.hopsworks.session import Session
 
 Write = Callable[[dict[str, dict[str, ArrayLike | None]], list[str]], None]
@@ -179,6 +180,28 @@ def test_an_empty_store_is_empty(bench: Bench) -> None:
     assert bench.store.read(["u1"]).keys == []
     assert bench.store.read([]).keys == []
     bench.store.check_contract()
+
+
+def test_a_user_who_was_written_often_is_as_last_written(bench: Bench) -> None:
+    world = World()
+    for _ in range(3):
+        later = world.rows(names(6))
+        bench.write({key: dict(row) for key, row in later.items()}, [])
+    found = snapshot(bench.store)
+    by_key = bench.store.read(names(6))
+    assert sorted(by_key.keys) == sorted(found) == names(6)
+    for at, key in enumerate(by_key.keys):
+        np.testing.assert_array_equal(np.asarray(found[key]["taste"]), later[key]["taste"])
+        np.testing.assert_array_equal(np.asarray(by_key.columns["taste"][at]), later[key]["taste"])
+
+
+def test_nobody_is_deleted_of_a_store_that_holds_nobody(bench: Bench) -> None:
+    with pytest.raises(ContractError, match="listeners, version 1, holds no users"):
+        read_all(bench.store, GROUP, (), lambda _read: None)
+    with pytest.raises(ContractError, match="listeners, version 1, holds no users"):
+        read_users(bench.store, GROUP, ["u1"], lambda _read: None)
+    bench.write({"u2": dict(World().row())}, [])
+    assert absent(["u1"], read_users(bench.store, GROUP, ["u1"], lambda _read: None)) == ["u1"]
 
 
 def test_another_version_is_not_there_and_is_not_made_by_looking(bench: Bench) -> None:

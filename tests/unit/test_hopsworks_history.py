@@ -47,6 +47,7 @@ def test_a_later_time_is_a_greater_age_and_null_is_the_oldest(times: Any) -> Non
     batch = pa.record_batch([times], names=["at"])
     assert all(before < after for before, after in pairwise(ages(batch, ["at"])))
     assert ages(batch.slice(1), ["at"]) == ages(batch, ["at"])[1:]
+    assert ages(batch.slice(0, 0), ["at"]) == []
 
 
 def test_of_equal_times_the_greater_partition_is_later() -> None:
