@@ -429,9 +429,22 @@ def test_too_few_users_are_inconclusive(tmp_path: Path) -> None:
     bench.store.commit({}, names(390, start=10))
     result = bench.run(bench.request("c1", CycleKind.BOOTSTRAP))
     assert (result.outcome, result.version) == (Outcome.INCONCLUSIVE, None)
-    empty = Bench(tmp_path / "empty")
-    empty.store.commit({}, names(400))
-    assert empty.run(empty.request("c1", CycleKind.BOOTSTRAP)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_empty_or_missing_store_fails_the_cycle_in_words(started: Bench, tmp_path: Path) -> None:
+    """Nobody counts as deleted, and nothing is made in passing; a failed cycle gives its users back."""
+    request = started.request("c2", CycleKind.INCREMENTAL, users=["u1", "u2"], base=1)
+    started.store.commit({}, names(400))
+    for kind in (CycleKind.INCREMENTAL, CycleKind.FULL):
+        result = started.run(request.model_copy(update={"kind": kind}))
+        assert result.outcome is Outcome.FAILED
+        assert "listeners, version 1, holds no users" in result.reason
+    started.store.close()
+    (tmp_path / "store.db").unlink()
+    result = started.run(request)
+    assert result.outcome is Outcome.FAILED
+    assert f"no feature store at {tmp_path / 'store.db'}" in result.reason
+    assert not list(tmp_path.glob("store.db*"))
 
 
 def test_a_full_retrain_starts_a_new_space_and_is_measured_against_the_champion(started: Bench) -> None:
