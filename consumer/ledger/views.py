@@ -42,6 +42,11 @@ class Held:
     in_a_row: int
     """How many were held one after another."""
 
+    @property
+    def in_words(self) -> str:
+        """In a line: what is wrong, and what to do."""
+        return f"{self.reason}; to do: {self.way_out}"
+
 
 @dataclass(frozen=True, slots=True)
 class Past:
