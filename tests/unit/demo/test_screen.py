@@ -135,7 +135,7 @@ def test_a_wide_table_says_all() -> None:
 @pytest.mark.parametrize(("width", "shown"), [(80, "0.980"), (100, "0.980"), (120, "0.975 → 0.980")])
 def test_the_table_tells_precision_and_recall_beside_accuracy_and_every_outcome(width: int, shown: str) -> None:
     figures = {"precision": 0.980, "champion_precision": 0.975, "recall": 0.990, "champion_recall": 0.991}
-    ends = [
+    ends: list[dict[str, Any]] = [
         {"outcome": "registered", **figures},
         {"outcome": "unchanged", "version": None},
         {"outcome": "held", "version": None, "reason": "50 % were refused"},
