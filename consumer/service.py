@@ -255,6 +255,7 @@ def trigger_state(ledger: Ledger, past: Past, *, busy: bool, caught_up: bool) ->
         has_champion=past.champion is not None,
         rejections_in_a_row=past.rejections_in_a_row,
         held_in_a_row=past.held.in_a_row if past.held else 0,
+        held_asks_full=past.held is not None and past.held.asks_full is not None,
         cycle_running=busy,
         caught_up=caught_up,
         asked=ledger.asked.open("operator"),

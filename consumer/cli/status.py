@@ -143,7 +143,8 @@ def _table(found: dict[str, Any]) -> Table:
 
 
 def _asked_for(found: dict[str, Any]) -> str:
-    how = "starts by itself" if found["full_on_drift"] and not found["held"] else "`retrainer train --full` starts it"
+    by_itself = found["full_on_drift"] and (found["held"] is None or found["held"]["asks_full"])
+    how = "starts by itself" if by_itself else "`retrainer train --full` starts it"
     return f"asked for, and {how}: {found['asks_full']}"
 
 

@@ -82,6 +82,8 @@ class TriggerState:
     rejections_in_a_row: int = 0
     held_in_a_row: int = 0
     """How many cycles were held one after another up to now; somebody has to look."""
+    held_asks_full: bool = False
+    """Whether the last of them asked for a full retrain: it knows that one is the way out."""
     cycle_running: bool = False
     caught_up: bool = True
     """Whether the listener has read all that the topic held when its partitions were assigned."""
@@ -117,8 +119,8 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wa
     backlog in two. An operator outranks the rest, `min_interval` all rules but that. Otherwise a change waits at most
     `max_staleness`: after that neither the quiet period nor the thresholds hold it back.
 
-    After a cycle that was held, new changes are tried ever later, and nothing from scratch starts by itself: data that
-    are not believed must not become the whole of what a model knows.
+    After a cycle that was held, new changes are tried ever later, and nothing from scratch starts by itself unless that
+    cycle asked for it: data that are not believed must not become the whole of what a model knows.
     """
     if state.cycle_running:
         return Wait(Hold.RUNNING)
@@ -130,11 +132,10 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wa
     held = state.held_in_a_row > 0
     if state.last_cycle_end is not None and now < (free := state.last_cycle_end + _interval(policy, state)):
         return Wait(Hold.HELD if held else Hold.INTERVAL, until=free)
-    if state.has_champion and not held:
-        if state.full_retrain_due:
-            return Start(Reason.SCHEDULE, CycleKind.FULL)
-        if state.drifted and policy.full_on_drift and _full_again(policy, state, now):
-            return Start(Reason.DRIFT, CycleKind.FULL)
+    if state.full_retrain_due and state.has_champion and not held:
+        return Start(Reason.SCHEDULE, CycleKind.FULL)
+    if _drift_is_met(policy, state, now):
+        return Start(Reason.DRIFT, CycleKind.FULL)
     return _by_changes(policy, state, now)
 
 
@@ -147,9 +148,11 @@ def _interval(policy: TriggerPolicy, state: TriggerState) -> float:
     return min(first * 2.0 ** min(state.held_in_a_row - 1, _DOUBLINGS), most)
 
 
-def _full_again(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:
-    """Whether the last full retrain, whatever came of it, is long enough ago for one that a cycle asks for."""
-    return state.last_full_end is None or now >= state.last_full_end + policy.drift_interval
+def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:
+    """Whether a full retrain that a cycle asked for starts; not soon after another, whatever came of that."""
+    asked = state.drifted and (state.held_in_a_row == 0 or state.held_asks_full)
+    again = state.last_full_end is None or now >= state.last_full_end + policy.drift_interval
+    return state.has_champion and policy.full_on_drift and asked and again
 
 
 def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:

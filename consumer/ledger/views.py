@@ -41,6 +41,8 @@ class Held:
     at: float
     in_a_row: int
     """How many were held one after another."""
+    asks_full: str | None
+    """Why it asked for a full retrain, where that is the way out."""
 
     @property
     def in_words(self) -> str:
@@ -214,8 +216,9 @@ class Views:
 
 def _held(connection: Connection, cycle_id: str, in_a_row: int) -> Held:
     row = connection.execute(select(cycles).where(cycles.c.cycle_id == cycle_id)).one()
-    way_out = row.result["way_out"] or "see `retrainer status --json`"
-    return Held(cycle_id, row.kind, row.result["reason"], way_out, row.ended_at, in_a_row)
+    found = CycleResult.model_validate(row.result)
+    way_out = found.way_out or "see `retrainer status --json`"
+    return Held(cycle_id, row.kind, found.reason, way_out, row.ended_at, in_a_row, found.asks_full)
 
 
 def _version(row: Any, standing: int | None) -> dict[str, Any]:

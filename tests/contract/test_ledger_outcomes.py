@@ -156,11 +156,11 @@ def test_what_is_held_is_told_until_a_cycle_ends_otherwise(ledger: Ledger, fence
     assert (found.at, found.in_a_row) == (501.0, 1)
     assert (ledger.views.backlog().users, ledger.views.backlog().untried) == (1, 0)
     assert ledger.views.past().rejections_in_a_row == 0
-    run(ledger, fence, CycleKind.INCREMENTAL, held)
+    run(ledger, fence, CycleKind.INCREMENTAL, held | {"asks_full": WHY})
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.FAILED})  # tells nothing of the data
     found = ledger.views.past().held
     assert found is not None
-    assert found.in_a_row == 2
+    assert (found.in_a_row, found.asks_full) == (2, WHY)
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "enough", 600.0, fence=fence)
     assert (claim.users, claim.lineage.offsets) == (("c",), {"t": {0: (2, 3)}})
     ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 601.0, fence=fence)

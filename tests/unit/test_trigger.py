@@ -114,6 +114,9 @@ def test_data_that_are_held_are_not_what_everything_is_trained_on() -> None:
     )
     assert decide(POLICY, held, now=100) == Start(Reason.COUNT)
     assert decide(POLICY, replace(held, asked=CycleKind.FULL), now=1) == Start(Reason.OPERATOR, CycleKind.FULL)
+    assert decide(POLICY, replace(held, held_asks_full=True), now=100) == Start(Reason.DRIFT, CycleKind.FULL)
+    by_hand = POLICY.model_copy(update={"full_on_drift": False})
+    assert decide(by_hand, replace(held, held_asks_full=True), now=100) == Start(Reason.COUNT)
 
 
 def test_a_space_that_has_drifted_is_made_anew_at_most_once_in_an_interval() -> None:
