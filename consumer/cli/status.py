@@ -123,7 +123,7 @@ def _table(found: dict[str, Any]) -> Table:
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
-        "since version": _in_words(found["cycles_since_version"]),
+        "since the last version": _in_words(found["cycles_since_version"]),
         "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
         f" {found['dead_letters']} dead letters"
         f" ({found['open_dead_letters']} open)",
