@@ -1,0 +1,103 @@
+"""What the guard measures: plain numbers taken from rows, directions and names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from schemas.features import FeatureGroup
+from schemas.manifest import SpaceInfo
+from trainer.embeddings import Rows, UserMatrix
+from trainer.features.checks import CheckedRows
+from trainer.features.protocol import Floats
+
+_MOST_USERS = 20_000  # of whom columns and axes are measured; more would not move a share by a hundredth
+_PAIRED_USERS = 1_000  # all of whose pairs are looked at
+_FAR = 10.0  # standard deviations at which a scalar is clipped
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of users whom nobody claimed."""
+
+    sampled: int
+    differing: int
+    gone: int
+    refused: int
+
+
+def losses(known: set[str], present: set[str], refused: Collection[str]) -> tuple[int, int]:
+    """How many of the `known` users are deleted, and how many are lost: deleted, or refused for unsound rows."""
+    lost = known - present
+    return len(lost.difference(refused)), len(lost)
+
+
+def sample_unclaimed(matrix: UserMatrix, claimed: Collection[str], count: int, seed: int) -> list[str]:
+    """`count` users of the matrix whom the cycle did not claim, drawn by `seed`; all of them where there are fewer."""
+    if not count:
+        return []
+    without = set(claimed)
+    keys = [key for key in matrix.users()[0] if key not in without]
+    return [keys[at] for at in _drawn(len(keys), count, seed)]
+
+
+def moved(matrix: UserMatrix, sample: Collection[str], rows: CheckedRows) -> Moved:
+    """Users of the matrix (`sample`) beside their `rows` as the store gives them now, compared number by number."""
+    at = matrix.rows_of(rows.keys)
+    same = (matrix.raw[[at[key] for key in rows.keys]] == rows.raw).all(axis=1)
+    return Moved(
+        sampled=len(sample),
+        differing=int(np.count_nonzero(~same)),
+        gone=len(sample) - len(rows.keys) - len(rows.refused),
+        refused=len(rows.refused),
+    )
+
+
+def some(rows: Rows, seed: int) -> Rows:
+    """`rows`, or so many of them, drawn by `seed`, that measuring them takes no time worth counting."""
+    chosen: Rows = rows[_drawn(len(rows), _MOST_USERS, seed)]
+    return chosen
+
+
+def scalar_positions(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> dict[str, tuple[float, float, float]]:
+    """By scalar column: mean z of raw rows (users, group.width), its standard deviation, and the share clipped.
+
+    A clipped z counts as the bound, so that one user cannot move the mean of all. All-zero rows say nothing. Empty
+    where there are no scalars, or nobody.
+    """
+    used = raw[raw.any(axis=1)].astype(np.float64)
+    found: dict[str, tuple[float, float, float]] = {}
+    for name, where in group.slices().items():
+        if name in space.scalars and len(used):
+            scale = space.scalars[name]
+            z = (used[:, where] - scale.mean) / np.sqrt(scale.variance)
+            clipped = np.clip(z, -_FAR, _FAR)
+            found[name] = float(clipped.mean()), float(clipped.std()), float((np.abs(z) > _FAR).mean())
+    return found
+
+
+def similar_share(directions: Floats, rows: Rows, threshold: float, seed: int) -> float:
+    """Share of similar pairs among all pairs of `rows`, or of a thousand of them drawn by `seed`; no cap applies."""
+    chosen = np.asarray(directions[rows[_drawn(len(rows), _PAIRED_USERS, seed)]])
+    if len(chosen) < 2:
+        return 0.0
+    above = np.count_nonzero(chosen @ chosen.T > threshold) - np.count_nonzero(
+        (chosen * chosen).sum(axis=1) > threshold
+    )
+    return float(above / (len(chosen) * (len(chosen) - 1)))
+
+
+def outside_share(directions: Floats, axes: Floats) -> float:
+    """Share of the squared length of `directions` (users, width) outside orthonormal `axes` (axes, width)."""
+    whole = float(np.square(directions).sum())
+    inside = float(np.square(directions @ axes.T).sum())
+    return max(0.0, 1 - inside / whole) if whole else 0.0
+
+
+def _drawn(count: int, of: int, seed: int) -> Rows:
+    """At most `of` of the numbers below `count`, in order."""
+    if count <= of:
+        return np.arange(count, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).choice(count, of, replace=False)).astype(np.int64)
