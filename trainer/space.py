@@ -5,7 +5,8 @@
     short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
     newcomers.json   who entered the space since a version was registered (`trainer.slices`)
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
-    cycles.json      the cycles that were applied to it, the latest last
+    leavers.json     who left the space since a cycle was settled (`trainer.leavers`)
+    cycles.json      the cycles that were applied to it, the latest last, each with the pairs that there were after it
 
 A space is made by a cycle that trains from scratch and then followed by incremental ones. It holds what the feature
 store holds, not what a model has learned, so a rejected cycle leaves it as it is. Every machine that runs cycles has
@@ -18,6 +19,7 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypedDict
 from zipfile import BadZipFile
 
 import numpy as np
@@ -41,6 +43,13 @@ _CYCLES_FILE = "cycles.json"
 _CYCLES_KEPT = 100  # those after the last settled one were refused or failed, and full retrains end such a series
 
 
+class _Mined(TypedDict):
+    """How many pairs a cycle left, and by which threshold and cap."""
+
+    pairs: int
+    rule: list[float | int | None]
+
+
 class Space:
     """One embedding space in a folder; one trainer at a time works in it."""
 
@@ -52,6 +61,7 @@ class Space:
         self.graph = Graph.empty(PairPolicy())
         self._short = ShortRows(folder)
         self._mined_by: PairPolicy | None = None
+        self._mined: _Mined | None = None
         self._load_pairs()
 
     @staticmethod
@@ -78,11 +88,16 @@ class Space:
     def finish(self, cycle_id: str) -> None:
         """Declare the space complete, a cycle applied: from now on `open` finds it."""
         with replacing(self._folder / _CYCLES_FILE) as file:
-            before = [known for known in _applied(self._folder) if known != cycle_id]
-            file.write(json.dumps([*before, cycle_id][-_CYCLES_KEPT:]).encode())
+            before = [(known, mined) for known, mined in _applied(self._folder).items() if known != cycle_id]
+            file.write(json.dumps(dict([*before, (cycle_id, self._mined)][-_CYCLES_KEPT:])).encode())
         reached(Point.PAIR_APPLIED)
         with replacing(self._folder / _SPACE_FILE) as file:
             file.write(self.info.model_dump_json(indent=2).encode())
+
+    def pairs_after(self, cycle_id: str, policy: PairPolicy) -> int | None:
+        """How many similar pairs there were after a cycle; None where that is not known, or another policy mined."""
+        mined = _applied(self._folder).get(cycle_id)
+        return mined["pairs"] if mined and mined["rule"] == list(mining_rule(policy)) else None
 
     def apply(self, rows: CheckedRows, deletes: Iterable[str]) -> None:
         """Scale and store `rows`, and free the rows of `deletes`; safe to repeat."""
@@ -98,7 +113,7 @@ class Space:
         order = np.zeros(len(directions), dtype=np.int64)
         order[rows] = np.arange(len(rows))
         everyone = np.sort(rows)
-        if self._mined_by is None or _rule(self._mined_by) != _rule(policy):
+        if self._mined_by is None or mining_rule(self._mined_by) != mining_rule(policy):
             graph, changed = Graph.empty(policy), everyone
             bounds = self._short.anew(directions, everyone, policy)
         else:
@@ -109,6 +124,7 @@ class Space:
         self._store_pairs(update.graph, policy)
         reached(Point.PAIR_STORED)
         self.matrix.clean()
+        self._mined = {"pairs": len(after), "rule": list(mining_rule(policy))}
         both = int(np.count_nonzero(np.diff(np.sort(np.concatenate([before, after]))) == 0))  # codes are distinct
         return PairReport(
             users=len(keys),
@@ -139,11 +155,12 @@ class Space:
         self.graph, self._mined_by = graph, policy
 
 
-def _applied(folder: Path) -> list[str]:
+def _applied(folder: Path) -> dict[str, _Mined | None]:
     try:
-        return list(json.loads((folder / _CYCLES_FILE).read_bytes()))
+        found = json.loads((folder / _CYCLES_FILE).read_bytes())
     except (OSError, ValueError):
-        return []  # a space of an earlier release, or a damaged list: nobody knows what it has missed
+        return {}  # a space of an earlier release, or a damaged list: nobody knows what it has missed
+    return found if isinstance(found, dict) else dict.fromkeys(found)  # a list, where an earlier release wrote it
 
 
 def prune(spaces: Path, keep: set[str]) -> None:
@@ -153,6 +170,6 @@ def prune(spaces: Path, keep: set[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _rule(policy: PairPolicy) -> tuple[float, int | None]:
-    """What of a policy decides which pairs there are."""
+def mining_rule(policy: PairPolicy) -> tuple[float, int | None]:
+    """What of a policy decides which pairs there are: threshold and cap."""
     return policy.similarity_threshold, policy.max_positives_per_user
