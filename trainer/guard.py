@@ -42,7 +42,7 @@ _WAYS = {
     GuardName.MOVED_SHARE: "look whether somebody embeds everybody anew, and wait until that is done",
     GuardName.LABELS_MOVED: "look at the scalar columns and their scaling in both manifests",
 }
-_BETTER_ANEW = {GuardName.MEAN_Z, GuardName.OUTSIDE_ENERGY, GuardName.MOVED_SHARE}
+_BETTER_ANEW = {GuardName.MEAN_Z, GuardName.OUTLIER_SHARE, GuardName.OUTSIDE_ENERGY, GuardName.MOVED_SHARE}
 """Where the data are right all the same, the frozen scaling and axes are not: only a full retrain does them justice."""
 _OF_USERS = {GuardName.DELETED_SHARE, GuardName.LOST_SHARE}
 

@@ -16,6 +16,7 @@ from trainer.features.protocol import Floats
 _MOST_USERS = 20_000  # of whom columns and axes are measured; more would not move a share by a hundredth
 _PAIRED_USERS = 1_000  # all of whose pairs are looked at
 _FAR = 10.0  # standard deviations at which a scalar is clipped
+_SPREAD = 2.0  # how many times as far a column may spread by another scaling
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +62,32 @@ def some(rows: Rows, seed: int) -> Rows:
     return chosen
 
 
-def scalar_positions(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> dict[str, tuple[float, float, float]]:
-    """By scalar column: mean z of raw rows (users, group.width), its standard deviation, and the share clipped.
+def scalar_positions(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> dict[str, tuple[float, float]]:
+    """By scalar column: mean z of raw rows (users, group.width), and the share clipped.
 
     A clipped z counts as the bound, so that one user cannot move the mean of all. All-zero rows say nothing. Empty
     where there are no scalars, or nobody.
     """
     used = raw[raw.any(axis=1)].astype(np.float64)
-    found: dict[str, tuple[float, float, float]] = {}
+    found: dict[str, tuple[float, float]] = {}
     for name, where in group.slices().items():
         if name in space.scalars and len(used):
             scale = space.scalars[name]
             z = (used[:, where] - scale.mean) / np.sqrt(scale.variance)
-            clipped = np.clip(z, -_FAR, _FAR)
-            found[name] = float(clipped.mean()), float(clipped.std()), float((np.abs(z) > _FAR).mean())
+            found[name] = float(np.clip(z, -_FAR, _FAR).mean()), float((np.abs(z) > _FAR).mean())
     return found
+
+
+def scaled_alike(one: SpaceInfo, other: SpaceInfo, moved: float) -> bool:
+    """Whether pairs by two scalings can be compared: no column's mean is `moved` standard deviations away, and none
+    spreads twice as far in one as in the other."""
+    for name, scale in one.scalars.items():
+        beside = other.scalars.get(name)
+        if beside is None or abs(scale.mean - beside.mean) > moved * np.sqrt(min(scale.variance, beside.variance)):
+            return False
+        if max(scale.variance, beside.variance) > _SPREAD**2 * min(scale.variance, beside.variance):
+            return False
+    return True
 
 
 def similar_share(directions: Floats, rows: Rows, threshold: float, seed: int) -> float:

@@ -20,11 +20,9 @@ from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
 from trainer.features.reading import read_users
 from trainer.guard import Guard
-from trainer.guard_measures import losses, moved, sample_unclaimed, scalar_positions, similar_share, some
+from trainer.guard_measures import losses, moved, sample_unclaimed, scalar_positions, scaled_alike, similar_share, some
 from trainer.leavers import leavers
 from trainer.space import Space, mining_rule
-
-_SPREAD = 2.0  # by how much more or less a column may spread for pairs of two scalings to be compared
 
 
 class Watch:
@@ -59,7 +57,7 @@ class Watch:
             findings += self._losses(self._champion, rows, deleted, space)
             if self._follows and rows.keys:
                 columns = scalar_positions(self._champion.manifest.space, self._settings.feature_group, rows.raw)
-                clipped = {name: share for name, (_, _, share) in columns.items()}
+                clipped = {name: share for name, (_, share) in columns.items()}
                 findings += [self._guard.outliers(clipped, len(rows.keys))] if clipped else []
         if space is not None:
             findings += self._moved(space, store)
@@ -75,11 +73,9 @@ class Watch:
             return GuardReport(findings=tuple(findings))
         raw = space.matrix.raw[some(directed, self._seed)]
         columns = scalar_positions(self._champion.manifest.space, self._settings.feature_group, raw)
-        means = {name: mean for name, (mean, _, _) in columns.items()}
-        comparable = self._follows or all(
-            abs(mean) <= self._settings.guard.drifting_z and 1 / _SPREAD <= spread <= _SPREAD
-            for mean, spread, _ in columns.values()
-        )
+        means = {name: mean for name, (mean, _) in columns.items()}
+        drifting = self._settings.guard.drifting_z
+        comparable = self._follows or scaled_alike(self._champion.manifest.space, space.info, drifting)
         before = self._pairs_before(self._champion, space) if comparable else None
         if before:
             findings.append(self._guard.lost_pairs(before, pairs.after, earlier.findings))

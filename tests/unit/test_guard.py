@@ -12,7 +12,7 @@ from schemas.guard import Finding, GuardName, GuardPolicy, GuardReport
 from schemas.manifest import SpaceInfo
 from tests.worlds import GROUP
 from trainer.guard import Guard, reason, way_out, wilson_bound, words
-from trainer.guard_measures import losses, outside_share, scalar_positions, similar_share
+from trainer.guard_measures import losses, outside_share, scalar_positions, scaled_alike, similar_share
 from trainer.scaling import fit_space
 
 POLICY = GuardPolicy()
@@ -151,18 +151,26 @@ def rows(count: int, year: float = 2000.0, spread: float = 8.0) -> np.ndarray[tu
 
 def test_where_a_column_lies_is_told_in_standard_deviations_and_no_single_user_moves_it() -> None:
     space = fit_space("s", GROUP, rows(500))
-    ((mean, spread, clipped),) = scalar_positions(space, GROUP, rows(500)).values()
+    ((mean, clipped),) = scalar_positions(space, GROUP, rows(500)).values()
     assert abs(mean) < 0.01
-    assert abs(spread - 1) < 0.01
     assert clipped == 0
     assert scalar_positions(space, GROUP, rows(500, year=2008.0))["year"][0] == pytest.approx(1, abs=0.06)
     one = rows(500)
     one[7, -1] = 1e12
-    mean, _, clipped = scalar_positions(space, GROUP, one)["year"]
+    mean, clipped = scalar_positions(space, GROUP, one)["year"]
     assert abs(mean) < 0.05
     assert clipped == 1 / 500
     assert scalar_positions(SpaceInfo(space_id="s", scalars={}), GROUP, one) == {}
     assert scalar_positions(space, GROUP, one[:0]) == {}
+
+
+def test_pairs_of_two_scalings_are_compared_only_where_both_put_the_users_in_about_the_same_place() -> None:
+    before = fit_space("s", GROUP, rows(500))
+    for year, spread, alike in ((2001.0, 8.0, True), (2006.0, 8.0, False), (2000.0, 14.0, True), (2000.0, 18.0, False)):
+        after = fit_space("t", GROUP, rows(500, year, spread))
+        assert scaled_alike(before, after, moved=0.5) is alike
+        assert scaled_alike(after, before, moved=0.5) is alike
+    assert not scaled_alike(before, SpaceInfo(space_id="t", scalars={}), moved=0.5)
 
 
 def test_the_similar_share_is_that_of_all_pairs_whatever_the_cap() -> None:
