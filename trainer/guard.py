@@ -82,19 +82,19 @@ class Guard:
     def lost_pairs(self, before: int, after: int, earlier: Collection[Finding] = ()) -> Finding:
         """Similar pairs before and now. Who has accepted to lose users (`earlier`) has accepted to lose their pairs."""
         finding = self._share(GuardName.LOST_PAIRS, max(0, before - after), before, f"{before:,} before, {after:,} now")
-        implied = any(one.name in _OF_USERS and one.exceeded and one.accepted for one in earlier)
-        return finding.model_copy(update={"accepted": finding.accepted or (implied and finding.exceeded)})
+        return _implied(finding, earlier, _OF_USERS)
 
     def similar(self, share: float, users: int, pairs: int) -> Finding:
         """Share of similar pairs among all pairs of `users` users, and how many `pairs` there are: none is too few."""
         exceeded = share > self.policy.similar_share or not pairs
         return self._finding(GuardName.SIMILAR_SHARE, share if pairs else 0.0, users, exceeded)
 
-    def mean_z(self, means: Mapping[str, float], users: int) -> Finding:
-        """Mean z of all users by scalar column; the worst column is judged."""
+    def mean_z(self, means: Mapping[str, float], users: int, earlier: Collection[Finding] = ()) -> Finding:
+        """Mean z of all users by scalar column; the worst is judged. Who has accepted outliers has accepted this."""
         worst = max(means, key=lambda name: abs(means[name]))
         figure = abs(means[worst])
-        return self._finding(GuardName.MEAN_Z, figure, users, figure > self.policy.mean_z, f"column {worst}")
+        finding = self._finding(GuardName.MEAN_Z, figure, users, figure > self.policy.mean_z, f"column {worst}")
+        return _implied(finding, earlier, {GuardName.OUTLIER_SHARE})
 
     def outside(self, share: float, share_before: float, users: int) -> Finding:
         """Share of the squared length outside the axes now, and when the space was made."""
@@ -144,6 +144,12 @@ def wilson_bound(count: int, of: int) -> float:
     middle = share + z * z / (2 * of)
     spread = z * sqrt(share * (1 - share) / of + z * z / (4 * of * of))
     return max(0.0, (middle - spread) / (1 + z * z / of))
+
+
+def _implied(finding: Finding, earlier: Collection[Finding], names: Collection[GuardName]) -> Finding:
+    """A finding that follows from one of `names`: accepted with it."""
+    accepted = any(one.name in names and one.exceeded and one.accepted for one in earlier)
+    return finding.model_copy(update={"accepted": finding.accepted or (finding.exceeded and accepted)})
 
 
 def words(finding: Finding) -> str:

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from schemas.features import FeatureGroup
-from schemas.manifest import SpaceInfo
+from schemas.manifest import ScalarScale, SpaceInfo
 from trainer.embeddings import Rows, UserMatrix
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import Floats
 
 _MOST_USERS = 20_000  # of whom columns and axes are measured; more would not move a share by a hundredth
 _PAIRED_USERS = 1_000  # all of whose pairs are looked at
-_FAR = 10.0  # standard deviations at which a scalar is clipped
 _SPREAD = 2.0  # how many times as far a column may spread by another scaling
 
 
@@ -62,32 +60,22 @@ def some(rows: Rows, seed: int) -> Rows:
     return chosen
 
 
-def scalar_positions(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> dict[str, tuple[float, float]]:
-    """By scalar column: mean z of raw rows (users, group.width), and the share clipped.
-
-    A clipped z counts as the bound, so that one user cannot move the mean of all. All-zero rows say nothing. Empty
-    where there are no scalars, or nobody.
-    """
-    used = raw[raw.any(axis=1)].astype(np.float64)
-    found: dict[str, tuple[float, float]] = {}
-    for name, where in group.slices().items():
-        if name in space.scalars and len(used):
-            scale = space.scalars[name]
-            z = (used[:, where] - scale.mean) / np.sqrt(scale.variance)
-            found[name] = float(np.clip(z, -_FAR, _FAR).mean()), float((np.abs(z) > _FAR).mean())
-    return found
-
-
 def scaled_alike(one: SpaceInfo, other: SpaceInfo, moved: float) -> bool:
-    """Whether pairs by two scalings can be compared: no column's mean is `moved` standard deviations away, and none
-    spreads twice as far in one as in the other."""
-    for name, scale in one.scalars.items():
-        beside = other.scalars.get(name)
-        if beside is None or abs(scale.mean - beside.mean) > moved * np.sqrt(min(scale.variance, beside.variance)):
-            return False
-        if max(scale.variance, beside.variance) > _SPREAD**2 * min(scale.variance, beside.variance):
-            return False
-    return True
+    """Whether pairs by two scalings can be compared: no column's mean is `moved` standard deviations away, none spreads
+    twice as far in one as in the other, and none is constant in one alone."""
+    return one.scalars.keys() == other.scalars.keys() and all(
+        _alike(scale, other.scalars[name], moved) for name, scale in one.scalars.items()
+    )
+
+
+def _alike(one: ScalarScale, other: ScalarScale, moved: float) -> bool:
+    narrow, wide = sorted((one.variance, other.variance))
+    near = abs(one.mean - other.mean) <= moved * np.sqrt(narrow) and wide <= _SPREAD**2 * narrow
+    return bool(near and _constant(one) == _constant(other))
+
+
+def _constant(scale: ScalarScale) -> bool:
+    return scale.low is not None and scale.low == scale.high
 
 
 def similar_share(directions: Floats, rows: Rows, threshold: float, seed: int) -> float:

@@ -20,8 +20,9 @@ from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
 from trainer.features.reading import read_users
 from trainer.guard import Guard
-from trainer.guard_measures import losses, moved, sample_unclaimed, scalar_positions, scaled_alike, similar_share, some
+from trainer.guard_measures import losses, moved, sample_unclaimed, scaled_alike, similar_share, some
 from trainer.leavers import leavers
+from trainer.scaling import scalar_drift
 from trainer.space import Space, mining_rule
 
 
@@ -55,9 +56,9 @@ class Watch:
         findings = [self._guard.refused(len(rows.keys) + len(rows.refused), rows.refused)]
         if self._champion is not None:
             findings += self._losses(self._champion, rows, deleted, space)
-            if self._follows and rows.keys:
-                columns = scalar_positions(self._champion.manifest.space, self._settings.feature_group, rows.raw)
-                clipped = {name: share for name, (_, share) in columns.items()}
+            if rows.keys:
+                columns = scalar_drift(self._champion.manifest.space, self._settings.feature_group, rows.raw)
+                clipped = {name: column.clipped for name, column in columns.items()}
                 findings += [self._guard.outliers(clipped, len(rows.keys))] if clipped else []
         if space is not None:
             findings += self._moved(space, store)
@@ -72,15 +73,15 @@ class Watch:
         if self._champion is None:
             return GuardReport(findings=tuple(findings))
         raw = space.matrix.raw[some(directed, self._seed)]
-        columns = scalar_positions(self._champion.manifest.space, self._settings.feature_group, raw)
-        means = {name: mean for name, (mean, _) in columns.items()}
+        columns = scalar_drift(self._champion.manifest.space, self._settings.feature_group, raw)
+        means = {name: column.mean_z for name, column in columns.items()}
         drifting = self._settings.guard.drifting_z
         comparable = self._follows or scaled_alike(self._champion.manifest.space, space.info, drifting)
         before = self._pairs_before(self._champion, space) if comparable else None
         if before:
             findings.append(self._guard.lost_pairs(before, pairs.after, earlier.findings))
         if means:
-            findings.append(self._guard.mean_z(means, len(directed)))
+            findings.append(self._guard.mean_z(means, len(directed), earlier.findings))
         report = GuardReport(findings=tuple(findings))
         drifts = self._follows and not report.holding
         return report.model_copy(update={"asks_full": self._guard.drifting(means) if drifts else None})

@@ -12,7 +12,7 @@ from schemas.guard import Finding, GuardName, GuardPolicy, GuardReport
 from schemas.manifest import SpaceInfo
 from tests.worlds import GROUP
 from trainer.guard import Guard, reason, way_out, wilson_bound, words
-from trainer.guard_measures import losses, outside_share, scalar_positions, scaled_alike, similar_share
+from trainer.guard_measures import losses, outside_share, scaled_alike, similar_share
 from trainer.scaling import fit_space
 
 POLICY = GuardPolicy()
@@ -99,6 +99,12 @@ def test_who_accepts_that_users_are_lost_accepts_that_of_their_pairs() -> None:
     assert not GUARD.lost_pairs(1000, 100, [GUARD.lost(700, 1000)]).accepted
 
 
+def test_who_accepts_outliers_accepts_that_they_move_the_mean() -> None:
+    guard = Guard(POLICY, (GuardName.OUTLIER_SHARE,))
+    assert guard.mean_z({"year": 5.0}, 400, [guard.outliers({"year": 0.9}, 400)]).accepted
+    assert not guard.mean_z({"year": 5.0}, 400, [guard.outliers({"year": 0.0}, 400)]).accepted
+
+
 def test_the_way_out_names_every_limit_to_be_waived() -> None:
     report = GuardReport(findings=(GUARD.refused(1000, refused(500)), GUARD.deleted(0, 900), GUARD.lost(450, 900)))
     assert "500 times" in reason(report)
@@ -149,27 +155,13 @@ def rows(count: int, year: float = 2000.0, spread: float = 8.0) -> np.ndarray[tu
     return drawn.astype(np.float32)
 
 
-def test_where_a_column_lies_is_told_in_standard_deviations_and_no_single_user_moves_it() -> None:
-    space = fit_space("s", GROUP, rows(500))
-    ((mean, clipped),) = scalar_positions(space, GROUP, rows(500)).values()
-    assert abs(mean) < 0.01
-    assert clipped == 0
-    assert scalar_positions(space, GROUP, rows(500, year=2008.0))["year"][0] == pytest.approx(1, abs=0.06)
-    one = rows(500)
-    one[7, -1] = 1e12
-    mean, clipped = scalar_positions(space, GROUP, one)["year"]
-    assert abs(mean) < 0.05
-    assert clipped == 1 / 500
-    assert scalar_positions(SpaceInfo(space_id="s", scalars={}), GROUP, one) == {}
-    assert scalar_positions(space, GROUP, one[:0]) == {}
-
-
 def test_pairs_of_two_scalings_are_compared_only_where_both_put_the_users_in_about_the_same_place() -> None:
     before = fit_space("s", GROUP, rows(500))
     for year, spread, alike in ((2001.0, 8.0, True), (2006.0, 8.0, False), (2000.0, 14.0, True), (2000.0, 18.0, False)):
         after = fit_space("t", GROUP, rows(500, year, spread))
         assert scaled_alike(before, after, moved=0.5) is alike
         assert scaled_alike(after, before, moved=0.5) is alike
+    assert not scaled_alike(before, fit_space("t", GROUP, rows(500, spread=0)), moved=0.5)
     assert not scaled_alike(before, SpaceInfo(space_id="t", scalars={}), moved=0.5)
 
 

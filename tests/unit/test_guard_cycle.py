@@ -182,12 +182,12 @@ def test_a_scalar_that_drifts_asks_for_a_full_retrain_and_one_that_has_left_is_h
     assert first.outcome is not Outcome.HELD, first.reason
     assert first.asks_full is not None
     assert first.asks_full.startswith("year has moved by +0.9")
-    site.change(aged(site, 4 * deviation))
-    assert GuardName.MEAN_Z in held_for(site.cycle())
+    site.change(aged(site, 9 * deviation))
+    assert GuardName.OUTLIER_SHARE in held_for(site.cycle())
     second = site.cycle(kind=CycleKind.FULL)
-    assert GuardName.MEAN_Z in held_for(second)
+    assert GuardName.OUTLIER_SHARE in held_for(second)
     assert second.asks_full is None
-    full = site.cycle(GuardName.MEAN_Z, kind=CycleKind.FULL)
+    full = site.cycle(GuardName.OUTLIER_SHARE, kind=CycleKind.FULL)
     assert full.outcome is not Outcome.HELD, full.reason
 
 
