@@ -138,6 +138,7 @@ class Cycle:
             pairs=pairs,
             guard=guard,
             way_out=way_out(guard, self._request.kind),
+            asks_full=guard.asks_full,
             seconds=self._reporter.seconds,
         )
 

@@ -172,7 +172,7 @@ def way_out(report: GuardReport, kind: CycleKind) -> str:
     """What a person can do about a cycle of `kind` that is held."""
     names = [one.name for one in report.holding]
     looks = "; ".join(dict.fromkeys(_WAYS[name] for name in names))
-    full = " --full" if kind.from_scratch or _BETTER_ANEW.intersection(names) else ""
+    full = " --full" if kind.from_scratch or report.asks_full or _BETTER_ANEW.intersection(names) else ""
     accept = " ".join(f"--accept {name.name}" for name in names)
     return f"{looks}; if the data are right: `retrainer train{full} {accept}`"
 

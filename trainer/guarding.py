@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from schemas.cycle import CycleRequest, PairReport
-from schemas.guard import Finding, GuardReport
+from schemas.guard import Finding, GuardName, GuardReport
 from trainer.champion import Standing
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
@@ -83,7 +83,8 @@ class Watch:
         if means:
             findings.append(self._guard.mean_z(means, len(directed), earlier.findings))
         report = GuardReport(findings=tuple(findings))
-        drifts = self._follows and not report.holding
+        # All users becoming alike may be what the drift has done; whatever else is held has to be looked at first.
+        drifts = self._follows and {one.name for one in report.holding} <= {GuardName.SIMILAR_SHARE}
         return report.model_copy(update={"asks_full": self._guard.drifting(means) if drifts else None})
 
     def _losses(self, champion: Standing, rows: CheckedRows, deleted: list[str], space: Space | None) -> list[Finding]:

@@ -119,6 +119,10 @@ def test_the_way_out_names_every_limit_to_be_waived() -> None:
 def test_frozen_scaling_and_axes_are_not_accepted_but_made_anew() -> None:
     report = GuardReport(findings=(GUARD.mean_z({"year": 9.0}, 400),))
     assert "`retrainer train --full --accept MEAN_Z`" in way_out(report, CycleKind.INCREMENTAL)
+    alike = GuardReport(findings=(GUARD.similar(0.8, 400, 64_000),))
+    assert "--full" not in way_out(alike, CycleKind.INCREMENTAL)
+    drifted = alike.model_copy(update={"asks_full": "year has moved by +2.00 standard deviations"})
+    assert "`retrainer train --full --accept SIMILAR_SHARE`" in way_out(drifted, CycleKind.INCREMENTAL)
 
 
 def test_a_scalar_that_drifts_asks_for_a_full_retrain_long_before_it_is_held() -> None:
