@@ -4,6 +4,7 @@
     index.db, *.f32  the user matrix (`trainer.embeddings`)
     short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
     newcomers.json   who entered the space since a version was registered (`trainer.slices`)
+    axes.npy         the axes of its first training users (`trainer.axes`), by which later ones are told to lie outside
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
     leavers.json     who left the space since a cycle was settled (`trainer.leavers`)
     cycles.json      the cycles that were applied to it, the latest last, each with the pairs that there were after it
@@ -31,6 +32,7 @@ from schemas.manifest import SpaceInfo
 from schemas.policies import PairPolicy
 from trainer.embeddings import UserMatrix
 from trainer.features.checks import CheckedRows
+from trainer.features.protocol import Floats
 from trainer.files import replacing
 from trainer.pairs.graph import Graph, Tick, update_graph
 from trainer.pairs.short_rows import ShortRows
@@ -39,6 +41,7 @@ from trainer.scaling import to_directions
 
 _SPACE_FILE = "space.json"
 _PAIRS_FILE = "pairs.npz"
+_AXES_FILE = "axes.npy"
 _CYCLES_FILE = "cycles.json"
 _CYCLES_KEPT = 100  # those after the last settled one were refused or failed, and full retrains end such a series
 
@@ -135,6 +138,20 @@ class Space:
             rows_mined=update.mined,
             rows_refilled=update.refilled,
         )
+
+    def axes(self) -> Floats | None:
+        """(axes, width) as they were kept; None where they are damaged, or of an earlier build."""
+        try:
+            found = np.load(self._folder / _AXES_FILE, allow_pickle=False)
+        except (OSError, EOFError, ValueError):
+            return None
+        sound = found.dtype == np.float32 and found.ndim == 2 and found.shape[1] == self._group.width
+        return found if sound and np.isfinite(found).all() else None
+
+    def keep_axes(self, axes: Floats) -> None:
+        """Keep `axes` (axes, width) beside the matrix, for as long as the space is followed."""
+        with replacing(self._folder / _AXES_FILE) as file:
+            np.save(file, axes, allow_pickle=False)
 
     def close(self) -> None:
         """Let go of the files."""

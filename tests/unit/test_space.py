@@ -193,6 +193,22 @@ def test_a_space_is_found_only_once_it_is_finished_and_by_its_own_scaling(space:
     assert Space.open(tmp_path / "elsewhere", INFO, GROUP) is None
 
 
+def test_axes_are_kept_with_the_space_and_none_are_made_of_a_damaged_file(space: Space, tmp_path: Path) -> None:
+    assert space.axes() is None
+    axes = np.eye(3, GROUP.width, dtype=np.float32)
+    space.keep_axes(axes)
+    space.finish("c1")
+    again = Space.open(tmp_path / "s1", INFO, GROUP)
+    assert again is not None
+    np.testing.assert_array_equal(again.axes(), axes)
+    again.keep_axes(axes[:, :-1])  # of other columns
+    assert again.axes() is None
+    for rotten in (b"", b"rotten"):
+        (tmp_path / "s1" / "axes.npy").write_bytes(rotten)
+        assert again.axes() is None
+    again.close()
+
+
 def test_a_space_that_has_missed_a_cycle_is_not_found(space: Space, tmp_path: Path) -> None:
     """Another machine has settled that cycle: its users are not pending any more, and this copy has not seen them."""
     space.finish("c1")
