@@ -55,8 +55,8 @@ class GuardPolicy(Frozen):
     outlier_share: Share = 0.05
     """Of the users read, those with a scalar so far out that it is clipped."""
     outside_energy: Share = 0.5
-    """Of the squared length of all users, what lies outside the axes that the model started from, beyond what did when
-    the space was made."""
+    """Of the squared length of all users, what lies outside the axes of those whom the model started from, beyond what
+    did before."""
     moved_share: Share = 0.2
     """Of a sample of users whom nobody claimed, those whose row in the store is another than the one known."""
     labels_moved: Share = 0.5

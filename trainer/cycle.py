@@ -25,6 +25,7 @@ from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outc
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardReport
 from schemas.manifest import SpaceInfo
+from trainer.axes import training_axes
 from trainer.champion import Opponent, Standing, anchor_of, opponent_of
 from trainer.evaluate import prepare_exam, scores, slice_reports
 from trainer.features.checks import CheckedRows
@@ -189,6 +190,9 @@ class Cycle:
                 note_newcomers(folder, champion, space.matrix, reading.rows.keys)
                 note_leavers(folder, watch.since, space.matrix, reading.gone, reading.rows.keys)
             space.apply(reading.rows, reading.gone)
+            if space.axes() is None:
+                train = populate(space.matrix, self._settings.split).of(Part.TRAIN)
+                space.keep_axes(training_axes(space.matrix.directions, train))
             facts["users"] = len(space.matrix)
         return space
 

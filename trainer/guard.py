@@ -97,9 +97,9 @@ class Guard:
         return _implied(finding, earlier, {GuardName.OUTLIER_SHARE})
 
     def outside(self, share: float, share_before: float, users: int) -> Finding:
-        """Share of the squared length outside the axes now, and when the space was made."""
+        """Share of the squared length outside the axes now, and before."""
         figure = max(0.0, share - share_before)
-        detail = f"{_percent(share)} now, {_percent(share_before)} when the space was made"
+        detail = f"{_percent(share)} now, {_percent(share_before)} before"
         return self._finding(GuardName.OUTSIDE_ENERGY, figure, users, figure > self.policy.outside_energy, detail)
 
     def labels_moved(self, kept: float, pairs: int) -> Finding:

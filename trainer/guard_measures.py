@@ -12,7 +12,7 @@ from trainer.embeddings import Rows, UserMatrix
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import Floats
 
-_MOST_USERS = 20_000  # of whom columns and axes are measured; more would not move a share by a hundredth
+_MOST_USERS = 20_000  # of whom columns are measured; more would not move a mean by a hundredth
 _PAIRED_USERS = 1_000  # all of whose pairs are looked at
 _SPREAD = 2.0  # how many times as far a column may spread by another scaling
 
@@ -87,13 +87,6 @@ def similar_share(directions: Floats, rows: Rows, threshold: float, seed: int) -
         (chosen * chosen).sum(axis=1) > threshold
     )
     return float(above / (len(chosen) * (len(chosen) - 1)))
-
-
-def outside_share(directions: Floats, axes: Floats) -> float:
-    """Share of the squared length of `directions` (users, width) outside orthonormal `axes` (axes, width)."""
-    whole = float(np.square(directions).sum())
-    inside = float(np.square(directions @ axes.T).sum())
-    return max(0.0, 1 - inside / whole) if whole else 0.0
 
 
 def _drawn(count: int, of: int, seed: int) -> Rows:

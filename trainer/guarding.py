@@ -82,6 +82,9 @@ class Watch:
             findings.append(self._guard.lost_pairs(before, pairs.after, earlier.findings))
         if means:
             findings.append(self._guard.mean_z(means, len(directed), earlier.findings))
+        now, then = space.outside_after(self._request.cycle_id), space.outside_after(self.since)
+        if now is not None and then is not None:  # a space just made has only the one
+            findings.append(self._guard.outside(now, then, len(directed)))
         report = GuardReport(findings=tuple(findings))
         # All users becoming alike may be what the drift has done; whatever else is held has to be looked at first.
         drifts = self._follows and {one.name for one in report.holding} <= {GuardName.SIMILAR_SHARE}

@@ -7,7 +7,7 @@
     axes.npy         the axes of its first training users (`trainer.axes`), by which later ones are told to lie outside
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
     leavers.json     who left the space since a cycle was settled (`trainer.leavers`)
-    cycles.json      the cycles that were applied to it, the latest last, each with the pairs that there were after it
+    cycles.json      the cycles that were applied to it, the latest last, each with what it left
 
 A space is made by a cycle that trains from scratch and then followed by incremental ones. It holds what the feature
 store holds, not what a model has learned, so a rejected cycle leaves it as it is. Every machine that runs cycles has
@@ -30,6 +30,7 @@ from schemas.fault_points import Point, reached
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from schemas.policies import PairPolicy
+from trainer.axes import outside_energy
 from trainer.embeddings import UserMatrix
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import Floats
@@ -43,14 +44,16 @@ _SPACE_FILE = "space.json"
 _PAIRS_FILE = "pairs.npz"
 _AXES_FILE = "axes.npy"
 _CYCLES_FILE = "cycles.json"
+_MEASURED = 20_000  # users whose directions are measured; more would not move a share by a hundredth
 _CYCLES_KEPT = 100  # those after the last settled one were refused or failed, and full retrains end such a series
 
 
-class _Mined(TypedDict):
-    """How many pairs a cycle left, and by which threshold and cap."""
+class _Left(TypedDict):
+    """How a cycle left the space: how many pairs, by which threshold and cap, and how much outside the axes."""
 
     pairs: int
     rule: list[float | int | None]
+    outside: float | None
 
 
 class Space:
@@ -64,7 +67,7 @@ class Space:
         self.graph = Graph.empty(PairPolicy())
         self._short = ShortRows(folder)
         self._mined_by: PairPolicy | None = None
-        self._mined: _Mined | None = None
+        self._pairs: int | None = None
         self._load_pairs()
 
     @staticmethod
@@ -90,17 +93,24 @@ class Space:
 
     def finish(self, cycle_id: str) -> None:
         """Declare the space complete, a cycle applied: from now on `open` finds it."""
+        applied = _applied(self._folder)
+        applied.pop(cycle_id, None)
+        applied[cycle_id] = self._left()
         with replacing(self._folder / _CYCLES_FILE) as file:
-            before = [(known, mined) for known, mined in _applied(self._folder).items() if known != cycle_id]
-            file.write(json.dumps(dict([*before, (cycle_id, self._mined)][-_CYCLES_KEPT:])).encode())
+            file.write(json.dumps(dict(list(applied.items())[-_CYCLES_KEPT:])).encode())
         reached(Point.PAIR_APPLIED)
         with replacing(self._folder / _SPACE_FILE) as file:
             file.write(self.info.model_dump_json(indent=2).encode())
 
     def pairs_after(self, cycle_id: str, policy: PairPolicy) -> int | None:
         """How many similar pairs there were after a cycle; None where that is not known, or another policy mined."""
-        mined = _applied(self._folder).get(cycle_id)
-        return mined["pairs"] if mined and mined["rule"] == list(mining_rule(policy)) else None
+        left = _applied(self._folder).get(cycle_id)
+        return left["pairs"] if left and left["rule"] == list(mining_rule(policy)) else None
+
+    def outside_after(self, cycle_id: str) -> float | None:
+        """Which share of the squared length of all users lay outside the axes after a cycle; None where unknown."""
+        left = _applied(self._folder).get(cycle_id)
+        return left["outside"] if left else None
 
     def apply(self, rows: CheckedRows, deletes: Iterable[str]) -> None:
         """Scale and store `rows`, and free the rows of `deletes`; safe to repeat."""
@@ -127,7 +137,7 @@ class Space:
         self._store_pairs(update.graph, policy)
         reached(Point.PAIR_STORED)
         self.matrix.clean()
-        self._mined = {"pairs": len(after), "rule": list(mining_rule(policy))}
+        self._pairs = len(after)
         both = int(np.count_nonzero(np.diff(np.sort(np.concatenate([before, after]))) == 0))  # codes are distinct
         return PairReport(
             users=len(keys),
@@ -157,6 +167,17 @@ class Space:
         """Let go of the files."""
         self.matrix.close()
 
+    def _left(self) -> _Left | None:
+        """How the space is left now; None where no pairs were mined."""
+        if self._pairs is None or self._mined_by is None:
+            return None
+        axes, directed = self.axes(), np.flatnonzero(self.matrix.directions.any(axis=1))
+        outside = None
+        if axes is not None and len(directed):
+            some = directed[:: -(-len(directed) // _MEASURED)]
+            outside = float(outside_energy(self.matrix.directions[some], axes).mean())
+        return {"pairs": self._pairs, "rule": list(mining_rule(self._mined_by)), "outside": outside}
+
     def _load_pairs(self) -> None:
         try:
             with np.load(self._folder / _PAIRS_FILE, allow_pickle=False) as stored:
@@ -172,7 +193,7 @@ class Space:
         self.graph, self._mined_by = graph, policy
 
 
-def _applied(folder: Path) -> dict[str, _Mined | None]:
+def _applied(folder: Path) -> dict[str, _Left | None]:
     try:
         found = json.loads((folder / _CYCLES_FILE).read_bytes())
     except (OSError, ValueError):

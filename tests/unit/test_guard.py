@@ -12,7 +12,7 @@ from schemas.guard import Finding, GuardName, GuardPolicy, GuardReport
 from schemas.manifest import SpaceInfo
 from tests.worlds import GROUP
 from trainer.guard import Guard, reason, way_out, wilson_bound, words
-from trainer.guard_measures import losses, outside_share, scaled_alike, similar_share
+from trainer.guard_measures import losses, scaled_alike, similar_share
 from trainer.scaling import fit_space
 
 POLICY = GuardPolicy()
@@ -175,12 +175,3 @@ def test_the_similar_share_is_that_of_all_pairs_whatever_the_cap() -> None:
     assert share == pytest.approx(19 / 59)
     assert similar_share(directions[:1], np.arange(1), 0.8, seed=0) == 0
     assert similar_share(np.ones((2000, 1), dtype=np.float32), np.arange(2000), 0.8, seed=0) == 1
-
-
-def test_what_lies_outside_the_axes_is_a_share_of_the_squared_length() -> None:
-    axes = np.eye(6, dtype=np.float32)[:3]
-    inside, outside = np.eye(6, dtype=np.float32)[:2], np.eye(6, dtype=np.float32)[4:]
-    assert outside_share(inside, axes) == 0
-    assert outside_share(outside, axes) == 1
-    assert outside_share(np.concatenate([inside, outside]), axes) == pytest.approx(0.5)
-    assert outside_share(inside[:0], axes) == 0

@@ -224,6 +224,7 @@ def test_ordinary_life_is_not_held(site: Site) -> None:
         GuardName.SIMILAR_SHARE,
         GuardName.MEAN_Z,
         GuardName.OUTLIER_SHARE,
+        GuardName.OUTSIDE_ENERGY,
         GuardName.MOVED_SHARE,
     }
     assert result.asks_full is None
