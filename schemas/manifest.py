@@ -19,10 +19,16 @@ CANDIDATE_TOWER_FILE = "candidate_tower.keras"
 
 
 class ScalarScale(Frozen):
-    """Mean and variance by which one scalar column is standardised."""
+    """How one scalar column is standardised: (clip(x, low, high) - mean) / sqrt(variance).
+
+    Without bounds, as in spaces of earlier releases, nothing is clipped. Where both bounds are the mean, the column did
+    not vary, and becomes zero.
+    """
 
     mean: float
     variance: Annotated[float, Field(gt=0)]
+    low: float | None = None
+    high: float | None = None
 
 
 class SpaceInfo(Frozen):

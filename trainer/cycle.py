@@ -1,8 +1,8 @@
 """One cycle, from a request to a result, in eight steps, each safe to repeat.
 
-    read      the claimed users from the feature store, or all of them
+    read      the claimed users from the feature store, or all of them; the guard may hold the cycle
     embed     into the user matrix
-    pair      the graph of similar pairs follows
+    pair      the graph of similar pairs follows; the guard may hold the cycle
     base      the champion to start from, or a new model
     fit       on the changed users and a replay share, or on all
     gate      champion and challenger on the same held-out users
@@ -24,7 +24,9 @@ import numpy as np
 
 from schemas.cycle import CycleRequest, CycleResult, FitReport, Outcome, PairReport, ReadReport, Step
 from schemas.fault_points import Point, reached
+from schemas.guard import GuardReport
 from schemas.manifest import SpaceInfo
+from trainer.axes import training_axes
 from trainer.champion import Opponents, Standing, opponents_of
 from trainer.contest import Verdict, hold
 from trainer.errors import ChampionGone
@@ -32,7 +34,10 @@ from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
 from trainer.features.reading import absent, read_all, read_report, read_users
 from trainer.fit import Epoch, TrainingData, fit
+from trainer.guard import reason, way_out
+from trainer.guarding import Watch
 from trainer.initial import begin
+from trainer.leavers import note_leavers
 from trainer.model import TwoTower, build
 from trainer.package import manifest_of, stage
 from trainer.population import Population, populate
@@ -59,6 +64,8 @@ class _Reading:
     gone: list[str]
     """Users to remove: deleted ones, and refused ones, whom a recomputation would not have either (P3)."""
     report: ReadReport
+    guard: GuardReport
+    """What could be told before the space is touched."""
     info: SpaceInfo
     space: Space | None
     """The space to go on with; None where it has to be made."""
@@ -97,23 +104,32 @@ class Cycle:
         except ChampionGone as gone:
             return self._ended(Outcome.HELD, str(gone), way_out=gone.way_out)
         champion = opponents.champion
-        reading = self._read(champion)
-        space = self._embed(reading, champion)
+        watch = Watch(self._request, champion, self._seed)
+        reading = self._read(champion, watch)
+        if reading.guard.holding:
+            return self._held(reading.guard, reading.report)
+        space = self._embed(reading, champion, watch)
         try:
-            pairs = self._pair(space)
+            pairs, guard = self._pair(space, reading.guard, watch)
+            if guard.holding:
+                return self._held(guard, reading.report, pairs)
             population = populate(space.matrix, self._settings.split)
             model = self._base(space, population, champion)
             fitted = self._fit(space, population, model)
             verdict = self._gate(space, population, model if self._is_worth_an_exam(fitted) else None, opponents)
+            guard = watch.of_labels(guard, verdict.report.labels_kept, pairs)
+            if guard.holding:
+                return self._held(guard, reading.report, pairs, fit=fitted, gate=verdict.report)
             result = self._ended(
                 _OUTCOMES[verdict.report.outcome],
                 verdict.report.reason,
                 known_users=population.count,
                 read=reading.report,
                 pairs=pairs,
+                guard=guard,
                 fit=fitted,
                 gate=verdict.report,
-                asks_full=verdict.asks_full,
+                asks_full=verdict.asks_full or guard.asks_full,
                 base_version=champion.version if champion else None,
             )
             return (
@@ -124,7 +140,14 @@ class Cycle:
         finally:
             space.close()
 
-    def _read(self, champion: Standing | None) -> _Reading:
+    def _held(self, guard: GuardReport, read: ReadReport, pairs: PairReport | None = None, **more: Any) -> CycleResult:
+        """Data that are not believed: nothing is learned from them (P9)."""
+        out, asks = way_out(guard, self._request.kind), guard.asks_full
+        return self._ended(
+            Outcome.HELD, reason(guard), read=read, pairs=pairs, guard=guard, way_out=out, asks_full=asks, **more
+        )
+
+    def _read(self, champion: Standing | None, watch: Watch) -> _Reading:
         """Re-read the claimed users; everyone, when training from scratch or the champion's space is lost or behind."""
         request, group = self._request, self._settings.feature_group
         info = None if champion is None or request.kind.from_scratch else champion.manifest.space
@@ -144,11 +167,13 @@ class Cycle:
                 )
             deleted = absent(request.users, rows)
             report = read_report(rows, len(deleted))
+            guard = watch.of_reading(rows, deleted, space, self._store)
             facts |= {"accepted": report.accepted, "deleted": report.deleted, "refused": report.refused_total}
         return _Reading(
             rows=rows,
             gone=[*deleted, *rows.refused],
             report=report,
+            guard=guard,
             info=info or self._new_space(rows),
             space=space,
         )
@@ -159,7 +184,7 @@ class Cycle:
         raw = rows.raw[learnable] if learnable.any() else rows.raw
         return fit_space(self._request.cycle_id, self._settings.feature_group, raw)
 
-    def _embed(self, reading: _Reading, champion: Standing | None) -> Space:
+    def _embed(self, reading: _Reading, champion: Standing | None, watch: Watch) -> Space:
         with self._reporter.step(Step.EMBED) as facts:
             in_use = {reading.info.space_id} | ({champion.manifest.space.space_id} if champion else set())
             prune(self._spaces, in_use)
@@ -167,19 +192,24 @@ class Cycle:
             space = reading.space or Space.create(folder, reading.info, self._settings.feature_group)
             if reading.space is not None and champion is not None:
                 note_newcomers(folder, champion, space.matrix, reading.rows.keys)
+                note_leavers(folder, watch.since, space.matrix, reading.gone, reading.rows.keys)
             space.apply(reading.rows, reading.gone)
+            if space.axes() is None:
+                train = populate(space.matrix, self._settings.split).of(Part.TRAIN)
+                space.keep_axes(training_axes(space.matrix.directions, train))
             facts["users"] = len(space.matrix)
         return space
 
-    def _pair(self, space: Space) -> PairReport:
+    def _pair(self, space: Space, earlier: GuardReport, watch: Watch) -> tuple[PairReport, GuardReport]:
         with self._reporter.step(Step.PAIR) as facts:
             report = space.update_pairs(
                 self._settings.pairs, lambda done, of: self._reporter.running(Step.PAIR, done, of)
             )
             reached(Point.PAIR_UNFINISHED)
             space.finish(self._request.cycle_id)
+            guard = watch.of_space(space, report, earlier)
             facts |= report.model_dump()
-        return report
+        return report, guard
 
     def _base(self, space: Space, population: Population, champion: Standing | None) -> TwoTower:
         """The champion, optimizer state included; when training from scratch, a new model that keeps the cosine."""
@@ -281,8 +311,9 @@ class Cycle:
             fence=self._request.fence,
             read=manifest.read_report,
             pairs=manifest.pair_report,
-            fit=manifest.fit_report,
             guard=manifest.guard_report,
+            fit=manifest.fit_report,
             gate=manifest.gate_report,
+            asks_full=manifest.guard_report.asks_full if manifest.guard_report else None,
             seconds=self._reporter.seconds,
         )

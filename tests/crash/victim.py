@@ -38,6 +38,7 @@ HASTY = {
     "GATE__NEGLIGIBLE": "1",
     "GATE__MIN_USERS": "5",
     "GATE__MIN_ACCURACY": "0",
+    "GUARD__SAMPLE": "0",  # the stream moves everybody within seconds, long before a killed service hears of it
 }
 
 

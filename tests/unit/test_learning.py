@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from schemas.cycle import TrainerSettings
+from schemas.features import Column, FeatureGroup
+from schemas.manifest import SpaceInfo
 from schemas.policies import FitPolicy, PairPolicy
 from tests.unit.test_space import checked
 from tests.worlds import GROUP, World, names, trainer_settings
+from trainer.axes import keeping_map
 from trainer.batches import Neighbours, batches, choose_anchors
 from trainer.dev import DevExam, DevScore, dev_exam
+from trainer.features.protocol import Floats
 from trainer.fit import Epoch, TrainingData, fit
 from trainer.initial import begin, cosine_keeping
 from trainer.model import TwoTower, build
@@ -293,9 +297,7 @@ def test_with_more_axes_than_a_tower_holds_the_leading_ones_are_kept() -> None:
         np.zeros(shape, np.float32) if len(shape) == 1 else draw.normal(size=shape).astype(np.float32)
         for shape in SHAPES
     ]
-    kernel_1, bias_1, kernel_2, bias_2, kernel_3, bias_3 = cosine_keeping(random, rows)
-    hidden = np.maximum(np.maximum(rows @ kernel_1 + bias_1, 0) @ kernel_2 + bias_2, 0)
-    kept = hidden @ kernel_3 + bias_3
+    kept = through(cosine_keeping(random, rows, np.arange(len(rows))), rows)
     gram = kept @ kept.T
     best = np.linalg.svd(rows, full_matrices=False)
     leading = (best[0][:, :128] * best[1][:128]) @ best[2][:128]
@@ -303,7 +305,83 @@ def test_with_more_axes_than_a_tower_holds_the_leading_ones_are_kept() -> None:
     assert np.abs(gram - rows @ rows.T).mean() < 0.01
 
 
+def through(weights: list[Floats], rows: Floats) -> Floats:
+    """Rows through the three layers of a tower, before its output is brought to unit length."""
+    kernel_1, bias_1, kernel_2, bias_2, kernel_3, bias_3 = weights
+    hidden = np.maximum(np.maximum(rows @ kernel_1 + bias_1, 0) @ kernel_2 + bias_2, 0)
+    return np.asarray(hidden @ kernel_3 + bias_3, dtype=np.float32)
+
+
 SHAPES = [(200, 256), (256,), (256, 128), (128,), (128, 128), (128,)]
+
+
+def test_nobody_of_unit_length_is_cut_off_at_the_beginning() -> None:
+    """Not even who lies along an axis on which no training user goes far."""
+    draw = np.random.default_rng(0)
+    rows = draw.normal(size=(900, 200)).astype(np.float32)
+    rows[:, 100:] *= 0.001
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    random = [draw.normal(size=shape).astype(np.float32) for shape in SHAPES]
+    for zero in (1, 3, 5):
+        random[zero][:] = 0.0
+    train = np.arange(len(rows))
+    kept = keeping_map(rows, train, 128)
+    far = np.concatenate([kept, -kept, np.eye(200, dtype=np.float32)])
+    far /= np.linalg.norm(far, axis=1, keepdims=True)
+    np.testing.assert_allclose(through(cosine_keeping(random, rows, train), far), far @ kept.T, atol=2e-6)
+
+
+def test_whom_no_training_user_resembles_is_embedded_alike_alone_and_in_company(wide: Wide) -> None:
+    """Left to rounding, the embedding of one user in a batch and alone differed by a cosine of 0.77."""
+    together = np.asarray(wide.model.query(wide.newcomers))
+    alone = np.concatenate([np.asarray(wide.model.query(row[None])) for row in wide.newcomers[:30]])
+    assert (together[:30] * alone).sum(axis=1).min() > 1 - 1e-3
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1.0, atol=1e-5)
+
+
+def test_newcomers_are_told_similar_when_they_are(wide: Wide) -> None:
+    truth = wide.newcomers @ wide.newcomers.T
+    found = np.asarray(wide.model.query(wide.newcomers)) @ np.asarray(wide.model.candidate(wide.newcomers)).T
+    others = ~np.eye(len(truth), dtype=bool)
+    similar, dissimilar = found[others & (truth > 0.8)] > 0.8, found[others & (truth < 0.5)] > 0.8
+    assert len(similar) > 500
+    assert similar.mean() > 0.8
+    assert dissimilar.mean() < 0.01
+
+
+def test_who_has_no_direction_is_embedded_as_nothing_and_spoils_no_gradient(wide: Wide) -> None:
+    import tensorflow as tf
+
+    rows = tf.constant(np.concatenate([np.zeros((1, 300), np.float32), wide.newcomers[:4]]))
+    with tf.GradientTape() as tape:
+        embedded = wide.model.query(rows)
+        loss = tf.reduce_sum(tf.matmul(embedded, embedded, transpose_b=True))
+    assert not np.asarray(embedded)[0].any()
+    assert all(np.isfinite(slope).all() for slope in tape.gradient(loss, wide.model.query.trainable_variables))
+
+
+@dataclass(frozen=True)
+class Wide:
+    """A model begun on users who have 130 of 300 numbers, and newcomers who have others."""
+
+    model: TwoTower
+    newcomers: Floats
+
+
+@pytest.fixture(scope="module")
+def wide() -> Wide:
+    draw = np.random.default_rng(0)
+
+    def users(numbers: slice, count: int) -> Floats:
+        centres = draw.normal(size=(20, 300))[draw.integers(20, size=count)]
+        rows = np.zeros((count, 300))
+        rows[:, numbers] = (centres + 0.4 * draw.normal(size=(count, 300)))[:, numbers]
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+    group = FeatureGroup(columns=(Column(name="e", length=300),))
+    model = build(SpaceInfo(space_id="s", scalars={}), group, 0.0, 1e-3)
+    begin(model, users(slice(130), 800), np.arange(800), 0.8)
+    return Wide(model, users(slice(130, 300), 200))
 
 
 def test_the_beginning_looks_at_training_users_only(space: Space, population: Population) -> None:
