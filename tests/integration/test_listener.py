@@ -22,6 +22,7 @@ from tests.integration.listening import (
     GROUP_13,
     committed,
     everything_is_read,
+    has_caught_up,
     listening,
     read,
     settings_for,
@@ -45,7 +46,7 @@ def test_every_event_is_stored_once_and_counted(broker: str, tmp_path: Path, led
     topic.send_users([*names(500), *names(200)])
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 700)
-        wait_until(lambda: listener.hearing.caught_up, 20, "the listener to have caught up")
+        has_caught_up(listener, 3)
         topic.send_users(names(50, start=500))
         everything_is_read(ledger, 750)
         wait_until(lambda: listener.hearing.lag == 0, 20, "no lag")
@@ -109,7 +110,7 @@ def test_a_record_that_the_client_cannot_parse_stops_nothing(broker: str, tmp_pa
     topic.send_users(["z"], partition=1)
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         wait_until(lambda: ledger.views.backlog().users == 5, 40, "all that can be parsed")
-        wait_until(lambda: listener.hearing.caught_up, 20, "the listener to have caught up")
+        has_caught_up(listener, 2)
     (letter,) = ledger.letters.find(Which(), 10)
     assert (letter.stage, letter.position.partition, letter.position.offset) == ("fetch", 0, 2)
     assert "invalid record" in letter.reason
@@ -121,7 +122,7 @@ def test_a_partition_that_is_added_is_read_from_its_beginning(
     topic = Topic.new(kafka_address, partitions=1)
     settings = settings_for(topic, tmp_path, start="latest")
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.caught_up, 40, "the start to be noted")
+        has_caught_up(listener, 1)
     admin = KafkaAdminClient(bootstrap_servers=kafka_address)
     admin.create_partitions({topic.name: 2})
     admin.close()
@@ -180,7 +181,7 @@ def test_latest_skips_the_past_but_nothing_after_the_start(kafka_address: str, t
     topic.send_users(names(100))
     settings = settings_for(topic, tmp_path, start="latest")
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.caught_up, 40, "the start to be noted")
+        has_caught_up(listener, 3)
     topic.send_users(names(20, start=100))
     with listening(settings, ledger.intake):
         everything_is_read(ledger, 20)
@@ -287,6 +288,6 @@ def test_aborted_records_are_not_read_and_markers_do_not_look_like_lag(
     producer.close()
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 15)
-        wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "the markers to be passed")
+        has_caught_up(listener, 1)
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 0.0, fence=leading(ledger).fence)
     assert claim.users == tuple(sorted(names(10) + names(5, start=90)))
