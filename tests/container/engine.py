@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.leftovers import at_the_end
+
 REPOSITORY = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("RETRAINER_CACHE", "~/.cache/retrainer-tests")).expanduser()
 PACKAGES = {"mvn": "maven"}
@@ -41,7 +43,8 @@ class Engine:
             f'[storage]\ndriver = "overlay"\ngraphroot = "{home / "storage"}"\nrunroot = "/run/retrainer-tests"\n'
         )
         beside = Path(sys.executable).parent  # podman-compose is installed where pytest is
-        self._environment = os.environ | {
+        inherited = {name: value for name, value in os.environ.items() if name != "TMPDIR"}  # layers need more room
+        self._environment = inherited | {
             "CONTAINERS_CONF": str(home / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(home / "storage.conf"),
             "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
@@ -73,6 +76,13 @@ class Engine:
     def podman(self, *arguments: str, within: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `podman` with the arguments."""
         return self.run("podman", *arguments, within=within, check=check)
+
+    def clear_up(self) -> None:
+        """Remove every container, also of a run that was cut off; and have this one's removed when it is gone."""
+        command = ("podman", "rm", "--all", "--force", "--time", "1", "--volumes")
+        if shutil.which("podman") is not None:
+            self.run(*command)
+        at_the_end(command, self._environment)
 
     def install(self, *commands: str) -> None:
         """Install what is missing of the commands, with Debian's apt-get."""

@@ -39,6 +39,7 @@ from tests.fuzz.model import verdict_of
 from tests.fuzz.mutations import message
 from tests.fuzz.seeds import GROUPS
 from tests.integration.topics import Topic
+from tests.leftovers import guarded
 from tests.waiting import wait_until
 
 OURS = GROUPS[0]
@@ -177,6 +178,7 @@ def main(arguments: list[str]) -> None:
     configure(LogSettings(level="error", format="json"))
     on, floods = machine(), list[dict[str, Any]]()
     with ExitStack() as held:
+        held.enter_context(guarded())
         folder = Path(held.enter_context(TemporaryDirectory(prefix="flood-")))
         broker = held.enter_context(apache_kafka())
         server = held.enter_context(databases.postgresql()) if engine == "postgresql" else None

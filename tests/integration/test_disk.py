@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,10 @@ NO_CYCLES = {"TRIGGER__QUIET_PERIOD": "3600", "TRIGGER__MAX_STALENESS": "3600"}
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    """Where the state volume is mounted."""
-    return tmp_path / "state"
+def state() -> Iterator[Path]:
+    """Where the state volume is mounted: whatever is still mounted where the run keeps its files goes with it."""
+    with TemporaryDirectory(prefix="volumes-") as folder:
+        yield Path(folder) / "state"
 
 
 @pytest.fixture
@@ -161,7 +163,7 @@ def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goe
 def test_a_registry_that_fills_up_fails_the_cycle_and_has_it_once_when_there_is_room(
     tmp_path: Path, state: Path, make: Make
 ) -> None:
-    with volumes.memory(tmp_path / "registry", megabytes=8) as registry:
+    with volumes.memory(state.with_name("registry"), megabytes=8) as registry:
         volumes.fill(registry)
         state.mkdir()
         service = make(MODEL_REGISTRY__PATH=str(registry), TRAINER__ATTEMPTS="99")
