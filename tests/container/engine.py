@@ -22,6 +22,11 @@ REPOSITORY = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("RETRAINER_CACHE", "~/.cache/retrainer-tests")).expanduser()
 PACKAGES = {"mvn": "maven"}
 """Debian's package for a command, where it has another name."""
+_CLEAR_UP = (
+    "sh",
+    "-c",
+    "podman rm --all --force --depend --time 1 && podman volume prune --force && podman network prune --force",
+)
 
 log = logging.getLogger(__name__)
 
@@ -78,11 +83,10 @@ class Engine:
         return self.run("podman", *arguments, within=within, check=check)
 
     def clear_up(self) -> None:
-        """Remove every container, also of a run that was cut off; and have this one's removed when it is gone."""
-        command = ("podman", "rm", "--all", "--force", "--time", "1", "--volumes")
+        """Remove all but the images, also of a run that was cut off; and have it done again when this one is gone."""
         if shutil.which("podman") is not None:
-            self.run(*command)
-        at_the_end(command, self._environment)
+            self.run(*_CLEAR_UP)
+        at_the_end(_CLEAR_UP, self._environment)
 
     def install(self, *commands: str) -> None:
         """Install what is missing of the commands, with Debian's apt-get."""

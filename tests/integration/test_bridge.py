@@ -179,6 +179,7 @@ def reader(bridge: Process, kafka_address: str) -> Iterator[Reader]:
         yield reader
 
 
+@pytest.mark.full
 def test_a_group_is_watched_through_deletes_kills_and_absences(
     double: HopsworksDouble, bridge: Process, reader: Reader, tmp_path: Path
 ) -> None:
@@ -259,6 +260,7 @@ def test_a_group_is_watched_through_deletes_kills_and_absences(
     assert not [secret for secret in secrets if secret in written]
 
 
+@pytest.mark.full
 def test_a_query_service_that_hangs_does_not_keep_it_from_stopping(double: HopsworksDouble, bridge: Process) -> None:
     double.store.put(World().rows(names(10)))
     bridge.start()
@@ -326,6 +328,7 @@ def test_a_second_writer_shows_in_the_offsets(broker: str) -> None:
         assert ours.state() is TopicState.USED
 
 
+@pytest.mark.full
 def test_a_broker_that_is_away_is_waited_for(tmp_path: Path, kafka_can_run: None) -> None:
     broker, group, stopping = ApacheKafka(tmp_path), Group(), threading.Event()
     broker.start()

@@ -115,6 +115,7 @@ def ranges_tile(service: Service) -> bool:
     return reached == service.topic.ends()
 
 
+@pytest.mark.full
 @pytest.mark.timeout(300)
 def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goes_on_when_there_is_room(
     state: Path, tmp_path: Path, make: Make
@@ -160,6 +161,7 @@ def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goe
         matrix_and_pairs_are_sound(service, state, tmp_path / "copy")
 
 
+@pytest.mark.full
 def test_a_registry_that_fills_up_fails_the_cycle_and_has_it_once_when_there_is_room(
     tmp_path: Path, state: Path, make: Make
 ) -> None:
@@ -183,6 +185,7 @@ def test_a_registry_that_fills_up_fails_the_cycle_and_has_it_once_when_there_is_
         assert ranges_tile(service)
 
 
+@pytest.mark.full
 def test_a_read_only_state_volume_refuses_the_start_and_lets_it_when_it_is_writable(state: Path, make: Make) -> None:
     with volumes.memory(state, megabytes=16):
         service = make(**NO_CYCLES)
@@ -203,6 +206,7 @@ def test_a_read_only_state_volume_refuses_the_start_and_lets_it_when_it_is_writa
         assert service.stop() == 0
 
 
+@pytest.mark.full
 def test_a_disk_that_breaks_under_the_service_is_told_and_nothing_is_lost(
     tmp_path: Path, state: Path, make: Make
 ) -> None:

@@ -29,6 +29,8 @@ from tests.waiting import wait_until
 from tests.worlds import GROUP as SMALL
 from tests.worlds import World, names
 
+pytestmark = pytest.mark.full
+
 GROUP = FeatureGroup(columns=COLUMNS)
 PATIENCE = {name: value for name, value in QUICK.items() if not name.startswith("FEATURE_GROUP")}
 

@@ -20,6 +20,8 @@ from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.features.local import LocalFeatureStore
 from trainer.registry.local import LocalModelRegistry
 
+pytestmark = pytest.mark.full
+
 LONG = {"FIT__INCREMENTAL_EPOCHS": "60", "FIT__PATIENCE": "60"}  # long enough to be hit in the middle
 
 

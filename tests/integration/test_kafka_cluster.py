@@ -34,6 +34,8 @@ from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import names
 
+pytestmark = pytest.mark.full
+
 EVERYWHERE = {0: (1, 2, 3), 1: (2, 3, 1), 2: (3, 1, 2)}
 IMPATIENT = {"request_timeout_ms": 3000, "metadata_max_age_ms": 1000}
 

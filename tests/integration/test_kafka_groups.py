@@ -145,6 +145,7 @@ def held(service: Service) -> Iterator[None]:
             trainer.resume()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("assignment", WAYS)
 def test_a_rebalance_during_a_cycle_changes_nothing_of_what_versions_cover(
     kafka_address: str, tmp_path: Path, assignment: str

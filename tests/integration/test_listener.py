@@ -253,6 +253,7 @@ def test_a_gap_that_retention_made_is_on_record(kafka_address: str, tmp_path: Pa
     assert "begins at 250" in letter.reason
 
 
+@pytest.mark.full
 def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Path, ledger: Ledger) -> None:
     (tmp_path / "kafka").mkdir()
     broker = ApacheKafka(tmp_path / "kafka")

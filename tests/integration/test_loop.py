@@ -23,6 +23,8 @@ from tests.integration.service import RETRAINER, Service
 from tests.waiting import wait_until
 from tests.worlds import names
 
+pytestmark = pytest.mark.full
+
 Make = Callable[..., Service]
 
 

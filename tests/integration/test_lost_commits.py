@@ -21,6 +21,8 @@ from tests.integration.service import Service
 from tests.leading import leading, settings_with_users
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.full
+
 CLAIM, SETTLE = "INSERT INTO cycles", "UPDATE cycles SET state"
 
 

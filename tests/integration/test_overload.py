@@ -21,6 +21,8 @@ from tests.integration.service import Service
 from tests.waiting import wait_until
 from tests.worlds import names
 
+pytestmark = pytest.mark.full
+
 EVENTS = int(os.environ.get("RETRAINER_TEST_BURST", "1000000"))
 USERS = 20_000
 FLAT = 72 * 2**20

@@ -86,7 +86,7 @@ def _carry_out(number: int, loaded: bool, arguments: Sequence[str]) -> Run:
 
 def main() -> int:
     """Run them, the calm runs first."""
-    parser = argparse.ArgumentParser(prog="make flicker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make flicker", description=__doc__, allow_abbrev=False)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--loaded", type=int, default=2, help="how many of the runs are beside a load")
     asked, arguments = parser.parse_known_args()
