@@ -25,7 +25,9 @@ PACKAGES = {"mvn": "maven"}
 _CLEAR_UP = (
     "sh",
     "-c",
-    "podman rm --all --force --depend --time 1 && podman volume prune --force && podman network prune --force",
+    # A container that others depend on goes once they are gone, and only when it is asked for again.
+    "for round in 1 2 3; do podman rm --all --force --time 1 && break; done;"
+    " podman volume prune --force && podman network prune --force",
 )
 
 log = logging.getLogger(__name__)

@@ -151,7 +151,7 @@ def _listen(settings: Settings, ledger: Ledger, topic: Topic, count: int) -> tup
         wait_until(lambda: has_read(count + 1), 30, "one more event, as the listener goes on listening")
     finally:
         listener.stop()
-        listener.join(20)
+        listener.join(100)
     assert listener.failure is None
     assert ledger.views.read().events == count + 1
     return seconds, largest - before

@@ -63,7 +63,7 @@ def connecting(settings: KafkaSettings) -> Iterator[Connecting]:
     finally:
         it.stopping.set()
         stopped_at = time.monotonic()
-        thread.join(20)
+        thread.join(100)
         took = time.monotonic() - stopped_at
         if it.consumer is not None:
             it.consumer.close()

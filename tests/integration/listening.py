@@ -52,7 +52,7 @@ def listening(settings: Settings, intake: Intake) -> Iterator[Listener]:
         yield listener
     finally:
         listener.stop()
-        listener.join(20)
+        listener.join(100)
     assert not listener.is_alive()
     assert listener.failure is None
 

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from consumer.ledger.ledger import open_ledger
+from consumer.ledger.views import Read
 from schemas.fault_points import Point
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
@@ -71,7 +73,7 @@ class ServiceProcess:
         """SIGTERM, and the exit code."""
         assert self.process is not None
         self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(100)
         self.process = None
         return code
 
@@ -125,6 +127,12 @@ class ServiceProcess:
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.call("status", "--json").stdout)
         return found
+
+    def counted(self) -> Read:
+        """What its ledger has counted. Whoever waits asks here: `status` is a process each time, which takes a core."""
+        url = self._settings.get("LEDGER__URL", f"sqlite:///{self.state_dir / 'ledger.db'}")
+        with closing(open_ledger(url, create=False)) as ledger:
+            return ledger.views.read()
 
     def versions(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.call("versions", "--json").stdout)

@@ -128,7 +128,7 @@ class Process:
     def end(self, number: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        code = self.process.wait(100)
         self.process = None
         return code
 

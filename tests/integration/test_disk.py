@@ -116,7 +116,6 @@ def ranges_tile(service: Service) -> bool:
 
 
 @pytest.mark.full
-@pytest.mark.timeout(300)
 def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goes_on_when_there_is_room(
     state: Path, tmp_path: Path, make: Make
 ) -> None:
@@ -175,7 +174,7 @@ def test_a_registry_that_fills_up_fails_the_cycle_and_has_it_once_when_there_is_
         assert "No space left on device" in said(service, "trainer failed")[0]["reason"]
         assert service.versions() == []
         volumes.free(registry)
-        wait_until(service.versions, 60, "the version")
+        wait_until(lambda: service.ended()[-1:] and service.ended()[-1]["outcome"] == "registered", 60, "the version")
         assert service.stop() == 0
         (version,) = service.versions()
         (registered,) = LocalModelRegistry(registry, "two_tower_recommender").versions()
@@ -202,7 +201,7 @@ def test_a_read_only_state_volume_refuses_the_start_and_lets_it_when_it_is_writa
         volumes.mount("-o", "remount,rw", state)
         service.topic.send_users(names(50, start=50))
         service.start()
-        wait_until(lambda: service.status()["events"] == 100, 40, "it to go on")
+        wait_until(lambda: service.counted().events == 100, 40, "it to go on")
         assert service.stop() == 0
 
 
@@ -231,7 +230,7 @@ def test_a_disk_that_breaks_under_the_service_is_told_and_nothing_is_lost(
         assert "Read-only file system" in refused.stderr
     with volumes.disk(state, tmp_path / "image"):
         service.start()
-        wait_until(lambda: service.status()["events"] == 1000, 40, "it to go on")
+        wait_until(lambda: service.counted().events == 1000, 40, "it to go on")
         assert service.stop() == 0
         assert service.status()["pending"]["users"] == 1000
         assert is_sound(state / "ledger.db")

@@ -154,7 +154,7 @@ def test_threads_share_one_session(double: HopsworksDouble) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(100)
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
     assert found[0].generation == 1

@@ -54,7 +54,7 @@ def watched_commits(topic: Topic, group: str) -> Iterator[list[dict[int, int]]]:
         yield seen
     finally:
         stopping.set()
-        watcher.join(20)
+        watcher.join(100)
 
 
 @pytest.mark.parametrize("assignment", WAYS)

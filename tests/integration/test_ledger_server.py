@@ -171,7 +171,7 @@ def test_a_holder_that_stalls_in_a_transaction_loses_it_and_cannot_commit_when_i
             assert time.monotonic() - started < 5
         finally:
             os.kill(holder.pid, signal.SIGCONT)
-        output, errors = holder.communicate("wake up\n", timeout=30)
+        output, errors = holder.communicate("wake up\n", timeout=150)
     assert output == ""
     assert "idle-in-transaction" in errors
     assert ledger.intake.positions("t") == {P0: 1}
@@ -224,7 +224,7 @@ def test_a_listener_polls_on_while_its_ledger_is_away_and_reads_on_when_it_is_ba
             wait_until(lambda: ledger.views.read().events >= 400, 40, "the rest of the events")
         finally:
             listener.stop()
-            listener.join(20)
+            listener.join(100)
         assert listener.failure is None
         assert ledger.views.read().events == ledger.views.backlog().users == 400
 

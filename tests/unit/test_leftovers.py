@@ -52,7 +52,7 @@ def test_whatever_ends_a_run_ends_what_it_started_and_removes_what_it_kept(
             run.stdin.flush()
         else:
             run.send_signal(end)
-        run.wait(20)
+        run.wait(100)
         wait_until(lambda: not marked(mark), 20, "both processes to end")
         wait_until(lambda: not Path(folder).exists(), 20, "the folder to be gone")
     assert (tmp_path / "ended").exists()
