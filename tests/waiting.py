@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -11,6 +12,15 @@ T = TypeVar("T")
 _PAUSE = 0.05
 _PATIENCE = 5
 """How many times as long as on a calm machine something may take on one that is busy with other things."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """The block has to end after as many `seconds` as on a calm machine, or a few times as many."""
+    began = time.monotonic()
+    yield
+    took = time.monotonic() - began
+    assert took < _PATIENCE * seconds, f"it took {took:.1f} s, where {seconds:.0f} s would do on a calm machine"
 
 
 def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
