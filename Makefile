@@ -9,7 +9,8 @@ MESSAGES ?= 1000000
 KILLS ?= 200
 SEED ?= 1
 
-.PHONY: setup demo test test-container fuzz crash soak bench gate-study plots lint format schemas lock clean
+.PHONY: setup demo test test-all durations flicker test-container fuzz crash soak bench gate-study plots \
+    lint format schemas lock clean
 
 setup: .venv/.ready
 
@@ -32,8 +33,27 @@ demo: setup
 
 # Three files at a time, each in a process of its own with brokers of its own: most of the time they wait. In their own
 # order, as the many small tests fill what the few long ones leave.
+PYTEST_ARGS := --ignore tests/container --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
+# The quick tier: every promise on real parts, and whatever else is quick. See CONTRIBUTING.md.
 test: setup
-	$(BIN)/python -m pytest --ignore tests/container --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not full"
+
+# All of them, faiss among our peers included; what CI runs.
+test-all: .venv/.bench
+	@mkdir -p build
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --junitxml build/tests.xml
+
+# All of them once more, and what each file took into tests/tiers/durations.json. Leave the machine alone.
+durations: test-all
+	$(BIN)/python -m tests.tiers.durations build/tests.xml
+
+# All of them RUNS times, LOADED of the runs beside a load on every core (stress-ng); TIER="not full" for the quick ones.
+flicker: RUNS ?= 5
+flicker: LOADED ?= 2
+flicker: TIER ?=
+flicker: .venv/.bench
+	$(BIN)/python -m tests.tiers.flicker --runs $(RUNS) --loaded $(LOADED) $(PYTEST_ARGS) -m "$(TIER)"
 
 # Needs root and a Debian machine, but no Docker engine: podman and what it needs come from Debian. Five minutes at first.
 test-container: setup

@@ -14,7 +14,7 @@ from kafka.admin import NewTopic
 from benchmarks.rows import NotMeasured
 from schemas.events import encode
 from schemas.features import FeatureGroup
-from tests.brokers.apache_kafka import apache_kafka, missing
+from tests.brokers.apache_kafka import LASTING, apache_kafka, missing
 
 GROUP = FeatureGroup(id=13, feature_store_id=67)
 PARTITIONS = 3
@@ -32,7 +32,7 @@ def broker() -> Iterator[str]:
     """
     if (lacking := missing()) is not None:
         raise NotMeasured(f"Apache Kafka needs Java and Maven: {lacking}")
-    with apache_kafka() as address:
+    with apache_kafka(LASTING) as address:
         yield address
 
 

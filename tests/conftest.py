@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from tests.brokers.secure_kafka import SecureKafka
 from tests.brokers.secure_kafka import secure_kafka as start_secure_kafka
 from tests.databases import postgresql as databases
 from tests.databases.postgresql import PostgreSQL
+from tests.leftovers import guarded
 
 _WAYS_OUT = {
     "Apache Kafka": "The other tests ran on Tansu. Install Java 17 and Maven to run them all.",
@@ -21,6 +24,15 @@ _WAYS_OUT = {
     "full and read-only disks": "They need a machine that lets root mount a tmpfs and a loop device.",
 }
 """What may be left out, and how not to."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Guard the run. What tests keep in `tmp_path` stays where pytest keeps it, for whoever looks for a cause."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    held = ExitStack()
+    held.enter_context(guarded())
+    config.add_cleanup(held.close)
 
 
 @pytest.fixture(scope="session")

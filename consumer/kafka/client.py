@@ -20,6 +20,7 @@ from tenacity.stop import stop_when_event_set
 
 from consumer.errors import ConsumerError, SettingsError
 from consumer.kafka import tls_files
+from consumer.kafka.fetched import raising_again
 from consumer.kafka.net import Failure, WatchedClient
 from consumer.kafka.oauth import CachedToken, token_provider
 from consumer.kafka.refusals import in_words, without_secrets
@@ -243,7 +244,7 @@ def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event, 
         raise
     client.end_with(None)
     client.report_to(lambda failure: _log(failure, settings))
-    return consumer
+    return raising_again(consumer)
 
 
 def made(

@@ -96,13 +96,13 @@ class Gaps:
             return
         to, reason = found
         position = Position(tp.topic, tp.partition, expected)
-        log.error("gap in the topic", position=str(position), goes_on_at=to, reason=reason)
         letter = DeadLetter(position, self._clock(), None, None, (), "gap", reason)
         anew = self._places.topic_id if tp in self._places.anew else None
         try:
             self._intake.jump(partition_of(tp), expected, to, letter, self._clock(), anew)
         except OffsetConflict:
             return  # somebody moved it: if offsets are still missing, the broker says so again
+        log.error("gap in the topic", position=str(position), goes_on_at=to, reason=reason)
         self._places.ends.pop(tp, None)
         self.crossed += 1
 

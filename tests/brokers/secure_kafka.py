@@ -71,5 +71,5 @@ def secure_kafka(folder: Path) -> Iterator[SecureKafka]:
         broker.start()
         yield SecureKafka(broker.address, broker.addresses, pki, issuer, client_file, client_key_file)
     finally:
-        broker.stop()
+        broker.kill()
         issuer.close()

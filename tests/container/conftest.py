@@ -31,6 +31,7 @@ def engine() -> Engine:
     if os.geteuid() != 0:
         pytest.fail("mounts and networks of containers need root")
     engine = Engine()
+    engine.clear_up()
     prepare(engine)
     return engine
 

@@ -16,10 +16,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+from tests.leftovers import at_the_end
+
 REPOSITORY = Path(__file__).parents[2]
 CACHE = Path(os.environ.get("RETRAINER_CACHE", "~/.cache/retrainer-tests")).expanduser()
 PACKAGES = {"mvn": "maven"}
 """Debian's package for a command, where it has another name."""
+_CLEAR_UP = (
+    "sh",
+    "-c",
+    # A container that others depend on goes once they are gone, and only when it is asked for again.
+    "for round in 1 2 3; do podman rm --all --force --time 1 && break; done;"
+    " podman volume prune --force && podman network prune --force",
+)
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +50,8 @@ class Engine:
             f'[storage]\ndriver = "overlay"\ngraphroot = "{home / "storage"}"\nrunroot = "/run/retrainer-tests"\n'
         )
         beside = Path(sys.executable).parent  # podman-compose is installed where pytest is
-        self._environment = os.environ | {
+        inherited = {name: value for name, value in os.environ.items() if name != "TMPDIR"}  # layers need more room
+        self._environment = inherited | {
             "CONTAINERS_CONF": str(home / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(home / "storage.conf"),
             "PATH": f"{beside}{os.pathsep}{os.environ['PATH']}",
@@ -73,6 +83,12 @@ class Engine:
     def podman(self, *arguments: str, within: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `podman` with the arguments."""
         return self.run("podman", *arguments, within=within, check=check)
+
+    def clear_up(self) -> None:
+        """Remove all but the images, also of a run that was cut off; and have it done again when this one is gone."""
+        if shutil.which("podman") is not None:
+            self.run(*_CLEAR_UP)
+        at_the_end(_CLEAR_UP, self._environment)
 
     def install(self, *commands: str) -> None:
         """Install what is missing of the commands, with Debian's apt-get."""

@@ -16,6 +16,7 @@ from tests.crash import results
 from tests.crash.harness import Run
 from tests.crash.plan import Plan
 from tests.crash.tally import Tally
+from tests.leftovers import guarded
 
 _TELL_EVERY = 10  # kills
 
@@ -28,7 +29,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the state folder, as a run that fails does anyway")
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="retrainer-crash-"))
-    with apache_kafka() as broker, Run(folder, broker, asked.seed) as run:
+    with guarded(), apache_kafka() as broker, Run(folder, broker, asked.seed) as run:
         tally = _carried_out(run, asked.kills, asked.seed)
     kept = results.path_for(asked.kills)
     results.write(tally, asked.seed, instances=1, path=kept)

@@ -309,20 +309,20 @@ def run_with_bug(folder: Path, broker: str, bug: str, *blows: Blow) -> Tally:
         return run.settle()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.full
 def test_offsets_committed_before_the_changes_are_stored_lose_changes(tmp_path: Path, kafka_address: str) -> None:
     tally = run_with_bug(tmp_path, kafka_address, "early_offset", Blow("consumer", Point.STORING))
     assert tally.found("lost"), tally.findings
     assert tally.found("duplicated") == 0
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.full
 def test_registration_without_lookup_registers_a_cycle_twice(tmp_path: Path, kafka_address: str) -> None:
     tally = run_with_bug(tmp_path, kafka_address, "no_lookup", Blow("both", Point.ANSWERING))
     assert [finding for finding in tally.findings if "registered versions 1, 2" in finding.what], tally.findings
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.full
 def test_a_trainer_that_leaves_out_claimed_users_has_wrong_rows_and_pairs(tmp_path: Path, kafka_address: str) -> None:
     tally = run_with_bug(tmp_path, kafka_address, "skipped_rows", Blow("consumer", Point.SETTLED))
     assert tally.compared > [0], "no version has followed"

@@ -44,7 +44,7 @@ FULL_RETRAIN = (
 )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.full
 def test_twenty_kills_lose_nothing_and_duplicate_nothing(tmp_path: Path, kafka_address: str) -> None:
     with Run(tmp_path, kafka_address, seed=3) as run:
         strike(run, FIRST_VERSION)

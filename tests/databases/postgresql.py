@@ -32,7 +32,7 @@ def missing() -> str | None:
 @contextmanager
 def postgresql() -> Iterator[PostgreSQL]:
     """A server of its own, for as long as the block runs."""
-    with TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
+    with TemporaryDirectory(prefix="pg-") as folder:
         server = PostgreSQL(Path(folder))
         try:
             server.start()

@@ -39,6 +39,7 @@ from tests.fuzz.model import verdict_of
 from tests.fuzz.mutations import message
 from tests.fuzz.seeds import GROUPS
 from tests.integration.topics import Topic
+from tests.leftovers import guarded
 from tests.waiting import wait_until
 
 OURS = GROUPS[0]
@@ -150,7 +151,7 @@ def _listen(settings: Settings, ledger: Ledger, topic: Topic, count: int) -> tup
         wait_until(lambda: has_read(count + 1), 30, "one more event, as the listener goes on listening")
     finally:
         listener.stop()
-        listener.join(20)
+        listener.join(100)
     assert listener.failure is None
     assert ledger.views.read().events == count + 1
     return seconds, largest - before
@@ -177,6 +178,7 @@ def main(arguments: list[str]) -> None:
     configure(LogSettings(level="error", format="json"))
     on, floods = machine(), list[dict[str, Any]]()
     with ExitStack() as held:
+        held.enter_context(guarded())
         folder = Path(held.enter_context(TemporaryDirectory(prefix="flood-")))
         broker = held.enter_context(apache_kafka())
         server = held.enter_context(databases.postgresql()) if engine == "postgresql" else None

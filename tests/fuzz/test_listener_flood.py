@@ -10,6 +10,8 @@ import pytest
 from schemas.hopsworks import Source
 from tests.fuzz.flood import RESULTS, flood, line
 
+pytestmark = pytest.mark.full
+
 COUNTS = {"sqlite": 50_000, "postgresql": 10_000}
 SOURCES: list[Source] = ["notification", "ingestion"]
 MOST_MEMORY = 300 * 2**20

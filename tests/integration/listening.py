@@ -52,9 +52,22 @@ def listening(settings: Settings, intake: Intake) -> Iterator[Listener]:
         yield listener
     finally:
         listener.stop()
-        listener.join(20)
+        listener.join(100)
     assert not listener.is_alive()
     assert listener.failure is None
+
+
+def has_caught_up(listener: Listener, partitions: int, seconds: float = 40) -> None:
+    """Wait until it has so many partitions, and all that they hold is stored.
+
+    That it has caught up says too little by itself: so has one that has no partition yet.
+    """
+
+    def all_is_stored() -> bool:
+        heard = listener.hearing
+        return (heard.partitions, heard.caught_up, heard.lag) == (partitions, True, 0)
+
+    wait_until(all_is_stored, seconds, f"all that {partitions} partitions hold to be stored")
 
 
 def read(ledger: Ledger) -> int:

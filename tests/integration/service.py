@@ -7,12 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from consumer.ledger.ledger import open_ledger
+from consumer.ledger.views import Read
+from schemas.fault_points import Point
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names
@@ -71,7 +75,7 @@ class ServiceProcess:
         """SIGTERM, and the exit code."""
         assert self.process is not None
         self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(100)
         self.process = None
         return code
 
@@ -83,6 +87,33 @@ class ServiceProcess:
         self.process.wait()
         self.process = None
         wait_until(lambda: not any(map(_alive, trainers)), 20, "orphaned trainers to end by themselves")
+
+    def die(self) -> None:
+        """SIGKILL to it and its trainers, as when the machine dies."""
+        assert self.process is not None
+        trainers = self.trainers()
+        self.process.kill()
+        for trainer in trainers:
+            trainer.kill()
+        self.process.wait()
+        self.process = None
+        psutil.wait_procs(trainers, timeout=20)
+
+    @contextmanager
+    def standing_still_at(self, point: Point) -> Iterator[None]:
+        """Start it; for the block a trainer stands still at a point, the first to reach it, and dies with the service.
+
+        The next start is one like any other.
+        """
+        mark = self.folder / f"{point}.reached"
+        armed = {"FAULT_POINT": str(point), "FAULT_SIGNAL": "SIGSTOP", "FAULT_MARK": str(mark)}
+        self._settings |= armed
+        self.start()
+        wait_until(lambda: self._checked(mark.exists()), 90, f"{point}; see {self.folder / 'service.log'}")
+        yield
+        self.die()
+        for name in armed:
+            del self._settings[name]
 
     def trainers(self) -> list[psutil.Process]:
         """Its trainer processes."""
@@ -98,6 +129,12 @@ class ServiceProcess:
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.call("status", "--json").stdout)
         return found
+
+    def counted(self) -> Read:
+        """What its ledger has counted. Whoever waits asks here: `status` is a process each time, which takes a core."""
+        url = self._settings.get("LEDGER__URL", f"sqlite:///{self.state_dir / 'ledger.db'}")
+        with closing(open_ledger(url, create=False)) as ledger:
+            return ledger.views.read()
 
     def versions(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = json.loads(self.call("versions", "--json").stdout)

@@ -32,7 +32,7 @@ from tests.hopsworks.running import session_of
 from tests.integration.service import RETRAINER
 from tests.unit.bridging import GROUP as FEW
 from tests.unit.bridging import Group
-from tests.waiting import wait_until
+from tests.waiting import wait_until, within
 from tests.worlds import GROUP, World, names
 from trainer.errors import NotThere
 from trainer.hopsworks.commits import GroupCommits
@@ -128,7 +128,7 @@ class Process:
     def end(self, number: signal.Signals) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        code = self.process.wait(100)
         self.process = None
         return code
 
@@ -179,6 +179,7 @@ def reader(bridge: Process, kafka_address: str) -> Iterator[Reader]:
         yield reader
 
 
+@pytest.mark.full
 def test_a_group_is_watched_through_deletes_kills_and_absences(
     double: HopsworksDouble, bridge: Process, reader: Reader, tmp_path: Path
 ) -> None:
@@ -233,9 +234,8 @@ def test_a_group_is_watched_through_deletes_kills_and_absences(
 
     # One bridge a group: neither from the same state nor from another machine without it.
     assert "another retrainer works on" in bridge.call("--once").stderr
-    began = time.monotonic()
-    assert bridge.end(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 8
+    with within(8):
+        assert bridge.end(signal.SIGTERM) == 0
     assert bridge.log()[-1]["event"] == "bridge stopped"
     elsewhere = Process(tmp_path / "elsewhere", double, reader._broker, bridge.topic)
     refused = elsewhere.call("--once")
@@ -259,6 +259,7 @@ def test_a_group_is_watched_through_deletes_kills_and_absences(
     assert not [secret for secret in secrets if secret in written]
 
 
+@pytest.mark.full
 def test_a_query_service_that_hangs_does_not_keep_it_from_stopping(double: HopsworksDouble, bridge: Process) -> None:
     double.store.put(World().rows(names(10)))
     bridge.start()
@@ -266,9 +267,8 @@ def test_a_query_service_that_hangs_does_not_keep_it_from_stopping(double: Hopsw
     fault = double.faults.add(Fault("flight", "do_get", Stall()))
     double.store.put(World().rows(names(1)))
     wait_until(lambda: fault.hits, 20, "the query service to hang")
-    began = time.monotonic()
-    assert bridge.end(signal.SIGTERM) == 0
-    assert time.monotonic() - began < 10
+    with within(10):
+        assert bridge.end(signal.SIGTERM) == 0
     assert "in the middle" in bridge.log()[-1]["event"]
 
 
@@ -326,6 +326,7 @@ def test_a_second_writer_shows_in_the_offsets(broker: str) -> None:
         assert ours.state() is TopicState.USED
 
 
+@pytest.mark.full
 def test_a_broker_that_is_away_is_waited_for(tmp_path: Path, kafka_can_run: None) -> None:
     broker, group, stopping = ApacheKafka(tmp_path), Group(), threading.Event()
     broker.start()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,10 @@ NO_CYCLES = {"TRIGGER__QUIET_PERIOD": "3600", "TRIGGER__MAX_STALENESS": "3600"}
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    """Where the state volume is mounted."""
-    return tmp_path / "state"
+def state() -> Iterator[Path]:
+    """Where the state volume is mounted: whatever is still mounted where the run keeps its files goes with it."""
+    with TemporaryDirectory(prefix="volumes-") as folder:
+        yield Path(folder) / "state"
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ def ranges_tile(service: Service) -> bool:
     return reached == service.topic.ends()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.full
 def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goes_on_when_there_is_room(
     state: Path, tmp_path: Path, make: Make
 ) -> None:
@@ -158,10 +160,11 @@ def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goe
         matrix_and_pairs_are_sound(service, state, tmp_path / "copy")
 
 
+@pytest.mark.full
 def test_a_registry_that_fills_up_fails_the_cycle_and_has_it_once_when_there_is_room(
     tmp_path: Path, state: Path, make: Make
 ) -> None:
-    with volumes.memory(tmp_path / "registry", megabytes=8) as registry:
+    with volumes.memory(state.with_name("registry"), megabytes=8) as registry:
         volumes.fill(registry)
         state.mkdir()
         service = make(MODEL_REGISTRY__PATH=str(registry), TRAINER__ATTEMPTS="99")
@@ -171,7 +174,7 @@ def test_a_registry_that_fills_up_fails_the_cycle_and_has_it_once_when_there_is_
         assert "No space left on device" in said(service, "trainer failed")[0]["reason"]
         assert service.versions() == []
         volumes.free(registry)
-        wait_until(service.versions, 60, "the version")
+        wait_until(lambda: service.ended()[-1:] and service.ended()[-1]["outcome"] == "registered", 60, "the version")
         assert service.stop() == 0
         (version,) = service.versions()
         (registered,) = LocalModelRegistry(registry, "two_tower_recommender").versions()
@@ -181,6 +184,7 @@ def test_a_registry_that_fills_up_fails_the_cycle_and_has_it_once_when_there_is_
         assert ranges_tile(service)
 
 
+@pytest.mark.full
 def test_a_read_only_state_volume_refuses_the_start_and_lets_it_when_it_is_writable(state: Path, make: Make) -> None:
     with volumes.memory(state, megabytes=16):
         service = make(**NO_CYCLES)
@@ -197,10 +201,11 @@ def test_a_read_only_state_volume_refuses_the_start_and_lets_it_when_it_is_writa
         volumes.mount("-o", "remount,rw", state)
         service.topic.send_users(names(50, start=50))
         service.start()
-        wait_until(lambda: service.status()["events"] == 100, 40, "it to go on")
+        wait_until(lambda: service.counted().events == 100, 40, "it to go on")
         assert service.stop() == 0
 
 
+@pytest.mark.full
 def test_a_disk_that_breaks_under_the_service_is_told_and_nothing_is_lost(
     tmp_path: Path, state: Path, make: Make
 ) -> None:
@@ -225,7 +230,7 @@ def test_a_disk_that_breaks_under_the_service_is_told_and_nothing_is_lost(
         assert "Read-only file system" in refused.stderr
     with volumes.disk(state, tmp_path / "image"):
         service.start()
-        wait_until(lambda: service.status()["events"] == 1000, 40, "it to go on")
+        wait_until(lambda: service.counted().events == 1000, 40, "it to go on")
         assert service.stop() == 0
         assert service.status()["pending"]["users"] == 1000
         assert is_sound(state / "ledger.db")

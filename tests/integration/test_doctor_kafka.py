@@ -142,7 +142,7 @@ def guarded(kafka_can_run: None) -> Iterator[str]:
                 wait_until(lambda: in_force(admin), 20, "the rules to be in force")
             yield broker.address
         finally:
-            broker.stop()
+            broker.kill()
 
 
 def in_force(admin: KafkaAdminClient) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +16,7 @@ from tests.hopsworks.faults import Drop, ErrorRow, Fault, LoseReply, Stall, Stat
 from tests.hopsworks.running import cluster_of, session_of
 from tests.hopsworks.tables import Stored
 from tests.hopsworks.writer import SdkWriter
-from tests.waiting import wait_until
+from tests.waiting import wait_until, within
 from tests.worlds import GROUP, World, names
 from trainer.errors import ContractError, NotThere, Unauthorized, Unreachable
 from trainer.features.hopsworks import HopsworksFeatureStore
@@ -102,15 +101,13 @@ def test_a_rest_server_that_is_down_is_an_error_until_it_is_back(
 
 def test_a_rest_server_that_stalls_meets_the_deadline(double: HopsworksDouble, store: HopsworksFeatureStore) -> None:
     store.read(["u1"])
-    double.faults.add(Fault("rest", "batch_feature_store", Stall(20), times=None))
-    start = time.monotonic()
-    with pytest.raises(Unreachable, match="no answer in time"):
+    double.faults.add(Fault("rest", "batch_feature_store", Stall(), times=None))
+    with within(10), pytest.raises(Unreachable, match="no answer in time"):
         store.read(["u1"])
-    assert time.monotonic() - start < 10
 
 
 def test_sql_that_stalls_meets_the_deadline(double: HopsworksDouble, store: HopsworksFeatureStore) -> None:
-    double.faults.add(Fault("mysql", "(?i)from", Stall(20), times=None))
+    double.faults.add(Fault("mysql", "(?i)from", Stall(), times=None))
     with pytest.raises(Unreachable, match="by SQL: no answer in time"):
         store.read(["nobody"])
 
@@ -155,10 +152,8 @@ def test_a_query_service_that_is_down_at_the_first_read_is_told_at_once_and_used
 ) -> None:
     """Left to itself the SDK tries for most of a minute and then has no `_server_version`."""
     double.query_service.stop()
-    start = time.monotonic()
-    with pytest.raises(Unreachable, match=r"the query service does not answer at 127\."):
+    with within(10), pytest.raises(Unreachable, match=r"the query service does not answer at 127\."):
         everybody(store)
-    assert time.monotonic() - start < 10
     double.query_service.start()
     assert len(everybody(store)) == 30
 
@@ -167,11 +162,9 @@ def test_a_query_service_that_is_dumb_at_the_first_read_is_told_soon(
     double: HopsworksDouble, store: HopsworksFeatureStore
 ) -> None:
     """It takes the connection and says nothing, to which the SDK listens for a minute."""
-    double.faults.add(Fault("flight", "healthcheck", Stall(100), times=None))
-    start = time.monotonic()
-    with pytest.raises(Unreachable, match="query service: FlightTimedOutError"):
+    double.faults.add(Fault("flight", "healthcheck", Stall(), times=None))
+    with within(10), pytest.raises(Unreachable, match="query service: FlightTimedOutError"):
         everybody(store)
-    assert time.monotonic() - start < 10
     double.faults.clear()
     assert len(everybody(store)) == 30
 
@@ -269,11 +262,9 @@ def test_a_cluster_that_did_not_name_its_query_service_is_asked_again(
 
 
 def test_a_stalled_control_plane_does_not_hold_a_read(double: HopsworksDouble, store: HopsworksFeatureStore) -> None:
-    stalled = double.faults.add(Fault("control", "featureview", Stall(20), times=None))
-    start = time.monotonic()
-    with pytest.raises(Unreachable, match="no answer in time"):
+    stalled = double.faults.add(Fault("control", "featureview", Stall(), times=None))
+    with within(10), pytest.raises(Unreachable, match="no answer in time"):
         store.read(["u1"])
-    assert time.monotonic() - start < 10
     assert stalled.hits > 0
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from consumer.demo.listeners import COLUMNS, GeneratedListeners
 from consumer.demo.waves import Wave
+from consumer.status import Status, read_status
 from schemas.features import FeatureGroup
 from schemas.manifest import MANIFEST_FILE
 from tests.brokers.apache_kafka import ApacheKafka
@@ -28,6 +29,8 @@ from tests.integration.service import QUICK, ServiceProcess
 from tests.waiting import wait_until
 from tests.worlds import GROUP as SMALL
 from tests.worlds import World, names
+
+pytestmark = pytest.mark.full
 
 GROUP = FeatureGroup(columns=COLUMNS)
 PATIENCE = {name: value for name, value in QUICK.items() if not name.startswith("FEATURE_GROUP")}
@@ -154,6 +157,12 @@ def test_a_group_without_an_online_store_by_way_of_the_bridge(kafka_address: str
     assert "80 events of 80 users" in replayed.stdout, replayed.stdout + replayed.stderr
 
 
+def status_in(service: ServiceProcess) -> Status:
+    found = read_status(service.state_dir / "status.json")
+    assert found is not None
+    return found
+
+
 def test_rows_on_the_ingestion_topic_are_learned_too(kafka_address: str, tmp_path: Path) -> None:
     """A topic that the whole project shares, on which events come before their rows and deletes are marked."""
     name = uuid4().hex[:6]
@@ -176,7 +185,7 @@ def test_rows_on_the_ingestion_topic_are_learned_too(kafka_address: str, tmp_pat
             service.wait_for_cycles(1)
             double.ingestion.pause()  # the events are there, their rows are not
             writer.commit(world.rows([*names(30), "new"]), names(5, start=100))
-            wait_until(lambda: service.status()["cycle"], 30, "a cycle that waits for the rows")
+            wait_until(lambda: status_in(service).cycle, 30, "a cycle that waits for the rows")
             double.ingestion.resume()
             service.wait_for_cycles(2)
             status = service.status()

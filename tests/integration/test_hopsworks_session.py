@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -14,6 +13,7 @@ from tests.hopsworks.certificates import Pki
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble
 from tests.hopsworks.faults import Drop, Fault, Stall, Status
 from tests.hopsworks.running import cluster_of, session_of
+from tests.waiting import within
 from tests.worlds import GROUP
 from trainer.errors import ClusterError, NotThere, Refused, Unauthorized, Unreachable
 from trainer.hopsworks.session import Session, end_session, session_with
@@ -70,17 +70,15 @@ def test_the_environment_cannot_switch_the_check_off(double: HopsworksDouble, tm
 
 
 def test_a_stalled_control_plane_has_a_deadline_from_the_first_request(double: HopsworksDouble) -> None:
-    double.faults.add(Fault("control", "versions", Stall(30), times=None))
+    double.faults.add(Fault("control", "versions", Stall(), times=None))
     cluster = cluster_of(double, request_timeout=0.5, retry_for=0.0)
-    start = time.monotonic()
-    with pytest.raises(Unreachable, match=r"log in to .*: no answer in time"):
+    with within(8), pytest.raises(Unreachable, match=r"log in to .*: no answer in time"):
         session_with(cluster)
-    assert time.monotonic() - start < 8
 
 
 def test_a_stalled_request_is_tried_again(double: HopsworksDouble) -> None:
     with session_of(double, request_timeout=0.5) as session:
-        stalled = double.faults.add(Fault("control", r"featurestores/", Stall(30), times=1))
+        stalled = double.faults.add(Fault("control", r"featurestores/", Stall(), times=1))
         look(session)
         assert stalled.hits == 1
 
@@ -154,7 +152,7 @@ def test_threads_share_one_session(double: HopsworksDouble) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(100)
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
     assert found[0].generation == 1

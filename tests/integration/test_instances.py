@@ -20,6 +20,8 @@ from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.features.local import LocalFeatureStore
 from trainer.registry.local import LocalModelRegistry
 
+pytestmark = pytest.mark.full
+
 LONG = {"FIT__INCREMENTAL_EPOCHS": "60", "FIT__PATIENCE": "60"}  # long enough to be hit in the middle
 
 
@@ -110,7 +112,6 @@ def manifest(fleet: Fleet, version: int) -> ModelManifest:
     return next(found.manifest for found in fleet.registry.versions() if found.version == version)
 
 
-@pytest.mark.timeout(400)
 def test_when_the_one_that_runs_cycles_is_killed_another_ends_its_cycle_and_later_none_trains_on_old_rows(
     fleet: Fleet,
 ) -> None:
@@ -145,7 +146,6 @@ def test_when_the_one_that_runs_cycles_is_killed_another_ends_its_cycle_and_late
     assert manifest(fleet, 4).pair_report.users == fleet.store.count()
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("whole", [False, True], ids=["the consumer alone", "with its trainer"])
 def test_one_that_was_stalled_is_replaced_and_its_writes_are_refused_when_it_wakes(fleet: Fleet, whole: bool) -> None:
     fleet.fill()

@@ -24,6 +24,7 @@ from tests.integration.listening import (
     committed,
     everything_is_read,
     gap_letters,
+    has_caught_up,
     listening,
     pending,
     settings_for,
@@ -32,6 +33,8 @@ from tests.integration.listening import (
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import names
+
+pytestmark = pytest.mark.full
 
 EVERYWHERE = {0: (1, 2, 3), 1: (2, 3, 1), 2: (3, 1, 2)}
 IMPATIENT = {"request_timeout_ms": 3000, "metadata_max_age_ms": 1000}
@@ -96,7 +99,7 @@ def test_a_coordinator_that_is_gone_costs_nothing_and_commits_follow_the_next_on
     topic = cluster.topic(new_name(), EVERYWHERE, min_insync_replicas="2")
     settings = settings_for(topic, tmp_path, **IMPATIENT)
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.caught_up, 40, "the listener to have caught up")
+        has_caught_up(listener, 3)
         gone = wait_until(cluster.coordinator, 20, "a coordinator")
         assert gone is not None
         breaks(cluster.nodes[gone])
@@ -191,7 +194,7 @@ def test_what_an_unclean_election_cut_off_is_on_record_and_what_comes_instead_is
         wait_until(lambda: gap_letters(ledger), 40, "the gap to be on record")
         send(cluster, topic, names(20, start=80))
         everything_is_read(ledger, 100)
-        wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "it to have caught up")
+        has_caught_up(listener, 1)
         assert listener.hearing.gaps == 1
     ((offset, reason),) = gap_letters(ledger)
     assert (offset, "offsets 50 to 79 were read" in reason) == (80, True)
@@ -241,7 +244,7 @@ def test_a_transaction_that_ends_under_another_leader_leaves_no_gap(
     send(cluster, topic, names(10, start=10))
     with listening(settings, ledger.intake) as listener:
         everything_is_read(ledger, 20)
-        wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "it to have caught up")
+        has_caught_up(listener, 1)
         assert listener.hearing.gaps == 0
     assert gap_letters(ledger) == []
     assert stands_at(ledger, topic) == {0: 21}

@@ -54,7 +54,7 @@ def watched_commits(topic: Topic, group: str) -> Iterator[list[dict[int, int]]]:
         yield seen
     finally:
         stopping.set()
-        watcher.join(20)
+        watcher.join(100)
 
 
 @pytest.mark.parametrize("assignment", WAYS)
@@ -145,6 +145,7 @@ def held(service: Service) -> Iterator[None]:
             trainer.resume()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("assignment", WAYS)
 def test_a_rebalance_during_a_cycle_changes_nothing_of_what_versions_cover(
     kafka_address: str, tmp_path: Path, assignment: str

@@ -122,7 +122,7 @@ def test_the_listener_reads_by_its_certificate(secure_kafka: SecureKafka, tmp_pa
         listener.start()
         wait_until(lambda: ledger.views.read().events == 30, 30, "the events")
         listener.stop()
-        listener.join(20)
+        listener.join(100)
         assert not listener.is_alive()
         assert listener.failure is None
 
@@ -303,7 +303,7 @@ def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
             path.write_text(good[name])
         wait_until(lambda: ledger.views.read().events == 20, 30, "it to read on")
         listener.stop()
-        listener.join(20)
+        listener.join(100)
         assert listener.failure is None
 
 

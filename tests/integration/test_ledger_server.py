@@ -33,7 +33,7 @@ from tests.brokers.apache_kafka import free_port
 from tests.databases import postgresql as databases
 from tests.databases.postgresql import PASSWORD, PostgreSQL
 from tests.integration.topics import Topic
-from tests.waiting import wait_until
+from tests.waiting import wait_until, within
 from tests.worlds import GROUP, names
 
 P0 = Partition("t", 0)
@@ -166,12 +166,11 @@ def test_a_holder_that_stalls_in_a_transaction_loses_it_and_cannot_commit_when_i
         try:
             assert holder.stdout.readline() == "holding\n"
             os.kill(holder.pid, signal.SIGSTOP)
-            started = time.monotonic()
-            ledger.intake.record(event(0))  # waits for the lock, and gets it
-            assert time.monotonic() - started < 5
+            with within(5):
+                ledger.intake.record(event(0))  # waits for the lock, and gets it
         finally:
             os.kill(holder.pid, signal.SIGCONT)
-        output, errors = holder.communicate("wake up\n", timeout=30)
+        output, errors = holder.communicate("wake up\n", timeout=150)
     assert output == ""
     assert "idle-in-transaction" in errors
     assert ledger.intake.positions("t") == {P0: 1}
@@ -224,7 +223,7 @@ def test_a_listener_polls_on_while_its_ledger_is_away_and_reads_on_when_it_is_ba
             wait_until(lambda: ledger.views.read().events >= 400, 40, "the rest of the events")
         finally:
             listener.stop()
-            listener.join(20)
+            listener.join(100)
         assert listener.failure is None
         assert ledger.views.read().events == ledger.views.backlog().users == 400
 

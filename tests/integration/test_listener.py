@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import CorruptRecordError
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy.exc import OperationalError
 
@@ -18,10 +19,12 @@ from consumer.ledger.letters import Which
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
+from tests.integration.connecting import connecting
 from tests.integration.listening import (
     GROUP_13,
     committed,
     everything_is_read,
+    has_caught_up,
     listening,
     read,
     settings_for,
@@ -45,7 +48,7 @@ def test_every_event_is_stored_once_and_counted(broker: str, tmp_path: Path, led
     topic.send_users([*names(500), *names(200)])
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 700)
-        wait_until(lambda: listener.hearing.caught_up, 20, "the listener to have caught up")
+        has_caught_up(listener, 3)
         topic.send_users(names(50, start=500))
         everything_is_read(ledger, 750)
         wait_until(lambda: listener.hearing.lag == 0, 20, "no lag")
@@ -109,10 +112,39 @@ def test_a_record_that_the_client_cannot_parse_stops_nothing(broker: str, tmp_pa
     topic.send_users(["z"], partition=1)
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         wait_until(lambda: ledger.views.backlog().users == 5, 40, "all that can be parsed")
-        wait_until(lambda: listener.hearing.caught_up, 20, "the listener to have caught up")
+        has_caught_up(listener, 2)
     (letter,) = ledger.letters.find(Which(), 10)
     assert (letter.stage, letter.position.partition, letter.position.offset) == ("fetch", 0, 2)
     assert "invalid record" in letter.reason
+
+
+@pytest.mark.timeout(60)
+def test_a_record_that_cannot_be_parsed_is_told_again_after_a_pause_and_the_poll_returns(
+    kafka_address: str, tmp_path: Path
+) -> None:
+    """The pause of a rebalance comes between what is before the record and the word of it."""
+    topic = Topic.new(kafka_address, partitions=1)
+    topic.send_users(["a", "b"])
+    topic.send([(None, encode(GROUP_13, "bad"), ((Malformed("x"), b"1"),))])
+    place = TopicPartition(topic.name, 0)
+    with connecting(settings_for(topic, tmp_path).kafka) as it:
+        it.gets_in()
+        consumer = it.consumer
+        consumer.assign([place])
+        consumer.seek(place, 0)
+        given = wait_until(lambda: consumer.poll(timeout_ms=500), 20, "what comes before it")
+        assert [record.offset for record in given[place]] == [0, 1]
+        for _ in range(2):
+            consumer.pause(place)
+            assert consumer.poll(timeout_ms=100) == {}
+            consumer.seek(place, 2)
+            consumer.resume(place)
+            with pytest.raises(CorruptRecordError):
+                wait_until(lambda: consumer.poll(timeout_ms=500), 20, "the word of it")
+        topic.send_users(["c"])
+        consumer.seek(place, 3)
+        (record,) = wait_until(lambda: consumer.poll(timeout_ms=500), 20, "what comes behind it")[place]
+        assert record.offset == 3
 
 
 def test_a_partition_that_is_added_is_read_from_its_beginning(
@@ -121,7 +153,7 @@ def test_a_partition_that_is_added_is_read_from_its_beginning(
     topic = Topic.new(kafka_address, partitions=1)
     settings = settings_for(topic, tmp_path, start="latest")
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.caught_up, 40, "the start to be noted")
+        has_caught_up(listener, 1)
     admin = KafkaAdminClient(bootstrap_servers=kafka_address)
     admin.create_partitions({topic.name: 2})
     admin.close()
@@ -180,7 +212,7 @@ def test_latest_skips_the_past_but_nothing_after_the_start(kafka_address: str, t
     topic.send_users(names(100))
     settings = settings_for(topic, tmp_path, start="latest")
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.caught_up, 40, "the start to be noted")
+        has_caught_up(listener, 3)
     topic.send_users(names(20, start=100))
     with listening(settings, ledger.intake):
         everything_is_read(ledger, 20)
@@ -252,6 +284,7 @@ def test_a_gap_that_retention_made_is_on_record(kafka_address: str, tmp_path: Pa
     assert "begins at 250" in letter.reason
 
 
+@pytest.mark.full
 def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Path, ledger: Ledger) -> None:
     (tmp_path / "kafka").mkdir()
     broker = ApacheKafka(tmp_path / "kafka")
@@ -287,6 +320,6 @@ def test_aborted_records_are_not_read_and_markers_do_not_look_like_lag(
     producer.close()
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 15)
-        wait_until(lambda: listener.hearing.caught_up and listener.hearing.lag == 0, 20, "the markers to be passed")
+        has_caught_up(listener, 1)
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 0.0, fence=leading(ledger).fence)
     assert claim.users == tuple(sorted(names(10) + names(5, start=90)))

@@ -21,6 +21,8 @@ from tests.integration.service import Service
 from tests.leading import leading, settings_with_users
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.full
+
 CLAIM, SETTLE = "INSERT INTO cycles", "UPDATE cycles SET state"
 
 
@@ -59,7 +61,6 @@ def refused(supervisor: Supervisor) -> bool:
     return False
 
 
-@pytest.mark.timeout(200)
 def test_a_service_goes_on_when_the_answers_to_claim_and_settle_are_lost(
     way: LossyWay, ledger: Ledger, tansu_address: str, tmp_path: Path
 ) -> None:

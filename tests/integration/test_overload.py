@@ -21,6 +21,8 @@ from tests.integration.service import Service
 from tests.waiting import wait_until
 from tests.worlds import names
 
+pytestmark = pytest.mark.full
+
 EVENTS = int(os.environ.get("RETRAINER_TEST_BURST", "1000000"))
 USERS = 20_000
 FLAT = 72 * 2**20
@@ -70,7 +72,6 @@ def lag_is_honest(watch: Watch, sample: Sample) -> None:
         assert sample.status.lag <= sample.end
 
 
-@pytest.mark.timeout(900)
 def test_a_burst_while_a_cycle_trains_is_coalesced_in_flat_memory_and_the_group_is_not_left(watched: Watching) -> None:
     service, watch = watched(400, FIT__FULL_EPOCHS="100000", FIT__PATIENCE="100000")
     service.wait_for_step("fit", 0)

@@ -73,6 +73,7 @@ def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor,
     assert [version["version"] for version in ledger.views.versions()] == [1]
 
 
+@pytest.mark.full
 def test_a_result_that_was_left_unsettled_is_settled_without_training_again(
     supervisor: Supervisor, settings: Settings, ledger: Ledger
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_result_that_was_left_unsettled_is_settled_without_training_again(
     assert not successor.resume(time.time())
 
 
+@pytest.mark.full
 def test_a_trainer_that_asks_while_the_ledger_is_held_gets_its_word_afterwards(
     supervisor: Supervisor, settings: Settings, ledger: Ledger
 ) -> None:
@@ -132,6 +134,7 @@ def given_up(supervisor: Supervisor) -> bool:
     return supervisor._running is not None and supervisor._running.given_up is not None
 
 
+@pytest.mark.full
 def test_a_cycle_whose_trainers_all_die_after_they_registered_is_not_called_failed(
     supervisor: Supervisor, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +147,7 @@ def test_a_cycle_whose_trainers_all_die_after_they_registered_is_not_called_fail
     assert [version["version"] for version in ledger.views.versions()] == [1]
 
 
+@pytest.mark.full
 def test_a_cycle_that_died_while_it_registered_has_failed_when_the_registry_says_so(
     settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +161,7 @@ def test_a_cycle_that_died_while_it_registered_has_failed_when_the_registry_says
     assert "ended with code -9" in cycle["result"]["reason"]
 
 
+@pytest.mark.full
 def test_a_trainer_that_asks_after_the_lease_is_lost_gets_no_word(
     supervisor: Supervisor, settings: Settings, ledger: Ledger
 ) -> None:
@@ -176,6 +181,7 @@ def test_a_trainer_that_asks_after_the_lease_is_lost_gets_no_word(
     assert LocalModelRegistry(settings.state_dir / "registry", settings.model_name).versions() == []
 
 
+@pytest.mark.full
 def test_a_trainer_that_fails_while_the_ledger_is_held_is_not_forgotten(
     supervisor: Supervisor, settings: Settings, ledger: Ledger
 ) -> None:
@@ -201,6 +207,7 @@ def test_a_last_failure_while_the_ledger_is_held_still_gives_the_users_back(sett
     assert ledger.views.cycles()[0]["state"] == "failed"
 
 
+@pytest.mark.full
 def test_a_request_that_cannot_be_written_is_tried_again(
     supervisor: Supervisor, settings: Settings, ledger: Ledger
 ) -> None:
@@ -247,6 +254,7 @@ def test_how_a_cycle_ended_is_decided_once_even_if_the_ledger_is_held_then(setti
     assert ledger.views.cycles()[0]["result"]["reason"] == "took longer than 0.001 s"
 
 
+@pytest.mark.full
 def test_the_number_of_a_champion_that_was_deleted_is_not_given_again(
     supervisor: Supervisor, settings: Settings, ledger: Ledger
 ) -> None:

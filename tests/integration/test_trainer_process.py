@@ -81,6 +81,7 @@ def test_it_waits_runs_one_request_asks_before_it_registers_and_ends(tmp_path: P
     trainer.stop(1)
 
 
+@pytest.mark.full
 def test_told_to_stop_it_gives_up_between_two_epochs_and_leaves_no_result(tmp_path: Path) -> None:
     trainer = TrainerProcess(lambda: None)
     trainer.give(tmp_path / "c1", bootstrap(tmp_path, epochs=100_000))
@@ -106,6 +107,7 @@ def test_when_its_consumer_is_gone_it_ends_in_the_middle_of_a_cycle(tmp_path: Pa
     assert trainer.exit_code() == 75
 
 
+@pytest.mark.full
 def test_an_orphan_and_its_successor_do_not_work_at_the_same_time(tmp_path: Path) -> None:
     first, second = TrainerProcess(lambda: None), TrainerProcess(lambda: None)
     request = bootstrap(tmp_path, epochs=100_000)
@@ -132,6 +134,7 @@ def _holds_open(pid: int, name: str) -> bool:
     return any(Path(file.path).name == name for file in psutil.Process(pid).open_files())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("content", ["{}", "no json"])
 def test_by_hand_with_a_request_that_is_none_it_fails_and_says_so(tmp_path: Path, content: str) -> None:
     (tmp_path / "request.json").write_text(content)
@@ -142,6 +145,7 @@ def test_by_hand_with_a_request_that_is_none_it_fails_and_says_so(tmp_path: Path
     assert "CycleRequest" in ran.stderr
 
 
+@pytest.mark.full
 def test_by_hand_it_takes_the_request_s_path(tmp_path: Path) -> None:
     (tmp_path / "request.json").write_text(bootstrap(tmp_path).model_dump_json())
     ran = subprocess.run(

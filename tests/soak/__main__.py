@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.machine import machine
 from tests.brokers.apache_kafka import missing
+from tests.leftovers import guarded
 from tests.soak.accounts import settle_up
 from tests.soak.picture import draw
 from tests.soak.recording import recorded
@@ -41,7 +42,8 @@ def main() -> int:
         print(f"make soak needs a real Apache Kafka: {lacking}", file=sys.stderr)
         return 2
     folder = asked.folder or Path("var/soak") / time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    run(folder.absolute(), asked.minutes, _say, {"machine": machine()})
+    with guarded():
+        run(folder.absolute(), asked.minutes, _say, {"machine": machine()})
     return _judged(folder)
 
 

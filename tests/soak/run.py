@@ -19,7 +19,7 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 
 from consumer.demo.relay import ensure_topic
-from tests.brokers.apache_kafka import ApacheKafka
+from tests.brokers.apache_kafka import LASTING, ApacheKafka, Node, free_port
 from tests.integration.service import ServiceProcess
 from tests.soak.crowd import Crowd
 from tests.soak.plan import Stop, stops
@@ -47,7 +47,7 @@ class Broker:
 
     def __init__(self, folder: Path, marks: Path) -> None:
         folder.mkdir()
-        self._kafka = ApacheKafka(folder)
+        self._kafka = ApacheKafka(folder, node=Node(1, {1: free_port()}, jvm=LASTING))
         self._marks = marks
         self._ended = threading.Event()
         self._up = threading.Event()

@@ -122,6 +122,7 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
 # The runner: fresh processes, and nothing hidden
 
 
+@pytest.mark.full
 def test_a_benchmark_that_fails_is_shown_and_the_others_go_on(
     capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -146,6 +147,7 @@ def test_a_benchmark_that_takes_too_long_is_ended_and_shown() -> None:
     assert "not done after" in outcome.rows[0].note
 
 
+@pytest.mark.full
 def test_a_part_or_a_quick_run_leaves_the_results_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("benchmarks.__main__.RESULTS", tmp_path / "results.json")
     growth = tuple(chosen(CASES, "pairs.growth"))
@@ -178,6 +180,7 @@ def test_generated_sets_are_deterministic_of_unit_length_and_similar_in_part() -
             assert similar > 0.02
 
 
+@pytest.mark.full
 def test_listeners_come_in_chunks_of_one_story() -> None:
     chunks = list(raw_listeners(5200))
     assert [len(chunk) for chunk in chunks] == [5000, 200]
@@ -185,6 +188,7 @@ def test_listeners_come_in_chunks_of_one_story() -> None:
     np.testing.assert_array_equal(generated(5200)[:5050], generated(5050))
 
 
+@pytest.mark.full
 def test_real_listeners_are_enlarged_or_said_to_be_absent(log: Path, tmp_path: Path) -> None:
     rows = lastfm(log, 900)
     assert rows.shape == (900, WIDTH)
@@ -253,12 +257,14 @@ def test_sklearn_finds_what_we_find() -> None:
 # The benchmarks themselves, at sizes that measure nothing
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["pairs.full_vs_product", "pairs.memory", "cycle.incremental_vs_full"])
 def test_a_quick_run_gives_its_rows(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--only", name]) == 0
     assert name in capfd.readouterr().out
 
 
+@pytest.mark.full
 def test_a_quick_run_against_the_libraries(tmp_path: Path, log: Path) -> None:
     from benchmarks.incremental import vs_libraries
 
@@ -275,6 +281,7 @@ def test_a_quick_run_against_the_libraries(tmp_path: Path, log: Path) -> None:
         assert "the worst of 5" in rows[name].note
 
 
+@pytest.mark.full
 @pytest.mark.skipif(
     find_spec("faiss") is None, reason="faiss IS NOT INSTALLED: make bench installs it, the tests do not"
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,7 @@ steps = st.builds(
 )
 
 
+@pytest.mark.full
 @settings(max_examples=400, deadline=None)
 @given(first=rows, history=st.lists(steps, max_size=6), publish=st.booleans())
 def test_no_change_is_lost_wherever_it_dies(first: dict[str, float], history: list[Step], publish: bool) -> None:

@@ -185,6 +185,7 @@ def before(step: Step, progress: list[Progress]) -> Callable[[], bool]:
     return lambda: reached is None or any(map(reached, progress))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("step", list(Step))
 def test_a_cycle_cut_short_before_any_step_ends_as_if_it_had_not_been(
     started: Bench, undisturbed: tuple[Bench, CycleResult], step: Step
@@ -553,6 +554,7 @@ print('scored')
 """
 
 
+@pytest.mark.full
 def test_the_model_loads_in_a_bare_python_and_scores_raw_rows(started: Bench, tmp_path: Path) -> None:
     """Only TensorFlow on the path: nothing of ours can be imported, so nothing of ours is needed (P7)."""
     folder = started.registry.fetch(1)

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import threading
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from consumer.doctor.runner import Runner
 from consumer.doctor.visit import Visit
 from consumer.errors import SettingsError
 from consumer.settings import Settings
+from tests.waiting import within
 from trainer.errors import Unreachable
 from trainer.features.local import LocalFeatureStore
 
@@ -87,12 +87,11 @@ def test_a_check_that_hangs_fails_at_its_deadline_and_the_others_go_on() -> None
     released = threading.Event()
     runner = Runner(20.0, lambda text: text)
     checks = [
-        Check("hangs", lambda: ok(str(released.wait(30))), deadline=0.2, todo="cut the rope"),
+        Check("hangs", lambda: ok(str(released.wait(300))), deadline=0.2, todo="cut the rope"),
         Check("next", lambda: ok("fine")),
     ]
-    began = time.monotonic()
-    hangs, following = runner.run(checks)
-    assert time.monotonic() - began < 5
+    with within(5):
+        hangs, following = runner.run(checks)
     assert (hangs.outcome, hangs.todo) == (Outcome.FAILED, "cut the rope")
     assert following.outcome is Outcome.OK
     assert runner.hanging
@@ -105,10 +104,9 @@ def test_a_check_that_hangs_fails_at_its_deadline_and_the_others_go_on() -> None
 
 def test_all_checks_together_have_a_deadline() -> None:
     released = threading.Event()
-    checks = [Check(str(number), lambda: ok(str(released.wait(30))), deadline=10.0) for number in range(5)]
-    began = time.monotonic()
-    results = run(*checks, budget=0.3)
-    assert time.monotonic() - began < 5
+    checks = [Check(str(number), lambda: ok(str(released.wait(300))), deadline=10.0) for number in range(5)]
+    with within(5):
+        results = run(*checks, budget=0.3)
     released.set()
     assert results["0"].outcome is Outcome.FAILED
     assert [results[str(number)].outcome for number in range(1, 5)] == [Outcome.SKIPPED] * 4

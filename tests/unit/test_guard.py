@@ -73,13 +73,6 @@ def test_a_handful_of_refused_rows_holds_nothing(read: int, bad: int, holds: boo
         (GUARD.labels_moved(0.9, 400), False),
     ],
 )
-def test_rows_without_a_key_are_refused_rows() -> None:
-    found = GUARD.refused(300, {}, keyless=200)
-    assert found.exceeded
-    assert (found.figure, found.of) == (0.4, 500)
-    assert "the row has no key" in words(found)
-
-
 def test_every_figure_has_its_limit(finding: Finding, holds: bool) -> None:
     assert finding.exceeded is holds
     assert finding.limit == getattr(POLICY, finding.name)
@@ -182,3 +175,10 @@ def test_the_similar_share_is_that_of_all_pairs_whatever_the_cap() -> None:
     assert share == pytest.approx(19 / 59)
     assert similar_share(directions[:1], np.arange(1), 0.8, seed=0) == 0
     assert similar_share(np.ones((2000, 1), dtype=np.float32), np.arange(2000), 0.8, seed=0) == 1
+
+
+def test_rows_without_a_key_are_refused_rows() -> None:
+    found = GUARD.refused(300, {}, keyless=200)
+    assert found.exceeded
+    assert (found.figure, found.of) == (0.4, 500)
+    assert "the row has no key" in words(found)

@@ -90,11 +90,11 @@ def stopped_at(point: Point, root: Path, folder: Path) -> Iterator[subprocess.Po
 def woken(process: subprocess.Popen[str]) -> tuple[str, str]:
     """What it says when it goes on."""
     process.send_signal(signal.SIGCONT)
-    said, errors = process.communicate(timeout=30)
+    said, errors = process.communicate(timeout=150)
     return said.strip(), errors
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("point", [Point.REGISTER_PERMITTED, Point.REGISTER_COPIED])
 def test_nobody_waits_for_a_writer_who_was_stopped_and_when_it_wakes_it_is_refused(
     tmp_path: Path, point: Point
@@ -112,7 +112,7 @@ def test_nobody_waits_for_a_writer_who_was_stopped_and_when_it_wakes_it_is_refus
     assert left == {".fence-6", ".lock-6"}
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 def test_a_version_of_a_writer_who_was_stopped_right_after_is_found(tmp_path: Path) -> None:
     folder, successor = staged(tmp_path, "c1"), LocalModelRegistry(tmp_path / "registry", "m")
     with stopped_at(Point.REGISTER_RENAMED, tmp_path / "registry", folder) as stalled:

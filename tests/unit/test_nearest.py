@@ -173,6 +173,7 @@ def refills(
     return told
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("cap", "threshold"), [(50, 0.6), (10, 0.7)])
 def test_of_generated_listeners_few_lists_are_refilled(tmp_path: Path, cap: int, threshold: float) -> None:
     """Waves of one per cent of changes, a third of the users in all: hardly a list is mined again."""
@@ -199,6 +200,7 @@ def test_where_listeners_only_leave_a_list_lasts_until_its_reserve_is_gone(tmp_p
     assert 0 < sum(refilled for _, refilled in told) < users
 
 
+@pytest.mark.full
 @pytest.mark.skipif(not LOG.exists(), reason=f"the listening log of real users is not at hand: no {LOG}")
 @pytest.mark.parametrize(("cap", "share"), [(50, 0.1), (10, 0.02)])
 def test_of_real_listeners_few_lists_are_refilled(tmp_path: Path, cap: int, share: float) -> None:

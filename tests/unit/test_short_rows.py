@@ -38,7 +38,13 @@ class Chosen:
         return Frame(random_axes(self.times, WIDTH, self.kept), self.numbers)
 
 
-@pytest.fixture(params=list(product((3, WIDTH), Numbers)))
+CHOICES = list(product((3, WIDTH), Numbers))
+"""How many directions are kept, and in which numbers."""
+PLAIN = (WIDTH, Numbers.FLOAT32)
+"""Of these the short rows are the directions themselves, so there is no file of them."""
+
+
+@pytest.fixture(params=CHOICES)
 def chosen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Chosen:
     choice = Chosen(*request.param)
     monkeypatch.setattr(short_rows, "choose_frame", choice)
@@ -213,7 +219,7 @@ def _cut(name: str, left: int) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:left])
 
 
-DAMAGES: dict[str, Callable[[Path], object]] = {
+OF_FRAME: dict[str, Callable[[Path], object]] = {
     "frame missing": lambda folder: (folder / "frame.npz").unlink(),
     "frame empty": lambda folder: (folder / "frame.npz").write_bytes(b""),
     "frame cut": _cut("frame.npz", -30),
@@ -229,6 +235,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "numbers unknown": _frame_of(numbers=np.array("float8")),
     "numbers an object": _frame_of(numbers=np.array([None])),
     "rows missing": _frame_of(rows=None),
+}
+OF_SHORT_ROWS: dict[str, Callable[[Path], object]] = {
     "rows too many": _frame_of(rows=np.int64(COUNT + 1)),
     "short rows missing": lambda folder: (folder / "short.bin").unlink(),
     "short rows empty": lambda folder: (folder / "short.bin").write_bytes(b""),
@@ -242,11 +250,21 @@ def _overwrite(path: Path, at: int, what: bytes) -> None:
     path.write_bytes(whole[:at] + what + whole[at + len(what) :])
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("damage", OF_FRAME)
+def test_short_rows_of_a_damaged_frame_are_made_anew(kept: Kept, chosen: Chosen, damage: str) -> None:
+    OF_FRAME[damage](kept.folder)
+    check_made_anew(kept, chosen)
+
+
+@pytest.mark.parametrize("chosen", [choice for choice in CHOICES if choice != PLAIN], indirect=True)
+@pytest.mark.parametrize("damage", OF_SHORT_ROWS)
 def test_damaged_short_rows_are_made_anew(kept: Kept, chosen: Chosen, damage: str) -> None:
-    if chosen.now.is_plain and ("short rows" in damage or damage == "rows too many"):
-        pytest.skip("there are no short rows to be damaged")
-    DAMAGES[damage](kept.folder)
+    OF_SHORT_ROWS[damage](kept.folder)
+    check_made_anew(kept, chosen)
+
+
+def check_made_anew(kept: Kept, chosen: Chosen) -> None:
+    """By a frame that is chosen again, once."""
     check(kept.current(2), kept.directions, chosen.now)
     assert chosen.times == 2
     check(kept.current(2), kept.directions, chosen.now)
@@ -256,7 +274,7 @@ def test_damaged_short_rows_are_made_anew(kept: Kept, chosen: Chosen, damage: st
 def test_directions_that_are_their_own_short_rows_are_not_copied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(short_rows, "choose_frame", Chosen(WIDTH, Numbers.FLOAT32))
+    monkeypatch.setattr(short_rows, "choose_frame", Chosen(*PLAIN))
     kept = Kept(tmp_path)
     (tmp_path / "short.bin").write_bytes(b"of an earlier frame")
     assert kept.anew().short is kept.directions

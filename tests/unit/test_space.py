@@ -104,6 +104,7 @@ steps = st.tuples(
 )
 
 
+@pytest.mark.full
 @given(
     history=st.lists(steps, min_size=1, max_size=5),
     seed=st.integers(0, 1000),

@@ -28,6 +28,7 @@ from trainer.hopsworks.session import Session
 from trainer.registry.hopsworks import HopsworksModelRegistry
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "do",
     [

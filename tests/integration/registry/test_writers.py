@@ -123,7 +123,7 @@ def test_two_machines_that_choose_the_same_number_both_get_a_version(double: Hop
     both = threading.Barrier(2)
     fail(double, f"^GET .*/{MODEL}_1\\?", Call(lambda: both.wait(30)), times=2)
     writers = [writer(double, tmp_path / f"cache{one}", staged(tmp_path, f"c{one}")) for one in (1, 2)]
-    outputs = [one.communicate(timeout=60) for one in writers]
+    outputs = [one.communicate(timeout=300) for one in writers]
     assert [one.returncode for one in writers] == [0, 0], outputs
     numbers = [int(stdout) for stdout, _ in outputs]
     assert sorted(numbers) == [1, 2]

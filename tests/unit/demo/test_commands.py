@@ -24,6 +24,7 @@ def broker(tansu_address: str) -> str:
     return tansu_address
 
 
+@pytest.mark.full
 def test_the_demo_shows_the_real_loop(tmp_path: Path) -> None:
     """A first version and three waves; the third deletes users, and with them go their pairs."""
     state = tmp_path / "demo"

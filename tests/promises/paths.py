@@ -1,0 +1,55 @@
+"""Which tests show which promise. `make test` must have them; others that show it too run in `make test-all`.
+
+A promise that is new, or a room that is, joins here together with its first test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+
+def _told(test: str, *more: str) -> Sequence[str]:
+    """By both stories, that is on an Apache Kafka, a PostgreSQL, trainer processes, and the double; and elsewhere."""
+    return [*(f"tests/promises/test_promises.py::{test}[{place}]" for place in ("local", "hopsworks")), *more]
+
+
+PATHS: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        "P1 nothing lost": _told(
+            "test_p1_every_event_is_covered_by_one_version_and_nobody_is_left_waiting",
+            "tests/integration/test_listener.py::test_every_event_is_stored_once_and_counted[kafka]",
+            "tests/contract/test_ledger_history.py::test_nobody_is_lost_whatever_the_history[postgresql-15]",
+        ),
+        "P2 nothing twice": _told(
+            "test_p2_a_cycle_that_died_before_anybody_knew_of_its_version_has_that_one",
+            "tests/contract/test_model_registry.py::test_a_cycle_registers_one_version_however_often_it_tries[local]",
+            "tests/contract/test_model_registry.py::test_a_cycle_registers_one_version_however_often_it_tries[hopsworks]",
+        ),
+        "P3 incremental equals full": _told(
+            "test_p3_rows_and_pairs_are_those_of_a_fresh_start",
+            "tests/unit/test_graph.py::test_incremental_equals_full",
+        ),
+        "P4 no version worse than the one before": _told(
+            "test_p4_a_follower_is_measured_beside_the_version_before_it",
+            "tests/unit/test_cycle.py::test_a_worse_challenger_is_rejected_and_nothing_is_registered",
+        ),
+        "P5 held-out users are never trained on": _told(
+            "test_p5_held_out_users_are_not_among_those_that_it_learned",
+            "tests/unit/test_cycle.py::test_scaling_is_learned_from_users_who_may_be_trained_on",
+        ),
+        "P6 the listener never stops polling": _told(
+            "test_p6_while_a_trainer_stands_still_the_listener_reads_on_and_stays_in_its_group",
+            "tests/integration/test_listener.py::test_a_ledger_that_refuses_loses_nothing_and_the_group_is_not_left[kafka]",
+        ),
+        "P7 what is served is what was trained": _told(
+            "test_p7_what_was_registered_loads_in_a_bare_python_and_scores_raw_rows",
+        ),
+        "P8 every decision is on record": _told(
+            "test_p8_why_and_what_is_on_record_in_ledger_registry_and_log",
+        ),
+        "P9 what should not be believed is not learned": _told(
+            "test_p9_a_row_that_cannot_be_believed_is_refused_with_its_reason_and_not_learned",
+        ),
+    }
+)
