@@ -119,4 +119,6 @@ def placed(
     part[rows] = split(_DEV, names)
     held = rows[np.random.default_rng(seed).permutation(len(rows))[: int(_HELD_OUT * len(rows))]]
     part[held] = Part.HOLDOUT
-    return Listeners(name, space, Population(len(rows), np.sort(rows), part, held), settings)
+    order = np.zeros(len(part), dtype=np.int64)
+    order[rows] = np.arange(len(rows))
+    return Listeners(name, space, Population(len(rows), np.sort(rows), part, held, order), settings)

@@ -64,7 +64,7 @@ class FitPolicy(Frozen):
     ranking_temperature: Annotated[float, Field(gt=0)] = 0.05
     replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of unchanged users among those an incremental cycle trains on, so that the old is not forgotten."""
-    min_replay_users: Positive = 256
+    min_replay_users: Positive = 1024
     seed: int = 0
 
 

@@ -46,6 +46,23 @@ class Best:
         self.rows = np.take_along_axis(names, order, axis=1)
 
 
+def nearest(queries: Floats, query_rows: Rows, candidates: Floats, candidate_rows: Rows, count: int) -> Rows:
+    """(len(query_rows), k) the candidates of largest dot product, nearest first, nobody being their own neighbour.
+
+    Args:
+        queries, candidates: (capacity, d) rows of the user matrix.
+        query_rows, candidate_rows: distinct rows to compare.
+        count: how many are wanted; k is less where there are not so many candidates besides oneself.
+    """
+    best = Best(len(query_rows), max(0, min(count, len(candidate_rows) - 1)))
+    for where in column_blocks(len(query_rows), len(candidate_rows)):
+        block = candidate_rows[where]
+        values = product(queries[query_rows], candidates[block])
+        values[query_rows[:, None] == block] = -np.inf
+        best.add(values, block)
+    return best.rows
+
+
 def column_blocks(queries: int, candidates: int) -> Iterator[slice]:
     """Slices that cover so many candidates, each small enough for its similarities to so many queries."""
     size = min(_BLOCK_ROWS, max(1, _BLOCK_BYTES // (4 * max(queries, 1))))
