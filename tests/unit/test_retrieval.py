@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import trainer.retrieval
-from trainer.retrieval import Best, column_blocks, largest, product
+from trainer.retrieval import Best, column_blocks, largest, nearest, product
 
 
 @pytest.mark.parametrize(("block_rows", "block_bytes"), [(2**15, 2**25), (64, 2**25), (2**15, 4096), (1, 4)])
@@ -48,3 +48,17 @@ def test_the_largest_are_those_of_a_plain_sort(columns: int) -> None:
     values = np.random.default_rng(columns).normal(size=(20, columns)).astype(np.float32)
     k = min(10, columns)
     assert (largest(values, k) == np.argsort(-values, axis=1)[:, :k]).all()
+
+
+@pytest.mark.parametrize("corpus", [1, 2, 11, 500])
+def test_nobody_is_their_own_neighbour(corpus: int) -> None:
+    draw = np.random.default_rng(corpus)
+    rows = draw.normal(size=(600, 7)).astype(np.float32)
+    candidates = np.sort(draw.choice(600, corpus, replace=False))
+    asked = draw.permutation(np.union1d(candidates[:5], draw.choice(600, 3)))  # in the corpus, and not
+    found = nearest(rows, asked, rows, candidates, 10)
+    assert found.shape == (len(asked), min(10, corpus - 1))
+    for query, near in zip(asked, found, strict=True):
+        others = candidates[candidates != query]
+        expected = others[np.argsort(-(rows[others] @ rows[query]), kind="stable")][: found.shape[1]]
+        assert near.tolist() == expected.tolist()
