@@ -6,8 +6,9 @@ users' directions, at most 128, with what lies outside them projected over the w
 
     layer 1, 256 units   [relu(A x), relu(-A x)]   their difference is A x: mirrored, or "looks linear"
                                                    (Balduzzi et al. 2017, The Shattered Gradients Problem)
-    layer 2, 128 units   relu(A x + c)             c the length of A's row: of nobody one long is anything cut off
-    layer 3, 128 units   (A x + c) - c
+    layer 2, 128 units   relu(q (A x + c))         c the length of A's row: of nobody one long is anything cut off;
+                                                   q a quarter, or c would make each step of layer 3 a leap
+    layer 3, 128 units   q (A x + c) / q - c
 
 Mirroring layer 2 as well would leave room for only 64 axes. Units that are over, where rows have fewer than 128
 numbers, start with Keras's random weights and without a way out, so they disturb nothing and can be learned. The
@@ -23,6 +24,7 @@ from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
 from trainer.model import TwoTower
 
+_QUIET = 0.25  # a power of two, so that nothing is rounded
 _SCALE = 50.0  # steep: the pairs within a few hundredths of the threshold are those to be learned
 
 
@@ -59,9 +61,9 @@ def cosine_keeping(random: list[Floats], directions: Floats, train: Rows) -> lis
 
     kernel_1[:, one], kernel_1[:, other] = kept.T, -kept.T
     kernel_2[:, :count] = 0.0
-    kernel_2[one, one], kernel_2[other, one] = 1.0, -1.0
-    bias_2[:count] = shift
+    kernel_2[one, one], kernel_2[other, one] = _QUIET, -_QUIET
+    bias_2[:count] = _QUIET * shift
     kernel_3[:] = 0.0
-    kernel_3[one, one] = 1.0
+    kernel_3[one, one] = 1.0 / _QUIET
     bias_3[:count] = -shift
     return [kernel_1, bias_1, kernel_2, bias_2, kernel_3, bias_3]
