@@ -9,7 +9,8 @@ MESSAGES ?= 1000000
 KILLS ?= 200
 SEED ?= 1
 
-.PHONY: setup demo test test-all durations flicker test-container fuzz crash soak bench plots lint format schemas lock clean
+.PHONY: setup demo test test-all durations flicker test-container fuzz crash soak bench gate-study plots \
+    lint format schemas lock clean
 
 setup: .venv/.ready
 
@@ -91,6 +92,12 @@ crash: setup
 # ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(DATA),--lastfm "$(DATA)")
+
+# How often the gate errs: by simulation, on spoiled models, on worlds that drift. About half an hour on two cores; ONLY=
+# simulation, spoiled, chains or drifting does a part. Results go to benchmarks/gate_study/results.json.
+gate-study: .venv/.bench
+	$(BIN)/python -m benchmarks.gate_study $(if $(ONLY),--only "$(ONLY)")
+	$(BIN)/python -m benchmarks.plots
 
 # Into .venv: the lock adds faiss to what is there and changes nothing, where a venv of its own would need TensorFlow twice.
 .venv/.bench: requirements/bench.txt .venv/.ready

@@ -12,7 +12,7 @@ from benchmarks.rows import Setup
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import Column, FeatureGroup
 from schemas.policies import FitPolicy, PairPolicy, SplitPolicy
-from trainer.evaluate import Exam, prepare_exam
+from trainer.exam import Exam, prepare_exam
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import Floats
 from trainer.fit import TrainingData
@@ -69,7 +69,6 @@ class Listeners:
         return prepare_exam(
             directions,
             directions,
-            self.space.graph,
             self.population.holdout,
             self.population.everyone,
             self.settings.pairs,
@@ -120,4 +119,6 @@ def placed(
     part[rows] = split(_DEV, names)
     held = rows[np.random.default_rng(seed).permutation(len(rows))[: int(_HELD_OUT * len(rows))]]
     part[held] = Part.HOLDOUT
-    return Listeners(name, space, Population(len(rows), np.sort(rows), part, held), settings)
+    order = np.zeros(len(part), dtype=np.int64)
+    order[rows] = np.arange(len(rows))
+    return Listeners(name, space, Population(len(rows), np.sort(rows), part, held, order), settings)

@@ -13,7 +13,8 @@ from consumer.demo.waves import Mix
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
 from schemas.manifest import MODEL_FILE, ModelManifest
-from trainer.evaluate import Exam, prepare_exam, score
+from trainer.evaluate import score
+from trainer.exam import Exam, prepare_exam
 from trainer.features.local import LocalFeatureStore
 from trainer.model import load
 from trainer.population import populate
@@ -66,7 +67,6 @@ class _Site:
         return prepare_exam(
             space.matrix.raw,
             space.matrix.directions,
-            space.graph,
             population.holdout,
             population.everyone,
             settings.pairs,

@@ -1,10 +1,14 @@
-"""The health check of the container: does the listener still poll?
+"""The health check of the container: does the listener still poll, and is no cycle held?
 
     python -m consumer.health
 
 Exit code 0 when it polled, or tried to reach the broker, within `health.max_age` seconds; else 1, with one line why.
 A cycle that runs or fails, a ledger that takes no changes, and a full or read-only disk do not matter here: restarting
 the container would not help them, and where the start needs the disk it would go round in circles.
+
+A cycle that was held does matter, since somebody has to look: 1, with the reason and the way out, until a later cycle
+ends otherwise. Restarting does not help that either. Docker's restart policies do not heed the check; where something
+restarts what is unhealthy, `health.held` off leaves it to the listener alone.
 """
 
 from __future__ import annotations
@@ -31,6 +35,9 @@ def main() -> int:
     age = time.time() - status.polled_at
     if status.state == STOPPED or age > settings.health.max_age:
         print(f"{status.state}: the listener last polled {age:.0f} s ago, more than {settings.health.max_age:.0f} s")
+        return 1
+    if status.held is not None and settings.health.held:
+        print(f"held: {status.held}")
         return 1
     print(f"{status.state}: the listener polled {age:.0f} s ago")
     return 0

@@ -29,10 +29,11 @@ from consumer.cycles.trigger import Hold, Start, TriggerState, Wait, decide
 from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
 from consumer.ledger.ledger import Ledger
+from consumer.ledger.views import Held, Past
 from consumer.listener.listener import Listener
 from consumer.listener.pressure import in_short
 from consumer.settings import Settings
-from consumer.status import STOPPED, Status, write_status
+from consumer.status import HELD, STOPPED, Status, write_status
 from consumer.trouble import Trouble
 from schemas.cycle import CycleKind
 
@@ -65,6 +66,7 @@ class Service:
         self._resumed = False
         self._full_retrain_due: float | None = None
         self._decision: Start | Wait | None = None
+        self._held: Held | None = None
         self._status_at = self._reported_at = 0.0
         self._told = _Told()
         self._trouble = Trouble("trouble with ledger or disk", "ledger and disk work again", clock)
@@ -112,7 +114,7 @@ class Service:
         self._report(now)
         if not self._leadership.holds(now):
             self._let_go()
-            self._decision = Wait(Hold.ELSEWHERE)
+            self._decision, self._held = Wait(Hold.ELSEWHERE), None
             self._tell(now, self._ledger.views.backlog().untried)
             return
         self._run_cycles(now)
@@ -125,7 +127,9 @@ class Service:
                 self._publisher.start()
         self._supervisor.tick(now)
         self._supervisor.warm_up(now)
-        state = trigger_state(self._ledger, busy=self._supervisor.busy, caught_up=self._all_caught_up())
+        past = self._ledger.views.past()
+        state = trigger_state(self._ledger, past, busy=self._supervisor.busy, caught_up=self._all_caught_up())
+        self._held = past.held
         self._decision = decide(self._settings.trigger, state, now)
         self._tell(now, state.pending_users)
         if isinstance(self._decision, Start):
@@ -183,7 +187,9 @@ class Service:
         hearing = self._listener.hearing
         if hearing.held or hearing.trouble:
             return hearing.held or hearing.state
-        return "in trouble" if self._trouble.reason else "training" if self._supervisor.busy else hearing.state
+        if self._trouble.reason:
+            return "in trouble"
+        return "training" if self._supervisor.busy else HELD if self._held else hearing.state
 
     def _status(self, state: str, now: float) -> Status:
         hearing = self._listener.hearing
@@ -199,6 +205,7 @@ class Service:
             partitions=hearing.partitions,
             caught_up=hearing.complete,
             trouble=hearing.trouble or self._trouble.reason or self._unwritten.reason,
+            held=self._held.in_words if self._held else None,
         )
 
     def _write_status(self, state: str, now: float) -> None:
@@ -235,9 +242,9 @@ class _Told:
     dead: int = 0
 
 
-def trigger_state(ledger: Ledger, *, busy: bool, caught_up: bool) -> TriggerState:
+def trigger_state(ledger: Ledger, past: Past, *, busy: bool, caught_up: bool) -> TriggerState:
     """What the trigger decides by, as ledger and listener know it now."""
-    backlog, past = ledger.views.backlog(), ledger.views.past()
+    backlog = ledger.views.backlog()
     return TriggerState(
         pending_users=backlog.untried,
         known_users=past.known_users,
@@ -247,8 +254,12 @@ def trigger_state(ledger: Ledger, *, busy: bool, caught_up: bool) -> TriggerStat
         last_cycle_failed=past.last_failed,
         has_champion=past.champion is not None,
         rejections_in_a_row=past.rejections_in_a_row,
+        held_in_a_row=past.held.in_a_row if past.held else 0,
+        held_asks_full=past.held is not None and past.held.asks_full is not None,
         cycle_running=busy,
         caught_up=caught_up,
         asked=ledger.asked.open("operator"),
         full_retrain_due=ledger.asked.open("schedule") is not None,
+        drifted=ledger.asked.why_full() is not None,
+        last_full_end=past.last_full_end,
     )

@@ -105,9 +105,12 @@ class ScheduleSettings(Section):
 
 
 class HealthSettings(Section):
-    """When the health check turns bad: seconds since the listener last polled."""
+    """When the health check turns bad."""
 
     max_age: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds since the listener last polled."""
+    held: bool = True
+    """Also while a cycle is held; off where whoever heeds the check can only start the container again."""
 
 
 class LogSettings(Section):

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-STOPPED = "stopped"
+STOPPED, HELD = "stopped", "held"
 _FRESH = 10.0
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108  (who wrote what is found there is looked at)
 
@@ -39,6 +39,8 @@ class Status:
     caught_up: bool = False
     trouble: str | None = None
     """What keeps ledger or disk from being used, where something does."""
+    held: str | None = None
+    """Why the last cycle was held and what to do, where it was; said by the instance that runs cycles."""
 
     def alive(self, now: float) -> bool:
         """Whether the service that wrote this is there: it writes every second, so long silence means gone or stuck."""

@@ -272,6 +272,8 @@ class ReadReport(Frozen):
     refused: dict[str, str] = {}
     """Reason by user, of at most a hundred."""
     refused_total: int = 0
+    keyless: int = 0
+    """Rows that were refused without a user to name: their key is null, or is neither a text nor a whole number."""
 
 
 class PairReport(Frozen):

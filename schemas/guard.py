@@ -32,7 +32,11 @@ class GuardName(StrEnum):
 
 
 class GuardPolicy(Frozen):
-    """Limits: a figure above one of them holds the cycle. 1 switches a share off."""
+    """Limits: a figure above one of them holds the cycle. 1 switches a share off.
+
+    Before: when a cycle was last settled. What is a figure of users read or sampled holds only where the share is
+    certainly above the limit, its one-sided Wilson bound at 99 % being so. docs/guard.md tells each figure.
+    """
 
     refused_share: Share = 0.1
     """Of the users read, those whose rows were unsound."""
@@ -43,13 +47,16 @@ class GuardPolicy(Frozen):
     lost_pairs: Share = 0.5
     """Of the similar pairs before, those that are gone without making place for others: 1 - after / before."""
     similar_share: Share = 0.5
-    """Of all pairs, those that are similar."""
+    """Of all pairs, those that are similar; nobody similar to anybody is held as well."""
     mean_z: Annotated[float, Field(gt=0)] = 3.0
-    """How far, in standard deviations of the frozen scaling, the mean of a scalar column has moved."""
+    """How far, in standard deviations of the frozen scaling, the mean of a scalar column over all users has moved."""
+    drifting_z: Annotated[float, Field(gt=0)] = 0.5
+    """The same, from where on a full retrain is asked for, before the column swallows the row."""
     outlier_share: Share = 0.05
     """Of the users read, those with a scalar so far out that it is clipped."""
     outside_energy: Share = 0.5
-    """Of the squared length of the users read, what lies outside the axes that a new model starts from."""
+    """Of the squared length of all users, what lies outside the axes of those whom the model started from, beyond what
+    did before."""
     moved_share: Share = 0.2
     """Of a sample of users whom nobody claimed, those whose row in the store is another than the one known."""
     labels_moved: Share = 0.5
@@ -79,6 +86,8 @@ class GuardReport(Frozen):
     """What the guard saw, each figure once where it could be measured."""
 
     findings: tuple[Finding, ...]
+    asks_full: str | None = None
+    """Why a full retrain is asked for, where the data are sound and yet move away from the frozen scaling."""
 
     @property
     def holding(self) -> tuple[Finding, ...]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
 from schemas.cycle import CycleKind, FitReport, GateReport, Lineage, Metrics, PairReport, ReadReport
@@ -19,10 +19,16 @@ CANDIDATE_TOWER_FILE = "candidate_tower.keras"
 
 
 class ScalarScale(Frozen):
-    """Mean and variance by which one scalar column is standardised."""
+    """How one scalar column is standardised: (clip(x, low, high) - mean) / sqrt(variance).
+
+    Without bounds, as in spaces of earlier releases, nothing is clipped. Where both bounds are the mean, the column did
+    not vary, and becomes zero.
+    """
 
     mean: float
     variance: Annotated[float, Field(gt=0)]
+    low: float | None = None
+    high: float | None = None
 
 
 class SpaceInfo(Frozen):
@@ -69,3 +75,12 @@ class ModelManifest(Frozen):
     """The version whose towers these are, where nothing was learned and it was registered all the same."""
     packages: dict[str, str]
     files: tuple[FileEntry, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_first_release(cls, told: Any) -> Any:
+        """A margin that the gate had then is none of its policy any more."""
+        if isinstance(told, dict) and isinstance(told.get("gate"), dict):
+            kept = {name: value for name, value in told["gate"].items() if name != "drift_margin"}
+            return {**told, "gate": kept}
+        return told

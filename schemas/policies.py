@@ -64,7 +64,7 @@ class FitPolicy(Frozen):
     ranking_temperature: Annotated[float, Field(gt=0)] = 0.05
     replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of unchanged users among those an incremental cycle trains on, so that the old is not forgotten."""
-    min_replay_users: Positive = 256
+    min_replay_users: Positive = 1024
     seed: int = 0
 
 
@@ -81,7 +81,8 @@ class GatePolicy(Frozen):
     recall_margin: Annotated[float, Field(ge=0)] = 0.02
     """Of recall, of recall@10 and of average precision."""
     calibration_margin: Annotated[float, Field(ge=0)] = 0.05
-    drift_margin: Annotated[float, Field(ge=0)] = 0.03
+    negligible: Annotated[float, Field(ge=0)] = 0.0
+    """The largest loss that is forgiven although it is certain; by promise none is."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
     """Of a lower bound."""
     false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.05

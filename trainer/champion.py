@@ -1,72 +1,86 @@
-"""The versions that a challenger is measured against: the champion, and the anchor of drift."""
+"""The versions that a challenger is measured against, found and loaded before anything is learned.
+
+The champion is what a cycle follows. The baseline is the last version trained from scratch and the best ones since. A
+version of the baseline that is gone is left out, and the report says so. A champion that is gone holds the cycle: a
+person has to decide.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.cycle import CycleRequest
 from schemas.manifest import MODEL_FILE, ModelManifest
-from trainer.errors import RegistryError, SpaceError
+from trainer.errors import ChampionGone, RegistryError, StaleFence
 from trainer.model import TwoTower, load
 from trainer.registry.files import read_manifest
 from trainer.registry.protocol import ModelRegistry
 
+_FULL = "`retrainer train --full` trains from scratch without it"
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A registered version at hand: its files, checked, and what they are."""
+    """A registered version at hand: its files, checked, what they are, and its model, which nobody trains."""
 
     version: int
     folder: Path
     manifest: ModelManifest
+    model: TwoTower
 
-    def model(self) -> TwoTower:
-        """Its model, loaded afresh."""
+    def copy(self) -> TwoTower:
+        """Its model, loaded afresh, to be trained."""
         return load(self.folder / MODEL_FILE)
 
 
 @dataclass(frozen=True, slots=True)
-class Opponent:
-    """Who the challenger is compared with: a champion, or nobody and why."""
+class Opponents:
+    """Whom the challenger is compared with.
+
+    Attributes:
+        champion: None where there is nobody to follow.
+        alone_because: why there is none.
+        baseline: the last version trained from scratch and the best ones since, but for the champion.
+        notes: which of them could not be had, and why.
+    """
 
     champion: Standing | None
     alone_because: str = "first version"
+    baseline: Sequence[Standing] = ()
+    notes: Sequence[str] = ()
 
 
-def opponent_of(registry: ModelRegistry, request: CycleRequest) -> Opponent:
-    """The base version; where the request names none, the newest there is, so that no ledger lost can pass the gate by.
+def opponents_of(registry: ModelRegistry, request: CycleRequest) -> Opponents:
+    """The base version and the baseline; where the request names no base, the newest version there is.
 
-    A cycle that trains from scratch goes on alone where that version is gone, or cannot be scored fairly.
+    So no ledger lost can pass the gate by. A cycle that trains from scratch goes on alone where that version is gone,
+    or cannot be scored fairly.
 
     Raises:
-        RegistryError: the version to follow is not there or damaged.
-        SpaceError: the version to follow was trained on other columns, or on users who are held out now.
+        ChampionGone: the version to follow is not there, damaged, or of other columns or another split.
     """
     version = request.base_version
     if version is None:
         version = max((found.version for found in registry.versions()), default=None)
     if version is None:
-        return Opponent(None)
+        return Opponents(None)
     try:
         champion = _standing(registry, version)
+    except StaleFence:
+        raise
     except RegistryError as error:
         if request.kind.from_scratch:
-            return Opponent(None, f"version {version} is not to be had ({error})")
-        raise
-    if (why := incomparable(champion, request)) is None:
-        return Opponent(champion)
-    if request.kind.from_scratch:
-        return Opponent(None, f"version {version} {why}")
-    raise SpaceError(f"version {version} {why}; train from scratch with `retrainer train --full`")
-
-
-def anchor_of(registry: ModelRegistry, request: CycleRequest) -> Standing | None:
-    """The last version trained from scratch, where that is another than the champion and can be scored."""
-    if request.anchor_version is None or request.anchor_version == request.base_version:
-        return None
-    anchor = _standing(registry, request.anchor_version)
-    return anchor if incomparable(anchor, request) is None else None
+            return Opponents(None, f"version {version} is not to be had ({error})")
+        raise ChampionGone(
+            f"version {version}, the champion, cannot be read from the registry: {error}", f"restore it, or {_FULL}"
+        ) from error
+    if (why := incomparable(champion, request)) is not None:
+        if request.kind.from_scratch:
+            return Opponents(None, f"version {version} {why}")
+        raise ChampionGone(f"version {version}, the champion, {why}", f"set that back, or {_FULL}")
+    return _with_baseline(registry, request, champion)
 
 
 def incomparable(other: Standing, request: CycleRequest) -> str | None:
@@ -78,6 +92,26 @@ def incomparable(other: Standing, request: CycleRequest) -> str | None:
     return None
 
 
+def _with_baseline(registry: ModelRegistry, request: CycleRequest, champion: Standing) -> Opponents:
+    wanted = dict.fromkeys([request.anchor_version, *request.best_since])
+    baseline, notes = [], []
+    for version in wanted:
+        if version is None or version == champion.version:
+            continue
+        try:
+            found = _standing(registry, version)
+            why = incomparable(found, request)
+        except StaleFence:
+            raise
+        except RegistryError as error:
+            why = f"cannot be read from the registry: {error}"
+        if why is None:
+            baseline.append(found)
+        else:
+            notes.append(f"judged without version {version} of the baseline, which {why}")
+    return Opponents(champion, baseline=baseline, notes=notes)
+
+
 def _standing(registry: ModelRegistry, version: int) -> Standing:
     folder = registry.fetch(version)
-    return Standing(version, folder, read_manifest(folder))
+    return Standing(version, folder, read_manifest(folder), load(folder / MODEL_FILE))

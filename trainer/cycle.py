@@ -1,8 +1,8 @@
 """One cycle, from a request to a result, in eight steps, each safe to repeat.
 
-    read      the claimed users from the feature store, or all of them
+    read      the claimed users from the feature store, or all of them; the guard may hold the cycle
     embed     into the user matrix
-    pair      the graph of similar pairs follows
+    pair      the graph of similar pairs follows; the guard may hold the cycle
     base      the champion to start from, or a new model
     fit       on the changed users and a replay share, or on all
     gate      champion and challenger on the same held-out users
@@ -17,30 +17,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import keras
 import numpy as np
 
-from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, PairReport, ReadReport, Step
+from schemas.cycle import CycleRequest, CycleResult, FitReport, Outcome, PairReport, ReadReport, Step
 from schemas.fault_points import Point, reached
+from schemas.guard import GuardReport
 from schemas.manifest import SpaceInfo
-from trainer.champion import Opponent, Standing, anchor_of, opponent_of
-from trainer.evaluate import prepare_exam, scores, slice_reports
+from trainer.axes import training_axes
+from trainer.champion import Opponents, Standing, opponents_of
+from trainer.contest import Verdict, hold
+from trainer.errors import ChampionGone
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
 from trainer.features.reading import absent, read_all, read_report, read_users
 from trainer.fit import Epoch, TrainingData, fit
-from trainer.gate import judge
+from trainer.guard import reason, way_out
+from trainer.guarding import Watch
 from trainer.initial import begin
+from trainer.leavers import note_leavers
 from trainer.model import TwoTower, build
 from trainer.package import manifest_of, stage
 from trainer.population import Population, populate
 from trainer.registry.protocol import ModelRegistry, RegisteredVersion
 from trainer.report import Reporter
 from trainer.scaling import fit_space
-from trainer.slices import note_newcomers, slices_of
+from trainer.slices import note_newcomers
 from trainer.space import Space, prune
 from trainer.split import Part, split
+
+_OUTCOMES = {
+    "passed": Outcome.INCONCLUSIVE,  # until it is registered
+    "rejected": Outcome.REJECTED,
+    "inconclusive": Outcome.INCONCLUSIVE,
+    "unchanged": Outcome.UNCHANGED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,8 @@ class _Reading:
     gone: list[str]
     """Users to remove: deleted ones, and refused ones, whom a recomputation would not have either (P3)."""
     report: ReadReport
+    guard: GuardReport
+    """What could be told before the space is touched."""
     info: SpaceInfo
     space: Space | None
     """The space to go on with; None where it has to be made."""
@@ -84,36 +99,55 @@ class Cycle:
         if self._request.only_find:
             return self._absent()
         keras.utils.set_random_seed(self._seed)
-        opponent = opponent_of(self._registry, self._request)
-        champion = opponent.champion
-        reading = self._read(champion)
-        space = self._embed(reading, champion)
         try:
-            pairs = self._pair(space)
+            opponents = opponents_of(self._registry, self._request)
+        except ChampionGone as gone:
+            return self._ended(Outcome.HELD, str(gone), way_out=gone.way_out)
+        champion = opponents.champion
+        watch = Watch(self._request, champion, self._seed)
+        reading = self._read(champion, watch)
+        if reading.guard.holding:
+            return self._held(reading.guard, reading.report)
+        space = self._embed(reading, champion, watch)
+        try:
+            pairs, guard = self._pair(space, reading.guard, watch)
+            if guard.holding:
+                return self._held(guard, reading.report, pairs)
             population = populate(space.matrix, self._settings.split)
             model = self._base(space, population, champion)
             fitted = self._fit(space, population, model)
-            gate = self._gate(space, population, model, opponent)
-            result = CycleResult(
-                cycle_id=self._request.cycle_id,
-                outcome=Outcome.REJECTED if gate.outcome == "rejected" else Outcome.INCONCLUSIVE,
-                reason=gate.reason,
-                base_version=champion.version if champion else None,
+            verdict = self._gate(space, population, model if self._is_worth_an_exam(fitted) else None, opponents)
+            guard = watch.of_labels(guard, verdict.report.labels_kept, pairs)
+            if guard.holding:
+                return self._held(guard, reading.report, pairs, fit=fitted, gate=verdict.report)
+            result = self._ended(
+                _OUTCOMES[verdict.report.outcome],
+                verdict.report.reason,
                 known_users=population.count,
-                fence=self._request.fence,
                 read=reading.report,
                 pairs=pairs,
+                guard=guard,
                 fit=fitted,
-                gate=gate,
-                seconds=self._reporter.seconds,
+                gate=verdict.report,
+                asks_full=verdict.asks_full or guard.asks_full,
+                base_version=champion.version if champion else None,
             )
             return (
-                self._register(space.info, model, result, reading.rows.refused) if gate.outcome == "passed" else result
+                self._register(space.info, model, result, reading.rows.refused, champion)
+                if verdict.report.outcome == "passed"
+                else result
             )
         finally:
             space.close()
 
-    def _read(self, champion: Standing | None) -> _Reading:
+    def _held(self, guard: GuardReport, read: ReadReport, pairs: PairReport | None = None, **more: Any) -> CycleResult:
+        """Data that are not believed: nothing is learned from them (P9)."""
+        out, asks = way_out(guard, self._request.kind), guard.asks_full
+        return self._ended(
+            Outcome.HELD, reason(guard), read=read, pairs=pairs, guard=guard, way_out=out, asks_full=asks, **more
+        )
+
+    def _read(self, champion: Standing | None, watch: Watch) -> _Reading:
         """Re-read the claimed users; everyone, when training from scratch or the champion's space is lost or behind."""
         request, group = self._request, self._settings.feature_group
         info = None if champion is None or request.kind.from_scratch else champion.manifest.space
@@ -133,11 +167,13 @@ class Cycle:
                 )
             deleted = absent(request.users, rows)
             report = read_report(rows, len(deleted))
+            guard = watch.of_reading(rows, deleted, space, self._store)
             facts |= {"accepted": report.accepted, "deleted": report.deleted, "refused": report.refused_total}
         return _Reading(
             rows=rows,
             gone=[*deleted, *rows.refused],
             report=report,
+            guard=guard,
             info=info or self._new_space(rows),
             space=space,
         )
@@ -148,7 +184,7 @@ class Cycle:
         raw = rows.raw[learnable] if learnable.any() else rows.raw
         return fit_space(self._request.cycle_id, self._settings.feature_group, raw)
 
-    def _embed(self, reading: _Reading, champion: Standing | None) -> Space:
+    def _embed(self, reading: _Reading, champion: Standing | None, watch: Watch) -> Space:
         with self._reporter.step(Step.EMBED) as facts:
             in_use = {reading.info.space_id} | ({champion.manifest.space.space_id} if champion else set())
             prune(self._spaces, in_use)
@@ -156,26 +192,31 @@ class Cycle:
             space = reading.space or Space.create(folder, reading.info, self._settings.feature_group)
             if reading.space is not None and champion is not None:
                 note_newcomers(folder, champion, space.matrix, reading.rows.keys)
+                note_leavers(folder, watch.since, space.matrix, reading.gone, reading.rows.keys)
             space.apply(reading.rows, reading.gone)
+            if space.axes() is None:
+                train = populate(space.matrix, self._settings.split).of(Part.TRAIN)
+                space.keep_axes(training_axes(space.matrix.directions, train))
             facts["users"] = len(space.matrix)
         return space
 
-    def _pair(self, space: Space) -> PairReport:
+    def _pair(self, space: Space, earlier: GuardReport, watch: Watch) -> tuple[PairReport, GuardReport]:
         with self._reporter.step(Step.PAIR) as facts:
             report = space.update_pairs(
                 self._settings.pairs, lambda done, of: self._reporter.running(Step.PAIR, done, of)
             )
             reached(Point.PAIR_UNFINISHED)
             space.finish(self._request.cycle_id)
+            guard = watch.of_space(space, report, earlier)
             facts |= report.model_dump()
-        return report
+        return report, guard
 
     def _base(self, space: Space, population: Population, champion: Standing | None) -> TwoTower:
         """The champion, optimizer state included; when training from scratch, a new model that keeps the cosine."""
         with self._reporter.step(Step.BASE) as facts:
             if champion is not None and not self._request.kind.from_scratch:
                 facts["version"] = champion.version
-                return champion.model()
+                return champion.copy()
             policy = self._settings.fit
             model = build(space.info, self._settings.feature_group, policy.dropout, policy.learning_rate)
             threshold = self._settings.pairs.similarity_threshold
@@ -208,44 +249,33 @@ class Cycle:
             facts["dev_recall"] = epoch.dev_recall
         self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
 
-    def _gate(self, space: Space, population: Population, model: TwoTower, opponent: Opponent) -> GateReport:
-        """Score challenger, champion and anchor on one exam made of today's features, and judge (P4)."""
-        policy = self._settings.gate
-        with self._reporter.step(Step.GATE) as facts:
-            examined = population.holdout[: policy.max_users]
-            exam = prepare_exam(
-                space.matrix.raw,
-                space.matrix.directions,
-                space.graph,
-                examined,
-                population.everyone,
-                self._settings.pairs,
-                self._seed,
-            )
-            anchor = anchor_of(self._registry, self._request) if opponent.champion else None
-            others = [standing.model() if standing else None for standing in (opponent.champion, anchor)]
-            challenger, *rest = scores([model, *(other for other in others if other)], exam)
-            champion, drifted = (rest.pop(0) if other else None for other in others)
-            report = judge(
-                policy,
-                exam.pairs.rows[:, 0],
-                challenger,
-                champion,
-                drifted,
-                self._seed,
-                opponent.alone_because,
-            )
-            slices = slices_of(examined, space, opponent.champion, self._request, self._spaces)
-            report = report.model_copy(update={"slices": slice_reports(exam, slices, challenger, champion)})
-            facts |= {"outcome": report.outcome, "challenger_accuracy": challenger.metrics.accuracy}
-            if report.champion is not None and report.lower_bound is not None:
-                facts |= {"champion_accuracy": report.champion.accuracy, "lower_bound": report.lower_bound}
-        return report
+    def _is_worth_an_exam(self, fitted: FitReport) -> bool:
+        """Whether there is a challenger: something was learned, or is registered all the same."""
+        return fitted.learned or self._request.kind.from_scratch or self._settings.gate.register_unchanged
 
-    def _register(self, info: SpaceInfo, model: TwoTower, result: CycleResult, refused: dict[str, str]) -> CycleResult:
+    def _gate(self, space: Space, population: Population, model: TwoTower | None, opponents: Opponents) -> Verdict:
+        with self._reporter.step(Step.GATE) as facts:
+            verdict = hold(space, population, model, opponents, self._request, self._spaces, self._seed)
+            report = verdict.report
+            facts["outcome"] = report.outcome
+            for name, metrics in (("challenger", report.challenger), ("champion", report.champion)):
+                if metrics is not None:
+                    facts[f"{name}_accuracy"] = metrics.accuracy
+            if report.lower_bound is not None:
+                facts["lower_bound"] = report.lower_bound
+        return verdict
+
+    def _register(
+        self,
+        info: SpaceInfo,
+        model: TwoTower,
+        result: CycleResult,
+        refused: dict[str, str],
+        champion: Standing | None,
+    ) -> CycleResult:
         staged = self._settings.work_dir / "cycles" / self._request.cycle_id / "model"
         with self._reporter.step(Step.PACKAGE) as facts:
-            manifest = stage(staged, model, manifest_of(self._request, info, result), refused)
+            manifest = stage(staged, model, manifest_of(self._request, info, result, champion), refused)
             facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
         with self._reporter.step(Step.REGISTER) as facts:
             self._reporter.ask(Step.REGISTER)
@@ -255,13 +285,17 @@ class Cycle:
         return self._registered(registered)
 
     def _absent(self) -> CycleResult:
+        return self._ended(Outcome.FAILED, "the registry has no version of this cycle", absent=True)
+
+    def _ended(self, outcome: Outcome, reason: str, **more: Any) -> CycleResult:
+        """A result without a version."""
+        told = {"base_version": self._request.base_version, "fence": self._request.fence, **more}
         return CycleResult(
             cycle_id=self._request.cycle_id,
-            outcome=Outcome.FAILED,
-            reason="the registry has no version of this cycle",
-            base_version=self._request.base_version,
-            fence=self._request.fence,
-            absent=True,
+            outcome=outcome,
+            reason=reason,
+            seconds=self._reporter.seconds,
+            **told,
         )
 
     def _registered(self, found: RegisteredVersion) -> CycleResult:
@@ -277,7 +311,9 @@ class Cycle:
             fence=self._request.fence,
             read=manifest.read_report,
             pairs=manifest.pair_report,
+            guard=manifest.guard_report,
             fit=manifest.fit_report,
             gate=manifest.gate_report,
+            asks_full=manifest.guard_report.asks_full if manifest.guard_report else None,
             seconds=self._reporter.seconds,
         )

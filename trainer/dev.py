@@ -1,9 +1,10 @@
-"""How a model does on the dev users while it trains: what chooses the epoch that is kept.
+"""How a model does on the dev users while it trains: what chooses the weights that are kept, and their line.
 
-A bounded exam of some dev users against those most like them and some others, none of them held out: pairs labelled
-from the directions, and the ten nearest. So a score costs the same with a thousand users and a million. Recall in a
-part of the corpus is not the recall of the whole (Krichene and Rendle, KDD 2020); with everybody in it whom a model is
-likely to mistake for the nearest, it comes near enough to tell the better of two epochs.
+A bounded exam: some dev users against those most like them and some others, none of them held out. Each pair weighs as
+many pairs (dev user, anybody not held out) as it stands for, so figures and calibration are those of all pairs in their
+true proportion, and a score costs the same with a thousand users and a million. Recall in a part of the corpus is not
+the recall of the whole (Krichene and Rendle, KDD 2020); with everybody in it whom a model is likely to mistake for the
+nearest, it comes near enough to tell the better of two epochs.
 """
 
 from __future__ import annotations
@@ -14,31 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.policies import FitPolicy
-from trainer.batches import Neighbours
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
-from trainer.loss import calibrate
 from trainer.model import TwoTower
+from trainer.retrieval import nearest
+from trainer.tally import Change, Doubles, Figures, Line, Tally
 
 _OTHERS_PER_USER = 8
 _NEIGHBOURS = 32  # of each dev user: those among whom a model has to find the ten nearest
-_PAIRS_PER_USER = 16
 _NEAREST = 10
+_GROUPS = 16  # that are left out in turn, of changed users and of others
+_TIE = 1e-6  # as near as the tenth
+_LEAST_GAIN = 1e-3  # of the value: less is not worth a version
+_CERTAIN = 2.0  # errors that a gain must be above nothing
+_TRIFLES = np.array([5e-4, 5e-4, 5e-4, 5e-4, 5e-4, 5e-3, 5e-4])  # by which a figure may sink beyond its error
 
 
 @dataclass(frozen=True, slots=True)
 class DevScore:
-    """Balanced pair accuracy, recall@10 in the exam's corpus, and the scale and bias that they stand on."""
+    """A model on the exam: what it said, its line, and the figures at that line."""
 
-    accuracy: float
-    recall: float
-    scale: float
-    bias: float
-
-    @property
-    def value(self) -> float:
-        """Higher is better: the gate looks at both figures."""
-        return self.accuracy + self.recall
+    tally: Tally
+    line: Line
+    figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +47,67 @@ class DevExam:
     Attributes:
         queries, corpus: their rows in the user matrix.
         query_directions, corpus_directions: (rows, width).
-        left, right, similar: (pairs,) labelled pairs, as positions in `queries` and in `corpus`.
-        truth: (queries, k) positions of the k nearest of each query.
+        similar: (queries, corpus) the label of each pair.
+        weight: (queries, corpus) how many pairs it stands for; nothing where it is one of a user with itself.
+        asked: (queries,) how many dev users each stands for.
+        hard: positions of the dissimilar pairs nearest to the threshold, half as many of a user as it has similar ones.
+        near: (queries, corpus) who is as near as the tenth nearest.
+        group: (queries,) for the error of figures; those of changed users come last.
+        others: (groups,) which groups are of users that have not changed.
     """
 
     queries: Rows
     corpus: Rows
     query_directions: Floats
     corpus_directions: Floats
-    left: Rows
-    right: Rows
     similar: NDArray[np.bool_]
-    truth: Rows
+    weight: Doubles
+    asked: Doubles
+    hard: tuple[Rows, Rows]
+    near: NDArray[np.bool_]
+    group: Rows
+    others: NDArray[np.bool_]
 
-    def score(self, model: TwoTower) -> DevScore:
-        """Of a model, with its scale and bias calibrated on these pairs.
-
-        The middle is moved only where that tells more of them right, which a regression does not always.
-        """
+    def score(self, model: TwoTower, against: DevScore | None = None, *, own_line: bool = False) -> DevScore:
+        """Of a model: by the line that it has, or by one that is chosen on these pairs (`Tally.line`)."""
         query = np.asarray(model.query(self.query_directions, training=False))
         candidate = np.asarray(model.candidate(self.corpus_directions, training=False))
-        product = query @ candidate.T
-        cosine = product[self.left, self.right].astype(np.float64)
-        scale, bias = model.scale()
-        lines = [calibrate(cosine, self.similar, scale, middle=-bias / scale), calibrate(cosine, self.similar, scale)]
-        best = max(lines, key=lambda line: self._right(cosine, *line))  # the first of equals
-        found = _nearest(product, self.queries, self.corpus)
-        recall = (found[:, :, None] == self.truth[:, None, :]).any(axis=2).mean() if found.size else 0.0
-        return DevScore(self._right(cosine, *best), float(recall), *best)
+        cosine = query @ candidate.T
+        line = Line(*model.scale())
+        tally = Tally.of(
+            cosine,
+            self.similar,
+            self.weight,
+            self.hard,
+            self.asked * self._found(cosine),
+            self.asked,
+            self.group,
+            line.middle,
+        )
+        if not own_line:
+            line = tally.line(line, against.figures if against else None)
+        return DevScore(tally, line, tally.figures(line))
 
-    def _right(self, cosine: NDArray[np.float64], scale: float, bias: float) -> float:
-        return float(((scale * cosine + bias > 0) == self.similar).mean())
+    def better(self, one: DevScore, other: DevScore) -> bool:
+        """Whether one model is certainly better than the other by more than a trifle, and in nothing certainly worse.
+
+        Nothing: no figure of all users, and none of those that have not changed.
+        """
+        change = Change.between((one.tally, one.line), (other.tally, other.line))
+        if change.gain[-1] <= max(_LEAST_GAIN, _CERTAIN * change.error[-1]):
+            return False
+        changes = [change]
+        if 1 < self.others.sum() < len(self.others):
+            changes.append(Change.between((one.tally, one.line), (other.tally, other.line), self.others))
+        return all(bool((each.gain >= -each.error - _TRIFLES).all()) for each in changes)
+
+    def _found(self, cosine: Floats) -> Doubles:
+        """(queries,) share of the true nearest that are among the nearest by the model."""
+        k = min(_NEAREST, len(self.corpus) - 1)
+        masked = np.where(self.weight > 0, np.nan_to_num(cosine, nan=-2.0), -3.0)
+        top = np.argpartition(masked, -k, axis=1)[:, -k:]
+        found: Doubles = np.take_along_axis(self.near, top, axis=1).mean(axis=1)
+        return found
 
 
 def dev_exam(
@@ -86,9 +115,7 @@ def dev_exam(
     dev: Rows,
     changed: Rows | None,
     pool: Rows,
-    neighbours: Neighbours,
     threshold: float,
-    negative_ratio: int,
     policy: FitPolicy,
     seed: int,
 ) -> DevExam | None:
@@ -97,57 +124,69 @@ def dev_exam(
     Args:
         directions: (capacity, width) the user matrix.
         dev: rows of the dev users; where there are more than `policy.dev_users`, some are drawn.
-        changed: rows of which, where given, up to half of the users drawn are.
+        changed: rows of which, where given, up to half of the users drawn are; they weigh as many as they are.
         pool: rows of all users who are not held out, dev users among them.
-        neighbours: similar users, of whom none is held out.
-        threshold, negative_ratio: of the pair policy.
+        threshold: of the pair policy.
         policy: how many dev users at most.
         seed: of what is drawn.
     """
     generator = np.random.default_rng(seed)
-    queries = _some(dev, changed, policy.dev_users, generator)
-    near = neighbours.first(queries, _NEIGHBOURS)
-    others = np.setdiff1d(pool, near, assume_unique=True)
-    corpus = np.union1d(near, _draw(others, _OTHERS_PER_USER * policy.dev_users, generator))
-    query_directions, corpus_directions = np.asarray(directions[queries]), np.asarray(directions[corpus])
-    product = query_directions @ corpus_directions.T
-    similar, other = product > threshold, queries[:, None] != corpus
-    positive, negative = np.flatnonzero(similar & other), np.flatnonzero(~similar & other)
-    positive = _draw(positive, _PAIRS_PER_USER * len(queries), generator)
-    negative = _draw(negative, negative_ratio * len(positive), generator)
-    if not len(positive) or not len(negative):
+    is_moved = np.zeros(len(dev), dtype=bool) if changed is None else np.isin(dev, changed)
+    moved, still = dev[is_moved], dev[~is_moved]
+    fresh = _draw(moved, policy.dev_users // 2, generator)
+    old = _draw(still, policy.dev_users - len(fresh), generator)
+    queries = np.concatenate([old, fresh])
+    if len(queries) < 2 or len(pool) < 2:
         return None
-    left, right = np.divmod(np.concatenate([positive, negative]), len(corpus))
+    is_near = np.isin(pool, nearest(directions, queries, directions, pool, _NEIGHBOURS))
+    near, others = pool[is_near], pool[~is_near]
+    drawn = _draw(others, _OTHERS_PER_USER * policy.dev_users, generator)
+    corpus = np.concatenate([near, drawn])
+    asked = np.repeat([len(still) / max(len(old), 1), len(moved) / max(len(fresh), 1)], [len(old), len(fresh)])
+    stands_for = np.repeat([1.0, len(others) / max(len(drawn), 1)], [len(near), len(drawn)])
+    query_directions, corpus_directions = np.asarray(directions[queries]), np.asarray(directions[corpus])
+    truth = query_directions @ corpus_directions.T
+    other = queries[:, None] != corpus
+    similar = (truth > threshold) & other
+    if not similar.any() or not (~similar & other).any():
+        return None
+    groups = [_groups(len(old)), _groups(len(fresh))]
     return DevExam(
         queries,
         corpus,
         query_directions,
         corpus_directions,
-        left,
-        right,
-        np.arange(len(left)) < len(positive),
-        _nearest(product, queries, corpus),
+        similar,
+        asked[:, None] * stands_for * other,
+        asked,
+        _hardest(np.where(similar | ~other, -np.inf, truth), similar.sum(axis=1)),
+        _as_near(np.where(other, truth, -np.inf)),
+        np.concatenate([groups[0], groups[1] + groups[0].max(initial=-1) + 1]),
+        np.repeat([True, False], [groups[0].max(initial=-1) + 1, groups[1].max(initial=-1) + 1]),
     )
-
-
-def _some(dev: Rows, changed: Rows | None, count: int, generator: np.random.Generator) -> Rows:
-    fresh = (
-        np.empty(0, dtype=np.int64) if changed is None else _draw(np.intersect1d(dev, changed), count // 2, generator)
-    )
-    others = np.setdiff1d(dev, fresh, assume_unique=True)
-    return np.sort(np.concatenate([fresh, _draw(others, count - len(fresh), generator)]))
 
 
 def _draw(rows: Rows, count: int, generator: np.random.Generator) -> Rows:
-    """All of `rows`, or `count` of them."""
-    drawn: Rows = rows if len(rows) <= count else generator.choice(rows, count, replace=False, shuffle=False)
-    return drawn
+    """All of `rows`, or `count` of them, in their order."""
+    return rows if len(rows) <= count else rows[np.sort(generator.choice(len(rows), count, replace=False))]
 
 
-def _nearest(product: Floats, queries: Rows, corpus: Rows) -> Rows:
-    """(queries, k) positions of the k largest of each row of `product`, nobody being their own neighbour."""
-    k = min(_NEAREST, len(corpus) - 1)
-    if k <= 0:
-        return np.empty((len(queries), 0), dtype=np.int64)
-    masked = np.where(queries[:, None] == corpus, -np.inf, product)
-    return np.argpartition(masked, -k, axis=1)[:, -k:]
+def _groups(count: int) -> Rows:
+    return np.arange(count) % max(1, min(_GROUPS, count))
+
+
+def _hardest(dissimilar: Floats, similar: Rows) -> tuple[Rows, Rows]:
+    """Positions of the largest of each row of `dissimilar` (queries, corpus), half as many as it has similar ones."""
+    wanted = np.minimum((similar + 1) // 2, _NEIGHBOURS)
+    most = min(int(wanted.max()), dissimilar.shape[1])
+    top = np.argsort(-dissimilar, axis=1, kind="stable")[:, :most]
+    some = (np.arange(most) < wanted[:, None]) & np.isfinite(np.take_along_axis(dissimilar, top, axis=1))
+    return np.nonzero(some)[0], top[some]
+
+
+def _as_near(truth: Floats) -> NDArray[np.bool_]:
+    """(queries, corpus) who is as near as the tenth nearest of each query, or nearer."""
+    k = min(_NEAREST, truth.shape[1] - 1)
+    tenth = -np.partition(-truth, k - 1, axis=1)[:, k - 1]
+    near: NDArray[np.bool_] = truth >= tenth[:, None] - _TIE
+    return near

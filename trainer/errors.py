@@ -13,6 +13,14 @@ class RegistryError(TrainerError):
     """The model registry holds something that is not what it should be, or lacks it."""
 
 
+class ChampionGone(RegistryError):  # noqa: N818
+    """The version to follow is not to be had, or cannot be followed. `way_out` says what a person can do."""
+
+    def __init__(self, reason: str, way_out: str) -> None:
+        super().__init__(reason)
+        self.way_out = way_out
+
+
 class StaleFence(RegistryError):  # noqa: N818
     """Somebody else runs cycles by now: this one must not write any more."""
 

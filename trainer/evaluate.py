@@ -1,4 +1,4 @@
-"""Scoring a model on users: figures of labelled pairs, and recall@10 over the whole corpus.
+"""Scoring a model on an exam: every pair of the held-out users, a balanced sample, and their nearest users.
 
 Every figure comes from the exported path: raw rows through the preprocessing and both towers. Scores of several models
 on one `Exam` are made of the same users, pairs and rows, so they may be compared (P4).
@@ -14,108 +14,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cycle import Metrics, Slice, SliceReport
-from schemas.policies import PairPolicy
+from trainer.answers import Answers
 from trainer.embeddings import Rows
+from trainer.exam import Exam
 from trainer.features.protocol import Floats
 from trainer.metrics import metrics_of
 from trainer.model import CANDIDATE, QUERY, TwoTower
-from trainer.pairs.graph import Graph
-from trainer.pairs.negatives import draw_negatives
-from trainer.retrieval import nearest
+from trainer.pairs.similarity import similarity
+from trainer.retrieval import Best, product
 
-_NEAREST = 10
 _SIDE_BY_SIDE = 2  # more would have the embeddings of all users by so many models in memory
 _ROWS_PER_PASS = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class PairSet:
-    """Labelled pairs as rows (pairs, 2), anchor first; `similar` (pairs,) is the label."""
-
-    rows: Rows
-    similar: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Exam:
-    """What models are scored on.
-
-    Attributes:
-        raw: (capacity, width) raw rows of the user matrix.
-        pairs: labelled pairs, each anchored at a held-out user.
-        queries: held-out rows whose nearest users are asked for.
-        truth: (queries, k) their true k nearest in the corpus, by direction; k is 10, or less in a small corpus.
-        corpus: every row that has a direction.
-    """
-
-    raw: Floats
-    pairs: PairSet
-    queries: Rows
-    truth: Rows
-    corpus: Rows
+_BINS = 512  # of the ranking of all pairs: as many similar or nearly similar pairs of the sample in each
+_LOWEST = 0.005  # share of the sampled similar pairs that lie below all bins
+_CELLS = 2**16  # a cosine finds its bin through a table of so many cells
+_TENTHS = 10
+_LEAST_CLAIM = 0.1  # probability from which on calibration is judged
+_SAME = 1e-5  # similarities that differ by less are the same: rounding
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A model's figures and what they are made of: by pair of the exam, and by query.
+    """A model's figures and what they are made of.
 
     Attributes:
-        metrics: over all pairs and queries.
-        probability: (pairs,) of being similar; one half where the model gives no number.
-        right: (pairs,) whether the pair is told right.
-        recall: (queries,) share of the true nearest that are among the nearest by the model.
+        metrics: of all held-out users.
+        answers: sums by query of the exam.
+        probability: (pairs,) of being similar, of the sampled pairs; one half where the model gives no number.
     """
 
     metrics: Metrics
+    answers: Answers
     probability: NDArray[np.float64]
-    right: NDArray[np.bool_]
-    recall: NDArray[np.float64]
-
-
-def labelled_pairs(
-    directions: Floats, positives: Rows, anchored: NDArray[np.bool_], pool: Rows, policy: PairPolicy, seed: int
-) -> PairSet:
-    """The positives with an end that is `anchored` (capacity,), and `negative_ratio` checked negatives for each.
-
-    A pair is turned so that its anchored end comes first. Negatives are partners of that end, drawn from `pool`.
-    """
-    swap = ~anchored[positives[:, 0]]
-    turned = np.where(swap[:, None], positives[:, ::-1], positives)
-    turned = turned[anchored[turned[:, 0]]]
-    anchors = np.repeat(turned[:, 0], policy.negative_ratio)
-    generator = np.random.default_rng(seed)
-    negatives = draw_negatives(directions, anchors, pool, policy.similarity_threshold, generator)
-    rows = np.concatenate([turned, negatives])
-    return PairSet(rows, np.arange(len(rows)) < len(turned))
-
-
-def prepare_exam(
-    raw: Floats, directions: Floats, graph: Graph, examined: Rows, corpus: Rows, policy: PairPolicy, seed: int
-) -> Exam:
-    """An exam on the `examined` rows: their pairs in the graph, dissimilar pairs, and their nearest in the corpus."""
-    anchored = np.zeros(len(raw), dtype=bool)
-    anchored[examined] = True
-    pair_set = labelled_pairs(directions, graph.pairs(touching=anchored), anchored, corpus, policy, seed)
-    return Exam(raw, pair_set, examined, _true_nearest(directions, graph, examined, corpus), corpus)
 
 
 def score(model: TwoTower, exam: Exam) -> Score:
-    """Every figure of `model` on `exam`."""
+    """Every figure of `model` on `exam`. A pair for which a model that has diverged gives no number is told wrong."""
     queries = embed(model, QUERY, exam.raw, exam.queries)
     candidates = embed(model, CANDIDATE, exam.raw, exam.corpus)
     scale, bias = model.scale()
-    probability = _sigmoid(scale * _cosine(queries, candidates, exam.pairs.rows) + bias)
-    finite = np.isfinite(probability)  # a model that has diverged is wrong everywhere, which is for the gate to say
+    cosine = _cosine(queries, candidates, exam.pairs.rows)
+    probability = _sigmoid(scale * cosine + bias)
+    finite = np.isfinite(probability)
     probability = np.where(finite, probability, 0.5)
     right = finite & ((probability > 0.5) == exam.pairs.similar)
-
-    found = nearest(queries, exam.queries, candidates, exam.corpus, _NEAREST)
-    hits = (found[:, :, None] == exam.truth[:, None, :]).any(axis=2)
-    recall = hits.mean(axis=1) if hits.size else np.zeros(len(exam.queries))
-    return Score(metrics_of(exam.pairs.similar, probability, right, recall), probability, right, recall)
+    answers = _answers(exam, queries, candidates, (scale, bias), right, _ranking(cosine, exam.pairs.similar))
+    everybody = np.ones(len(answers), dtype=bool)
+    return Score(metrics_of(answers, everybody, exam.pairs, exam.queries, probability), answers, probability)
 
 
 def scores(models: Sequence[TwoTower], exam: Exam) -> list[Score]:
@@ -125,31 +70,21 @@ def scores(models: Sequence[TwoTower], exam: Exam) -> list[Score]:
 
 
 def slice_reports(
-    exam: Exam, slices: Mapping[Slice, Rows], challenger: Score, champion: Score | None
+    exam: Exam, slices: Mapping[Slice, Rows], challenger: Score | None, champion: Score | None
 ) -> dict[Slice, SliceReport]:
-    """Both scores told by slice: of exactly the pairs anchored at users in a slice, and their queries."""
+    """Both scores told by slice: of exactly the users in it, as rows of the matrix."""
     reports = {}
     for name, rows in slices.items():
-        queries, pairs = np.isin(exam.queries, rows), np.isin(exam.pairs.rows[:, 0], rows)
-        challengers, champions = (
-            metrics_of(exam.pairs.similar[pairs], found.probability[pairs], found.right[pairs], found.recall[queries])
-            if found is not None and pairs.any()
+        inside = np.isin(exam.queries, rows)
+        pairs = int(np.isin(exam.pairs.rows[:, 0], rows).sum())
+        told = [
+            metrics_of(found.answers, inside, exam.pairs, exam.queries, found.probability)
+            if found is not None and pairs
             else None
             for found in (challenger, champion)
-        )
-        reports[name] = SliceReport(
-            users=int(queries.sum()), pairs=int(pairs.sum()), challenger=challengers, champion=champions
-        )
+        ]
+        reports[name] = SliceReport(users=int(inside.sum()), pairs=pairs, challenger=told[0], champion=told[1])
     return reports
-
-
-def _true_nearest(directions: Floats, graph: Graph, examined: Rows, corpus: Rows) -> Rows:
-    """(examined, k) the nearest by direction: from the graph's lists where they are long enough, else by a product."""
-    k = min(_NEAREST, len(corpus) - 1)
-    truth = graph.nearest(examined, max(k, 0))
-    unknown = (truth < 0).any(axis=1)
-    truth[unknown] = nearest(directions, examined[unknown], directions, corpus, k)
-    return truth
 
 
 def embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
@@ -159,6 +94,120 @@ def embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
     for start in range(0, len(rows), _ROWS_PER_PASS):
         part = rows[start : start + _ROWS_PER_PASS]
         found[part] = tower(model.preprocess(raw[part], training=False), training=False)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """Bins of cosines, so that the ranking of all pairs can be summed up by user.
+
+    They hold about the same number of sampled pairs each, so they are as fine where a model puts the pairs that matter,
+    however it stretches its cosines.
+    """
+
+    low: float
+    table: NDArray[np.int64]
+    """(cells,) the bin of each cell of [low, 1], the most alike in bin 0."""
+
+    def bins(self, cosine: Floats) -> NDArray[np.int64]:
+        """The bin of each of `cosine` (n,), all above `low`."""
+        cells = ((cosine - self.low) * (_CELLS / (1.0 - self.low))).astype(np.int64)
+        found: NDArray[np.int64] = self.table[np.clip(cells, 0, _CELLS - 1)]
+        return found
+
+
+def _ranking(cosine: NDArray[np.float64], similar: NDArray[np.bool_]) -> _Ranking:
+    known = np.isfinite(cosine)
+    if not (known & similar).any():
+        return _Ranking(1.0 - 1e-6, np.zeros(_CELLS, dtype=np.int64))
+    low = min(float(np.quantile(cosine[known & similar], _LOWEST)), 1.0 - 1e-6)
+    inside = cosine[known & (cosine >= low)]
+    edges = np.unique(np.quantile(inside, np.arange(1, _BINS) / _BINS))
+    cells = low + (np.arange(_CELLS) + 0.5) * (1.0 - low) / _CELLS
+    return _Ranking(low, _BINS - 1 - np.searchsorted(edges, cells, side="right"))
+
+
+def _answers(
+    exam: Exam,
+    queries: Floats,
+    candidates: Floats,
+    line: tuple[float, float],
+    right: NDArray[np.bool_],
+    ranking: _Ranking,
+) -> Answers:
+    """Sums by query: one product with the whole corpus, block by block."""
+    count = len(exam.queries)
+    said, said_right = np.zeros(count), np.zeros(count)
+    ranked, ranked_similar = np.zeros((count, _BINS)), np.zeros((count, _BINS))
+    gap, claimed = np.zeros((count, _TENTHS)), np.zeros((count, _TENTHS))
+    best = Best(count, exam.nearest)
+    scale, bias = line
+    asked = queries[exam.queries]
+    mute = ~np.isfinite(asked).all(axis=1)
+    for where, similar, own in exam.blocks():
+        block = candidates[exam.corpus[where]]
+        cosine = product(asked, block)
+        cosine[own] = cosine[mute] = -np.inf
+        cosine[:, ~np.isfinite(block).all(axis=1)] = -np.inf
+        calls = scale * cosine + bias > 0 if scale > 0 else np.zeros_like(similar)
+        said += calls.sum(axis=1)
+        said_right += (calls & similar).sum(axis=1)
+        best.add(cosine, exam.corpus[where])
+
+        alike = np.nonzero(cosine > ranking.low)
+        place = alike[0] * _BINS + ranking.bins(cosine[alike])
+        ranked += np.bincount(place, minlength=count * _BINS).reshape(count, _BINS)
+        hits = np.bincount(place[similar[alike]], minlength=count * _BINS)
+        ranked_similar += hits.reshape(count, _BINS)
+
+        if scale > 0:
+            claims = np.nonzero(cosine > (np.log(_LEAST_CLAIM / (1 - _LEAST_CLAIM)) - bias) / scale)
+            probability = _sigmoid(scale * cosine[claims].astype(np.float64) + bias)
+            tenth = np.minimum((probability * _TENTHS).astype(np.int64), _TENTHS - 1)
+            place = claims[0] * _TENTHS + tenth
+            size = count * _TENTHS
+            gap += np.bincount(place, probability - similar[claims], minlength=size).reshape(count, _TENTHS)
+            claimed += np.bincount(place, minlength=size).reshape(count, _TENTHS)
+
+    label, users = exam.pairs.similar, _position(exam.queries, exam.pairs.rows[:, 0])
+    right_similar, asked_similar, right_other, asked_other = (
+        np.bincount(users, which, minlength=count).astype(np.float64)
+        for which in (right & label, label, right & ~label, ~label)
+    )
+    return Answers(
+        right_similar=right_similar,
+        asked_similar=asked_similar,
+        right_other=right_other,
+        asked_other=asked_other,
+        said=said,
+        said_right=said_right,
+        similar=exam.similar.astype(np.float64),
+        pairs=np.full(count, float(max(len(exam.corpus) - 1, 0))),
+        ranked=ranked,
+        ranked_similar=ranked_similar,
+        gap=gap,
+        claimed=claimed,
+        found=_found(exam, best),
+        wanted=np.full(count, float(exam.nearest)),
+    )
+
+
+def _found(exam: Exam, best: Best) -> NDArray[np.float64]:
+    """(queries,) of those that a model finds nearest, how many are as near as the last of the truly nearest."""
+    if not exam.nearest:
+        return np.zeros(len(exam.queries))
+    there = np.isfinite(best.values).ravel()
+    anchors = np.repeat(exam.queries, exam.nearest)
+    truly = np.full(len(anchors), -np.inf)
+    truly[there] = similarity(exam.directions, anchors[there], best.rows.ravel()[there])
+    near = truly.reshape(best.rows.shape) >= exam.tenth[:, None] - _SAME
+    return np.asarray(near.sum(axis=1), dtype=np.float64)
+
+
+def _position(queries: Rows, rows: Rows) -> Rows:
+    """Where each of `rows` is in `queries`."""
+    order = np.argsort(queries)
+    found: Rows = order[np.searchsorted(queries, rows, sorter=order)]
     return found
 
 

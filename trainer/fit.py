@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from schemas.cycle import FitReport, TrainerSettings
 from schemas.policies import FitPolicy
-from trainer.batches import Anchors, Neighbours, batches, choose_anchors
-from trainer.dev import DevExam, dev_exam
+from trainer.afresh import begin_afresh
+from trainer.batches import Anchors, Neighbours, batch_count, batches, choose_anchors
+from trainer.dev import DevExam, DevScore, dev_exam
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
 from trainer.loss import batch_loss
@@ -26,6 +27,10 @@ from trainer.model import TwoTower
 from trainer.population import Population
 from trainer.space import Space
 from trainer.split import Part
+
+_WARM_STARTS = 2  # fits that are tried from a warm start: from the champion's weights, and from its axes made anew
+_RISING_STEPS = 10
+_LONGEST_GRADIENT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +60,26 @@ class TrainingData:
     ) -> TrainingData:
         """What a cycle trains on: everyone, or around the `changed` rows where given. P5 is kept here."""
         train, dev = population.of(Part.TRAIN), population.of(Part.DEV)
-        seen = population.part != Part.HOLDOUT
         pairs = settings.pairs
         anchors = choose_anchors(train, changed, settings.fit, np.random.default_rng(seed))
         return TrainingData(
             directions=space.matrix.directions,
             train=train,
             anchors=anchors,
-            neighbours=Neighbours(space.graph, population.part == Part.TRAIN, anchors.rows),
+            neighbours=Neighbours(
+                space.graph,
+                space.matrix.directions,
+                population.order,
+                train,
+                anchors.rows,
+                pairs.similarity_threshold,
+            ),
             dev=dev_exam(
                 space.matrix.directions,
                 dev,
                 changed,
-                population.everyone[seen[population.everyone]],
-                Neighbours(space.graph, seen, dev),
+                np.concatenate([train, dev]),
                 pairs.similarity_threshold,
-                pairs.negative_ratio,
                 settings.fit,
                 seed,
             ),
@@ -81,7 +90,7 @@ class TrainingData:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one epoch came to."""
+    """What one epoch came to. `number` counts on through all fits that are tried, of which there may be `of` epochs."""
 
     number: int
     of: int
@@ -89,6 +98,21 @@ class Epoch:
     train_accuracy: float
     dev_accuracy: float | None
     dev_recall: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One training: its best epoch, and what it took."""
+
+    rate: float
+    best_epoch: int
+    value: float
+    score: DevScore | None
+    state: list[Any]
+    epochs: int
+    pairs: int
+    loss: float
+    accuracy: float
 
 
 def fit(
@@ -104,59 +128,145 @@ def fit(
 ) -> FitReport:
     """Train `model` in place, for at most `epochs`; `on_epoch` may raise to give up.
 
-    From a warm start the learning rate stays; otherwise it falls along a cosine. With the same inputs and seed the
+    From a warm start two fits are tried, one from the weights as they are and one from `begin_afresh`. The better on
+    the dev users is kept where it is certainly better there than the model was, and in nothing certainly worse; else
+    the model is bit for bit as it was, its line included, and nothing was learned. With the same inputs and seed the
     weights are the same on the same machine.
     """
-    generator = np.random.default_rng(seed)
-    step = _training_step(model, data, policy)
-    start = None if data.dev is None else data.dev.score(model)
-    best_value = -math.inf if start is None else start.value
-    best_epoch, best_dev, best = 0, start, _state(model)
-    pairs = 0
-    last = Epoch(0, epochs, math.nan, math.nan, None, None)
-    for number in range(1, epochs + 1):
-        fallen = 1.0 if warm_start else 0.5 * (1.0 + math.cos(math.pi * (number - 1) / epochs))
-        model.whole.optimizer.learning_rate.assign(learning_rate * fallen)
-        seen: list[Any] = []
-        for rows in batches(data.anchors.rows, data.train, data.neighbours, policy.batch_users, generator):
-            seen.append(step(tf.constant(data.directions[rows])))
-            pairs += len(rows) * (len(rows) - 1)
-        loss, accuracy = np.mean([[float(value) for value in pair] for pair in seen], axis=0) if seen else (0.0, 0.0)
-        dev = None if data.dev is None else data.dev.score(model)
-        last = Epoch(
-            number, epochs, float(loss), float(accuracy), dev.accuracy if dev else None, dev.recall if dev else None
+    trainer = _Trainer(model, data, policy, epochs, seed, on_epoch)
+    if not warm_start or data.dev is None:
+        kept = trainer.run(learning_rate, 1, None)
+        _restore(model, kept.state)
+        if kept.score is not None:
+            model.rescale(kept.score.line.scale, kept.score.line.bias)
+        return _report(kept, [kept], data, seed, warm_start=warm_start, learned=True)
+    start = data.dev.score(model, own_line=True)
+    champion = _state(model)
+    tried, best = [], None
+    for afresh in (False, True):
+        _restore(model, champion)
+        if afresh:
+            begin_afresh(model, data.directions, data.train, data.threshold, seed)
+        tried.append(run := trainer.run(learning_rate, _WARM_STARTS, start))
+        assert run.score is not None
+        if data.dev.better(run.score, start) and (best is None or run.value > best.value):
+            best = run
+    _restore(model, champion if best is None else best.state)
+    if best is not None and best.score is not None:
+        model.rescale(best.score.line.scale, best.score.line.bias)
+    return _report(best or tried[0], tried, data, seed, warm_start=True, learned=best is not None)
+
+
+class _Trainer:
+    """What all fits of a cycle share."""
+
+    def __init__(
+        self,
+        model: TwoTower,
+        data: TrainingData,
+        policy: FitPolicy,
+        epochs: int,
+        seed: int,
+        on_epoch: Callable[[Epoch], None],
+    ) -> None:
+        self._model, self._data, self._policy = model, data, policy
+        self._epochs, self._seed, self._on_epoch = epochs, seed, on_epoch
+        self._step = _training_step(model, data, policy)
+        self._done = 0
+
+    def run(self, rate: float, fits: int, start: DevScore | None) -> _Run:
+        """Train the model from the weights that it has; it is left as the last epoch left it.
+
+        The rate rises within the first steps, as moments of gradients have to be learned anew, and falls to nothing
+        along a cosine. The state before the first epoch is epoch 0, and stays where no other is certainly better.
+
+        Args:
+            rate: the highest learning rate.
+            fits: how many fits may be tried in all.
+            start: of the model that has to be beaten; lines are chosen so that they keep its precision and recall.
+        """
+        model, data, policy, dev = self._model, self._data, self._policy, self._data.dev
+        _forget(model)
+        generator = np.random.default_rng(self._seed)
+        steps = self._epochs * batch_count(len(data.anchors.rows), len(data.train), policy.batch_users)
+        first, before = None if dev is None else dev.score(model, start), _state(model)
+        best_epoch, best, state, value = 0, first, before, -math.inf if first is None else first.figures.value
+        at = pairs = number = 0
+        loss = accuracy = 0.0
+        for number in range(1, self._epochs + 1):
+            seen: list[Any] = []
+            for rows in batches(data.anchors.rows, data.train, data.neighbours, policy.batch_users, generator):
+                rising = min(1.0, (at + 1) / _RISING_STEPS)
+                model.whole.optimizer.learning_rate.assign(rate * rising * 0.5 * (1 + math.cos(math.pi * at / steps)))
+                seen.append(self._step(tf.constant(data.directions[rows])))
+                pairs += len(rows) * (len(rows) - 1)
+                at += 1
+            if seen:
+                loss, accuracy = np.mean([[float(each) for each in pair] for pair in seen], axis=0)
+            now = None if dev is None else dev.score(model, start)
+            self._tell(fits, float(loss), float(accuracy), now)
+            new = -float(loss) if now is None else now.figures.value
+            if new > value:
+                value, best_epoch, best, state = new, number, now, _state(model)
+            elif number - best_epoch >= policy.patience:
+                break
+        if dev is not None and first is not None and best is not None and not dev.better(best, first):
+            best_epoch, best, state, value = 0, first, before, first.figures.value
+        return _Run(rate, best_epoch, value, best, state, number, pairs, float(loss), float(accuracy))
+
+    def _tell(self, fits: int, loss: float, accuracy: float, dev: DevScore | None) -> None:
+        self._done += 1
+        figures = None if dev is None else dev.figures
+        self._on_epoch(
+            Epoch(
+                self._done,
+                self._epochs * fits,
+                loss,
+                accuracy,
+                figures.accuracy if figures else None,
+                figures.recall_at_10 if figures else None,
+            )
         )
-        on_epoch(last)
-        value = -float(loss) if dev is None else dev.value
-        if value > best_value:
-            best_value, best_epoch, best_dev, best = value, number, dev, _state(model)
-        elif number - best_epoch >= policy.patience:
-            break
-    for variable, value in zip(_variables(model), best, strict=True):
-        variable.assign(value)
-    if best_dev is not None:
-        model.rescale(best_dev.scale, best_dev.bias)
+
+
+def _report(
+    kept: _Run, tried: list[_Run], data: TrainingData, seed: int, *, warm_start: bool, learned: bool
+) -> FitReport:
     return FitReport(
-        epochs=last.number,
-        best_epoch=best_epoch,
+        epochs=kept.epochs,
+        best_epoch=kept.best_epoch if learned else 0,
         users=len(data.anchors.rows),
         replayed_users=data.anchors.replayed,
-        labelled_pairs=pairs,
-        loss=last.loss,
-        train_accuracy=last.train_accuracy,
-        dev_accuracy=best_dev.accuracy if best_dev else None,
+        labelled_pairs=sum(run.pairs for run in tried),
+        loss=kept.loss,
+        train_accuracy=kept.accuracy,
+        dev_accuracy=kept.score.figures.accuracy if kept.score else None,
         warm_start=warm_start,
         seed=seed,
+        learned=learned,
+        rate=kept.rate if learned else None,
+        candidates=len(tried),
     )
 
 
 def _variables(model: TwoTower) -> list[Any]:
-    """Weights and optimizer state, which belong together: the next cycle starts from both."""
+    """Weights and optimizer state, which belong together."""
     return [*model.whole.weights, *model.whole.optimizer.variables]
 
 
 def _state(model: TwoTower) -> list[Any]:
     return [variable.numpy() for variable in _variables(model)]
+
+
+def _restore(model: TwoTower, state: list[Any]) -> None:
+    for variable, value in zip(_variables(model), state, strict=True):
+        variable.assign(value)
+
+
+def _forget(model: TwoTower) -> None:
+    """Let the optimizer begin anew: moments of an earlier cycle are of other users, and of a rate that had fallen."""
+    for variable in model.whole.optimizer.variables:
+        variable.assign(tf.zeros_like(variable))
 
 
 def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Any], tuple[Any, Any]]:
@@ -180,7 +290,8 @@ def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Ca
                 data.negative_ratio,
                 policy,
             )
-        optimizer.apply(tape.gradient(loss, variables), variables)
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), _LONGEST_GRADIENT)
+        optimizer.apply(gradients, variables)
         return loss, right
 
     return step  # type: ignore[no-any-return]

@@ -1,101 +1,276 @@
-"""The gate: may the challenger follow the champion? Pure statistics over scores made on one exam.
+"""The gate: may the challenger follow the champion? Pure statistics over answers to the same exams.
 
-Primary: pair accuracy. The difference (challenger - champion) is judged by a paired bootstrap over held-out users, who
-are independent where pairs are not; it passes when the one-sided lower bound is above -margin (non-inferiority).
-Guard-rails: recall@10, and accuracy against the last version trained from scratch, so that small losses cannot add up
-unseen.
+The challenger is compared with the champion, and with the baseline: the last version trained from scratch and the
+best ones since, so that small losses cannot add up. Each figure is compared by its own interval, of all held-out users
+and of each slice that is large enough.
+
+    rejected      a loss is certain, whatever its size; or the difference itself is a loss of a margin or more
+    inconclusive  a loss of a margin or more cannot be ruled out
+    passed        neither: what is lost, if anything, is less than the margin
+
+The bounds are in `trainer.bootstrap`. docs/gate.md says how often the gate errs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.cycle import GateReport
+from schemas.cycle import Comparison, GateReport, Slice
 from schemas.policies import GatePolicy
-from trainer.embeddings import Rows
+from trainer.bootstrap import Difference, certain_bounds, differences, unseen_share, weights_of
 from trainer.evaluate import Score
 
-_DRAWN_AT_ONCE = 2**17  # users; few enough to stay in the cache
+CHAMPION = "champion"
+_SLICE_FIGURES = ("accuracy", "precision", "recall", "recall_at_10")
+_DRIFT_FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10")
+_WORST_FIRST = ("worse", "probably worse", "unclear", "fine")
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A version that the challenger must not be worse than, and its scores: one for each exam."""
+
+    name: str
+    scores: Sequence[Score]
 
 
 def judge(
     policy: GatePolicy,
-    anchors: Rows,
-    challenger: Score,
-    champion: Score | None,
-    anchor: Score | None,
+    challenger: Sequence[Score],
+    rivals: Sequence[Rival],
+    slices: Mapping[Slice, NDArray[np.bool_]],
     seed: int,
-    alone_because: str = "first version",
 ) -> GateReport:
-    """Passed, rejected or inconclusive, and why.
+    """Passed, rejected or inconclusive, and why, of an exam that can tell (`blind` says whether it can).
 
     Args:
-        policy: margins and floors.
-        anchors: (pairs,) the held-out user of each scored pair.
-        challenger, champion, anchor: scores on the same pairs; without a champion the challenger must reach the
-            accuracy floor; no anchor means that drift is not measured.
+        policy: margins, confidence and sizes.
+        challenger: its score of each exam: one, or one by each scaling where champion and challenger scale otherwise.
+        rivals: the champion first, and the baseline; all scored on the same exams.
+        slices: (queries,) who is in each slice.
         seed: of the bootstrap.
-        alone_because: why there is no champion, where there is none.
     """
-    users = len(np.unique(anchors))
-    report = GateReport(
-        outcome="inconclusive",
-        reason=f"only {users} held-out users have pairs, {policy.min_users} are needed to tell",
-        users=users,
-        pairs=len(anchors),
-        challenger=challenger.metrics,
-        champion=champion.metrics if champion else None,
-        anchor=anchor.metrics if anchor else None,
-    )
-    if users < policy.min_users:
-        return report
-    if champion is None:
-        accuracy = challenger.metrics.accuracy
-        return report.model_copy(
-            update={
-                "outcome": "passed" if accuracy >= policy.min_accuracy else "rejected",
-                "reason": f"{alone_because}: accuracy {accuracy:.4f} against a floor of {policy.min_accuracy:.4f}",
-            }
-        )
-    difference = challenger.right.astype(np.float64) - champion.right
-    bound = lower_bound(anchors, difference, policy, seed)
-    lost_recall = champion.metrics.recall_at_10 - challenger.metrics.recall_at_10
-    drift = anchor.metrics.accuracy - challenger.metrics.accuracy if anchor else 0.0
-    if bound <= -policy.margin:
-        outcome, reason = "rejected", f"accuracy may have sunk by {-bound:.4f}, more than the margin of {policy.margin}"
-    elif lost_recall > policy.recall_margin:
-        outcome, reason = (
-            "rejected",
-            f"recall@10 sank by {lost_recall:.4f}, more than the margin of {policy.recall_margin}",
-        )
-    elif drift > policy.drift_margin:
-        outcome = "rejected"
-        reason = f"accuracy is {drift:.4f} below the last full retrain, more than the margin of {policy.drift_margin}"
-    else:
-        outcome, reason = "passed", f"accuracy did not regress: lower bound {bound:+.4f} is above -{policy.margin}"
-    update = {
-        "outcome": outcome,
-        "reason": reason,
-        "difference": float(difference.mean()),
-        "lower_bound": bound,
+    answers = [one.answers for one in challenger]
+    weights = weights_of(len(answers[0]), policy.draws, seed)
+    found: list[tuple[str, Slice | None, Difference]] = []
+    for rival in rivals:
+        others = [one.answers for one in rival.scores]
+        found += [(rival.name, None, one) for one in differences(answers, others, weights)]
+        if rival.name != CHAMPION:
+            continue
+        for name, inside in slices.items():
+            if policy.slice_users <= inside.sum() < len(inside):
+                mine, theirs = ([one.of(inside) for one in side] for side in (answers, others))
+                some = differences(mine, theirs, weights[:, inside], _SLICE_FIGURES)
+                found += [(rival.name, name, one) for one in some]
+    certain = certain_bounds([one for _, _, one in found], policy.false_alarms)
+    compared = [_compared(policy, *one, bound) for one, bound in zip(found, certain, strict=True)]
+    compared.sort(key=lambda one: (_WORST_FIRST.index(one.verdict), one.difference))
+    return _verdict(policy, compared, found, challenger[0], rivals[0].scores[0])
+
+
+def first(policy: GatePolicy, challenger: Score, why: str) -> GateReport:
+    """The verdict on a version that has no champion to be compared with: floors; `why` says that there is none."""
+    metrics = challenger.metrics
+    floors = {
+        "accuracy": (metrics.accuracy, policy.min_accuracy),
+        "precision": (metrics.precision or 0.0, policy.min_precision),
+        "recall@10": (metrics.recall_at_10, policy.min_recall_at_10),
     }
-    return report.model_copy(update=update)
+    low = [
+        f"{name} {figure:.4f} is below the floor of {floor}"
+        for name, (figure, floor) in floors.items()
+        if figure < floor
+    ]
+    told = ", ".join(f"{name} {figure:.4f}" for name, (figure, _) in floors.items())
+    return GateReport(
+        outcome="rejected" if low else "passed",
+        reason=f"{why}: {'; '.join(low)}" if low else f"{why}: {told}, all above their floors",
+        users=len(challenger.answers),
+        pairs=len(challenger.probability),
+        challenger=metrics,
+    )
 
 
-def lower_bound(anchors: Rows, difference: NDArray[np.float64], policy: GatePolicy, seed: int) -> float:
-    """One-sided lower bound of the mean of `difference` (pairs,), by a percentile bootstrap that resamples users.
+def blind(policy: GatePolicy, score: Score) -> str | None:
+    """Why nothing can be told by an exam, whoever answers it; None where it can."""
+    answers = score.answers
+    similar, other = answers.similar > 0, answers.pairs > answers.similar
+    asked = int(((answers.asked_similar > 0) & (answers.asked_other > 0)).sum())
+    counts = {"similar": int(answers.asked_similar.sum()), "dissimilar": int(answers.asked_other.sum())}
+    if not len(answers):
+        return (
+            "nobody is held out who could be asked about; look at RETRAINER_SPLIT__HOLDOUT_SHARE, "
+            "and at how many users have a row that is not all zero"
+        )
+    share = float(answers.similar.sum() / max(answers.pairs.sum(), 1.0))
+    facts = (
+        f"of {len(answers)} held-out users {int(similar.sum())} have a similar user and {int(other.sum())} one who is "
+        f"not, and {share:.2%} of all their pairs are similar"
+    )
+    lacking = [name for name, count in counts.items() if count < policy.min_pairs]
+    if lacking:
+        return (
+            f"there are {counts['similar']} similar and {counts['dissimilar']} dissimilar pairs to be asked about, "
+            f"{policy.min_pairs} of each are needed: {facts}; look at RETRAINER_PAIRS__SIMILARITY_THRESHOLD and at "
+            "the scalar columns"
+        )
+    if asked < policy.min_users:
+        return f"only {asked} held-out users have pairs of both kinds, {policy.min_users} are needed to tell: {facts}"
+    return None
 
-    Pairs of one user stay together (Davison & Hinkley, Bootstrap Methods and their Application, 3.8).
+
+def drifted(policy: GatePolicy, fresh: Score, standing: Mapping[str, Score], seed: int) -> str | None:
+    """Why a full retrain would help: a fresh start beats all who stand by more than a margin, beyond doubt.
+
+    Args:
+        policy: the margin, and how sure one has to be.
+        fresh: of a model that starts anew on today's users, untrained.
+        standing: the scores of champion and challenger, by name.
+        seed: of the bootstrap.
     """
-    _, user = np.unique(anchors, return_inverse=True)
-    count = np.bincount(user).astype(np.float64)
-    total = np.bincount(user, difference)
-    generator = np.random.default_rng(seed)
-    means = np.empty(policy.draws)
-    size = max(1, _DRAWN_AT_ONCE // len(count))
-    for start in range(0, policy.draws, size):
-        draws = min(size, policy.draws - start)
-        chosen = generator.integers(len(count), size=(draws, len(count)))
-        means[start : start + draws] = total[chosen].sum(axis=1) / count[chosen].sum(axis=1)
-    return float(np.quantile(means, 1 - policy.confidence))
+    weights = weights_of(len(fresh.answers), policy.draws, seed)
+    gains = [differences([fresh.answers], [one.answers], weights, _DRIFT_FIGURES) for one in standing.values()]
+    for of_all in zip(*gains, strict=True):
+        least = min(of_all, key=lambda one: one.value)
+        if least.value > policy.fresh_margin and all(one.seen_lower(policy.confidence) > 0 for one in of_all):
+            name = _words(least.figure)
+            return (
+                f"the space has drifted: a fresh start on today's users, untrained, has {name} {least.challenger:.4f}, "
+                f"{' and '.join(standing)} at most {least.other:.4f}"
+            )
+    return None
+
+
+def _compared(
+    policy: GatePolicy, against: str, part: Slice | None, difference: Difference, certain: float
+) -> Comparison:
+    margin: float | None = _margin(policy, difference.figure)
+    lower = difference.lower(policy.confidence)
+    if part is not None and difference.hidden(policy.confidence) >= _margin(policy, difference.figure):
+        margin = None  # so few users could never show it
+    if certain < 0 and difference.value < -policy.negligible:
+        verdict = "worse"
+    elif margin is not None and difference.value < 0 and difference.value <= -margin:
+        verdict = "probably worse"
+    elif margin is not None and lower <= -margin:
+        verdict = "unclear"
+    else:
+        verdict = "fine"
+    return Comparison.model_validate(
+        {
+            "figure": difference.figure,
+            "against": against,
+            "slice": part,
+            "users": difference.users,
+            "challenger": difference.challenger,
+            "other": difference.other,
+            "difference": difference.value,
+            "lower": lower,
+            "certain": certain,
+            "margin": margin,
+            "verdict": verdict,
+        }
+    )
+
+
+def _verdict(
+    policy: GatePolicy,
+    compared: list[Comparison],
+    found: list[tuple[str, Slice | None, Difference]],
+    challenger: Score,
+    champion: Score,
+) -> GateReport:
+    worst, users = compared[0], len(challenger.answers)
+    headline = next(one for one in compared if (one.figure, one.against, one.slice) == ("accuracy", CHAMPION, None))
+    unclear = [one for one in compared if one.verdict == "unclear"]
+    notes: list[str] = []
+    needed = None
+    if worst.verdict == "worse":
+        outcome, reason = "rejected", f"{_which(worst)} is worse beyond doubt: {_told(worst)}"
+    elif worst.verdict == "probably worse":
+        outcome = "rejected"
+        reason = (
+            f"{_which(worst)} is worse by {-worst.difference:.4f}, a margin of {worst.margin} or more: {_told(worst)}"
+        )
+    elif unclear and not (users < policy.small_users and _nothing_seen(policy, found)):
+        needed = _needed(policy, found)
+        outcome = "inconclusive"
+        way = f"about {needed:,} held-out users would tell, there are {users:,}" if needed else "no number would tell"
+        lost = f"may have lost {-worst.lower:.4f}, more than the margin of {worst.margin}"
+        reason = f"{_which(worst)} {lost}: {_told(worst)}; {way}"
+    else:
+        outcome = "passed"
+        reason = (
+            f"did not regress: accuracy {headline.difference:+.4f}, at least {headline.lower:+.4f}; "
+            f"none of {len(compared)} comparisons is worse"
+        )
+        if unclear:
+            share = unseen_share(users, policy.confidence)
+            notes.append(
+                f"{users} held-out users are few: a loss of all that a group has could be hidden, if the group is no "
+                f"larger than {share:.1%} of the users"
+            )
+            reason = f"{reason}; up to {share:.1%} could be hidden at {users} users"
+    return GateReport.model_validate(
+        {
+            "outcome": outcome,
+            "reason": reason,
+            "users": users,
+            "pairs": len(challenger.probability),
+            "challenger": challenger.metrics,
+            "champion": champion.metrics,
+            "difference": headline.difference,
+            "lower_bound": headline.lower,
+            "comparisons": compared,
+            "notes": notes,
+            "needed_users": needed,
+        }
+    )
+
+
+def _nothing_seen(policy: GatePolicy, found: Sequence[tuple[str, Slice | None, Difference]]) -> bool:
+    """Whether every figure is no worse than its margin but for users who cannot be seen, or not worse at all."""
+    return all(
+        one.value >= 0 or one.seen_lower(policy.confidence) > -_margin(policy, one.figure)
+        for _, part, one in found
+        if part is None
+    )
+
+
+def _needed(policy: GatePolicy, found: Sequence[tuple[str, Slice | None, Difference]]) -> int | None:
+    """Held-out users that it would take for the comparison that needs the most of them."""
+    counts = [
+        one.needed_users(_margin(policy, one.figure), policy.confidence) for _, part, one in found if part is None
+    ]
+    return None if any(count is None for count in counts) else max(count for count in counts if count is not None)
+
+
+def _margin(policy: GatePolicy, figure: str) -> float:
+    match figure:
+        case "accuracy":
+            return policy.margin
+        case "precision":
+            return policy.precision_margin
+        case "calibration_error":
+            return policy.calibration_margin
+        case _:
+            return policy.recall_margin
+
+
+def _which(one: Comparison) -> str:
+    whose = f" of {one.slice.value} users" if one.slice else ""
+    return f"{_words(one.figure)}{whose}"
+
+
+def _told(one: Comparison) -> str:
+    other = "the champion" if one.against == CHAMPION else one.against
+    return f"{one.challenger:.4f} against {one.other:.4f} of {other}"
+
+
+def _words(figure: str) -> str:
+    return {"recall_at_10": "recall@10", "recall": "recall of pairs"}.get(figure, figure.replace("_", " "))

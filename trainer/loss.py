@@ -82,7 +82,11 @@ def batch_loss(
 
 
 def calibrate(
-    cosine: NDArray[np.floating], similar: NDArray[np.bool_], start: float, middle: float | None = None
+    cosine: NDArray[np.floating],
+    similar: NDArray[np.bool_],
+    start: float,
+    middle: float | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[float, float]:
     """Scale and bias by logistic regression of `similar` on `cosine`, each (pairs,) (Platt 1999), by Newton's method.
 
@@ -93,19 +97,22 @@ def calibrate(
         similar: their labels, of both kinds.
         start: the scale that the search begins with.
         middle: the cosine that gets the probability one half; found as well where it is None.
+        weight: how many pairs each stands for; one where it is None. The proportion of the labels decides the middle.
     """
     label = similar.astype(np.float64)
-    origin = float(cosine.mean()) if middle is None else middle
+    counts = np.ones(len(cosine)) if weight is None else weight / weight.mean()
+    origin = float(np.average(cosine, weights=counts)) if middle is None else middle
     columns = [cosine.astype(np.float64) - origin] + ([np.ones(len(cosine))] if middle is None else [])
     design = np.stack(columns)
     line = np.zeros(len(design))
     line[0] = np.clip(start, _MIN_SCALE, _MAX_SCALE)
     if middle is None:
-        line[1] = -line[0] * ((cosine[similar].mean() + cosine[~similar].mean()) / 2 - origin)
+        ends = [np.average(cosine[kind], weights=counts[kind]) for kind in (similar, ~similar)]
+        line[1] = -line[0] * ((ends[0] + ends[1]) / 2 - origin)
     for _ in range(_NEWTON_ROUNDS):
         probability = 1.0 / (1.0 + np.exp(-np.clip(line @ design, -60.0, 60.0)))
-        slope = design @ (probability - label)
-        curve = (design * (probability * (1.0 - probability))) @ design.T + 1e-6 * np.eye(len(design))
+        slope = design @ (counts * (probability - label))
+        curve = (design * (counts * probability * (1.0 - probability))) @ design.T + 1e-6 * np.eye(len(design))
         if line[0] >= _MAX_SCALE and slope[0] < 0:
             slope[0] = curve[0, 1:] = curve[1:, 0] = 0.0  # it stays at its end
         step = np.linalg.solve(curve, slope)

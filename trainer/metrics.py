@@ -1,44 +1,43 @@
-"""The figures of a model, from what it said of labelled pairs and whom it found for its queries."""
+"""The figures of a model as people read them, from what it answered about some of the held-out users."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from schemas.cycle import Metrics
-
-_BINS = 10
+from trainer.answers import Answers, figures_of
+from trainer.embeddings import Rows
+from trainer.exam import PairSet
 
 
 def metrics_of(
-    similar: NDArray[np.bool_],
-    probability: NDArray[np.float64],
-    right: NDArray[np.bool_],
-    recall: NDArray[np.float64],
+    answers: Answers, users: NDArray[np.bool_], pairs: PairSet, queries: Rows, probability: NDArray[np.float64]
 ) -> Metrics:
-    """The figures of some pairs and queries.
+    """The figures of some users.
 
     Args:
-        similar: (pairs,) the label.
+        answers: sums by query.
+        users: (queries,) whose figures they are.
+        pairs: the sampled pairs of the exam.
+        queries: the exam's queries, as rows.
         probability: (pairs,) of being similar, finite.
-        right: (pairs,) whether the model tells the pair right.
-        recall: (queries,) share of the true nearest that were found. Means over nothing are 0.
     """
-    one_label = similar.all() or not similar.any()
+    sums = answers.summed(users.astype(np.float64))
+    figures = {name: float(value) for name, value in figures_of(sums).items()}
+    said, similar = float(sums.said), float(sums.similar)
+    precision, recall = figures["precision"], figures["recall"]
+    told = np.isin(pairs.rows[:, 0], queries[users])
+    label = pairs.similar[told]
+    one_label = not len(label) or label.all() or not label.any()
     return Metrics(
-        accuracy=float(right.mean()) if len(right) else 0.0,
-        auc=None if one_label else float(roc_auc_score(similar, probability)),
-        average_precision=None if one_label else float(average_precision_score(similar, probability)),
-        recall_at_10=float(recall.mean()) if len(recall) else 0.0,
-        calibration_error=_calibration_error(probability, similar),
+        accuracy=figures["accuracy"],
+        auc=None if one_label else float(roc_auc_score(label, probability[told])),
+        precision=precision if said else None,
+        recall=recall if similar else None,
+        f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
+        average_precision=figures["average_precision"] if 0 < similar < float(sums.pairs) else None,
+        recall_at_10=figures["recall_at_10"],
+        calibration_error=figures["calibration_error"],
     )
-
-
-def _calibration_error(probability: NDArray[np.float64], label: NDArray[np.bool_]) -> float:
-    """Expected calibration error over ten equal bins (Naeini et al., AAAI 2015)."""
-    if not len(label):
-        return 0.0
-    bins = np.minimum((probability * _BINS).astype(int), _BINS - 1)
-    gap = np.bincount(bins, probability - label, minlength=_BINS)
-    return float(np.abs(gap).sum() / len(label))

@@ -15,8 +15,9 @@ import numpy as np
 from keras import layers
 
 from schemas.features import FeatureGroup
-from schemas.manifest import SpaceInfo
+from schemas.manifest import ScalarScale, SpaceInfo
 from trainer.errors import RegistryError
+from trainer.scaling import SMALLEST
 
 QUERY, CANDIDATE = "query", "candidate"
 _EMBEDDING = 128
@@ -96,13 +97,24 @@ def _preprocess(space: SpaceInfo, group: FeatureGroup) -> Any:
     for name, where in group.slices().items():
         block = raw[:, where.start : where.stop]
         if name in space.scalars:
-            scale = space.scalars[name]
-            layer = layers.Normalization(mean=[scale.mean], variance=[scale.variance], name=f"standardise_{name}")
+            blocks.append(_standardised(block, space.scalars[name], name))
         else:
-            layer = layers.UnitNormalization(name=f"unit_{name}")
-        blocks.append(layer(block))
+            blocks.append(layers.UnitNormalization(name=f"unit_{name}")(block))
     joined = layers.Concatenate(name="blocks")(blocks) if len(blocks) > 1 else blocks[0]
-    return keras.Model(raw, layers.UnitNormalization(name="direction")(joined), name="preprocess")
+    direction = layers.UnitNormalization(name="direction")(joined)
+    told = keras.ops.max(keras.ops.absolute(raw), axis=1, keepdims=True) >= SMALLEST
+    return keras.Model(raw, direction * keras.ops.cast(told, "float32"), name="preprocess")
+
+
+def _standardised(block: Any, scale: ScalarScale, name: str) -> Any:
+    """Clipped, centred, divided, in this order: the difference of two near float32 numbers is exact.
+
+    Not by Keras's Normalization, which divides by 1e-7 at least.
+    """
+    if scale.low is not None and scale.high is not None:
+        block = keras.ops.clip(block, scale.low, scale.high)
+    centred = layers.Rescaling(1.0, offset=-scale.mean, name=f"centre_{name}")(block)
+    return layers.Rescaling(1.0 / np.sqrt(scale.variance).item(), name=f"standardise_{name}")(centred)
 
 
 def _tower(width: int, name: str, dropout: float) -> Any:

@@ -19,6 +19,7 @@ from schemas.manifest import (
     ModelManifest,
     SpaceInfo,
 )
+from trainer.champion import Standing
 from trainer.files import replacing
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.registry.files import list_files
@@ -26,6 +27,9 @@ from trainer.registry.files import list_files
 _FIGURES = {
     "accuracy": "accuracy",
     "AUC": "auc",
+    "precision": "precision",
+    "recall of pairs": "recall",
+    "F1": "f1",
     "average precision": "average_precision",
     "recall@10": "recall_at_10",
     "calibration error": "calibration_error",
@@ -33,8 +37,10 @@ _FIGURES = {
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "retrainer")
 
 
-def manifest_of(request: CycleRequest, info: SpaceInfo, result: CycleResult) -> ModelManifest:
-    """The manifest of a challenger that passed, with no files listed yet."""
+def manifest_of(
+    request: CycleRequest, info: SpaceInfo, result: CycleResult, champion: Standing | None = None
+) -> ModelManifest:
+    """The manifest of a challenger that passed, with no files listed yet; `champion` is what it was trained from."""
     settings = request.settings
     if not (result.read and result.pairs and result.fit and result.gate and result.gate.challenger):
         raise ValueError(f"cycle {request.cycle_id} has not run all its steps")
@@ -51,15 +57,25 @@ def manifest_of(request: CycleRequest, info: SpaceInfo, result: CycleResult) -> 
         split=settings.split,
         fit=settings.fit,
         gate=settings.gate,
+        guard=settings.guard,
         lineage=request.lineage,
         read_report=result.read,
         pair_report=result.pairs,
+        guard_report=result.guard,
         fit_report=result.fit,
         gate_report=result.gate,
         metrics=result.gate.challenger,
+        towers_as_in=_towers_as_in(champion, result.fit),
         packages=_packages(),
         files=(),
     )
+
+
+def _towers_as_in(champion: Standing | None, fit: FitReport) -> int | None:
+    """The version that learned what this one's towers know, where this cycle learned nothing."""
+    if champion is None or fit.learned or not fit.warm_start:
+        return None
+    return champion.manifest.towers_as_in or champion.version
 
 
 def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str]) -> ModelManifest:
@@ -103,11 +119,12 @@ A cycle of kind {manifest.kind}, because: {manifest.reason}. Base version: {mani
 
 ## Gate: {gate.outcome}
 
-{gate.reason}. Scored on {gate.users} held-out users, {gate.pairs} pairs.
+{gate.reason}. Scored on {gate.users} held-out users: accuracy and AUC on {gate.pairs} sampled pairs, precision, recall
+and what follows on every pair of theirs.
 
 {table}
 
-{_slices(gate)}
+{_comparisons(gate)}{_slices(gate)}
 ## Learned
 
 - {manifest.lineage.changed_users} changed users; {manifest.read_report.accepted} read, {manifest.read_report.deleted} \
@@ -116,6 +133,23 @@ deleted, {manifest.read_report.refused_total} refused
 - {fit.epochs} epochs over {fit.users} users ({fit.replayed_users} replayed), {_kept(fit)}
 {offsets}
 """
+
+
+def _comparisons(gate: GateReport) -> str:
+    """A table of all that was compared, the worst first, and what a reader should know."""
+    notes = "".join(f"- {note}\n" for note in gate.notes)
+    if gate.labels_kept is not None:
+        kept = f"{gate.labels_kept:.1%} of the pairs that either calls similar are so by both"
+        notes += f"- scaled otherwise than the champion: {kept}\n"
+    if not gate.comparisons:
+        return f"{notes}\n" if notes else ""
+    rows = [
+        f"| {one.figure} | {one.slice or 'all'} ({one.users}) | {one.against} | {one.challenger:.4f} | {one.other:.4f} "
+        f"| {one.difference:+.4f} | {one.lower:+.4f} | {one.certain:+.4f} | {one.verdict} |"
+        for one in gate.comparisons
+    ]
+    head = "| figure | users | against | this version | other | difference | at least | at most | |"
+    return "\n".join([head, "|---" * 9 + "|", *rows]) + f"\n\n{notes}\n"
 
 
 def _slices(gate: GateReport) -> str:
@@ -135,7 +169,9 @@ def _figures(part: SliceReport) -> str:
 
 
 def _kept(fit: FitReport) -> str:
-    return f"the weights of epoch {fit.best_epoch} kept" if fit.best_epoch else "none beats the start, which is kept"
+    if not fit.learned:
+        return "none beats the start, which is kept"
+    return f"the weights of epoch {fit.best_epoch} kept"
 
 
 def _figure(metrics: Metrics | None, field: str) -> str:

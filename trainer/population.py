@@ -22,17 +22,19 @@ class Population:
         everyone: rows of the users with a direction, in order.
         part: (capacity,) part of each row's user; HOLDOUT where there is none, so that it is never trained on.
         holdout: held-out rows in the order of their hash: the order in which they stay when there are too many.
+        order: (capacity,) rank of each row's user by id; 0 where there is none.
     """
 
     count: int
     everyone: Rows
     part: NDArray[np.int8]
     holdout: Rows
+    order: Rows
 
     def of(self, part: Part) -> Rows:
-        """Rows of the users of one part, in order."""
+        """Rows of the users of one part, in the order of their ids: which rows others have does not change it (P5)."""
         rows: Rows = self.everyone[self.part[self.everyone] == part]
-        return rows
+        return rows[np.argsort(self.order[rows])]
 
 
 def populate(matrix: UserMatrix, policy: SplitPolicy) -> Population:
@@ -42,5 +44,7 @@ def populate(matrix: UserMatrix, policy: SplitPolicy) -> Population:
     part[rows] = split(policy, keys)
     directed = matrix.directions[rows].any(axis=1)
     held = directed & (part[rows] == Part.HOLDOUT)
-    order = np.argsort(positions(policy.salt, list(compress(keys, held))), kind="stable")
-    return Population(len(keys), np.sort(rows[directed]), part, rows[held][order])
+    by_hash = np.argsort(positions(policy.salt, list(compress(keys, held))), kind="stable")
+    order = np.zeros(len(part), dtype=np.int64)
+    order[rows] = np.arange(len(rows))
+    return Population(len(keys), np.sort(rows[directed]), part, rows[held][by_hash], order)

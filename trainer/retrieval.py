@@ -6,6 +6,7 @@ Rendle, KDD 2020).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,37 +16,64 @@ from numpy.typing import NDArray
 from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
 
-_BLOCK_BYTES = 2**28  # of similarities at a time
+_BLOCK_BYTES = 2**25  # of similarities at a time
 _BLOCK_ROWS = 2**15  # candidates at a time, at most
 _GROUP = 16  # columns of a block of which only the best is looked at first
+
+
+class Best:
+    """The largest values of each query and whose they are, over blocks that come one after another.
+
+    Attributes:
+        values: (queries, k) largest first; -inf where there were not so many.
+        rows: (queries, k) whose they are.
+    """
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.values: Floats = np.full((queries, k), -np.inf, dtype=np.float32)
+        self.rows: Rows = np.full((queries, k), -1, dtype=np.int64)
+
+    def add(self, values: Floats, rows: Rows) -> None:
+        """Take in a block: `values` (queries, m) of the candidates `rows` (m,)."""
+        k = self.values.shape[1]
+        if not k or not len(rows) or not len(values):
+            return
+        columns = largest(values, min(k, len(rows)))
+        both = np.concatenate([self.values, np.take_along_axis(values, columns, axis=1)], axis=1)
+        names = np.concatenate([self.rows, rows[columns]], axis=1)
+        order = top(both, k)
+        self.values = np.take_along_axis(both, order, axis=1)
+        self.rows = np.take_along_axis(names, order, axis=1)
 
 
 def nearest(queries: Floats, query_rows: Rows, candidates: Floats, candidate_rows: Rows, count: int) -> Rows:
     """(len(query_rows), k) the candidates of largest dot product, nearest first, nobody being their own neighbour.
 
     Args:
-        queries, candidates: (capacity, d) rows of the user matrix; numbers that are not finite count as zero.
+        queries, candidates: (capacity, d) rows of the user matrix.
         query_rows, candidate_rows: distinct rows to compare.
         count: how many are wanted; k is less where there are not so many candidates besides oneself.
     """
-    k = min(count, len(candidate_rows) - 1)
-    if k <= 0 or not len(query_rows):
-        return np.empty((len(query_rows), max(k, 0)), dtype=np.int64)
-    asked = tf.constant(_finite(queries[query_rows]))
-    size = min(_BLOCK_ROWS, max(1, _BLOCK_BYTES // (4 * len(query_rows))))
-    similarities, rows = [], []
-    for start in range(0, len(candidate_rows), size):
-        block = candidate_rows[start : start + size]
-        product = tf.matmul(asked, _finite(candidates[block]), transpose_b=True).numpy()
-        columns = largest(product, min(k + 1, len(block)))  # one more than wanted: a user finds itself too
-        similarities.append(np.take_along_axis(product, columns, axis=1))
-        rows.append(block[columns])
-    best = _top(np.concatenate(similarities, axis=1), k + 1)
-    found = np.take_along_axis(np.concatenate(rows, axis=1), best, axis=1)
-    others = found != query_rows[:, None]
-    others[others.all(axis=1), -1] = False  # a user that did not find itself has found one too many
-    kept: Rows = found[others].reshape(len(query_rows), k)
-    return kept
+    best = Best(len(query_rows), max(0, min(count, len(candidate_rows) - 1)))
+    for where in column_blocks(len(query_rows), len(candidate_rows)):
+        block = candidate_rows[where]
+        values = product(queries[query_rows], candidates[block])
+        values[query_rows[:, None] == block] = -np.inf
+        best.add(values, block)
+    return best.rows
+
+
+def column_blocks(queries: int, candidates: int) -> Iterator[slice]:
+    """Slices that cover so many candidates, each small enough for its similarities to so many queries."""
+    size = min(_BLOCK_ROWS, max(1, _BLOCK_BYTES // (4 * max(queries, 1))))
+    for start in range(0, candidates, size):
+        yield slice(start, min(start + size, candidates))
+
+
+def product(queries: Floats, candidates: Floats) -> Floats:
+    """(queries, candidates) dot products of rows; a number that is not finite makes its whole row count as zero."""
+    found: Floats = tf.matmul(_finite(queries), _finite(candidates), transpose_b=True).numpy()
+    return found
 
 
 def largest(values: Floats, k: int) -> NDArray[np.int32]:
@@ -56,19 +84,21 @@ def largest(values: Floats, k: int) -> NDArray[np.int32]:
     """
     groups = values.shape[1] // _GROUP
     if groups <= k:
-        return _top(values, k)
+        return top(values, k)
     even = groups * _GROUP
-    best = _top(values[:, :even].reshape(-1, _GROUP, groups).max(axis=1), k)  # group g: columns g, g + groups, ...
+    best = top(values[:, :even].reshape(-1, _GROUP, groups).max(axis=1), k)  # group g: columns g, g + groups, ...
     members = best[:, None, :] + groups * np.arange(_GROUP, dtype=np.int32)[:, None]
     rest = np.broadcast_to(np.arange(even, values.shape[1], dtype=np.int32), (len(values), values.shape[1] - even))
     columns = np.concatenate([members.reshape(len(values), -1), rest], axis=1)
-    return np.take_along_axis(columns, _top(np.take_along_axis(values, columns, axis=1), k), axis=1)
+    return np.take_along_axis(columns, top(np.take_along_axis(values, columns, axis=1), k), axis=1)
 
 
-def _top(values: Floats, k: int) -> NDArray[np.int32]:
+def top(values: Floats, k: int) -> NDArray[np.int32]:
+    """(n, k) the columns of the k largest of each row of `values` (n, m), largest first, by a plain selection."""
     found: NDArray[np.int32] = tf.math.top_k(values, k).indices.numpy()
     return found
 
 
 def _finite(rows: NDArray[Any]) -> Floats:
-    return rows if np.isfinite(rows).all() else np.nan_to_num(rows, posinf=0.0, neginf=0.0)
+    sound = np.isfinite(rows).all(axis=1)
+    return rows if sound.all() else np.where(sound[:, None], rows, np.float32(0.0))

@@ -4,8 +4,10 @@
     index.db, *.f32  the user matrix (`trainer.embeddings`)
     short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
     newcomers.json   who entered the space since a version was registered (`trainer.slices`)
+    axes.npy         the axes of its first training users (`trainer.axes`), by which later ones are told to lie outside
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
-    cycles.json      the cycles that were applied to it, the latest last
+    leavers.json     who left the space since a cycle was settled (`trainer.leavers`)
+    cycles.json      the cycles that were applied to it, the latest last, each with what it left
 
 A space is made by a cycle that trains from scratch and then followed by incremental ones. It holds what the feature
 store holds, not what a model has learned, so a rejected cycle leaves it as it is. Every machine that runs cycles has
@@ -18,6 +20,7 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypedDict
 from zipfile import BadZipFile
 
 import numpy as np
@@ -27,8 +30,10 @@ from schemas.fault_points import Point, reached
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from schemas.policies import PairPolicy
+from trainer.axes import outside_energy
 from trainer.embeddings import UserMatrix
 from trainer.features.checks import CheckedRows
+from trainer.features.protocol import Floats
 from trainer.files import replacing
 from trainer.pairs.graph import Graph, Tick, update_graph
 from trainer.pairs.short_rows import ShortRows
@@ -37,8 +42,18 @@ from trainer.scaling import to_directions
 
 _SPACE_FILE = "space.json"
 _PAIRS_FILE = "pairs.npz"
+_AXES_FILE = "axes.npy"
 _CYCLES_FILE = "cycles.json"
+_MEASURED = 20_000  # users whose directions are measured; more would not move a share by a hundredth
 _CYCLES_KEPT = 100  # those after the last settled one were refused or failed, and full retrains end such a series
+
+
+class _Left(TypedDict):
+    """How a cycle left the space: how many pairs, by which threshold and cap, and how much outside the axes."""
+
+    pairs: int
+    rule: list[float | int | None]
+    outside: float | None
 
 
 class Space:
@@ -52,6 +67,7 @@ class Space:
         self.graph = Graph.empty(PairPolicy())
         self._short = ShortRows(folder)
         self._mined_by: PairPolicy | None = None
+        self._pairs: int | None = None
         self._load_pairs()
 
     @staticmethod
@@ -77,12 +93,24 @@ class Space:
 
     def finish(self, cycle_id: str) -> None:
         """Declare the space complete, a cycle applied: from now on `open` finds it."""
+        applied = _applied(self._folder)
+        applied.pop(cycle_id, None)
+        applied[cycle_id] = self._left()
         with replacing(self._folder / _CYCLES_FILE) as file:
-            before = [known for known in _applied(self._folder) if known != cycle_id]
-            file.write(json.dumps([*before, cycle_id][-_CYCLES_KEPT:]).encode())
+            file.write(json.dumps(dict(list(applied.items())[-_CYCLES_KEPT:])).encode())
         reached(Point.PAIR_APPLIED)
         with replacing(self._folder / _SPACE_FILE) as file:
             file.write(self.info.model_dump_json(indent=2).encode())
+
+    def pairs_after(self, cycle_id: str, policy: PairPolicy) -> int | None:
+        """How many similar pairs there were after a cycle; None where that is not known, or another policy mined."""
+        left = _applied(self._folder).get(cycle_id)
+        return left["pairs"] if left and left["rule"] == list(mining_rule(policy)) else None
+
+    def outside_after(self, cycle_id: str) -> float | None:
+        """Which share of the squared length of all users lay outside the axes after a cycle; None where unknown."""
+        left = _applied(self._folder).get(cycle_id)
+        return left["outside"] if left else None
 
     def apply(self, rows: CheckedRows, deletes: Iterable[str]) -> None:
         """Scale and store `rows`, and free the rows of `deletes`; safe to repeat."""
@@ -98,7 +126,7 @@ class Space:
         order = np.zeros(len(directions), dtype=np.int64)
         order[rows] = np.arange(len(rows))
         everyone = np.sort(rows)
-        if self._mined_by is None or _rule(self._mined_by) != _rule(policy):
+        if self._mined_by is None or mining_rule(self._mined_by) != mining_rule(policy):
             graph, changed = Graph.empty(policy), everyone
             bounds = self._short.anew(directions, everyone, policy)
         else:
@@ -109,6 +137,7 @@ class Space:
         self._store_pairs(update.graph, policy)
         reached(Point.PAIR_STORED)
         self.matrix.clean()
+        self._pairs = len(after)
         both = int(np.count_nonzero(np.diff(np.sort(np.concatenate([before, after]))) == 0))  # codes are distinct
         return PairReport(
             users=len(keys),
@@ -120,9 +149,34 @@ class Space:
             rows_refilled=update.refilled,
         )
 
+    def axes(self) -> Floats | None:
+        """(axes, width) as they were kept; None where they are damaged, or of an earlier build."""
+        try:
+            found = np.load(self._folder / _AXES_FILE, allow_pickle=False)
+        except (OSError, EOFError, ValueError):
+            return None
+        sound = found.dtype == np.float32 and found.ndim == 2 and found.shape[1] == self._group.width
+        return found if sound and np.isfinite(found).all() else None
+
+    def keep_axes(self, axes: Floats) -> None:
+        """Keep `axes` (axes, width) beside the matrix, for as long as the space is followed."""
+        with replacing(self._folder / _AXES_FILE) as file:
+            np.save(file, axes, allow_pickle=False)
+
     def close(self) -> None:
         """Let go of the files."""
         self.matrix.close()
+
+    def _left(self) -> _Left | None:
+        """How the space is left now; None where no pairs were mined."""
+        if self._pairs is None or self._mined_by is None:
+            return None
+        axes, directed = self.axes(), np.flatnonzero(self.matrix.directions.any(axis=1))
+        outside = None
+        if axes is not None and len(directed):
+            some = directed[:: -(-len(directed) // _MEASURED)]
+            outside = float(outside_energy(self.matrix.directions[some], axes).mean())
+        return {"pairs": self._pairs, "rule": list(mining_rule(self._mined_by)), "outside": outside}
 
     def _load_pairs(self) -> None:
         try:
@@ -139,11 +193,12 @@ class Space:
         self.graph, self._mined_by = graph, policy
 
 
-def _applied(folder: Path) -> list[str]:
+def _applied(folder: Path) -> dict[str, _Left | None]:
     try:
-        return list(json.loads((folder / _CYCLES_FILE).read_bytes()))
+        found = json.loads((folder / _CYCLES_FILE).read_bytes())
     except (OSError, ValueError):
-        return []  # a space of an earlier release, or a damaged list: nobody knows what it has missed
+        return {}  # a space of an earlier release, or a damaged list: nobody knows what it has missed
+    return found if isinstance(found, dict) else dict.fromkeys(found)  # a list, where an earlier release wrote it
 
 
 def prune(spaces: Path, keep: set[str]) -> None:
@@ -153,6 +208,6 @@ def prune(spaces: Path, keep: set[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _rule(policy: PairPolicy) -> tuple[float, int | None]:
-    """What of a policy decides which pairs there are."""
+def mining_rule(policy: PairPolicy) -> tuple[float, int | None]:
+    """What of a policy decides which pairs there are: threshold and cap."""
     return policy.similarity_threshold, policy.max_positives_per_user

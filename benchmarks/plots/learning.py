@@ -25,7 +25,7 @@ def draw_batches() -> None:
     everyone = np.arange(_USERS)
     view = View(directions, Bounds.plain(directions), everyone)
     graph = update_graph(Graph.empty(_POLICY), view, everyone, _POLICY).graph
-    neighbours = Neighbours(graph, np.ones(_USERS, dtype=bool), everyone)
+    neighbours = Neighbours(graph, directions, everyone, everyone, everyone, _POLICY.similarity_threshold)
     around = next(batches(everyone, everyone, neighbours, _BATCH, np.random.default_rng(3)))
     random = np.random.default_rng(0).choice(everyone, _BATCH, replace=False)
 

@@ -190,6 +190,8 @@ class Bridge:
         comparison = Comparison(self._state, link.group, publish, self._settings.chunk, self._step)
         found = comparison.run(link.store, max_deleted)
         self._state.compared(commits, self._clock())
+        if found.keyless:
+            log.warning("rows without a user id are left out", rows=found.keyless, key=link.group.primary_key)
         return found
 
     def _believed(self, progress: Progress) -> float:

@@ -30,6 +30,8 @@ class Compared:
     upserted: int
     deleted: int
     seconds: float
+    keyless: int = 0
+    """Rows whose key names nobody, so that no event can tell of them."""
 
 
 class Comparison:
@@ -66,11 +68,12 @@ class Comparison:
             HeldBack: more users are absent than that. What changed is published and stored; nobody is deleted.
         """
         began = time.monotonic()
-        users = 0
+        users = keyless = 0
         batches = store.snapshot(())
         try:
             for batch in batches:
                 users += len(batch.keys)
+                keyless += batch.keyless
                 for start in range(0, len(batch.keys), self._chunk):
                     self._compare(_part(batch, start, start + self._chunk))
         finally:
@@ -78,7 +81,7 @@ class Comparison:
                 batches.close()  # the stream, if it was not read to its end
         self._flush()
         deleted = self._delete_absent(max_deleted)
-        return Compared(users, self._upserted, deleted, time.monotonic() - began)
+        return Compared(users, self._upserted, deleted, time.monotonic() - began, keyless)
 
     def _compare(self, rows: FeatureRows) -> None:
         self._step()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import time
 from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.views import Held
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
 
@@ -24,7 +28,7 @@ _LIVE = 15.0  # seconds; an instance reports every three
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Show the state of the service, its lag, pending users, running cycle, champion and dead letters."""
+    """Show the state of the service, its lag, pending users, running cycle, champion, and what somebody has to do."""
     settings = load_settings()
     with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
         found = collect(settings, ledger, time.time())
@@ -56,6 +60,10 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "cycle": alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances),
         "champion": past.champion,
         "last_cycle": ledger.views.last_cycle(),
+        "cycles_since_version": ledger.views.outcomes_since_version(),
+        "held": _held(past.held) if past.held else None,
+        "asks_full": ledger.asked.why_full(),
+        "full_on_drift": settings.trigger.full_on_drift,
         "known_users": past.known_users,
         "events": read.events,
         "ignored": read.ignored,
@@ -67,6 +75,10 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
+
+
+def _held(held: Held) -> dict[str, Any]:
+    return {**asdict(held), "at": datetime.fromtimestamp(held.at, UTC).isoformat()}
 
 
 def _instance(instance: Instance) -> dict[str, Any]:
@@ -99,16 +111,19 @@ def _table(found: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     cycle, pending = found["cycle"], found["pending"]
     age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
-    last = found["last_cycle"]
+    last, held = found["last_cycle"], found["held"]
     step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
     rows = {
         "state": found["state"] + (f" ({found['hold']})" if found["hold"] and not cycle else ""),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
+        **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
+        **({"full retrain": _asked_for(found)} if found["asks_full"] else {}),
         "lag": "unknown" if found["lag"] is None else f"{found['lag']} events",
         "pending": f"{pending['users']} users{age}",
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
+        "since the last version": _in_words(found["cycles_since_version"]),
         "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
         f" {found['dead_letters']} dead letters"
         f" ({found['open_dead_letters']} open)",
@@ -123,8 +138,18 @@ def _table(found: dict[str, Any]) -> Table:
         place = f"{newest['topic']}[{newest['partition']}]@{newest['from_offset']}"
         rows["gaps"] = f"{len(gaps)} since the last full retrain, the last at {place}: {newest['reason']}"
     for name, value in rows.items():
-        table.add_row(f"[bold]{name}[/bold]", value)
+        table.add_row(Text(name, "bold"), Text(value))
     return table
+
+
+def _asked_for(found: dict[str, Any]) -> str:
+    by_itself = found["full_on_drift"] and (found["held"] is None or found["held"]["asks_full"])
+    how = "starts by itself" if by_itself else "`retrainer train --full` starts it"
+    return f"asked for, and {how}: {found['asks_full']}"
+
+
+def _in_words(outcomes: dict[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no cycle"
 
 
 def _because(reasons: dict[str, int]) -> str:

@@ -12,26 +12,33 @@ from consumer.ledger.ledger import open_ledger
 from consumer.logs import configure
 from consumer.settings import load_settings
 from schemas.cycle import CycleKind, Outcome
+from schemas.guard import GuardName
 
 
 def train(
     full: Annotated[bool, typer.Option("--full", help="From scratch, on all users.")] = False,
+    accept: Annotated[
+        list[GuardName] | None,
+        typer.Option(case_sensitive=False, help="A limit of the guard to waive for this cycle; may come again."),
+    ] = None,
 ) -> None:
     """Run a cycle now, without waiting for the trigger, and see it end.
 
     Where the service is running, it is asked to; otherwise the cycle runs here. Without --full it learns the pending
-    users on top of the champion. Exits with 0 also when the gate refused the new model: that is a result.
+    users on top of the champion. After a cycle that was held, --accept goes on beyond the limit that it names, for this
+    cycle alone and on record. Exits with 0 also when the gate refused the new model or nothing was learned: that is a
+    result; with 1 when the cycle failed or was held.
     """
     settings = load_settings()
     configure(settings.log)
     with closing(open_ledger(settings.ledger.url)) as ledger:
         kind = CycleKind.FULL if full else CycleKind.INCREMENTAL
-        cycle = run_cycle(settings, ledger, kind, typer.echo)
+        cycle = run_cycle(settings, ledger, kind, typer.echo, accept=accept or ())
     report_cycle(cycle)
 
 
 def report_cycle(cycle: dict[str, object] | None) -> None:
-    """Say in a line how a cycle ended, and exit with 1 if it failed."""
+    """Say how a cycle ended, and exit with 1 if it failed, or if somebody has to look."""
     if cycle is None:
         typer.echo("nothing is pending; `retrainer train --full` trains from scratch")
         return
@@ -39,5 +46,9 @@ def report_cycle(cycle: dict[str, object] | None) -> None:
     assert isinstance(result, dict)
     version = f" as version {result['version']}" if result["version"] else ""
     typer.echo(f"cycle {cycle['cycle_id']} ({cycle['kind']}) {cycle['state']}{version}: {result['reason']}")
-    if cycle["state"] == Outcome.FAILED:
+    if result.get("way_out"):
+        typer.echo(f"to do: {result['way_out']}")
+    if result.get("asks_full"):
+        typer.echo(f"a full retrain is asked for: {result['asks_full']}")
+    if cycle["state"] in {Outcome.FAILED, Outcome.HELD}:
         raise typer.Exit(1)

@@ -9,11 +9,20 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import load_settings
 
-_COLUMNS = ("version", "kind", "base", "why", "users", "pairs", "accuracy", "champion's", "recall@10", "registered")
+_FIGURES = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "AP": "average_precision",
+    "recall@10": "recall_at_10",
+}
+_ROOMY = 140  # characters; on a narrower screen what says least is left out
+_LEFT_OUT = {"kind", "pairs", "champion's"}
 _TEXTS = {"kind", "why", "registered"}
 _WIDTH_IN_FILES = 150
 
@@ -32,29 +41,38 @@ def versions(
         console = Console()
         if not console.is_terminal:
             console.width = _WIDTH_IN_FILES
-        console.print(_table(found))
+        console.print(table(found, console.width))
 
 
-def _table(found: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, justify="left" if name in _TEXTS else "right")
-    for row in found:
-        gate, metrics = row["gate"] or {}, row["metrics"] or {}
-        table.add_row(
-            f"{row['version']}{' *' if row['champion'] else ''}",
-            row["kind"],
-            str(row["base_version"] or "-"),
-            row["reason"],
-            str(row["changed_users"]),
-            str(row["pairs"]),
-            _figure(metrics.get("accuracy")),
-            _figure((gate.get("champion") or {}).get("accuracy")),
-            _figure(metrics.get("recall_at_10")),
-            row["registered_at"][:19],
-        )
-    table.caption = "* champion"
-    return table
+def table(found: list[dict[str, Any]], width: int) -> Table:
+    """One row for every version, for a screen of `width` characters."""
+    made = Table(box=None, pad_edge=False)
+    rows = [_row(version, width >= _ROOMY) for version in found]
+    shown = [name for name in rows[0] if width >= _ROOMY or name not in _LEFT_OUT]
+    for name in shown:
+        made.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=name != "why")
+    for row in rows:
+        made.add_row(*(Text(row[name]) for name in shown))
+    before = "; champion's: accuracy of the one before, at the same moment" if "champion's" in shown else ""
+    made.caption = f"* champion{before}"
+    return made
+
+
+def _row(version: dict[str, Any], roomy: bool) -> dict[str, str]:
+    gate, metrics = version["gate"] or {}, version["metrics"] or {}
+    accuracy, *others = ((name, _figure(metrics.get(field))) for name, field in _FIGURES.items())
+    return {
+        "version": f"{version['version']}{' *' if version['champion'] else ''}",
+        "kind": version["kind"],
+        "base": str(version["base_version"] or "-"),
+        "why": version["reason"],
+        "users": str(version["changed_users"]),
+        "pairs": str(version["pairs"]),
+        **dict([accuracy]),
+        "champion's": _figure((gate.get("champion") or {}).get("accuracy")),
+        **dict(others),
+        "registered": version["registered_at"][: 16 if roomy else 10].replace("T", " "),
+    }
 
 
 def _figure(value: float | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,14 +18,22 @@ from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
 from consumer.settings import Settings
 from schemas.cycle import CycleKind
+from schemas.guard import GuardName
 
 _TURN = 0.5
 
 
 def run_cycle(
-    settings: Settings, ledger: Ledger, kind: CycleKind, say: Callable[[str], None], request: int | None = None
+    settings: Settings,
+    ledger: Ledger,
+    kind: CycleKind,
+    say: Callable[[str], None],
+    request: int | None = None,
+    accept: Collection[GuardName] = (),
 ) -> dict[str, Any] | None:
     """Have a cycle of this kind run and wait for its end; `request` is its number where it was asked for already.
+
+    The limits in `accept` are waived for it.
 
     Returns:
         The cycle as `Views.cycles` gives it; None when nothing is pending, so that there was nothing to do.
@@ -37,11 +45,11 @@ def run_cycle(
         while True:
             try:
                 with only_one(settings.state_dir), _leading(settings, ledger, interrupted) as leadership:
-                    return _run_here(settings, ledger, leadership, kind, say, interrupted, request)
+                    return _run_here(settings, ledger, leadership, kind, say, interrupted, request, accept)
             except AlreadyRunning:
                 if request is None:
                     say("asking the retrainer that runs cycles; waiting for its cycle")
-                    request = ledger.asked.ask(kind, "operator", time.time())
+                    request = ledger.asked.ask(kind, "operator", time.time(), accept)
                 if _answered(settings, ledger, request, interrupted):
                     return _cycle_of(ledger, request)
 
@@ -76,6 +84,7 @@ def _run_here(
     say: Callable[[str], None],
     interrupted: list[int],
     request: int | None,
+    accept: Collection[GuardName],
 ) -> dict[str, Any] | None:
     woken = threading.Event()
     supervisor = Supervisor(settings, ledger, leadership, woken.set)
@@ -91,7 +100,7 @@ def _run_here(
             return None
         has_champion = ledger.views.past().champion is not None
         reason = Reason.REPLAY if kind is CycleKind.BACKFILL else Reason.OPERATOR
-        supervisor.start(kind if has_champion else CycleKind.BOOTSTRAP, reason.value, time.time())
+        supervisor.start(kind if has_champion else CycleKind.BOOTSTRAP, reason.value, time.time(), accept)
         _until_idle(supervisor, leadership, woken, interrupted)
     except LeaseLost:
         supervisor.abandon()

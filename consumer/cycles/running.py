@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from consumer.ledger.cycles import Claim
-from schemas.cycle import CycleResult, Progress, Step
+from schemas.cycle import CycleResult, Outcome, Progress, Step
 
 log = structlog.get_logger()
 
@@ -72,13 +72,16 @@ def tell_start(claim: Claim) -> None:
         reason=claim.reason,
         users=len(claim.users),
         base_version=claim.base_version,
+        accept=[name.value for name in claim.accept] or None,
     )
 
 
 def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
     """A cycle has been settled."""
     gate, pairs = result.gate, result.pairs
-    log.info(
+    challenger, champion = (gate.challenger, gate.champion) if gate else (None, None)
+    say = log.error if result.outcome is Outcome.HELD else log.info
+    say(
         "cycle ended",
         cycle_id=result.cycle_id,
         kind=claim.kind.value,
@@ -89,8 +92,14 @@ def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
         changed_users=len(claim.users),
         pairs_before=pairs.before if pairs else None,
         pairs_after=pairs.after if pairs else None,
-        accuracy=gate.challenger.accuracy if gate and gate.challenger else None,
-        champion_accuracy=gate.champion.accuracy if gate and gate.champion else None,
-        recall_at_10=gate.challenger.recall_at_10 if gate and gate.challenger else None,
+        accuracy=challenger.accuracy if challenger else None,
+        champion_accuracy=champion.accuracy if champion else None,
+        precision=challenger.precision if challenger else None,
+        champion_precision=champion.precision if champion else None,
+        recall=challenger.recall if challenger else None,
+        champion_recall=champion.recall if champion else None,
+        recall_at_10=challenger.recall_at_10 if challenger else None,
+        way_out=result.way_out,
+        asks_full=result.asks_full,
         seconds=round(now - claim.claimed_at, 1),
     )

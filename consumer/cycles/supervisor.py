@@ -13,7 +13,7 @@ to the registry, before which the trainer asks and the lease is confirmed.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
 from schemas.fault_points import Point, reached
+from schemas.guard import GuardName
 
 log = structlog.get_logger()
 
@@ -81,11 +82,11 @@ class Supervisor:
         self._run(now)
         return True
 
-    def start(self, kind: CycleKind, reason: str, now: float) -> None:
-        """Claim all pending users for a new cycle and have it run."""
+    def start(self, kind: CycleKind, reason: str, now: float, accept: Iterable[GuardName] = ()) -> None:
+        """Claim all pending users for a new cycle, for which the limits in `accept` are waived, and have it run."""
         reached(Point.CLAIM)
         try:
-            claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence)
+            claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence, accept=accept)
         except DBAPIError:
             self._may_have_claimed = True  # the commit may be done, and only the answer to it lost
             raise
@@ -170,6 +171,8 @@ class Supervisor:
             reason=claim.reason,
             base_version=claim.base_version,
             anchor_version=claim.anchor_version,
+            best_since=claim.best_since,
+            accept=claim.accept,
             users=claim.users,
             follows=claim.follows,
             fence=self._leadership.fence,
@@ -238,16 +241,18 @@ class Supervisor:
         assert self._running is not None
         claim, self._running.result = self._running.claim, result
         reached(Point.RESULT)
-        promoted = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
+        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
         reached(Point.SETTLED)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
         reached(Point.CLEARED)
-        if result.version is not None and not promoted:
+        if result.version is not None and not settled:
             log.error(
                 "version registered but not made champion: the champion changed meanwhile", version=result.version
             )
-        if promoted and result.version is not None:
+        if result.outcome is Outcome.UNCHANGED and not settled:
+            log.warning("users given back: the champion changed meanwhile", users=len(claim.users))
+        if settled and result.version is not None:
             mirror_champion(self._settings, lambda: self._ledger.views.past().champion)
             reached(Point.MIRRORED)
         tell_end(claim, result, now)

@@ -17,6 +17,9 @@ from schemas.cycle import CycleKind
 
 Seconds = Annotated[float, Field(ge=0)]
 
+_LEAST_AFTER_HELD = 1.0  # seconds, also where no interval is kept
+_DOUBLINGS = 30  # more would say no more
+
 
 class Reason(StrEnum):
     """Why a cycle starts; recorded with the cycle."""
@@ -26,6 +29,7 @@ class Reason(StrEnum):
     REPLAY = "events were replayed"
     REJECTIONS = "too many rejections in a row"
     SCHEDULE = "full retrain is due"
+    DRIFT = "the space has drifted"
     STALENESS = "oldest pending change is too old"
     COUNT = "enough users changed"
     SHARE = "large enough share of users changed"
@@ -39,6 +43,7 @@ class Hold(StrEnum):
     CATCHING_UP = "the listener has not caught up with the topic yet"
     NOTHING = "nothing is pending"
     INTERVAL = "too soon after the last cycle"
+    HELD = "the last cycle was held; new changes are tried again later"
     QUIET = "changes are still arriving"
     THRESHOLD = "too few users changed"
 
@@ -52,14 +57,18 @@ class TriggerPolicy(Frozen):
     quiet_period: Seconds = 30.0
     min_interval: Seconds = 300.0
     max_rejections: Annotated[int, Field(ge=1)] = 3
+    full_on_drift: bool = True
+    """Train from scratch when a cycle asks for it; if not, `status` says that one does."""
+    drift_interval: Seconds = 86400.0
+    """Between the end of a full retrain and one that a cycle asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerState:
     """What is known. Times are seconds since the epoch; None where it never happened.
 
-    Pending here means changed and not yet tried by any cycle: users given back by a rejected cycle ride along with
-    the next one but do not start it, so a rejection is not repeated until something new is known.
+    Pending here means changed and not yet tried by any cycle: users given back by a rejected or held cycle ride along
+    with the next one but do not start it, so neither is repeated until something new is known.
     """
 
     pending_users: int
@@ -71,12 +80,20 @@ class TriggerState:
     """Whether it ended for a reason that has nothing to do with what it learned, so that trying again may help."""
     has_champion: bool = True
     rejections_in_a_row: int = 0
+    held_in_a_row: int = 0
+    """How many cycles were held one after another up to now; somebody has to look."""
+    held_asks_full: bool = False
+    """Whether the last of them asked for a full retrain: it knows that one is the way out."""
     cycle_running: bool = False
     caught_up: bool = True
     """Whether the listener has read all that the topic held when its partitions were assigned."""
     asked: CycleKind | None = None
     """What an operator asked for."""
     full_retrain_due: bool = False
+    drifted: bool = False
+    """Whether a cycle asked for a full retrain, and none has ended since."""
+    last_full_end: float | None = None
+    """When the last full retrain ended, however it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +118,9 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wa
     A running cycle and a listener that is still catching up outrank everything: a claim made earlier would cut a
     backlog in two. An operator outranks the rest, `min_interval` all rules but that. Otherwise a change waits at most
     `max_staleness`: after that neither the quiet period nor the thresholds hold it back.
+
+    After a cycle that was held, new changes are tried ever later, and nothing from scratch starts by itself unless that
+    cycle asked for it: data that are not believed must not become the whole of what a model knows.
     """
     if state.cycle_running:
         return Wait(Hold.RUNNING)
@@ -109,11 +129,30 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wa
     if state.asked is not None:
         reason = Reason.REPLAY if state.asked is CycleKind.BACKFILL else Reason.OPERATOR
         return Start(reason, state.asked if state.has_champion else CycleKind.BOOTSTRAP)
-    if state.last_cycle_end is not None and now < (free := state.last_cycle_end + policy.min_interval):
-        return Wait(Hold.INTERVAL, until=free)
-    if state.full_retrain_due and state.has_champion:
+    held = state.held_in_a_row > 0
+    if state.last_cycle_end is not None and now < (free := state.last_cycle_end + _interval(policy, state)):
+        return Wait(Hold.HELD if held else Hold.INTERVAL, until=free)
+    if state.full_retrain_due and state.has_champion and not held:
         return Start(Reason.SCHEDULE, CycleKind.FULL)
+    if _drift_is_met(policy, state, now):
+        return Start(Reason.DRIFT, CycleKind.FULL)
     return _by_changes(policy, state, now)
+
+
+def _interval(policy: TriggerPolicy, state: TriggerState) -> float:
+    """How long after the last cycle the next may start: after each that was held, twice as long."""
+    if state.held_in_a_row == 0:
+        return policy.min_interval
+    first = max(policy.min_interval, policy.quiet_period, _LEAST_AFTER_HELD)
+    most = max(policy.min_interval, policy.max_staleness, _LEAST_AFTER_HELD)
+    return min(first * 2.0 ** min(state.held_in_a_row - 1, _DOUBLINGS), most)
+
+
+def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:
+    """Whether a full retrain that a cycle asked for starts; not soon after another, whatever came of that."""
+    asked = state.drifted and (state.held_in_a_row == 0 or state.held_asks_full)
+    again = state.last_full_end is None or now >= state.last_full_end + policy.drift_interval
+    return state.has_champion and policy.full_on_drift and asked and again
 
 
 def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:
@@ -127,7 +166,7 @@ def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start
         return Wait(Hold.QUIET, until=min(quiet_at, stale_at))
     if not state.has_champion:
         return Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
-    if state.rejections_in_a_row >= policy.max_rejections:
+    if state.rejections_in_a_row >= policy.max_rejections and state.held_in_a_row == 0:
         return Start(Reason.REJECTIONS, CycleKind.FULL)
     if now >= stale_at:
         return Start(Reason.STALENESS)

@@ -53,6 +53,7 @@ class Simulator:
 
     def begin(self) -> Committed:
         """Fill the store if it is empty, otherwise go on where an earlier simulator ended."""
+        self._store.commit({}, ())  # makes a store that is not there
         if self._store.count() == 0:
             wave = self._source.initial()
             self._waves = self._source.waves()

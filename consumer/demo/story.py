@@ -105,7 +105,7 @@ class Story:
 
     @property
     def succeeded(self) -> bool:
-        """Whether there is a first version and every wave has ended in a version or in a refusal with a reason."""
+        """Whether there is a first version and every wave has ended in a cycle that says what became of it."""
         decided = {cycle.wave for cycle in self.cycles if cycle.end is not None}  # none failed, or it would be stuck
         return self.bootstrapped and not self.stuck and {commit.wave for commit in self.commits} <= decided | {0}
 
@@ -179,7 +179,7 @@ class Story:
         if (cycle := self._cycle_of(record)) is None:
             return
         cycle.end = dict(record)
-        if cycle.outcome != Outcome.REGISTERED:
+        if cycle.outcome not in {Outcome.REGISTERED, Outcome.UNCHANGED}:
             self.pending += cycle.users  # given back
         if self.commits and cycle.wave == self.commits[-1].wave:
             self._covered += max(cycle.users, int(record.get("changed_users") or 0))

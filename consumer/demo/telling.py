@@ -153,9 +153,20 @@ def accuracies(cycle: CycleView) -> str:
 def _ended(_: Story, record: Record) -> list[Said]:
     outcome, seconds = record.get("outcome"), record.get("seconds")
     took = f" after {seconds:.1f} s" if isinstance(seconds, int | float) else ""
+    why = record.get("reason")
     if outcome == Outcome.REGISTERED:
-        return [Said("cycle", f"version {record.get('version')} registered{took}", "good")]
-    return [Said("cycle", f"{outcome}{took}, no new version: {record.get('reason')}", "bad")]
+        said = [Said("cycle", f"version {record.get('version')} registered{took}", "good")]
+    elif outcome == Outcome.UNCHANGED:
+        said = [Said("cycle", f"unchanged{took}, the champion answers for these users: {why}", "good")]
+    elif outcome == Outcome.HELD:
+        said = [Said("cycle", f"held{took}, nothing is learned from such data: {why}", "bad")]
+    else:
+        said = [Said("cycle", f"{outcome}{took}, no new version: {why}", "bad")]
+    if way_out := record.get("way_out"):
+        said.append(Said("to do", str(way_out), "bad"))
+    if asks_full := record.get("asks_full"):
+        said.append(Said("cycle", f"asks for a full retrain: {asks_full}"))
+    return said
 
 
 def _quietly(_: Story, record: Record) -> list[Said]:

@@ -50,13 +50,15 @@ def _query(visit: Visit) -> Finding:
 
 def _somebody(visit: Visit, **how: Any) -> str | None:
     """A user whom a read of all gives first; None where there is nobody."""
+    from trainer.features.keys import user_key
     from trainer.hopsworks.failures import told
 
     one = visit.group.select([visit.settings.feature_group.primary_key]).limit(1)
     try:
         # Not by the session: for as long as the SDK hangs it would keep others from it, and their prints back.
         with one.read_batches(**how) as batches:
-            return next((str(batch.column(0)[0]) for batch in batches if batch.num_rows), None)
+            keys = (user_key(value) for batch in batches for value in batch.column(0).to_pylist())
+            return next((key for key in keys if key is not None), None)
     except (AttributeError, ValueError) as error:
         # Of a Flight client that could not begin, the SDK says that it has no version, or speaks of Hive.
         raise Unreachable(f"read a user: the service did not let us in ({type(error).__name__})") from None

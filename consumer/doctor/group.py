@@ -15,6 +15,7 @@ GROUP, ONLINE, NOTIFICATION = "feature group", "online store", "notification top
 
 _SETUP = "retrainer setup-hopsworks"
 _DELAY = "the cluster heeds it within 30 minutes"
+_WRITER = "whoever writes features makes it; `retrainer simulate` does so for a trial"
 _COLUMNS = "set RETRAINER_FEATURE_GROUP__COLUMNS and __PRIMARY_KEY to what the group has, or name another group"
 
 
@@ -36,12 +37,15 @@ def _local(visit: Visit) -> Finding:
     assert isinstance(store, LocalStore)
     if not store.path.exists():
         return warning(
-            f"there is no {store.path} yet",
-            "whoever writes features makes it; `retrainer simulate` does so for a trial",
+            f"there is no {store.path}, and no cycle succeeds until there is",
+            f"mount its volume, or set RETRAINER_FEATURE_STORE__PATH; {_WRITER}",
         )
     with closing(LocalFeatureStore(store.path, group)) as opened:
         opened.check_contract()
-        return ok(f"{group.name} in {store.path} has the {len(group.columns)} columns, and {opened.count()} users")
+        users = opened.count()
+    if users == 0:
+        return warning(f"{group.name} in {store.path} holds no users, and no cycle succeeds until it does", _WRITER)
+    return ok(f"{group.name} in {store.path} has the {len(group.columns)} columns, and {users} users")
 
 
 def _group(visit: Visit) -> Finding:
@@ -58,9 +62,8 @@ def _group(visit: Visit) -> Finding:
     reads_offline = not group.online_enabled or (isinstance(store, HopsworksStore) and store.snapshot == "offline")
     if reads_offline and (why := unreadable_offline(group)):
         return failed(why, "make the group with time travel, or set RETRAINER_FEATURE_STORE__SNAPSHOT=online")
-    return ok(
-        f"{contract.name}, version {contract.version}, number {group.id}, has the {len(contract.columns)} columns"
-    )
+    has = f"{contract.name}, version {contract.version}, number {group.id}, has the {len(contract.columns)} columns"
+    return ok(f"{has}; a user's latest row by {group.event_time} counts" if group.event_time else has)
 
 
 def _online(visit: Visit) -> Finding:

@@ -1,4 +1,4 @@
-"""This machine: clock, disk, ledger, and whether a service is at work on it."""
+"""This machine: clock, disk, ledger, what its cycles ask of people, and whether a service is at work on it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from consumer.ledger.engine import shown
 from consumer.ledger.ledger import open_ledger
 from consumer.status import STOPPED, read_status
 
-CLOCK, DISK, LEDGER, SERVICE = "clock", "disk", "ledger", "service"
+CLOCK, DISK, LEDGER, CYCLES, SERVICE = "clock", "disk", "ledger", "cycles", "service"
 
 OFF, FAR_OFF = 5.0, 60.0  # seconds
 LITTLE, TOO_LITTLE = 5 * 10**9, 10**9  # bytes: a cycle stages models and embedding spaces of some hundred MB
@@ -30,6 +30,7 @@ def machine_checks(visit: Visit) -> list[Check]:
         Check(CLOCK, lambda: _clock(visit)),
         Check(DISK, lambda: _disk(visit)),
         Check(LEDGER, lambda: _ledger(visit)),
+        Check(CYCLES, lambda: _cycles(visit), needs=(LEDGER,)),
         Check(SERVICE, lambda: _service(visit)),
     ]
 
@@ -78,6 +79,25 @@ def _ledger(visit: Visit) -> Finding:
         return failed(str(error), todo if in_file else "see RETRAINER_LEDGER__URL and the log of PostgreSQL")
     found = f"{shown(url)} opens; {pending} users pending, {dead} open dead letters"
     return warning(found, "see `retrainer dead-letters list`, then `replay` or `discard` them") if dead else ok(found)
+
+
+def _cycles(visit: Visit) -> Finding:
+    try:
+        with closing(open_ledger(visit.settings.ledger.url, create=False)) as ledger:
+            held, last, why_full = ledger.views.past().held, ledger.views.last_cycle(), ledger.asked.why_full()
+    except NoLedger:
+        return ok("none yet")
+    except OldLedger:
+        return skipped("the ledger has to be brought up to date first")
+    if held is not None:
+        return failed(_one_line(f"{held.cycle_id} was held: {held.reason}"), _one_line(held.way_out))
+    if why_full is not None and not visit.settings.trigger.full_on_drift:
+        return warning(_one_line(f"a full retrain is asked for: {why_full}"), "`retrainer train --full`")
+    return ok(_one_line(f"the last ended {last['outcome']}: {last['reason']}") if last else "none has ended yet")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _service(visit: Visit) -> Finding:

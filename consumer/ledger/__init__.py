@@ -7,9 +7,10 @@ Its rooms, by who uses them:
     batch       what it hands over
     pending     users become pending
     cycles      the supervisor: claiming the pending users for a cycle, and settling it
+    champions   the champion pointer, and whom else a challenger is measured against
     leases      which of several instances may run cycles; every write of a cycle is checked against it
     instances   which services there are, and how each is
-    asked       operators and the schedule: what they asked for
+    asked       operators, the schedule and trainers: what they asked for
     views       whoever looks: `status`, `versions`, `dead-letters`, the trigger
     digest      by what a dead letter is known again
     letters     operators: dead letters, replayed and discarded; the dead-letter topic

@@ -1,17 +1,20 @@
-"""What operators and the schedule asked for. It waits in the ledger, so that it is done even after a restart."""
+"""What operators, the schedule and trainers asked for. It waits in the ledger, so a restart does not forget it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import Literal
 
-from sqlalchemy import ColumnElement, Engine, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
 from consumer.ledger.engine import reading
 from consumer.ledger.leases import check_fence
 from consumer.ledger.tables import PENDING, asked
 from schemas.cycle import CycleKind
+from schemas.guard import GuardName
 
-By = Literal["operator", "schedule"]
+By = Literal["operator", "schedule", "trainer"]
 
 _STRENGTH = [CycleKind.INCREMENTAL, CycleKind.BACKFILL, CycleKind.FULL]
 
@@ -22,10 +25,11 @@ class Asked:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def ask(self, kind: CycleKind, by: By, now: float) -> int:
-        """Ask for a cycle; gives the number of the request."""
+    def ask(self, kind: CycleKind, by: By, now: float, accept: Iterable[GuardName] = ()) -> int:
+        """Ask for a cycle, for which the limits in `accept` are waived; gives the number of the request."""
+        request = asked.insert().values(kind=kind.value, by=by, at=now, accept=sorted(accept))
         with self._engine.begin() as connection:
-            number = connection.execute(asked.insert().values(kind=kind.value, by=by, at=now)).inserted_primary_key
+            number = connection.execute(request).inserted_primary_key
         assert number is not None
         return int(number[0])
 
@@ -45,6 +49,11 @@ class Asked:
         with reading(self._engine) as connection:
             kinds = connection.scalars(select(asked.c.kind).where(asked.c.by == by, asked.c.cycle_id.is_(None))).all()
         return max((CycleKind(kind) for kind in kinds), key=_STRENGTH.index, default=None)
+
+    def why_full(self) -> str | None:
+        """Why trainers ask for a full retrain; None where no such request is open."""
+        with reading(self._engine) as connection:
+            return connection.scalar(select(asked.c.why).where(*_OPEN_FOR_TRAINERS).limit(1))
 
     def taken_up(self, number: int) -> str | None:
         """The cycle that took up a request; None while it waits."""
@@ -68,3 +77,29 @@ class Asked:
             if fence is not None:
                 check_fence(connection, fence)
             connection.execute(update(asked).where(which, asked.c.cycle_id.is_(None)).values(cycle_id=PENDING))
+
+
+_OPEN_FOR_TRAINERS = (asked.c.by == "trainer", asked.c.cycle_id.is_(None))
+
+
+def take_up(connection: Connection, kind: CycleKind, cycle_id: str) -> set[GuardName]:
+    """Have a cycle that starts take up the open requests that it answers; gives the limits that they waive."""
+    # A cycle on top of the champion does not do what was asked for when a full retrain was.
+    answered = [one.value for one in CycleKind if kind.from_scratch or not one.from_scratch]
+    taken_up = update(asked).where(asked.c.cycle_id.is_(None), asked.c.kind.in_(answered))
+    connection.execute(taken_up.values(cycle_id=cycle_id))
+    waived = connection.scalars(select(asked.c.accept).where(asked.c.cycle_id == cycle_id))
+    return {GuardName(name) for name in chain.from_iterable(names or () for names in waived)}
+
+
+def open_again(connection: Connection, cycle_id: str) -> None:
+    """A cycle did not do what it took up: what nobody waits for by hand is still to be done."""
+    not_by_hand = asked.c.cycle_id == cycle_id, asked.c.by != "operator"
+    connection.execute(update(asked).where(*not_by_hand).values(cycle_id=None))
+
+
+def ask_full(connection: Connection, why: str, now: float) -> None:
+    """A trainer asks for a full retrain; one open request is enough, in the words of the last who asked."""
+    again = connection.execute(update(asked).where(*_OPEN_FOR_TRAINERS).values(why=why, at=now))
+    if again.rowcount == 0:
+        connection.execute(asked.insert().values(kind=CycleKind.FULL.value, by="trainer", at=now, why=why))

@@ -1,26 +1,31 @@
 """Claiming the pending users for a cycle, and settling it: each one transaction.
 
 A claim takes all pending users and notes which offsets they stand for: from where the last registered version ended to
-what is stored now. A user who changes meanwhile gets a new pending row. A registered version settles the claim; any
-other outcome gives the users back, and the next claim covers their offsets again. So the offsets of the registered
-versions follow each other without a gap and without overlap.
+what is stored now. A user who changes meanwhile gets a new pending row. A registered version settles the claim. A cycle
+that found nothing to learn settles its users alone. Any other outcome gives the users back. Where there is no version,
+the next claim covers the offsets again. So the offsets of the registered versions follow each other without a gap and
+without overlap.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from sqlalchemy import Connection, Engine, func, select, update
 
 from consumer.errors import LedgerError
+from consumer.ledger.asked import ask_full, open_again, take_up
+from consumer.ledger.champions import anchor, best_since, champion
 from consumer.ledger.engine import reading
 from consumer.ledger.leases import check_fence
-from consumer.ledger.lineage import lineage_of
-from consumer.ledger.settling import LAG_COVERED, give_back, settle_users
-from consumer.ledger.tables import PENDING, asked, changes, cycles, learned, promotions, replays, versions
+from consumer.ledger.lineage import last_settled, lineage_of
+from consumer.ledger.settling import LAG_COVERED, give_back, settle_offsets, settle_users
+from consumer.ledger.tables import PENDING, changes, cycles, learned, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
+from schemas.guard import GuardName
 
 RUNNING = "running"
 
@@ -34,10 +39,14 @@ class Claim:
     reason: str
     base_version: int | None
     anchor_version: int | None
+    best_since: tuple[int, ...]
+    """Versions since the anchor that a challenger is measured against too."""
+    accept: tuple[GuardName, ...]
+    """Limits of the guard that an operator has waived for this cycle."""
     lineage: Lineage
     users: tuple[str, ...]
     follows: str | None
-    """The newest earlier cycle whose version was made champion: who has followed that one has missed nothing."""
+    """The newest earlier cycle that settled its users: who has followed that one has missed nothing."""
     above: int
     """The highest number of a version so far; 0 before the first."""
     attempts: int
@@ -58,8 +67,10 @@ class Cycles:
         with reading(self._engine) as connection:
             return _running(connection)
 
-    def claim(self, kind: CycleKind, reason: str, now: float, *, fence: int) -> Claim:
-        """Start a cycle: all pending users become its own.
+    def claim(self, kind: CycleKind, reason: str, now: float, *, fence: int, accept: Iterable[GuardName] = ()) -> Claim:
+        """Start a cycle: all pending users become its own, and so do the open requests that it answers.
+
+        The limits in `accept` are waived for it, beside those that the requests waive.
 
         Raises:
             LedgerError: a cycle is running.
@@ -73,10 +84,7 @@ class Cycles:
             cycle_id = f"c{number:06d}-{blake2b(f'{number}:{now}'.encode(), digest_size=4).hexdigest()}"
             for table in (changes, replays):
                 connection.execute(update(table).where(table.c.cycle_id == PENDING).values(cycle_id=cycle_id))
-            # A cycle on top of the champion does not do what was asked for when a full retrain was.
-            answered = [one.value for one in CycleKind if kind.from_scratch or not one.from_scratch]
-            taken_up = update(asked).where(asked.c.cycle_id.is_(None), asked.c.kind.in_(answered))
-            connection.execute(taken_up.values(cycle_id=cycle_id))
+            waived = {*accept, *take_up(connection, kind, cycle_id)}
             connection.execute(
                 cycles.insert().values(
                     number=number,
@@ -85,7 +93,8 @@ class Cycles:
                     reason=reason,
                     state=RUNNING,
                     base_version=champion(connection),
-                    anchor_version=_anchor(connection),
+                    anchor_version=anchor(connection),
+                    accept=sorted(waived),
                     lineage=lineage_of(connection, cycle_id).model_dump(mode="json"),
                     claimed_at=now,
                 )
@@ -96,7 +105,7 @@ class Cycles:
         return claimed
 
     def lately(self, now: float) -> tuple[str, ...]:
-        """Users whom registered versions have learned from events of the last `LAG_COVERED` seconds."""
+        """Users who were settled after events of the last `LAG_COVERED` seconds."""
         recent = select(learned.c.user_id).where(learned.c.received_at >= now - LAG_COVERED)
         with reading(self._engine) as connection:
             return tuple(sorted(connection.scalars(recent)))
@@ -114,11 +123,12 @@ class Cycles:
             )
 
     def settle(self, result: CycleResult, now: float, *, fence: int) -> bool:
-        """End a running cycle. Says whether its version became champion.
+        """End a running cycle. Says whether its users are settled.
 
-        A version becomes champion only if the champion is still the one that it was compared with (compare-and-set).
-        Users are settled when their version is champion, and given back otherwise. A cycle that has ended just like
-        that may be settled again, which changes nothing: its commit may be done and the answer to it lost.
+        They are when its version becomes champion, or when it ended unchanged and the champion answers for them; both
+        only if the champion is still the one that the cycle was measured against (compare-and-set). Otherwise they are
+        given back. A cycle that has ended just like that may be settled again, which changes nothing: its commit may be
+        done and the answer to it lost.
 
         Raises:
             LedgerError: that cycle is not running, and has not ended like that.
@@ -138,64 +148,45 @@ class Cycles:
             )
             if ended.rowcount != 1:
                 return _settled_before(connection, result)
-            promoted = False
-            if result.version is not None:
-                connection.execute(
-                    versions.insert().values(version=result.version, cycle_id=result.cycle_id, registered_at=now)
-                )
-                claimed_on = connection.scalar(
-                    select(cycles.c.base_version).where(cycles.c.cycle_id == result.cycle_id)
-                )
-                promoted = champion(connection) == claimed_on
-            if promoted:
-                connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
-                settle_users(connection, result.cycle_id, now)
-            else:
-                give_back(connection, result.cycle_id, tried=result.outcome is not Outcome.FAILED)
-                if result.outcome is Outcome.FAILED:  # what the clock asked for is still to be done
-                    open_again = update(asked).where(asked.c.cycle_id == result.cycle_id, asked.c.by == "schedule")
-                    connection.execute(open_again.values(cycle_id=None))
+            settled = _end(connection, result, now)
             reached(Point.SETTLING)
-            return promoted
+            return settled
 
 
-def champion(connection: Connection) -> int | None:
-    """The version that the champion pointer names."""
-    return connection.scalar(select(promotions.c.version).order_by(promotions.c.number.desc()).limit(1))
+def _end(connection: Connection, result: CycleResult, now: float) -> bool:
+    """What becomes of the users and requests of a cycle that ends now; whether the users are settled."""
+    cycle_id, outcome = result.cycle_id, result.outcome
+    standing = champion(connection)
+    stands = standing == connection.scalar(select(cycles.c.base_version).where(cycles.c.cycle_id == cycle_id))
+    answers = outcome is Outcome.REGISTERED or (outcome is Outcome.UNCHANGED and standing is not None)
+    settled = stands and answers
+    if result.version is not None:
+        connection.execute(versions.insert().values(version=result.version, cycle_id=cycle_id, registered_at=now))
+        if settled:
+            connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
+            settle_offsets(connection, cycle_id)
+    if settled:
+        settle_users(connection, cycle_id, now)
+    else:
+        # No cycle has tried them on top of a champion that was set meanwhile.
+        give_back(connection, cycle_id, tried=stands and outcome is not Outcome.FAILED)
+    if outcome in {Outcome.FAILED, Outcome.HELD}:
+        open_again(connection, cycle_id)
+    if result.asks_full is not None:
+        ask_full(connection, result.asks_full, now)
+    return settled
 
 
 def _settled_before(connection: Connection, result: CycleResult) -> bool:
-    """Whether a cycle's version became champion when the cycle ended with this result, as it has already."""
-    state = connection.scalar(select(cycles.c.state).where(cycles.c.cycle_id == result.cycle_id))
-    version = connection.scalar(select(versions.c.version).where(versions.c.cycle_id == result.cycle_id))
-    if (state, version) != (result.outcome.value, result.version):
+    """Whether a cycle's users were settled when the cycle ended with this result, as it has already."""
+    row = connection.execute(
+        select(cycles.c.state, cycles.c.settled, versions.c.version)
+        .join(versions, versions.c.cycle_id == cycles.c.cycle_id, isouter=True)
+        .where(cycles.c.cycle_id == result.cycle_id)
+    ).one_or_none()
+    if row is None or (row.state, row.version) != (result.outcome.value, result.version):
         raise LedgerError(f"cycle {result.cycle_id} is not running, so it cannot end")
-    was_champion = select(promotions.c.number).where(promotions.c.version == version)
-    return connection.scalar(was_champion.limit(1)) is not None
-
-
-def _anchor(connection: Connection) -> int | None:
-    """The last champion that was trained from scratch."""
-    scratch = [kind.value for kind in CycleKind if kind.from_scratch]
-    return connection.scalar(
-        select(promotions.c.version)
-        .join(versions, versions.c.version == promotions.c.version)
-        .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
-        .where(cycles.c.kind.in_(scratch))
-        .order_by(promotions.c.number.desc())
-        .limit(1)
-    )
-
-
-def _last_promoted(connection: Connection) -> str | None:
-    """The newest cycle whose version was made champion; one that runs has no version yet."""
-    return connection.scalar(
-        select(cycles.c.cycle_id)
-        .join(versions, versions.c.cycle_id == cycles.c.cycle_id)
-        .join(promotions, promotions.c.version == versions.c.version)
-        .order_by(cycles.c.number.desc())
-        .limit(1)
-    )
+    return bool(row.settled)
 
 
 def _running(connection: Connection) -> Claim | None:
@@ -203,15 +194,18 @@ def _running(connection: Connection) -> Claim | None:
     if row is None:
         return None
     users = connection.scalars(select(changes.c.user_id).where(changes.c.cycle_id == row.cycle_id))
+    last = last_settled(connection)
     return Claim(
         cycle_id=row.cycle_id,
         kind=CycleKind(row.kind),
         reason=row.reason,
         base_version=row.base_version,
         anchor_version=row.anchor_version,
+        best_since=best_since(connection, row.anchor_version, row.base_version),
+        accept=tuple(GuardName(name) for name in row.accept or ()),
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
-        follows=_last_promoted(connection),
+        follows=None if last is None else last.cycle_id,
         above=connection.scalar(select(func.max(versions.c.version))) or 0,
         attempts=row.attempts,
         claimed_at=row.claimed_at,

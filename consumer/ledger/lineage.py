@@ -1,13 +1,18 @@
-"""Which offsets, replays and gaps a cycle stands for."""
+"""Which offsets, replays and gaps a cycle stands for.
+
+A cycle that found nothing to learn settles its users, and no offset: the next version covers its events. So its lineage
+is taken over by the next cycle, and by every other until there is a version.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
-from consumer.ledger.tables import changes, gaps, offsets, replays
-from schemas.cycle import Lineage, OffsetGaps, OffsetRanges
+from consumer.ledger.tables import changes, cycles, gaps, offsets, replays
+from schemas.cycle import Lineage, OffsetGaps, OffsetRanges, Outcome
 
 
 def lineage_of(connection: Connection, cycle_id: str) -> Lineage:
@@ -16,12 +21,13 @@ def lineage_of(connection: Connection, cycle_id: str) -> Lineage:
     for row in connection.execute(select(offsets).order_by(offsets.c.topic, offsets.c.partition)):
         if row.settled_offset < row.next_offset:
             live.setdefault(row.topic, {})[row.partition] = (row.settled_offset, row.next_offset)
-    replayed: OffsetRanges = {}
+    before = _uncovered(connection)
+    replayed: OffsetRanges = {topic: dict(partitions) for topic, partitions in before.replayed.items()}
     for ranges in connection.scalars(select(replays.c.ranges).where(replays.c.cycle_id == cycle_id)):
         for topic, partitions in ranges.items():
             for partition, (start, end) in partitions.items():
-                before = replayed.setdefault(topic, {}).get(int(partition), (start, end))
-                replayed[topic][int(partition)] = (min(before[0], start), max(before[1], end))
+                known = replayed.setdefault(topic, {}).get(int(partition), (start, end))
+                replayed[topic][int(partition)] = (min(known[0], start), max(known[1], end))
     users, first, last = connection.execute(
         select(func.count(), func.min(changes.c.first_event_at), func.max(changes.c.last_event_at)).where(
             changes.c.cycle_id == cycle_id
@@ -32,9 +38,31 @@ def lineage_of(connection: Connection, cycle_id: str) -> Lineage:
         replayed=replayed,
         gaps=_gaps(connection),
         changed_users=users,
-        first_event_at=None if first is None else datetime.fromtimestamp(first, UTC),
-        last_event_at=None if last is None else datetime.fromtimestamp(last, UTC),
+        unchanged_users=before.changed_users + before.unchanged_users,
+        first_event_at=min(_times(first, before.first_event_at), default=None),
+        last_event_at=max(_times(last, before.last_event_at), default=None),
     )
+
+
+def last_settled(connection: Connection) -> Row[Any] | None:
+    """The newest cycle whose users left the ledger: its id, how it ended, its lineage."""
+    columns = cycles.c.cycle_id, cycles.c.state, cycles.c.lineage
+    return connection.execute(
+        select(*columns).where(cycles.c.settled).order_by(cycles.c.number.desc()).limit(1)
+    ).one_or_none()
+
+
+def _uncovered(connection: Connection) -> Lineage:
+    """What was settled since the last version, without a version."""
+    last = last_settled(connection)
+    if last is None or last.state != Outcome.UNCHANGED:
+        return Lineage(offsets={}, changed_users=0)
+    return Lineage.model_validate(last.lineage)
+
+
+def _times(seconds: float | None, moment: datetime | None) -> list[datetime]:
+    told = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return [one for one in (told, moment) if one is not None]
 
 
 def _gaps(connection: Connection) -> OffsetGaps:

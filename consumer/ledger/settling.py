@@ -1,4 +1,4 @@
-"""What becomes of a cycle's users when it has ended: they are learned, or they are pending again."""
+"""What becomes of a cycle's users when it has ended: they are settled, or they are pending again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ LAG_COVERED = 7 * 86_400.0
 
 
 def settle_users(connection: Connection, cycle_id: str, now: float) -> None:
-    """The cycle's version is champion: its users are learned, and its offsets are settled."""
+    """The champion answers for the cycle's users, who leave the ledger, and are remembered for a while."""
+    connection.execute(update(cycles).where(cycles.c.cycle_id == cycle_id).values(settled=True))
+    _remember(connection, cycle_id, now)
+    connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
+
+
+def settle_offsets(connection: Connection, cycle_id: str) -> None:
+    """A version covers the cycle's offsets; what was stored since is the next one's."""
     cycle = connection.execute(select(cycles.c.lineage, cycles.c.claimed_at).where(cycles.c.cycle_id == cycle_id)).one()
     # A topic that was made anew during the cycle has other records at the offsets that the claim covers.
     anew = (gaps.c.to_offset < gaps.c.from_offset) & (gaps.c.at >= cycle.claimed_at)
@@ -23,12 +30,10 @@ def settle_users(connection: Connection, cycle_id: str, now: float) -> None:
             made_anew = exists().where(gaps.c.topic == topic, gaps.c.partition == partition, anew)
             settled = least(literal(end, BigInteger), offsets.c.next_offset)
             connection.execute(update(offsets).where(*of_partition, ~made_anew).values(settled_offset=settled))
-    _remember(connection, cycle_id, now)
-    connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
 
 
 def _remember(connection: Connection, cycle_id: str, now: float) -> None:
-    """Keep for a while who was learned, for the cycles that read everybody from a copy that may lag."""
+    """Keep for a while who was settled, for the cycles that read everybody from a copy that may lag."""
     connection.execute(delete(learned).where(learned.c.received_at < now - LAG_COVERED))
     who = select(changes.c.user_id, changes.c.received_at).where(
         changes.c.cycle_id == cycle_id, changes.c.received_at >= now - LAG_COVERED

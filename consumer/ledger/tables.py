@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 PENDING = ""
 """The cycle id of changes that no cycle has claimed."""
 
@@ -64,11 +64,11 @@ changes = Table(
     Column("last_event_at", Float, nullable=False),
     Column("fresh_since", Float, nullable=False),  # event time of the oldest event that no cycle has tried
     Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
-    Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that registered nothing
+    Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that settled nothing
 )
 Index("changes_of_a_cycle", changes.c.cycle_id)
 
-# Users whom a registered version has learned not long ago. A store's bulk copy may lag behind them.
+# Users who were settled not long ago. A store's bulk copy may lag behind them.
 learned = Table(
     "learned",
     metadata,
@@ -92,7 +92,10 @@ cycles = Table(
     Column("ended_at", Float),
     Column("known_users", Integer),  # how many users there were, as far as the cycle found out
     Column("result", JSON),
+    Column("accept", JSON),  # limits of the guard that an operator has waived for it
+    Column("settled", Boolean, nullable=False, default=False, server_default=false()),  # its users left the ledger
 )
+Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
 
 versions = Table(
     "versions",
@@ -142,9 +145,11 @@ asked = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("kind", String, nullable=False),
-    Column("by", String, nullable=False),  # operator or schedule
+    Column("by", String, nullable=False),  # operator, schedule or trainer
     Column("at", Float, nullable=False),
     Column("cycle_id", String),
+    Column("accept", JSON),  # limits of the guard that are waived for the cycle that takes it up
+    Column("why", String),  # in the words of a trainer that asks for a full retrain
 )
 
 replays = Table(

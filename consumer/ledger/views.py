@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Connection, Engine, func, select
 
-from consumer.ledger.cycles import champion
+from consumer.ledger.champions import champion
 from consumer.ledger.engine import reading
 from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, gaps, ignored, offsets, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 
 _PAST_CYCLES = 100  # more rejections in a row than that are as bad as that
+_SETTLING = {Outcome.REGISTERED, Outcome.UNCHANGED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,27 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """The newest cycle was held, so that somebody has to look; one that failed since tells nothing of the data."""
+
+    cycle_id: str
+    kind: str
+    reason: str
+    """Which limit, and the figure."""
+    way_out: str
+    at: float
+    in_a_row: int
+    """How many were held one after another."""
+    asks_full: str | None
+    """Why it asked for a full retrain, where that is the way out."""
+
+    @property
+    def in_words(self) -> str:
+        """In a line: what is wrong, and what to do."""
+        return f"{self.reason}; to do: {self.way_out}"
+
+
+@dataclass(frozen=True, slots=True)
 class Past:
     """What the ended cycles tell the trigger."""
 
@@ -37,6 +59,10 @@ class Past:
     last_end: float | None
     last_failed: bool
     rejections_in_a_row: int
+    """Since the last cycle that settled its users."""
+    held: Held | None
+    last_full_end: float | None
+    """When the last full retrain ended, however it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +102,35 @@ class Views:
         """What went before."""
         with reading(self._engine) as connection:
             rows = connection.execute(
-                select(cycles.c.state, cycles.c.ended_at, cycles.c.known_users)
+                select(cycles.c.cycle_id, cycles.c.state, cycles.c.ended_at, cycles.c.known_users)
                 .where(cycles.c.ended_at.is_not(None))
                 .order_by(cycles.c.number.desc())
                 .limit(_PAST_CYCLES)
             ).all()
+            told = [row for row in rows if row.state != Outcome.FAILED]
+            in_a_row = sum(1 for _ in takewhile(lambda row: row.state == Outcome.HELD, told))
+            held = _held(connection, told[0].cycle_id, in_a_row) if in_a_row else None
+            fulls = select(cycles.c.ended_at).where(cycles.c.kind == CycleKind.FULL, cycles.c.ended_at.is_not(None))
+            last_full_end = connection.scalar(fulls.order_by(cycles.c.number.desc()).limit(1))
             standing = champion(connection)
-        since_registered = list(takewhile(lambda row: row.state != Outcome.REGISTERED, rows))
+        since_settled = list(takewhile(lambda row: row.state not in _SETTLING, rows))
         return Past(
             champion=standing,
             known_users=next((row.known_users for row in rows if row.known_users is not None), 0),
             last_end=rows[0].ended_at if rows else None,
             last_failed=bool(rows) and rows[0].state == Outcome.FAILED,
-            rejections_in_a_row=sum(row.state == Outcome.REJECTED for row in since_registered),
+            rejections_in_a_row=sum(row.state == Outcome.REJECTED for row in since_settled),
+            held=held,
+            last_full_end=last_full_end,
         )
+
+    def outcomes_since_version(self) -> dict[str, int]:
+        """How many cycles ended how since the last version, by outcome."""
+        with reading(self._engine) as connection:
+            last = select(func.max(cycles.c.number)).join(versions, versions.c.cycle_id == cycles.c.cycle_id)
+            since = cycles.c.number > (connection.scalar(last) or 0), cycles.c.ended_at.is_not(None)
+            rows = connection.execute(select(cycles.c.state, func.count()).where(*since).group_by(cycles.c.state))
+            return dict(rows.tuples().all())
 
     def read(self) -> Read:
         """How much was read."""
@@ -146,6 +187,7 @@ class Views:
             "kind": row.kind,
             "outcome": row.state,
             "reason": row.result["reason"],
+            "way_out": row.result.get("way_out"),
             "version": row.result["version"],
             "ended_at": _when(row.ended_at),
         }
@@ -161,6 +203,8 @@ class Views:
                 "reason": row.reason,
                 "state": row.state,
                 "base_version": row.base_version,
+                "accept": row.accept or [],
+                "settled": row.settled,
                 "lineage": row.lineage,
                 "claimed_at": _when(row.claimed_at),
                 "ended_at": _when(row.ended_at),
@@ -168,6 +212,13 @@ class Views:
             }
             for row in rows
         ]
+
+
+def _held(connection: Connection, cycle_id: str, in_a_row: int) -> Held:
+    row = connection.execute(select(cycles).where(cycles.c.cycle_id == cycle_id)).one()
+    found = CycleResult.model_validate(row.result)
+    way_out = found.way_out or "see `retrainer status --json`"
+    return Held(cycle_id, row.kind, found.reason, way_out, row.ended_at, in_a_row, found.asks_full)
 
 
 def _version(row: Any, standing: int | None) -> dict[str, Any]:
@@ -184,6 +235,7 @@ def _version(row: Any, standing: int | None) -> dict[str, Any]:
         "registered_at": _when(row.registered_at),
         "reason": row.reason,
         "changed_users": lineage.changed_users,
+        "unchanged_users": lineage.unchanged_users,
         "offsets": lineage.model_dump(mode="json")["offsets"],
         "replayed": lineage.model_dump(mode="json")["replayed"],
         "gaps": lineage.model_dump(mode="json")["gaps"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +16,11 @@ from schemas.hopsworks import HopsworksStore
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble
 from tests.hopsworks.running import session_of
 from tests.worlds import GROUP, World, names
-from trainer.errors import ContractError
+from trainer.errors import ContractError, NotThere
 from trainer.features.hopsworks import HopsworksFeatureStore
 from trainer.features.local import LocalFeatureStore
 from trainer.features.protocol import FeatureStore
+from trainer.features.reading import absent, read_all, read_users
 from trainer.hopsworks.session import Session
 
 Write = Callable[[dict[str, dict[str, ArrayLike | None]], list[str]], None]
@@ -40,6 +42,7 @@ class LocalBench:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "store.db"
         self._local = LocalFeatureStore(self._path, GROUP)
+        self._local.commit({})
         self.store: FeatureStore = self._local
 
     def write(self, upserts: dict[str, dict[str, ArrayLike | None]], deletes: list[str]) -> None:
@@ -70,6 +73,8 @@ CLUSTERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "hopsworks, read online": ({}, {"snapshot": "online"}),
     "hopsworks, floats": ({"element": "float"}, {}),
     "hopsworks, offline-only": ({"online": False}, {}),
+    "hopsworks, with history": ({"event_time": "told_at", "partition": "country"}, {}),
+    "hopsworks, offline-only, with history": ({"online": False, "event_time": "told_at"}, {}),
 }
 """What the cluster is like, and how its store is read."""
 
@@ -175,6 +180,43 @@ def test_an_empty_store_is_empty(bench: Bench) -> None:
     assert bench.store.read(["u1"]).keys == []
     assert bench.store.read([]).keys == []
     bench.store.check_contract()
+
+
+def test_a_user_who_was_written_often_is_as_last_written(bench: Bench) -> None:
+    world = World()
+    for _ in range(3):
+        later = world.rows(names(6))
+        bench.write({key: dict(row) for key, row in later.items()}, [])
+    found = snapshot(bench.store)
+    by_key = bench.store.read(names(6))
+    assert sorted(by_key.keys) == sorted(found) == names(6)
+    for at, key in enumerate(by_key.keys):
+        np.testing.assert_array_equal(np.asarray(found[key]["taste"]), later[key]["taste"])
+        np.testing.assert_array_equal(np.asarray(by_key.columns["taste"][at]), later[key]["taste"])
+
+
+def test_nobody_is_deleted_of_a_store_that_holds_nobody(bench: Bench) -> None:
+    with pytest.raises(ContractError, match="listeners, version 1, holds no users"):
+        read_all(bench.store, GROUP, (), lambda _read: None)
+    with pytest.raises(ContractError, match="listeners, version 1, holds no users"):
+        read_users(bench.store, GROUP, ["u1"], lambda _read: None)
+    bench.write({"u2": dict(World().row())}, [])
+    assert absent(["u1"], read_users(bench.store, GROUP, ["u1"], lambda _read: None)) == ["u1"]
+
+
+def test_another_version_is_not_there_and_is_not_made_by_looking(bench: Bench) -> None:
+    bench.write({"u1": dict(World().row())}, [])
+    looks: list[Callable[[FeatureStore], object]] = [
+        lambda store: store.check_contract(),
+        lambda store: list(store.snapshot(())),
+        lambda store: store.read(["u1"]),
+    ]
+    for look in (*looks, looks[0]):
+        with (
+            closing(bench.reopened(GROUP.model_copy(update={"version": 2}))) as other,
+            pytest.raises((ContractError, NotThere), match="RETRAINER_FEATURE_GROUP__NAME and __VERSION name it"),
+        ):
+            look(other)
 
 
 def test_a_snapshot_is_of_one_moment(bench: Bench) -> None:

@@ -30,11 +30,12 @@ class _Model:
     pending: set[str] = field(default_factory=set)
     claimed: set[str] = field(default_factory=set)
     claimed_to: dict[Partition, int] = field(default_factory=dict)
+    unchanged: int = 0
     version: int = 0
 
 
 class LedgerHistory(RuleBasedStateMachine):
-    """P1 over random histories: a user leaves the ledger only through a registered version, whatever comes between."""
+    """P1 over random histories: users leave the ledger only when a champion answers for them, whatever comes."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
@@ -87,6 +88,8 @@ class LedgerHistory(RuleBasedStateMachine):
             if self.model.settled[partition] < self.model.next_offset[partition]
         }
         assert claim.lineage.offsets == ({"t": expected} if expected else {})
+        assert claim.lineage.changed_users == len(claim.users)
+        assert claim.lineage.unchanged_users == self.model.unchanged
         for number, (start, end) in expected.items():
             gaps_named = claim.lineage.gaps.get("t", {}).get(number, ())
             inside = self.model.passed_over[Partition("t", number)] & set(range(start, end))
@@ -99,14 +102,17 @@ class LedgerHistory(RuleBasedStateMachine):
     def the_cycle_ends(self, outcome: Outcome) -> None:
         assert self.cycle_id is not None
         registered = outcome is Outcome.REGISTERED
+        unchanged = outcome is Outcome.UNCHANGED and self.model.version > 0
         version = self.model.version + 1 if registered else None
-        assert (
-            self.ledger.cycles.settle(ended(self.cycle_id, outcome, version), self.now, fence=self.fence) is registered
-        )
+        settled = self.ledger.cycles.settle(ended(self.cycle_id, outcome, version), self.now, fence=self.fence)
+        assert settled is (registered or unchanged)
         self.cycle_id = None
         if registered:
             self.model.version += 1
             self.model.settled = self.model.claimed_to
+            self.model.unchanged = 0
+        elif unchanged:
+            self.model.unchanged += len(self.model.claimed)
         else:
             self.model.pending |= self.model.claimed
         self.model.claimed = set()

@@ -1,4 +1,4 @@
-"""The verdict over a run: every change learned or pending, nothing twice, and what is served is what was committed.
+"""The verdict over a run: every change settled or pending, nothing twice, and what is served is what was committed.
 
 Pure. The topic is what happened; everything else has to agree with it and with each other.
 """
@@ -33,6 +33,7 @@ def check(evidence: Evidence) -> list[Finding]:
             _offsets_are_read_to_the_end,
             _versions_tile_the_topic,
             _versions_learned_whom_their_events_name,
+            _versions_count_what_was_found_unchanged,
             _users_are_learned_or_pending,
             _pending_events_are_counted_once,
             _a_cycle_has_one_version,
@@ -99,13 +100,21 @@ def _versions_tile_the_topic(evidence: Evidence) -> _Found:
 
 
 def _versions_learned_whom_their_events_name(evidence: Evidence) -> _Found:
-    """A version's lineage names as many users as have events in its offsets, and its trainer has read so many.
+    """A lineage names as many users as have events in the offsets that no cycle had settled before, and no others.
 
-    One from scratch has read everybody. One that follows has read more only where it had lost its space.
+    A version's trainer has read so many. One from scratch has read everybody. One that follows has read more only where
+    it had lost its space.
     """
     changes = [one for one in evidence.sent if one.kind == "change"]
+    settled = dict(_settled_cycles(evidence))
+    for cycle_id, ranges in settled.items():
+        cycle = evidence.cycles[cycle_id]
+        count = len({one.user for one in changes if _within(one, ranges)})
+        if cycle.state == "unchanged" and cycle.changed_users != count:
+            yield "lost", f"cycle {cycle_id} settled {cycle.changed_users} users, its events name {count}"
     for version in _learned_versions(evidence):
-        named = {one.user for one in changes if _within(one, version.ranges)}
+        ranges = settled.get(version.cycle_id, version.ranges)
+        named = {one.user for one in changes if _within(one, ranges)}
         if len(named) != version.changed_users:
             kind: Kind = "lost" if version.changed_users < len(named) else "wrong"
             yield kind, f"version {version.number} learned {version.changed_users} users, its events name {len(named)}"
@@ -115,10 +124,24 @@ def _versions_learned_whom_their_events_name(evidence: Evidence) -> _Found:
             yield "wrong", f"version {version.number} read {version.read_users} users, its events name {len(named)}"
 
 
+def _versions_count_what_was_found_unchanged(evidence: Evidence) -> _Found:
+    """The lineage of a version counts the users of the cycles since the last one that settled theirs without any."""
+    versions = {one.cycle_id: one for one in _learned_versions(evidence)}
+    unchanged = 0
+    for cycle_id, _ in _settled_cycles(evidence):
+        if (version := versions.get(cycle_id)) is None:
+            unchanged += evidence.cycles[cycle_id].changed_users
+            continue
+        if version.unchanged_users != unchanged:
+            yield "wrong", f"version {version.number} counts {version.unchanged_users} unchanged users, not {unchanged}"
+        unchanged = 0
+
+
 def _users_are_learned_or_pending(evidence: Evidence) -> _Found:
-    """Of each user the last event is in the offsets of a version, and the ledger knows it, or the user is pending."""
+    """Of each user the last event is in the offsets of a cycle that settled it, and the ledger knows it, or waits."""
     waiting = {one.user for one in evidence.waiting}
-    learnt = _learned_versions(evidence)
+    learnt = [version.ranges for version in _learned_versions(evidence)]
+    learnt += [ranges for cycle_id, ranges in _settled_cycles(evidence) if _is_unchanged(evidence, cycle_id)]
     last: dict[str, Sent] = {}
     for one in evidence.sent:
         if one.kind == "change" and one.user is not None:
@@ -127,17 +150,20 @@ def _users_are_learned_or_pending(evidence: Evidence) -> _Found:
         if user in waiting:
             continue
         learned_at = evidence.learned.get(user)
-        if not any(_within(event, version.ranges) for version in learnt):
+        if not any(_within(event, ranges) for ranges in learnt):
             yield "lost", f"{user} changed at {_place(event)}, which nobody learned, and is not pending"
         elif learned_at is None or learned_at < event.at:
             yield "lost", f"{user} changed at {_place(event)}, in a version's offsets, and was not learned since"
 
 
 def _pending_events_are_counted_once(evidence: Evidence) -> _Found:
-    """Of each user as many events are pending as the topic has behind what is settled."""
+    """Of each user as many events are pending as the topic has behind what is settled, with a version or without."""
     true: Counter[str] = Counter()
+    unchanged = [ranges for cycle_id, ranges in _settled_cycles(evidence) if _is_unchanged(evidence, cycle_id)]
     for one in evidence.sent:
         stand = evidence.stands.get(one.partition)
+        if any(_within(one, ranges) for ranges in unchanged):
+            continue
         if one.kind == "change" and one.user and stand and stand.settled <= one.offset < stand.next:
             true[one.user] += 1
     told: Counter[str] = Counter()
@@ -226,6 +252,21 @@ def _learned_versions(evidence: Evidence) -> list[Version]:
     """The versions that settled their changes: those that became champion, in order."""
     promoted = set(evidence.promoted)
     return [one for one in evidence.versions if one.number in promoted]
+
+
+def _settled_cycles(evidence: Evidence) -> list[tuple[str, Ranges]]:
+    """The cycles that settled their users, in order, each with the offsets that none before it had settled."""
+    reached: dict[int, int] = defaultdict(int)
+    found = []
+    for cycle_id, cycle in evidence.cycles.items():
+        if cycle.settled:
+            found.append((cycle_id, {number: (max(a, reached[number]), b) for number, (a, b) in cycle.ranges.items()}))
+            reached.update({number: end for number, (_, end) in cycle.ranges.items()})
+    return found
+
+
+def _is_unchanged(evidence: Evidence, cycle_id: str) -> bool:
+    return evidence.cycles[cycle_id].state == "unchanged"
 
 
 def _by_partition(evidence: Evidence) -> dict[int, list[Sent]]:

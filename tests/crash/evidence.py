@@ -36,6 +36,7 @@ class Version:
     ranges: Ranges = field(default_factory=dict)
     changed_users: int = 0
     """By its lineage, which is a copy of the claim."""
+    unchanged_users: int = 0
     read_users: int = 0
     """By the trainer: those that it read, found deleted, or refused."""
     from_scratch: bool = False
@@ -55,7 +56,7 @@ class Stand:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A user whom no registered version has learned yet, and how many events say so. `cycle_id`: of a claim."""
+    """A user who is not settled, and how many events say so. `cycle_id`: of a claim."""
 
     user: str
     events: int
@@ -68,6 +69,9 @@ class Cycle:
 
     state: str
     ranges: Ranges
+    settled: bool = False
+    """Its users left the ledger."""
+    changed_users: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +85,9 @@ class Evidence:
     """What the committer was told by the broker."""
     waiting: Sequence[Waiting] = ()
     learned: Mapping[str, float] = field(default_factory=dict)
-    """When the last event that a version has learned of a user arrived."""
+    """When the last event of a user arrived that was settled."""
     cycles: Mapping[str, Cycle] = field(default_factory=dict)
+    """In order."""
     recorded: Mapping[int, str] = field(default_factory=dict)
     """The ledger's versions: cycle id by number."""
     promoted: Sequence[int] = ()
@@ -144,8 +149,13 @@ def _of_ledger(url: str, topic: str) -> Evidence:
             ],
             learned={row.user_id: row.received_at for row in connection.execute(select(learned))},
             cycles={
-                row.cycle_id: Cycle(row.state, _ranges(row.lineage["offsets"].get(topic, {})))
-                for row in connection.execute(select(cycles))
+                row.cycle_id: Cycle(
+                    row.state,
+                    _ranges(row.lineage["offsets"].get(topic, {})),
+                    row.settled,
+                    row.lineage["changed_users"],
+                )
+                for row in connection.execute(select(cycles).order_by(cycles.c.number))
             },
             recorded={row.version: row.cycle_id for row in connection.execute(select(versions))},
             promoted=list(connection.scalars(select(promotions.c.version).order_by(promotions.c.number))),
@@ -179,6 +189,7 @@ def _version(folder: Path, number: int, topic: str) -> Version:
         manifest.cycle_id,
         _ranges(manifest.lineage.offsets.get(topic, {})),
         manifest.lineage.changed_users,
+        manifest.lineage.unchanged_users,
         read_users=read.accepted + read.deleted + read.refused_total,
         from_scratch=manifest.kind.from_scratch,
         space=manifest.space.space_id,

@@ -44,8 +44,8 @@ SOUND = Evidence(
     waiting=[Waiting("a", 1), Waiting("e", 1)],
     learned={"a": 101.0, "b": 102.0, "c": 103.0, "d": 102.0},
     cycles={
-        "c1": Cycle("registered", {0: (0, 2)}),
-        "c2": Cycle("registered", {0: (2, 3), 1: (0, 3)}),
+        "c1": Cycle("registered", {0: (0, 2)}, settled=True, changed_users=2),
+        "c2": Cycle("registered", {0: (2, 3), 1: (0, 3)}, settled=True, changed_users=2),
         "c3": Cycle("rejected", {0: (3, 4)}),
     },
     recorded={1: "c1", 2: "c2"},
@@ -64,7 +64,37 @@ SOUND = Evidence(
 
 def test_a_sound_history_has_no_findings() -> None:
     assert check(SOUND) == []
+    assert check(UNCHANGED) == []
+    assert check(NOT_YET) == []
     assert check(Evidence(sent=(), stands={})) == []
+
+
+UNCHANGED = replace(  # c3 found nothing to learn in a's second event, and c4 registered e's
+    SOUND,
+    stands={0: Stand(next=4, settled=4, events=4, ignored=0), 1: Stand(next=4, settled=4, events=4, ignored=1)},
+    waiting=[],
+    learned={**SOUND.learned, "a": 104.0, "e": 104.0},
+    cycles={
+        "c1": SOUND.cycles["c1"],
+        "c2": SOUND.cycles["c2"],
+        "c3": Cycle("unchanged", {0: (3, 4)}, settled=True, changed_users=1),
+        "c4": Cycle("registered", {0: (3, 4), 1: (3, 4)}, settled=True, changed_users=1),
+    },
+    recorded={1: "c1", 2: "c2", 3: "c4"},
+    promoted=[1, 2, 3],
+    versions=[*SOUND.versions, Version(3, "c4", {0: (3, 4), 1: (3, 4)}, 1, 1, read_users=1, space="c1")],
+    stored_rows={"b": b"b", "c": b"c"},
+    matrix_rows={"b": b"b", "c": b"c"},
+)
+NOT_YET = replace(  # c4 has not ended yet
+    UNCHANGED,
+    stands=SOUND.stands,
+    waiting=[Waiting("e", 1, "c4")],
+    cycles={**UNCHANGED.cycles, "c4": Cycle("running", {0: (3, 4), 1: (3, 4)}, changed_users=1)},
+    recorded=SOUND.recorded,
+    promoted=SOUND.promoted,
+    versions=SOUND.versions,
+)
 
 
 BROKEN: dict[str, tuple[Evidence, str, str]] = {
@@ -78,6 +108,26 @@ BROKEN: dict[str, tuple[Evidence, str, str]] = {
         replace(SOUND, journal=[change("z", 0, 0), *RECORDS[1:]]),
         "wrong",
         "partition 0@0: the topic has ('change', 'a'), the committer sent ('change', 'z')",
+    ),
+    "an unchanged user left the ledger, and no cycle says so": (
+        replace(NOT_YET, cycles={**NOT_YET.cycles, "c3": replace(NOT_YET.cycles["c3"], settled=False)}),
+        "lost",
+        "a changed at 0@3, which nobody learned, and is not pending",
+    ),
+    "an unchanged user is pending all the same": (
+        replace(NOT_YET, waiting=[*NOT_YET.waiting, Waiting("a", 1)]),
+        "duplicated",
+        "a: 1 events pending, 0 sent",
+    ),
+    "an unchanged cycle settled fewer users than its events name": (
+        replace(NOT_YET, cycles={**NOT_YET.cycles, "c3": replace(NOT_YET.cycles["c3"], changed_users=0)}),
+        "lost",
+        "cycle c3 settled 0 users, its events name 1",
+    ),
+    "a version forgets the unchanged users that it covers": (
+        replace(UNCHANGED, versions=[*SOUND.versions, replace(UNCHANGED.versions[2], unchanged_users=0)]),
+        "wrong",
+        "version 3 counts 0 unchanged users, not 1",
     ),
     "a user was never learned": (
         replace(SOUND, learned={user: at for user, at in SOUND.learned.items() if user != "b"}),

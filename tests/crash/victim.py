@@ -33,9 +33,12 @@ HASTY = {
     "FIT__MIN_REPLAY_USERS": "32",
     "GATE__MARGIN": "1",
     "GATE__RECALL_MARGIN": "1",
-    "GATE__DRIFT_MARGIN": "1",
+    "GATE__PRECISION_MARGIN": "1",
+    "GATE__CALIBRATION_MARGIN": "1",
+    "GATE__NEGLIGIBLE": "1",
     "GATE__MIN_USERS": "5",
     "GATE__MIN_ACCURACY": "0",
+    "GUARD__SAMPLE": "0",  # the stream moves everybody within seconds, long before a killed service hears of it
 }
 
 

@@ -46,7 +46,7 @@ class Cluster:
         self.feature_group_id = group.id or self.feature_group_id
         self.feature_store_id = group.feature_store_id or self.feature_store_id
         self.notification_topic = self.spec.notification_topic if self.spec.online else None
-        self.store = FeatureTables(group, self.spec.element)
+        self.store = FeatureTables(group, self.spec.element, self.spec.event_time, self.spec.partition)
         self.codec = RowCodec(group, self.spec.element, f"{self.feature_store}.db")
 
     @property
@@ -61,8 +61,14 @@ class Cluster:
 
     @property
     def columns(self) -> list[str]:
-        """All columns, the primary key first."""
+        """The primary key and the contract's columns."""
         return [self.spec.group.primary_key, *(column.name for column in self.spec.group.columns)]
+
+    @property
+    def features(self) -> list[str]:
+        """All columns of the group's tables: also those that only tell rows of one key apart."""
+        spec = self.spec
+        return [*self.columns, *(name for name in (spec.event_time, spec.partition) if name is not None)]
 
     def tls(self) -> ssl.SSLContext:
         """How its HTTPS servers present themselves."""

@@ -28,12 +28,18 @@ def feature_store(cluster: Cluster) -> Json:
 def feature(cluster: Cluster, name: str) -> Json:
     """One column of the group."""
     primary = name == cluster.spec.group.primary_key
+    kinds = {
+        cluster.spec.group.primary_key: ("string", "varchar(100)"),
+        cluster.spec.event_time: ("timestamp", "timestamp"),
+        cluster.spec.partition: ("string", "varchar(100)"),
+    }
+    offline, online = kinds.get(name, (f"array<{cluster.spec.element}>", "varbinary(2048)"))
     return {
         "name": name,
-        "type": "string" if primary else f"array<{cluster.spec.element}>",
-        "onlineType": "varchar(100)" if primary else "varbinary(2048)",
+        "type": offline,
+        "onlineType": online,
         "primary": primary,
-        "partition": False,
+        "partition": name == cluster.spec.partition,
         # A HUDI table needs one column to decide between rows of one key.
         "hudiPrecombineKey": primary and cluster.spec.time_travel == "HUDI",
         "featureGroupId": cluster.feature_group_id,
@@ -55,6 +61,7 @@ def feature_group(cluster: Cluster, features: bool = True) -> Json:
         "created": CREATED,
         "description": "",
         "onlineEnabled": spec.online,
+        "eventTime": spec.event_time,
         "timeTravelFormat": spec.time_travel,
         "topicName": online_topic,
         "onlineTopicName": online_topic,
@@ -62,7 +69,7 @@ def feature_group(cluster: Cluster, features: bool = True) -> Json:
         "statisticsConfig": statistics,
         "location": f"hopsfs://namenode:8020/apps/hive/warehouse/{cluster.feature_store}.db/{cluster.table}",
     }
-    return described | ({"features": [feature(cluster, name) for name in cluster.columns]} if features else {})
+    return described | ({"features": [feature(cluster, name) for name in cluster.features]} if features else {})
 
 
 def query(cluster: Cluster, columns: list[str]) -> Json:

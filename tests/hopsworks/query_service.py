@@ -47,6 +47,9 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         self._calls = calls
         element = pa.float64() if cluster.spec.element == "double" else pa.float32()
         self._array = pa.list_(element)
+        spec = cluster.spec
+        kinds = {spec.group.primary_key: pa.string(), spec.event_time: pa.timestamp("ms"), spec.partition: pa.string()}
+        self._kinds = {name: kind for name, kind in kinds.items() if name is not None}
         pki = cluster.pki
         super().__init__(
             f"grpc+tls://{cluster.host}:{FLIGHT_PORT}",
@@ -71,8 +74,7 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
     def do_get(self, _: Any, ticket: Any) -> Any:
         outcome = self._struck("do_get")
         asked = json.loads(ticket.ticket)
-        key = self._cluster.spec.group.primary_key
-        schema = pa.schema([(name, pa.string() if name == key else self._array) for name in asked["columns"]])
+        schema = pa.schema([(name, self._kinds.get(name, self._array)) for name in asked["columns"]])
         # Captured here: the stream is one moment of the table, however slowly it is read.
         rows = self._cluster.store.offline_rows(asked["keys"])
         return flight.GeneratorStream(schema, self._batches(schema, rows, broken=isinstance(outcome, LoseReply)))
@@ -97,7 +99,7 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
             columns = [
                 pa.array([user for user, _ in part], pa.string())
                 if name == key
-                else self._lists([row[name] for _, row in part])
+                else self._cells([row.get(name) for _, row in part], self._kinds.get(name))
                 for name in schema.names
             ]
             yield pa.record_batch(columns, schema=schema)
@@ -105,6 +107,11 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
                 break
         if broken:
             raise flight.FlightUnavailableError("the stream broke off")
+
+    def _cells(self, cells: list[Values | None], kind: Any) -> Any:
+        if kind is None:
+            return self._lists(cells)
+        return pa.array([None if values is None else values[0].item() for values in cells], kind)
 
     def _lists(self, cells: list[Values | None]) -> Any:
         lengths = [0 if values is None else len(values) for values in cells]

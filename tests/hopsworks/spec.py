@@ -42,6 +42,10 @@ class ClusterSpec:
     """Whether the view `<group>_retrainer`, version 1, is there from the start."""
     variants: Variants = field(default_factory=Variants)
     time_travel: Literal["DELTA", "HUDI", "NONE"] = "DELTA"
+    event_time: str | None = None
+    """A column with the time of what a row tells: another one is another row of the offline table, which keeps both."""
+    partition: str | None = None
+    """A column of texts that the offline table is partitioned by: another one is another row, too."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -146,3 +146,26 @@ def test_a_file_comes_out_of_a_form_as_it_went_in(content: bytes) -> None:
     body += b'--frontier\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + content
     form = multipart(body + b"\r\n--frontier--\r\n", "multipart/form-data; boundary=frontier")
     assert form == {"flowFilename": b"a b.bin", "file": content}
+
+
+def test_an_upsert_merges_on_key_event_time_and_partition() -> None:
+    row = dict(World().row())
+    plain, history = FeatureTables(GROUP), FeatureTables(GROUP, "double", "at", "country")
+    for table in (plain, history):
+        table.put({"u1": row, "u2": row})
+        table.put({"u1": row}, ["u2"])
+    assert [key for key, _ in plain.offline_rows()] == ["u1"]
+    assert [key for key, _ in history.offline_rows()] == ["u1", "u1"]
+    assert [(one.inserted, one.updated, one.deleted) for one in plain.commits] == [(2, 0, 0), (0, 1, 1)]
+    assert [(one.inserted, one.updated, one.deleted) for one in history.commits] == [(2, 0, 0), (1, 0, 1)]
+    table = FeatureTables(GROUP, "double", "at", "country")
+    for year, at, country in ((1.0, 5, "se"), (2.0, 5, "se"), (3.0, 4, "se"), (4.0, 5, "de"), (5.0, None, None)):
+        table.put({"u1": {**row, "year": year, "at": at, "country": country}})
+    assert [stored["year"].tolist() for _, stored in table.offline_rows(["u1"]) if stored["year"] is not None] == [
+        [2.0],
+        [3.0],
+        [4.0],
+        [5.0],
+    ]
+    assert table.offline["u1"]["year"] == [2.0]
+    assert table.online["u1"]["year"] == [4.0]  # one row a key, and what is older does not replace it

@@ -40,7 +40,9 @@ QUICK = {
     "GATE__DRAWS": "200",
     "GATE__MARGIN": "0.2",  # these tests are about the loop; whether a model is good is tested elsewhere
     "GATE__RECALL_MARGIN": "0.5",
-    "GATE__DRIFT_MARGIN": "0.5",
+    "GATE__PRECISION_MARGIN": "0.5",
+    "GATE__CALIBRATION_MARGIN": "0.5",
+    "GATE__NEGLIGIBLE": "0.5",
     "TRAINER__RETRY_WAIT": "0.2",
     "TRAINER__WARM": "false",  # most would start one for nothing, and two cores is what there is
     "LOG__FORMAT": "json",

@@ -42,12 +42,13 @@ def compare(db: sqlite3.Connection, topic: dict[str, Any], registered: int) -> A
         for partition, next_offset, settled in db.execute("SELECT partition, next_offset, settled_offset FROM offsets")
     }
     problems = _stored(db, offsets, topic) + _covered(db, offsets) + _versions(db, registered)
+    settled = {partition: end for partition, (_, end) in offsets.items()} | _unchanged(db)
     pending = {user for (user,) in db.execute("SELECT user_id FROM changes")}
     learned = {user for (user,) in db.execute("SELECT user_id FROM learned")}
     lost = [
         user
         for user, (partition, offset) in topic["last"].items()
-        if user not in pending and (user not in learned or offset >= offsets.get(partition, (0, 0))[1])
+        if user not in pending and (user not in learned or offset >= settled.get(partition, 0))
     ]
     if lost:
         problems.append(f"{len(lost)} users are neither pending nor learned: {', '.join(sorted(lost)[:5])}")
@@ -99,6 +100,16 @@ def _covered(db: sqlite3.Connection, offsets: dict[int, tuple[int, int]]) -> lis
         if settled != reached[partition]
     ]
     return problems
+
+
+def _unchanged(db: sqlite3.Connection) -> dict[int, int]:
+    """How far users are settled without a version, by partition, where the last cycle that settled any made none."""
+    query = "SELECT state, lineage FROM cycles WHERE settled ORDER BY number DESC LIMIT 1"
+    for state, lineage in db.execute(query):
+        if state == "unchanged":
+            ranges = json.loads(lineage)["offsets"].values()
+            return {int(number): until for told in ranges for number, (_, until) in told.items()}
+    return {}
 
 
 def _versions(db: sqlite3.Connection, registered: int) -> list[str]:

@@ -33,7 +33,7 @@ def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         db.execute(insert(offsets).values(**there, **counts, updated_at=0.0))
         lineage = {"offsets": {"t": {"0": [0, 3]}}}
         told = {"kind": "bootstrap", "reason": "no version yet", "state": "registered", "claimed_at": 0.0}
-        db.execute(insert(cycles).values(cycle_id="c1", lineage=lineage, **told))
+        db.execute(insert(cycles).values(cycle_id="c1", lineage=lineage, settled=True, **told))
         db.execute(insert(versions).values(version=1, cycle_id="c1", registered_at=0.0))
         db.execute(insert(learned).values(user_id="listener-1", received_at=0.0))
         positions = {"first_position": "t[0]@4", "last_position": "t[0]@4"}
@@ -75,6 +75,16 @@ def test_accounts_that_do_not_add_up(ledger: sqlite3.Connection, spoil: str, pro
 def test_a_user_learned_before_the_last_event_is_lost_unless_pending(ledger: sqlite3.Connection) -> None:
     later = {**TOPIC, "last": {"listener-1": [0, 3], "listener-2": [0, 4]}}
     assert compare(ledger, later, registered=1).lost == 1
+
+
+def test_a_user_found_unchanged_is_not_lost(ledger: sqlite3.Connection) -> None:
+    ledger.execute("DELETE FROM changes")
+    ledger.execute("INSERT INTO learned VALUES ('listener-2', 0)")
+    assert compare(ledger, TOPIC, registered=1).lost == 1
+    columns = "cycle_id, kind, reason, state, lineage, attempts, claimed_at, settled"
+    lineage = """'{"offsets": {"t": {"0": [3, 5]}}}'"""
+    ledger.execute(f"INSERT INTO cycles ({columns}) VALUES ('c2', 'full', 'x', 'unchanged', {lineage}, 0, 0, 1)")  # noqa: S608
+    assert compare(ledger, TOPIC, registered=1) == Accounts(records=5, users=2, pending=0, lost=0, problems=())
 
 
 def test_a_version_that_was_registered_twice_is_a_problem(ledger: sqlite3.Connection) -> None:

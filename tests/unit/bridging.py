@@ -30,6 +30,7 @@ class Group:
     def __init__(self) -> None:
         self.rows: dict[str, float] = {}
         self.ids: list[int] = []
+        self.keyless = 0  # rows without a key, in each batch
         self.broken_after: int | None = None  # rows, after which a snapshot breaks off
         self.answers: dict[str, float] | None = None  # what a sick query service says the rows are
         self.meanwhile: Callable[[], None] | None = None  # happens once, while a snapshot is read
@@ -64,7 +65,7 @@ class Group:
             part = rows[start : start + 3]
             blocks = [np.array([number, -number], dtype=np.float32) for _, number in part]
             years = [np.array([number], dtype=np.float32) for _, number in part]
-            yield FeatureRows([key for key, _ in part], {"taste": list(blocks), "year": list(years)})
+            yield FeatureRows([key for key, _ in part], {"taste": list(blocks), "year": list(years)}, self.keyless)
 
     def read(self, keys: Sequence[str]) -> FeatureRows:
         raise NotImplementedError

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from consumer.bridge.bridge import Bridge
 from consumer.bridge.errors import BridgeError
@@ -89,6 +90,17 @@ def test_a_commit_from_a_clock_that_is_behind_is_seen() -> None:
     bench.group.ids = [bench.group.ids[0] - 1, bench.group.ids[0]]
     bench.bridge().once()
     assert bench.topic.told() == [("u1", UPSERT)]
+
+
+def test_rows_without_a_key_are_nobody_to_tell_of() -> None:
+    bench = Bench()
+    bench.baseline(3)
+    bench.group.keyless = 2
+    bench.group.commit({"u1": 9.0})
+    with capture_logs() as said:
+        bench.bridge().once()
+    assert bench.topic.told() == [("u1", UPSERT)]
+    assert {"rows": 2, "event": "rows without a user id are left out"}.items() <= said[0].items()
 
 
 def test_a_commit_while_a_snapshot_is_read_is_found_at_the_next_look() -> None:

@@ -358,8 +358,59 @@ def test_a_worse_challenger_is_rejected_and_nothing_is_registered(
     assert (result.outcome, result.version) == (Outcome.REJECTED, None)
     assert result.gate is not None
     assert result.gate.champion is not None
-    assert "accuracy may have sunk" in result.reason
+    assert "is worse beyond doubt" in result.reason
     assert len(started.registry.versions()) == 1
+
+
+def learned_nothing(model: TwoTower, *args: Any, **settings: Any) -> FitReport:
+    """A fit that keeps what it began with."""
+    before = model.whole.get_weights()
+    report = fit(model, *args, **settings)
+    model.whole.set_weights(before)
+    return report.model_copy(update={"learned": False, "best_epoch": 0})
+
+
+def test_where_nothing_was_learned_the_champion_answers_and_no_version_is_registered(
+    started: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.cycle.fit", learned_nothing)
+    result = started.run(changed(started))
+    assert (result.outcome, result.version, result.base_version) == (Outcome.UNCHANGED, None, 1)
+    assert result.gate is not None
+    assert result.gate.champion is not None
+    assert result.gate.challenger is None
+    assert "version 1 answers for these users today" in result.reason
+    assert result.gate.slices[Slice.NEW].champion is not None
+    assert len(started.registry.versions()) == 1
+
+
+def test_it_is_registered_all_the_same_where_the_policy_says_so(
+    started: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.cycle.fit", learned_nothing)
+    policy = started.settings.gate.model_copy(update={"register_unchanged": True})
+    settings = started.settings.model_copy(update={"gate": policy})
+    for version, cycle_id in ((2, "c2"), (3, "c3")):
+        request = started.request(cycle_id, CycleKind.INCREMENTAL, names(5), base=version - 1, settings=settings)
+        assert started.run(request).version == version
+    assert [found.manifest.towers_as_in for found in started.registry.versions()] == [None, 1, 1]
+
+
+def test_a_baseline_that_is_gone_is_left_out_and_the_report_says_so(started: Bench) -> None:
+    """A clean-up of old versions: every cycle once failed after its whole fit, and a full retrain too."""
+    assert started.run(changed(started)).version == 2
+    shutil.rmtree(started.registry_folder / started.settings.model_name / "1")
+    for kind in (CycleKind.INCREMENTAL, CycleKind.FULL, CycleKind.BACKFILL):
+        request = started.request(f"c-{kind.value}", kind, names(9), base=2).model_copy(update={"best_since": (7,)})
+        result = started.run(request)
+        assert result.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED}, result
+        assert result.gate is not None
+        assert [note.split(",")[0] for note in result.gate.notes if "baseline" in note] == [
+            "judged without version 1 of the baseline",
+            "judged without version 7 of the baseline",
+        ]
+        if result.outcome is Outcome.REGISTERED:
+            shutil.rmtree(started.registry_folder / started.settings.model_name / str(result.version))
 
 
 def test_newcomers_of_a_rejected_cycle_are_new_in_the_next_one(started: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,9 +430,22 @@ def test_too_few_users_are_inconclusive(tmp_path: Path) -> None:
     bench.store.commit({}, names(390, start=10))
     result = bench.run(bench.request("c1", CycleKind.BOOTSTRAP))
     assert (result.outcome, result.version) == (Outcome.INCONCLUSIVE, None)
-    empty = Bench(tmp_path / "empty")
-    empty.store.commit({}, names(400))
-    assert empty.run(empty.request("c1", CycleKind.BOOTSTRAP)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_empty_or_missing_store_fails_the_cycle_in_words(started: Bench, tmp_path: Path) -> None:
+    """Nobody counts as deleted, and nothing is made in passing; a failed cycle gives its users back."""
+    request = started.request("c2", CycleKind.INCREMENTAL, users=["u1", "u2"], base=1)
+    started.store.commit({}, names(400))
+    for kind in (CycleKind.INCREMENTAL, CycleKind.FULL):
+        result = started.run(request.model_copy(update={"kind": kind}))
+        assert result.outcome is Outcome.FAILED
+        assert "listeners, version 1, holds no users" in result.reason
+    started.store.close()
+    (tmp_path / "store.db").unlink()
+    result = started.run(request)
+    assert result.outcome is Outcome.FAILED
+    assert f"no feature store at {tmp_path / 'store.db'}" in result.reason
+    assert not list(tmp_path.glob("store.db*"))
 
 
 def test_a_full_retrain_starts_a_new_space_and_is_measured_against_the_champion(started: Bench) -> None:
@@ -411,9 +475,10 @@ def test_with_another_split_nobody_follows_a_version_that_saw_the_held_out(start
         update={"split": started.settings.split.model_copy(update={"salt": "another"})}
     )
     follower = started.run(started.request("c2", CycleKind.INCREMENTAL, names(9), base=1, settings=settings))
-    assert follower.outcome is Outcome.FAILED
+    assert follower.outcome is Outcome.HELD
     assert "trained with another split" in follower.reason
-    assert "train --full" in follower.reason
+    assert follower.way_out is not None
+    assert "train --full" in follower.way_out
     full = started.run(started.request("c3", CycleKind.FULL, base=1, settings=settings))
     assert full.outcome is Outcome.REGISTERED
     assert "version 1 was trained with another split" in full.reason
@@ -434,7 +499,8 @@ def test_scaling_is_learned_from_users_who_may_be_trained_on(bench: Bench) -> No
 def test_a_full_retrain_goes_on_where_the_champion_is_damaged(started: Bench) -> None:
     (started.registry_folder / started.settings.model_name / "1" / MODEL_FILE).write_text("rotten")
     follower = started.run(started.request("c2", CycleKind.INCREMENTAL, names(9), base=1))
-    assert follower.outcome is Outcome.FAILED
+    assert follower.outcome is Outcome.HELD
+    assert {line.step for line in started.progress} == set()  # found out before anything is read
     full = started.run(started.request("c3", CycleKind.FULL, base=1))
     assert full.outcome is Outcome.REGISTERED
     assert "version 1 is not to be had" in full.reason
@@ -442,13 +508,16 @@ def test_a_full_retrain_goes_on_where_the_champion_is_damaged(started: Bench) ->
 
 def test_what_cannot_be_done_is_said(started: Bench) -> None:
     absent = started.run(started.request("c2", CycleKind.INCREMENTAL, names(1), base=8))
-    assert absent.outcome is Outcome.FAILED
+    assert absent.outcome is Outcome.HELD
     assert "no version 8; it has 1" in absent.reason
+    assert absent.way_out is not None
+    assert absent.way_out.startswith("restore it")
     fewer = GROUP.model_copy(update={"columns": GROUP.columns[:2]})
     narrower = started.settings.model_copy(update={"feature_group": fewer})
     other = started.run(started.request("c3", CycleKind.INCREMENTAL, names(1), base=1, settings=narrower))
-    assert other.outcome is Outcome.FAILED
-    assert "retrainer train --full" in other.reason
+    assert other.outcome is Outcome.HELD
+    assert other.way_out is not None
+    assert "retrainer train --full" in other.way_out
 
 
 def test_everything_that_a_version_needs_is_in_its_folder(started: Bench) -> None:

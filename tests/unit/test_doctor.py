@@ -6,6 +6,7 @@ import io
 import json
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,16 @@ from typer.testing import CliRunner
 
 from consumer.cli import app
 from consumer.doctor.checks import Check, Finding, Outcome, Result, Trouble, failed, ok, skipped, warning
+from consumer.doctor.group import group_checks
 from consumer.doctor.report import Report, as_json
 from consumer.doctor.run import Examination
 from consumer.doctor.runner import Runner
+from consumer.doctor.visit import Visit
 from consumer.errors import SettingsError
 from consumer.settings import Settings
 from tests.waiting import within
 from trainer.errors import Unreachable
+from trainer.features.local import LocalFeatureStore
 
 GB = 10**9
 
@@ -199,6 +203,29 @@ def test_without_a_cluster_what_is_about_it_is_not_used(tmp_path: Path, monkeypa
         "feature view",
         "online read",
     }
+
+
+def test_a_local_store_is_looked_at_and_not_made(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    visit = Visit(lambda: settings)
+    visit.settings = settings
+
+    def found() -> Result:
+        (result,) = run(*group_checks(visit)).values()
+        return result
+
+    assert (found().outcome, str(tmp_path / "feature_store.db") in found().found) == (Outcome.WARNING, True)
+    assert "RETRAINER_FEATURE_STORE__PATH" in str(found().todo)
+    assert not list(tmp_path.iterdir())
+    with closing(LocalFeatureStore(tmp_path / "feature_store.db", settings.feature_group)) as store:
+        store.commit({})
+        assert (found().outcome, "holds no users" in found().found) == (Outcome.WARNING, True)
+        store.commit({"u1": {}})
+        assert (found().outcome, "and 1 users" in found().found) == (Outcome.OK, True)
+    other = settings.feature_group.model_copy(update={"version": 2})
+    visit.settings = settings.model_copy(update={"feature_group": other})
+    assert found().outcome is Outcome.FAILED
+    assert "has no table spotify_user_embeddings_2 (it has spotify_user_embeddings_1)" in found().found
 
 
 def test_setting_up_needs_a_cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,37 +8,20 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
+import trainer.retrieval
 from schemas.cycle import Slice
 from schemas.policies import PairPolicy
-from tests.unit.test_space import checked
-from tests.worlds import GROUP, World, names
-from trainer.evaluate import Exam, embed, prepare_exam, score, scores, slice_reports
+from tests.unit.test_exam import COSINES, DIRECTIONS, EVERYONE, RAW, exam_of
+from tests.worlds import GROUP
+from trainer.evaluate import embed, score, scores, slice_reports
+from trainer.exam import prepare_exam
 from trainer.model import TwoTower, build
-from trainer.pairs.bounds import Bounds
-from trainer.pairs.graph import Graph, update_graph
-from trainer.pairs.view import View
-from trainer.scaling import fit_space, to_directions
+from trainer.scaling import fit_space
 
-POLICY = PairPolicy(similarity_threshold=0.8, max_positives_per_user=None)
-RAW = checked(World().rows(names(120))).raw
 SPACE = fit_space("s", GROUP, RAW)
-DIRECTIONS = to_directions(SPACE, GROUP, RAW)
-EVERYONE = np.arange(120)
-PAIRS = np.argwhere(np.triu(DIRECTIONS.astype(np.float64) @ DIRECTIONS.T > 0.8, 1))
-
-
-def graph_of(policy: PairPolicy) -> Graph:
-    view = View(DIRECTIONS, Bounds.plain(DIRECTIONS), EVERYONE)
-    return update_graph(Graph.empty(policy), view, EVERYONE, policy).graph
-
-
-GRAPH = graph_of(POLICY)
-
-
-def exam_of(examined: NDArray[np.int64]) -> Exam:
-    return prepare_exam(RAW, DIRECTIONS, GRAPH, examined, EVERYONE, POLICY, seed=4)
+HELD = list(range(60))
 
 
 def perfect() -> TwoTower:
@@ -50,54 +33,107 @@ def perfect() -> TwoTower:
     return TwoTower(model.whole, tower, tower, model.scale_and_bias, model.preprocess)
 
 
-def test_an_exam_is_the_same_for_every_model_and_asks_about_held_out_users_only() -> None:
-    exams = [exam_of(np.array([7, 3, 50])) for _ in range(2)]
-    assert (exams[0].pairs.rows == exams[1].pairs.rows).all()
-    assert exams[0].queries.tolist() == [7, 3, 50]
-    assert set(exams[0].pairs.rows[:, 0].tolist()) <= {7, 3, 50}
-    asked = {frozenset(pair) for pair in exams[0].pairs.rows[exams[0].pairs.similar].tolist()}
-    assert asked == {frozenset(pair) for pair in PAIRS.tolist() if {7, 3, 50} & set(pair)}
-
-
-@pytest.mark.parametrize("cap", [None, 3, 12])
-def test_true_neighbours_are_the_nearest_by_direction_and_never_oneself(cap: int | None) -> None:
-    """Whether the graph knows ten of them, fewer, or none."""
-    graph = graph_of(POLICY.model_copy(update={"max_positives_per_user": cap}))
-    known = (graph.nearest(EVERYONE, 10) >= 0).all(axis=1)
-    assert known.any() == (cap is not None)
-    assert not known.all()
-    exam = prepare_exam(RAW, DIRECTIONS, graph, EVERYONE, EVERYONE, POLICY, seed=4)
-    cosines = DIRECTIONS @ DIRECTIONS.T
-    np.fill_diagonal(cosines, -2)
-    for query, nearest in zip(exam.queries.tolist(), exam.truth, strict=True):
-        assert set(nearest.tolist()) == set(np.argsort(-cosines[query])[:10].tolist())
-
-
-def test_the_figures_follow_their_definitions() -> None:
+def untrained() -> TwoTower:
+    """A model that tells something, but errs both ways."""
     model = build(SPACE, GROUP, 0.2, 1e-3)
-    exam = exam_of(EVERYONE[:60])
-    found = score(model, exam)
+    model.rescale(20.0, -2.0)
+    return model
 
+
+def all_pairs(model: TwoTower, held: list[int]) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[Any]]:
+    """Probability, label and held-out user of every pair (held-out user, anybody else), by the whole model."""
+    rows = np.array([(query, other) for query in held for other in range(len(RAW)) if other != query])
+    probability = model.whole.predict([RAW[rows[:, 0]], RAW[rows[:, 1]]], verbose=0, batch_size=4096)[:, 0]
+    return probability.astype(np.float64), COSINES[rows[:, 0], rows[:, 1]] > 0.8, rows[:, 0]
+
+
+@pytest.mark.parametrize("block_rows", [2**15, 50])
+def test_figures_over_all_pairs_follow_their_definitions(monkeypatch: pytest.MonkeyPatch, block_rows: int) -> None:
+    monkeypatch.setattr(trainer.retrieval, "_BLOCK_ROWS", block_rows)
+    model = untrained()
+    metrics = score(model, exam_of(HELD)).metrics
+    probability, label, _ = all_pairs(model, HELD)
+    said = probability > 0.5
+    assert metrics.precision == pytest.approx(precision_score(label, said), abs=1e-4)
+    assert metrics.recall == pytest.approx(recall_score(label, said), abs=1e-4)
+    assert metrics.f1 == pytest.approx(f1_score(label, said), abs=1e-4)
+    assert metrics.average_precision == pytest.approx(average_precision_score(label, probability), abs=0.01)
+    claimed = probability >= 0.1
+    tenth = np.minimum((probability * 10).astype(int), 9)
+    gaps = [abs((probability - label)[claimed & (tenth == one)].sum()) for one in range(10)]
+    assert metrics.calibration_error == pytest.approx(sum(gaps) / claimed.sum(), abs=1e-3)
+
+
+@pytest.mark.parametrize("ratio", [1, 3])
+def test_figures_of_the_sample_follow_their_definitions(ratio: int) -> None:
+    model = untrained()
+    exam = exam_of(HELD, ratio)
+    found = score(model, exam)
     ends = [RAW[exam.pairs.rows[:, 0]], RAW[exam.pairs.rows[:, 1]]]
     probability = model.whole.predict(ends, verbose=0)[:, 0].astype(np.float64)
     label = exam.pairs.similar
     np.testing.assert_allclose(found.probability, probability, atol=1e-5)
-    assert found.metrics.accuracy == pytest.approx(((probability > 0.5) == label).mean())
-    above = (probability[label][:, None] > probability[~label]).mean()
-    ties = (probability[label][:, None] == probability[~label]).mean()
-    assert found.metrics.auc == pytest.approx(above + ties / 2, abs=1e-3)
-    precision = [label[probability >= line].mean() for line in probability[label]]
-    assert found.metrics.average_precision == pytest.approx(np.mean(precision), abs=1e-3)
-    bins = [(probability >= low) & (probability < low + 0.1) for low in np.arange(10) / 10]
-    gaps = [abs(probability[inside].mean() - label[inside].mean()) * inside.mean() for inside in bins if inside.any()]
-    assert found.metrics.calibration_error == pytest.approx(sum(gaps), abs=1e-3)
+    right = (probability > 0.5) == label
+    assert found.metrics.accuracy == pytest.approx((right[label].mean() + right[~label].mean()) / 2)
+    assert found.metrics.auc == pytest.approx(roc_auc_score(label, probability), abs=1e-3)
 
+
+def test_recall_at_10_is_the_share_of_the_truly_nearest() -> None:
+    model = untrained()
     query, candidate = model.tower("query").predict(RAW, verbose=0), model.tower("candidate").predict(RAW, verbose=0)
     cosines = query @ candidate.T
     np.fill_diagonal(cosines, -2)
-    hits = [len(set(np.argsort(-cosines[row])[:10]) & set(exam.truth[at].tolist())) for at, row in enumerate(range(60))]
-    assert found.metrics.recall_at_10 == pytest.approx(np.mean(hits) / 10, abs=2e-3)
-    assert found.right.mean() == pytest.approx(found.metrics.accuracy)
+    hits = [len(set(np.argsort(-cosines[row])[:10]) & set(np.argsort(-COSINES[row])[:10])) for row in HELD]
+    assert score(model, exam_of(HELD)).metrics.recall_at_10 == pytest.approx(np.mean(hits) / 10, abs=2e-3)
+
+
+def test_whoever_is_as_near_as_the_tenth_counts_as_found() -> None:
+    """Thirty users in one place: whichever ten of them a model finds, it has found the nearest."""
+    place = np.tile(RAW[:1], (30, 1))
+    raw = np.concatenate([place, RAW[:60]])
+    directions = np.concatenate([np.tile(DIRECTIONS[:1], (30, 1)), DIRECTIONS[:60]])
+    everyone = np.arange(len(raw))
+    exam = prepare_exam(raw, directions, everyone[:30], everyone, PairPolicy(), 0)
+    assert score(perfect(), exam).metrics.recall_at_10 == 1.0
+
+
+def test_always_no_is_a_half_whatever_the_ratio() -> None:
+    model = untrained()
+    model.rescale(1.0, -60.0)
+    for ratio in (1, 2, 5):
+        metrics = score(model, exam_of(HELD, ratio)).metrics
+        assert metrics.accuracy == 0.5
+        assert (metrics.precision, metrics.recall) == (None, 0.0)
+
+
+def test_a_line_that_moved_is_seen_by_precision_and_not_by_random_pairs() -> None:
+    """The decision line at cosine 0.5 instead of 0.8: nearly all random dissimilar pairs are still told right."""
+    model = perfect()
+    model.scale_and_bias.set_weights([np.array([[1e3]]), np.array([-500.0])])
+    metrics = score(model, exam_of(HELD)).metrics
+    assert metrics.precision is not None
+    assert metrics.precision < 0.8
+    assert metrics.accuracy < 0.9
+
+
+def test_a_perfect_model_finds_everybody_and_tells_every_pair_right() -> None:
+    metrics = score(perfect(), exam_of(list(range(300)))).metrics
+    assert metrics.recall_at_10 == pytest.approx(1.0)
+    assert metrics.accuracy == metrics.auc == 1.0
+    assert metrics.precision == metrics.recall == metrics.f1 == 1.0
+    assert metrics.average_precision == pytest.approx(1.0, abs=0.01)
+    assert metrics.calibration_error < 0.01
+
+
+@pytest.mark.parametrize("stretch", [0.02, 1.0, 50.0])
+def test_the_ranking_of_all_pairs_does_not_depend_on_how_cosines_are_stretched(stretch: float) -> None:
+    """A tower that adds one constant number has the same order of pairs, in a sliver of the cosines."""
+    model = perfect()
+    direction = keras.Input((GROUP.width,))
+    with_constant = keras.layers.Concatenate()([direction, keras.ops.ones_like(direction[:, :1]) / stretch])
+    tower = keras.Model(direction, keras.layers.UnitNormalization()(with_constant))
+    squeezed = TwoTower(model.whole, tower, tower, model.scale_and_bias, model.preprocess)
+    assert score(squeezed, exam_of(HELD)).metrics.average_precision == pytest.approx(1.0, abs=0.02)
 
 
 @pytest.mark.parametrize("name", ["query", "candidate"])
@@ -109,54 +145,32 @@ def test_embeddings_are_those_of_the_exported_tower(name: str) -> None:
     assert not np.delete(found, rows, axis=0).any()
 
 
-def test_a_perfect_model_finds_everybody_and_tells_every_pair_right() -> None:
-    metrics = score(perfect(), exam_of(EVERYONE)).metrics
-    assert metrics.recall_at_10 == pytest.approx(1.0)
-    assert metrics.accuracy == metrics.auc == 1.0
-    assert metrics.average_precision == pytest.approx(1.0)
-    assert metrics.calibration_error < 0.01
-
-
 def by_slice() -> dict[Slice, NDArray[np.int64]]:
     return {Slice.NEW: EVERYONE[:5], Slice.CHANGED: EVERYONE[5:20], Slice.UNCHANGED: EVERYONE[20:60]}
 
 
-def test_a_slice_has_the_figures_of_exactly_its_pairs_and_queries() -> None:
-    exam = exam_of(EVERYONE[:60])
-    scores = [score(build(SPACE, GROUP, 0.2, 1e-3), exam) for _ in range(2)]
-    reports = slice_reports(exam, by_slice(), *scores)
+def test_a_slice_has_the_figures_of_exactly_its_users() -> None:
+    exam = exam_of(HELD)
+    models = [untrained() for _ in range(2)]
+    found = [score(model, exam) for model in models]
+    reports = slice_reports(exam, by_slice(), *found)
     assert list(reports) == list(Slice)
     for name, rows in by_slice().items():
         report = reports[name]
         pairs = [at for at, (anchor, _) in enumerate(exam.pairs.rows.tolist()) if anchor in rows]
-        queries = [at for at, query in enumerate(exam.queries.tolist()) if query in rows]
-        assert (report.users, report.pairs) == (len(queries), len(pairs))
-        for found, metrics in zip(scores, (report.challenger, report.champion), strict=True):
+        assert (report.users, report.pairs) == (len(rows), len(pairs))
+        for model, one, metrics in zip(models, found, (report.challenger, report.champion), strict=True):
             assert metrics is not None
-            label, probability = exam.pairs.similar[pairs], found.probability[pairs]
-            assert metrics.auc == pytest.approx(roc_auc_score(label, probability), rel=1e-12)
-            assert metrics.average_precision == pytest.approx(average_precision_score(label, probability), rel=1e-12)
-            assert metrics.accuracy == pytest.approx(((probability > 0.5) == label).mean())
-            assert metrics.recall_at_10 == pytest.approx(found.recall[queries].mean())
-
-
-def test_slices_recombine_to_the_whole() -> None:
-    exam = exam_of(EVERYONE[:60])
-    found = score(build(SPACE, GROUP, 0.2, 1e-3), exam)
-    reports = slice_reports(exam, by_slice(), found, None).values()
-    told = [(report, report.challenger) for report in reports if report.challenger is not None]
-    assert sum(report.users for report in reports) == 60
-    assert sum(report.pairs for report in reports) == len(exam.pairs)
-    right = sum(metrics.accuracy * report.pairs for report, metrics in told)
-    assert right / len(exam.pairs) == pytest.approx(found.metrics.accuracy)
-    recalled = sum(metrics.recall_at_10 * report.users for report, metrics in told)
-    assert recalled / 60 == pytest.approx(found.metrics.recall_at_10)
-    assert {report.champion for report in reports} == {None}
+            label, told = exam.pairs.similar[pairs], one.probability[pairs]
+            assert metrics.auc == pytest.approx(roc_auc_score(label, told), rel=1e-12)
+            probability, truth, _ = all_pairs(model, rows.tolist())
+            assert metrics.precision == pytest.approx(precision_score(truth, probability > 0.5), abs=1e-4)
+            assert metrics.recall == pytest.approx(recall_score(truth, probability > 0.5), abs=1e-4)
 
 
 def test_a_slice_without_users_or_pairs_has_no_figures() -> None:
-    exam = exam_of(EVERYONE[:60])
-    found = score(build(SPACE, GROUP, 0.2, 1e-3), exam)
+    exam = exam_of(HELD)
+    found = score(untrained(), exam)
     reports = slice_reports(exam, {Slice.NEW: EVERYONE[:0], Slice.CHANGED: EVERYONE[:60]}, found, found)
     assert (reports[Slice.NEW].users, reports[Slice.NEW].pairs, reports[Slice.NEW].challenger) == (0, 0, None)
     assert reports[Slice.CHANGED].champion == found.metrics
@@ -167,8 +181,8 @@ def diverged(part: Any) -> None:
 
 
 def test_models_scored_side_by_side_are_scored_as_alone() -> None:
-    models = [build(SPACE, GROUP, 0.2, 1e-3), perfect(), build(SPACE, GROUP, 0.2, 1e-3)]
-    exam = exam_of(EVERYONE)
+    models = [untrained(), perfect(), untrained()]
+    exam = exam_of(HELD)
     together = scores(models, exam)
     assert [found.metrics for found in together] == [score(model, exam).metrics for model in models]
     assert together[1].metrics.recall_at_10 == 1.0
@@ -176,16 +190,19 @@ def test_models_scored_side_by_side_are_scored_as_alone() -> None:
 
 @pytest.mark.parametrize("part", ["scale_and_bias", "query", "candidate"])
 def test_a_model_that_has_diverged_is_wrong_everywhere(part: str) -> None:
-    model = build(SPACE, GROUP, 0.2, 1e-3)
+    model = untrained()
     diverged(getattr(model, part))
-    assert score(model, exam_of(EVERYONE)).metrics.accuracy == 0.0
+    metrics = score(model, exam_of(HELD)).metrics
+    assert metrics.accuracy == 0.0
+    assert metrics.precision in (None, 0.0)
+    assert metrics.recall == 0.0
 
 
 def test_a_corpus_smaller_than_ten_and_one_without_pairs_can_be_scored() -> None:
-    model = build(SPACE, GROUP, 0.2, 1e-3)
     few = EVERYONE[:4]
-    found = score(model, prepare_exam(RAW, DIRECTIONS, Graph.empty(POLICY), few[:2], few, POLICY, seed=4))
+    policy = PairPolicy(similarity_threshold=0.9999)
+    found = score(untrained(), prepare_exam(RAW, DIRECTIONS, few[:2], few, policy, seed=4))
     assert found.metrics.auc is found.metrics.average_precision is None
     assert found.metrics.accuracy == 0.0
-    nobody = prepare_exam(RAW, DIRECTIONS, Graph.empty(POLICY), few[:0], few[:0], POLICY, seed=4)
-    assert score(model, nobody).metrics.recall_at_10 == 0.0
+    nobody = prepare_exam(RAW, DIRECTIONS, few[:0], few[:0], policy, seed=4)
+    assert score(untrained(), nobody).metrics.recall_at_10 == 0.0

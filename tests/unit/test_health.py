@@ -39,6 +39,21 @@ def test_a_listener_that_does_not_poll_is_ill_though_the_service_writes(
     assert main() == 1
 
 
+def test_a_cycle_that_was_held_turns_it_bad_until_somebody_has_decided(
+    status_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    held = Status(pid=1, state="held", written_at=now, polled_at=now, lag=0, hold=None, cycle=None)
+    write_status(status_file, replace(held, held="50 % were refused; to do: look at the rows"))
+    assert main() == 1
+    assert capsys.readouterr().out == "held: 50 % were refused; to do: look at the rows\n"
+    monkeypatch.setenv("RETRAINER_HEALTH__HELD", "false")
+    assert main() == 0
+    monkeypatch.delenv("RETRAINER_HEALTH__HELD")
+    write_status(status_file, held)
+    assert main() == 0
+
+
 def test_no_file_and_a_damaged_one_are_ill(status_file: Path) -> None:
     assert main() == 1
     status_file.write_text("{half")

@@ -53,6 +53,23 @@ def test_arrow_lists_come_out_as_they_went_in(array: Any, item: Any, cells: list
     assert_same(from_batch(GROUP, batch.slice(cut)), keys[cut:], cells[cut:])  # whose buffers begin elsewhere
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [pa.array(["u1", None, "", "u2"]), pa.array([b"x", None, b"", b"y"]), pa.array([1.0, None, float("nan"), 2.0])],
+)
+def test_a_key_that_names_nobody_is_no_user_called_none(keys: Any) -> None:
+    cells = [([float(at)] * 3, [float(at)]) for at in range(4)]
+    columns = [pa.array([cell[at] for cell in cells], pa.list_(pa.float32())) for at in (0, 1)]
+    named = [(0, "u1"), (3, "u2")] if pa.types.is_string(keys.type) else []
+    batch = pa.record_batch([keys, *columns], names=NAMES)
+    lists = [[key, *cell] for key, cell in zip(keys.to_pylist(), cells, strict=True)]
+    for rows in (from_batch(GROUP, batch), from_batch(GROUP, batch.slice(0)), from_lists(GROUP, NAMES, lists)):
+        assert_same(rows, [user for _, user in named], [cells[at] for at, _ in named])
+        assert rows.keyless == 4 - len(named)
+        assert joined(GROUP, [rows, rows]).keyless == 2 * rows.keyless
+        assert only(rows, lambda _key: True).keyless == 0  # who asks for users by name does not ask for these
+
+
 @given(cells=table)
 def test_lists_come_out_as_they_went_in(cells: list[tuple[Any, Any]]) -> None:
     rows = [[s, f"u{at}", v] for at, (v, s) in enumerate(cells)]

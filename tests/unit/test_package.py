@@ -30,11 +30,12 @@ def test_figures_of_both_models() -> None:
 
 def test_figures_by_slice() -> None:
     rows = rows_of(report(GOLDEN))
-    names = ["users", "pairs", "accuracy", "AUC", "average precision", "recall@10", "calibration error"]
+    figures = ["precision", "recall of pairs", "F1", "average precision", "recall@10", "calibration error"]
+    names = ["users", "pairs", "accuracy", "AUC", *figures]
     assert rows["this version / champion"] == names
-    assert rows["new"] == ["0", "0", *["- / -"] * 5]
-    figures = ["0.9969 / 0.9930", "1.0000 / 1.0000", "1.0000 / 1.0000", "0.3167 / 0.3000", "0.0272 / 0.0289"]
-    assert rows["changed"] == ["18", "1284", *figures]
+    assert rows["new"] == ["0", "0", *["- / -"] * 8]
+    pairs = ["0.9969 / 0.9930", "1.0000 / 1.0000", "- / -", "- / -", "- / -", "1.0000 / 1.0000"]  # of the first release
+    assert rows["changed"] == ["18", "1284", *pairs, "0.3167 / 0.3000", "0.0272 / 0.0289"]
     assert rows["unchanged"][:2] == ["333", "23956"]
 
 

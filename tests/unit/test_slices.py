@@ -14,6 +14,7 @@ from tests.unit.test_space import checked
 from tests.worlds import GROUP, Row, World, names, trainer_settings
 from trainer.champion import Standing
 from trainer.embeddings import Rows
+from trainer.model import build
 from trainer.scaling import fit_space
 from trainer.slices import note_newcomers, slices_of
 from trainer.space import Space
@@ -32,11 +33,14 @@ class Story:
         self.space = Space.create(folder / "c1", self.info, GROUP)
         self.space.apply(checked(self.rows), [])
         self.space.finish("c1")
+        self.model = build(self.info, GROUP, 0.0, 1e-3)
         self.champion = self.version("c1")
 
     def version(self, cycle_id: str) -> Standing:
         manifest = ModelManifest.model_validate_json(GOLDEN.read_bytes())
-        return Standing(1, self.folder, manifest.model_copy(update={"cycle_id": cycle_id, "space": self.info}))
+        return Standing(
+            1, self.folder, manifest.model_copy(update={"cycle_id": cycle_id, "space": self.info}), self.model
+        )
 
     def take(self, rows: dict[str, Row], champion: Standing | None = None) -> None:
         """What an incremental cycle does to the space."""

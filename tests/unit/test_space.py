@@ -17,6 +17,7 @@ from schemas.policies import PairPolicy
 from tests.unit.test_graph import random_axes
 from tests.worlds import GROUP, Row, World, names
 from trainer import embeddings
+from trainer.axes import training_axes
 from trainer.features.checks import CheckedRows, check_rows
 from trainer.features.protocol import FeatureRows
 from trainer.pairs import short_rows
@@ -194,6 +195,22 @@ def test_a_space_is_found_only_once_it_is_finished_and_by_its_own_scaling(space:
     assert Space.open(tmp_path / "elsewhere", INFO, GROUP) is None
 
 
+def test_axes_are_kept_with_the_space_and_none_are_made_of_a_damaged_file(space: Space, tmp_path: Path) -> None:
+    assert space.axes() is None
+    axes = np.eye(3, GROUP.width, dtype=np.float32)
+    space.keep_axes(axes)
+    space.finish("c1")
+    again = Space.open(tmp_path / "s1", INFO, GROUP)
+    assert again is not None
+    np.testing.assert_array_equal(again.axes(), axes)
+    again.keep_axes(axes[:, :-1])  # of other columns
+    assert again.axes() is None
+    for rotten in (b"", b"rotten"):
+        (tmp_path / "s1" / "axes.npy").write_bytes(rotten)
+        assert again.axes() is None
+    again.close()
+
+
 def test_a_space_that_has_missed_a_cycle_is_not_found(space: Space, tmp_path: Path) -> None:
     """Another machine has settled that cycle: its users are not pending any more, and this copy has not seen them."""
     space.finish("c1")
@@ -203,6 +220,32 @@ def test_a_space_that_has_missed_a_cycle_is_not_found(space: Space, tmp_path: Pa
     assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c4") is None
     (tmp_path / "s1" / "cycles.json").unlink()
     assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c2") is None
+
+
+def test_it_knows_what_each_cycle_left(space: Space, tmp_path: Path) -> None:
+    def without(block: str, rows: dict[str, Row]) -> dict[str, Row]:
+        plain = {block: np.zeros_like(World().row()[block]), "year": np.full(1, INFO.scalars["year"].mean, np.float32)}
+        return {user: row | plain for user, row in rows.items()}
+
+    space.apply(checked(without("habit", World().rows(names(80)))), [])
+    space.keep_axes(training_axes(space.matrix.directions, np.arange(80)))
+    report = space.update_pairs(POLICY, no_tick)
+    space.finish("c1")
+    space.apply(checked(without("taste", World(1).rows(names(40)))), [])
+    space.update_pairs(POLICY, no_tick)
+    space.finish("c2")
+    space.finish("c3")
+    assert space.pairs_after("c1", POLICY) == report.after
+    assert space.pairs_after("c2", POLICY) == space.pairs_after("c3", POLICY) == len(pairs(space))
+    assert space.pairs_after("c1", POLICY.model_copy(update={"similarity_threshold": 0.7})) is None
+    (before, after) = (space.outside_after(cycle) for cycle in ("c1", "c2"))
+    assert before is not None
+    assert after is not None
+    assert after - before > 0.3
+    assert (space.pairs_after("c4", POLICY), space.outside_after("c4")) == (None, None)
+    (tmp_path / "s1" / "cycles.json").write_text('["c1", "c2"]')  # as an earlier release had it
+    assert space.pairs_after("c2", POLICY) is None
+    assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c2") is not None
 
 
 def test_another_policy_mines_everything_again(space: Space) -> None:

@@ -26,6 +26,9 @@ states = st.builds(
     last_cycle_end=st.none() | times,
     has_champion=st.booleans(),
     rejections_in_a_row=st.integers(0, 5),
+    held_in_a_row=st.integers(0, 12),
+    drifted=st.booleans(),
+    full_retrain_due=st.booleans(),
 )
 
 
@@ -80,18 +83,76 @@ def test_a_scheduled_full_retrain_needs_no_changes_but_a_version_to_renew() -> N
     assert decide(POLICY, replace(due, last_cycle_end=0.0), now=19) == Wait(Hold.INTERVAL, until=20)
 
 
+def test_a_held_cycle_is_not_repeated_until_something_new_is_known() -> None:
+    held = TriggerState(
+        pending_users=0, known_users=9, oldest_change=None, newest_change=None, last_cycle_end=60.0, held_in_a_row=1
+    )
+    assert decide(POLICY, held, now=79) == Wait(Hold.HELD, until=80)
+    assert decide(POLICY, held, now=10_000) == Wait(Hold.NOTHING)
+    assert decide(POLICY, replace(held, asked=CycleKind.INCREMENTAL), now=61) == Start(Reason.OPERATOR)
+    new = replace(held, pending_users=10, oldest_change=61, newest_change=62)
+    assert decide(POLICY, new, now=79) == Wait(Hold.HELD, until=80)
+    assert decide(POLICY, new, now=80) == Start(Reason.COUNT)
+
+
+def test_a_stream_that_stays_corrupt_is_tried_ever_later_but_never_later_than_a_change_may_wait() -> None:
+    waits = []
+    for row in range(1, 7):
+        match decide(POLICY, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=row), now=1000):
+            case Wait(hold=Hold.HELD, until=until) if until is not None:
+                waits.append(until - 1000)
+    assert waits == [20, 40, 80, 100, 100, 100]
+    hurried = TriggerPolicy(min_interval=0, quiet_period=0, max_staleness=0)
+    assert decide(hurried, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=9), now=1000) == Wait(Hold.HELD, 1001)
+    endless = replace(BUSY, last_cycle_end=1000.0, held_in_a_row=10**6)
+    assert decide(TriggerPolicy(max_staleness=1e9), endless, now=1000) == Wait(Hold.HELD, 1000 + 1e9)
+
+
+def test_data_that_are_held_are_not_what_everything_is_trained_on() -> None:
+    held = replace(
+        BUSY, last_cycle_end=0.0, held_in_a_row=1, rejections_in_a_row=3, drifted=True, full_retrain_due=True
+    )
+    assert decide(POLICY, held, now=100) == Start(Reason.COUNT)
+    assert decide(POLICY, replace(held, asked=CycleKind.FULL), now=1) == Start(Reason.OPERATOR, CycleKind.FULL)
+    assert decide(POLICY, replace(held, held_asks_full=True), now=100) == Start(Reason.DRIFT, CycleKind.FULL)
+    by_hand = POLICY.model_copy(update={"full_on_drift": False})
+    assert decide(by_hand, replace(held, held_asks_full=True), now=100) == Start(Reason.COUNT)
+
+
+def test_a_space_that_has_drifted_is_made_anew_at_most_once_in_an_interval() -> None:
+    policy = POLICY.model_copy(update={"drift_interval": 1000})
+    drifted = replace(NEW, has_champion=True, last_cycle_end=50.0, drifted=True)
+    assert decide(policy, drifted, now=69) == Wait(Hold.INTERVAL, until=70)
+    assert decide(policy, drifted, now=70) == Start(Reason.DRIFT, CycleKind.FULL)
+    again = replace(drifted, last_full_end=50.0)  # refused perhaps: the next cycle may ask again
+    assert decide(policy, again, now=1049) == Wait(Hold.NOTHING)
+    assert decide(policy, again, now=1050) == Start(Reason.DRIFT, CycleKind.FULL)
+    by_hand = policy.model_copy(update={"full_on_drift": False})
+    assert decide(by_hand, drifted, now=70) == Wait(Hold.NOTHING)
+    assert decide(policy, replace(drifted, has_champion=False), now=70) == Wait(Hold.NOTHING)
+
+
+def free_at(state: TriggerState) -> float:
+    """When the interval since the last cycle is over."""
+    if state.last_cycle_end is None:
+        return 0.0
+    doubled = 2.0 ** max(0, state.held_in_a_row - 1)
+    return state.last_cycle_end + min(POLICY.min_interval * doubled, POLICY.max_staleness)
+
+
 @given(states, times)
 def test_no_change_waits_longer_than_its_limits(state: TriggerState, now: float) -> None:
     assert state.oldest_change is not None
-    overdue = max(state.oldest_change + POLICY.max_staleness, (state.last_cycle_end or -20) + POLICY.min_interval)
+    overdue = max(state.oldest_change + POLICY.max_staleness, free_at(state))
     if now >= overdue:
         assert isinstance(decide(POLICY, state, now), Start)
 
 
 @given(states, times)
 def test_no_cycle_starts_before_the_interval_is_over(state: TriggerState, now: float) -> None:
-    if state.last_cycle_end is not None and now < state.last_cycle_end + POLICY.min_interval:
-        assert decide(POLICY, state, now) == Wait(Hold.INTERVAL, until=state.last_cycle_end + POLICY.min_interval)
+    if now < (free := free_at(state)):
+        hold = Hold.HELD if state.held_in_a_row else Hold.INTERVAL
+        assert decide(POLICY, state, now) == Wait(hold, until=free)
 
 
 @given(states, times)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,12 +20,17 @@ class CheckedRows:
     keys: list[str]
     raw: Floats
     refused: dict[str, str]
+    keyless: int = 0
+    """Rows without a key that names a user: refused too, but nobody can be named."""
+    lengths: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How many rows have a block of another length than configured, by column and length."""
 
 
 def check_rows(group: FeatureGroup, rows: FeatureRows) -> CheckedRows:
     """Concatenate the blocks of every sound row, and set the others aside, each with its reason."""
     raw = np.zeros((len(rows.keys), group.width), dtype=np.float32)
     refused: dict[str, str] = {}
+    lengths: Counter[tuple[str, int]] = Counter()
     slices = group.slices()
     for column in group.columns:
         for at, (key, block) in enumerate(zip(rows.keys, rows.columns[column.name], strict=True)):
@@ -32,6 +38,7 @@ def check_rows(group: FeatureGroup, rows: FeatureRows) -> CheckedRows:
                 refused.setdefault(key, f"{column.name} is missing")
             elif block.shape != (column.length,):
                 refused.setdefault(key, f"{column.name} has {block.size} numbers, not {column.length}")
+                lengths[column.name, block.size] += 1
             else:
                 raw[at, slices[column.name]] = block
     usable = np.abs(raw) < _LARGEST  # which NaN is not
@@ -39,4 +46,4 @@ def check_rows(group: FeatureGroup, rows: FeatureRows) -> CheckedRows:
         bad = next(name for name, where in slices.items() if not usable[at, where].all())
         refused.setdefault(rows.keys[at], f"{bad} has a number that is not finite, or too large to be scaled")
     sound = [at for at, key in enumerate(rows.keys) if key not in refused]
-    return CheckedRows([rows.keys[at] for at in sound], raw[sound], refused)
+    return CheckedRows([rows.keys[at] for at in sound], raw[sound], refused, rows.keyless, lengths)

@@ -21,16 +21,18 @@ class FeatureRows:
 
     keys: list[str]
     columns: dict[str, list[Floats | None]]
+    keyless: int = 0
+    """Rows that were met and left out, as their key names nobody; see `trainer.features.keys`."""
 
 
 class FeatureStore(Protocol):
     """Where raw features are read. Reading never changes anything and may be repeated."""
 
     def check_contract(self) -> None:
-        """Whether the group has the contract's columns.
+        """Whether the group is there and has the contract's columns. Looking creates nothing.
 
         Raises:
-            ContractError: it does not; the message says what differs.
+            ContractError: it does not; the message says what differs, and which setting names it.
         """
 
     def snapshot(self, changed: Collection[str]) -> Iterator[FeatureRows]:

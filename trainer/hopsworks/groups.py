@@ -14,6 +14,7 @@ from trainer.hopsworks.session import Session
 _INTEGERS = {"int", "bigint", "smallint", "tinyint"}
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*")  # as the cluster writes them: 07 is no other name of user 7
 _NUMBERS = {*_INTEGERS, "float", "double"}
+_TIMES = {"timestamp", "date"}
 _TABLES = {"DELTA", "HUDI", "ICEBERG"}
 _ARRAYS = {f"array<{number}>" for number in _NUMBERS}
 
@@ -35,7 +36,10 @@ def find_group(session: Session, group: FeatureGroup) -> Any:
         return found
     others = session.ask(f"look for versions of {name}", lambda: _versions(session, name))
     known = f"it has version {', '.join(map(str, others))}" if others else "there is none of that name"
-    raise NotThere(f"project {project} has no feature group {name}, version {version}: {known}")
+    raise NotThere(
+        f"project {project} has no feature group {name}, version {version}: {known}; "
+        "RETRAINER_FEATURE_GROUP__NAME and __VERSION name it"
+    )
 
 
 def differences(found: Any, group: FeatureGroup) -> list[str]:
@@ -54,6 +58,9 @@ def differences(found: Any, group: FeatureGroup) -> list[str]:
         elif kind not in _ARRAYS and not (column.is_scalar and kind in _NUMBERS):
             wanted = "a number or an array of numbers" if column.is_scalar else "an array of numbers"
             said.append(f"column {column.name} is {kind}, not {wanted}")
+    time = getattr(found, "event_time", None)  # not every kind of group has one
+    if time and (kind := types.get(time)) not in {*_TIMES, *_INTEGERS}:
+        said.append(f"its event time {time} is {kind or 'no column of it'}, not a timestamp, date or integer")
     if any(part.endswith("is missing") for part in said):
         said.append(f"it has {', '.join(sorted(types))}")
     return said

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.features import FeatureGroup
+from trainer.features.keys import user_key
 from trainer.features.protocol import FeatureRows, Floats
 
 Decoder = Callable[[bytes], Any]
@@ -25,19 +26,29 @@ def from_batch(group: FeatureGroup, batch: Any, decoders: Mapping[str, Decoder] 
         batch: a `pyarrow.RecordBatch`; arrays are lists, or bytes where they come from SQL.
         decoders: by column, what turns such bytes into numbers.
     """
-    keys = [str(key) for key in batch.column(group.primary_key).to_pylist()]
+    keys, sound = keyed(group, batch)
     columns = {
-        column.name: _blocks(batch.column(column.name), (decoders or {}).get(column.name)) for column in group.columns
+        column.name: _blocks(sound.column(column.name), (decoders or {}).get(column.name)) for column in group.columns
     }
-    return FeatureRows(keys, columns)
+    return FeatureRows(keys, columns, keyless=batch.num_rows - len(keys))
+
+
+def keyed(group: FeatureGroup, batch: Any) -> tuple[list[str], Any]:
+    """The user ids of an Arrow batch, and the rows that have one."""
+    found = [user_key(value) for value in batch.column(group.primary_key).to_pylist()]
+    keys = [key for key in found if key is not None]
+    if len(keys) == len(found):
+        return keys, batch
+    return keys, batch.filter(pa.array([key is not None for key in found], pa.bool_()))
 
 
 def from_lists(group: FeatureGroup, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> FeatureRows:
     """Rows that are lists of values in the order of `names`."""
-    taken = list(rows)
+    given = list(rows)
     at = {name: place for place, name in enumerate(names)}
-    keys = [str(row[at[group.primary_key]]) for row in taken]
-    return FeatureRows(keys, {one.name: [as_block(row[at[one.name]]) for row in taken] for one in group.columns})
+    taken = [(key, row) for row in given if (key := user_key(row[at[group.primary_key]])) is not None]
+    columns = {one.name: [as_block(row[at[one.name]]) for _, row in taken] for one in group.columns}
+    return FeatureRows([key for key, _ in taken], columns, keyless=len(given) - len(taken))
 
 
 def as_block(values: Any) -> Floats | None:
@@ -50,9 +61,9 @@ def as_block(values: Any) -> Floats | None:
 
 
 def only(rows: FeatureRows, wanted: Callable[[str], bool]) -> FeatureRows:
-    """Those rows whose key is wanted."""
+    """Those rows whose key is wanted; one without a key is nobody's."""
     kept = [place for place, key in enumerate(rows.keys) if wanted(key)]
-    if len(kept) == len(rows.keys):
+    if len(kept) == len(rows.keys) and not rows.keyless:
         return rows
     return FeatureRows(
         [rows.keys[place] for place in kept],
@@ -66,6 +77,7 @@ def joined(group: FeatureGroup, parts: Iterable[FeatureRows]) -> FeatureRows:
     return FeatureRows(
         [key for part in all_of for key in part.keys],
         {one.name: [block for part in all_of for block in part.columns[one.name]] for one in group.columns},
+        keyless=sum(part.keyless for part in all_of),
     )
 
 

@@ -132,6 +132,26 @@ def test_a_wide_table_says_all() -> None:
     assert "rejected: accuracy sank by 0.020, more than 0.010" in rejected
 
 
+@pytest.mark.parametrize(("width", "shown"), [(80, "0.980"), (100, "0.980"), (120, "0.975 → 0.980")])
+def test_the_table_tells_precision_and_recall_beside_accuracy_and_every_outcome(width: int, shown: str) -> None:
+    figures = {"precision": 0.980, "champion_precision": 0.975, "recall": 0.990, "champion_recall": 0.991}
+    ends: list[dict[str, Any]] = [
+        {"outcome": "registered", **figures},
+        {"outcome": "unchanged", "version": None},
+        {"outcome": "held", "version": None, "reason": "50 % were refused"},
+    ]
+    log = [line for end in ends for line in ({**LOG[0], "event": "cycle started"}, {**LOG[-1], **end})]
+    story = Story()
+    for number, line in enumerate(log):
+        story.feed({**line, "cycle_id": f"c{number // 2}"})
+    console = Console(file=io.StringIO(), width=width)
+    with console.capture() as captured:
+        console.print(table(story, width))
+    text = captured.get()
+    assert all(word in text for word in ("accuracy", "precision", "recall", shown, "registered", "unchanged", "held"))
+    assert all(len(line) <= width for line in text.splitlines())
+
+
 def test_it_says_what_to_type_next() -> None:
     end = drawn()
     assert "(. var/demo/demo.env; retrainer versions)" in end

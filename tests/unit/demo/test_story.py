@@ -235,6 +235,23 @@ def test_a_refusal_is_told_with_its_reason_and_trouble_is_not_hidden() -> None:
     assert line == Said("service", "ledger is locked, attempt 3", "bad")
 
 
+def test_users_whom_a_champion_answers_for_are_not_pending_and_those_of_held_data_are() -> None:
+    story = bootstrapped()
+    told(story, [started("i")])
+    (line,) = told(story, [ended("i", outcome="unchanged", version=None, reason="nothing better on dev")])
+    assert line == Said(
+        "cycle", "unchanged after 8.2 s, the champion answers for these users: nothing better on dev", "good"
+    )
+    assert (story.pending, story.succeeded) == (0, True)
+    told(story, [started("j")])
+    held = ended("j", outcome="held", version=None, reason="50 % were refused", way_out="look at the rows")
+    line, todo, full = told(story, [{**held, "level": "error", "asks_full": "the space has drifted"}])
+    assert line == Said("cycle", "held after 8.2 s, nothing is learned from such data: 50 % were refused", "bad")
+    assert todo == Said("to do", "look at the rows", "bad")
+    assert full == Said("cycle", "asks for a full retrain: the space has drifted")
+    assert (story.pending, story.succeeded, story.stuck) == (240, True, False)
+
+
 def test_a_commit_is_told_with_who_changed() -> None:
     head, line = of_commit(committed(3, changed=1, new=20, deleted=5))
     assert (head.subject, head.tone) == ("wave 3", "head")

@@ -1,0 +1,63 @@
+"""Pictures of docs/gate.md, drawn from the results of `make gate-study`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gate_study.drifting import LIMITS
+from benchmarks.plots.style import BLUE, GREEN, INK, ORANGE, figure, grid, save
+
+_RESULTS = Path(__file__).parent.parent / "gate_study" / "results.json"
+_RULES = {"two point estimates": ORANGE, "the first release": GREEN, "the gate": BLUE}
+
+
+def draw() -> None:
+    """Both pictures; a part of the study that has not been run is left out."""
+    study = json.loads(_RESULTS.read_text())
+    if "simulation" in study:
+        _simulation(study["simulation"]["rows"])
+    if "drifting" in study:
+        _drifting(study["drifting"]["rows"])
+
+
+def _simulation(rows: list[dict[str, Any]]) -> None:
+    harms = list(dict.fromkeys(row["harm"] for row in rows))
+    drawn, axes = figure(len(harms), width=11.0, height=3.2)
+    for axis, harm in zip(axes, harms, strict=True):
+        for rule, colour in _RULES.items():
+            mine = [row for row in rows if (row["harm"], row["rule"]) == (harm, rule)]
+            users = [row["users"] for row in mine]
+            axis.plot(users, [row.get("passed", 0.0) for row in mine], "o-", color=colour, label=rule, markersize=4)
+            noted = [row.get("noted", 0.0) for row in mine]
+            if any(noted):
+                axis.plot(users, noted, "o:", color=colour, label=f"{rule}, with a note", markersize=4, mfc="white")
+        axis.set_xscale("log")
+        axis.set_title("equal" if harm == "equal" else f"worse by twice the margin\n{harm}", fontsize=10)
+        axis.set_xlabel("held-out users")
+    axes[0].set_ylabel("share that passes")
+    axes[-1].legend(frameon=False, fontsize=8)
+    save(drawn, "gate_simulation")
+
+
+def _drifting(rows: list[dict[str, Any]]) -> None:
+    worlds = list(dict.fromkeys(row["world"] for row in rows))
+    drawn, axes = grid(2, -(-len(worlds) // 2), width=11.0, height=5.0)
+    for axis, world in zip(axes.flat, worlds, strict=False):
+        mine = [row for row in rows if row["world"] == world]
+        waves = [row["wave"] for row in mine]
+        for colour, (name, limit) in zip((BLUE, ORANGE, GREEN), LIMITS.items(), strict=True):
+            axis.plot(waves, [row[name] for row in mine], "-", color=colour, label=name.replace("_at_", "@"))
+            axis.axhline(-limit, color=colour, linewidth=0.6, linestyle=":")
+        for key, mark in (("asked", "^"), ("held", "s")):
+            marked = [row["wave"] for row in mine if row[key]]
+            word = {"asked": "full retrain asked for", "held": "held"}[key]
+            axis.plot(marked, [0.0] * len(marked), mark, color=INK, mfc="white", label=word if marked else None)
+        axis.set_title(world.replace("_", " "), fontsize=10)
+    for axis in axes.flat[len(worlds) :]:
+        axis.axis("off")
+    axes.flat[0].legend(frameon=False, fontsize=8)
+    drawn.supxlabel("wave")
+    drawn.supylabel("champion less a full retrain on that day")
+    save(drawn, "gate_drifting")

@@ -1,0 +1,176 @@
+"""The contest: all models of a cycle on the same held-out users, at the same moment, on today's features (P4).
+
+Who takes part: the challenger, unless training changed nothing; the champion; the baseline; and, where a cycle follows
+the champion, a fresh start on today's users, which nobody registers: where it wins, the space has drifted.
+
+Where champion and challenger scale users otherwise, they do not agree on who is similar. Both are then asked twice, by
+the labels of either scaling, and differences are averaged, so that neither is judged by the other's labels alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.cycle import CycleRequest, GateReport, Slice
+from schemas.features import FeatureGroup
+from schemas.manifest import SpaceInfo
+from trainer.champion import Opponents, Standing
+from trainer.embeddings import Rows
+from trainer.evaluate import Score, scores, slice_reports
+from trainer.exam import Exam, prepare_exam
+from trainer.features.protocol import Floats
+from trainer.gate import CHAMPION, Rival, blind, drifted, first, judge
+from trainer.initial import begin
+from trainer.model import TwoTower, build
+from trainer.population import Population
+from trainer.scaling import to_directions
+from trainer.slices import slices_of
+from trainer.space import Space
+from trainer.split import Part
+
+_ROWS_PER_PASS = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the contest came to: the report, and why a full retrain is asked for, where one is."""
+
+    report: GateReport
+    asks_full: str | None
+
+
+def hold(
+    space: Space,
+    population: Population,
+    challenger: TwoTower | None,
+    opponents: Opponents,
+    request: CycleRequest,
+    spaces: Path,
+    seed: int,
+) -> Verdict:
+    """Score everybody and judge.
+
+    Args:
+        space: the cycle's space, with all changes in it.
+        population: its users.
+        challenger: None where training changed nothing, so that the champion alone is asked how it answers.
+        opponents: champion and baseline; without a champion there has to be a challenger.
+        request: the cycle's.
+        spaces: the folder of all spaces.
+        seed: of what is sampled.
+    """
+    policy, champion = request.settings.gate, opponents.champion
+    examined = population.holdout[: policy.max_users]
+    exams = _exams(space, population, examined, champion, request, seed)
+    fresh = _fresh(space, population, request) if champion is not None and not request.kind.from_scratch else None
+    models = {
+        "challenger": challenger,
+        CHAMPION: champion.model if champion else None,
+        **{f"version {one.version}": one.model for one in opponents.baseline},
+        "fresh": fresh,
+    }
+    taking = {name: model for name, model in models.items() if model is not None}
+    by_exam = [dict(zip(taking, scores(list(taking.values()), exam), strict=True)) for exam in exams]
+    told = {name: [one[name] for one in by_exam] for name in taking}
+    slices = slices_of(examined, space, champion, request, spaces)
+    report = _judged(request, told, {name: np.isin(examined, rows) for name, rows in slices.items()}, opponents, seed)
+    headline = by_exam[0]
+    update = {
+        "notes": (*report.notes, *opponents.notes),
+        "labels_kept": _labels_kept(exams),
+        "fresh": headline["fresh"].metrics if "fresh" in headline else None,
+        "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION)),
+    }
+    standing = {name: one for name, one in headline.items() if name in ("challenger", CHAMPION)}
+    asks = None
+    if "fresh" in headline and blind(policy, headline["fresh"]) is None:
+        asks = drifted(policy, headline["fresh"], standing, seed)
+    return Verdict(report.model_copy(update=update), asks)
+
+
+def _judged(
+    request: CycleRequest,
+    told: dict[str, list[Score]],
+    slices: dict[Slice, NDArray[np.bool_]],
+    opponents: Opponents,
+    seed: int,
+) -> GateReport:
+    policy = request.settings.gate
+    champion, challenger = told.get(CHAMPION), told.get("challenger")
+    one = (challenger or champion or [])[0]
+    if (why := blind(policy, one)) is not None:
+        return GateReport(
+            outcome="inconclusive",
+            reason=why,
+            users=len(one.answers),
+            pairs=len(one.probability),
+            challenger=challenger[0].metrics if challenger else None,
+            champion=champion[0].metrics if champion else None,
+        )
+    if challenger is None:
+        assert opponents.champion is not None
+        figures = one.metrics
+        return GateReport(
+            outcome="unchanged",
+            reason=(
+                f"training changed nothing: version {opponents.champion.version} answers for these users today, with "
+                f"accuracy {figures.accuracy:.4f}, precision {figures.precision or 0.0:.4f}, recall of pairs "
+                f"{figures.recall or 0.0:.4f}, recall@10 {figures.recall_at_10:.4f}"
+            ),
+            users=len(one.answers),
+            pairs=len(one.probability),
+            champion=figures,
+        )
+    if champion is None:
+        return first(policy, one, opponents.alone_because)
+    rivals = [Rival(name, told[name]) for name in told if name not in ("challenger", "fresh")]
+    return judge(policy, challenger, rivals, slices, seed)
+
+
+def _exams(
+    space: Space, population: Population, examined: Rows, champion: Standing | None, request: CycleRequest, seed: int
+) -> list[Exam]:
+    """One exam by the labels of the cycle's space, and one by those of the champion's where it scales otherwise."""
+    raw, pairs, everyone = space.matrix.raw, request.settings.pairs, population.everyone
+    exams = [prepare_exam(raw, space.matrix.directions, examined, everyone, pairs, seed)]
+    if champion is not None and not _same_scaling(champion.manifest.space, space.info):
+        group = request.settings.feature_group
+        directions = _scaled(champion.manifest.space, group, raw, everyone)
+        exams.append(prepare_exam(raw, directions, examined, everyone, pairs, seed))
+    return exams
+
+
+def _same_scaling(one: SpaceInfo, other: SpaceInfo) -> bool:
+    return one.model_copy(update={"space_id": other.space_id}) == other
+
+
+def _scaled(info: SpaceInfo, group: FeatureGroup, raw: Floats, rows: Rows) -> Floats:
+    """(capacity, width) directions of `rows` by another scaling; the others are zero."""
+    found = np.zeros(raw.shape, dtype=np.float32)
+    for start in range(0, len(rows), _ROWS_PER_PASS):
+        part = rows[start : start + _ROWS_PER_PASS]
+        found[part] = to_directions(info, group, np.asarray(raw[part]))
+    return found
+
+
+def _labels_kept(exams: Sequence[Exam]) -> float | None:
+    """Jaccard index of the similar pairs of two exams; None where there is but one."""
+    if len(exams) < 2:
+        return None
+    both = either = 0
+    for one, other in zip(exams[0].bits, exams[1].bits, strict=True):
+        both += int(np.bitwise_count(one & other).sum())
+        either += int(np.bitwise_count(one | other).sum())
+    return both / either if either else 1.0
+
+
+def _fresh(space: Space, population: Population, request: CycleRequest) -> TwoTower:
+    settings = request.settings
+    model = build(space.info, settings.feature_group, settings.fit.dropout, settings.fit.learning_rate)
+    begin(model, space.matrix.directions, population.of(Part.TRAIN), settings.pairs.similarity_threshold)
+    return model
