@@ -35,6 +35,12 @@ demo: setup
 # order, as the many small tests fill what the few long ones leave.
 PYTEST_ARGS := --ignore tests/container --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
+# Each of them on a thread of its own, too: more than there are cores wait for each other at every matrix product, which
+# then takes ten times as long.
+test test-all flicker: export OPENBLAS_NUM_THREADS = 1
+test test-all flicker: export OMP_NUM_THREADS = 1
+test test-all flicker: export TF_NUM_INTRAOP_THREADS = 1
+
 # The quick tier: every promise on real parts, and whatever else is quick. See CONTRIBUTING.md.
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not full"
