@@ -100,7 +100,7 @@ def calibrate(
         weight: how many pairs each stands for; one where it is None. The proportion of the labels decides the middle.
     """
     label = similar.astype(np.float64)
-    counts = np.ones(len(cosine)) if weight is None else weight / weight.mean()
+    counts = np.ones(len(cosine)) if weight is None else weight
     origin = float(np.average(cosine, weights=counts)) if middle is None else middle
     columns = [cosine.astype(np.float64) - origin] + ([np.ones(len(cosine))] if middle is None else [])
     design = np.stack(columns)

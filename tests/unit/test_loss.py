@@ -169,3 +169,19 @@ def test_calibration_of_cosines_that_say_nothing_or_the_opposite_stays_finite() 
         assert np.isfinite(bias)
     same = np.full(500, 0.25)
     assert np.isfinite(calibrate(same, draw.random(500) < 0.5, 50.0)).all()
+
+
+@pytest.mark.parametrize(("scale", "far"), [(50.0, 1e3), (300.0, 1e3), (800.0, 1e6)])
+def test_pairs_in_their_true_proportion_get_the_line_that_made_them(scale: float, far: float) -> None:
+    """Many far pairs for each near one, given by weights: the middle stays where similar and dissimilar meet."""
+    draw = np.random.default_rng(0)
+    cosine = np.concatenate([draw.uniform(0.5, 1.0, 20_000), draw.uniform(-0.3, 0.5, 2_000)])
+    similar = draw.random(len(cosine)) < 1 / (1 + np.exp(np.clip(-scale * (cosine - 0.8), -50, 50)))
+    weight = np.repeat([1.0, far], [20_000, 2_000])
+    found, bias = calibrate(cosine, similar, 50.0, weight=weight)
+    assert -bias / found == pytest.approx(0.8, abs=0.005)
+    assert found == pytest.approx(scale, rel=0.15)
+    repeated = calibrate(np.repeat(cosine, 2), np.repeat(similar, 2), 50.0)
+    assert calibrate(cosine, similar, 50.0, weight=np.full(len(cosine), 2.0)) == pytest.approx(repeated, rel=1e-6)
+    fixed, other = calibrate(cosine, similar, 50.0, 0.7, weight)
+    assert -other / fixed == pytest.approx(0.7)
