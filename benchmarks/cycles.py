@@ -10,7 +10,16 @@ from itertools import islice
 from benchmarks.data import raw_listeners
 from benchmarks.rows import Row, Setup, faster
 from benchmarks.timing import Times
-from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, LocalRegistry, LocalStore, TrainerSettings
+from schemas.cycle import (
+    CycleKind,
+    CycleRequest,
+    CycleResult,
+    Lineage,
+    LocalRegistry,
+    LocalStore,
+    Outcome,
+    TrainerSettings,
+)
 from schemas.features import FeatureGroup
 from trainer.features.local import LocalFeatureStore
 
@@ -67,7 +76,7 @@ def _cycle(setup: Setup, request: CycleRequest) -> tuple[CycleResult, float]:
     The process has been started ahead of time, as the service does it.
 
     Raises:
-        RuntimeError: the cycle registered no version.
+        RuntimeError: the cycle neither registered a version nor found that there was nothing to learn.
     """
     folder = setup.folder / request.cycle_id
     folder.mkdir()
@@ -88,7 +97,7 @@ def _cycle(setup: Setup, request: CycleRequest) -> tuple[CycleResult, float]:
     if code != 0:
         raise RuntimeError(f"the trainer ended with {code}: {errors.read_text()[-2000:]}")
     result = CycleResult.model_validate_json((folder / "result.json").read_bytes())
-    if result.version is None:
+    if result.outcome not in {Outcome.REGISTERED, Outcome.UNCHANGED}:
         raise RuntimeError(f"cycle {request.cycle_id} was {result.outcome}: {result.reason}")
     return result, took
 

@@ -1,17 +1,23 @@
-"""Twenty waves of changes learned by incremental cycles only: has the model kept up with one trained from scratch?"""
+"""Ten waves of newcomers learned by incremental cycles only: has the model kept up with one trained from scratch?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 
 from benchmarks.rows import Row, Setup, figure
-from consumer.demo.listeners import GROUP, GeneratedListeners
-from consumer.demo.waves import Mix
-from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, LocalRegistry, LocalStore, TrainerSettings
-from schemas.features import FeatureGroup
+from benchmarks.worlds import WORLDS, DriftingWorld
+from schemas.cycle import (
+    CycleKind,
+    CycleRequest,
+    CycleResult,
+    Lineage,
+    LocalRegistry,
+    LocalStore,
+    Outcome,
+    TrainerSettings,
+)
 from schemas.manifest import MODEL_FILE, ModelManifest
 from trainer.evaluate import score
 from trainer.exam import Exam, prepare_exam
@@ -23,15 +29,15 @@ from trainer.run import run_cycle
 from trainer.space import Space
 
 NAME = "cycle.keeps_up"
-_WAVE = Mix(changing=0.05, joining=0.0, leaving=0.0)
+_WORLD, _SHARE = "directions_100", 0.05
 
 
 class _Site:
     """A registry and a work directory beside a feature store, and the cycles that are run there."""
 
-    def __init__(self, folder: Path, store: Path) -> None:
+    def __init__(self, folder: Path, store: Path, world: DriftingWorld) -> None:
         self.settings = TrainerSettings(
-            feature_group=FeatureGroup(name=GROUP),
+            feature_group=world.group,
             feature_store=LocalStore(path=store),
             model_registry=LocalRegistry(path=folder / "registry"),
             work_dir=folder / "work",
@@ -75,24 +81,27 @@ class _Site:
 
 
 def keeps_up(setup: Setup) -> list[Row]:
-    """20 waves, each of 5 % of the users; both models on one exam, made of the final rows in the newest space.
+    """Waves of newcomers in directions that nobody had; both models on one exam of the final rows in the newest space.
 
-    Users of a cycle that registers nothing are learned by the next one, as the service does it.
+    Users of a cycle that comes to nothing are learned by the next one, as the service does it.
     """
-    users, waves = setup.size(3_000, 400), setup.size(20, 2)
-    source = GeneratedListeners(users)
-    store = LocalFeatureStore(setup.folder / "store.db", FeatureGroup(name=GROUP))
-    store.commit(dict(source.initial().upserts))
-    follower, fresh = (_Site(setup.folder / name, setup.folder / "store.db") for name in ("follower", "fresh"))
+    users, waves = setup.size(3_000, 400), setup.size(10, 2)
+    world = WORLDS[_WORLD](users, waves, _SHARE, 0)
+    store = LocalFeatureStore(setup.folder / "store.db", world.group)
+    store.commit(world.initial)
+    follower, fresh = (_Site(setup.folder / name, setup.folder / "store.db", world) for name in ("follower", "fresh"))
     version = _registered(follower.run("first", [], None))
-    registered, epochs = 0, 0
+    registered = learned = 0
     pending: dict[str, None] = {}
-    for number, changed in enumerate(_waves(source, store, waves)):
-        pending |= dict.fromkeys(changed)
+    for number, wave in enumerate(world.waves):
+        store.commit(wave.rows)
+        pending |= dict.fromkeys(wave.announced)
         result = follower.run(f"wave-{number}", list(pending), version)
-        epochs += result.fit.epochs if result.fit else 0
+        learned += bool(result.fit and result.fit.learned)
+        if result.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED}:
+            pending = {}
         if result.version is not None:
-            version, pending, registered = result.version, {}, registered + 1
+            version, registered = result.version, registered + 1
     anew = _registered(fresh.run("fresh", [], None))
     store.close()
     exam = fresh.exam(anew)
@@ -102,7 +111,8 @@ def keeps_up(setup: Setup) -> list[Row]:
     )
     accuracy, recall = one.accuracy - other.accuracy, one.recall_at_10 - other.recall_at_10
     note = (
-        f"{users:,} generated listeners, {waves} waves of 5 % changed, {registered} registered, {epochs} epochs; "
+        f"{users:,} users, {waves} waves of {_SHARE:.0%} newcomers, 200 independent numbers in all ({_WORLD}); "
+        f"{learned} cycles learned, {registered} registered; "
         f"difference of accuracy {accuracy:+.4f}, of recall@10 {recall:+.4f}"
     )
     return [
@@ -117,14 +127,6 @@ def keeps_up(setup: Setup) -> list[Row]:
             note=note,
         )
     ]
-
-
-def _waves(source: GeneratedListeners, store: LocalFeatureStore, count: int) -> Iterator[list[str]]:
-    """Commit one wave after another; the users of each."""
-    for _ in range(count):
-        rows = dict(source.change(_WAVE).upserts)
-        store.commit(rows)
-        yield list(rows)
 
 
 def _registered(result: CycleResult) -> int:

@@ -4,7 +4,8 @@ Every world begins with some users and then gives one wave after another; the sa
 
     steady           everywhere in 300 independent numbers; a share of the users is drawn anew around the same centres
     directions_60    newcomers in 60 numbers beside the 60 that earlier users have: the towers could hold all 120
-    directions_130   the same with 130 beside 130, more than towers of 128 numbers hold
+    directions_100   the same with 100 beside 100, more together than the towers hold
+    directions_130   the same with 130 beside 130, either more than the towers' 128 numbers hold
     rotation         an upstream model moves everybody's row a little, by the same small rotation each time
     scalar           generated listeners whose release year rises by one standard deviation a wave, for everybody
     genres           generated listeners, joined by others of genres and artists that the first do not know
@@ -179,6 +180,7 @@ def reembedded(users: int, waves: int, share: float, seed: int, *, quietly: bool
 WORLDS: dict[str, Callable[[int, int, float, int], DriftingWorld]] = {
     "steady": steady,
     "directions_60": partial(new_directions, numbers=60),
+    "directions_100": partial(new_directions, numbers=100),
     "directions_130": partial(new_directions, numbers=130),
     "rotation": rotation,
     "scalar": scalar,

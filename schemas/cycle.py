@@ -307,7 +307,9 @@ class FitReport(Frozen):
     rate: float | None = None
     """Learning rate of the candidate that was kept; None in older manifests and where nothing was learned."""
     candidates: int = 1
-    """How many fits were tried."""
+    """How many fits were tried; `epochs`, `best_epoch` and `loss` are those of the one that was kept."""
+    afresh: bool = False
+    """Whether the kept weights began with axes made anew on today's users, turned to where the champion's were."""
 
 
 class CycleResult(Frozen):

@@ -48,12 +48,13 @@ class FitPolicy(Frozen):
     batch_users: Annotated[int, Field(ge=8)] = 512
     full_epochs: Positive = 30
     incremental_epochs: Positive = 5
+    """Of each of the two fits that an incremental cycle tries."""
     patience: Positive = 8
     """Epochs without a better score on the dev users before training stops."""
     dev_users: Annotated[int, Field(ge=8)] = 256
     """Dev users who are scored after an epoch; where there are more, so many are drawn."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    """Of training from scratch; it falls to nothing along a cosine."""
+    """The highest rate of training from scratch; it rises over ten steps and falls to nothing along a cosine."""
     incremental_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hard_negatives: Annotated[int, Field(ge=0, le=2)] = 1

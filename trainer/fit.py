@@ -105,6 +105,7 @@ class _Run:
     """One training: its best epoch, and what it took."""
 
     rate: float
+    afresh: bool
     best_epoch: int
     value: float
     score: DevScore | None
@@ -135,7 +136,7 @@ def fit(
     """
     trainer = _Trainer(model, data, policy, epochs, seed, on_epoch)
     if not warm_start or data.dev is None:
-        kept = trainer.run(learning_rate, 1, None)
+        kept = trainer.run(learning_rate, 1)
         _restore(model, kept.state)
         if kept.score is not None:
             model.rescale(kept.score.line.scale, kept.score.line.bias)
@@ -147,7 +148,7 @@ def fit(
         _restore(model, champion)
         if afresh:
             begin_afresh(model, data.directions, data.train, data.threshold, seed)
-        tried.append(run := trainer.run(learning_rate, _WARM_STARTS, start))
+        tried.append(run := trainer.run(learning_rate, _WARM_STARTS, start, afresh=afresh))
         assert run.score is not None
         if data.dev.better(run.score, start) and (best is None or run.value > best.value):
             best = run
@@ -174,7 +175,7 @@ class _Trainer:
         self._step = _training_step(model, data, policy)
         self._done = 0
 
-    def run(self, rate: float, fits: int, start: DevScore | None) -> _Run:
+    def run(self, rate: float, fits: int, start: DevScore | None = None, *, afresh: bool = False) -> _Run:
         """Train the model from the weights that it has; it is left as the last epoch left it.
 
         The rate rises within the first steps, as moments of gradients have to be learned anew, and falls to nothing
@@ -184,6 +185,7 @@ class _Trainer:
             rate: the highest learning rate.
             fits: how many fits may be tried in all.
             start: of the model that has to be beaten; lines are chosen so that they keep its precision and recall.
+            afresh: for the record, whether the weights are of `begin_afresh`.
         """
         model, data, policy, dev = self._model, self._data, self._policy, self._data.dev
         _forget(model)
@@ -212,7 +214,7 @@ class _Trainer:
                 break
         if dev is not None and first is not None and best is not None and not dev.better(best, first):
             best_epoch, best, state, value = 0, first, before, first.figures.value
-        return _Run(rate, best_epoch, value, best, state, number, pairs, float(loss), float(accuracy))
+        return _Run(rate, afresh, best_epoch, value, best, state, number, pairs, float(loss), float(accuracy))
 
     def _tell(self, fits: int, loss: float, accuracy: float, dev: DevScore | None) -> None:
         self._done += 1
@@ -246,6 +248,7 @@ def _report(
         learned=learned,
         rate=kept.rate if learned else None,
         candidates=len(tried),
+        afresh=learned and kept.afresh,
     )
 
 

@@ -331,6 +331,7 @@ def test_users_in_directions_that_the_champion_does_not_know_are_learned(
     )
     after = data.dev.score(model, own_line=True).figures
     assert report.learned
+    assert report.afresh
     assert report.rate == pytest.approx(3e-4)
     assert after.value > before.value + 0.01
     assert min(after.precision - before.precision, after.recall - before.recall) >= -1e-3
