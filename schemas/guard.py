@@ -59,8 +59,9 @@ class GuardPolicy(Frozen):
     did before."""
     moved_share: Share = 0.2
     """Of a sample of users whom nobody claimed, those whose row in the store is another than the one known."""
-    labels_moved: Share = 0.5
-    """1 - Jaccard index of the similar pairs by the new and the champion's scaling, where a cycle scales anew."""
+    labels_moved: Share = 0.95
+    """1 - Jaccard index of the similar pairs by the new and the champion's scaling, where a cycle scales anew. A column
+    that has drifted by a standard deviation moves half of them, and a full retrain is right to."""
     sample: Annotated[int, Field(ge=0)] = 256
     """Unclaimed users who are read again to see whether somebody moved them; 0 reads none."""
     min_users: Annotated[int, Field(ge=1)] = 30

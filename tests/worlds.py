@@ -57,5 +57,5 @@ def trainer_settings(folder: Path, group: FeatureGroup = GROUP) -> TrainerSettin
         pairs=PairPolicy(similarity_threshold=0.8, max_positives_per_user=15),
         split=SplitPolicy(holdout_share=0.25, dev_share=0.1),
         fit=FitPolicy(batch_users=128, full_epochs=8, incremental_epochs=3, min_replay_users=32),
-        gate=GatePolicy(min_users=20, draws=200, negligible=0.02),
+        gate=GatePolicy(min_users=20, draws=200, negligible=0.02, register_unchanged=True),
     )

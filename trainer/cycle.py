@@ -132,11 +132,10 @@ class Cycle:
                 asks_full=verdict.asks_full or guard.asks_full,
                 base_version=champion.version if champion else None,
             )
-            return (
-                self._register(space.info, model, result, reading.rows.refused, champion)
-                if verdict.report.outcome == "passed"
-                else result
-            )
+            if verdict.report.outcome != "passed":
+                return result
+            registered = self._register(space.info, model, result, reading.rows.refused, champion)
+            return registered.model_copy(update={"asks_full": result.asks_full})
         finally:
             space.close()
 

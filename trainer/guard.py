@@ -28,7 +28,7 @@ _WORDS = {
     GuardName.OUTLIER_SHARE: "of {of:,} users read {figure} lie so far out in a scalar column that it is clipped",
     GuardName.OUTSIDE_ENERGY: "of the directions of {of:,} users {figure} came to lie outside the axes of the model",
     GuardName.MOVED_SHARE: "of {of:,} users sampled whom no event named {figure} have another row in the store",
-    GuardName.LABELS_MOVED: "of {of:,} similar pairs by the old and the new scaling {figure} are so by one alone",
+    GuardName.LABELS_MOVED: "of the pairs that are similar by the old or the new scaling {figure} are so by one alone",
 }
 _WAYS = {
     GuardName.REFUSED_SHARE: "look at the refused rows and at what writes them; mended ones are read again",
@@ -103,10 +103,14 @@ class Guard:
         detail = f"{_percent(share)} now, {_percent(share_before)} before"
         return self._finding(GuardName.OUTSIDE_ENERGY, figure, users, figure > self.policy.outside_energy, detail)
 
-    def labels_moved(self, kept: float, pairs: int) -> Finding:
-        """Jaccard index of the similar pairs by two scalings, and how many `pairs` are similar by either."""
+    def labels_moved(self, kept: float, pairs: int, earlier: Collection[Finding] = ()) -> Finding:
+        """Jaccard index of the similar pairs by two scalings, and how many `pairs` are similar by the new one.
+
+        Who has accepted that a column is another has accepted this.
+        """
         moved = 1 - kept
-        return self._finding(GuardName.LABELS_MOVED, moved, pairs, moved > self.policy.labels_moved)
+        finding = self._finding(GuardName.LABELS_MOVED, moved, pairs, moved > self.policy.labels_moved)
+        return _implied(finding, earlier, {GuardName.OUTLIER_SHARE, GuardName.MEAN_Z})
 
     def drifting(self, means: Mapping[str, float]) -> str | None:
         """Why the mean z of scalar columns asks for a full retrain, if it does."""

@@ -94,7 +94,7 @@ class Watch:
         """All findings, and how far a new scaling has moved the labels; `kept` is None where the scaling has stayed."""
         if kept is None:
             return earlier
-        finding = self._guard.labels_moved(kept, pairs.after)
+        finding = self._guard.labels_moved(kept, pairs.after, earlier.findings)
         return earlier.model_copy(update={"findings": (*earlier.findings, finding)})
 
     def _losses(self, champion: Standing, rows: CheckedRows, deleted: list[str], space: Space | None) -> list[Finding]:

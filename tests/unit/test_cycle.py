@@ -345,7 +345,7 @@ def test_bad_rows_are_refused_and_reported_and_the_rest_goes_on(started: Bench) 
 
 def spoiled(model: TwoTower, *args: Any, **settings: Any) -> FitReport:
     """A fit that goes wrong: one tower forgets everything at the end."""
-    report = fit(model, *args, **settings)
+    report = fit(model, *args, **settings).model_copy(update={"learned": True})
     model.query.set_weights([-weight[::-1] for weight in model.query.get_weights()])
     return report
 
@@ -374,7 +374,10 @@ def test_where_nothing_was_learned_the_champion_answers_and_no_version_is_regist
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.cycle.fit", learned_nothing)
-    result = started.run(changed(started))
+    request = changed(started)
+    policy = started.settings.gate.model_copy(update={"register_unchanged": False})
+    request = request.model_copy(update={"settings": started.settings.model_copy(update={"gate": policy})})
+    result = started.run(request)
     assert (result.outcome, result.version, result.base_version) == (Outcome.UNCHANGED, None, 1)
     assert result.gate is not None
     assert result.gate.champion is not None
@@ -388,10 +391,8 @@ def test_it_is_registered_all_the_same_where_the_policy_says_so(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("trainer.cycle.fit", learned_nothing)
-    policy = started.settings.gate.model_copy(update={"register_unchanged": True})
-    settings = started.settings.model_copy(update={"gate": policy})
     for version, cycle_id in ((2, "c2"), (3, "c3")):
-        request = started.request(cycle_id, CycleKind.INCREMENTAL, names(5), base=version - 1, settings=settings)
+        request = started.request(cycle_id, CycleKind.INCREMENTAL, names(5), base=version - 1)
         assert started.run(request).version == version
     assert [found.manifest.towers_as_in for found in started.registry.versions()] == [None, 1, 1]
 

@@ -69,7 +69,7 @@ def test_a_handful_of_refused_rows_holds_nothing(read: int, bad: int, holds: boo
         (GUARD.outside(0.7, 0.6, 400), False),
         (GUARD.moved(256, 0, 0, 256), True),
         (GUARD.moved(10, 10, 10, 256), False),
-        (GUARD.labels_moved(0.3, 400), True),
+        (GUARD.labels_moved(0.04, 400), True),
         (GUARD.labels_moved(0.9, 400), False),
     ],
 )
