@@ -25,7 +25,7 @@ from schemas.policies import FitPolicy
 
 _FAR = -1e9  # as a logit: never
 _MAX_SCALE, _MIN_SCALE = 1000.0, 1.0
-_NEWTON_ROUNDS, _LONGEST_STEP, _SETTLED = 100, 20.0, 1e-3
+_NEWTON_ROUNDS, _LONGEST_STEP, _SETTLED, _SHORTEST_SHARE = 200, 100.0, 1e-3, 1e-9
 
 
 def pair_weights(similar: Any, others: Any, logits: Any, negative_ratio: int, hard_negatives: int) -> Any:
@@ -109,20 +109,36 @@ def calibrate(
     if middle is None:
         ends = [np.average(cosine[kind], weights=counts[kind]) for kind in (similar, ~similar)]
         line[1] = -line[0] * ((ends[0] + ends[1]) / 2 - origin)
+    now = _entropy(line, design, label, counts)
     for _ in range(_NEWTON_ROUNDS):
         probability = 1.0 / (1.0 + np.exp(-np.clip(line @ design, -60.0, 60.0)))
         slope = design @ (counts * (probability - label))
         curve = (design * (counts * probability * (1.0 - probability))) @ design.T + 1e-6 * np.eye(len(design))
-        if line[0] >= _MAX_SCALE and slope[0] < 0:
+        if (line[0] >= _MAX_SCALE and slope[0] < 0) or (line[0] <= _MIN_SCALE and slope[0] > 0):
             slope[0] = curve[0, 1:] = curve[1:, 0] = 0.0  # it stays at its end
         step = np.linalg.solve(curve, slope)
-        length = float(np.abs(step).max())
-        line -= step * min(1.0, _LONGEST_STEP / max(length, _SETTLED))
-        line[0] = np.clip(line[0], _MIN_SCALE, _MAX_SCALE)
-        if length < _SETTLED:
+        share = min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), _SETTLED))
+        end = _MAX_SCALE if step[0] < 0 else _MIN_SCALE
+        if step[0]:
+            share = min(share, float((line[0] - end) / step[0]))
+        # Where few pairs lie near the line and very many far from it, a whole step overshoots for ever.
+        while (then := _entropy(line - share * step, design, label, counts)) > now and share > _SHORTEST_SHARE:
+            share /= 2
+        if then > now:
+            break
+        line, now = line - share * step, then
+        if share * float(np.abs(step).max()) < _SETTLED:
             break
     bias = float(line[1]) if middle is None else 0.0
     return float(line[0]), bias - float(line[0]) * origin
+
+
+def _entropy(
+    line: NDArray[np.float64], design: NDArray[np.float64], label: NDArray[np.float64], counts: NDArray[np.float64]
+) -> float:
+    """What logistic regression makes least: the cross-entropy of the labels, each as often as it counts."""
+    logit = line @ design
+    return float(counts @ (np.logaddexp(0.0, logit) - label * logit))
 
 
 def _ranking(cosine: Any, truth: Any, own: Any, temperature: float) -> Any:

@@ -185,3 +185,21 @@ def test_pairs_in_their_true_proportion_get_the_line_that_made_them(scale: float
     assert calibrate(cosine, similar, 50.0, weight=np.full(len(cosine), 2.0)) == pytest.approx(repeated, rel=1e-6)
     fixed, other = calibrate(cosine, similar, 50.0, 0.7, weight)
     assert -other / fixed == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("start", [10.0, 50.0, 900.0])
+@pytest.mark.parametrize(("apart", "spread"), [(0.9, 0.05), (0.85, 0.02), (0.82, 0.1)])
+def test_the_line_of_an_uneven_sample_tells_as_many_similar_as_there_are(
+    apart: float, spread: float, start: float
+) -> None:
+    """Very many dissimilar pairs around nothing, their edge among the few similar ones."""
+    edges = np.linspace(-1, 1, 4001)
+    centre = (edges[:-1] + edges[1:]) / 2
+    far, near = np.exp(-((centre / 0.2) ** 2) / 2), np.exp(-(((centre - apart) / spread) ** 2) / 2)
+    weight = np.concatenate([640_000 * far / far.sum() + 300 * near / near.sum(), 4_000 * near / near.sum()])
+    cosine, similar = np.tile(centre, 2), np.repeat([False, True], len(centre))
+    scale, bias = calibrate(cosine, similar, start, weight=weight)
+    told = (weight / (1 + np.exp(-np.clip(scale * cosine + bias, -60, 60)))).sum()
+    assert told == pytest.approx(weight[similar].sum(), rel=1e-3)
+    other = calibrate(cosine, similar, 120.0, weight=weight)
+    assert (scale, bias) == pytest.approx(other, rel=1e-2)
