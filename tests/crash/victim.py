@@ -36,6 +36,7 @@ HASTY = {
     "GATE__PRECISION_MARGIN": "1",
     "GATE__CALIBRATION_MARGIN": "1",
     "GATE__NEGLIGIBLE": "1",
+    "GATE__REGISTER_UNCHANGED": "true",
     "GATE__MIN_USERS": "5",
     "GATE__MIN_ACCURACY": "0",
     "GUARD__SAMPLE": "0",  # the stream moves everybody within seconds, long before a killed service hears of it

@@ -43,6 +43,7 @@ QUICK = {
     "GATE__PRECISION_MARGIN": "0.5",
     "GATE__CALIBRATION_MARGIN": "0.5",
     "GATE__NEGLIGIBLE": "0.5",
+    "GATE__REGISTER_UNCHANGED": "true",  # a wave that teaches nothing is a version all the same
     "TRAINER__RETRY_WAIT": "0.2",
     "TRAINER__WARM": "false",  # most would start one for nothing, and two cores is what there is
     "LOG__FORMAT": "json",
