@@ -1,6 +1,6 @@
 """`make durations`: what each file and each slow test took, in tests/tiers/durations.json. No test depends on it.
 
-python -m tests.tiers.durations JUNIT_FILE
+python -m tests.tiers.durations JUNIT_FILE...
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ def durations(found: Iterable[Record]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Keep the record of a run, and print where its time went."""
-    (junit,) = sys.argv[1:]
-    told = durations(records(Path(junit)))
+    """Keep the record of a run, or of several parts of one, and print where its time went."""
+    told = durations(record for junit in sys.argv[1:] for record in records(Path(junit)))
     RESULTS.write_text(json.dumps({"machine": machine(), **told}, indent=2) + "\n")
     for file, taken in list(told["files"].items())[:20]:
         print(f"{taken['seconds']:8.1f} s  {taken['tests']:4} tests  {file}")
