@@ -7,6 +7,7 @@ scratch; both are asked on that day's held-out users, by that day's scaling.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ LIMITS = {"accuracy": 0.005, "precision": 0.02, "recall_at_10": 0.02}
 _BETWEEN_FULL = 3  # waves: the interval of full retrains that are asked for by drift
 
 
-def follow(name: str, folder: Path, users: int, waves: int) -> list[dict[str, Any]]:
-    """One row a wave: how the cycle ended, what it asked for, and how far the champion is behind."""
+def follow(
+    name: str, folder: Path, users: int, waves: int, tell: Callable[[dict[str, Any]], None]
+) -> list[dict[str, Any]]:
+    """One row a wave, told at once too: how the cycle ended, what it asked for, how far the champion is behind."""
     world = WORLDS[name](users, waves, 0.05, 1)
     store = LocalFeatureStore(folder / "store.db", world.group)
     store.commit(world.initial)
@@ -46,6 +49,7 @@ def follow(name: str, folder: Path, users: int, waves: int) -> list[dict[str, An
             asked = None if full.version else asked
             pending = _left(full, pending)
         rows.append(_row(name, number, ended, asked, *_both(follower, folder / f"fresh-{number}", store, world.group)))
+        tell(rows[-1])
     store.close()
     return rows
 
