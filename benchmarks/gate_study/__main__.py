@@ -54,7 +54,7 @@ def main() -> None:
         "drifting": lambda folder: [
             row
             for name in asked.worlds.split(",")
-            for row in follow(name, folder / name, 400 if quick else 3000, 2 if quick else 10, console.print)
+            for row in follow(name, folder / name, 400 if quick else 2000, 2 if quick else 10, console.print)
         ],
     }
     kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
