@@ -171,7 +171,8 @@ def _figures(part: SliceReport) -> str:
 def _kept(fit: FitReport) -> str:
     if not fit.learned:
         return "none beats the start, which is kept"
-    return f"the weights of epoch {fit.best_epoch} kept"
+    start = "axes made anew" if fit.afresh else "the weights of before" if fit.warm_start else "a new start"
+    return f"epoch {fit.best_epoch} from {start} kept"
 
 
 def _figure(metrics: Metrics | None, field: str) -> str:
