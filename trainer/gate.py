@@ -63,8 +63,6 @@ def judge(
     for rival in rivals:
         others = [one.answers for one in rival.scores]
         found += [(rival.name, None, one) for one in differences(answers, others, weights)]
-        if rival.name != CHAMPION:
-            continue
         for name, inside in slices.items():
             if policy.slice_users <= inside.sum() < len(inside):
                 mine, theirs = ([one.of(inside) for one in side] for side in (answers, others))

@@ -414,6 +414,16 @@ def test_a_baseline_that_is_gone_is_left_out_and_the_report_says_so(started: Ben
             shutil.rmtree(started.registry_folder / started.settings.model_name / str(result.version))
 
 
+def test_a_space_that_has_drifted_is_on_record_also_where_the_cycle_is_asked_again(
+    started: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.contest.drifted", lambda *_args, **_named: "a fresh start is better")
+    request = changed(started)
+    for result in (started.run(request), started.run(request)):
+        assert (result.version, result.asks_full) == (2, "a fresh start is better")
+    assert started.registry.versions()[-1].manifest.gate_report.fresh is not None
+
+
 def test_newcomers_of_a_rejected_cycle_are_new_in_the_next_one(started: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     request = changed(started)
     with monkeypatch.context() as patch:
