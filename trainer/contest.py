@@ -10,7 +10,6 @@ the labels of either scaling, and differences are averaged, so that neither is j
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,14 +35,6 @@ from trainer.split import Part
 _ROWS_PER_PASS = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the contest came to: the report, and why a full retrain is asked for, where one is."""
-
-    report: GateReport
-    asks_full: str | None
-
-
 def hold(
     space: Space,
     population: Population,
@@ -52,8 +43,8 @@ def hold(
     request: CycleRequest,
     spaces: Path,
     seed: int,
-) -> Verdict:
-    """Score everybody and judge.
+) -> GateReport:
+    """Score everybody and judge; the report also says whether a full retrain is asked for.
 
     Args:
         space: the cycle's space, with all changes in it.
@@ -80,17 +71,18 @@ def hold(
     slices = slices_of(examined, space, champion, request, spaces)
     report = _judged(request, told, {name: np.isin(examined, rows) for name, rows in slices.items()}, opponents, seed)
     headline = by_exam[0]
-    update = {
-        "notes": (*report.notes, *opponents.notes),
-        "labels_kept": _labels_kept(exams),
-        "fresh": headline["fresh"].metrics if "fresh" in headline else None,
-        "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION)),
-    }
     standing = {name: one for name, one in headline.items() if name in ("challenger", CHAMPION)}
     asks = None
     if "fresh" in headline and blind(policy, headline["fresh"]) is None:
         asks = drifted(policy, headline["fresh"], standing, seed)
-    return Verdict(report.model_copy(update=update), asks)
+    update = {
+        "notes": (*report.notes, *opponents.notes),
+        "labels_kept": _labels_kept(exams),
+        "fresh": headline["fresh"].metrics if "fresh" in headline else None,
+        "asks_full": asks,
+        "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION)),
+    }
+    return report.model_copy(update=update)
 
 
 def _judged(

@@ -22,13 +22,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from schemas.cycle import CycleRequest, CycleResult, FitReport, Outcome, PairReport, ReadReport, Step
+from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, PairReport, ReadReport, Step
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardReport
 from schemas.manifest import SpaceInfo
 from trainer.axes import training_axes
 from trainer.champion import Opponents, Standing, opponents_of
-from trainer.contest import Verdict, hold
+from trainer.contest import hold
 from trainer.errors import ChampionGone
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
@@ -116,26 +116,25 @@ class Cycle:
             population = populate(space.matrix, self._settings.split)
             model = self._base(space, population, champion)
             fitted = self._fit(space, population, model)
-            verdict = self._gate(space, population, model if self._is_worth_an_exam(fitted) else None, opponents)
-            guard = watch.of_labels(guard, verdict.report.labels_kept, pairs)
+            gate = self._gate(space, population, model if self._is_worth_an_exam(fitted) else None, opponents)
+            guard = watch.of_labels(guard, gate.labels_kept, pairs)
             if guard.holding:
-                return self._held(guard, reading.report, pairs, fit=fitted, gate=verdict.report)
+                return self._held(guard, reading.report, pairs, fit=fitted, gate=gate)
             result = self._ended(
-                _OUTCOMES[verdict.report.outcome],
-                verdict.report.reason,
+                _OUTCOMES[gate.outcome],
+                gate.reason,
                 known_users=population.count,
                 read=reading.report,
                 pairs=pairs,
                 guard=guard,
                 fit=fitted,
-                gate=verdict.report,
-                asks_full=verdict.asks_full or guard.asks_full,
+                gate=gate,
+                asks_full=gate.asks_full or guard.asks_full,
                 base_version=champion.version if champion else None,
             )
-            if verdict.report.outcome != "passed":
+            if gate.outcome != "passed":
                 return result
-            registered = self._register(space.info, model, result, reading.rows.refused, champion)
-            return registered.model_copy(update={"asks_full": result.asks_full})
+            return self._register(space.info, model, result, reading.rows.refused, champion)
         finally:
             space.close()
 
@@ -252,17 +251,16 @@ class Cycle:
         """Whether there is a challenger: something was learned, or is registered all the same."""
         return fitted.learned or self._request.kind.from_scratch or self._settings.gate.register_unchanged
 
-    def _gate(self, space: Space, population: Population, model: TwoTower | None, opponents: Opponents) -> Verdict:
+    def _gate(self, space: Space, population: Population, model: TwoTower | None, opponents: Opponents) -> GateReport:
         with self._reporter.step(Step.GATE) as facts:
-            verdict = hold(space, population, model, opponents, self._request, self._spaces, self._seed)
-            report = verdict.report
+            report = hold(space, population, model, opponents, self._request, self._spaces, self._seed)
             facts["outcome"] = report.outcome
             for name, metrics in (("challenger", report.challenger), ("champion", report.champion)):
                 if metrics is not None:
                     facts[f"{name}_accuracy"] = metrics.accuracy
             if report.lower_bound is not None:
                 facts["lower_bound"] = report.lower_bound
-        return verdict
+        return report
 
     def _register(
         self,
@@ -313,6 +311,6 @@ class Cycle:
             guard=manifest.guard_report,
             fit=manifest.fit_report,
             gate=manifest.gate_report,
-            asks_full=manifest.guard_report.asks_full if manifest.guard_report else None,
+            asks_full=manifest.gate_report.asks_full or (manifest.guard_report and manifest.guard_report.asks_full),
             seconds=self._reporter.seconds,
         )
