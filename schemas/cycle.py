@@ -260,8 +260,8 @@ class GateReport(Frozen):
     """Where challenger and champion scale users otherwise: Jaccard index of the similar pairs by both scalings."""
     fresh: Metrics | None = None
     """A model that starts anew on today's users, untrained: where it wins, the space has drifted."""
-    drift: str | None = None
-    """What it wins by, where it does."""
+    asks_full: str | None = None
+    """Why a full retrain is asked for, where the fresh start wins."""
     slices: dict[Slice, SliceReport] = {}
     """All three, of the users examined; empty in older manifests."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ def hold(
     spaces: Path,
     seed: int,
 ) -> GateReport:
-    """Score everybody and judge.
+    """Score everybody and judge; the report also says whether a full retrain is asked for.
 
     Args:
         space: the cycle's space, with all changes in it.
@@ -72,15 +71,17 @@ def hold(
     slices = slices_of(examined, space, champion, request, spaces)
     report = _judged(request, told, {name: np.isin(examined, rows) for name, rows in slices.items()}, opponents, seed)
     headline = by_exam[0]
-    update: dict[str, Any] = {
+    standing = {name: one for name, one in headline.items() if name in ("challenger", CHAMPION)}
+    asks = None
+    if "fresh" in headline and blind(policy, headline["fresh"]) is None:
+        asks = drifted(policy, headline["fresh"], standing, seed)
+    update = {
         "notes": (*report.notes, *opponents.notes),
         "labels_kept": _labels_kept(exams),
         "fresh": headline["fresh"].metrics if "fresh" in headline else None,
+        "asks_full": asks,
         "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION)),
     }
-    if "fresh" in headline and blind(policy, headline["fresh"]) is None:
-        standing = {name: one for name, one in headline.items() if name in ("challenger", CHAMPION)}
-        update["drift"] = drifted(policy, headline["fresh"], standing, seed)
     return report.model_copy(update=update)
 
 

@@ -129,7 +129,7 @@ class Cycle:
                 guard=guard,
                 fit=fitted,
                 gate=gate,
-                asks_full=gate.drift or guard.asks_full,
+                asks_full=gate.asks_full or guard.asks_full,
                 base_version=champion.version if champion else None,
             )
             if gate.outcome != "passed":
@@ -311,6 +311,6 @@ class Cycle:
             guard=manifest.guard_report,
             fit=manifest.fit_report,
             gate=manifest.gate_report,
-            asks_full=manifest.gate_report.drift or (manifest.guard_report and manifest.guard_report.asks_full),
+            asks_full=manifest.gate_report.asks_full or (manifest.guard_report and manifest.guard_report.asks_full),
             seconds=self._reporter.seconds,
         )

@@ -3,7 +3,7 @@
 Labels come from the directions of one scaling: every pair (held-out user, anybody else) is similar or not, exactly. So
 an exam is two things: all of these pairs, as bits, in their true proportion; and a balanced sample of them, for the
 headline accuracy. In the sample each held-out user has some of its similar users, and `negative_ratio` dissimilar ones
-for each: half of them those nearest to it, where a model can go wrong, the rest at random.
+for each: half of them, 32 at most, those nearest to it, where a model can go wrong, the rest at random.
 """
 
 from __future__ import annotations

@@ -69,9 +69,9 @@ def judge(
                 some = differences(mine, theirs, weights[:, inside], _SLICE_FIGURES)
                 found += [(rival.name, name, one) for one in some]
     certain = certain_bounds([one for _, _, one in found], policy.false_alarms)
-    compared = [_compared(policy, *one, bound) for one, bound in zip(found, certain, strict=True)]
-    compared.sort(key=lambda one: (_WORST_FIRST.index(one.verdict), one.difference))
-    return _verdict(policy, compared, found, challenger[0], rivals[0].scores[0])
+    told = [(_compared(policy, *one, bound), one[2]) for one, bound in zip(found, certain, strict=True)]
+    told.sort(key=lambda one: (_WORST_FIRST.index(one[0].verdict), one[0].difference))
+    return _verdict(policy, told, challenger[0], rivals[0].scores[0])
 
 
 def first(policy: GatePolicy, challenger: Score, why: str) -> GateReport:
@@ -181,12 +181,13 @@ def _compared(
 
 def _verdict(
     policy: GatePolicy,
-    compared: list[Comparison],
-    found: list[tuple[str, Slice | None, Difference]],
+    told: Sequence[tuple[Comparison, Difference]],
     challenger: Score,
     champion: Score,
 ) -> GateReport:
-    worst, users = compared[0], len(challenger.answers)
+    """The verdict on all comparisons, the worst first."""
+    compared, users = [one for one, _ in told], len(challenger.answers)
+    worst = compared[0]
     headline = next(one for one in compared if (one.figure, one.against, one.slice) == ("accuracy", CHAMPION, None))
     unclear = [one for one in compared if one.verdict == "unclear"]
     notes: list[str] = []
@@ -198,8 +199,8 @@ def _verdict(
         reason = (
             f"{_which(worst)} is worse by {-worst.difference:.4f}, a margin of {worst.margin} or more: {_told(worst)}"
         )
-    elif unclear and not (users < policy.small_users and _nothing_seen(policy, found)):
-        needed = _needed(policy, found)
+    elif unclear and not (users < policy.small_users and _nothing_seen(policy, told)):
+        needed = _needed(policy, users, told)
         outcome = "inconclusive"
         way = f"about {needed:,} held-out users would tell, there are {users:,}" if needed else "no number would tell"
         lost = f"may have lost {-worst.lower:.4f}, more than the margin of {worst.margin}"
@@ -234,21 +235,23 @@ def _verdict(
     )
 
 
-def _nothing_seen(policy: GatePolicy, found: Sequence[tuple[str, Slice | None, Difference]]) -> bool:
+def _nothing_seen(policy: GatePolicy, told: Sequence[tuple[Comparison, Difference]]) -> bool:
     """Whether every figure is no worse than its margin but for users who cannot be seen, or not worse at all."""
     return all(
         one.value >= 0 or one.seen_lower(policy.confidence) > -_margin(policy, one.figure)
-        for _, part, one in found
-        if part is None
+        for comparison, one in told
+        if comparison.slice is None
     )
 
 
-def _needed(policy: GatePolicy, found: Sequence[tuple[str, Slice | None, Difference]]) -> int | None:
-    """Held-out users that it would take for the comparison that needs the most of them."""
-    counts = [
-        one.needed_users(_margin(policy, one.figure), policy.confidence) for _, part, one in found if part is None
-    ]
-    return None if any(count is None for count in counts) else max(count for count in counts if count is not None)
+def _needed(policy: GatePolicy, users: int, told: Sequence[tuple[Comparison, Difference]]) -> int | None:
+    """Held-out users that it would take for the unclear comparison that needs the most; a slice stays its share."""
+    counts = []
+    for comparison, one in told:
+        if comparison.verdict == "unclear":
+            count = one.needed_users(_margin(policy, one.figure), policy.confidence)
+            counts.append(None if count is None else -(-count * users // one.users))
+    return None if None in counts else max(count for count in counts if count is not None)
 
 
 def _margin(policy: GatePolicy, figure: str) -> float:

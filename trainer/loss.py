@@ -122,8 +122,10 @@ def calibrate(
         if step[0]:
             share = min(share, float((line[0] - end) / step[0]))
         # Where few pairs lie near the line and very many far from it, a whole step overshoots for ever.
-        while (then := _entropy(line - share * step, design, label, counts)) > now and share > _SHORTEST_SHARE:
+        then = _entropy(line - share * step, design, label, counts)
+        while then > now and share > _SHORTEST_SHARE:
             share /= 2
+            then = _entropy(line - share * step, design, label, counts)
         if then > now:
             break
         line, now = line - share * step, then

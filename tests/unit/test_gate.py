@@ -141,6 +141,18 @@ def test_a_slice_that_loses_is_seen_where_it_is_large_enough() -> None:
     assert {one.slice for one in judged(answered(after), answered(before), slices=few).comparisons} == {None}
 
 
+def test_where_a_slice_cannot_tell_it_says_how_many_users_would_as_a_slice_stays_its_share() -> None:
+    """Of everybody there were enough, so it once said that as many would tell as there were."""
+    right = champion_of(2000)
+    changed = np.arange(2000) < 480
+    challenger = np.where(changed[:, None], with_churn(right, 3, share=0.2), right)
+    report = judged(answered(challenger), answered(right), slices={Slice.CHANGED: changed})
+    assert report.outcome == "inconclusive", report.reason
+    assert {one.slice for one in report.comparisons if one.verdict == "unclear"} == {Slice.CHANGED}
+    assert report.needed_users is not None
+    assert report.needed_users > 2000
+
+
 def test_the_same_scores_give_the_same_report() -> None:
     right = champion_of(200)
     reports = [judged(answered(with_churn(right, 3)), answered(right)) for _ in range(2)]

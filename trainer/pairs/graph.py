@@ -65,16 +65,6 @@ class Graph:
         codes = np.sort(_codes(links.source, links.target))
         return codes[np.diff(codes, prepend=-1) > 0]
 
-    def nearest(self, rows: Rows, count: int) -> Rows:
-        """(len(rows), count) the users nearest to each of `rows`, nearest first; -1 where so many are not known."""
-        source, target = self.lists.links.source, self.lists.links.target
-        wanted = rows.astype(source.dtype)  # or the search would copy all sources
-        first = np.searchsorted(source, wanted)
-        known = np.searchsorted(source, wanted, side="right") - first >= count
-        found = np.full((len(rows), count), -1, dtype=np.int64)
-        found[known] = target[first[known, None] + np.arange(count)]
-        return found
-
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The graph as arrays to be stored; `of` makes it again."""
         lists, links = self.lists, self.lists.links
