@@ -81,27 +81,29 @@ def weights_of(users: int, draws: int, seed: int) -> Numbers:
     return np.bincount(chosen.ravel(), minlength=draws * users).reshape(draws, users).astype(np.float64)
 
 
-def differences(
-    challenger: Sequence[Answers], other: Sequence[Answers], weights: Numbers, figures: Sequence[str] = FIGURES
-) -> list[Difference]:
-    """Differences of all figures between two models.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The figures that answers come to: as they are, and of each bootstrap sample (draws,)."""
 
-    Args:
-        challenger, other: what each answered to one exam, or to several about the same users, whose differences are
-            averaged.
-        weights: (draws, users) of the bootstrap.
-        figures: which to compare.
-    """
-    users = len(challenger[0])
-    once = np.ones(users)
+    users: int
+    figures: dict[str, Numbers]
+    samples: dict[str, Numbers]
+
+    @staticmethod
+    def of(answers: Answers, weights: Numbers) -> Drawn:
+        """By the (draws, users) `weights` of the bootstrap."""
+        users = len(answers)
+        return Drawn(users, figures_of(answers.summed(np.ones(users))), figures_of(answers.summed(weights)))
+
+
+def differences(challenger: Drawn, other: Drawn, figures: Sequence[str] = FIGURES) -> list[Difference]:
+    """How those of `figures` differ, drawn by the same weights; the users are the same, the exam need not be."""
     found = []
-    told = [(_told(one, once, weights), _told(two, once, weights)) for one, two in zip(challenger, other, strict=True)]
     for name in figures:
         turn = -1.0 if name in LOSSES else 1.0
-        value = turn * float(np.mean([one[0][name] - two[0][name] for one, two in told]))
-        drawn = turn * np.mean([one[1][name] - two[1][name] for one, two in told], axis=0)
-        first, second = (float(np.mean([pair[side][0][name] for pair in told])) for side in (0, 1))
-        found.append(Difference(name, users, first, second, value, drawn))
+        mine, its = float(challenger.figures[name]), float(other.figures[name])
+        drawn = turn * (challenger.samples[name] - other.samples[name])
+        found.append(Difference(name, challenger.users, mine, its, turn * (mine - its), drawn))
     return found
 
 
@@ -127,7 +129,3 @@ def unseen_share(users: int, confidence: float) -> float:
 def student(normal: float, users: int) -> float:
     """Student's quantile for so many users from the normal one (Abramowitz & Stegun 26.7.5, first term)."""
     return normal + (normal**3 + normal) / (4 * max(users - 1, 1))
-
-
-def _told(answers: Answers, once: Numbers, weights: Numbers) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
-    return figures_of(answers.summed(once)), figures_of(answers.summed(weights))

@@ -3,8 +3,8 @@
 Who takes part: the challenger, unless training changed nothing; the champion; the baseline; and, where a cycle follows
 the champion, a fresh start on today's users, which nobody registers: where it wins, the space has drifted.
 
-Where champion and challenger scale users otherwise, they do not agree on who is similar. Both are then asked twice, by
-the labels of either scaling, and differences are averaged, so that neither is judged by the other's labels alone.
+Where champion and challenger scale users otherwise, they do not agree on who is similar. All are then asked twice, by
+the labels of either scaling: each is compared by its own, and nobody loses for certain by the other's alone.
 """
 
 from __future__ import annotations

@@ -8,6 +8,9 @@ and of each slice that is large enough.
     inconclusive  a loss of a margin or more cannot be ruled out
     passed        neither: what is lost, if anything, is less than the margin
 
+Where champion and challenger scale users otherwise, each answers by the labels of its own scaling; a loss is certain
+where it is so by the labels of both. By the other's alone even the better model loses: it calls others similar.
+
 The bounds are in `trainer.bootstrap`. docs/gate.md says how often the gate errs.
 """
 
@@ -21,7 +24,8 @@ from numpy.typing import NDArray
 
 from schemas.cycle import Comparison, GateReport, Slice
 from schemas.policies import GatePolicy
-from trainer.bootstrap import Difference, certain_bounds, differences, unseen_share, weights_of
+from trainer.answers import FIGURES
+from trainer.bootstrap import Difference, Drawn, certain_bounds, differences, unseen_share, weights_of
 from trainer.evaluate import Score
 
 CHAMPION = "champion"
@@ -41,6 +45,21 @@ class Rival:
     scores: Sequence[Score]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """How one figure differs from that of `against`.
+
+    Attributes:
+        own: each by the labels of its own scaling.
+        by_labels: both by the same labels: today's, and the champion's where it scales otherwise.
+    """
+
+    against: str
+    part: Slice | None
+    own: Difference
+    by_labels: Sequence[Difference]
+
+
 def judge(
     policy: GatePolicy,
     challenger: Sequence[Score],
@@ -52,24 +71,32 @@ def judge(
 
     Args:
         policy: margins, confidence and sizes.
-        challenger: its score of each exam: one, or one by each scaling where champion and challenger scale otherwise.
+        challenger: its score of each exam: by the labels of its scaling, and by the champion's where that is another.
         rivals: the champion first, and the baseline; all scored on the same exams.
         slices: (queries,) who is in each slice.
         seed: of the bootstrap.
     """
-    answers = [one.answers for one in challenger]
-    weights = weights_of(len(answers[0]), policy.draws, seed)
-    found: list[tuple[str, Slice | None, Difference]] = []
-    for rival in rivals:
-        others = [one.answers for one in rival.scores]
-        found += [(rival.name, None, one) for one in differences(answers, others, weights)]
-        for name, inside in slices.items():
-            if policy.slice_users <= inside.sum() < len(inside):
-                mine, theirs = ([one.of(inside) for one in side] for side in (answers, others))
-                some = differences(mine, theirs, weights[:, inside], _SLICE_FIGURES)
-                found += [(rival.name, name, one) for one in some]
-    certain = certain_bounds([one for _, _, one in found], policy.false_alarms)
-    told = [(_compared(policy, *one, bound), one[2]) for one, bound in zip(found, certain, strict=True)]
+    users = len(challenger[0].answers)
+    weights = weights_of(users, policy.draws, seed)
+    everybody = np.ones(users, dtype=bool)
+    groups = {None: everybody} | {
+        name: inside for name, inside in slices.items() if policy.slice_users <= inside.sum() < users
+    }
+    found: list[_Found] = []
+    for part, inside in groups.items():
+        figures = FIGURES if part is None else _SLICE_FIGURES
+        mine, *theirs = (
+            [Drawn.of(one.answers.of(inside), weights[:, inside]) for one in side]
+            for side in (challenger, *(rival.scores for rival in rivals))
+        )
+        for rival, its in zip(rivals, theirs, strict=True):
+            own = differences(mine[0], its[-1], figures)
+            by_labels = zip(
+                *(differences(one, other, figures) for one, other in zip(mine, its, strict=True)), strict=True
+            )
+            found += [_Found(rival.name, part, *both) for both in zip(own, by_labels, strict=True)]
+    bounds = iter(certain_bounds([one for each in found for one in each.by_labels], policy.false_alarms))
+    told = [(_compared(policy, one, [next(bounds) for _ in one.by_labels]), one.own) for one in found]
     told.sort(key=lambda one: (_WORST_FIRST.index(one[0].verdict), one[0].difference))
     return _verdict(policy, told, challenger[0], rivals[0].scores[0])
 
@@ -135,7 +162,8 @@ def drifted(policy: GatePolicy, fresh: Score, standing: Mapping[str, Score], see
         seed: of the bootstrap.
     """
     weights = weights_of(len(fresh.answers), policy.draws, seed)
-    gains = [differences([fresh.answers], [one.answers], weights, _DRIFT_FIGURES) for one in standing.values()]
+    anew = Drawn.of(fresh.answers, weights)
+    gains = [differences(anew, Drawn.of(one.answers, weights), _DRIFT_FIGURES) for one in standing.values()]
     for of_all in zip(*gains, strict=True):
         least = min(of_all, key=lambda one: one.value)
         if least.value > policy.fresh_margin and all(one.seen_lower(policy.confidence) > 0 for one in of_all):
@@ -147,14 +175,15 @@ def drifted(policy: GatePolicy, fresh: Score, standing: Mapping[str, Score], see
     return None
 
 
-def _compared(
-    policy: GatePolicy, against: str, part: Slice | None, difference: Difference, certain: float
-) -> Comparison:
+def _compared(policy: GatePolicy, found: _Found, bounds: Sequence[float]) -> Comparison:
+    """The verdict on one figure; `bounds` are those above which it certainly is not, by each of the labels."""
+    against, part, difference = found.against, found.part, found.own
     margin: float | None = _margin(policy, difference.figure)
     lower = difference.lower(policy.confidence)
     if part is not None and difference.hidden(policy.confidence) >= _margin(policy, difference.figure):
         margin = None  # so few users could never show it
-    if certain < 0 and difference.value < -policy.negligible:
+    losses = zip(found.by_labels, bounds, strict=True)
+    if all(bound < 0 and one.value < -policy.negligible for one, bound in losses):
         verdict = "worse"
     elif margin is not None and difference.value < 0 and difference.value <= -margin:
         verdict = "probably worse"
@@ -172,7 +201,7 @@ def _compared(
             "other": difference.other,
             "difference": difference.value,
             "lower": lower,
-            "certain": certain,
+            "certain": max(bounds),
             "margin": margin,
             "verdict": verdict,
         }

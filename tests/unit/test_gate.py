@@ -153,6 +153,26 @@ def test_where_a_slice_cannot_tell_it_says_how_many_users_would_as_a_slice_stays
     assert report.needed_users > 2000
 
 
+def test_between_two_scalings_nobody_is_refused_for_the_others_labels_but_for_being_worse_at_its_own() -> None:
+    """Averaged over both, recall fell by 0.22 in a space that had drifted, so no full retrain ever passed."""
+    right = champion_of(800)
+    few_found = right & (np.arange(PAIRS_EACH) >= PAIRS_EACH // 4)  # by labels that call more users similar
+    strangers = right & (np.arange(PAIRS_EACH) < PAIRS_EACH - 4)  # by labels that call fewer so
+
+    def between(challenger: NDArray[np.bool_], at_home: NDArray[np.bool_]) -> GateReport:
+        scores = [answered(challenger), answered(few_found)]
+        return judge(POLICY, scores, [Rival(CHAMPION, [answered(strangers), answered(at_home)])], {}, seed=1)
+
+    fair = between(with_churn(right, 3), right)
+    assert fair.outcome == "passed", fair.reason
+    assert fair.difference == pytest.approx(0.0, abs=0.005)
+    spoiled = between(losing(right, 0.03, 1.0, 5), right)
+    assert spoiled.outcome == "rejected"
+    worse_by_both = between(losing(strangers, 0.004, 1.0, 5), right)
+    assert worse_by_both.outcome == "rejected"
+    assert "beyond doubt" in worse_by_both.reason
+
+
 def test_the_same_scores_give_the_same_report() -> None:
     right = champion_of(200)
     reports = [judged(answered(with_churn(right, 3)), answered(right)) for _ in range(2)]
