@@ -19,11 +19,12 @@ from schemas.cycle import CycleRequest, GateReport, Slice
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from trainer.champion import Opponents, Standing
+from trainer.comparing import Rival
 from trainer.embeddings import Rows
 from trainer.evaluate import Score, scores, slice_reports
 from trainer.exam import Exam, prepare_exam
 from trainer.features.protocol import Floats
-from trainer.gate import CHAMPION, Rival, blind, drifted, first, judge
+from trainer.gate import CHAMPION, blind, drifted, first, judge
 from trainer.initial import begin
 from trainer.model import TwoTower, build
 from trainer.population import Population

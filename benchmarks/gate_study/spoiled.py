@@ -20,11 +20,12 @@ from consumer.demo.listeners import COLUMNS, GeneratedListeners
 from schemas.cycle import GateReport
 from schemas.features import FeatureGroup
 from schemas.policies import GatePolicy, PairPolicy
+from trainer.comparing import Rival
 from trainer.evaluate import Score, score
 from trainer.exam import Exam, PairSet, prepare_exam
 from trainer.features.local import LocalFeatureStore
 from trainer.features.reading import read_all
-from trainer.gate import CHAMPION, Rival, judge
+from trainer.gate import CHAMPION, judge
 from trainer.initial import begin
 from trainer.model import TwoTower, build
 from trainer.pairs.negatives import draw_negatives

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from benchmarks.gate_study.answering import PAIRS_EACH, answered
 from schemas.cycle import GateReport, Slice
 from schemas.policies import GatePolicy
+from trainer.comparing import Rival
 from trainer.evaluate import Score
-from trainer.gate import CHAMPION, Rival, blind, drifted, first, judge
+from trainer.gate import CHAMPION, blind, drifted, first, judge
 
 POLICY = GatePolicy(draws=300)
 
