@@ -20,8 +20,7 @@ from schemas.cycle import Outcome
 
 def opening(console: Console, plan: Plan) -> None:
     """What is going to happen."""
-    waves = in_words((plan.waves, "wave", "waves")) or "no waves"
-    text = f"{plan.whom}, then {waves} of changes. {plan.stage}; what they keep lies in {plan.state}."
+    text = f"{plan.whom}, {plan.changes}. {plan.stage}; what they keep lies in {plan.state}."
     console.print(Panel(text, title="Retrainer demo", title_align="left", border_style="cyan", padding=(0, 1)))
 
 
