@@ -102,13 +102,20 @@ def test_a_simulator_runs_until_it_is_told_to_stop(broker: str, tmp_path: Path, 
 
 def test_a_simulator_that_is_asked_commits_one_wave_a_line_and_ends_with_its_input(broker: str, tmp_path: Path) -> None:
     settings = {**Plan(state=tmp_path).settings(broker), "RETRAINER_KAFKA__TOPIC": "asked"}
-    command = [*RETRAINER, "simulate", "--users", "200", "--on-demand"]
+    command = [*RETRAINER, "simulate", "--users", "200", "--on-demand", "--bug-wave", "2"]
     environment = inherited(os.environ, settings)
     done = subprocess.run(command, env=environment, input="\n\n", capture_output=True, text=True, check=True)
     told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(line["wave"], line["users"]) for line in told] == [(0, 200), (1, 200), (2, 216)]
+    assert [(line["wave"], line["users"], line["changed"]) for line in told] == [
+        (0, 200, 0),
+        (1, 200, 20),
+        (2, 200, 50),
+    ]
+    assert "upstream bug" in told[2]["title"]
     again = subprocess.run(command, env=environment, input="\n", capture_output=True, text=True, check=True)
-    assert [json.loads(line)["wave"] for line in again.stdout.splitlines()] == [2, 3]
+    found, mended = (json.loads(line) for line in again.stdout.splitlines())
+    assert (found["wave"], mended["wave"], mended["changed"]) == (2, 3, 50)
+    assert "mended" in mended["title"]
 
 
 def test_a_listening_log_is_told_to_its_end(broker: str, tmp_path: Path) -> None:
