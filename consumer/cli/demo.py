@@ -26,14 +26,16 @@ def demo(
         typer.Option(exists=True, dir_okay=False, help="Last.fm listening log; generated listeners without it."),
     ] = None,
     users: Annotated[int, typer.Option(min=_FEWEST, help="How many listeners to generate.")] = 2400,
-    waves: Annotated[int, typer.Option(min=0, help="Waves of changes after the first version.")] = 5,
+    waves: Annotated[
+        int, typer.Option(min=0, help="Waves of changes after the first version; in the second, rows are corrupt.")
+    ] = 6,
     state: Annotated[Path, typer.Option(file_okay=False, help="Folder for all it leaves behind.")] = Path("var/demo"),
     limit: Annotated[float, typer.Option(min=1.0, help="Seconds after which it gives up.")] = 300.0,
 ) -> None:
     """See the real service at work: embedded broker, local feature store, and listeners whose tastes change.
 
     Needs no Kafka, no Hopsworks and no configuration. Exits with 0 when the first version was registered and every wave
-    ended in a new version or in a recorded refusal.
+    ended in a cycle that says what became of it.
     """
     for hangup in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(hangup, signal.default_int_handler)

@@ -19,6 +19,7 @@ from consumer.demo.lastfm import LastfmListeners
 from consumer.demo.listeners import MIN_USERS, GeneratedListeners
 from consumer.demo.relay import Relay, ensure_topic
 from consumer.demo.simulator import Simulator, every, patiently, run
+from consumer.demo.upstream_bug import WithUpstreamBug
 from consumer.demo.waves import Committed, Listeners
 from consumer.kafka.client import admin_options, producer_options
 from consumer.logs import configure
@@ -40,6 +41,9 @@ def simulate(
     ] = False,
     partitions: Annotated[int, typer.Option(min=1, help="Of the topic, where it has to be created.")] = 3,
     seed: Annotated[int, typer.Option(help="Another seed tells another story.")] = 0,
+    bug_wave: Annotated[
+        int, typer.Option(min=0, help="The wave in which an upstream bug writes NaN; the next mends it. 0: none.")
+    ] = 0,
 ) -> None:
     """Fill the local feature store if it is empty, then change its users in waves and publish the change events.
 
@@ -52,7 +56,7 @@ def simulate(
         with ExitStack() as stack:
             settings = load_settings()
             configure(settings.log)
-            simulator = _simulator(settings, _source(data, users, seed), partitions, stack)
+            simulator = _simulator(settings, _source(data, users, seed, bug_wave), partitions, stack)
             run(simulator, ticks, _report)
     except KeyboardInterrupt:
         return
@@ -61,8 +65,9 @@ def simulate(
         raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
 
 
-def _source(data: Path | None, users: int, seed: int) -> Listeners:
-    return LastfmListeners(data, seed) if data else GeneratedListeners(users, seed)
+def _source(data: Path | None, users: int, seed: int, bug_wave: int) -> Listeners:
+    source = LastfmListeners(data, seed) if data else GeneratedListeners(users, seed)
+    return WithUpstreamBug(source, bug_wave, seed) if bug_wave else source
 
 
 def _simulator(settings: Settings, source: Listeners, partitions: int, stack: ExitStack) -> Simulator:

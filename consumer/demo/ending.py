@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from consumer.demo.plan import Plan
-from consumer.demo.story import CycleView, Story
+from consumer.demo.story import CycleView, Record, Story
 from consumer.demo.waves import in_words
 from schemas.cycle import Outcome
 
 
 def opening(console: Console, plan: Plan) -> None:
     """What is going to happen."""
-    text = (
-        f"{plan.whom}, then {in_words((plan.waves, 'wave', 'waves')) or 'no waves'} of changes. {plan.stage}; "
-        f"what they keep lies in {plan.state}."
-    )
+    text = f"{plan.whom}, {plan.changes}. {plan.stage}; what they keep lies in {plan.state}."
     console.print(Panel(text, title="Retrainer demo", title_align="left", border_style="cyan", padding=(0, 1)))
 
 
@@ -31,19 +29,43 @@ def closing(console: Console, story: Story, plan: Plan) -> None:
     console.print()
     console.rule(Text("what became of it", "bold cyan"), align="left", style="cyan")
     console.print(table(story, console.width, ascii_only=console.options.ascii_only))
-    console.print("figures: champion's and challenger's, on the same held-out users at the same moment", style="dim")
+    console.print(_FIGURES, style="dim")
+    for note in _notes(story):
+        console.print()
+        console.print(note)
     console.print()
     console.print(f"{_summary(story)}\n", style="bold")
-    lying = Table.grid(padding=(0, 2, 0, 0))
-    lying.add_column(style="dim")
-    lying.add_column(overflow="fold")
-    for what, path in plan.places():
-        lying.add_row(what, str(path))
-    console.print(lying)
+    console.print(_listing(("dim", ""), *((what, str(path)) for what, path in plan.places())))
     console.print()
     console.print("Look around with the same settings:", style="dim")
     for command in plan.commands():
         console.print(f"  {command}", style="bold", soft_wrap=True)
+
+
+def _listing(styles: tuple[str, str], *rows: tuple[str, str]) -> Table:
+    """Names and what belongs to them, side by side."""
+    found = Table.grid(padding=(0, 2, 0, 0))
+    found.add_column(style=styles[0], no_wrap=True)
+    found.add_column(style=styles[1], overflow="fold")
+    for row in rows:
+        found.add_row(*(Text(cell) for cell in row))
+    return found
+
+
+def _notes(story: Story) -> Iterator[RenderableType]:
+    """What a row of the table has no room for: why a cycle was held or refused, and what `unchanged` means."""
+    ended = [cycle for cycle in story.cycles if cycle.end is not None]
+    if any(cycle.outcome == Outcome.UNCHANGED for cycle in ended):
+        yield Text(_NOTHING_TO_LEARN)
+    for cycle in ended:
+        if cycle.end is None or cycle.outcome in _SETTLING:
+            continue
+        where = f"wave {cycle.wave}" if cycle.wave else cycle.kind
+        rows = [(where, f"{cycle.outcome}: {cycle.end.get('reason')}")]
+        if way_out := cycle.end.get("way_out"):
+            rows.append(("to do", str(way_out)))
+        colour = _colour(cycle)
+        yield _listing((f"bold {colour}", colour), *rows)
 
 
 def _summary(story: Story) -> str:
@@ -61,18 +83,16 @@ def _summary(story: Story) -> str:
 
 
 def table(story: Story, width: int = 120, *, ascii_only: bool = False) -> Table:
-    """One row for every cycle that ended, versions and refusals alike; a narrow one has fewer columns."""
-    arrow = "->" if ascii_only else "→"
-    arrow = f" {arrow} " if width >= _ROOMY else arrow
-    rows = [_row(cycle, arrow, width >= _WIDE) for cycle in story.cycles if cycle.end is not None]
+    """One row for every cycle that ended, whatever it came to; a narrow one has fewer columns."""
+    arrow = " -> " if ascii_only else " → "
     found = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     shown = [column for column in _COLUMNS if width >= column.least]
     for column in shown:
-        found.add_column(
-            column.name, justify="right" if column.figure else "left", min_width=column.narrowest, overflow="fold"
-        )
-    for row in rows:
-        found.add_row(*(row[column.name] for column in shown))
+        found.add_column(column.name, justify="right" if column.figure else "left", overflow="fold")
+    for cycle in story.cycles:
+        if cycle.end is not None:
+            row = _row(cycle, cycle.end, arrow, width)
+            found.add_row(*(row[column.name] for column in shown))
     return found
 
 
@@ -83,45 +103,61 @@ class _Column:
     name: str
     figure: bool = False
     least: int = 0
-    narrowest: int | None = None
 
 
-_NARROW, _ROOMY, _WIDE, _WIDEST = 78, 90, 118, 150  # characters
+_NARROW, _ROOMY, _ROOMIER, _WIDE, _WIDER, _WIDEST = 78, 96, 104, 116, 124, 158  # characters
 _COLUMNS = (
-    _Column("version", figure=True),
-    _Column("wave", figure=True, least=_WIDE),
-    _Column("cycle", narrowest=11),
+    _Column("wave", figure=True, least=_NARROW),
+    _Column("cycle"),
     _Column("why", least=_WIDEST),
     _Column("users", figure=True, least=_NARROW),
     _Column("similar pairs", figure=True, least=_ROOMY),
+    _Column("outcome"),
+    _Column("version", figure=True),
     _Column("accuracy", figure=True),
-    _Column("precision", figure=True, least=_NARROW),
-    _Column("recall", figure=True, least=_NARROW),
-    _Column("s", figure=True, least=_WIDE),
-    _Column("outcome", narrowest=12),
+    _Column("precision", figure=True),
+    _Column("recall", figure=True),
+    _Column("s", figure=True, least=_WIDER),
 )
 
-
+_FIGURES = (
+    "version: the one that answers from then on; its figures are of the users held out, on the data of that moment"
+)
+_NOTHING_TO_LEARN = (
+    "unchanged: there was nothing to learn. Users count as similar by their features, and the champion already tells "
+    "who is, of changed and new users too: see its figures. So it answers for them, and no version is registered that "
+    "would be no better."
+)
 _COLOURS = {Outcome.REGISTERED.value: "green", Outcome.UNCHANGED.value: "cyan", Outcome.HELD.value: "yellow"}
+_SETTLING = {Outcome.REGISTERED.value, Outcome.UNCHANGED.value}
 
 
-def _row(cycle: CycleView, arrow: str, wide: bool) -> dict[str, Text]:
-    end = cycle.end or {}
-    before = end if wide else {}  # precision and recall are the challenger's alone where there is no room for both
-    told = str(cycle.outcome) if cycle.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED} else ""
-    outcome = Text(told or f"{cycle.outcome}: {end.get('reason')}", _COLOURS.get(str(cycle.outcome), "red"))
+def _colour(cycle: CycleView) -> str:
+    return _COLOURS.get(str(cycle.outcome), "red")
+
+
+def _row(cycle: CycleView, end: Record, arrow: str, width: int) -> dict[str, Text]:
+    new = cycle.version is not None
+    version = cycle.version if new else end.get("base_version")
+
+    def figure(name: str, least: int) -> Text:
+        """Of the version that answers; where that is a new one and there is room, that of the one before as well."""
+        champion, challenger = end.get(f"champion_{name}"), end.get(name)
+        after = challenger if new else champion
+        return Text(_from_to(champion if new and width >= least else None, after, arrow, ".4f"))
+
     return {
-        "version": Text("" if cycle.version is None else str(cycle.version), "bold"),
         "wave": Text(str(cycle.wave or "")),
         "cycle": Text(cycle.kind),
         "why": Text(cycle.reason, "dim"),
         "users": Text(f"{end.get('changed_users') or 0:,}"),
         "similar pairs": Text(_from_to(end.get("pairs_before") or None, end.get("pairs_after"), arrow, ",")),
-        "accuracy": Text(_from_to(end.get("champion_accuracy"), end.get("accuracy"), arrow, ".3f")),
-        "precision": Text(_from_to(before.get("champion_precision"), end.get("precision"), arrow, ".3f")),
-        "recall": Text(_from_to(before.get("champion_recall"), end.get("recall"), arrow, ".3f")),
+        "outcome": Text(str(cycle.outcome), f"bold {_colour(cycle)}"),
+        "version": Text("" if version is None else str(version), "bold" if new else "dim"),
+        "accuracy": figure("accuracy", _ROOMIER),
+        "precision": figure("precision", _WIDE),
+        "recall": figure("recall", _WIDE),
         "s": Text(_from_to(None, end.get("seconds"), arrow, ".1f")),
-        "outcome": outcome,
     }
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consumer.demo import lastfm, listeners
+from consumer.demo.upstream_bug import BUG_WAVE
+from consumer.demo.waves import in_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +24,22 @@ class Plan:
     state: Path
     data: Path | None = None
     users: int = 2400
-    waves: int = 5
+    waves: int = 6
     limit: float = 300.0
 
     @property
     def whom(self) -> str:
         """Whose changes are learned, in words."""
         return f"the listeners of {self.data}" if self.data else f"{self.users:,} generated listeners"
+
+    @property
+    def changes(self) -> str:
+        """What happens afterwards, in words."""
+        waves = f"then {in_words((self.waves, 'wave', 'waves')) or 'no waves'} of changes"
+        if self.waves < BUG_WAVE:
+            return waves
+        mended = f"wave {BUG_WAVE + 1} mends it" if self.waves > BUG_WAVE else "and it ends with that"
+        return f"{waves}: an upstream bug spoils wave {BUG_WAVE}, {mended}"
 
     @property
     def stage(self) -> str:
@@ -39,7 +50,7 @@ class Plan:
     def simulator(self) -> list[str]:
         """The command that starts the simulator, one wave a line."""
         whom = ["--data", str(self.data)] if self.data else ["--users", str(self.users)]
-        return [*retrainer(), "simulate", "--on-demand", *whom]
+        return [*retrainer(), "simulate", "--on-demand", "--bug-wave", str(BUG_WAVE), *whom]
 
     @property
     def service(self) -> list[str]:

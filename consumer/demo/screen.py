@@ -29,6 +29,7 @@ _STYLES: dict[Tone, str] = {
     "plain": "",
     "quiet": "dim",
     "good": "bold green",
+    "held": "yellow",
     "bad": "bold red",
     "head": "bold cyan",
     "detail": "dim",

@@ -1,4 +1,4 @@
-"""The demo's simulator on a Hopsworks cluster: one wave a line on standard input, written by the SDK.
+"""The demo's simulator on a Hopsworks cluster, its bug included: one wave a line on standard input, by the SDK.
 
     python -m tests.hopsworks.simulate USERS [LOG]
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from consumer.demo.lastfm import LastfmListeners
 from consumer.demo.listeners import GeneratedListeners
 from consumer.demo.simulator import Simulator, run
+from consumer.demo.upstream_bug import WithUpstreamBug
 from consumer.demo.waves import Listeners, Row
 from consumer.logs import configure
 from consumer.settings import load_settings
@@ -56,7 +57,7 @@ def main() -> None:
     source: Listeners = LastfmListeners(Path(log[0]), 0) if log else GeneratedListeners(int(users), 0)
     store = ClusterStore(SdkWriter(session_with(settings.hopsworks), settings.feature_group))
     try:
-        simulator = Simulator(source, store, store, settings.state_dir / "waves")
+        simulator = Simulator(WithUpstreamBug(source), store, store, settings.state_dir / "waves")
         run(simulator, sys.stdin, lambda committed: print(json.dumps(asdict(committed)), flush=True))
     except KeyboardInterrupt:
         return

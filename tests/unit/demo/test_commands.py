@@ -26,21 +26,29 @@ def broker(tansu_address: str) -> str:
 
 @pytest.mark.full
 def test_the_demo_shows_the_real_loop(tmp_path: Path) -> None:
-    """A first version and three waves; the third deletes users, and with them go their pairs."""
+    """A first version and three waves: one to learn from, one of corrupt rows, and one that mends them."""
     state = tmp_path / "demo"
     ours = {**os.environ, "RETRAINER_KAFKA__TOPIC": "somebody-elses-topic"}
     command = [*RETRAINER, "demo", "--users", "500", "--waves", "3", "--state", str(state)]
     done = subprocess.run(command, env=ours, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "500 new users in the feature store, 500 events published" in done.stdout
-    assert "43 users are no longer there" in done.stdout
+    assert "125 rows refused" in done.stdout
     log = [json.loads(line) for line in (state / "service.log").read_text().splitlines() if line.startswith("{")]
     ends = [line for line in log if line["event"] == "cycle ended"]
     assert [end["kind"] for end in ends] == ["bootstrap", *["incremental"] * 3]
-    assert {end["outcome"] for end in ends} <= {"registered", "rejected", "inconclusive"}
-    assert ends[3]["pairs_after"] < ends[3]["pairs_before"]
+    assert {ends[at]["outcome"] for at in (1, 3)} <= {"registered", "unchanged", "rejected", "inconclusive"}
+    assert (ends[0]["outcome"], ends[2]["outcome"]) == ("registered", "held")
+    assert "of 125 users read 100 % were refused, more than the limit of 10 %" in ends[2]["reason"]
+    assert (
+        ends[3]["pairs_after"] == ends[3]["pairs_before"] == ends[1]["pairs_after"]
+    )  # the bug has left nothing behind
+    closing_words = " ".join(done.stdout[done.stdout.index("what became of it") :].split())
     for end in ends:  # what is told is what was logged
-        assert f"{end['pairs_after']:,}" in done.stdout[done.stdout.index("what became of it") :]
+        told = f"{end['pairs_after']:,}" if end["outcome"] != "held" else f"wave 2 held: {end['reason']}"
+        assert told in closing_words
+    assert "retrainer train --accept REFUSED_SHARE" in closing_words
+    assert "1 cycle held" in closing_words
     versions = [end["version"] for end in ends if end["version"] is not None]
     manifests = {path.parent.name: path for path in (state / "registry").glob("*/*/manifest.json")}
     assert sorted(manifests) == [str(version) for version in versions]
@@ -94,13 +102,20 @@ def test_a_simulator_runs_until_it_is_told_to_stop(broker: str, tmp_path: Path, 
 
 def test_a_simulator_that_is_asked_commits_one_wave_a_line_and_ends_with_its_input(broker: str, tmp_path: Path) -> None:
     settings = {**Plan(state=tmp_path).settings(broker), "RETRAINER_KAFKA__TOPIC": "asked"}
-    command = [*RETRAINER, "simulate", "--users", "200", "--on-demand"]
+    command = [*RETRAINER, "simulate", "--users", "200", "--on-demand", "--bug-wave", "2"]
     environment = inherited(os.environ, settings)
     done = subprocess.run(command, env=environment, input="\n\n", capture_output=True, text=True, check=True)
     told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(line["wave"], line["users"]) for line in told] == [(0, 200), (1, 200), (2, 216)]
+    assert [(line["wave"], line["users"], line["changed"]) for line in told] == [
+        (0, 200, 0),
+        (1, 200, 20),
+        (2, 200, 50),
+    ]
+    assert "upstream bug" in told[2]["title"]
     again = subprocess.run(command, env=environment, input="\n", capture_output=True, text=True, check=True)
-    assert [json.loads(line)["wave"] for line in again.stdout.splitlines()] == [2, 3]
+    found, mended = (json.loads(line) for line in again.stdout.splitlines())
+    assert (found["wave"], mended["wave"], mended["changed"]) == (2, 3, 50)
+    assert "mended" in mended["title"]
 
 
 def test_a_listening_log_is_told_to_its_end(broker: str, tmp_path: Path) -> None:

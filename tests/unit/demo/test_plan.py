@@ -48,6 +48,21 @@ def test_a_wave_starts_a_cycle_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert trigger.max_staleness <= 30
 
 
+@pytest.mark.parametrize(
+    ("waves", "told"),
+    [
+        (0, "then no waves of changes"),
+        (1, "then 1 wave of changes"),
+        (2, "then 2 waves of changes: an upstream bug spoils wave 2, and it ends with that"),
+        (6, "then 6 waves of changes: an upstream bug spoils wave 2, wave 3 mends it"),
+    ],
+)
+def test_it_says_which_wave_is_spoilt_where_it_comes_so_far(waves: int, told: str) -> None:
+    plan = Plan(state=Path("var/demo"), waves=waves)
+    assert plan.changes == told
+    assert plan.simulator[plan.simulator.index("--bug-wave") + 1] == "2"
+
+
 def test_a_demo_does_not_inherit_somebodys_production_settings() -> None:
     ours = {"PATH": "/bin", "RETRAINER_KAFKA__SASL_PASSWORD": "secret", "RETRAINER_CONFIG": "production.toml"}
     assert inherited(ours, {"RETRAINER_STATE_DIR": "var"}) == {"PATH": "/bin", "RETRAINER_STATE_DIR": "var"}

@@ -220,9 +220,9 @@ def test_a_cycle_is_told_in_words() -> None:
     assert "fit: 8 epochs: training accuracy 0.938, validation 0.907; epoch 7 kept\n" in text
     untouched = "\n".join(line.text for line in told(bootstrapped(), cycle("i", best=0)))
     assert "validation 0.907; none beats the start, which is kept\n" in untouched
-    assert "gate: passed: challenger 0.957, champion 0.951 on the same held-out users (at worst -0.002)" in text
+    assert "gate: passed: challenger 0.9570, champion 0.9510 on the same held-out users (at worst -0.0020)" in text
     assert "package: 5 files, 3.1 MB" in text
-    assert text.endswith("cycle: version 2 registered after 8.2 s")
+    assert text.endswith("cycle: version 2 registered after 8.2 s, with accuracy 0.9570")
 
 
 def test_a_refusal_is_told_with_its_reason_and_trouble_is_not_hidden() -> None:
@@ -238,16 +238,23 @@ def test_a_refusal_is_told_with_its_reason_and_trouble_is_not_hidden() -> None:
 def test_users_whom_a_champion_answers_for_are_not_pending_and_those_of_held_data_are() -> None:
     story = bootstrapped()
     told(story, [started("i")])
-    (line,) = told(story, [ended("i", outcome="unchanged", version=None, reason="nothing better on dev")])
+    figures: Record = {"champion_accuracy": 0.9967, "champion_precision": 0.9964, "champion_recall": 0.9972}
+    (line,) = told(story, [ended("i", outcome="unchanged", version=None, accuracy=None, **figures)])
     assert line == Said(
-        "cycle", "unchanged after 8.2 s, the champion answers for these users: nothing better on dev", "good"
+        "cycle",
+        "unchanged after 8.2 s, nothing to learn: version 1 answers for these users, today with accuracy 0.9967, "
+        "precision 0.9964, recall 0.9972",
+        "good",
     )
     assert (story.pending, story.succeeded) == (0, True)
     told(story, [started("j")])
     held = ended("j", outcome="held", version=None, reason="50 % were refused", way_out="look at the rows")
-    line, todo, full = told(story, [{**held, "level": "error", "asks_full": "the space has drifted"}])
-    assert line == Said("cycle", "held after 8.2 s, nothing is learned from such data: 50 % were refused", "bad")
-    assert todo == Said("to do", "look at the rows", "bad")
+    line, why, todo, full = told(story, [{**held, "level": "error", "asks_full": "the space has drifted"}])
+    assert line == Said(
+        "cycle", "held after 8.2 s: such data are not believed, so nothing is learned from them", "held"
+    )
+    assert why == Said("why", "50 % were refused", "held")
+    assert todo == Said("to do", "look at the rows", "held")
     assert full == Said("cycle", "asks for a full retrain: the space has drifted")
     assert (story.pending, story.succeeded, story.stuck) == (240, True, False)
 
