@@ -15,7 +15,6 @@ the version it has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -30,23 +29,21 @@ from trainer.axes import training_axes
 from trainer.champion import Opponents, Standing, opponents_of
 from trainer.contest import hold
 from trainer.errors import ChampionGone
-from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
-from trainer.features.reading import absent, read_all, read_report, read_users
 from trainer.fit import Epoch, TrainingData, fit
 from trainer.guard import reason, way_out
 from trainer.guarding import Watch
 from trainer.initial import begin
+from trainer.intake import Intake, take_in
 from trainer.leavers import note_leavers
 from trainer.model import TwoTower, build
 from trainer.package import manifest_of, stage
 from trainer.population import Population, populate
 from trainer.registry.protocol import ModelRegistry, RegisteredVersion
 from trainer.report import Reporter
-from trainer.scaling import fit_space
 from trainer.slices import note_newcomers
 from trainer.space import Space, prune
-from trainer.split import Part, split
+from trainer.split import Part
 
 _OUTCOMES = {
     "passed": Outcome.INCONCLUSIVE,  # until it is registered
@@ -54,21 +51,6 @@ _OUTCOMES = {
     "inconclusive": Outcome.INCONCLUSIVE,
     "unchanged": Outcome.UNCHANGED,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What the read step brought."""
-
-    rows: CheckedRows
-    gone: list[str]
-    """Users to remove: deleted ones, and refused ones, whom a recomputation would not have either (P3)."""
-    report: ReadReport
-    guard: GuardReport
-    """What could be told before the space is touched."""
-    info: SpaceInfo
-    space: Space | None
-    """The space to go on with; None where it has to be made."""
 
 
 class Cycle:
@@ -107,6 +89,8 @@ class Cycle:
         watch = Watch(self._request, champion, self._seed)
         reading = self._read(champion, watch)
         if reading.guard.holding:
+            if reading.space is not None:
+                reading.space.close()
             return self._held(reading.guard, reading.report)
         space = self._embed(reading, champion, watch)
         try:
@@ -145,44 +129,14 @@ class Cycle:
             Outcome.HELD, reason(guard), read=read, pairs=pairs, guard=guard, way_out=out, asks_full=asks, **more
         )
 
-    def _read(self, champion: Standing | None, watch: Watch) -> _Reading:
-        """Re-read the claimed users; everyone, when training from scratch or the champion's space is lost or behind."""
-        request, group = self._request, self._settings.feature_group
-        info = None if champion is None or request.kind.from_scratch else champion.manifest.space
-        space = Space.open(self._spaces / info.space_id, info, group, request.follows) if info else None
+    def _read(self, champion: Standing | None, watch: Watch) -> Intake:
         with self._reporter.step(Step.READ) as facts:
-            self._store.check_contract()
-            if space is None:
-                total = self._store.count()
-                changed = {*request.users, *request.lately}
-                rows = read_all(
-                    self._store, group, changed, lambda done: self._reporter.running(Step.READ, done, total)
-                )
-            else:
-                asked = len(request.users)
-                rows = read_users(
-                    self._store, group, request.users, lambda done: self._reporter.running(Step.READ, done, asked)
-                )
-            deleted = absent(request.users, rows)
-            report = read_report(rows, len(deleted))
-            guard = watch.of_reading(rows, deleted, space, self._store)
+            taken = take_in(self._request, self._store, champion, watch, self._reporter)
+            report = taken.report
             facts |= {"accepted": report.accepted, "deleted": report.deleted, "refused": report.refused_total}
-        return _Reading(
-            rows=rows,
-            gone=[*deleted, *rows.refused],
-            report=report,
-            guard=guard,
-            info=info or self._new_space(rows),
-            space=space,
-        )
+        return taken
 
-    def _new_space(self, rows: CheckedRows) -> SpaceInfo:
-        """Scaling by the users who may be trained on; the held-out ones are only ever scaled by it (P5)."""
-        learnable = split(self._settings.split, rows.keys) != Part.HOLDOUT
-        raw = rows.raw[learnable] if learnable.any() else rows.raw
-        return fit_space(self._request.cycle_id, self._settings.feature_group, raw)
-
-    def _embed(self, reading: _Reading, champion: Standing | None, watch: Watch) -> Space:
+    def _embed(self, reading: Intake, champion: Standing | None, watch: Watch) -> Space:
         with self._reporter.step(Step.EMBED) as facts:
             in_use = {reading.info.space_id} | ({champion.manifest.space.space_id} if champion else set())
             prune(self._spaces, in_use)

@@ -1,0 +1,74 @@
+"""What a cycle takes in: its users as the feature store has them now, and the space that they go into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.cycle import CycleRequest, ReadReport, Step
+from schemas.features import FeatureGroup
+from schemas.guard import GuardReport
+from schemas.manifest import SpaceInfo
+from schemas.policies import SplitPolicy
+from trainer.champion import Standing
+from trainer.features.checks import CheckedRows
+from trainer.features.protocol import FeatureStore
+from trainer.features.reading import absent, read_all, read_report, read_users
+from trainer.guarding import Watch
+from trainer.report import Reporter
+from trainer.scaling import fit_space
+from trainer.space import Space
+from trainer.split import Part, split
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What the read step brought."""
+
+    rows: CheckedRows
+    gone: list[str]
+    """Users to remove: deleted ones, and refused ones, whom a recomputation would not have either (P3)."""
+    report: ReadReport
+    guard: GuardReport
+    """What could be told before the space is touched."""
+    info: SpaceInfo
+    space: Space | None
+    """The space to go on with; None where it has to be made."""
+
+
+def take_in(
+    request: CycleRequest, store: FeatureStore, champion: Standing | None, watch: Watch, reporter: Reporter
+) -> Intake:
+    """Re-read the claimed users; everyone, when training from scratch or the champion's space is lost or behind.
+
+    Raises:
+        ContractError: the store is not what the feature group says, or has nobody to learn from.
+    """
+    settings = request.settings
+    group, spaces = settings.feature_group, settings.work_dir / "spaces"
+    info = None if champion is None or request.kind.from_scratch else champion.manifest.space
+    space = Space.open(spaces / info.space_id, info, group, request.follows) if info else None
+    store.check_contract()
+    of = store.count() if space is None else len(request.users)
+
+    def tick(done: int) -> None:
+        reporter.running(Step.READ, done, of)
+
+    if space is None:
+        rows = read_all(store, group, {*request.users, *request.lately}, tick)
+    else:
+        rows = read_users(store, group, request.users, tick)
+    deleted = absent(request.users, rows)
+    return Intake(
+        rows=rows,
+        gone=[*deleted, *rows.refused],
+        report=read_report(rows, len(deleted)),
+        guard=watch.of_reading(rows, deleted, space, store),
+        info=info or _new_space(request.cycle_id, group, settings.split, rows),
+        space=space,
+    )
+
+
+def _new_space(cycle_id: str, group: FeatureGroup, policy: SplitPolicy, rows: CheckedRows) -> SpaceInfo:
+    """Scaling by the users who may be trained on; the held-out ones are only ever scaled by it (P5)."""
+    learnable = split(policy, rows.keys) != Part.HOLDOUT
+    return fit_space(cycle_id, group, rows.raw[learnable] if learnable.any() else rows.raw)
