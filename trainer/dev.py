@@ -30,6 +30,8 @@ _LEAST_GAIN = 1e-3  # of the value: less is not worth a version
 _CERTAIN = 2.0  # errors that a gain must be above nothing
 _TRIFLES = np.array([5e-4, 5e-4, 5e-4, 5e-4, 5e-4, 5e-3, 5e-4])  # by which a figure may sink beyond its error
 
+_NOBODY = Line(1.0, -2.0)  # of a model that has diverged: whatever its cosines, nobody is called similar
+
 
 @dataclass(frozen=True, slots=True)
 class DevScore:
@@ -74,6 +76,8 @@ class DevExam:
         candidate = np.asarray(model.candidate(self.corpus_directions, training=False))
         cosine = query @ candidate.T
         line = Line(*model.scale())
+        if not np.isfinite(line.middle):
+            line = _NOBODY
         tally = Tally.of(
             cosine,
             self.similar,
