@@ -57,13 +57,18 @@ def _notes(story: Story) -> Iterator[RenderableType]:
     ended = [cycle for cycle in story.cycles if cycle.end is not None]
     if any(cycle.outcome == Outcome.UNCHANGED for cycle in ended):
         yield Text(_NOTHING_TO_LEARN)
-    for cycle in ended:
+    for number, cycle in enumerate(ended):
         if cycle.end is None or cycle.outcome in _SETTLING:
             continue
         where = f"wave {cycle.wave}" if cycle.wave else cycle.kind
         rows = [(where, f"{cycle.outcome}: {cycle.end.get('reason')}")]
         if way_out := cycle.end.get("way_out"):
             rows.append(("to do", str(way_out)))
+        settling = next((later for later in ended[number:] if later.outcome in _SETTLING), None)
+        if cycle.outcome == Outcome.HELD and settling is not None:
+            rows.append(
+                ("then", f"wave {settling.wave} went on by itself, and its cycle settled {settling.users:,} users")
+            )
         colour = _colour(cycle)
         yield _listing((f"bold {colour}", colour), *rows)
 

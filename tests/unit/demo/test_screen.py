@@ -133,7 +133,7 @@ def test_a_wide_table_says_all() -> None:
 
 
 def ends() -> Story:
-    """A version, and after it one wave that teaches nothing, one that is held, and one that is refused."""
+    """A version, and waves that teach nothing, are held, are refused, and teach nothing again."""
     story = Story()
     story.committed(COMMITS[1])
     champion = {"champion_accuracy": 0.971, "champion_precision": 0.975, "champion_recall": 0.991}
@@ -146,10 +146,11 @@ def ends() -> Story:
         {"outcome": "unchanged", "version": None, "base_version": 4, **nothing, **champion},
         {"outcome": "held", "version": None, "base_version": 4, **nothing, "reason": reason, "way_out": way_out},
         {"outcome": "rejected", "version": None, "base_version": 4, **challenger, "reason": "recall is worse"},
+        {"outcome": "unchanged", "version": None, "base_version": 4, **nothing, **champion},
     ]
     for wave, end in enumerate(told):
         story.committed(replace(COMMITS[2], wave=wave))
-        for line in ({**LOG[0], "event": "cycle started"}, {**LOG[-1], **end}):
+        for line in ({**LOG[0], "event": "cycle started", "users": 960}, {**LOG[-1], **end}):
             story.feed({**line, "cycle_id": f"c{wave}"})
     return story
 
@@ -169,7 +170,7 @@ def test_the_table_tells_precision_and_recall_beside_accuracy_of_who_answers(wid
     text = captured.get()
     assert all(len(line) <= width for line in text.splitlines())
     assert all(word in text for word in ("accuracy", "precision", "recall"))
-    rows = [" ".join(line.split()) for line in text.splitlines()[-5:-1]]
+    rows = [" ".join(line.split()) for line in text.splitlines()[-6:-1]]
     assert rows[0].endswith(registered)
     assert rows[1].endswith("unchanged 4 0.9710 0.9750 0.9910")
     assert rows[2].endswith("held 4")  # nobody was examined
@@ -184,9 +185,9 @@ def test_below_the_table_what_was_held_has_its_figure_limit_and_way_out(width: i
     text = " ".join(captured.get().split())
     assert "wave 2 held: of 960 users read 100 % were refused, more than the limit of 10 %" in text
     assert "to do look at the refused rows; if the data are right: `retrainer train --accept REFUSED_SHARE`" in text
-    assert "wave 3 rejected: recall is worse" in text
+    assert "then wave 4 went on by itself, and its cycle settled 960 users wave 3 rejected: recall is worse" in text
     assert "unchanged: there was nothing to learn." in text
-    assert "1 cycle found nothing to learn, 1 cycle held, with the way out, 1 cycle refused a version" in text
+    assert "2 cycles found nothing to learn, 1 cycle held, with the way out, 1 cycle refused a version" in text
 
 
 def test_what_is_held_has_a_colour_of_its_own() -> None:
