@@ -112,9 +112,19 @@ class Guard:
         finding = self._finding(GuardName.LABELS_MOVED, moved, pairs, moved > self.policy.labels_moved)
         return _implied(finding, earlier, {GuardName.OUTLIER_SHARE, GuardName.MEAN_Z})
 
-    def drifting(self, means: Mapping[str, float]) -> str | None:
-        """Why the mean z of scalar columns asks for a full retrain, if it does."""
+    def drifting(self, means: Mapping[str, float], kept: float = 1.0) -> str | None:
+        """Why scalar columns ask for a full retrain, if they do.
+
+        Args:
+            means: mean z of each by the frozen scaling.
+            kept: Jaccard index of the similar pairs by that and by today's scaling.
+        """
         moved = {name: z for name, z in means.items() if abs(z) > self.policy.drifting_z}
+        if not moved and 1 - kept > self.policy.drifting_labels:
+            return (
+                f"by today's scaling {_percent(1 - kept)} of the similar pairs are others, more than "
+                f"{_percent(self.policy.drifting_labels)} ({_setting('drifting_labels')})"
+            )
         if not moved:
             return None
         columns = ", ".join(f"{name} has moved by {z:+.2f} standard deviations" for name, z in sorted(moved.items()))

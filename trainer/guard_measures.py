@@ -89,6 +89,18 @@ def similar_share(directions: Floats, rows: Rows, threshold: float, seed: int) -
     return float(above / (len(chosen) * (len(chosen) - 1)))
 
 
+def labels_kept(one: Floats, other: Floats, threshold: float) -> float:
+    """Jaccard index of the similar pairs by two scalings of the same users, directions (users, width) by each.
+
+    Of a thousand of them with all; oneself does not count, nor does who has no direction.
+    """
+    asked = np.linspace(0, len(one) - 1, min(len(one), _PAIRED_USERS)).astype(np.int64)
+    by_one, by_other = (rows[asked] @ rows.T > threshold for rows in (one, other))
+    by_one[np.arange(len(asked)), asked] = by_other[np.arange(len(asked)), asked] = False
+    either = int(np.count_nonzero(by_one | by_other))
+    return np.count_nonzero(by_one & by_other) / either if either else 1.0
+
+
 def _drawn(count: int, of: int, seed: int) -> Rows:
     """At most `of` of the numbers below `count`, in order."""
     if count <= of:

@@ -16,14 +16,17 @@ import numpy as np
 from schemas.cycle import CycleRequest, PairReport
 from schemas.guard import Finding, GuardName, GuardReport
 from trainer.champion import Standing
+from trainer.embeddings import Rows
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
 from trainer.features.reading import read_users
 from trainer.guard import Guard
-from trainer.guard_measures import losses, moved, sample_unclaimed, scaled_alike, similar_share, some
+from trainer.guard_measures import labels_kept, losses, moved, sample_unclaimed, scaled_alike, similar_share, some
 from trainer.leavers import leavers
-from trainer.scaling import scalar_drift
+from trainer.population import populate
+from trainer.scaling import fit_space, scalar_drift, to_directions
 from trainer.space import Space, mining_rule
+from trainer.split import Part
 
 
 class Watch:
@@ -88,7 +91,17 @@ class Watch:
         report = GuardReport(findings=tuple(findings))
         # All users becoming alike may be what the drift has done; whatever else is held has to be looked at first.
         drifts = self._follows and {one.name for one in report.holding} <= {GuardName.SIMILAR_SHARE}
-        return report.model_copy(update={"asks_full": self._guard.drifting(means) if drifts else None})
+        asks = self._guard.drifting(means, self._labels_kept(space, directed)) if drifts and means else None
+        return report.model_copy(update={"asks_full": asks})
+
+    def _labels_kept(self, space: Space, directed: Rows) -> float:
+        """How many labels of the frozen scaling are those of one made today, by users who may be trained on (P5)."""
+        group, policy = self._settings.feature_group, self._settings
+        learnable = populate(space.matrix, policy.split).part[directed] != Part.HOLDOUT
+        anew = fit_space("today", group, space.matrix.raw[directed[learnable] if learnable.any() else directed])
+        rows = some(directed, self._seed)
+        today = to_directions(anew, group, np.asarray(space.matrix.raw[rows]))
+        return labels_kept(np.asarray(space.matrix.directions[rows]), today, policy.pairs.similarity_threshold)
 
     def of_labels(self, earlier: GuardReport, kept: float | None, pairs: PairReport) -> GuardReport:
         """All findings, and how far a new scaling has moved the labels; `kept` is None where the scaling has stayed."""

@@ -12,7 +12,7 @@ from schemas.guard import Finding, GuardName, GuardPolicy, GuardReport
 from schemas.manifest import SpaceInfo
 from tests.worlds import GROUP
 from trainer.guard import Guard, reason, way_out, wilson_bound, words
-from trainer.guard_measures import losses, scaled_alike, similar_share
+from trainer.guard_measures import labels_kept, losses, scaled_alike, similar_share
 from trainer.scaling import fit_space
 
 POLICY = GuardPolicy()
@@ -182,3 +182,23 @@ def test_rows_without_a_key_are_refused_rows() -> None:
     assert found.exceeded
     assert (found.figure, found.of) == (0.4, 500)
     assert "the row has no key" in words(found)
+
+
+def test_a_scaling_that_has_aged_asks_for_a_full_retrain_before_its_mean_has_moved_far() -> None:
+    """Newcomers of other genres moved the mean by a tenth of a deviation, and a tenth of the labels with it."""
+    assert GUARD.drifting({"year": 0.1}, kept=0.97) is None
+    asked = GUARD.drifting({"year": 0.1}, kept=0.9)
+    assert asked is not None
+    assert "by today's scaling 10 % of the similar pairs are others, more than 4 %" in asked
+
+
+def test_labels_kept_is_the_jaccard_index_of_the_similar_pairs() -> None:
+    draw = np.random.default_rng(0)
+    one = draw.normal(size=(300, 4)).astype(np.float32)
+    other = one + 0.3 * draw.normal(size=one.shape).astype(np.float32)
+    one, other = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (one, other))
+    by_one, by_other = (np.triu(rows @ rows.T > 0.8, 1) for rows in (one, other))
+    expected = (by_one & by_other).sum() / (by_one | by_other).sum()
+    assert labels_kept(one, other, 0.8) == pytest.approx(expected)
+    assert labels_kept(one, one, 0.8) == 1.0
+    assert labels_kept(one[:1], other[:1], 0.8) == 1.0
