@@ -77,7 +77,7 @@ def hold(
     if "fresh" in headline and blind(policy, headline["fresh"]) is None:
         asks = drifted(policy, headline["fresh"], standing, seed)
     update = {
-        "notes": (*report.notes, *opponents.notes),
+        "notes": (*report.notes, *_by_own_labels(told.get(CHAMPION, [])), *opponents.notes),
         "labels_kept": _labels_kept(exams),
         "fresh": headline["fresh"].metrics if "fresh" in headline else None,
         "asks_full": asks,
@@ -160,6 +160,18 @@ def _labels_kept(exams: Sequence[Exam]) -> float | None:
         both += int(np.bitwise_count(one & other).sum())
         either += int(np.bitwise_count(one | other).sum())
     return both / either if either else 1.0
+
+
+def _by_own_labels(champion: Sequence[Score]) -> list[str]:
+    """How the champion answers by its own labels, where it scales otherwise: that is what was compared."""
+    if len(champion) < 2:
+        return []
+    own = champion[-1].metrics
+    return [
+        "the champion scales users otherwise and was compared by its own labels, by which it has accuracy "
+        f"{own.accuracy:.4f}, precision {own.precision or 0.0:.4f}, recall of pairs {own.recall or 0.0:.4f}, recall@10 "
+        f"{own.recall_at_10:.4f}"
+    ]
 
 
 def _fresh(space: Space, population: Population, request: CycleRequest) -> TwoTower:

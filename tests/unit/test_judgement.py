@@ -232,6 +232,7 @@ def test_a_column_that_rises_asks_for_a_full_retrain_which_passes(tmp_path: Path
     assert full.gate is not None
     assert full.gate.labels_kept is not None
     assert full.gate.labels_kept < 0.6
+    assert any("was compared by its own labels" in note for note in full.gate.notes)
     assert first.pairs is not None
     assert full.pairs is not None
     assert full.pairs.after == pytest.approx(first.pairs.after, rel=0.05)
