@@ -144,8 +144,9 @@ class Tally:
 
         Args:
             start: where the search begins.
-            against: figures whose precision and recall it should keep: then the line lies where the worse off of the
-                two is best off, so that neither is bought with the other, and only the steepness is fitted.
+            against: figures whose precision and recall it should keep: then neither is bought with the other, and only
+                the steepness is fitted. Where both can gain, F1 decides among lines that keep half of the gain of the
+                worse off; where not, the line lies where the worse off of the two is best off.
         """
         negative, positive = self.pairs.sum(axis=0)
         cosine, similar = np.tile(self.centres, 2), np.repeat([False, True], _BINS)
@@ -160,6 +161,9 @@ class Tally:
         recall = true / max(positive.sum(), 1e-12)
         gain = np.minimum(precision - against.precision, recall - against.recall)
         ties = gain + 1e-3 * (precision + recall)
+        if (most := float(gain.max())) > 0:  # much is won: half of it is kept on either side, and F1 decides
+            both = np.maximum(precision + recall, 1e-12)
+            ties = np.where(gain >= most / 2, 2 * precision * recall / both, -1.0)
         best = np.flatnonzero(ties >= ties.max() - 1e-9)
         return float(self.origin + _WIDTH * best[len(best) // 2])
 

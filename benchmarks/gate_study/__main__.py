@@ -57,13 +57,13 @@ def main() -> None:
             for row in follow(name, folder / name, 400 if quick else 2000, 2 if quick else 10, console.print)
         ],
     }
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for name in asked.only.split(","):
         start = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             rows = parts[name](Path(folder))
         seconds = round(time.monotonic() - start)
         console.print(_table(f"{name}, {seconds} s", _COLUMNS[name], rows))
+        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         if name == "drifting":  # worlds that were not asked for keep what they came to
             others = kept.get(name, {}).get("rows", [])
             rows = [*(row for row in others if row["world"] not in asked.worlds.split(",")), *rows]
