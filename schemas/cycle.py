@@ -186,8 +186,8 @@ class Metrics(Frozen):
     f1: float | None = None
     """Harmonic mean of the two."""
     average_precision: float | None = None
-    """Area under the precision-recall curve of all pairs, by steps; None where all have one label. In manifests of the
-    first release it was that of the sampled pairs."""
+    """Area under the precision-recall curve of all pairs, ranked in 512 bins; None where all have one label. In
+    manifests of the first release it was that of the sampled pairs."""
     recall_at_10: float
     """Share of a user's ten nearest by direction that are among its ten nearest by the model, never sampled. Whoever is
     as near as the tenth counts as one of them."""

@@ -26,7 +26,8 @@ from trainer.retrieval import Best, product
 _SIDE_BY_SIDE = 2  # more would have the embeddings of all users by so many models in memory
 _ROWS_PER_PASS = 8192
 _BINS = 512  # of the ranking of all pairs: as many similar or nearly similar pairs of the sample in each
-_LOWEST = 0.005  # share of the sampled similar pairs that lie below all bins
+_LOWEST = 0.0005  # share of the sampled similar pairs that lie below all bins
+_ORDINARY = 0.45  # of the sampled dissimilar pairs, half of which are the nearest: of the others a tenth lies above
 _CELLS = 2**16  # a cosine finds its bin through a table of so many cells
 _TENTHS = 10
 _LEAST_CLAIM = 0.1  # probability from which on calibration is judged
@@ -120,7 +121,10 @@ def _ranking(cosine: NDArray[np.float64], similar: NDArray[np.bool_]) -> _Rankin
     known = np.isfinite(cosine)
     if not (known & similar).any():
         return _Ranking(1.0 - 1e-6, np.zeros(_CELLS, dtype=np.int64))
-    low = min(float(np.quantile(cosine[known & similar], _LOWEST)), 1.0 - 1e-6)
+    low = float(np.quantile(cosine[known & similar], _LOWEST))
+    if (known & ~similar).any():  # what a poor model makes of most pairs need not be told apart
+        low = max(low, float(np.quantile(cosine[known & ~similar], _ORDINARY)))
+    low = min(low, 1.0 - 1e-6)
     inside = cosine[known & (cosine >= low)]
     edges = np.unique(np.quantile(inside, np.arange(1, _BINS) / _BINS))
     cells = low + (np.arange(_CELLS) + 0.5) * (1.0 - low) / _CELLS
