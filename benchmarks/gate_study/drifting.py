@@ -42,7 +42,8 @@ def follow(
         ended = [result]
         asked, since_full = result.asks_full or asked, since_full + 1
         pending = _left(result, pending)
-        if asked and result.outcome is not Outcome.HELD and since_full > _BETWEEN_FULL:
+        believed = result.outcome is not Outcome.HELD or result.asks_full is not None
+        if asked and believed and since_full > _BETWEEN_FULL:
             full = follower.run(f"full-{number}", list(pending), full=True)
             ended.append(full)
             since_full = 0
