@@ -52,9 +52,9 @@ class GuardPolicy(Frozen):
     """How far, in standard deviations of the frozen scaling, the mean of a scalar column over all users has moved."""
     drifting_z: Annotated[float, Field(gt=0)] = 0.5
     """The same, from where on a full retrain is asked for, before the column swallows the row."""
-    drifting_labels: Share = 0.04
+    drifting_labels: Share = 0.02
     """1 - Jaccard index of the similar pairs by the frozen and by today's scaling, from where on a full retrain is
-    asked for. Labels that move fall about half on either side, so precision and recall by today's lose 0.02 each."""
+    asked for. Labels that move fall about half on either side, so precision and recall by today's lose 0.01 each."""
     outlier_share: Share = 0.05
     """Of the users read, those with a scalar so far out that it is clipped."""
     outside_energy: Share = 0.5
