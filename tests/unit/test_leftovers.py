@@ -14,8 +14,9 @@ from tests.leftovers import MARK, marked
 from tests.waiting import wait_until
 
 RUN = """
-import os, subprocess, sys, tempfile
+import os, signal, subprocess, sys, tempfile
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is begun with it ignored
 from tests.leftovers import MARK, at_the_end, guarded
 
 with guarded() as folder:
