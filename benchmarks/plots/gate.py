@@ -8,8 +8,15 @@ from typing import Any
 
 from benchmarks.gate_study.drifting import LIMITS
 from benchmarks.plots.style import BLUE, GREEN, INK, ORANGE, figure, grid, save
+from schemas.policies import GatePolicy
 
 _RESULTS = Path(__file__).parent.parent / "gate_study" / "results.json"
+_TITLES = {
+    "equal": "equal",
+    "evenly": "worse by twice the margin\nevenly",
+    "on 4 % of users": "worse by twice the margin\non 4 % of users",
+    "on 1 % of users": "worse by the margin\non 1 % of users",
+}
 _RULES = {"two point estimates": ORANGE, "the first release": GREEN, "the gate": BLUE}
 
 
@@ -28,13 +35,20 @@ def _simulation(rows: list[dict[str, Any]]) -> None:
     for axis, harm in zip(axes, harms, strict=True):
         for rule, colour in _RULES.items():
             mine = [row for row in rows if (row["harm"], row["rule"]) == (harm, rule)]
-            users = [row["users"] for row in mine]
-            axis.plot(users, [row.get("passed", 0.0) for row in mine], "o-", color=colour, label=rule, markersize=4)
-            noted = [row.get("noted", 0.0) for row in mine]
-            if any(noted):
-                axis.plot(users, noted, "o:", color=colour, label=f"{rule}, with a note", markersize=4, mfc="white")
+            parts = {"passed": mine, "noted": []}
+            if rule == "the gate":  # below so many users a pass has a note
+                parts = {
+                    "passed": [row for row in mine if row["users"] >= GatePolicy().small_users],
+                    "noted": [row for row in mine if row["users"] < GatePolicy().small_users],
+                }
+            for name, style, word in (("passed", "o-", ""), ("noted", "o:", ", with a note")):
+                users, shares = [row["users"] for row in parts[name]], [row.get(name, 0.0) for row in parts[name]]
+                face = "white" if word else colour
+                if users:
+                    axis.plot(users, shares, style, color=colour, label=f"{rule}{word}", markersize=4, mfc=face)
         axis.set_xscale("log")
-        axis.set_title("equal" if harm == "equal" else f"worse by twice the margin\n{harm}", fontsize=10)
+        axis.set_title(_TITLES[harm], fontsize=10)
+        axis.set_ylim(-0.03, 1.03)
         axis.set_xlabel("held-out users")
     axes[0].set_ylabel("share that passes")
     axes[-1].legend(frameon=False, fontsize=8)
