@@ -8,16 +8,23 @@ from tests.hopsworks.cluster import FLIGHT_PORT, MYSQL_PORT, REST_PORT
 
 # Nobody serves here. It is bound while the address is taken, since others could share the query service's port.
 _CLAIM_PORT = 5006
+# How often this process had each: gRPC remembers the authority of a host, and the next cluster there has another.
+_USED: dict[str, int] = {}
 
 
 class Address:
-    """The first of 127.0.0.2, 127.0.0.3, ... where all the ports are free. Needs Linux, where all of 127.0.0.0/8 is."""
+    """The first of 127.0.0.2, 127.0.0.3, ... that this process had least often, with all ports free.
+
+    Needs Linux, where all of 127.0.0.0/8 is.
+    """
 
     def __init__(self) -> None:
         self._claim: socket.socket | None = None
-        self.host = next((host for host in map("127.0.0.{}".format, range(2, 255)) if self._take(host)), "")
+        hosts = sorted(map("127.0.0.{}".format, range(2, 255)), key=lambda host: _USED.get(host, 0))
+        self.host = next((host for host in hosts if self._take(host)), "")
         if not self.host:
             raise RuntimeError("no loopback address is free for a double of Hopsworks")
+        _USED[self.host] = _USED.get(self.host, 0) + 1
 
     def claim(self) -> None:
         """Take the address again, after it was released."""
