@@ -395,6 +395,8 @@ def test_it_is_registered_all_the_same_where_the_policy_says_so(
         request = started.request(cycle_id, CycleKind.INCREMENTAL, names(5), base=version - 1)
         assert started.run(request).version == version
     assert [found.manifest.towers_as_in for found in started.registry.versions()] == [None, 1, 1]
+    rivals = {one.against for one in started.registry.versions()[-1].manifest.gate_report.comparisons}
+    assert rivals == {"champion", "version 1"}  # the baseline is compared with, too
 
 
 def test_a_baseline_that_is_gone_is_left_out_and_the_report_says_so(started: Bench) -> None:
