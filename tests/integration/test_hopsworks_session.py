@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from hsfs.core import arrow_flight_client
 
 from tests.hopsworks.certificates import Pki
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble
@@ -49,6 +50,15 @@ def test_one_login_a_process_with_checked_certificates_and_not_a_word(
     assert session.generation == 1
     assert len(logins) == 1
     assert capfd.readouterr() == ("", "")
+
+
+def test_no_login_inherits_the_flight_client_of_the_one_before(
+    double: HopsworksDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The SDK drops it only with an active connection; a client left over speaks with a host that may be gone."""
+    monkeypatch.setattr(arrow_flight_client, "_arrow_flight_instance", object())
+    session_with(cluster_of(double))
+    assert arrow_flight_client._arrow_flight_instance is None
 
 
 def test_certificates_of_another_ca_are_refused(double: HopsworksDouble, tmp_path: Path) -> None:

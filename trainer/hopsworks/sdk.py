@@ -7,6 +7,7 @@ read and run against 5.2.1; the version is pinned in pyproject.toml.
 from __future__ import annotations
 
 import io
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -53,6 +54,7 @@ def login(
         Whatever the SDK raises.
     """
     sessions: Any = requests.sessions
+    _drop_flight_client()
     before = sessions.HTTPAdapter
     sessions.HTTPAdapter = partial(_Patient, timeout)  # what a new session is made with; there is no way to hand one in
     try:
@@ -69,6 +71,12 @@ def login(
             )
     finally:
         sessions.HTTPAdapter = before
+
+
+def _drop_flight_client() -> None:
+    """The SDK drops it with a connection only if that is still active; a stale one speaks with the host before."""
+    if "hsfs.core.arrow_flight_client" in sys.modules:
+        sys.modules["hsfs.core.arrow_flight_client"]._close()
 
 
 def logout() -> None:
