@@ -15,6 +15,7 @@ from schemas.base import Frozen
 from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardPolicy, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
+from schemas.labels import LabelGroup, PairKey
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
 Offset = Annotated[int, Field(ge=0)]
@@ -52,6 +53,8 @@ class Outcome(StrEnum):
     HELD = "held"
     """The data, or what the challenger is measured against, are not to be believed: a person has to look."""
     FAILED = "failed"
+    PROBED = "probed"
+    """The champion was scored on what is pending, and nothing else was done: never the end of a cycle."""
 
 
 class Step(StrEnum):
@@ -85,6 +88,8 @@ class TrainerSettings(Frozen):
     """Where a trainer reads, learns and registers, and by which rules."""
 
     feature_group: FeatureGroup
+    labels: LabelGroup | None = None
+    """The label group, in the same store; None where there is none."""
     hopsworks: Hopsworks | None = None
     """The cluster, where store or registry are there."""
     feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
@@ -116,6 +121,8 @@ class Lineage(Frozen):
     changed_users: Annotated[int, Field(ge=0)]
     unchanged_users: Annotated[int, Field(ge=0)] = 0
     """Changes that cycles since the last version found nothing to learn in; `offsets` covers their events too."""
+    changed_labels: Annotated[int, Field(ge=0)] = 0
+    unchanged_labels: Annotated[int, Field(ge=0)] = 0
     first_event_at: AwareDatetime | None = None
     last_event_at: AwareDatetime | None = None
 
@@ -138,6 +145,10 @@ class CycleRequest(Frozen):
     """The claimed users, each to be re-read from the feature store."""
     lately: tuple[str, ...] = ()
     """Users whom earlier cycles have learned not long ago; where all are read, a bulk copy may lag behind them."""
+    labels: tuple[PairKey, ...] = ()
+    """The claimed labels, each to be re-read from the label group."""
+    recent_labels: tuple[PairKey, ...] = ()
+    """Labels that earlier cycles have learned not long ago, as `lately` has users."""
     follows: str | None = None
     """The last cycle that was settled. A copy of the embedding space that it was not applied to has missed it."""
     fence: Annotated[int, Field(ge=0)] = 0
@@ -146,6 +157,10 @@ class CycleRequest(Frozen):
     """The highest number of a version there ever was: where it was deleted, the registry might give it once more."""
     only_find: bool = False
     """Train nothing, and only say whether the cycle has registered a version."""
+    only_probe: bool = False
+    """Train nothing and change nothing: only score the champion on the users and labels."""
+    settle_below: float | None = None
+    """Where the champion has lost no more than this on them, they are settled as unchanged, without a fit."""
     lineage: Lineage
     settings: TrainerSettings
 
@@ -193,6 +208,13 @@ class Metrics(Frozen):
     as near as the tenth counts as one of them."""
     calibration_error: float
     """Expected calibration error over ten equal bins, of all pairs that are given a probability of a tenth or more."""
+    outcome_auc: float | None = None
+    """Area under the ROC curve of held-out labels: positive ones against strangers who are as popular, and explicit
+    negative ones. None without labels, as for the two that follow."""
+    recall_at_50: float | None = None
+    """Share of the held-out positive labels whose other user is among the 50 nearest in the whole corpus."""
+    outcome_calibration_error: float | None = None
+    """Expected calibration error over ten equal bins of what the AUC is made of."""
 
 
 class Slice(StrEnum):
@@ -278,6 +300,50 @@ class ReadReport(Frozen):
     """Rows that were refused without a user to name: their key is null, or is neither a text nor a whole number."""
 
 
+class LabelReport(Frozen):
+    """What became of the labels that a cycle asked for, and what is known of labels after it."""
+
+    accepted: int
+    deleted: int
+    refused: dict[str, str] = {}
+    """Reason by pair, of at most a hundred."""
+    refused_total: int = 0
+    positives: int = 0
+    """Labels between known users that say similar; `negatives` those that say the opposite."""
+    negatives: int = 0
+    held_out: int = 0
+    """Labels of which an end is held out, never trained on."""
+    waiting: int = 0
+    """Labels of users who are not known yet."""
+    overruled: int = 0
+    """Labels that a later one about the same two users contradicts."""
+    set_aside: int = 0
+    """Labels that waited and were too many."""
+
+
+class ProbeReport(Frozen):
+    """The champion asked about changes before anything is learned from them: test, then train.
+
+    `own` figures are those of its own exam, when it was registered; what cannot be told is None.
+    """
+
+    version: int
+    users: int
+    """Changed users who were asked about, by the similarity that their features now have."""
+    labels: int
+    """Changed labels that were asked about."""
+    recall_at_10: float | None = None
+    own_recall_at_10: float | None = None
+    auc: float | None = None
+    own_auc: float | None = None
+    recall_at_50: float | None = None
+    own_recall_at_50: float | None = None
+    regret: float | None = None
+    """The largest loss against the own exam of the figures that decide; None where nothing can be told."""
+    told: str = ""
+    """The same in one sentence."""
+
+
 class PairReport(Frozen):
     """Similar pairs before and after, and the work it took."""
 
@@ -328,6 +394,8 @@ class CycleResult(Frozen):
     absent: bool = False
     """The registry was asked, and has no version of this cycle."""
     read: ReadReport | None = None
+    labels: LabelReport | None = None
+    probe: ProbeReport | None = None
     pairs: PairReport | None = None
     guard: GuardReport | None = None
     fit: FitReport | None = None

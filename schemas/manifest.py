@@ -7,9 +7,20 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
-from schemas.cycle import CycleKind, FitReport, GateReport, Lineage, Metrics, PairReport, ReadReport
+from schemas.cycle import (
+    CycleKind,
+    FitReport,
+    GateReport,
+    LabelReport,
+    Lineage,
+    Metrics,
+    PairReport,
+    ProbeReport,
+    ReadReport,
+)
 from schemas.features import FeatureGroup
 from schemas.guard import GuardPolicy, GuardReport
+from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
 MANIFEST_FILE = "manifest.json"
@@ -57,6 +68,7 @@ class ModelManifest(Frozen):
     base_version: int | None
     created_at: AwareDatetime
     feature_group: FeatureGroup
+    labels: LabelGroup | None = None
     space: SpaceInfo
     pairs: PairPolicy
     split: SplitPolicy
@@ -65,6 +77,9 @@ class ModelManifest(Frozen):
     guard: GuardPolicy = GuardPolicy()
     lineage: Lineage
     read_report: ReadReport
+    label_report: LabelReport | None = None
+    probe_report: ProbeReport | None = None
+    """How stale the champion was: its figures on what this version learned, before that was learned."""
     pair_report: PairReport
     guard_report: GuardReport | None = None
     """None in manifests of the first release."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -42,9 +43,23 @@ class SplitPolicy(Frozen):
         return self
 
 
+class Objective(StrEnum):
+    """What a model learns: that alike users are similar, what users did with one another, or both."""
+
+    SIMILARITY = "similarity"
+    OUTCOMES = "outcomes"
+    BOTH = "both"
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether pair labels are learned, and judge the model."""
+        return self is not Objective.SIMILARITY
+
+
 class FitPolicy(Frozen):
     """How the model learns. An epoch is one pass over the users that a cycle trains on; loss: see `trainer.loss`."""
 
+    objective: Objective = Objective.SIMILARITY
     batch_users: Annotated[int, Field(ge=8)] = 512
     full_epochs: Positive = 30
     incremental_epochs: Positive = 5
@@ -104,6 +119,14 @@ class GatePolicy(Frozen):
     """Floors for a first version, which has no champion to be compared with. Always-no has an accuracy of 0.5."""
     min_precision: Share = 0.3
     min_recall_at_10: Share = 0.1
+    auc_margin: Annotated[float, Field(ge=0)] = 0.01
+    """Of the AUC of held-out labels, where the objective has outcomes; their recall@50 has the recall margin."""
+    guard_rail_margin: Annotated[float, Field(ge=0)] = 0.1
+    """Of every figure of the input cosine, where the objective has outcomes: certain losses below it are allowed."""
+    min_labels: Positive = 30
+    """Held-out positive labels; with fewer the gate cannot tell by outcomes."""
+    min_auc: Share = 0.52
+    """Floor of the AUC for a first version by outcomes; a guess has 0.5."""
     fresh_margin: Annotated[float, Field(gt=0)] = 0.02
     """By how much a fresh start must beat champion and challenger for a full retrain to be asked for."""
     register_unchanged: bool = False

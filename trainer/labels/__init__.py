@@ -1,0 +1,1 @@
+"""Pair labels: read from their group, checked, kept beside the user matrix, and told as rows of it."""

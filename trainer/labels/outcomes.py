@@ -1,0 +1,50 @@
+"""Labels as a cycle uses them: rows of the user matrix, each pair once, with the part of the split it belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.embeddings import Rows
+from trainer.split import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Labels between users who have a direction.
+
+    Attributes:
+        pairs: (labels, 2) rows of the user and of the other; where labels are not directed the smaller row comes first.
+        positive: (labels,) whether they are similar.
+        weight: (labels,) how much each counts.
+        part: (labels,) values of `Part`: HOLDOUT where either end is held out, else DEV where either is, else TRAIN.
+        changed: (labels,) whether this cycle has claimed it, so that no version has learned it yet.
+        directed: whether (a, b) and (b, a) are two labels.
+    """
+
+    pairs: Rows
+    positive: NDArray[np.bool_]
+    weight: NDArray[np.float32]
+    part: NDArray[np.int8]
+    changed: NDArray[np.bool_]
+    directed: bool
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def of(self, which: NDArray[np.bool_]) -> Outcomes:
+        """Some of them."""
+        return Outcomes(
+            self.pairs[which],
+            self.positive[which],
+            self.weight[which],
+            self.part[which],
+            self.changed[which],
+            self.directed,
+        )
+
+    def in_part(self, part: Part) -> Outcomes:
+        """Those of one part."""
+        return self.of(self.part == part)
