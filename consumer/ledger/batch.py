@@ -18,6 +18,9 @@ class Partition(NamedTuple):
     topic: str
     number: int
 
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.number}]"
+
 
 class Position(NamedTuple):
     """Where a record stands."""

@@ -192,7 +192,7 @@ def _at(partition: Partition, expected: int) -> Update:
 
 def _expect_one(moved: CursorResult[Any], partition: Partition, expected: int) -> None:
     if moved.rowcount != 1:
-        raise OffsetConflict(f"{partition.topic}[{partition.number}] is not at offset {expected} any more")
+        raise OffsetConflict(f"{partition} is not at offset {expected} any more")
 
 
 def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: float) -> None:
