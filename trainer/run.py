@@ -43,8 +43,13 @@ def open_label_store(settings: TrainerSettings) -> LabelStore | None:
     """The label group that the settings name, in the same store as the features; None where they name none."""
     if settings.labels is None:
         return None
-    assert isinstance(settings.feature_store, LocalStore)
-    return LocalLabelStore(settings.feature_store.path, settings.labels)
+    if isinstance(settings.feature_store, LocalStore):
+        return LocalLabelStore(settings.feature_store.path, settings.labels)
+    from trainer.hopsworks.session import session_with
+    from trainer.labels.hopsworks import HopsworksLabelStore
+
+    assert settings.hopsworks is not None
+    return HopsworksLabelStore(session_with(settings.hopsworks), settings.feature_store, settings.labels)
 
 
 def open_registry(settings: TrainerSettings) -> ModelRegistry:
