@@ -19,7 +19,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from trainer.answers import FIGURES, LOSSES, Answers, Numbers, figures_of
+from trainer.answers import FIGURES, LOSSES, Numbers, Sums
 
 _NOTHING = 1e-9  # differences no larger than this are none
 
@@ -90,10 +90,10 @@ class Drawn:
     samples: dict[str, Numbers]
 
     @staticmethod
-    def of(answers: Answers, weights: Numbers) -> Drawn:
+    def of(answers: Sums, weights: Numbers) -> Drawn:
         """By the (draws, users) `weights` of the bootstrap."""
         users = len(answers)
-        return Drawn(users, figures_of(answers.summed(np.ones(users))), figures_of(answers.summed(weights)))
+        return Drawn(users, answers.summed(np.ones(users)).figures(), answers.summed(weights).figures())
 
 
 def differences(challenger: Drawn, other: Drawn, figures: Sequence[str] = FIGURES) -> list[Difference]:
