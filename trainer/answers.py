@@ -20,6 +20,9 @@ FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10
 
 LOSSES = frozenset({"calibration_error", "outcome_calibration_error"})
 
+NOTHING_KNOWN = {"outcome_auc": 0.5}
+"""What is left of a figure to a model that knows nothing, where that is more than 0 by its nature."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sums(ABC):

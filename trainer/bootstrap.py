@@ -19,7 +19,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from trainer.answers import FIGURES, LOSSES, Numbers, Sums
+from trainer.answers import FIGURES, LOSSES, NOTHING_KNOWN, Numbers, Sums
 
 _NOTHING = 1e-9  # differences no larger than this are none
 
@@ -49,8 +49,8 @@ class Difference:
         return float(self.drawn.std()) * math.sqrt(self.users / max(self.users - 1, 1))
 
     def hidden(self, confidence: float) -> float:
-        """The loss that users could have who are too rare to be among these."""
-        most = 1.0 - self.other if self.figure in LOSSES else self.other
+        """The loss that users could have who are too rare to be among these: all there is to lose."""
+        most = 1.0 - self.other if self.figure in LOSSES else max(self.other - NOTHING_KNOWN.get(self.figure, 0.0), 0.0)
         return most * unseen_share(self.users, confidence)
 
     def seen_lower(self, confidence: float) -> float:
