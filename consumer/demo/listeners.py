@@ -135,13 +135,13 @@ class GeneratedListeners:
         upserts = self._rows(np.concatenate([drifters, newcomers]))
         deletes, unfollows = self._leave(leavers)
         follows = self._follow(mix.following, joined)
+        genres = " of new genres" if mix.new_genres and self._habits.late_genres else ""
         title = in_words(
             (len(drifters), "taste drifts", "tastes drift"),
-            (len(newcomers), "new listener", "new listeners"),
+            (len(newcomers), f"new listener{genres}", f"new listeners{genres}"),
             (len(deletes), "listener leaves", "listeners leave"),
             (len(follows), "new follow", "new follows"),
         )
-        title += ", of genres that nobody knew" if mix.new_genres and self._habits.late_genres else ""
         return Wave(title, upserts, deletes, len(newcomers), follows, unfollows)
 
     def _invent_artists(self) -> None:
