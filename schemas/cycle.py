@@ -255,6 +255,8 @@ class Comparison(Frozen):
     """Upper bound of the difference, held together with all other comparisons: below zero is a certain loss."""
     margin: float | None
     """The lower bound must be above -margin; None where the users are too few to ask that."""
+    guard_rail: bool = False
+    """Whether only a certain loss of more than the margin counts: of the input cosine, where outcomes judge."""
     verdict: Literal["fine", "worse", "probably worse", "unclear"]
 
 
@@ -268,8 +270,12 @@ class GateReport(Frozen):
     challenger: Metrics | None = None
     champion: Metrics | None = None
     anchor: Metrics | None = None
+    judged_by: Literal["similarity", "outcomes"] = "similarity"
+    """Which figures decided: those of the input cosine, or those of held-out labels."""
+    labels: int = 0
+    """Held-out positive labels that were asked about."""
     difference: float | None = None
-    """Accuracy of the challenger less that of the champion."""
+    """Accuracy of the challenger less that of the champion; of the AUC of outcomes, where they decided."""
     lower_bound: float | None = None
     """Of the difference, one-sided, by paired bootstrap over users."""
     comparisons: tuple[Comparison, ...] = ()

@@ -122,9 +122,9 @@ class GatePolicy(Frozen):
     auc_margin: Annotated[float, Field(ge=0)] = 0.01
     """Of the AUC of held-out labels, where the objective has outcomes; their recall@50 has the recall margin."""
     guard_rail_margin: Annotated[float, Field(ge=0)] = 0.1
-    """Of every figure of the input cosine, where the objective has outcomes: certain losses below it are allowed."""
+    """Of average precision and recall@10 of the input cosine, where outcomes judge: smaller losses are allowed."""
     min_labels: Positive = 30
-    """Held-out positive labels; with fewer the gate cannot tell by outcomes."""
+    """Held-out positive labels; with fewer the gate cannot tell by outcomes. They must be of `min_users` users."""
     min_auc: Share = 0.52
     """Floor of the AUC for a first version by outcomes; a guess has 0.5."""
     fresh_margin: Annotated[float, Field(gt=0)] = 0.02

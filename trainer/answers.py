@@ -6,7 +6,9 @@ figures of a bootstrap sample are those of the sums with each user counted as of
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +18,40 @@ Numbers = NDArray[np.float64]
 FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10", "calibration_error")
 """What the gate compares; of the last one less is better."""
 
-LOSSES = frozenset({"calibration_error"})
+LOSSES = frozenset({"calibration_error", "outcome_calibration_error"})
+
+NOTHING_KNOWN = {"outcome_auc": 0.5}
+"""What is left of a figure to a model that knows nothing, where that is more than 0 by its nature."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """Sums by user, each (users,) or (users, bins); or, summed over users, the same without the first axis.
+class Sums(ABC):
+    """Sums by user, each (users,) or (users, bins); or, summed over users, the same without the first axis."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many users."""
+
+    @abstractmethod
+    def figures(self) -> dict[str, Numbers]:
+        """The figures of sums over users, by name; 0 where there is nothing to divide by."""
+
+    def of(self, users: NDArray[np.bool_]) -> Self:
+        """The sums of some users."""
+        return replace(self, **{one.name: getattr(self, one.name)[users] for one in fields(self)})
+
+    def summed(self, weights: Numbers) -> Self:
+        """Sums over users, each counted by its weight.
+
+        Args:
+            weights: (users,), or (draws, users) for many sums at once.
+        """
+        return replace(self, **{one.name: weights @ getattr(self, one.name) for one in fields(self)})
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Sums):
+    """Of the exam by similarity.
 
     Attributes:
         right_similar, asked_similar: sampled similar pairs told right, and all of them.
@@ -53,31 +83,24 @@ class Answers:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def of(self, users: NDArray[np.bool_]) -> Answers:
-        """The sums of some users."""
-        return Answers(**{one.name: getattr(self, one.name)[users] for one in fields(Answers)})
+    def figures(self) -> dict[str, Numbers]:
+        """The figures of sums over users, by name; 0 where there is nothing to divide by."""
+        similar, other = share(self.right_similar, self.asked_similar), share(self.right_other, self.asked_other)
+        found = {
+            "accuracy": (similar + other) / 2,
+            "precision": share(self.said_right, self.said),
+            "recall": share(self.said_right, self.similar),
+            "average_precision": _average_precision(self),
+            "recall_at_10": share(self.found, self.wanted),
+            "calibration_error": share(np.abs(self.gap).sum(axis=-1), self.claimed.sum(axis=-1)),
+        }
+        assert tuple(found) == FIGURES
+        return found
 
-    def summed(self, weights: Numbers) -> Answers:
-        """Sums over users, each counted by its weight.
 
-        Args:
-            weights: (users,), or (draws, users) for many sums at once.
-        """
-        return Answers(**{one.name: weights @ getattr(self, one.name) for one in fields(Answers)})
-
-
-def figures_of(sums: Answers) -> dict[str, Numbers]:
-    """The figures of sums over users, by name; 0 where there is nothing to divide by."""
-    found = {
-        "accuracy": (_share(sums.right_similar, sums.asked_similar) + _share(sums.right_other, sums.asked_other)) / 2,
-        "precision": _share(sums.said_right, sums.said),
-        "recall": _share(sums.said_right, sums.similar),
-        "average_precision": _average_precision(sums),
-        "recall_at_10": _share(sums.found, sums.wanted),
-        "calibration_error": _share(np.abs(sums.gap).sum(axis=-1), sums.claimed.sum(axis=-1)),
-    }
-    assert tuple(found) == FIGURES
-    return found
+def share(part: Numbers, whole: Numbers) -> Numbers:
+    """The one divided by the other; 0 where there is nothing to divide by."""
+    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
 def _average_precision(sums: Answers) -> Numbers:
@@ -86,11 +109,7 @@ def _average_precision(sums: Answers) -> Numbers:
     Pairs of one bin count as in random order.
     """
     ranked, similar = np.cumsum(sums.ranked, axis=-1), np.cumsum(sums.ranked_similar, axis=-1)
-    middle = _share(similar - sums.ranked_similar / 2, ranked - sums.ranked / 2)
+    middle = share(similar - sums.ranked_similar / 2, ranked - sums.ranked / 2)
     in_bins = (sums.ranked_similar * middle).sum(axis=-1)
-    last = (sums.similar - similar[..., -1]) * _share(sums.similar, sums.pairs)
-    return _share(in_bins + last, sums.similar)
-
-
-def _share(part: Numbers, whole: Numbers) -> Numbers:
-    return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
+    last = (sums.similar - similar[..., -1]) * share(sums.similar, sums.pairs)
+    return share(in_bins + last, sums.similar)

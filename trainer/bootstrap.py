@@ -19,7 +19,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from trainer.answers import FIGURES, LOSSES, Answers, Numbers, figures_of
+from trainer.answers import FIGURES, LOSSES, NOTHING_KNOWN, Numbers, Sums
 
 _NOTHING = 1e-9  # differences no larger than this are none
 
@@ -49,8 +49,8 @@ class Difference:
         return float(self.drawn.std()) * math.sqrt(self.users / max(self.users - 1, 1))
 
     def hidden(self, confidence: float) -> float:
-        """The loss that users could have who are too rare to be among these."""
-        most = 1.0 - self.other if self.figure in LOSSES else self.other
+        """The loss that users could have who are too rare to be among these: all there is to lose."""
+        most = 1.0 - self.other if self.figure in LOSSES else max(self.other - NOTHING_KNOWN.get(self.figure, 0.0), 0.0)
         return most * unseen_share(self.users, confidence)
 
     def seen_lower(self, confidence: float) -> float:
@@ -90,10 +90,10 @@ class Drawn:
     samples: dict[str, Numbers]
 
     @staticmethod
-    def of(answers: Answers, weights: Numbers) -> Drawn:
+    def of(answers: Sums, weights: Numbers) -> Drawn:
         """By the (draws, users) `weights` of the bootstrap."""
         users = len(answers)
-        return Drawn(users, figures_of(answers.summed(np.ones(users))), figures_of(answers.summed(weights)))
+        return Drawn(users, answers.summed(np.ones(users)).figures(), answers.summed(weights).figures())
 
 
 def differences(challenger: Drawn, other: Drawn, figures: Sequence[str] = FIGURES) -> list[Difference]:

@@ -13,20 +13,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from schemas.cycle import CycleRequest, GateReport, Slice
+from schemas.cycle import CycleRequest, GateReport
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from trainer.champion import Opponents, Standing
-from trainer.comparing import Rival
+from trainer.court import Court
 from trainer.embeddings import Rows
 from trainer.evaluate import Score, scores, slice_reports
 from trainer.exam import Exam, prepare_exam
 from trainer.features.protocol import Floats
-from trainer.gate import CHAMPION, blind, drifted, first, judge
+from trainer.gate import CHAMPION
 from trainer.initial import begin
+from trainer.labels.outcomes import Outcomes
 from trainer.model import TwoTower, build
+from trainer.outcome_exam import held_out_exam
 from trainer.population import Population
 from trainer.scaling import to_directions
 from trainer.slices import slices_of
@@ -44,6 +45,7 @@ def hold(
     request: CycleRequest,
     spaces: Path,
     seed: int,
+    outcomes: Outcomes | None = None,
 ) -> GateReport:
     """Score everybody and judge; the report also says whether a full retrain is asked for.
 
@@ -55,10 +57,12 @@ def hold(
         request: the cycle's.
         spaces: the folder of all spaces.
         seed: of what is sampled.
+        outcomes: every label there is, if any. They are asked about whatever the objective is, and judge by it.
     """
     policy, champion = request.settings.gate, opponents.champion
     examined = population.holdout[: policy.max_users]
     exams = _exams(space, population, examined, champion, request, seed)
+    about = held_out_exam(space.matrix.raw, outcomes, population, policy.max_users, seed) if outcomes else None
     fresh = _fresh(space, population, request) if champion is not None and not request.kind.from_scratch else None
     models = {
         "challenger": challenger,
@@ -67,62 +71,24 @@ def hold(
         "fresh": fresh,
     }
     taking = {name: model for name, model in models.items() if model is not None}
-    by_exam = [dict(zip(taking, scores(list(taking.values()), exam), strict=True)) for exam in exams]
+    by_exam = [
+        dict(zip(taking, scores(list(taking.values()), exam, about if exam is exams[0] else None), strict=True))
+        for exam in exams
+    ]
     told = {name: [one[name] for one in by_exam] for name in taking}
-    slices = slices_of(examined, space, champion, request, spaces)
-    report = _judged(request, told, {name: np.isin(examined, rows) for name, rows in slices.items()}, opponents, seed)
+    rows = examined if about is None else np.union1d(examined, about.asked)
+    slices = slices_of(rows, space, champion, request, spaces)
+    court = Court(request, exams[0], about, slices, opponents, seed)
+    report = court.judged(told)
     headline = by_exam[0]
-    standing = {name: one for name, one in headline.items() if name in ("challenger", CHAMPION)}
-    asks = None
-    if "fresh" in headline and blind(policy, headline["fresh"]) is None:
-        asks = drifted(policy, headline["fresh"], standing, seed)
     update = {
         "notes": (*report.notes, *_by_own_labels(told.get(CHAMPION, [])), *opponents.notes),
         "labels_kept": _labels_kept(exams),
         "fresh": headline["fresh"].metrics if "fresh" in headline else None,
-        "asks_full": asks,
-        "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION)),
+        "asks_full": court.asks_full(headline),
+        "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION), about),
     }
     return report.model_copy(update=update)
-
-
-def _judged(
-    request: CycleRequest,
-    told: dict[str, list[Score]],
-    slices: dict[Slice, NDArray[np.bool_]],
-    opponents: Opponents,
-    seed: int,
-) -> GateReport:
-    policy = request.settings.gate
-    champion, challenger = told.get(CHAMPION), told.get("challenger")
-    one = (challenger or champion or [])[0]
-    if (why := blind(policy, one)) is not None:
-        return GateReport(
-            outcome="inconclusive",
-            reason=why,
-            users=len(one.answers),
-            pairs=len(one.probability),
-            challenger=challenger[0].metrics if challenger else None,
-            champion=champion[0].metrics if champion else None,
-        )
-    if challenger is None:
-        assert opponents.champion is not None
-        figures = one.metrics
-        return GateReport(
-            outcome="unchanged",
-            reason=(
-                f"training changed nothing: version {opponents.champion.version} answers for these users today, with "
-                f"accuracy {figures.accuracy:.4f}, precision {figures.precision or 0.0:.4f}, recall of pairs "
-                f"{figures.recall or 0.0:.4f}, recall@10 {figures.recall_at_10:.4f}"
-            ),
-            users=len(one.answers),
-            pairs=len(one.probability),
-            champion=figures,
-        )
-    if champion is None:
-        return first(policy, one, opponents.alone_because)
-    rivals = [Rival(name, told[name]) for name in told if name not in ("challenger", "fresh")]
-    return judge(policy, challenger, rivals, slices, seed)
 
 
 def _exams(

@@ -1,4 +1,4 @@
-"""Scoring a model on an exam: every pair of the held-out users, a balanced sample, and their nearest users.
+"""Scoring a model on an exam: every pair of the held-out users, a balanced sample, their nearest users, and outcomes.
 
 Every figure comes from the exported path: raw rows through the preprocessing and both towers. Scores of several models
 on one `Exam` are made of the same users, pairs and rows, so they may be compared (P4).
@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from schemas.cycle import Metrics, Slice, SliceReport
 from trainer.answers import Answers
+from trainer.cosines import pair_cosines, sigmoid
 from trainer.embeddings import Rows
 from trainer.exam import Exam
 from trainer.features.protocol import Floats
 from trainer.metrics import metrics_of
 from trainer.model import CANDIDATE, QUERY, TwoTower
+from trainer.outcome_answers import OutcomeAnswers, answer
+from trainer.outcome_exam import OutcomeExam
 from trainer.pairs.similarity import similarity
 from trainer.retrieval import Best, product
 
@@ -42,50 +45,67 @@ class Score:
         metrics: of all held-out users.
         answers: sums by query of the exam.
         probability: (pairs,) of being similar, of the sampled pairs; one half where the model gives no number.
+        outcomes: sums by user of the exam by outcomes, if there was one.
     """
 
     metrics: Metrics
     answers: Answers
     probability: NDArray[np.float64]
+    outcomes: OutcomeAnswers | None = None
 
 
-def score(model: TwoTower, exam: Exam) -> Score:
-    """Every figure of `model` on `exam`. A pair for which a model that has diverged gives no number is told wrong."""
-    queries = embed(model, QUERY, exam.raw, exam.queries)
+def score(model: TwoTower, exam: Exam, outcomes: OutcomeExam | None = None) -> Score:
+    """Every figure of `model` on `exam`, and on the one by `outcomes` if there is one.
+
+    A pair for which a model that has diverged gives no number is told wrong.
+    """
+    asked = exam.queries if outcomes is None else np.union1d(exam.queries, outcomes.asked)
+    queries = embed(model, QUERY, exam.raw, asked)
     candidates = embed(model, CANDIDATE, exam.raw, exam.corpus)
     scale, bias = model.scale()
-    cosine = _cosine(queries, candidates, exam.pairs.rows)
-    probability = _sigmoid(scale * cosine + bias)
+    cosine = pair_cosines(queries, candidates, exam.pairs.rows)
+    probability = sigmoid(scale * cosine + bias)
     finite = np.isfinite(probability)
     probability = np.where(finite, probability, 0.5)
     right = finite & ((probability > 0.5) == exam.pairs.similar)
     answers = _answers(exam, queries, candidates, (scale, bias), right, _ranking(cosine, exam.pairs.similar))
     everybody = np.ones(len(answers), dtype=bool)
-    return Score(metrics_of(answers, everybody, exam.pairs, exam.queries, probability), answers, probability)
+    told = None if outcomes is None else answer(outcomes, queries, candidates, (scale, bias))
+    metrics = metrics_of(answers, everybody, exam.pairs, exam.queries, probability, told)
+    return Score(metrics, answers, probability, told)
 
 
-def scores(models: Sequence[TwoTower], exam: Exam) -> list[Score]:
-    """Every figure of each model on one exam, two at a time: TensorFlow keeps to one core for each."""
+def scores(models: Sequence[TwoTower], exam: Exam, outcomes: OutcomeExam | None = None) -> list[Score]:
+    """Every figure of each model on the same exams, two at a time: TensorFlow keeps to one core for each."""
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        return list(pool.map(lambda model: score(model, exam), models))
+        return list(pool.map(lambda model: score(model, exam, outcomes), models))
 
 
 def slice_reports(
-    exam: Exam, slices: Mapping[Slice, Rows], challenger: Score | None, champion: Score | None
+    exam: Exam,
+    slices: Mapping[Slice, Rows],
+    challenger: Score | None,
+    champion: Score | None,
+    outcomes: OutcomeExam | None = None,
 ) -> dict[Slice, SliceReport]:
     """Both scores told by slice: of exactly the users in it, as rows of the matrix."""
     reports = {}
     for name, rows in slices.items():
         inside = np.isin(exam.queries, rows)
         pairs = int(np.isin(exam.pairs.rows[:, 0], rows).sum())
+        asked = None if outcomes is None else np.isin(outcomes.asked, rows)
         told = [
-            metrics_of(found.answers, inside, exam.pairs, exam.queries, found.probability)
-            if found is not None and pairs
-            else None
+            _part(exam, found, inside, asked) if found is not None and pairs else None
             for found in (challenger, champion)
         ]
         reports[name] = SliceReport(users=int(inside.sum()), pairs=pairs, challenger=told[0], champion=told[1])
     return reports
+
+
+def _part(exam: Exam, found: Score, inside: NDArray[np.bool_], asked: NDArray[np.bool_] | None) -> Metrics:
+    """The figures of the users who are `inside` (queries,), and of those who were `asked` (users,) about labels."""
+    outcomes = None if found.outcomes is None or asked is None else found.outcomes.of(asked)
+    return metrics_of(found.answers, inside, exam.pairs, exam.queries, found.probability, outcomes)
 
 
 def embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
@@ -166,7 +186,7 @@ def _answers(
 
         if scale > 0:
             claims = np.nonzero(cosine > (np.log(_LEAST_CLAIM / (1 - _LEAST_CLAIM)) - bias) / scale)
-            probability = _sigmoid(scale * cosine[claims].astype(np.float64) + bias)
+            probability = sigmoid(scale * cosine[claims].astype(np.float64) + bias)
             tenth = np.minimum((probability * _TENTHS).astype(np.int64), _TENTHS - 1)
             place = claims[0] * _TENTHS + tenth
             size = count * _TENTHS
@@ -213,16 +233,3 @@ def _position(queries: Rows, rows: Rows) -> Rows:
     order = np.argsort(queries)
     found: Rows = order[np.searchsorted(queries, rows, sorter=order)]
     return found
-
-
-def _cosine(queries: Floats, candidates: Floats, pairs: Rows) -> NDArray[np.float64]:
-    """(pairs,) the cosine of each pair of rows; both sides are (capacity, d) unit rows."""
-    found = np.empty(len(pairs), dtype=np.float64)
-    for start in range(0, len(pairs), _ROWS_PER_PASS):
-        part = slice(start, start + _ROWS_PER_PASS)
-        found[part] = np.einsum("ij,ij->i", queries[pairs[part, 0]], candidates[pairs[part, 1]])
-    return found
-
-
-def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -60.0, 60.0))))

@@ -9,6 +9,8 @@ and of each slice that is large enough.
     passed        neither: what is lost, if anything, is less than the margin
 
 How figures are compared is in `trainer.comparing`. docs/gate.md says how often the gate errs.
+
+Where outcomes judge, so are the figures of held-out labels; of the input cosine only a large loss is refused.
 """
 
 from __future__ import annotations
@@ -20,12 +22,23 @@ from numpy.typing import NDArray
 
 from schemas.cycle import Comparison, GateReport, Slice
 from schemas.policies import GatePolicy
+from trainer.answers import Sums
 from trainer.bootstrap import Difference, Drawn, differences, unseen_share, weights_of
-from trainer.comparing import Rival, compare, margin_of
+from trainer.comparing import RAIL_FIGURES, Rival, compare, margin_of
 from trainer.evaluate import Score
+from trainer.outcome_answers import OutcomeAnswers
 
 CHAMPION = "champion"
-_DRIFT_FIGURES = ("average_precision", "recall_at_10")  # of order alone: a fresh start has no line of its own yet
+_DRIFT_FIGURES = RAIL_FIGURES  # of order alone: a fresh start has no line of its own yet
+_WORDS = {
+    "recall_at_10": "recall@10",
+    "recall_at_50": "recall@50",
+    "recall": "recall of pairs",
+    "outcome_auc": "AUC of outcomes",
+    "outcome_calibration_error": "calibration error of outcomes",
+}
+_HEADLINES = ("accuracy", "outcome_auc")  # the one or the other is compared
+_OUTCOME_DRIFT_FIGURES = ("outcome_auc", "recall_at_50")
 
 
 def judge(
@@ -34,23 +47,31 @@ def judge(
     rivals: Sequence[Rival],
     slices: Mapping[Slice, NDArray[np.bool_]],
     seed: int,
+    asked: Mapping[Slice, NDArray[np.bool_]] | None = None,
 ) -> GateReport:
     """Passed, rejected or inconclusive, and why, of an exam that can tell (`blind` says whether it can).
 
     The arguments are those of `trainer.comparing.compare`.
     """
-    told = compare(policy, challenger, rivals, slices, seed)
+    told = compare(policy, challenger, rivals, slices, seed, asked)
     return _verdict(policy, told, challenger[0], rivals[0].scores[0])
 
 
-def first(policy: GatePolicy, challenger: Score, why: str) -> GateReport:
-    """The verdict on a version that has no champion to be compared with: floors; `why` says that there is none."""
+def first(policy: GatePolicy, challenger: Score, why: str, *, by_outcomes: bool = False) -> GateReport:
+    """The verdict on a version that has no champion to be compared with: floors; `why` says that there is none.
+
+    By outcomes the line is none of similarity, so accuracy and precision of similar pairs say nothing.
+    """
     metrics = challenger.metrics
-    floors = {
-        "accuracy": (metrics.accuracy, policy.min_accuracy),
-        "precision": (metrics.precision or 0.0, policy.min_precision),
-        "recall@10": (metrics.recall_at_10, policy.min_recall_at_10),
-    }
+    order = {"recall@10": (metrics.recall_at_10, policy.min_recall_at_10)}
+    if by_outcomes:
+        floors = {_words("outcome_auc"): (metrics.outcome_auc or 0.0, policy.min_auc), **order}
+    else:
+        floors = {
+            "accuracy": (metrics.accuracy, policy.min_accuracy),
+            "precision": (metrics.precision or 0.0, policy.min_precision),
+            **order,
+        }
     low = [
         f"{name} {figure:.4f} is below the floor of {floor}"
         for name, (figure, floor) in floors.items()
@@ -63,6 +84,7 @@ def first(policy: GatePolicy, challenger: Score, why: str) -> GateReport:
         users=len(challenger.answers),
         pairs=len(challenger.probability),
         challenger=metrics,
+        judged_by="outcomes" if by_outcomes else "similarity",
     )
 
 
@@ -94,18 +116,23 @@ def blind(policy: GatePolicy, score: Score) -> str | None:
     return None
 
 
-def drifted(policy: GatePolicy, fresh: Score, standing: Mapping[str, Score], seed: int) -> str | None:
+def drifted(policy: GatePolicy, fresh: Sums, standing: Mapping[str, Sums], seed: int) -> str | None:
     """Why a full retrain would help: a fresh start beats all who stand by more than a margin, beyond doubt.
+
+    It keeps the input cosine and has learned nothing of outcomes. So where these judge, it is asked about them: by the
+    cosine it would win against every model that has learned them. Where it wins by them too, what was learned has come
+    to be worth less than nothing.
 
     Args:
         policy: the margin, and how sure one has to be.
         fresh: of a model that starts anew on today's users, untrained.
-        standing: the scores of champion and challenger, by name.
+        standing: the answers of champion and challenger to the same exam, by name.
         seed: of the bootstrap.
     """
-    weights = weights_of(len(fresh.answers), policy.draws, seed)
-    anew = Drawn.of(fresh.answers, weights)
-    gains = [differences(anew, Drawn.of(one.answers, weights), _DRIFT_FIGURES) for one in standing.values()]
+    weights = weights_of(len(fresh), policy.draws, seed)
+    anew = Drawn.of(fresh, weights)
+    figures = _OUTCOME_DRIFT_FIGURES if isinstance(fresh, OutcomeAnswers) else _DRIFT_FIGURES
+    gains = [differences(anew, Drawn.of(one, weights), figures) for one in standing.values()]
     for of_all in zip(*gains, strict=True):
         least = min(of_all, key=lambda one: one.value)
         if least.value > policy.fresh_margin and all(one.seen_lower(policy.confidence) > 0 for one in of_all):
@@ -124,13 +151,21 @@ def _verdict(
     champion: Score,
 ) -> GateReport:
     """The verdict on all comparisons, the worst first."""
-    compared, users = [one for one, _ in told], len(challenger.answers)
-    worst = compared[0]
-    headline = next(one for one in compared if (one.figure, one.against, one.slice) == ("accuracy", CHAMPION, None))
+    compared, worst = [one for one, _ in told], told[0][0]
+    headline = next(
+        one for one in compared if (one.figure in _HEADLINES, one.against, one.slice) == (True, CHAMPION, None)
+    )
+    users, by_outcomes = headline.users, headline.figure == "outcome_auc"
     unclear = [one for one in compared if one.verdict == "unclear"]
     notes: list[str] = []
     needed = None
-    if worst.verdict == "worse":
+    if worst.verdict == "worse" and worst.guard_rail:
+        outcome = "rejected"
+        reason = (
+            f"{_which(worst)} by the input cosine has lost more than {worst.margin} beyond doubt: {_told(worst)}; "
+            "RETRAINER_GATE__GUARD_RAIL_MARGIN is what it may lose"
+        )
+    elif worst.verdict == "worse":
         outcome, reason = "rejected", f"{_which(worst)} is worse beyond doubt: {_told(worst)}"
     elif worst.verdict == "probably worse":
         outcome = "rejected"
@@ -140,13 +175,17 @@ def _verdict(
     elif unclear and not (users < policy.small_users and _nothing_seen(policy, told)):
         needed = _needed(policy, users, told)
         outcome = "inconclusive"
-        way = f"about {needed:,} held-out users would tell, there are {users:,}" if needed else "no number would tell"
+        way = (
+            f"about {needed:,} held-out users{' with labels' * by_outcomes} would tell, there are {users:,}"
+            if needed
+            else "no number would tell"
+        )
         lost = f"may have lost {-worst.lower:.4f}, more than the margin of {worst.margin}"
         reason = f"{_which(worst)} {lost}: {_told(worst)}; {way}"
     else:
         outcome = "passed"
         reason = (
-            f"did not regress: accuracy {headline.difference:+.4f}, at least {headline.lower:+.4f}; "
+            f"did not regress: {_words(headline.figure)} {headline.difference:+.4f}, at least {headline.lower:+.4f}; "
             f"none of {len(compared)} comparisons is worse"
         )
         if unclear:
@@ -160,10 +199,11 @@ def _verdict(
         {
             "outcome": outcome,
             "reason": reason,
-            "users": users,
+            "users": len(challenger.answers),
             "pairs": len(challenger.probability),
             "challenger": challenger.metrics,
             "champion": champion.metrics,
+            "judged_by": "outcomes" if by_outcomes else "similarity",
             "difference": headline.difference,
             "lower_bound": headline.lower,
             "comparisons": compared,
@@ -178,7 +218,7 @@ def _nothing_seen(policy: GatePolicy, told: Sequence[tuple[Comparison, Differenc
     return all(
         one.value >= 0 or one.seen_lower(policy.confidence) > -margin_of(policy, one.figure)
         for comparison, one in told
-        if comparison.slice is None
+        if comparison.slice is None and not comparison.guard_rail
     )
 
 
@@ -203,4 +243,4 @@ def _told(one: Comparison) -> str:
 
 
 def _words(figure: str) -> str:
-    return {"recall_at_10": "recall@10", "recall": "recall of pairs"}.get(figure, figure.replace("_", " "))
+    return _WORDS.get(figure, figure.replace("_", " "))

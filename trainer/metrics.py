@@ -7,13 +7,19 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from schemas.cycle import Metrics
-from trainer.answers import Answers, figures_of
+from trainer.answers import Answers
 from trainer.embeddings import Rows
 from trainer.exam import PairSet
+from trainer.outcome_answers import OutcomeAnswers
 
 
 def metrics_of(
-    answers: Answers, users: NDArray[np.bool_], pairs: PairSet, queries: Rows, probability: NDArray[np.float64]
+    answers: Answers,
+    users: NDArray[np.bool_],
+    pairs: PairSet,
+    queries: Rows,
+    probability: NDArray[np.float64],
+    outcomes: OutcomeAnswers | None = None,
 ) -> Metrics:
     """The figures of some users.
 
@@ -23,9 +29,10 @@ def metrics_of(
         pairs: the sampled pairs of the exam.
         queries: the exam's queries, as rows.
         probability: (pairs,) of being similar, finite.
+        outcomes: sums by the users among them who were asked about labels, if any.
     """
     sums = answers.summed(users.astype(np.float64))
-    figures = {name: float(value) for name, value in figures_of(sums).items()}
+    figures = {name: float(value) for name, value in sums.figures().items()}
     said, similar = float(sums.said), float(sums.similar)
     precision, recall = figures["precision"], figures["recall"]
     told = np.isin(pairs.rows[:, 0], queries[users])
@@ -40,4 +47,18 @@ def metrics_of(
         average_precision=figures["average_precision"] if 0 < similar < float(sums.pairs) else None,
         recall_at_10=figures["recall_at_10"],
         calibration_error=figures["calibration_error"],
+        **outcome_figures(outcomes),
     )
+
+
+def outcome_figures(answers: OutcomeAnswers | None) -> dict[str, float]:
+    """The figures of outcomes, as `Metrics` has them; none where there is nothing to tell them by."""
+    if answers is None or not len(answers):
+        return {}
+    sums = answers.summed(np.ones(len(answers)))
+    if not sums.wanted:
+        return {}
+    told = {name: float(value) for name, value in sums.figures().items()}
+    if not sums.other.any():
+        del told["outcome_auc"]
+    return told

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.gate_study.answering import PAIRS_EACH, answered
-from trainer.answers import FIGURES, Answers, figures_of
+from trainer.answers import FIGURES, Answers
 from trainer.bootstrap import Difference, Drawn, certain_bounds, differences, student, unseen_share, weights_of
 
 
@@ -30,7 +30,7 @@ def test_each_draw_is_the_figures_of_a_plain_loop() -> None:
         for draw in range(5):
             who = np.repeat(np.arange(30), weights[draw].astype(int))
             counted = np.bincount(who, minlength=30).astype(float)
-            told = [figures_of(side.answers.summed(counted))[found.figure] for side in (one, other)]
+            told = [side.answers.summed(counted).figures()[found.figure] for side in (one, other)]
             assert found.drawn[draw] == pytest.approx(turn * (told[0] - told[1]), abs=1e-12)
 
 

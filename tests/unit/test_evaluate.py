@@ -156,7 +156,7 @@ def test_a_slice_has_the_figures_of_exactly_its_users() -> None:
     exam = exam_of(HELD)
     models = [untrained() for _ in range(2)]
     found = [score(model, exam) for model in models]
-    reports = slice_reports(exam, by_slice(), *found)
+    reports = slice_reports(exam, by_slice(), found[0], found[1])
     assert list(reports) == list(Slice)
     for name, rows in by_slice().items():
         report = reports[name]

@@ -222,8 +222,8 @@ def test_where_one_label_is_missing_there_is_no_score_over_half_an_exam() -> Non
 def test_a_fresh_start_that_beats_all_says_that_the_space_has_drifted() -> None:
     right = champion_of(300)
     worse = losing(right, 0.05, 1.0, 3)
-    standing = {CHAMPION: answered(worse), "challenger": answered(losing(right, 0.04, 1.0, 4))}
-    why = drifted(POLICY, answered(right), standing, seed=0)
+    good, bad = answered(right).answers, answered(worse).answers
+    why = drifted(POLICY, good, {CHAMPION: bad, "challenger": answered(losing(right, 0.04, 1.0, 4)).answers}, seed=0)
     assert why is not None
     assert "the space has drifted" in why
-    assert drifted(POLICY, answered(right), {CHAMPION: answered(worse), "challenger": answered(right)}, seed=0) is None
+    assert drifted(POLICY, good, {CHAMPION: bad, "challenger": good}, seed=0) is None
