@@ -2,30 +2,78 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
-from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
-from schemas.events import BadEvent, Change, Ignored
+from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Partition, Position, add_to
+from consumer.settings import Settings
+from schemas.events import BadEvent, Change, Group, Ignored
 from schemas.events import decode as decode_notification
-from schemas.features import FeatureGroup
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion
+from schemas.labels import LabelGroup
 
 _NONE: Mapping[str, bytes] = MappingProxyType({})
 
-Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | Ignored]
+Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | LabelChange | Ignored]
 """What a record's key, value and headers say; raises BadEvent with the reason where they say nothing."""
+
+Decoders = Mapping[str, Decoder]
+"""The decoder of each topic's records."""
 
 _LAST_TIMESTAMP = 253_402_300_799_999  # the end of the year 9999, where calendars end
 _LONGEST = 500  # characters of a reason: an error may quote the whole record
 
 
-def decoder(source: Source, group: FeatureGroup) -> Decoder:
-    """The decoder of a source's records."""
-    return partial(decode_ingestion if source == "ingestion" else decode_notification, group)
+def decoders(settings: Settings) -> Decoders:
+    """What is asked about the records of each topic that is listened to."""
+    source, topic, label_topic = settings.kafka.source, settings.kafka.topic, settings.kafka.label_topic
+    users = decoder(source, settings.feature_group)
+    if settings.labels is None:
+        return {topic: users}
+    labels = decoder(source, settings.labels)
+    if label_topic not in (None, topic):
+        return {topic: users, label_topic: labels}
+    return {topic: _of_either(users, labels, settings.labels)}
+
+
+def decoder(source: Source, group: Group) -> Decoder:
+    """The decoder of a source's records, for one of our groups."""
+    decode = partial(decode_ingestion if source == "ingestion" else decode_notification, group)
+    return partial(_as_label, decode) if isinstance(group, LabelGroup) else decode
+
+
+def _as_label(
+    decode: Callable[..., Change | Ignored], key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]
+) -> LabelChange | Ignored:
+    found = decode(key, value, headers)
+    return LabelChange(found.key, found.operation) if isinstance(found, Change) else found
+
+
+def _of_either(users: Decoder, labels: Decoder, group: LabelGroup) -> Decoder:
+    """The decoder of a topic that both groups share.
+
+    Where an event names its group, one of them knows it. An older event may not: with the other user's column it is a
+    label, good or bad. A tombstone never does: it is a label where its key is a pair, else a user.
+    """
+    column = json.dumps(group.other_key).encode()
+
+    def decode(key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> Change | LabelChange | Ignored:
+        first, second = (labels, users) if value is None or column in value else (users, labels)
+        try:
+            found = first(key, value, headers)
+        except BadEvent:
+            with suppress(BadEvent):
+                if value is None and not isinstance(user := users(key, value, headers), Ignored):
+                    return user
+            raise
+        return second(key, value, headers) if isinstance(found, Ignored) else found
+
+    return decode
 
 
 def named(headers: Headers) -> dict[str, bytes]:
@@ -58,7 +106,7 @@ class Record(Protocol):
 
 
 def to_batch(
-    decode: Decoder,
+    decoders: Decoders,
     records: Mapping[Partition, Sequence[Record]],
     expected: Mapping[Partition, int],
     now: float,
@@ -66,7 +114,7 @@ def to_batch(
     """Everything that one poll brought.
 
     Args:
-        decode: what is asked about each record.
+        decoders: what is asked about each record, by its topic.
         records: in the order of their offsets, by partition.
         expected: the ledger's next offset of each of these partitions; records before it are stored already.
         now: when they arrived, seconds since the epoch.
@@ -77,14 +125,14 @@ def to_batch(
         if fresh:
             batch.progress[partition] = (expected[partition], fresh[-1].offset + 1)
             batch.events[partition] = len(fresh)
-            _decode_all(decode, partition, fresh, batch)
+            _decode_all(decoders[partition.topic], partition, fresh, batch)
     return batch
 
 
 def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record], batch: Batch) -> None:
     topic, number = partition
     before = str(Position(topic, number, 0)).removesuffix("0")
-    received_at, add = batch.received_at, batch.add
+    received_at, users, labels = batch.received_at, batch.users, batch.labels
     for record in records:
         offset, timestamp, given = record.offset, record.timestamp, record.headers
         event_at = timestamp / 1000 if 0 < timestamp <= _LAST_TIMESTAMP else received_at
@@ -98,6 +146,8 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
             batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
             continue
         if isinstance(event, Change):
-            add(event.key, event.operation, f"{before}{offset}", event_at)
+            add_to(users, event.key, event.operation, f"{before}{offset}", event_at)
+        elif isinstance(event, LabelChange):
+            add_to(labels, event.key, event.operation, f"{before}{offset}", event_at)
         else:
             batch.ignored[partition, event.reason] += 1

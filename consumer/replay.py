@@ -7,7 +7,7 @@ that what arrives meanwhile stays out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from consumer.decoding import Decoder, to_batch
+from consumer.decoding import Decoders, to_batch
 from consumer.errors import ConsumerError
-from consumer.ledger.batch import Batch, Partition
+from consumer.ledger.batch import Batch, KeyChange, Partition
 from schemas.cycle import OffsetRanges
 
 _POLL_MS = 500
@@ -28,26 +28,30 @@ Ranges = dict[TopicPartition, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a window held: its offsets, how many events, and the users that they named."""
+    """What a window held: its offsets, how many events, and the users and labels that they named."""
 
     ranges: OffsetRanges
     events: int
     batch: Batch
 
 
-def find_window(consumer: Any, topic: str, start: datetime, end: datetime) -> Ranges:
+def find_window(consumer: Any, topics: Collection[str], start: datetime, end: datetime) -> Ranges:
     """The offsets, [from, to) by partition, of the records stamped from `start` to before `end`, where there are any.
 
     Raises:
         ConsumerError: the broker does not tell.
     """
-    partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    partitions = [
+        TopicPartition(topic, number)
+        for topic in topics
+        for number in sorted(consumer.partitions_for_topic(topic) or ())
+    ]
     try:
         ends = consumer.end_offsets(partitions)
         stop = consumer.offsets_for_times(dict.fromkeys(partitions, _milliseconds(end)))
         begin = consumer.offsets_for_times(dict.fromkeys(partitions, _milliseconds(start)))
     except KafkaError as error:
-        raise ConsumerError(f"cannot find offsets of {topic} by time: {error}") from error
+        raise ConsumerError(f"cannot find offsets of {', '.join(topics)} by time: {error}") from error
     ranges = {}
     for partition in partitions:
         upper = min(_offset(stop[partition], ends[partition]), ends[partition])
@@ -57,7 +61,7 @@ def find_window(consumer: Any, topic: str, start: datetime, end: datetime) -> Ra
     return ranges
 
 
-def read_window(consumer: Any, ranges: Ranges, decode: Decoder, tick: Callable[[int], None]) -> Replayed:
+def read_window(consumer: Any, ranges: Ranges, decoders: Decoders, tick: Callable[[int], None]) -> Replayed:
     """Read the window whole; `tick` hears how many offsets of it are behind us.
 
     Raises:
@@ -75,7 +79,7 @@ def read_window(consumer: Any, ranges: Ranges, decode: Decoder, tick: Callable[[
         except KafkaError as error:
             raise ConsumerError(f"the window cannot be read to its end: {error}") from error
         records = _inside(polled, ranges)
-        part = to_batch(decode, records, dict.fromkeys(records, 0), whole.received_at)
+        part = to_batch(decoders, records, dict.fromkeys(records, 0), whole.received_at)
         events += sum(len(found) for found in records.values())
         _merge(whole, part)
         if polled:
@@ -102,9 +106,14 @@ def _inside(polled: Mapping[TopicPartition, list[Any]], ranges: Ranges) -> dict[
 def _merge(whole: Batch, part: Batch) -> None:
     whole.dead += part.dead
     whole.ignored += part.ignored
-    for user, change in part.users.items():
-        if (known := whole.users.get(user)) is None:
-            whole.users[user] = change
+    _add(whole.users, part.users)
+    _add(whole.labels, part.labels)
+
+
+def _add(whole: dict[str, KeyChange], part: Mapping[str, KeyChange]) -> None:
+    for key, change in part.items():
+        if (known := whole.get(key)) is None:
+            whole[key] = change
         else:
             known.operation, known.last = change.operation, change.last
             known.last_event_at = max(known.last_event_at, change.last_event_at)

@@ -36,6 +36,7 @@ from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
 from schemas.guard import GuardPolicy
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
+from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
 PREFIX = "RETRAINER_"
@@ -131,6 +132,8 @@ class Settings(BaseSettings):
     kafka: KafkaSettings = KafkaSettings()
     ledger: LedgerSettings
     feature_group: FeatureGroup = FeatureGroup()
+    labels: LabelGroup | None = None
+    """The label group. It is named by any of its settings, by its topic, or by an objective that has outcomes."""
     hopsworks: Hopsworks | None = None
     """The cluster. Where one is named, feature store, model registry and Kafka are its own unless set otherwise."""
     feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
@@ -169,19 +172,44 @@ class Settings(BaseSettings):
         return values
 
     @model_validator(mode="after")
+    def _labels_have_a_group(self) -> Self:
+        if self.labels is None and (self.fit.objective.has_outcomes or self.kafka.label_topic is not None):
+            object.__setattr__(self, "labels", LabelGroup())
+        if self.labels is not None and len(self.kafka.topics) == 1:
+            self._can_be_told_apart(self.labels)
+        return self
+
+    def _can_be_told_apart(self, labels: LabelGroup) -> None:
+        """Both groups share a topic."""
+        users = self.feature_group
+        if None not in (users.id, labels.id):
+            apart, by = users.id != labels.id, f"id {users.id}"
+        else:
+            apart, by = (users.name, users.version) != (labels.name, labels.version), f"name {users.name}"
+        if not apart:
+            raise ValueError(
+                f"the feature group and the label group share topic {self.kafka.topic} and have the same {by}: set "
+                "RETRAINER_LABELS__NAME or __ID to the label group's own, or RETRAINER_KAFKA__LABEL_TOPIC to its topic"
+            )
+
+    @model_validator(mode="after")
     def _a_cluster_is_named(self) -> Self:
         if self.hopsworks is None and "hopsworks" in {self.feature_store.kind, self.model_registry.kind}:
             raise ValueError("a store or registry of kind hopsworks needs RETRAINER_HOPSWORKS__HOST and __PROJECT")
         if self.hopsworks is None and self.kafka.source == "ingestion" and self.feature_group.id is None:
             # Every row would be taken for another group's, and passed over without a word.
             raise ValueError("RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_FEATURE_GROUP__ID, or a cluster to ask")
+        unnamed = self.labels is not None and self.labels.id is None
+        if self.hopsworks is None and self.kafka.source == "ingestion" and unnamed:
+            raise ValueError("RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_LABELS__ID, or a cluster to ask")
         return self
 
     @model_validator(mode="after")
     def _does_not_listen_to_its_own_dead_letters(self) -> Self:
-        if self.dead_letters.topic == self.kafka.topic:
+        if (topic := self.dead_letters.topic) in self.kafka.topics:
+            name = "TOPIC" if topic == self.kafka.topic else "LABEL_TOPIC"
             raise ValueError(
-                f"RETRAINER_DEAD_LETTERS__TOPIC and RETRAINER_KAFKA__TOPIC are both {self.kafka.topic}: every dead "
+                f"RETRAINER_DEAD_LETTERS__TOPIC and RETRAINER_KAFKA__{name} are both {topic}: every dead "
                 "letter would come back as another; name a topic of their own"
             )
         return self
@@ -208,6 +236,7 @@ class Settings(BaseSettings):
             store = store.model_copy(update={"awaits_ingestion": True})
         return TrainerSettings(
             feature_group=self.feature_group,
+            labels=self.labels,
             hopsworks=self.hopsworks,
             feature_store=store,
             model_registry=self.model_registry,

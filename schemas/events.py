@@ -1,6 +1,6 @@
-"""Decoding of change events: which user of which feature group may have changed.
+"""Decoding of change events: which user of the feature group, or which pair of the label group, may have changed.
 
-An event is a signal, not data: of its `entry` only the primary key is read, and the trainer re-reads the user from the
+An event is a signal, not data: of its `entry` only the primary key is read, and the trainer re-reads the row from the
 feature store. Both known shapes of the Hopsworks notification event are understood, the newer with names and the older
 with ids alone; unknown fields are ignored.
 """
@@ -13,17 +13,22 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from msgspec import UNSET, MsgspecError, Struct, defstruct
+from msgspec import UNSET, DecodeError, MsgspecError, Struct, defstruct
+from msgspec import json as msgspec_json
 from msgspec.json import Decoder
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from schemas.features import FeatureGroup
+from schemas.labels import LabelGroup, PairKey, pair_text
 
 MAX_KEY_LENGTH = 1024
 """Longest user id taken, in characters. Hopsworks online keys are shorter; a longer one is damage, not a user."""
 MAX_KEY_BYTES = 2048
-"""The same in UTF-8: what is longer does not fit into an index of PostgreSQL (2,704 bytes, with a cycle's id)."""
+"""The same in UTF-8: what is longer does not fit into an index of PostgreSQL (2,704 bytes, with a cycle's id).
+The key of a label, two ids, is held to it as a whole."""
+
+Group = FeatureGroup | LabelGroup
 
 
 class Operation(StrEnum):
@@ -34,7 +39,7 @@ class Operation(StrEnum):
 
 
 class Change(Struct, frozen=True, gc=False):
-    """User `key` of our feature group may have changed."""
+    """User `key` of our feature group may have changed; of the label group, the label whose `pair_text` is `key`."""
 
     key: str
     operation: Operation
@@ -66,37 +71,45 @@ class NotificationEvent(BaseModel):
     entry: dict[str, Any] | None = None
 
 
-def decode(
-    group: FeatureGroup, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]
-) -> Change | Ignored:
-    """What one Kafka record says about our feature group.
+def decode(group: Group, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> Change | Ignored:
+    """What one Kafka record says about our feature group, or about our label group.
 
     Args:
-        group: the feature group that is listened to.
-        key, value: the record's bytes. A null value (tombstone) with a readable key is a delete of that key.
+        group: the group that is listened to.
+        key, value: the record's bytes. A null value (tombstone) with a readable key is a delete of that key; that of a
+            label is a JSON array of its two users, as `pair_text` writes it.
         headers: the record's headers by name; `operation: delete` marks a delete.
 
     Raises:
         BadEvent: the record is no change event; its message is the reason.
     """
     if value is None:
-        return Change(user_of_key(key), Operation.DELETE)
-    primary_key = group.primary_key
-    event = _at_a_glance(primary_key, value) or _with_care(primary_key, value)
+        return Change(label_of_key(key) if isinstance(group, LabelGroup) else user_of_key(key), Operation.DELETE)
+    keys = key_columns(group)
+    event = _at_a_glance(keys, value) or _with_care(keys, value)
     if (elsewhere := _why_not_ours(group, event)) is not None:
         return Ignored(elsewhere)
     if event.entry is None:
         raise BadEvent("entry is missing")
-    if event.entry.user is UNSET:
-        raise BadEvent(f"entry lacks the primary key '{primary_key}'")
     deleted = bool(headers) and headers.get("operation", b"").lower() == b"delete"
-    return Change(_user(event.entry.user, "entry.", primary_key), Operation.DELETE if deleted else Operation.UPSERT)
+    return Change(_key_of(event.entry, keys), Operation.DELETE if deleted else Operation.UPSERT)
+
+
+def key_columns(group: Group) -> tuple[str, ...]:
+    """The columns of a group's primary key: one names a user, two name a label."""
+    return (group.user_key, group.other_key) if isinstance(group, LabelGroup) else (group.primary_key,)
 
 
 class _Entry(Struct, gc=False):
     """Of an entry, the value of the primary key."""
 
     user: object = UNSET
+
+
+class _PairEntry(_Entry, gc=False):
+    """Of an entry of the label group, both values of its primary key."""
+
+    other: object = UNSET
 
 
 _AnEntry = TypeVar("_AnEntry", bound=_Entry)
@@ -113,13 +126,15 @@ class _Event(Struct, Generic[_AnEntry], rename="camel", gc=False):
 
 
 @cache
-def _parser(primary_key: str) -> Callable[[bytes], _Event[_Entry]]:
+def _parser(keys: tuple[str, ...]) -> Callable[[bytes], _Event[_Entry]]:
     """Reads such events at a tenth of the model's price. The rest of an entry, maybe a whole row, costs little."""
-    entry: Any = defstruct("Entry", [("user", object, UNSET)], bases=(_Entry,), rename={"user": primary_key}, gc=False)
+    base, names = (_PairEntry, ("user", "other")) if len(keys) > 1 else (_Entry, ("user",))
+    fields = [(name, object, UNSET) for name in names]
+    entry: Any = defstruct("Entry", fields, bases=(base,), rename=dict(zip(names, keys, strict=True)), gc=False)
     return Decoder(_Event[entry]).decode
 
 
-def _at_a_glance(primary_key: str, value: bytes) -> _Event[_Entry] | None:
+def _at_a_glance(keys: tuple[str, ...], value: bytes) -> _Event[_Entry] | None:
     """What most events of a topic say: what the model would say of them. None where the model has to see.
 
     The parser does not look whether fields that are not used hold text; they might not where there are escapes.
@@ -129,12 +144,12 @@ def _at_a_glance(primary_key: str, value: bytes) -> _Event[_Entry] | None:
     try:
         if not value.isascii():
             value.decode()
-        return _parser(primary_key)(value)
+        return _parser(keys)(value)
     except (MsgspecError, ValueError, RecursionError):
         return None
 
 
-def _with_care(primary_key: str, value: bytes) -> _Event[_Entry]:
+def _with_care(keys: tuple[str, ...], value: bytes) -> _Event[_Entry]:
     try:
         event = NotificationEvent.model_validate_json(value)
     except ValidationError as error:
@@ -144,11 +159,26 @@ def _with_care(primary_key: str, value: bytes) -> _Event[_Entry]:
         event.feature_group_id,
         event.feature_group_name,
         event.feature_group_version,
-        None if event.entry is None else _Entry(event.entry.get(primary_key, UNSET)),
+        None if event.entry is None else _entry([event.entry.get(name, UNSET) for name in keys]),
     )
 
 
-def _why_not_ours(group: FeatureGroup, event: _Event[_Entry]) -> str | None:
+def _entry(values: list[object]) -> _Entry:
+    return _Entry(*values) if len(values) == 1 else _PairEntry(*values)
+
+
+def _key_of(entry: _Entry, keys: tuple[str, ...]) -> str:
+    if entry.user is UNSET:
+        raise BadEvent(f"entry lacks the primary key '{keys[0]}'")
+    user = _user(entry.user, "entry.", keys[0])
+    if not isinstance(entry, _PairEntry):
+        return user
+    if entry.other is UNSET:
+        raise BadEvent(f"entry lacks the primary key '{keys[1]}'")
+    return label_key((user, _user(entry.other, "entry.", keys[1])))
+
+
+def _why_not_ours(group: Group, event: _Event[_Entry]) -> str | None:
     """Ids decide where both sides have them, names otherwise; what is missing on one side speaks for nobody."""
     store, our_store = event.feature_store_id, group.feature_store_id
     number, our_number = event.feature_group_id, group.id
@@ -175,6 +205,33 @@ def user_of_key(key: bytes | None) -> str:
         return _user(key.decode(), "the ", "key")
     except UnicodeDecodeError:
         raise BadEvent("the key is not UTF-8") from None
+
+
+def label_of_key(key: bytes | None) -> str:
+    """The label whose two users a record's key names, as a JSON array of them.
+
+    Raises:
+        BadEvent: it names no pair of users.
+    """
+    try:
+        ends = msgspec_json.decode(key or b"")
+    except (DecodeError, ValueError, RecursionError):
+        ends = None
+    if not isinstance(ends, list) or len(ends) != 2:
+        raise BadEvent("the key is no JSON array of two users")
+    return label_key((_user(ends[0], "the ", "key's user"), _user(ends[1], "the ", "key's other user")))
+
+
+def label_key(pair: PairKey) -> str:
+    """The `pair_text` of two users, each one that `user_id` can hold.
+
+    Raises:
+        BadEvent: both together are too long for a ledger.
+    """
+    text = pair_text(pair)
+    if len(text) * 4 > MAX_KEY_BYTES and (size := len(text.encode())) > MAX_KEY_BYTES:
+        raise BadEvent(f"the two users have {size} bytes together, more than {MAX_KEY_BYTES}")
+    return text
 
 
 def _user(value: object, where: str, name: str) -> str:
@@ -211,11 +268,20 @@ def _reason(error: ValidationError) -> str:
 
 def encode(group: FeatureGroup, key: str) -> bytes:
     """The notification event that says user `key` of `group` may have changed, in the newer shape."""
+    return _encoded(group, {group.primary_key: key})
+
+
+def encode_label(group: LabelGroup, pair: PairKey) -> bytes:
+    """The notification event that says the label of `pair` may have changed, in the newer shape."""
+    return _encoded(group, dict(zip(key_columns(group), pair, strict=True)))
+
+
+def _encoded(group: Group, entry: dict[str, Any]) -> bytes:
     event = NotificationEvent.model_construct(
         feature_store_id=group.feature_store_id,
         feature_group_id=group.id,
         feature_group_name=group.name,
         feature_group_version=group.version,
-        entry={group.primary_key: key},
+        entry=entry,
     )
     return event.model_dump_json(exclude_none=True, by_alias=True).encode()

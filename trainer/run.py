@@ -21,6 +21,8 @@ from trainer.errors import CycleAbandoned, TrainerError
 from trainer.features.local import LocalFeatureStore
 from trainer.features.protocol import FeatureStore
 from trainer.hopsworks.secrets import redacted
+from trainer.labels.local import LocalLabelStore
+from trainer.labels.protocol import LabelStore
 from trainer.registry.local import LocalModelRegistry
 from trainer.registry.protocol import ModelRegistry
 from trainer.report import Reporter
@@ -35,6 +37,19 @@ def open_store(settings: TrainerSettings) -> FeatureStore:
 
     assert settings.hopsworks is not None
     return HopsworksFeatureStore(session_with(settings.hopsworks), settings.feature_store, settings.feature_group)
+
+
+def open_label_store(settings: TrainerSettings) -> LabelStore | None:
+    """The label group that the settings name, in the same store as the features; None where they name none."""
+    if settings.labels is None:
+        return None
+    if isinstance(settings.feature_store, LocalStore):
+        return LocalLabelStore(settings.feature_store.path, settings.labels)
+    from trainer.hopsworks.session import session_with
+    from trainer.labels.hopsworks import HopsworksLabelStore
+
+    assert settings.hopsworks is not None
+    return HopsworksLabelStore(session_with(settings.hopsworks), settings.feature_store, settings.labels)
 
 
 def open_registry(settings: TrainerSettings) -> ModelRegistry:

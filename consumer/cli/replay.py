@@ -15,7 +15,7 @@ from consumer.cli.moment import moment
 from consumer.cli.train import report_cycle
 from consumer.connection import connected
 from consumer.cycles.foreground import run_cycle
-from consumer.decoding import decoder
+from consumer.decoding import decoders
 from consumer.kafka.client import connect
 from consumer.ledger.ledger import open_ledger
 from consumer.logs import configure
@@ -29,7 +29,7 @@ def replay(
     end: Annotated[str | None, typer.Option("--to", help="End of the window, not included; now if left out.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and count, but change and train nothing.")] = False,
 ) -> None:
-    """Read the events of a window of time again and learn their users in a backfill cycle.
+    """Read the events of a window of time again and learn their users and labels in a backfill cycle.
 
     It has a consumer of its own and never moves the live offsets. Where the service is running, it is asked to run the
     cycle; otherwise the cycle runs here.
@@ -42,7 +42,8 @@ def replay(
     settings = connected(settings)
     replayed = _read(settings, begin, until)
     if replayed is None:
-        typer.echo(f"topic {settings.kafka.topic} holds no events from {begin.isoformat()} to {until.isoformat()}")
+        topics = " or ".join(settings.kafka.topics)
+        typer.echo(f"topic {topics} holds no events from {begin.isoformat()} to {until.isoformat()}")
         return
     _tell(replayed, dry_run)
     if dry_run:
@@ -62,7 +63,7 @@ def _read(settings: Settings, begin: datetime, until: datetime) -> Replayed | No
     consumer = connect(settings.kafka, grouped=False, stopping=threading.Event(), waiting=waiting)
     assert consumer is not None
     with closing(consumer):
-        ranges = find_window(consumer, settings.kafka.topic, begin, until)
+        ranges = find_window(consumer, settings.kafka.topics, begin, until)
         return _read_with_bar(console, consumer, ranges, settings) if ranges else None
 
 
@@ -70,8 +71,7 @@ def _read_with_bar(console: Console, consumer: object, ranges: Ranges, settings:
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TextColumn("events"), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("replay", total=sum(upper - lower for lower, upper in ranges.values()))
-        decode = decoder(settings.kafka.source, settings.feature_group)
-        return read_window(consumer, ranges, decode, lambda done: progress.update(task, completed=done))
+        return read_window(consumer, ranges, decoders(settings), lambda done: progress.update(task, completed=done))
 
 
 def _tell(replayed: Replayed, dry_run: bool) -> None:
@@ -79,7 +79,8 @@ def _tell(replayed: Replayed, dry_run: bool) -> None:
         for partition, (lower, upper) in sorted(partitions.items()):
             typer.echo(f"{topic}[{partition}]: offsets {lower} to {upper}")
     batch = replayed.batch
+    whose = f"{len(batch.users)} users" + (f" and {len(batch.labels)} labels" if batch.labels else "")
     typer.echo(
-        f"{replayed.events} events of {len(batch.users)} users; {sum(batch.ignored.values())} are of other groups, "
+        f"{replayed.events} events of {whose}; {sum(batch.ignored.values())} are of other groups, "
         f"{len(batch.dead)} cannot be understood" + ("; nothing was changed" if dry_run else "")
     )

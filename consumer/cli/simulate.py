@@ -15,10 +15,13 @@ import typer
 from kafka import KafkaProducer
 
 from consumer.demo.errors import DemoError, DemoUsageError
+from consumer.demo.follows import LocalFollows
+from consumer.demo.friends import friends_beside
 from consumer.demo.lastfm import LastfmListeners
 from consumer.demo.listeners import MIN_USERS, GeneratedListeners
 from consumer.demo.relay import Relay, ensure_topic
 from consumer.demo.simulator import Simulator, every, patiently, run
+from consumer.demo.spam import WithSpam
 from consumer.demo.upstream_bug import WithUpstreamBug
 from consumer.demo.waves import Committed, Listeners
 from consumer.kafka.client import admin_options, producer_options
@@ -44,10 +47,14 @@ def simulate(
     bug_wave: Annotated[
         int, typer.Option(min=0, help="The wave in which an upstream bug writes NaN; the next mends it. 0: none.")
     ] = 0,
+    spam_wave: Annotated[
+        int, typer.Option(min=0, help="The wave in which bots follow at random; the next deletes that. 0: none.")
+    ] = 0,
 ) -> None:
     """Fill the local feature store if it is empty, then change its users in waves and publish the change events.
 
-    Broker, topic, feature group and store are those of the service's settings. Every commit is reported as one line of
+    Broker, topic, groups and store are those of the service's settings; where these name a label group, the listeners
+    follow each other. Every commit is reported as one line of
     JSON. A simulator that is stopped goes on where it was when it is started again with the same arguments.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -56,7 +63,10 @@ def simulate(
         with ExitStack() as stack:
             settings = load_settings()
             configure(settings.log)
-            simulator = _simulator(settings, _source(data, users, seed, bug_wave), partitions, stack)
+            source = _source(data, users, seed, following=settings.labels is not None)
+            source = WithUpstreamBug(source, bug_wave, seed) if bug_wave else source
+            source = WithSpam(source, spam_wave, seed) if spam_wave else source
+            simulator = _simulator(settings, source, partitions, stack)
             run(simulator, ticks, _report)
     except KeyboardInterrupt:
         return
@@ -65,9 +75,10 @@ def simulate(
         raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
 
 
-def _source(data: Path | None, users: int, seed: int, bug_wave: int) -> Listeners:
-    source = LastfmListeners(data, seed) if data else GeneratedListeners(users, seed)
-    return WithUpstreamBug(source, bug_wave, seed) if bug_wave else source
+def _source(data: Path | None, users: int, seed: int, *, following: bool) -> Listeners:
+    if data:
+        return LastfmListeners(data, seed, friends=friends_beside(data) if following else None)
+    return GeneratedListeners(users, seed, following=following)
 
 
 def _simulator(settings: Settings, source: Listeners, partitions: int, stack: ExitStack) -> Simulator:
@@ -84,7 +95,14 @@ def _simulator(settings: Settings, source: Listeners, partitions: int, stack: Ex
     patiently(lambda: ensure_topic(admin_options(kafka), kafka.topic, partitions))
     producer = patiently(lambda: KafkaProducer(**producer_options(kafka)))
     stack.callback(producer.close, timeout=5)
-    return Simulator(source, store, Relay(store, producer, kafka.topic), path.with_name(path.name + ".waves"))
+    follows = None
+    if settings.labels is not None:
+        topic = kafka.label_topic or kafka.topic
+        patiently(lambda: ensure_topic(admin_options(kafka), topic, partitions))
+        follows = LocalFollows(path, settings.labels, producer, topic)
+        stack.callback(follows.close)
+    place = path.with_name(path.name + ".waves")
+    return Simulator(source, store, Relay(store, producer, kafka.topic), place, follows)
 
 
 def _described(columns: Iterable[Column]) -> str:

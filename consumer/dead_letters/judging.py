@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from consumer.decoding import decoder, named
+from consumer.decoding import decoders, named
 from consumer.ledger.batch import DeadLetter
-from consumer.ledger.letters import Judge
+from consumer.ledger.letters import Judge, Told
 from consumer.settings import Settings
-from schemas.events import BadEvent, Change, Ignored
+from schemas.events import BadEvent, Ignored
 
 
 def judge_by(settings: Settings) -> Judge:
-    """The judge of these settings' source and feature group."""
-    decode = decoder(settings.kafka.source, settings.feature_group)
+    """The judge of these settings' source and groups. What came from a topic that is read no more is about users."""
+    of_topic = decoders(settings)
 
-    def judge(letter: DeadLetter) -> Change | Ignored | str:
+    def judge(letter: DeadLetter) -> Told | Ignored | str:
+        decode = of_topic.get(letter.position.topic, of_topic[settings.kafka.topic])
         try:
             return decode(letter.key, letter.value, named(letter.headers))
         except BadEvent as error:

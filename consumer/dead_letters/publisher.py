@@ -48,7 +48,7 @@ class Publisher:
     """
 
     def __init__(self, kafka: KafkaSettings, topic: str, letters: Letters) -> None:
-        if topic == kafka.topic:
+        if topic in kafka.topics:
             raise SettingsError(
                 f"RETRAINER_DEAD_LETTERS__TOPIC: {topic} is the topic that is listened to; name one of its own"
             )

@@ -10,7 +10,8 @@ IDF and SVD are fitted once, on the rows that are there at the beginning, and th
 that user's embedding and nobody else's. Artists that appear only in later rows say nothing until a new fit.
 
 Waves are made of the log's own rows. Some users begin without part of their rows and get them later, some users arrive
-later as a whole, some leave. Users are similar above a cosine of 0.5 here: real tastes are more scattered.
+later as a whole, some leave. Users are similar above a cosine of 0.5 here: real tastes are more scattered. Where a file
+of friends lies beside the log, two friends follow each other: some from the beginning, the others later.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from consumer.demo.friends import read_friends
 from consumer.demo.listening_log import Plays, read_log
 from consumer.demo.waves import MIXES, Mix, Row, Wave, in_words, share
 from schemas.features import Column
+from schemas.labels import PairKey
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -37,6 +40,8 @@ _COLUMN = Column(name="listening_embedding", length=_WIDTH)
 COLUMNS: tuple[Column, ...] = (_COLUMN,)
 
 _LATE = 0.4  # share of their artists that users who play more later begin without
+_EARLY_FRIENDS = 0.4  # share of the friendships that are there at the beginning
+_MORE_FRIENDS = 0.15  # share that begins in each wave
 _POOL = Mix(changing=0.40, joining=0.16, leaving=0.16)  # how many users have each part to play, over all waves
 
 
@@ -45,15 +50,16 @@ class LastfmListeners:
 
     Args:
         path: the log.
-        seed: of the draw of who plays more, who arrives and who leaves.
+        seed: of the draw of who plays more, who arrives and who leaves, and which friends find each other late.
+        friends: the file of friendships, if there is one.
 
     Raises:
-        DemoUsageError: the file is no listening log, or too small a one.
+        DemoUsageError: a file is not what it should be, or too small.
     """
 
     columns = COLUMNS
 
-    def __init__(self, path: Path, seed: int = 0) -> None:
+    def __init__(self, path: Path, seed: int = 0, friends: Path | None = None) -> None:
         log = read_log(path, min_artists=2 * _WIDTH)
         self._name = f"{len(log):,} listeners of {path.name}"
         self._count = len(log)
@@ -66,6 +72,12 @@ class LastfmListeners:
         self._early = {user: _part_of(log[user], draw) for user in self._changing}
         self._there = [user for user in log if user not in set(self._joining)]
         self._recipe = recipe().fit([_loudness(self._early.get(user, log[user])) for user in self._there])
+        self._here = set(self._there)
+        known = [] if friends is None else [pair for pair in read_friends(friends) if log.keys() >= set(pair)]
+        self._strangers = [known[at] for at in draw.permutation(len(known))]
+        self._follows = self._befriended(share(len(known), _EARLY_FRIENDS))
+        self._begun = tuple(self._follows)
+        self._each = share(len(known), _MORE_FRIENDS)
 
     @property
     def name(self) -> str:
@@ -75,7 +87,7 @@ class LastfmListeners:
     def initial(self) -> Wave:
         """See Listeners."""
         begun = {user: self._early.get(user, self._log[user]) for user in self._there}
-        return Wave(f"{len(begun):,} listeners", self._rows(begun), newcomers=len(begun))
+        return Wave(f"{len(begun):,} listeners", self._rows(begun), newcomers=len(begun), follows=self._begun)
 
     def waves(self) -> Iterator[Wave]:
         """See Listeners. Ends when the log has no held-back rows left and all have left who were to leave."""
@@ -90,13 +102,25 @@ class LastfmListeners:
         more, self._changing = _taken(self._changing, share(self._count, mix.changing))
         new, self._joining = _taken(self._joining, share(self._count, mix.joining))
         gone, self._leaving = _taken(self._leaving, share(self._count, mix.leaving))
+        self._here = (self._here | set(new)) - set(gone)
+        ended = tuple(pair for pair in self._follows if not self._here.issuperset(pair))
+        follows = self._befriended(self._each)
+        self._follows = [*(pair for pair in self._follows if self._here.issuperset(pair)), *follows]
         title = in_words(
             (len(more), "listener plays more", "listeners play more"),
             (len(new), "new listener", "new listeners"),
             (len(gone), "listener leaves", "listeners leave"),
+            (len(follows), "new friendship", "new friendships"),
         )
         heard = {user: self._log[user] for user in [*more, *new]}
-        return Wave(title, self._rows(heard), tuple(gone), newcomers=len(new))
+        return Wave(title, self._rows(heard), tuple(gone), len(new), tuple(follows), ended)
+
+    def _befriended(self, count: int) -> list[PairKey]:
+        """So many of those who are here and have not found each other yet, if there are."""
+        found = [pair for pair in self._strangers if self._here.issuperset(pair)][:count]
+        taken = set(found)
+        self._strangers = [pair for pair in self._strangers if pair not in taken]
+        return found
 
     def _rows(self, plays: dict[str, Plays]) -> dict[str, Row]:
         if not plays:

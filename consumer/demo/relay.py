@@ -1,14 +1,14 @@
-"""From the outbox of the local feature store to Kafka, at least once."""
+"""From the outboxes of the local feature store to Kafka, at least once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import TopicAlreadyExistsError
 
-from trainer.features.local import LocalFeatureStore
+from trainer.features.outbox import OutboxEvent
 
 ACKNOWLEDGED_WITHIN = 30.0
 """Seconds that one batch may take until the broker has acknowledged all of it."""
@@ -32,14 +32,24 @@ def ensure_topic(admin_options: Mapping[str, Any], topic: str, partitions: int) 
     return True
 
 
+class Announcing(Protocol):
+    """A store of users or of labels, as far as its change events go."""
+
+    def outbox(self, limit: int = 1000) -> Sequence[OutboxEvent]:
+        """The oldest events that wait, in the order of their commits."""
+
+    def published(self, up_to: int) -> None:
+        """Forget the events with an id of at most `up_to`."""
+
+
 class Relay:
     """Publishes a store's outbox in the order of its commits.
 
     An event is forgotten only after the broker has acknowledged it, so a relay that dies repeats some and loses none.
-    Events of one user have one key, and with it one partition and their order.
+    Events of one user, or of one label, have one key, and with it one partition and their order.
     """
 
-    def __init__(self, store: LocalFeatureStore, producer: KafkaProducer, topic: str) -> None:
+    def __init__(self, store: Announcing, producer: KafkaProducer, topic: str) -> None:
         self._store = store
         self._producer = producer
         self._topic = topic

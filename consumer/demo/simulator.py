@@ -1,8 +1,8 @@
 """The simulator: fills the local feature store, commits waves of changes, and relays the change events to Kafka.
 
-It may be killed at any moment. A commit is one transaction, the outbox keeps what is not acknowledged, and a file
-beside the store counts committed waves: as a source of listeners tells the same story every time, those are passed over
-after a restart. Killed between a commit and its count, it repeats that wave with the same rows.
+It may be killed at any moment. A commit is one transaction, an outbox keeps what is not acknowledged, and a file beside
+the store counts committed waves: as a source of listeners tells the same story every time, those are passed over after
+a restart. Killed between a commit and its count, or between the labels of a wave and its rows, it repeats that wave.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if
 
 from consumer.demo.errors import DemoUsageError
 from consumer.demo.waves import Committed, Listeners, Row, Wave
+from schemas.labels import PairKey
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -40,20 +41,40 @@ class Publisher(Protocol):
         """Publish all that waits; returns how many events that was."""
 
 
-class Simulator:
-    """Commits one wave after another into `store` and publishes its events by `relay`; `place` counts the waves."""
+class Follows(Publisher, Protocol):
+    """Where it is kept who follows whom."""
 
-    def __init__(self, source: Listeners, store: Store, relay: Publisher, place: Path) -> None:
+    def commit(self, follows: Iterable[PairKey], unfollows: Iterable[PairKey] = ()) -> None:
+        """Write labels and remove others."""
+
+
+class Simulator:
+    """Commits one wave after another and publishes the change events.
+
+    Args:
+        source: the listeners.
+        store: of their features.
+        relay: publishes its events.
+        place: the file that counts the waves.
+        follows: of their labels; without it there are none.
+    """
+
+    def __init__(
+        self, source: Listeners, store: Store, relay: Publisher, place: Path, follows: Follows | None = None
+    ) -> None:
         self._source = source
         self._store = store
         self._relay = relay
         self._place = place
+        self._follows = follows
         self._number = 0
         self._waves: Iterator[Wave] = iter(())
 
     def begin(self) -> Committed:
         """Fill the store if it is empty, otherwise go on where an earlier simulator ended."""
         self._store.commit({}, ())  # makes a store that is not there
+        if self._follows is not None:
+            self._follows.commit((), ())
         if self._store.count() == 0:
             wave = self._source.initial()
             self._waves = self._source.waves()
@@ -74,6 +95,8 @@ class Simulator:
         return self._published(wave)
 
     def _commit(self, wave: Wave, number: int) -> None:
+        if self._follows is not None:  # first, as a store that has no users is filled again
+            self._follows.commit(wave.follows, wave.unfollows)
         self._store.commit(wave.upserts, wave.deletes)
         beside = self._place.with_name(self._place.name + ".new")
         beside.write_text(str(number))
@@ -81,6 +104,9 @@ class Simulator:
         self._number = number
 
     def _published(self, wave: Wave) -> Committed:
+        events = patiently(self._relay.publish)
+        if self._follows is not None:
+            events += patiently(self._follows.publish)
         return Committed(
             wave=self._number,
             title=wave.title,
@@ -88,7 +114,9 @@ class Simulator:
             new=wave.newcomers,
             deleted=len(wave.deletes),
             users=self._store.count(),
-            events=patiently(self._relay.publish),
+            events=events,
+            follows=len(wave.follows),
+            unfollows=len(wave.unfollows),
         )
 
 

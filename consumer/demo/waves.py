@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.features import Column
+from schemas.labels import PairKey
 
 Row = Mapping[str, NDArray[np.float32]]
 """One user's features: values by column name."""
@@ -21,15 +22,20 @@ Row = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Wave:
-    """Changes that belong together and are committed in one transaction.
+    """Changes that belong together and are committed at one time.
 
-    `newcomers` of the `upserts` are users who were not there before. No user is in both `upserts` and `deletes`.
+    `newcomers` of the `upserts` are users who were not there before. No user is in both `upserts` and `deletes`, and no
+    pair in both `follows` and `unfollows`.
     """
 
     title: str
     upserts: Mapping[str, Row] = field(default_factory=dict)
     deletes: tuple[str, ...] = ()
     newcomers: int = 0
+    follows: tuple[PairKey, ...] = ()
+    """Who follows whom from now on: each a pair label."""
+    unfollows: tuple[PairKey, ...] = ()
+    """Follows that are taken back."""
 
     @property
     def changed(self) -> int:
@@ -50,6 +56,8 @@ class Committed:
     """In the store now."""
     events: int
     """Published with it, older ones that had waited included."""
+    follows: int = 0
+    unfollows: int = 0
 
 
 class Listeners(Protocol):
@@ -75,11 +83,17 @@ class Listeners(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """What a wave is made of, as shares of all users."""
+    """What a wave is made of, as shares of all users.
+
+    `following` is how many others each of them begins to follow, on average. `new_genres` are what newcomers like
+    where listeners follow each other.
+    """
 
     changing: float = 0.0
     joining: float = 0.0
     leaving: float = 0.0
+    following: float = 0.0
+    new_genres: bool = False
 
 
 MIXES = (Mix(changing=0.10), Mix(joining=0.08), Mix(leaving=0.08), Mix(changing=0.06, joining=0.04, leaving=0.03))

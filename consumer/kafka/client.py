@@ -1,4 +1,4 @@
-"""Making kafka-python clients from the settings: the options they share, and waiting for a broker and a topic."""
+"""Making kafka-python clients from the settings: the options they share, and waiting for a broker and its topics."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def connect(
     waiting: Callable[[str, float], None],
     again: bool = False,
 ) -> Any | None:
-    """A consumer, once the broker answers and the topic is there; None when `stopping` was set first.
+    """A consumer, once the broker answers and the topics are there; None when `stopping` was set first.
 
     What is refused may be mended while we wait, on the broker's side or in a file of ours: it is tried again, too.
     Later failures to connect are logged with their reason, each once.
@@ -236,9 +236,9 @@ def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event, 
     consumer, client = made(KafkaConsumer, settings, consumer_options(settings, grouped=grouped), stopping)
     try:
         with _failing_in_words(settings, [client]):
-            partitions = consumer.partitions_for_topic(settings.topic)
-        if not partitions:
-            raise TopicMissing(f"topic {settings.topic} does not exist yet")
+            missing = [topic for topic in settings.topics if not consumer.partitions_for_topic(topic)]
+        if missing:
+            raise TopicMissing(f"topic {' and topic '.join(missing)} does not exist yet")
     except BaseException:
         consumer.close()
         raise

@@ -34,6 +34,8 @@ class KafkaSettings(Section):
     """What the records of the topic are."""
     topic: Annotated[str, Field(min_length=1)] = "spotify_user_embeddings_changes"
     """Where a cluster is named and this is not set, the topic that the cluster names for the source."""
+    label_topic: Annotated[str, Field(min_length=1)] | None = None
+    """Where changes of labels are announced; None where that is the same topic, or the one that the cluster names."""
     group_id: Annotated[str, Field(min_length=1)] = "retrainer"
     start: Literal["earliest", "latest"] = "earliest"
     """Where to begin on a partition that the ledger does not know. Earliest loses nothing."""
@@ -67,6 +69,11 @@ class KafkaSettings(Section):
     sasl_oauth_scope: str | None = None
     sasl_oauth_cafile: Path | None = None
     """The authorities that the endpoint's certificate is checked by, PEM; those of this machine if None."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics that are listened to, each once."""
+        return tuple(dict.fromkeys((self.topic, *([self.label_topic] if self.label_topic else []))))
 
     @field_validator("ssl_cafile", "ssl_certfile", "ssl_keyfile", "sasl_oauth_cafile")
     @classmethod

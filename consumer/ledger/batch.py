@@ -18,6 +18,9 @@ class Partition(NamedTuple):
     topic: str
     number: int
 
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.number}]"
+
 
 class Position(NamedTuple):
     """Where a record stands."""
@@ -39,8 +42,8 @@ class Mark(NamedTuple):
     """Of the record before `next_offset`."""
 
 
-class UserChange(Struct, gc=False):
-    """What a batch says about one user: the last operation, how many events, the first and last of them.
+class KeyChange(Struct, gc=False):
+    """What a batch says about one user or label: the last operation, how many events, the first and last of them.
 
     Positions are text, as the ledger keeps them: one is made for every event.
     """
@@ -51,6 +54,13 @@ class UserChange(Struct, gc=False):
     first_event_at: float
     last_event_at: float
     events: int = 1
+
+
+class LabelChange(Struct, frozen=True, gc=False):
+    """The label whose `schemas.labels.pair_text` is `key` may have changed; what `Change` is to a user."""
+
+    key: str
+    operation: Operation
 
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -101,20 +111,31 @@ class Batch:
     events: dict[Partition, int] = field(default_factory=dict)
     ignored: Counter[tuple[Partition, str]] = field(default_factory=Counter)
     """How many events of a partition are none of ours, by the reason why."""
-    users: dict[str, UserChange] = field(default_factory=dict)
+    users: dict[str, KeyChange] = field(default_factory=dict)
+    labels: dict[str, KeyChange] = field(default_factory=dict)
+    """By `schemas.labels.pair_text`."""
     dead: list[DeadLetter] = field(default_factory=list)
     epochs: dict[Partition, int] = field(default_factory=dict)
     """The leader epoch of what was read last of each partition, be it a transaction marker."""
 
     def add(self, user: str, operation: Operation, position: str, event_at: float) -> None:
         """One more event of a user, at a `str(Position)`; the later event's operation holds."""
-        if (known := self.users.get(user)) is None:
-            self.users[user] = UserChange(operation, position, position, event_at, event_at)
-            return
-        known.operation, known.last = operation, position
-        known.events += 1
-        if event_at > known.last_event_at:
-            known.last_event_at = event_at
+        add_to(self.users, user, operation, position, event_at)
+
+    def add_label(self, pair: str, operation: Operation, position: str, event_at: float) -> None:
+        """One more event of a label, in the same way."""
+        add_to(self.labels, pair, operation, position, event_at)
+
+
+def add_to(changed: dict[str, KeyChange], key: str, operation: Operation, position: str, event_at: float) -> None:
+    """One more event of what `key` names."""
+    if (known := changed.get(key)) is None:
+        changed[key] = KeyChange(operation, position, position, event_at, event_at)
+        return
+    known.operation, known.last = operation, position
+    known.events += 1
+    if event_at > known.last_event_at:
+        known.last_event_at = event_at
 
 
 def bounded(letter: DeadLetter) -> DeadLetter:

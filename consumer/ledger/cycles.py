@@ -1,15 +1,15 @@
-"""Claiming the pending users for a cycle, and settling it: each one transaction.
+"""Claiming the pending users and labels for a cycle, and settling it: each one transaction.
 
-A claim takes all pending users and notes which offsets they stand for: from where the last registered version ended to
-what is stored now. A user who changes meanwhile gets a new pending row. A registered version settles the claim. A cycle
-that found nothing to learn settles its users alone. Any other outcome gives the users back. Where there is no version,
+A claim takes all that is pending and notes which offsets it stands for: from where the last registered version ended to
+what is stored now. What changes meanwhile gets a new pending row. A registered version settles the claim. A cycle that
+found nothing to learn settles its users and labels alone. Any other outcome gives them back. Where there is no version,
 the next claim covers the offsets again. So the offsets of the registered versions follow each other without a gap and
 without overlap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -19,13 +19,15 @@ from consumer.errors import LedgerError
 from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import anchor, best_since, champion
 from consumer.ledger.engine import reading
+from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
-from consumer.ledger.settling import LAG_COVERED, give_back, settle_offsets, settle_users
-from consumer.ledger.tables import PENDING, changes, cycles, learned, promotions, replays, versions
+from consumer.ledger.settling import LAG_COVERED, give_back, settle_changes, settle_offsets
+from consumer.ledger.tables import PENDING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
+from schemas.labels import PairKey, pair_of
 
 RUNNING = "running"
 
@@ -45,8 +47,9 @@ class Claim:
     """Limits of the guard that an operator has waived for this cycle."""
     lineage: Lineage
     users: tuple[str, ...]
+    labels: tuple[PairKey, ...]
     follows: str | None
-    """The newest earlier cycle that settled its users: who has followed that one has missed nothing."""
+    """The newest earlier cycle that settled what it claimed: who has followed that one has missed nothing."""
     above: int
     """The highest number of a version so far; 0 before the first."""
     attempts: int
@@ -68,7 +71,7 @@ class Cycles:
             return _running(connection)
 
     def claim(self, kind: CycleKind, reason: str, now: float, *, fence: int, accept: Iterable[GuardName] = ()) -> Claim:
-        """Start a cycle: all pending users become its own, and so do the open requests that it answers.
+        """Start a cycle: all pending users and labels become its own, and so do the open requests that it answers.
 
         The limits in `accept` are waived for it, beside those that the requests waive.
 
@@ -82,7 +85,7 @@ class Cycles:
                 raise LedgerError(f"cycle {running.cycle_id} is running; it has to end before another starts")
             number = (connection.scalar(select(func.max(cycles.c.number))) or 0) + 1
             cycle_id = f"c{number:06d}-{blake2b(f'{number}:{now}'.encode(), digest_size=4).hexdigest()}"
-            for table in (changes, replays):
+            for table in (*(kind.changes for kind in KINDS), replays):
                 connection.execute(update(table).where(table.c.cycle_id == PENDING).values(cycle_id=cycle_id))
             waived = {*accept, *take_up(connection, kind, cycle_id)}
             connection.execute(
@@ -106,9 +109,16 @@ class Cycles:
 
     def lately(self, now: float) -> tuple[str, ...]:
         """Users who were settled after events of the last `LAG_COVERED` seconds."""
-        recent = select(learned.c.user_id).where(learned.c.received_at >= now - LAG_COVERED)
+        return tuple(sorted(self._lately(USERS, now)))
+
+    def recent_labels(self, now: float) -> tuple[PairKey, ...]:
+        """Labels that were settled after events of the last `LAG_COVERED` seconds."""
+        return tuple(sorted(map(pair_of, self._lately(LABELS, now))))
+
+    def _lately(self, kind: Kind, now: float) -> Sequence[str]:
+        recent = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= now - LAG_COVERED)
         with reading(self._engine) as connection:
-            return tuple(sorted(connection.scalars(recent)))
+            return connection.scalars(recent).all()
 
     def attempt(self, cycle_id: str, *, fence: int) -> None:
         """Count one more failed attempt of a running cycle.
@@ -123,7 +133,7 @@ class Cycles:
             )
 
     def settle(self, result: CycleResult, now: float, *, fence: int) -> bool:
-        """End a running cycle. Says whether its users are settled.
+        """End a running cycle. Says whether its users and labels are settled.
 
         They are when its version becomes champion, or when it ended unchanged and the champion answers for them; both
         only if the champion is still the one that the cycle was measured against (compare-and-set). Otherwise they are
@@ -143,6 +153,7 @@ class Cycles:
                     state=result.outcome.value,
                     ended_at=now,
                     known_users=result.known_users,
+                    known_labels=_known_labels(result),
                     result=result.model_dump(mode="json"),
                 )
             )
@@ -154,7 +165,7 @@ class Cycles:
 
 
 def _end(connection: Connection, result: CycleResult, now: float) -> bool:
-    """What becomes of the users and requests of a cycle that ends now; whether the users are settled."""
+    """What becomes of the claim and the requests of a cycle that ends now; whether the claim is settled."""
     cycle_id, outcome = result.cycle_id, result.outcome
     standing = champion(connection)
     stands = standing == connection.scalar(select(cycles.c.base_version).where(cycles.c.cycle_id == cycle_id))
@@ -166,9 +177,9 @@ def _end(connection: Connection, result: CycleResult, now: float) -> bool:
             connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
             settle_offsets(connection, cycle_id)
     if settled:
-        settle_users(connection, cycle_id, now)
+        settle_changes(connection, cycle_id, now)
     else:
-        # No cycle has tried them on top of a champion that was set meanwhile.
+        # No cycle has tried it on top of a champion that was set meanwhile.
         give_back(connection, cycle_id, tried=stands and outcome is not Outcome.FAILED)
     if outcome in {Outcome.FAILED, Outcome.HELD}:
         open_again(connection, cycle_id)
@@ -177,8 +188,12 @@ def _end(connection: Connection, result: CycleResult, now: float) -> bool:
     return settled
 
 
+def _known_labels(result: CycleResult) -> int | None:
+    return None if result.labels is None else result.labels.positives + result.labels.negatives
+
+
 def _settled_before(connection: Connection, result: CycleResult) -> bool:
-    """Whether a cycle's users were settled when the cycle ended with this result, as it has already."""
+    """Whether a cycle's claim was settled when the cycle ended with this result, as it has already."""
     row = connection.execute(
         select(cycles.c.state, cycles.c.settled, versions.c.version)
         .join(versions, versions.c.cycle_id == cycles.c.cycle_id, isouter=True)
@@ -193,7 +208,9 @@ def _running(connection: Connection) -> Claim | None:
     row = connection.execute(select(cycles).where(cycles.c.state == RUNNING)).one_or_none()
     if row is None:
         return None
-    users = connection.scalars(select(changes.c.user_id).where(changes.c.cycle_id == row.cycle_id))
+    users, labels = (
+        connection.scalars(select(kind.key).where(kind.changes.c.cycle_id == row.cycle_id)).all() for kind in KINDS
+    )
     last = last_settled(connection)
     return Claim(
         cycle_id=row.cycle_id,
@@ -205,6 +222,7 @@ def _running(connection: Connection) -> Claim | None:
         accept=tuple(GuardName(name) for name in row.accept or ()),
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
+        labels=tuple(sorted(map(pair_of, labels))),
         follows=None if last is None else last.cycle_id,
         above=connection.scalar(select(func.max(versions.c.version))) or 0,
         attempts=row.attempts,

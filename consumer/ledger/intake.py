@@ -26,7 +26,8 @@ from consumer.ledger.batch import Batch, DeadLetter, Headers, Load, Mark, Partit
 from consumer.ledger.dialect import least, upsert
 from consumer.ledger.digest import digest
 from consumer.ledger.engine import reading
-from consumer.ledger.pending import store_users
+from consumer.ledger.kinds import LABELS, USERS
+from consumer.ledger.pending import store_changes
 from consumer.ledger.tables import asked, dead_letters, gaps, ignored, offsets, replays
 from schemas.cycle import CycleKind, OffsetRanges
 from schemas.fault_points import Point, reached
@@ -71,7 +72,7 @@ class Intake:
                 connection.execute(begun.on_conflict_do_nothing())
 
     def record(self, batch: Batch) -> None:
-        """Store a batch whole: its users become pending, its dead letters are kept, and the offsets advance.
+        """Store a batch whole: its users and labels become pending, its dead letters are kept, the offsets advance.
 
         Raises:
             OffsetConflict: a partition is not where the batch expected it; nothing is stored.
@@ -80,7 +81,7 @@ class Intake:
             for partition, (expected, following) in batch.progress.items():
                 _advance(connection, batch, partition, expected, following)
             _count_ignored(connection, batch.ignored)
-            store_users(connection, batch.users, batch.received_at)
+            store_batch(connection, batch)
             _store_dead_letters(connection, batch.dead, batch.received_at)
             reached(Point.STORING)
 
@@ -126,14 +127,14 @@ class Intake:
         return Load(count, int(size or 0))
 
     def record_replay(self, ranges: OffsetRanges, events: int, batch: Batch) -> int:
-        """Make the users of `batch` pending and ask for the backfill; live offsets stay where they are.
+        """Make the users and labels of `batch` pending and ask for the backfill; live offsets stay where they are.
 
         Returns:
             The number of the request.
         """
         now = batch.received_at
         with self._engine.begin() as connection:
-            store_users(connection, batch.users, now)
+            store_batch(connection, batch)
             _store_dead_letters(connection, batch.dead, now)
             row = {"ranges": ranges, "events": events, "users": len(batch.users), "at": now}
             connection.execute(replays.insert().values(row))
@@ -141,6 +142,12 @@ class Intake:
             number = connection.execute(request).inserted_primary_key
         assert number is not None
         return int(number[0])
+
+
+def store_batch(connection: Connection, batch: Batch) -> None:
+    """Make the users and labels of a batch pending."""
+    store_changes(connection, USERS, batch.users, batch.received_at)
+    store_changes(connection, LABELS, batch.labels, batch.received_at)
 
 
 def kept_bytes() -> ColumnElement[int]:
@@ -185,7 +192,7 @@ def _at(partition: Partition, expected: int) -> Update:
 
 def _expect_one(moved: CursorResult[Any], partition: Partition, expected: int) -> None:
     if moved.rowcount != 1:
-        raise OffsetConflict(f"{partition.topic}[{partition.number}] is not at offset {expected} any more")
+        raise OffsetConflict(f"{partition} is not at offset {expected} any more")
 
 
 def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: float) -> None:

@@ -13,16 +13,16 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select, update
 
-from consumer.ledger.batch import Batch, DeadLetter, Headers, Position
+from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Position
 from consumer.ledger.engine import reading
-from consumer.ledger.intake import kept_bytes
-from consumer.ledger.pending import store_users
+from consumer.ledger.intake import kept_bytes, store_batch
 from consumer.ledger.tables import dead_letters, replays
 from schemas.cycle import OffsetRanges
 from schemas.events import Change, Ignored
 
 Status = Literal["open", "replayed", "discarded"]
-Judge = Callable[[DeadLetter], Change | Ignored | str]
+Told = Change | LabelChange
+Judge = Callable[[DeadLetter], Told | Ignored | str]
 """What a letter says to today's code and settings; a text is the reason why it still says nothing."""
 
 WITHOUT_BYTES = frozenset({"gap", "fetch", "size"})
@@ -217,15 +217,16 @@ def _headers(stored: Mapping[str, str] | Sequence[tuple[str, str | None]]) -> He
     return tuple((name, None if value is None else base64.b64decode(value)) for name, value in pairs)
 
 
-def _judged(stored: Stored, judge: Judge) -> tuple[Verdict, Change | None]:
+def _judged(stored: Stored, judge: Judge) -> tuple[Verdict, Told | None]:
     entry = stored.entry
     if entry.status != "open":
         return Verdict(entry.id, "not open", f"{entry.status} already: {entry.settled_reason}"), None
     if entry.stage in WITHOUT_BYTES:
         return Verdict(entry.id, "no bytes", entry.reason), None
     match judge(stored.letter):
-        case Change() as change:
-            return Verdict(entry.id, "pending", f"{change.operation.value} of user {change.key}"), change
+        case Change() | LabelChange() as change:
+            what = f"{change.operation.value} of {_kind(change)} {change.key}"
+            return Verdict(entry.id, "pending", what), change
         case Ignored(reason):
             return Verdict(entry.id, "ignored", reason), None
         case str() as reason:
@@ -233,9 +234,9 @@ def _judged(stored: Stored, judge: Judge) -> tuple[Verdict, Change | None]:
 
 
 def _settle_replayed(
-    connection: Connection, found: Sequence[Stored], verdicts: Sequence[tuple[Verdict, Change | None]], now: float
+    connection: Connection, found: Sequence[Stored], verdicts: Sequence[tuple[Verdict, Told | None]], now: float
 ) -> None:
-    """What is understood is settled, and its users become pending; which positions they come from is on record."""
+    """What is understood is settled, and who it names is pending; which positions that comes from is on record."""
     reasons: dict[str, list[int]] = {}
     batch, events = Batch(received_at=now), 0
     ranges: OffsetRanges = {}
@@ -243,17 +244,22 @@ def _settle_replayed(
         if verdict.outcome == "ignored":
             reasons.setdefault(f"ignored: {verdict.said}", []).append(verdict.id)
         elif change is not None:
-            reasons.setdefault("its user is pending", []).append(verdict.id)
+            reasons.setdefault(f"its {_kind(change)} is pending", []).append(verdict.id)
             position = stored.letter.position
-            batch.add(change.key, change.operation, str(position), stored.letter.event_at)
+            add = batch.add_label if isinstance(change, LabelChange) else batch.add
+            add(change.key, change.operation, str(position), stored.letter.event_at)
             _widen(ranges, position)
             events += 1
     for reason, ids in reasons.items():
         connection.execute(_settled(ids, "replayed", reason, now))
     if events:
-        store_users(connection, batch.users, now)
+        store_batch(connection, batch)
         row = {"ranges": ranges, "events": events, "users": len(batch.users), "at": now}
         connection.execute(replays.insert().values(row))
+
+
+def _kind(change: Told) -> str:
+    return "label" if isinstance(change, LabelChange) else "user"
 
 
 def _widen(ranges: OffsetRanges, position: Position) -> None:

@@ -1,7 +1,7 @@
 """Which offsets, replays and gaps a cycle stands for.
 
-A cycle that found nothing to learn settles its users, and no offset: the next version covers its events. So its lineage
-is taken over by the next cycle, and by every other until there is a version.
+A cycle that found nothing to learn settles what it claimed, and no offset: the next version covers its events. So its
+lineage is taken over by the next cycle, and by every other until there is a version.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from consumer.ledger.tables import changes, cycles, gaps, offsets, replays
+from consumer.ledger.kinds import KINDS, Kind
+from consumer.ledger.tables import cycles, gaps, offsets, replays
 from schemas.cycle import Lineage, OffsetGaps, OffsetRanges, Outcome
 
 
@@ -28,24 +29,29 @@ def lineage_of(connection: Connection, cycle_id: str) -> Lineage:
             for partition, (start, end) in partitions.items():
                 known = replayed.setdefault(topic, {}).get(int(partition), (start, end))
                 replayed[topic][int(partition)] = (min(known[0], start), max(known[1], end))
-    users, first, last = connection.execute(
-        select(func.count(), func.min(changes.c.first_event_at), func.max(changes.c.last_event_at)).where(
-            changes.c.cycle_id == cycle_id
-        )
-    ).one()
+    (users, *user_times), (labels, *label_times) = (_claimed(connection, kind, cycle_id) for kind in KINDS)
     return Lineage(
         offsets=live,
         replayed=replayed,
         gaps=_gaps(connection),
         changed_users=users,
         unchanged_users=before.changed_users + before.unchanged_users,
-        first_event_at=min(_times(first, before.first_event_at), default=None),
-        last_event_at=max(_times(last, before.last_event_at), default=None),
+        changed_labels=labels,
+        unchanged_labels=before.changed_labels + before.unchanged_labels,
+        first_event_at=min(_times(user_times[0], label_times[0], before.first_event_at), default=None),
+        last_event_at=max(_times(user_times[1], label_times[1], before.last_event_at), default=None),
     )
 
 
+def _claimed(connection: Connection, kind: Kind, cycle_id: str) -> Row[Any]:
+    """How many of a kind a cycle has claimed, and the times of their first and last event."""
+    of = kind.changes.c
+    times = func.min(of.first_event_at), func.max(of.last_event_at)
+    return connection.execute(select(func.count(), *times).where(of.cycle_id == cycle_id)).one()
+
+
 def last_settled(connection: Connection) -> Row[Any] | None:
-    """The newest cycle whose users left the ledger: its id, how it ended, its lineage."""
+    """The newest cycle whose claim left the ledger: its id, how it ended, its lineage."""
     columns = cycles.c.cycle_id, cycles.c.state, cycles.c.lineage
     return connection.execute(
         select(*columns).where(cycles.c.settled).order_by(cycles.c.number.desc()).limit(1)
@@ -60,9 +66,9 @@ def _uncovered(connection: Connection) -> Lineage:
     return Lineage.model_validate(last.lineage)
 
 
-def _times(seconds: float | None, moment: datetime | None) -> list[datetime]:
-    told = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    return [one for one in (told, moment) if one is not None]
+def _times(*moments: float | datetime | None) -> list[datetime]:
+    told = (datetime.fromtimestamp(one, UTC) if isinstance(one, float) else one for one in moments)
+    return [one for one in told if one is not None]
 
 
 def _gaps(connection: Connection) -> OffsetGaps:

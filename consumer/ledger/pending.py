@@ -1,4 +1,4 @@
-"""Making the users of a batch pending. This is most of what ingestion writes, so the statements are prepared once.
+"""Making users and labels pending. This is most of what ingestion writes, so the statements are prepared once.
 
 SQLAlchemy writes the statements, and the driver is handed the values as they are: to have each row go through
 SQLAlchemy as well costs more than the database takes to store it. Many rows share a statement, for each statement takes
@@ -16,15 +16,15 @@ from sqlalchemy import Connection, Dialect, case, false, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumer.ledger.dialect import greatest, least, upsert_in
-from consumer.ledger.tables import PENDING, changes
+from consumer.ledger.kinds import Kind
+from consumer.ledger.tables import PENDING
 from schemas.events import Operation
 
 if TYPE_CHECKING:
-    from consumer.ledger.batch import UserChange
+    from consumer.ledger.batch import KeyChange
 
 _UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value  # looked up once: an enum is slow at it
-_ROW = (
-    "user_id",
+_BESIDE_KEY = (
     "operation",
     "events",
     "first_position",
@@ -37,17 +37,17 @@ _ROW = (
 _TOGETHER = 500
 
 
-def store_users(connection: Connection, users: Mapping[str, UserChange], now: float) -> None:
-    """Make users pending, or add to what is pending of them, in the connection's transaction."""
-    if not users:
+def store_changes(connection: Connection, kind: Kind, changed: Mapping[str, KeyChange], now: float) -> None:
+    """Make users or labels pending, or add to what is pending of them, in the connection's transaction."""
+    if not changed:
         return
     rows = []
-    for user in sorted(users):  # as the primary key is, so that rows of the same page come one after another
-        change = users[user]
+    for key in sorted(changed):  # as the primary key is, so that rows of the same page come one after another
+        change = changed[key]
         first_at = change.first_event_at
         rows.append(
             (
-                user,
+                key,
                 _DELETE if change.operation is Operation.DELETE else _UPSERT,
                 change.events,
                 change.first,
@@ -62,19 +62,20 @@ def store_users(connection: Connection, users: Mapping[str, UserChange], now: fl
     engine = connection.dialect.name
     alone = len(rows) % _TOGETHER
     if alone:
-        connection.exec_driver_sql(_statement(engine, 1), rows[:alone])
+        connection.exec_driver_sql(_statement(engine, kind, 1), rows[:alone])
     for at in range(alone, len(rows), _TOGETHER):
-        connection.exec_driver_sql(_statement(engine, _TOGETHER), tuple(chain(*rows[at : at + _TOGETHER])))
+        connection.exec_driver_sql(_statement(engine, kind, _TOGETHER), tuple(chain(*rows[at : at + _TOGETHER])))
 
 
 @cache
-def _statement(engine: str, rows: int) -> str:
-    """The upsert of so many rows, with a place for each of `_ROW` of each, in that order, in the words of a driver."""
-    new = upsert_in(engine, changes).inline()  # nothing is to be given back
-    old = changes.c
-    row = dict.fromkeys(_ROW, None) | {"cycle_id": literal_column(f"'{PENDING}'"), "tried": false()}
+def _statement(engine: str, kind: Kind, rows: int) -> str:
+    """The upsert of so many rows, with a place for the key and `_BESIDE_KEY` of each, in the words of a driver."""
+    new = upsert_in(engine, kind.changes).inline()  # nothing is to be given back
+    old = kind.changes.c
+    columns = (kind.key.name, *_BESIDE_KEY)
+    row = dict.fromkeys(columns, None) | {"cycle_id": literal_column(f"'{PENDING}'"), "tried": false()}
     merged = new.values([row] * rows).on_conflict_do_update(
-        index_elements=[old.user_id, old.cycle_id],
+        index_elements=[kind.key, old.cycle_id],
         set_={
             "operation": new.excluded.operation,
             "events": old.events + new.excluded.events,
@@ -89,7 +90,7 @@ def _statement(engine: str, rows: int) -> str:
         },
     )
     compiled: Any = merged.compile(dialect=_DIALECTS[engine])
-    assert compiled.positiontup == [f"{name}_m{number}" for number in range(rows) for name in _ROW]
+    assert compiled.positiontup == [f"{name}_m{number}" for number in range(rows) for name in columns]
     return str(compiled)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 PENDING = ""
 """The cycle id of changes that no cycle has claimed."""
 
@@ -50,31 +50,42 @@ ignored = Table(
     Column("events", BigInteger, nullable=False),
 )
 
-# One row a user, and one more for each cycle that has claimed the user and is not settled.
-changes = Table(
-    "changes",
-    metadata,
-    Column("user_id", String, primary_key=True),
-    Column("cycle_id", String, primary_key=True, default=PENDING),
-    Column("operation", String, nullable=False),
-    Column("events", BigInteger, nullable=False),
-    Column("first_position", String, nullable=False),
-    Column("last_position", String, nullable=False),
-    Column("first_event_at", Float, nullable=False),
-    Column("last_event_at", Float, nullable=False),
-    Column("fresh_since", Float, nullable=False),  # event time of the oldest event that no cycle has tried
-    Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
-    Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that settled nothing
-)
-Index("changes_of_a_cycle", changes.c.cycle_id)
 
-# Users who were settled not long ago. A store's bulk copy may lag behind them.
-learned = Table(
-    "learned",
-    metadata,
-    Column("user_id", String, primary_key=True),
-    Column("received_at", Float, nullable=False, index=True),  # when their last event arrived, by our clock
-)
+def _changes_of(name: str, key: str) -> Table:
+    """One row a user or a label, and one more for each cycle that has claimed it and is not settled."""
+    table = Table(
+        name,
+        metadata,
+        Column(key, String, primary_key=True),
+        Column("cycle_id", String, primary_key=True, default=PENDING),
+        Column("operation", String, nullable=False),
+        Column("events", BigInteger, nullable=False),
+        Column("first_position", String, nullable=False),
+        Column("last_position", String, nullable=False),
+        Column("first_event_at", Float, nullable=False),
+        Column("last_event_at", Float, nullable=False),
+        Column("fresh_since", Float, nullable=False),  # event time of the oldest event that no cycle has tried
+        Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
+        Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that settled nothing
+    )
+    Index(f"{name}_of_a_cycle", table.c.cycle_id)
+    return table
+
+
+def _learned_of(name: str, key: str) -> Table:
+    """What was settled not long ago. A store's bulk copy may lag behind it."""
+    return Table(
+        name,
+        metadata,
+        Column(key, String, primary_key=True),
+        Column("received_at", Float, nullable=False, index=True),  # when the last event arrived, by our clock
+    )
+
+
+changes = _changes_of("changes", "user_id")
+learned = _learned_of("learned", "user_id")
+label_changes = _changes_of("label_changes", "pair")  # `schemas.labels.pair_text`
+learned_labels = _learned_of("learned_labels", "pair")
 
 cycles = Table(
     "cycles",
@@ -93,7 +104,10 @@ cycles = Table(
     Column("known_users", Integer),  # how many users there were, as far as the cycle found out
     Column("result", JSON),
     Column("accept", JSON),  # limits of the guard that an operator has waived for it
-    Column("settled", Boolean, nullable=False, default=False, server_default=false()),  # its users left the ledger
+    Column(
+        "settled", Boolean, nullable=False, default=False, server_default=false()
+    ),  # what it claimed left the ledger
+    Column("known_labels", Integer),  # how many labels between known users there were, as `known_users`
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
 

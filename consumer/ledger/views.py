@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -11,7 +12,8 @@ from sqlalchemy import Connection, Engine, func, select
 
 from consumer.ledger.champions import champion
 from consumer.ledger.engine import reading
-from consumer.ledger.tables import PENDING, changes, cycles, dead_letters, gaps, ignored, offsets, versions
+from consumer.ledger.kinds import KINDS
+from consumer.ledger.tables import PENDING, cycles, dead_letters, gaps, ignored, offsets, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 
 _PAST_CYCLES = 100  # more rejections in a row than that are as bad as that
@@ -20,13 +22,20 @@ _SETTLING = {Outcome.REGISTERED, Outcome.UNCHANGED}
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The pending users: all, and those that no cycle has tried, with the times by which the trigger decides."""
+    """All pending users and labels, and those that no cycle has tried, with the times by which the trigger decides."""
 
     users: int
     untried: int
+    labels: int
+    untried_labels: int
     oldest_event_at: float | None
     oldest_change: float | None
     newest_change: float | None
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is pending."""
+        return self.users == self.labels == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +65,11 @@ class Past:
 
     champion: int | None
     known_users: int
+    known_labels: int
     last_end: float | None
     last_failed: bool
     rejections_in_a_row: int
-    """Since the last cycle that settled its users."""
+    """Since the last cycle that settled what it claimed."""
     held: Held | None
     last_full_end: float | None
     """When the last full retrain ended, however it did."""
@@ -86,23 +96,37 @@ class Views:
 
     def backlog(self) -> Backlog:
         """What is pending now."""
-        pending = changes.c.cycle_id == PENDING
+        counted = []
         with reading(self._engine) as connection:
-            users, oldest = connection.execute(
-                select(func.count(), func.min(changes.c.first_event_at)).where(pending)
-            ).one()
-            untried, fresh, newest = connection.execute(
-                select(func.count(), func.min(changes.c.fresh_since), func.max(changes.c.received_at)).where(
-                    pending, changes.c.tried.is_(False)
+            for kind in KINDS:
+                of = kind.changes.c
+                pending = of.cycle_id == PENDING
+                every = select(func.count(), func.min(of.first_event_at)).where(pending)
+                untried = select(func.count(), func.min(of.fresh_since), func.max(of.received_at))
+                counted.append(
+                    (
+                        *connection.execute(every).one(),
+                        *connection.execute(untried.where(pending, of.tried.is_(False))).one(),
+                    )
                 )
-            ).one()
-        return Backlog(users, untried, oldest, fresh, newest)
+        (users, labels), oldest, (untried_users, untried_labels), fresh, newest = zip(*counted, strict=True)
+        return Backlog(
+            users=users,
+            untried=untried_users,
+            labels=labels,
+            untried_labels=untried_labels,
+            oldest_event_at=min(_told(oldest), default=None),
+            oldest_change=min(_told(fresh), default=None),
+            newest_change=max(_told(newest), default=None),
+        )
 
     def past(self) -> Past:
         """What went before."""
         with reading(self._engine) as connection:
             rows = connection.execute(
-                select(cycles.c.cycle_id, cycles.c.state, cycles.c.ended_at, cycles.c.known_users)
+                select(
+                    cycles.c.cycle_id, cycles.c.state, cycles.c.ended_at, cycles.c.known_users, cycles.c.known_labels
+                )
                 .where(cycles.c.ended_at.is_not(None))
                 .order_by(cycles.c.number.desc())
                 .limit(_PAST_CYCLES)
@@ -117,6 +141,7 @@ class Views:
         return Past(
             champion=standing,
             known_users=next((row.known_users for row in rows if row.known_users is not None), 0),
+            known_labels=next((row.known_labels for row in rows if row.known_labels is not None), 0),
             last_end=rows[0].ended_at if rows else None,
             last_failed=bool(rows) and rows[0].state == Outcome.FAILED,
             rejections_in_a_row=sum(row.state == Outcome.REJECTED for row in since_settled),
@@ -236,6 +261,8 @@ def _version(row: Any, standing: int | None) -> dict[str, Any]:
         "reason": row.reason,
         "changed_users": lineage.changed_users,
         "unchanged_users": lineage.unchanged_users,
+        "changed_labels": lineage.changed_labels,
+        "unchanged_labels": lineage.unchanged_labels,
         "offsets": lineage.model_dump(mode="json")["offsets"],
         "replayed": lineage.model_dump(mode="json")["replayed"],
         "gaps": lineage.model_dump(mode="json")["gaps"],
@@ -243,6 +270,10 @@ def _version(row: Any, standing: int | None) -> dict[str, Any]:
         "metrics": scores.model_dump() if scores else None,
         "gate": gate.model_dump() if gate else None,
     }
+
+
+def _told(times: Iterable[float | None]) -> list[float]:
+    return [one for one in times if one is not None]
 
 
 def _when(seconds: float | None) -> str | None:

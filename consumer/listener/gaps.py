@@ -92,12 +92,12 @@ class Gaps:
             return  # it went away; whoever has it now meets the same
         found = self._what_happened(tp, expected, now)
         if found is None:
-            log.warning("offset is there after all", partition=tp.partition, offset=expected)
+            log.warning("offset is there after all", position=str(Position(tp.topic, tp.partition, expected)))
             return
         to, reason = found
         position = Position(tp.topic, tp.partition, expected)
         letter = DeadLetter(position, self._clock(), None, None, (), "gap", reason)
-        anew = self._places.topic_id if tp in self._places.anew else None
+        anew = self._places.topic_ids.get(tp.topic) if tp in self._places.anew else None
         try:
             self._intake.jump(partition_of(tp), expected, to, letter, self._clock(), anew)
         except OffsetConflict:

@@ -34,10 +34,10 @@ _CLOSE_MS = 3000
 
 
 class Listener(threading.Thread):
-    """Reads one topic into the ledger until it is told to stop.
+    """Reads the topics of users and labels into the ledger until it is told to stop.
 
     Args:
-        settings: broker, topic and feature group.
+        settings: broker, topics and groups.
         intake: where changes and offsets are stored.
         clock: seconds since the epoch.
         stored: called after something was stored, from this thread.
@@ -98,7 +98,7 @@ class Listener(threading.Thread):
         notes = RebalanceNotes(consumer)
         self._polling.begin()
         try:
-            consumer.subscribe([self._kafka.topic], listener=notes)
+            consumer.subscribe(list(self._kafka.topics), listener=notes)
             while not self._stopping.is_set():
                 self._turn(consumer, notes)
         except Exception as error:  # noqa: BLE001  (the client raises what it should not; listening must not end, P6)

@@ -45,9 +45,9 @@ class Places:
         self.unplaced: set[TopicPartition] = set()
         self.ends: dict[TopicPartition, int] = {}
         self.anew: dict[TopicPartition, int] = {}
-        self.topic_id: str | None = None
-        """Of the topic as it was found when partitions were placed last."""
-        self._topic = kafka.topic
+        self.topic_ids: dict[str, str] = {}
+        """Of the topics as they were found when partitions were placed last, where the broker says."""
+        self._topics = kafka.topics
         self._start = kafka.start
         self._intake = intake
         self._clock = clock
@@ -75,7 +75,7 @@ class Places:
             if note.what == "assigned":
                 self.unplaced |= note.partitions
                 self._retry_at = 0.0
-            named = sorted(partition.partition for partition in note.partitions)
+            named = [str(Partition(*partition)) for partition in sorted(note.partitions)]
             log.info("partitions assigned" if note.what == "assigned" else "partitions gone", partitions=named)
 
     def place(self, consumer: Any) -> None:
@@ -84,7 +84,7 @@ class Places:
         Raises:
             DBAPIError: the ledger cannot be asked, or does not take a start.
         """
-        if self.next and topic_id(consumer, self._topic) not in (None, self.topic_id):
+        if any(found != self.topic_ids.get(topic) for topic, found in self._found(consumer, self.next)):
             self.rewind(consumer)
             self._retry_at = 0.0
         if not self.unplaced or self._clock() < self._retry_at:
@@ -96,11 +96,11 @@ class Places:
             self._retry_at = self._clock() + RETRY_AFTER
 
     def look_for_new_topic(self, consumer: Any) -> None:
-        """Put the placed partitions into `anew` where the client knows by now that the topic is another one."""
-        found = topic_id(consumer, self._topic)
-        if found and self.topic_id not in (None, found):
-            self.anew |= self.next
-            self.topic_id = found
+        """Put the placed partitions into `anew` where the client knows by now that their topic is another one."""
+        for topic, found in self._found(consumer, self.next):
+            if self.topic_ids.get(topic, found) != found:
+                self.anew |= {tp: offset for tp, offset in self.next.items() if tp.topic == topic}
+                self.topic_ids[topic] = found
 
     def rewind(self, consumer: Any) -> None:
         """Pause everything and place it again a little later; polling, and so membership, goes on."""
@@ -134,18 +134,22 @@ class Places:
         return beyond
 
     def _place(self, consumer: Any) -> None:
-        marks = {tp_of(partition): mark for partition, mark in self._intake.marks(self._topic).items()}
-        found = topic_id(consumer, self._topic)
-        self.topic_id = found or self.topic_id
+        marks = {tp_of(at): mark for topic in self._topics for at, mark in self._intake.marks(topic).items()}
+        found = dict(self._found(consumer, self.unplaced))
+        self.topic_ids |= found
         known = {tp: marks[tp] for tp in self.unplaced & marks.keys()}
-        self.anew = {tp: mark.next_offset for tp, mark in known.items() if found and mark.topic_id not in (None, found)}
+        self.anew = {
+            tp: mark.next_offset
+            for tp, mark in known.items()
+            if tp.topic in found and mark.topic_id not in (None, found[tp.topic])
+        }
         here = self.unplaced - self.anew.keys()
         if unseen := here - self.ends.keys():
             self.ends |= consumer.end_offsets(list(unseen), timeout_ms=ASK_MS)
-        if here - marks.keys():
-            marks |= self._begin(consumer, marks.keys(), here, found)
-        if found and any(mark.topic_id is None for mark in known.values()):
-            self._intake.identify(self._topic, found)
+        for topic in {tp.topic for tp in here - marks.keys()}:
+            marks |= self._begin(consumer, topic, marks.keys(), here, found.get(topic))
+        for topic in {tp.topic for tp, mark in known.items() if mark.topic_id is None and tp.topic in found}:
+            self._intake.identify(topic, found[topic])
         reached(Point.PLACING)
         for partition in sorted(here):
             mark = marks[partition]
@@ -155,22 +159,28 @@ class Places:
         self.unplaced -= here
         reached(Point.PLACED)
 
+    def _found(self, consumer: Any, partitions: Iterable[TopicPartition]) -> list[tuple[str, str]]:
+        """The topics of partitions with their ids, where the client knows them."""
+        topics = sorted({tp.topic for tp in partitions})
+        return [(topic, found) for topic in topics if (found := topic_id(consumer, topic)) is not None]
+
     def _begin(
-        self, consumer: Any, known: Iterable[TopicPartition], here: set[TopicPartition], found: str | None
+        self, consumer: Any, topic: str, known: Iterable[TopicPartition], here: set[TopicPartition], found: str | None
     ) -> dict[TopicPartition, Mark]:
-        """Begin on partitions that the ledger does not know: in a topic that it does not know, on all of them at once.
+        """Begin on a topic's partitions that the ledger does not know: where it knows none of them, on all at once.
 
         A partition that is new in a known topic has not been there for long: nothing of it may be skipped. So where
         reading begins at the end, other instances have to know which partitions were there then.
         """
-        if known := set(known):
+        here = {tp for tp in here if tp.topic == topic}
+        if known := {tp for tp in known if tp.topic == topic}:
             starts = consumer.beginning_offsets(list(here - known), timeout_ms=ASK_MS)
         else:
-            there = {TopicPartition(self._topic, number) for number in consumer.partitions_for_topic(self._topic) or ()}
+            there = {TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()}
             asked = consumer.end_offsets if self._start == "latest" else consumer.beginning_offsets
             starts = asked(list(there | here), timeout_ms=ASK_MS)
         self._intake.start_at({partition_of(tp): start for tp, start in starts.items()}, self._clock(), found)
-        marks = self._intake.marks(self._topic)  # another instance may have been first
+        marks = self._intake.marks(topic)  # another instance may have been first
         return {tp: marks[partition_of(tp)] for tp in starts}
 
 

@@ -9,7 +9,7 @@ import structlog
 from kafka import TopicPartition
 from sqlalchemy.exc import DBAPIError
 
-from consumer.decoding import decoder, to_batch
+from consumer.decoding import decoders, to_batch
 from consumer.errors import OffsetConflict
 from consumer.ledger.batch import Batch, load_of
 from consumer.ledger.intake import Intake
@@ -35,7 +35,7 @@ class Storing:
         pressure: Pressure,
         clock: Callable[[], float],
     ) -> None:
-        self._decode = decoder(settings.kafka.source, settings.feature_group)
+        self._decoders = decoders(settings)
         self._intake = intake
         self._places = places
         self._flood = flood
@@ -57,7 +57,7 @@ class Storing:
             return None
         fetched = {partition_of(tp): batch for tp, batch in fresh.items()}
         expected = {partition_of(tp): self._places.next[tp] for tp in fresh}
-        batch = to_batch(self._decode, fetched, expected, self._clock())
+        batch = to_batch(self._decoders, fetched, expected, self._clock())
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
         self._pass(batch, passed)
         del fresh, fetched

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger
 from schemas.cycle import CycleResult, Outcome
 from schemas.events import Operation
+from schemas.labels import PairKey, pair_text
 
 P0, P1 = Partition("t", 0), Partition("t", 1)
 
@@ -16,13 +19,17 @@ def take(ledger: Ledger) -> int:
     return lease.token
 
 
-def batch(partition: Partition, start: int, users: list[str], now: float = 100.0) -> Batch:
-    """Events of `users` at consecutive offsets."""
+def batch(partition: Partition, start: int, changed: Sequence[str | PairKey], now: float = 100.0) -> Batch:
+    """Events of users, and of labels where a pair is named, at consecutive offsets."""
     found = Batch(received_at=now)
-    found.progress[partition] = (start, start + len(users))
-    found.events[partition] = len(users)
-    for at, user in enumerate(users, start):
-        found.add(user, Operation.UPSERT, str(Position(*partition, at)), now - 1)
+    found.progress[partition] = (start, start + len(changed))
+    found.events[partition] = len(changed)
+    for at, who in enumerate(changed, start):
+        position = str(Position(*partition, at))
+        if isinstance(who, str):
+            found.add(who, Operation.UPSERT, position, now - 1)
+        else:
+            found.add_label(pair_text(who), Operation.UPSERT, position, now - 1)
     return found
 
 

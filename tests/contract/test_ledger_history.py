@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -15,27 +16,32 @@ from sqlalchemy import select
 from consumer.errors import LeaseLost, OffsetConflict
 from consumer.ledger.batch import Partition
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import changes, metadata
+from consumer.ledger.tables import changes, label_changes, metadata
 from schemas.cycle import CycleKind, Outcome
+from schemas.labels import PairKey, pair_of
 from tests.contract.ledgers import P0, P1, batch, begin, ended, passed_over, take
+
+WHO: list[str | PairKey] = [*"abcdef", ("a", "b"), ("b", "a"), ("c", "d"), ("e", "\u2028")]
+"""Users, and pairs of them who have a label."""
 
 
 @dataclass
 class _Model:
-    """What the ledger should hold: by user, whether pending or claimed, and how far each version has learned."""
+    """What the ledger should hold: which users and labels are pending or claimed, and how far each version learned."""
 
     next_offset: dict[Partition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
     settled: dict[Partition, int] = field(default_factory=lambda: {P0: 0, P1: 0})
     passed_over: dict[Partition, set[int]] = field(default_factory=lambda: {P0: set(), P1: set()})
-    pending: set[str] = field(default_factory=set)
-    claimed: set[str] = field(default_factory=set)
+    pending: set[str | PairKey] = field(default_factory=set)
+    claimed: set[str | PairKey] = field(default_factory=set)
     claimed_to: dict[Partition, int] = field(default_factory=dict)
-    unchanged: int = 0
+    unchanged: Counter[type] = field(default_factory=Counter)
+    """How many users (text) and how many labels (pairs)."""
     version: int = 0
 
 
 class LedgerHistory(RuleBasedStateMachine):
-    """P1 over random histories: users leave the ledger only when a champion answers for them, whatever comes."""
+    """P1 over random histories: users and labels leave the ledger only when a champion answers for them."""
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
@@ -46,11 +52,11 @@ class LedgerHistory(RuleBasedStateMachine):
         self.cycle_id: str | None = None
         self.now = 0.0
 
-    @rule(partition=st.sampled_from([P0, P1]), users=st.lists(st.sampled_from("abcdef"), min_size=1, max_size=5))
-    def events_arrive(self, partition: Partition, users: list[str]) -> None:
-        self.ledger.intake.record(batch(partition, self.model.next_offset[partition], users, self.now))
-        self.model.next_offset[partition] += len(users)
-        self.model.pending |= set(users)
+    @rule(partition=st.sampled_from([P0, P1]), changed=st.lists(st.sampled_from(WHO), min_size=1, max_size=5))
+    def events_arrive(self, partition: Partition, changed: list[str | PairKey]) -> None:
+        self.ledger.intake.record(batch(partition, self.model.next_offset[partition], changed, self.now))
+        self.model.next_offset[partition] += len(changed)
+        self.model.pending |= set(changed)
 
     @rule(partition=st.sampled_from([P0, P1]), behind=st.integers(1, 3))
     def a_stale_batch_is_refused(self, partition: Partition, behind: int) -> None:
@@ -81,7 +87,7 @@ class LedgerHistory(RuleBasedStateMachine):
         self.now += 1
         claim = self.ledger.cycles.claim(kind, "in turn", self.now, fence=self.fence)
         self.cycle_id = claim.cycle_id
-        assert set(claim.users) == self.model.pending
+        assert {*claim.users, *claim.labels} == self.model.pending
         expected = {
             partition.number: (self.model.settled[partition], self.model.next_offset[partition])
             for partition in (P0, P1)
@@ -89,7 +95,9 @@ class LedgerHistory(RuleBasedStateMachine):
         }
         assert claim.lineage.offsets == ({"t": expected} if expected else {})
         assert claim.lineage.changed_users == len(claim.users)
-        assert claim.lineage.unchanged_users == self.model.unchanged
+        assert claim.lineage.changed_labels == len(claim.labels)
+        assert claim.lineage.unchanged_users == self.model.unchanged[str]
+        assert claim.lineage.unchanged_labels == self.model.unchanged[tuple]
         for number, (start, end) in expected.items():
             gaps_named = claim.lineage.gaps.get("t", {}).get(number, ())
             inside = self.model.passed_over[Partition("t", number)] & set(range(start, end))
@@ -110,9 +118,9 @@ class LedgerHistory(RuleBasedStateMachine):
         if registered:
             self.model.version += 1
             self.model.settled = self.model.claimed_to
-            self.model.unchanged = 0
+            self.model.unchanged.clear()
         elif unchanged:
-            self.model.unchanged += len(self.model.claimed)
+            self.model.unchanged.update(map(type, self.model.claimed))
         else:
             self.model.pending |= self.model.claimed
         self.model.claimed = set()
@@ -120,9 +128,11 @@ class LedgerHistory(RuleBasedStateMachine):
     @invariant()
     def nobody_is_lost(self) -> None:
         with self.ledger.engine.begin() as connection:
-            rows = connection.execute(select(changes.c.user_id, changes.c.cycle_id)).all()
-        assert {row.user_id for row in rows if not row.cycle_id} == self.model.pending
-        assert {row.user_id for row in rows if row.cycle_id} == self.model.claimed
+            users = connection.execute(select(changes.c.user_id, changes.c.cycle_id)).all()
+            labels = connection.execute(select(label_changes.c.pair, label_changes.c.cycle_id)).all()
+        rows = [*users, *((pair_of(pair), cycle_id) for pair, cycle_id in labels)]
+        assert {who for who, cycle_id in rows if not cycle_id} == self.model.pending
+        assert {who for who, cycle_id in rows if cycle_id} == self.model.claimed
         assert self.ledger.intake.positions("t") == self.model.next_offset
 
 

@@ -172,7 +172,7 @@ def test_a_replay_that_breaks_off_changes_nothing_of_its_portion(
         raise RuntimeError("killed")
 
     ids = stored(ledger, letter(0, b"u1"))
-    monkeypatch.setattr(letters, "store_users", broken)
+    monkeypatch.setattr(letters, "store_batch", broken)
     with pytest.raises(RuntimeError):
         list(ledger.letters.replay(ids, by_value, 200.0))
     assert ledger.letters.ids(Which()) == ids

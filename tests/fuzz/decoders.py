@@ -16,7 +16,7 @@ from typing import Any
 
 import atheris
 
-from tests.fuzz.seeds import FIELDS, GOLDEN, GROUPS, HEADERS, MARKS, WORDS
+from tests.fuzz.seeds import FIELDS, GOLDEN, GROUPS, HEADERS, LABEL_GROUPS, MARKS, WORDS
 
 with atheris.instrument_imports(include=["schemas.events", "schemas.ingestion", "consumer.decoding"]):
     from tests.fuzz.properties import Record, Tally, account_for, verdict_on
@@ -57,19 +57,19 @@ def main(arguments: list[str]) -> None:
 def _targets(tally: Tally) -> dict[str, Callable[[bytes], None]]:
     def notification(data: bytes) -> None:
         taken = atheris.FuzzedDataProvider(data)
-        group, record = taken.PickValueInList(GROUPS), record_of(taken)
+        group, record = taken.PickValueInList([*GROUPS, *LABEL_GROUPS]), record_of(taken)
         _lead(record)
         verdict = verdict_on("notification", group, record)
         tally.note({type(verdict).__name__: 1})
 
     def ingestion(data: bytes) -> None:
         taken = atheris.FuzzedDataProvider(data)
-        verdict = verdict_on("ingestion", taken.PickValueInList(GROUPS[:2]), record_of(taken))
+        verdict = verdict_on("ingestion", taken.PickValueInList([*GROUPS[:2], *LABEL_GROUPS[:2]]), record_of(taken))
         tally.note({type(verdict).__name__: 1})
 
     def batch(data: bytes) -> None:
         taken = atheris.FuzzedDataProvider(data)
-        group = taken.PickValueInList(GROUPS)
+        group = taken.PickValueInList([*GROUPS, *LABEL_GROUPS])
         offset, records = taken.ConsumeIntInRange(0, 3), []
         for _ in range(taken.ConsumeIntInRange(1, 4)):
             timestamp = taken.ConsumeIntInRange(-(2**63), 2**63 - 1)

@@ -8,12 +8,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consumer.decoding import Decoder, decoder, to_batch
+from consumer.decoding import decoder, to_batch
 from consumer.ledger.batch import Partition, Position
-from schemas.events import MAX_KEY_BYTES, MAX_KEY_LENGTH, BadEvent, Change, Ignored, Operation, decode, encode
-from schemas.features import FeatureGroup
+from schemas.events import (
+    MAX_KEY_BYTES,
+    MAX_KEY_LENGTH,
+    BadEvent,
+    Change,
+    Group,
+    Ignored,
+    Operation,
+    decode,
+    encode,
+    encode_label,
+    key_columns,
+)
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion
+from schemas.labels import LabelGroup, pair_of, pair_text
 
 LONGEST_REASON = 500
 P0 = Partition("t", 0)
@@ -47,7 +59,7 @@ class Tally:
             print("seen:", json.dumps(self._seen), file=sys.stderr, flush=True)
 
 
-def verdict_on(source: Source, group: FeatureGroup, record: Record) -> Change | Ignored | BadEvent:
+def verdict_on(source: Source, group: Group, record: Record) -> Change | Ignored | BadEvent:
     """What the decoder says, checked as far as it can be checked by other means.
 
     Raises:
@@ -63,10 +75,21 @@ def verdict_on(source: Source, group: FeatureGroup, record: Record) -> Change | 
     if isinstance(verdict, Ignored):
         _is_a_reason(verdict.reason)
     else:
-        _is_a_user(verdict.key)
+        _is_a_key(verdict.key, group)
         _is_of(source, group, record, verdict)
-        assert decode(group, None, encode(group, verdict.key), {}) == Change(verdict.key, Operation.UPSERT)
+        event = (
+            encode_label(group, pair_of(verdict.key)) if isinstance(group, LabelGroup) else encode(group, verdict.key)
+        )
+        assert decode(group, None, event, {}) == Change(verdict.key, Operation.UPSERT)
     return verdict
+
+
+def _is_a_key(key: str, group: Group) -> None:
+    if isinstance(group, LabelGroup):
+        assert len(key.encode()) <= MAX_KEY_BYTES
+        assert pair_text(pair_of(key)) == key
+    for user in pair_of(key) if isinstance(group, LabelGroup) else (key,):
+        _is_a_user(user)
 
 
 def _is_a_reason(reason: str) -> None:
@@ -87,14 +110,20 @@ def _is_storable(text: str) -> None:
     text.encode()
 
 
-def _is_of(source: Source, group: FeatureGroup, record: Record, change: Change) -> None:
-    """Python's own JSON parser, which shares no code with ours, finds the same user in the same place."""
-    if record.value is None or source == "ingestion":
+def _is_of(source: Source, group: Group, record: Record, change: Change) -> None:
+    """Python's own JSON parser, which shares no code with ours, finds the same users in the same place."""
+    ends = pair_of(change.key) if isinstance(group, LabelGroup) else (change.key,)
+    columns = key_columns(group)
+    if source == "ingestion":
         assert record.key is not None
-        assert change.key == record.key.decode()
+        assert record.key.decode() == "".join(end for _, end in sorted(zip(columns, ends, strict=True)))
+    elif record.value is None:
+        assert record.key is not None
+        named = json.loads(record.key) if isinstance(group, LabelGroup) else [record.key.decode()]
+        assert [str(end) for end in named] == [*ends]
     else:
         event = json.loads(record.value.decode())
-        assert change.key == str(event["entry"][group.primary_key])
+        assert [str(event["entry"][column]) for column in columns] == [*ends]
     marked = any(name == "operation" and (value or b"").lower() == b"delete" for name, value in record.headers)
     if change.operation is Operation.DELETE:
         assert record.value is None or marked
@@ -102,7 +131,7 @@ def _is_of(source: Source, group: FeatureGroup, record: Record, change: Change) 
         assert record.value is not None
 
 
-def account_for(source: Source, group: FeatureGroup, records: Sequence[Record], expected: int) -> dict[str, int]:
+def account_for(source: Source, group: Group, records: Sequence[Record], expected: int) -> dict[str, int]:
     """A batch accounts for every record that is not stored already, each in one way, and none by surprise.
 
     Args:
@@ -112,10 +141,11 @@ def account_for(source: Source, group: FeatureGroup, records: Sequence[Record], 
     Returns:
         How many records became what.
     """
-    decodes: Decoder = decoder(source, group)
-    batch = to_batch(decodes, {P0: records}, {P0: expected}, now=1e9)
+    batch = to_batch({P0.topic: decoder(source, group)}, {P0: records}, {P0: expected}, now=1e9)
     fresh = [record for record in records if record.offset >= expected]
-    stored = sum(change.events for change in batch.users.values())
+    changed = batch.labels if isinstance(group, LabelGroup) else batch.users
+    assert len(changed) == len(batch.users) + len(batch.labels)
+    stored = sum(change.events for change in changed.values())
     assert stored + sum(batch.ignored.values()) + len(batch.dead) == len(fresh)
     assert batch.events == ({P0: len(fresh)} if fresh else {})
     assert batch.progress == ({P0: (expected, fresh[-1].offset + 1)} if fresh else {})
@@ -126,8 +156,8 @@ def account_for(source: Source, group: FeatureGroup, records: Sequence[Record], 
         assert not letter.reason.startswith("unexpected"), letter.reason
         _is_a_reason(letter.reason)
         _is_a_time(letter.event_at)
-    for user, change in batch.users.items():
-        _is_a_user(user)
+    for key, change in changed.items():
+        _is_a_key(key, group)
         first, last = (int(at.removeprefix(str(Position(*P0, 0))[:-1])) for at in (change.first, change.last))
         assert first in by_offset
         assert last in by_offset

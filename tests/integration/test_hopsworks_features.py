@@ -74,7 +74,7 @@ def test_a_row_that_could_not_be_read_is_not_a_deleted_user(
 def test_who_can_be_read_in_neither_way_is_an_error(double: HopsworksDouble, store: HopsworksFeatureStore) -> None:
     double.faults.add(Fault("rest", "batch_feature_store", ErrorRow(["u3"]), times=None))
     double.faults.add(Fault("mysql", "(?i)from", Status(1317), times=None))
-    with pytest.raises(Unreachable, match="look up 1 users of listeners by SQL: online store"):
+    with pytest.raises(Unreachable, match="look up 1 keys of listeners by SQL: online store"):
         store.read(["u2", "u3"])
 
 
@@ -93,7 +93,7 @@ def test_a_rest_server_that_is_down_is_an_error_until_it_is_back(
 ) -> None:
     store.read(["u1"])
     double.online_rest.stop()
-    with pytest.raises(Unreachable, match=r"read 2 users of listeners online: no connection"):
+    with pytest.raises(Unreachable, match=r"read 2 keys of listeners online: no connection"):
         store.read(["u1", "u2"])
     double.online_rest.start()
     assert sorted(store.read(["u1", "u2"]).keys) == ["u1", "u2"]
@@ -371,7 +371,7 @@ def test_a_scalar_may_be_a_plain_number() -> None:
         primary_key=["user_id"], columns=[SimpleNamespace(name=name, type=kind) for name, kind in kinds.items()]
     )
     assert differences(found, GROUP) == []
-    assert native_keys(found, GROUP, ["7", "x", "-3", "07", ""]) == [7, -3]
+    assert native_keys(found, GROUP, ["7", "x", "-3", "07", ""]) == [{"user_id": 7}, {"user_id": -3}]
 
 
 def test_rows_that_are_on_their_way_are_waited_for(tansu_address: str, tmp_path: Path) -> None:

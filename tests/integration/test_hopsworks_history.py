@@ -109,7 +109,7 @@ def test_memory_does_not_hold_the_history(double: HopsworksDouble, store: Hopswo
     """A block of a batch is a view of the whole batch: of users read by key none may keep one."""
     for number in range(3):
         double.store.put_offline({user: told(float(number), at=number) for user in names(50)})
-    for blocks in store._offline.read(names(1100)).columns.values():
+    for blocks in store._reader._offline.read(names(1100)).columns.values():
         assert all(block is not None and (block.base is None or block.base.size <= 8) for block in blocks)
 
 
@@ -121,7 +121,7 @@ def test_partitions_without_an_event_time_are_refused_once_a_user_has_two_rows(t
         store.check_contract()
         assert tastes(list(store.snapshot(()))).keys() == set(names(3)) == set(store.read(names(3)).keys)
         double.store.put({"u1": told(1.0, country="de")})
-        said = r"listeners has several rows of user 'u1' \(its partitions are by country\), and no event time tells"
+        said = r"listeners has several rows of 'u1' \(its partitions are by country\), and no event time tells"
         with pytest.raises(ContractError, match=said):
             read_all(store, GROUP, (), lambda _read: None)
         with pytest.raises(ContractError, match=said):

@@ -149,7 +149,7 @@ def test_a_topic_made_anew_is_not_taken_for_one_that_was_cut_off(
     ledger: Ledger, found_id: list[str], cut: bool
 ) -> None:
     gaps, places = gaps_at(ledger, 100)
-    places.topic_id = "old"
+    places.topic_ids = {"t": "old"}
     found_id.append("new")
     gaps.cut({T0: CUT}) if cut else gaps.lost({T0: 100})
     gaps.cross(Broker(0, 80, {T0}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -11,15 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.decoding import decoder, to_batch
-from consumer.ledger.batch import Partition
-from schemas.events import Change, Operation, encode
+from consumer.decoding import decoder, decoders, to_batch
+from consumer.ledger.batch import LabelChange, Partition
+from consumer.settings import Settings, load_settings
+from schemas.events import BadEvent, Change, Ignored, Operation, encode, encode_label
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Source
+from schemas.labels import LabelGroup, pair_text
 from tests.fuzz.properties import Record, account_for
 
 GROUP = FeatureGroup(id=13)
-DECODE = decoder("notification", GROUP)
+LABELS = LabelGroup(id=13)
+DECODE = {"t": decoder("notification", GROUP)}
 P0 = Partition("t", 0)
 
 
@@ -83,7 +87,7 @@ def test_an_error_that_nobody_foresaw_is_a_dead_letter_and_quotes_no_megabytes()
     def raises(*_record: object) -> Change:
         raise RuntimeError("x" * 1_000_000)
 
-    (letter,) = to_batch(raises, {P0: [Fetched(0, b"v")]}, {P0: 0}, now=1.0).dead
+    (letter,) = to_batch({"t": raises}, {P0: [Fetched(0, b"v")]}, {P0: 0}, now=1.0).dead
     assert letter.reason.startswith("unexpected RuntimeError: xxx")
     assert len(letter.reason) == 500
 
@@ -93,13 +97,15 @@ values = st.one_of(
     st.binary(max_size=30),
     st.sampled_from(["u1", "u2", "u3"]).map(lambda user: encode(GROUP, user)),
     st.just(json.dumps({"featureGroupId": 14, "entry": {}}).encode()),
+    st.sampled_from(["u1", "u2"]).map(lambda user: encode_label(LABELS, (user, "u3"))),
+    st.sampled_from([b"\x02\x04u1\x02\x04u2\x00", b"\x02\x02a\x02\x02b"]),
 )
 
 
 marks = st.sampled_from([None, b"delete", b"13", b""])
 records = st.builds(
     Record,
-    key=st.none() | st.binary(max_size=5),
+    key=st.none() | st.binary(max_size=5) | st.sampled_from([b"u2u1", b"ba", b'["u1","u2"]']),
     value=values,
     headers=st.lists(
         st.tuples(
@@ -119,9 +125,9 @@ records = st.builds(
 def test_every_record_is_accounted_for(source: Source, fetched: list[tuple[int, Record]], expected: int) -> None:
     """With any gaps between offsets, as transactions and compaction leave them, and any part of it stored already."""
     offsets = accumulate(gap for gap, _ in fetched)
-    account_for(
-        source, GROUP, [replace(record, offset=at) for at, (_, record) in zip(offsets, fetched, strict=True)], expected
-    )
+    read = [replace(record, offset=at) for at, (_, record) in zip(offsets, fetched, strict=True)]
+    for group in (GROUP, LABELS):
+        account_for(source, group, read, expected)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("abc"), st.booleans()), max_size=20))
@@ -141,3 +147,76 @@ def test_a_user_s_change_spans_partitions_and_the_partitions_keep_their_own_coun
         user for _, user, bad in fetched if not bad
     )
     assert len(batch.dead) == sum(bad for *_, bad in fetched)
+
+
+# Labels come on a topic of their own, or on that of the users.
+
+AB = pair_text(("a", "b"))
+OLDER_USER = b'{"featureGroupId": 13, "entry": {"user_id": "a"}}'
+OLDER_LABEL = b'{"featureGroupId": 15, "entry": {"user_id": "a", "other_user_id": "b"}}'
+
+
+def listening(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+    for name in [name for name in os.environ if name.startswith("RETRAINER_")]:
+        monkeypatch.delenv(name)
+    for name, value in ({"KAFKA__TOPIC": "t", "LABELS__DIRECTED": "false"} | environment).items():
+        monkeypatch.setenv(f"RETRAINER_{name}", value)
+    return load_settings()
+
+
+def test_a_topic_of_their_own_is_read_for_labels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = listening(monkeypatch, KAFKA__LABEL_TOPIC="follows")
+    user, label = encode(settings.feature_group, "a"), encode_label(LabelGroup(), ("a", "b"))
+    records = {
+        P0: [Fetched(0, user), Fetched(1, label)],
+        Partition("follows", 0): [Fetched(0, label), Fetched(1, user)],
+    }
+    batch = to_batch(decoders(settings), records, dict.fromkeys(records, 0), now=1.0)
+    assert (list(batch.users), list(batch.labels)) == (["a"], [AB])
+    assert dict(batch.ignored) == {(at, "another feature group"): 1 for at in records}
+    assert batch.labels[AB].first == "follows[0]@0"
+    assert batch.progress == dict.fromkeys(records, (0, 2))
+
+
+@pytest.mark.parametrize("ids", [{}, {"FEATURE_GROUP__ID": "13", "LABELS__ID": "15"}])
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        (None, encode(FeatureGroup(), "a"), Change("a", Operation.UPSERT)),
+        (None, encode_label(LabelGroup(), ("a", "b")), LabelChange(AB, Operation.UPSERT)),
+        (None, OLDER_USER, Change("a", Operation.UPSERT)),
+        (None, OLDER_LABEL, LabelChange(AB, Operation.UPSERT)),
+        (b"a", None, Change("a", Operation.DELETE)),
+        (AB.encode(), None, LabelChange(AB, Operation.DELETE)),
+        (None, encode(FeatureGroup(name="another"), "a"), Ignored("another feature group")),
+        (None, encode_label(LabelGroup(name="another"), ("a", "b")), Ignored("another feature group")),
+        (None, OLDER_LABEL.replace(b'"b"', b'""'), "entry.other_user_id has 0 characters"),
+        (None, OLDER_USER.replace(b'"a"', b"null"), "entry.user_id is NoneType"),
+        (None, b"{", "Invalid JSON"),
+        (b"\xff", None, "the key is no JSON array"),
+    ],
+)
+def test_on_a_shared_topic_every_record_is_one_group_s_or_nobody_s(
+    monkeypatch: pytest.MonkeyPatch,
+    ids: dict[str, str],
+    key: bytes | None,
+    value: bytes | None,
+    found: Change | LabelChange | Ignored | str,
+) -> None:
+    decode = decoders(listening(monkeypatch, **ids))["t"]
+    if isinstance(found, str):
+        with pytest.raises(BadEvent, match=found):
+            decode(key, value, {})
+    else:
+        assert decode(key, value, {}) == found
+
+
+def test_rows_of_both_groups_are_told_apart_on_an_ingestion_topic(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"KAFKA__SOURCE": "ingestion", "FEATURE_GROUP__ID": "13", "LABELS__ID": "15"}
+    decode = decoders(listening(monkeypatch, **told))["t"]
+    row = b"\x02\x02a\x02\x02b\x02\x00"
+    assert decode(b"a", row, {"featureGroupId": b"13"}) == Change("a", Operation.UPSERT)
+    assert decode(b"ba", row, {"featureGroupId": b"15"}) == LabelChange(AB, Operation.UPSERT)
+    assert decode(b"ba", row, {"featureGroupId": b"14"}) == Ignored("another feature group")
+    with pytest.raises(BadEvent, match="no row"):  # and not passed over as none of the users'
+        decode(b"ba", None, {"featureGroupId": b"15"})

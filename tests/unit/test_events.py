@@ -12,17 +12,30 @@ from hypothesis import strategies as st
 
 import schemas
 from schemas import events
-from schemas.events import MAX_KEY_LENGTH, BadEvent, Change, Ignored, NotificationEvent, Operation, decode, encode
+from schemas.events import (
+    MAX_KEY_BYTES,
+    MAX_KEY_LENGTH,
+    BadEvent,
+    Change,
+    Group,
+    Ignored,
+    NotificationEvent,
+    Operation,
+    decode,
+    encode,
+    encode_label,
+)
 from schemas.features import FeatureGroup
+from schemas.labels import LabelGroup, pair_of, pair_text
 
 GOLDEN = Path(schemas.__file__).parent / "golden" / "events"
 OURS = FeatureGroup(id=13, feature_store_id=67)
 BY_NAME = FeatureGroup()
+LABELS = LabelGroup(id=15, feature_store_id=67)
+LABELS_BY_NAME = LabelGroup()
 
 
-def said(
-    value: bytes | None, group: FeatureGroup = OURS, key: bytes | None = None, **headers: bytes
-) -> Change | Ignored:
+def said(value: bytes | None, group: Group = OURS, key: bytes | None = None, **headers: bytes) -> Change | Ignored:
     return decode(group, key, value, headers)
 
 
@@ -173,10 +186,93 @@ def test_what_we_encode_we_decode(user: str) -> None:
         assert said(encode(group, user), group) == Change(user, Operation.UPSERT)
 
 
+# A label is named by two users.
+
+ids = st.text(min_size=1, max_size=50).filter(lambda text: "\0" not in text)
+
+
+@pytest.mark.parametrize(("name", "pair"), [("label.json", ("u1", "u2")), ("older_label.json", ("6", "7"))])
+@pytest.mark.parametrize("group", [LABELS, LABELS_BY_NAME])
+def test_both_known_shapes_name_their_pair(name: str, pair: tuple[str, str], group: LabelGroup) -> None:
+    assert said(golden(name), group) == Change(pair_text(pair), Operation.UPSERT)
+    assert said(golden(name), group, operation=b"delete") == Change(pair_text(pair), Operation.DELETE)
+
+
+@given(ids, ids)
+def test_the_label_that_we_encode_we_decode(user: str, other: str) -> None:
+    for group in (LABELS, LABELS_BY_NAME):
+        event = encode_label(group, (user, other))
+        assert said(event, group) == Change(pair_text((user, other)), Operation.UPSERT)
+        assert said(None, group, key=pair_text((user, other)).encode()) == Change(
+            pair_text((user, other)), Operation.DELETE
+        )
+    assert pair_of(pair_text((user, other))) == (user, other)
+
+
+@given(ids, ids)
+def test_a_record_of_one_group_is_none_of_the_other(user: str, other: str) -> None:
+    for features, labels in ((OURS, LABELS), (BY_NAME, LABELS_BY_NAME)):
+        assert said(encode(features, user), labels) == Ignored("another feature group")
+        assert said(encode_label(labels, (user, other)), features) == Ignored("another feature group")
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (b'{"user_id": "a"}', "lacks the primary key 'other_user_id'"),
+        (b'{"other_user_id": "a"}', "lacks the primary key 'user_id'"),
+        (b'{"user_id": "a", "other_user_id": null}', "entry.other_user_id is NoneType"),
+        (b'{"user_id": 1.5, "other_user_id": "a"}', "entry.user_id is float"),
+        (b'{"user_id": "a", "other_user_id": ""}', "entry.other_user_id has 0 characters"),
+        (rb'{"user_id": "a", "other_user_id": "\u0000"}', "entry.other_user_id has a NUL"),
+        (b'{"user_id": "%s", "other_user_id": "%s"}' % (b"x" * 1024, b"y" * 1024), "2055 bytes together"),
+    ],
+)
+def test_a_label_of_a_bad_user_has_its_reason(entry: bytes, reason: str) -> None:
+    with pytest.raises(BadEvent, match=reason):
+        said(b'{"entry": %s}' % entry, LABELS)
+
+
+def test_a_label_s_key_fits_into_an_index_of_a_ledger() -> None:
+    for end, size in (("x", 1020), ("\U0001f600", 255), ("\x01", 170)):
+        change = said(encode_label(LABELS, (end * size, end * size)), LABELS)
+        assert isinstance(change, Change)
+        assert len(change.key.encode()) <= MAX_KEY_BYTES
+        with pytest.raises(BadEvent, match="bytes together, more than 2048"):
+            said(encode_label(LABELS, (end * size, end * size + "xx")), LABELS)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        None,
+        b"",
+        b"u1",
+        b"\xff",
+        b"[",
+        b'["a"]',
+        b'["a","b","c"]',
+        b'{"a":"b"}',
+        b'["a",""]',
+        b'["a",null]',
+        b"[" * 9999,
+    ],
+)
+def test_a_tombstone_whose_key_is_no_pair_is_bad(key: bytes | None) -> None:
+    with pytest.raises(BadEvent, match="key"):
+        said(None, LABELS, key=key)
+
+
+@given(st.none() | st.binary(max_size=200) | st.text().map(str.encode), st.none() | st.binary(max_size=20))
+def test_nothing_but_a_bad_label_is_raised(value: bytes | None, key: bytes | None) -> None:
+    with suppress(BadEvent):
+        decode(LABELS, key, value, {})
+
+
 # Most events are read at a glance; the model, which reads the others, would have said the same.
 
 
-def outcome(value: bytes, group: FeatureGroup) -> object:
+def outcome(value: bytes, group: Group) -> object:
     try:
         return said(value, group)
     except BadEvent as bad:
@@ -184,7 +280,7 @@ def outcome(value: bytes, group: FeatureGroup) -> object:
 
 
 def same_with_care(value: bytes) -> None:
-    for group in (OURS, BY_NAME):
+    for group in (OURS, BY_NAME, LABELS):
         quick = outcome(value, group)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(events, "_at_a_glance", lambda *_: None)
@@ -193,7 +289,7 @@ def same_with_care(value: bytes) -> None:
 
 def test_what_we_send_is_read_at_a_glance() -> None:
     for name in ("newer_shape.json", "older_shape.json", "unknown_fields.json", "another_group.json"):
-        quick, careful = events._at_a_glance("user_id", golden(name)), events._with_care("user_id", golden(name))
+        quick, careful = events._at_a_glance(("user_id",), golden(name)), events._with_care(("user_id",), golden(name))
         assert quick is not None
         assert quick.entry is not None
         assert careful.entry is not None
@@ -252,6 +348,12 @@ def test_mutated_events_say_the_same_at_a_glance(event: bytes, cuts: list[tuple[
     same_with_care(event)
 
 
-@given(st.dictionaries(fields, json_values | st.fixed_dictionaries({"user_id": json_values}), max_size=6))
+@given(
+    st.dictionaries(
+        fields,
+        json_values | st.fixed_dictionaries({"user_id": json_values, "other_user_id": json_values}),
+        max_size=6,
+    )
+)
 def test_any_json_says_the_same_at_a_glance(event: dict[str, object]) -> None:
     same_with_care(json.dumps(event).encode())

@@ -97,5 +97,5 @@ def test_several_rows_without_an_event_time_are_refused_in_words(partitions: lis
     once = Once("listeners", partitions)
     assert once("u1")
     assert once("u2")
-    with pytest.raises(ContractError, match=f"listeners has several rows of user {said}"):
+    with pytest.raises(ContractError, match=f"listeners has several rows of {said}"):
         once("u1")

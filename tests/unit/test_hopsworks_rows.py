@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import fastavro
@@ -15,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.features import Column, FeatureGroup
+from schemas.labels import LabelGroup, pair_text
 from trainer.features.checks import check_rows
 from trainer.features.protocol import FeatureRows, Floats
-from trainer.hopsworks.rows import avro_decoders, from_batch, from_lists, joined, only
+from trainer.hopsworks.rows import Rows, avro_decoders, from_batch, from_lists, joined, only
+from trainer.labels.hopsworks import moment
 
 GROUP = FeatureGroup(name="g", primary_key="id", columns=(Column(name="v", length=3), Column(name="s", length=1)))
 NAMES = ["id", "v", "s"]
@@ -31,7 +34,7 @@ def expected(values: list[float | None] | None) -> Floats | None:
     return None if values is None else np.array([np.nan if v is None else v for v in values], dtype=np.float32)
 
 
-def assert_same(rows: FeatureRows, keys: list[str], cells: list[tuple[Any, Any]]) -> None:
+def assert_same(rows: Rows, keys: list[str], cells: list[tuple[Any, Any]]) -> None:
     assert rows.keys == keys
     for name, place in (("v", 0), ("s", 1)):
         for found, cell in zip(rows.columns[name], cells, strict=True):
@@ -108,7 +111,7 @@ def test_a_gap_inside_an_array_and_a_number_too_large_are_refused_by_the_check()
         warnings.simplefilter("error")
         parts = [from_batch(GROUP, batch), from_lists(GROUP, NAMES, zip("abc", lists, (1, 1, 1), strict=True))]
     for rows, good in zip(parts, ("good", "c"), strict=True):
-        checked = check_rows(GROUP, rows)
+        checked = check_rows(GROUP, FeatureRows(rows.keys, rows.columns))
         assert checked.keys == [good]
         assert len(checked.refused) == 2
 
@@ -118,4 +121,31 @@ def test_parts_are_joined_and_chosen_by_key() -> None:
     rows = only(joined(GROUP, parts), {"a", "c"}.__contains__)
     assert rows.keys == ["a", "c"]
     assert [len(blocks) for blocks in rows.columns.values()] == [2, 2]
-    assert joined(GROUP, []) == FeatureRows([], {"v": [], "s": []})
+    assert joined(GROUP, []) == Rows([], {"v": [], "s": []})
+
+
+LABELS = LabelGroup(name="l", weight="strength")
+PAIRS = st.tuples(st.none() | st.text(max_size=3), st.none() | st.text(max_size=3))
+
+
+@given(st.lists(st.tuples(PAIRS, st.none() | st.sampled_from(["follow", "?"])), max_size=12))
+def test_labels_are_named_by_both_users_and_come_as_they_are(labels: list[tuple[tuple[Any, Any], str | None]]) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    names = ["other_user_id", "strength", "user_id", "label", "labelled_at"]
+    lists = [[other, 2.0, user, label, now] for (user, other), label in labels]
+    kinds = [pa.string(), pa.float64(), pa.string(), pa.string(), pa.timestamp("us", tz="UTC")]
+    columns = [pa.array([row[at] for row in lists], kind) for at, kind in enumerate(kinds)]
+    kept = [(pair_text(pair), label) for pair, label in labels if pair[0] and pair[1]]
+    for rows in (from_batch(LABELS, pa.record_batch(columns, names=names)), from_lists(LABELS, names, lists)):
+        assert list(zip(rows.keys, rows.columns["label"], strict=True)) == kept
+        assert rows.keyless == len(labels) - len(kept)
+        assert [moment(value) for value in rows.columns["labelled_at"]] == [now.timestamp()] * len(kept)
+
+
+def test_event_times_of_all_kinds_are_seconds() -> None:
+    noon = datetime(2026, 1, 2, 12)  # noqa: DTZ001  (as the SDK gives them)
+    at_noon = noon.replace(tzinfo=UTC).timestamp()
+    assert moment(noon) == moment(int(at_noon)) == moment(int(at_noon * 1000)) == at_noon
+    assert moment(noon.astimezone(timezone(timedelta(hours=5)))) == noon.astimezone(UTC).timestamp()
+    assert moment(date(2026, 1, 2)) == at_noon - 43_200
+    assert moment(None) is moment("yesterday") is moment(True) is None

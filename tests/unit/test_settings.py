@@ -11,6 +11,7 @@ from consumer.ledger.engine import shown
 from consumer.settings import load_settings
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.hopsworks import HopsworksStore
+from schemas.labels import LabelGroup
 
 
 @pytest.fixture(autouse=True)
@@ -168,3 +169,69 @@ def test_the_ingestion_topic_cannot_be_read_without_the_group_s_id(monkeypatch: 
         load_settings()
     monkeypatch.setenv("RETRAINER_FEATURE_GROUP__ID", "15")
     assert load_settings().feature_group.id == 15
+
+
+def test_without_labels_nothing_is_said_of_them() -> None:
+    settings = load_settings()
+    assert settings.labels is None
+    assert settings.for_trainer().labels is None
+    assert settings.kafka.topics == (settings.kafka.topic,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RETRAINER_LABELS__DIRECTED", "false"),
+        ("RETRAINER_KAFKA__LABEL_TOPIC", "follows"),
+        ("RETRAINER_FIT__OBJECTIVE", "outcomes"),
+        ("RETRAINER_FIT__OBJECTIVE", "both"),
+    ],
+)
+def test_a_label_group_is_named_by_whatever_needs_one(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert settings.labels == LabelGroup()
+    assert settings.for_trainer().labels == LabelGroup()
+
+
+def test_the_words_of_a_label_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_LABELS__WORDS", '{"like": true, "mute": false}')
+    monkeypatch.setenv("RETRAINER_LABELS__WEIGHT", "strength")
+    labels = load_settings().labels
+    assert labels is not None
+    assert (labels.words, labels.weight) == ({"like": True, "mute": False}, "strength")
+
+
+def test_labels_are_read_from_the_same_topic_or_from_one_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_KAFKA__TOPIC", "changes")
+    monkeypatch.setenv("RETRAINER_KAFKA__LABEL_TOPIC", "changes")
+    assert load_settings().kafka.topics == ("changes",)
+    monkeypatch.setenv("RETRAINER_KAFKA__LABEL_TOPIC", "follows")
+    assert load_settings().kafka.topics == ("changes", "follows")
+
+
+def test_two_groups_of_a_topic_that_nothing_tells_apart_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_LABELS__NAME", "spotify_user_embeddings")
+    with pytest.raises(SettingsError, match=r"same name spotify_user_embeddings: set RETRAINER_LABELS__NAME or __ID"):
+        load_settings()
+    monkeypatch.setenv("RETRAINER_LABELS__ID", "15")
+    monkeypatch.setenv("RETRAINER_FEATURE_GROUP__ID", "15")
+    with pytest.raises(SettingsError, match=r"same id 15: .* or RETRAINER_KAFKA__LABEL_TOPIC to its topic"):
+        load_settings()
+    monkeypatch.setenv("RETRAINER_LABELS__ID", "16")
+    load_settings()
+
+
+def test_labels_of_the_ingestion_topic_need_an_id_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_KAFKA__SOURCE", "ingestion")
+    monkeypatch.setenv("RETRAINER_FEATURE_GROUP__ID", "15")
+    monkeypatch.setenv("RETRAINER_FIT__OBJECTIVE", "both")
+    with pytest.raises(SettingsError, match="needs RETRAINER_LABELS__ID"):
+        load_settings()
+
+
+def test_dead_letters_do_not_go_where_labels_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_DEAD_LETTERS__TOPIC", "follows")
+    monkeypatch.setenv("RETRAINER_KAFKA__LABEL_TOPIC", "follows")
+    with pytest.raises(SettingsError, match="RETRAINER_KAFKA__LABEL_TOPIC are both follows"):
+        load_settings()

@@ -1,26 +1,14 @@
-"""The feature store of a Hopsworks cluster.
-
-By key users are read online, where their last change is. All of them are read from the offline copy, which lags: it may
-lack a row whose event was heard long ago, and may still have one that was deleted. So whoever changed lately is left
-out of the copy and read by key. A group without an online store has the offline table alone; there the bridge names
-users whom it has seen changed in that very table, so what is read is at least as new as the commit that was announced.
-"""
+"""The feature store of a Hopsworks cluster: users as rows of their feature group."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
-from functools import cached_property
-from typing import Any
 
 from schemas.features import FeatureGroup
 from schemas.hopsworks import HopsworksStore
 from trainer.features.protocol import FeatureRows
-from trainer.hopsworks.groups import check_group, find_group
-from trainer.hopsworks.ingestion import await_ingestion
-from trainer.hopsworks.offline_table import OfflineTable
-from trainer.hopsworks.online import OnlineStore
-from trainer.hopsworks.rows import joined, only
+from trainer.hopsworks.group_reader import GroupReader
+from trainer.hopsworks.rows import Rows
 from trainer.hopsworks.session import Session
 
 
@@ -28,34 +16,19 @@ class HopsworksFeatureStore:
     """A feature group, read through the SDK. Nothing is asked of the cluster before something is read."""
 
     def __init__(self, session: Session, settings: HopsworksStore, group: FeatureGroup) -> None:
-        self._session = session
-        self._settings = settings
-        self._group = group
-        self._waited = not settings.awaits_ingestion
+        self._reader = GroupReader(session, settings, group)
 
     def check_contract(self) -> None:
         """See FeatureStore."""
-        check_group(self._found, self._group, self._settings)
+        self._reader.check_contract()
 
     def snapshot(self, changed: Collection[str]) -> Iterator[FeatureRows]:
         """See FeatureStore. Of a user whose history the offline table keeps it is the latest row."""
-        self._await_ingestion()
-        if not self._found.online_enabled:
-            yield from self._offline.scan()
-        elif self._settings.snapshot == "online":
-            yield from self._online.scan()
-        else:
-            newer = frozenset(changed)
-            for rows in self._offline.scan():
-                yield replace(only(rows, lambda key: key not in newer), keyless=rows.keyless)
-            yield from self._online.read(sorted(newer))
+        return map(_users, self._reader.snapshot(changed))
 
     def read(self, keys: Sequence[str]) -> FeatureRows:
         """See FeatureStore."""
-        self._await_ingestion()
-        if self._found.online_enabled:
-            return joined(self._group, self._online.read(keys))
-        return self._offline.read(keys)
+        return _users(self._reader.read(keys))
 
     def count(self) -> int | None:
         """See FeatureStore. The cluster does not tell without counting."""
@@ -64,19 +37,6 @@ class HopsworksFeatureStore:
     def close(self) -> None:
         """See FeatureStore. The session is the process's, and ends with it."""
 
-    def _await_ingestion(self) -> None:
-        if not self._waited:
-            await_ingestion(self._session, self._group, self._found, self._settings)
-            self._waited = True
 
-    @cached_property
-    def _found(self) -> Any:
-        return find_group(self._session, self._group)
-
-    @cached_property
-    def _offline(self) -> OfflineTable:
-        return OfflineTable(self._session, self._settings, self._group, self._found)
-
-    @cached_property
-    def _online(self) -> OnlineStore:
-        return OnlineStore(self._session, self._settings, self._group, self._found)
+def _users(rows: Rows) -> FeatureRows:
+    return FeatureRows(rows.keys, rows.columns, rows.keyless)

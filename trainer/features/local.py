@@ -1,8 +1,7 @@
 """The local feature store: one SQLite file holding a feature group, and an outbox of its change events.
 
-A commit writes rows and events in one transaction (transactional outbox), so a change cannot be without its event; a
-relay publishes the outbox at least once. The format is ours; everything else follows the Hopsworks notification topic.
-Only a commit creates anything: whoever looks at a store that is not there is told so, see `local_file.py`.
+The format is ours; everything else follows the Hopsworks notification topic. Only a commit creates anything, see
+`outbox.py`: whoever looks at a store that is not there is told so, see `local_file.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +19,11 @@ from schemas.events import encode
 from schemas.features import FeatureGroup
 from trainer.errors import ContractError
 from trainer.features.keys import user_key
-from trainer.features.local_file import BUSY_SECONDS, Reading, quoted, table_of
+from trainer.features.local_file import Reading, Table, quoted
+from trainer.features.outbox import Outbox, OutboxEvent, committing
 from trainer.features.protocol import FeatureRows, Floats
 
 _KEYS_PER_QUERY = 500  # SQLite allows 999 parameters on old builds
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxEvent:
-    """A change event waiting to be published: Kafka key, value and headers as they go on the wire."""
-
-    id: int
-    key: bytes
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...]
 
 
 class LocalFeatureStore:
@@ -47,9 +37,16 @@ class LocalFeatureStore:
         self._group = group
         self._path = path
         self._names = [column.name for column in group.columns]
-        self._table = quoted(table_of(group))
+        self._described = Table(
+            f"{group.name}_{group.version}",
+            (group.primary_key, *self._names),
+            named_by="RETRAINER_FEATURE_GROUP__NAME and __VERSION",
+            columns_named_by="RETRAINER_FEATURE_GROUP__COLUMNS and __PRIMARY_KEY",
+        )
+        self._table = quoted(self._described.name)
         self._key = quoted(group.primary_key)
         self._selected = ", ".join([self._key, *map(quoted, self._names)])
+        self._outbox = Outbox("outbox", partial(encode, group))
         self._reader: Reading | None = None
         self._writer: sqlite3.Connection | None = None
 
@@ -59,7 +56,7 @@ class LocalFeatureStore:
 
     def snapshot(self, changed: Collection[str] = ()) -> Iterator[FeatureRows]:  # noqa: ARG002  (there is one copy)
         """See FeatureStore. A connection of its own holds one read transaction, so later commits stay unseen."""
-        with closing(Reading(self._path, self._group)) as reading:
+        with closing(Reading(self._path, self._described)) as reading:
             yield from map(self._decoded, reading.batches(f"SELECT {self._selected} FROM {self._table}"))  # noqa: S608
 
     def read(self, keys: Sequence[str]) -> FeatureRows:
@@ -91,27 +88,17 @@ class LocalFeatureStore:
             db.execute("BEGIN IMMEDIATE")
             db.executemany(f"INSERT OR REPLACE INTO {self._table} VALUES ({marks})", rows)  # noqa: S608
             db.executemany(f"DELETE FROM {self._table} WHERE {self._key} = ?", [(key,) for key in removed])  # noqa: S608
-            events = [(key, 0) for key in upserts] + [(key, 1) for key in removed]
-            db.executemany("INSERT INTO outbox (key, deleted) VALUES (?, ?)", events)
+            self._outbox.add(db, upserts, removed)
 
     def outbox(self, limit: int = 1000) -> list[OutboxEvent]:
         """The oldest events not yet published, in the order of their commits; none where nothing was ever committed."""
         if not self._path.exists():
             return []
-        rows = self._reading().all("SELECT id, key, deleted FROM outbox ORDER BY id LIMIT ?", (limit,))
-        return [
-            OutboxEvent(
-                id=number,
-                key=key.encode(),
-                value=encode(self._group, key),
-                headers=(("operation", b"delete"),) if deleted else (),
-            )
-            for number, key, deleted in rows
-        ]
+        return self._outbox.waiting(self._reading(), limit)
 
     def published(self, up_to: int) -> None:
         """Forget the events with an id of at most `up_to`; call it once the broker has acknowledged them."""
-        self._writing().execute("DELETE FROM outbox WHERE id <= ?", (up_to,))
+        self._outbox.forget(self._writing(), up_to)
 
     def count(self) -> int:
         """See FeatureStore."""
@@ -127,24 +114,18 @@ class LocalFeatureStore:
 
     def _reading(self) -> Reading:
         if self._reader is None:
-            self._reader = Reading(self._path, self._group)
+            self._reader = Reading(self._path, self._described)
         return self._reader
 
     def _writing(self) -> sqlite3.Connection:
         """The connection of commits; the first one makes whatever is missing."""
         if self._writer is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            db = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
+            db = committing(self._path)
             blobs = ", ".join(f"{quoted(name)} BLOB" for name in self._names)
             db.execute(
                 f"CREATE TABLE IF NOT EXISTS {self._table} ({self._key} TEXT PRIMARY KEY, {blobs}) WITHOUT ROWID"
             )
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS outbox "
-                "(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, deleted INTEGER NOT NULL)"
-            )
+            self._outbox.create(db)
             self._writer = db
         return self._writer
 

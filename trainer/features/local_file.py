@@ -14,21 +14,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from schemas.features import FeatureGroup
 from trainer.errors import ContractError, TrainerError
 
 BUSY_SECONDS = 30.0
+OUTBOXES = frozenset({"outbox", "label_outbox"})
+"""Tables that are no group's: where the change events of users and of labels wait to be published."""
+
 _ROWS = 4096
 
 
+class Table(NamedTuple):
+    """A group's table: its columns, and which settings name it and them."""
+
+    name: str
+    columns: tuple[str, ...]
+    named_by: str
+    columns_named_by: str
+
+
 class Reading:
-    """A connection that reads one group, whose table and columns are there.
+    """A connection that reads one table, which is there with its columns.
 
     Raises:
         ContractError: the file, the table or a column is missing, or the file is no store; the message says which.
     """
 
-    def __init__(self, path: Path, group: FeatureGroup) -> None:
+    def __init__(self, path: Path, table: Table) -> None:
         self._path = path
         self._unlocked: _Stamp | None = None
         stamp = _stamp(path)
@@ -39,7 +50,7 @@ class Reading:
             )
         try:
             self._db = self._opened(stamp)
-            _check(self._db, path, group)
+            _check(self._db, path, table)
         except sqlite3.DatabaseError as error:
             raise ContractError(f"{path} cannot be read as a feature store: {error}") from None
 
@@ -88,11 +99,6 @@ class _Stamp(NamedTuple):
     written_ns: int
 
 
-def table_of(group: FeatureGroup) -> str:
-    """The name of a group's table."""
-    return f"{group.name}_{group.version}"
-
-
 def quoted(name: str) -> str:
     """An SQL identifier, whatever characters the feature group's name has."""
     return '"' + name.replace('"', '""') + '"'
@@ -120,19 +126,17 @@ def _connected(path: Path, how: str) -> sqlite3.Connection:
     return db
 
 
-def _check(db: sqlite3.Connection, path: Path, group: FeatureGroup) -> None:
+def _check(db: sqlite3.Connection, path: Path, table: Table) -> None:
     """Whether the group's table is there with its columns: SQLite takes the quoted name of a missing one for a text."""
-    table = table_of(group)
-    found = {row[1] for row in db.execute(f"PRAGMA table_info({quoted(table)})")}
-    wanted = [group.primary_key, *(column.name for column in group.columns)]
+    found = {row[1] for row in db.execute(f"PRAGMA table_info({quoted(table.name)})")}
     if not found:
         others = sorted(row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
-        has = ", ".join(name for name in others if name != "outbox" and not name.startswith("sqlite_")) or "none"
-        said = f"has no table {table} (it has {has}): RETRAINER_FEATURE_GROUP__NAME and __VERSION name it"
-    elif lacking := [name for name in wanted if name not in found]:
+        has = ", ".join(name for name in others if name not in OUTBOXES and not name.startswith("sqlite_")) or "none"
+        said = f"has no table {table.name} (it has {has}): {table.named_by} name it"
+    elif lacking := [name for name in table.columns if name not in found]:
         said = (
-            f"lacks {', '.join(lacking)} in table {table}, which has {', '.join(sorted(found))}: "
-            "RETRAINER_FEATURE_GROUP__COLUMNS and __PRIMARY_KEY name them"
+            f"lacks {', '.join(lacking)} in table {table.name}, which has {', '.join(sorted(found))}: "
+            f"{table.columns_named_by} name them"
         )
     else:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.features import FeatureGroup
+from schemas.events import Group
 from trainer.errors import Refused
 from trainer.hopsworks.groups import find_group
 from trainer.hopsworks.session import Session
@@ -16,7 +16,7 @@ _SEEN = 20
 class GroupCommits:
     """The commits of one group. A writer registers its commit after it wrote the rows."""
 
-    def __init__(self, session: Session, group: FeatureGroup) -> None:
+    def __init__(self, session: Session, group: Group) -> None:
         self._session = session
         self._name = f"{group.name}, version {group.version}"
         self._found = find_group(session, group)

@@ -1,4 +1,4 @@
-"""What the consumer has to know of a cluster: the ids of its group, its topics, and how its Kafka is reached."""
+"""What the consumer has to know of a cluster: the ids of a group, its topics, and how its Kafka is reached."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from schemas.features import FeatureGroup
+from schemas.events import Group
 from schemas.hopsworks import GroupFacts, KafkaAccess
 from trainer.errors import ClusterError
 from trainer.files import replacing
@@ -17,8 +17,8 @@ from trainer.hopsworks.session import Session
 _FILES = {"ca": "ssl.ca.location", "certificate": "ssl.certificate.location", "key": "ssl.key.location"}
 
 
-def group_facts(session: Session, group: FeatureGroup, tls_dir: Path) -> GroupFacts:
-    """The facts of a feature group; TLS material of the cluster's Kafka is copied into `tls_dir`.
+def group_facts(session: Session, group: Group, tls_dir: Path) -> GroupFacts:
+    """The facts of a group, of users or of labels; TLS material of the cluster's Kafka is copied into `tls_dir`.
 
     Raises:
         ClusterError: the cluster does not tell, or the group is not there.

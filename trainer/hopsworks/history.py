@@ -1,7 +1,7 @@
-"""Which of a user's rows is his, in an offline table that keeps history.
+"""Which row is a key's, a user's or a label's, in an offline table that keeps history.
 
 Hopsworks merges what is written on the primary key, the event time and the partition columns: an upsert with another
-event time adds a row, and the old one stays. The row with the latest event time is the user's; a null is the oldest
+event time adds a row, and the old one stays. The row with the latest event time is the key's; a null is the oldest
 time of all. Of two rows of the same time in two partitions it is that of the greater partition, as text; where nothing
 tells them apart, the one that comes first.
 """
@@ -21,7 +21,7 @@ _SIGN = np.uint64(1 << 63)
 
 
 def age_columns(found: Any) -> list[str]:
-    """The columns that tell which of a user's rows is the latest, the event time first; none where nothing does."""
+    """The columns that tell which of a key's rows is the latest, the event time first; none where nothing does."""
     if not found.event_time:
         return []
     has = {feature.name for feature in found.columns}
@@ -45,13 +45,13 @@ def ages(batch: Any, columns: Sequence[str]) -> list[bytes]:
 
 
 class Latest:
-    """The latest row of every user: `note` all of them, then `take` each as it comes by again."""
+    """The latest row of every key: `note` all of them, then `take` each as it comes by again."""
 
     def __init__(self) -> None:
         self._ages: dict[str, bytes] = {}
 
     def note(self, keys: Iterable[str], found: Iterable[bytes]) -> None:
-        """Rows of these users, of these ages, are there."""
+        """Rows of these keys, of these ages, are there."""
         latest = self._ages
         for key, age in zip(keys, found, strict=True):
             before = latest.get(key)
@@ -59,19 +59,19 @@ class Latest:
                 latest[key] = age
 
     def take(self, key: str, age: bytes) -> bool:
-        """Whether this is the user's row; True once for a user."""
+        """Whether this is the key's row; True once for a key."""
         if self._ages.get(key) != age:
             return False
         del self._ages[key]
         return True
 
     def left(self) -> list[str]:
-        """The users whose row has not come by."""
+        """The keys whose row has not come by."""
         return list(self._ages)
 
 
 class Once:
-    """Lets each user through once, where nothing tells which of several rows is his."""
+    """Lets each key through once, where nothing tells which of several rows is its own."""
 
     def __init__(self, name: str, partitions: Sequence[str]) -> None:
         self._name = name
@@ -79,15 +79,15 @@ class Once:
         self._seen: set[str] = set()
 
     def __call__(self, key: str) -> bool:
-        """Note a user, and give True.
+        """Note a key, and give True.
 
         Raises:
-            ContractError: the user was here before.
+            ContractError: the key was here before.
         """
         if key in self._seen:
             raise ContractError(
-                f"the offline table of {self._name} has several rows of user {key!r}{self._where}, and no event time "
-                "tells which is his: make the group with an event time, or keep one row a user; where it is "
+                f"the offline table of {self._name} has several rows of {key!r}{self._where}, and no event time "
+                "tells which is the latest: make the group with an event time, or keep one row a key; where it is "
                 "online-enabled, RETRAINER_FEATURE_STORE__SNAPSHOT=online reads without the table"
             )
         self._seen.add(key)

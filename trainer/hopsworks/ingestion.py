@@ -8,7 +8,7 @@ from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
-from schemas.features import FeatureGroup
+from schemas.events import Group
 from schemas.hopsworks import HopsworksStore
 from trainer.errors import NotThere, Unreachable
 from trainer.hopsworks.session import Session
@@ -19,7 +19,7 @@ LOOKED_BACK = 10
 
 def await_ingestion(
     session: Session,
-    group: FeatureGroup,
+    group: Group,
     found: Any,
     settings: HopsworksStore,
     sleep: Callable[[float], None] = time.sleep,

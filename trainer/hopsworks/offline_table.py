@@ -1,7 +1,7 @@
-"""One group's offline table as feature rows: each user once, by his latest row.
+"""One group's offline table as rows: each key once, by its latest row.
 
 A table that keeps history is read twice, for it comes in any order: first keys and event times alone, which says which
-row is whose, then the rows. So memory holds a key and a time of each user, never a row that is not wanted.
+row is whose, then the rows. So memory holds a time of each key, never a row that is not wanted.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from schemas.features import FeatureGroup
+from schemas.events import Group, key_columns
 from schemas.hopsworks import HopsworksStore
-from trainer.features.protocol import FeatureRows, Floats
-from trainer.hopsworks.groups import columns_of, native_keys
+from trainer.hopsworks.groups import columns_of, native_keys, value_columns, with_keys
 from trainer.hopsworks.history import Latest, Once, age_columns, ages
 from trainer.hopsworks.offline import stream
-from trainer.hopsworks.rows import from_batch, joined, keyed, only
+from trainer.hopsworks.rows import Rows, from_batch, joined, keyed, only
 from trainer.hopsworks.session import Session
 
 _KEYS_IN_A_FILTER = 1000  # more make a query longer than the rows that it spares
@@ -27,18 +27,18 @@ _KEYS_IN_A_FILTER = 1000  # more make a query longer than the rows that it spare
 class OfflineTable:
     """Reads one group. `found` is the SDK's feature group."""
 
-    def __init__(self, session: Session, settings: HopsworksStore, group: FeatureGroup, found: Any) -> None:
+    def __init__(self, session: Session, settings: HopsworksStore, group: Group, found: Any) -> None:
         self._session = session
         self._settings = settings
         self._group = group
         self._found = found
         self._age = age_columns(found)
 
-    def scan(self) -> Iterator[FeatureRows]:
-        """Everybody, each once.
+    def scan(self) -> Iterator[Rows]:
+        """All rows, of each key one.
 
         Raises:
-            ContractError: a user has several rows, and nothing tells which is his.
+            ContractError: a key has several rows, and nothing tells which is the latest.
             ClusterError: the table could not be read to its end.
         """
         if not self._age:
@@ -48,7 +48,7 @@ class OfflineTable:
                 yield replace(only(rows, new), keyless=rows.keyless)
             return
         latest = Latest()
-        for batch in self._batches([self._group.primary_key, *self._age]):
+        for batch in self._batches(list(dict.fromkeys([*key_columns(self._group), *self._age]))):
             keys, keyed_rows = keyed(self._group, batch)
             latest.note(keys, ages(keyed_rows, self._age))
         for batch in self._batches(self._columns):
@@ -58,7 +58,7 @@ class OfflineTable:
         if moved := latest.left():  # somebody wrote between the two passes
             yield self.read(moved)
 
-    def read(self, keys: Collection[str]) -> FeatureRows:
+    def read(self, keys: Collection[str]) -> Rows:
         """Those of `keys` that are there, each once; errors as of `scan`."""
         wanted = frozenset(keys)
         if not self._age:
@@ -67,7 +67,7 @@ class OfflineTable:
             parts = (only(from_batch(self._group, batch), wanted.__contains__) for batch in batches)
             return joined(self._group, (only(rows, new) for rows in parts))
         latest: dict[str, bytes] = {}
-        found: dict[str, list[Floats | None]] = {}
+        found: dict[str, list[Any]] = {}
         for batch in self._batches(self._columns, wanted):
             named, rows = keyed(self._group, batch)
             later: dict[str, int] = {}
@@ -78,11 +78,11 @@ class OfflineTable:
             part = self._those(rows, [at in places for at in range(len(named))])
             for key, *blocks in zip(part.keys, *part.columns.values(), strict=True):
                 # Copies: the blocks of a batch lie in one array, which one of them would keep.
-                found[key] = [None if block is None else block.copy() for block in blocks]
-        columns = {one.name: [row[at] for row in found.values()] for at, one in enumerate(self._group.columns)}
-        return FeatureRows(list(found), columns)
+                found[key] = [block.copy() if isinstance(block, np.ndarray) else block for block in blocks]
+        columns = {name: [row[at] for row in found.values()] for at, name in enumerate(value_columns(self._group))}
+        return Rows(list(found), columns)
 
-    def _those(self, batch: Any, wanted: Sequence[bool]) -> FeatureRows:
+    def _those(self, batch: Any, wanted: Sequence[bool]) -> Rows:
         return from_batch(self._group, batch.filter(pa.array(wanted, pa.bool_())))
 
     def _batches(self, columns: Sequence[str], keys: Collection[str] | None = None) -> Iterator[Any]:
@@ -92,7 +92,7 @@ class OfflineTable:
             natives = native_keys(self._found, self._group, keys)
             if not natives:
                 return
-            query = query.filter(self._found[self._group.primary_key].isin(natives))
+            query = query.filter(with_keys(self._found, natives))
         what = f"read {self._group.name} offline"
         yield from stream(self._session, self._found, query, what, self._settings.query_timeout)
 

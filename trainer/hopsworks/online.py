@@ -1,6 +1,6 @@
-"""The online store: users by key through a feature view and the REST server, or by SQL.
+"""The online store: rows by key through a feature view and the REST server, or by SQL.
 
-Whom the REST server does not give may be deleted, or may not have been readable: an `ERROR` row inside an HTTP 200 is
+What the REST server does not give may be deleted, or may not have been readable: an `ERROR` row inside an HTTP 200 is
 left out by the SDK just as a missing one. So those are asked for once more by SQL, which raises where it cannot read.
 """
 
@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from schemas.events import Group
 from schemas.features import FeatureGroup
 from schemas.hopsworks import HopsworksStore
 from trainer.errors import ContractError
-from trainer.features.protocol import FeatureRows
 from trainer.hopsworks.deadline import within
-from trainer.hopsworks.groups import columns_of, native_keys
-from trainer.hopsworks.rows import Decoder, avro_decoders, from_batch, from_lists, joined, only
+from trainer.hopsworks.groups import columns_of, ends_of, native_keys, with_keys
+from trainer.hopsworks.rows import Decoder, Rows, avro_decoders, from_batch, from_lists, joined, only
 from trainer.hopsworks.session import Session
 
 _SCAN_ROWS = 5000
@@ -27,7 +27,7 @@ _BIND = re.compile(r"(?<![:\w\\]):\w")  # what SQLAlchemy takes for a parameter,
 class OnlineStore:
     """Reads one group. Made for one trainer; `found` is the SDK's feature group."""
 
-    def __init__(self, session: Session, settings: HopsworksStore, group: FeatureGroup, found: Any) -> None:
+    def __init__(self, session: Session, settings: HopsworksStore, group: Group, found: Any) -> None:
         self._session = session
         self._settings = settings
         self._group = group
@@ -36,7 +36,7 @@ class OnlineStore:
         self._generation = 0
         self._decoders: dict[str, Decoder] | None = None
 
-    def read(self, keys: Sequence[str]) -> Iterator[FeatureRows]:
+    def read(self, keys: Sequence[str]) -> Iterator[Rows]:
         """Those of `keys` that are there, each once, in parts of `keys_per_read`.
 
         Raises:
@@ -48,8 +48,8 @@ class OnlineStore:
             absent = set(part) - set(found.keys)
             yield joined(self._group, [found, self._by_sql(absent)]) if absent else found
 
-    def scan(self) -> Iterator[FeatureRows]:
-        """Everybody, by one SQL query that is read as it comes.
+    def scan(self) -> Iterator[Rows]:
+        """All rows, by one SQL query that is read as it comes.
 
         Raises:
             ClusterError: the scan could not be begun, or broke off.
@@ -69,13 +69,12 @@ class OnlineStore:
         batches = context.__enter__()
         return (context, batches), next(batches, None)
 
-    def _by_rest(self, keys: Sequence[str]) -> FeatureRows:
-        column = self._group.primary_key
-        asked = [{column: native} for native in native_keys(self._found, self._group, keys)]
+    def _by_rest(self, keys: Sequence[str]) -> Rows:
+        asked = native_keys(self._found, self._group, keys)
         if not asked:
             return from_lists(self._group, columns_of(self._group), [])
 
-        def ask() -> FeatureRows:
+        def ask() -> Rows:
             view = self._serving()
             rows = view.get_feature_vectors(
                 serving_keys=asked,
@@ -87,35 +86,34 @@ class OnlineStore:
             # The answer is not in the order of the request: rows are told apart by the key that is in them.
             return from_lists(self._group, list(_served(view)), rows)
 
-        what = f"read {len(asked)} users of {self._group.name} online"
+        what = f"read {len(asked)} keys of {self._group.name} online"
         return only(self._session.ask(what, ask), set(keys).__contains__)
 
-    def _by_sql(self, keys: Iterable[str]) -> FeatureRows:
-        """Those of `keys` that SQL finds; it is the one that says for certain who is not there."""
-        plain = [key for key in keys if not _BIND.search(key)]
+    def _by_sql(self, keys: Iterable[str]) -> Rows:
+        """Those of `keys` that SQL finds; it is the one that says for certain what is not there."""
+        plain = [key for key in keys if not any(map(_BIND.search, ends_of(self._group, key)))]
         odd = set(keys) - set(plain)
         parts = [self._selected(plain)] if plain else []
         if odd:  # the SDK puts ids into the text of its query, where SQLAlchemy takes `:name` for a parameter
             parts += [only(rows, odd.__contains__) for rows in self.scan()]
         return joined(self._group, parts)
 
-    def _selected(self, keys: Sequence[str]) -> FeatureRows:
-        column = self._group.primary_key
+    def _selected(self, keys: Sequence[str]) -> Rows:
         natives = native_keys(self._found, self._group, keys)
         if not natives:
             return joined(self._group, [])
 
         def ask() -> list[Any]:
-            query = self._select().filter(self._found[column].isin(natives))
+            query = self._select().filter(with_keys(self._found, natives))
             with query.read_batches(online=True, batch_size=_SCAN_ROWS) as batches:
                 return list(batches)
 
-        what = f"look up {len(natives)} users of {self._group.name} by SQL"
+        what = f"look up {len(natives)} keys of {self._group.name} by SQL"
         patience = self._settings.read_timeout
         batches = self._session.ask(what, lambda: within(patience, ask))
         decoders = self._decoding()
         found = joined(self._group, [from_batch(self._group, batch, decoders) for batch in batches])
-        return only(found, set(keys).__contains__)  # SQL may take U1 for u1, which another user may be
+        return only(found, set(keys).__contains__)  # SQL may take U1 for u1; of two columns others fit
 
     def _select(self) -> Any:
         return self._found.select(columns_of(self._group))
@@ -145,12 +143,13 @@ class OnlineStore:
         return self._decoders
 
 
-def view_name(settings: HopsworksStore, group: FeatureGroup) -> str:
-    """Through which feature view a group is read."""
-    return settings.feature_view or f"{group.name}_retrainer"
+def view_name(settings: HopsworksStore, group: Group) -> str:
+    """Through which feature view a group is read. The name that may be set is that of the users' view."""
+    named = settings.feature_view if isinstance(group, FeatureGroup) else None
+    return named or f"{group.name}_retrainer"
 
 
-def ensure_view(session: Session, settings: HopsworksStore, group: FeatureGroup, found: Any) -> Any:
+def ensure_view(session: Session, settings: HopsworksStore, group: Group, found: Any) -> Any:
     """The feature view, made where it is missing. Call it inside of `session.ask`.
 
     Raises:

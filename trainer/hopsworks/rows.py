@@ -1,24 +1,40 @@
-"""From what the SDK gives, Arrow batches or lists, to feature rows. Nothing is judged here: the check comes later."""
+"""From what the SDK gives, Arrow batches or lists, to rows by key. Nothing is judged here: the check comes later."""
 
 from __future__ import annotations
 
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import fastavro
 import numpy as np
 import pyarrow as pa
 
-from schemas.features import FeatureGroup
+from schemas.events import Group, key_columns
+from schemas.labels import LabelGroup, pair_text
 from trainer.features.keys import user_key
-from trainer.features.protocol import FeatureRows, Floats
+from trainer.features.protocol import Floats
+from trainer.hopsworks.groups import value_columns
 
 Decoder = Callable[[bytes], Any]
 
 
-def from_batch(group: FeatureGroup, batch: Any, decoders: Mapping[str, Decoder] | None = None) -> FeatureRows:
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Some rows of a group: `columns[name][i]` belongs to `keys[i]`, a user's id or the `pair_text` of a label.
+
+    A cell of a feature group is a block of numbers, or None; one of a label group is what the SDK gave. `keyless` rows
+    were met and left out, as their key names nobody.
+    """
+
+    keys: list[str]
+    columns: dict[str, list[Any]]
+    keyless: int = 0
+
+
+def from_batch(group: Group, batch: Any, decoders: Mapping[str, Decoder] | None = None) -> Rows:
     """The rows of one Arrow batch.
 
     Args:
@@ -27,28 +43,31 @@ def from_batch(group: FeatureGroup, batch: Any, decoders: Mapping[str, Decoder] 
         decoders: by column, what turns such bytes into numbers.
     """
     keys, sound = keyed(group, batch)
-    columns = {
-        column.name: _blocks(sound.column(column.name), (decoders or {}).get(column.name)) for column in group.columns
-    }
-    return FeatureRows(keys, columns, keyless=batch.num_rows - len(keys))
+    columns = {name: sound.column(name) for name in value_columns(group)}
+    if isinstance(group, LabelGroup):
+        cells: dict[str, list[Any]] = {name: column.to_pylist() for name, column in columns.items()}
+    else:
+        cells = {name: _blocks(column, (decoders or {}).get(name)) for name, column in columns.items()}
+    return Rows(keys, cells, keyless=batch.num_rows - len(keys))
 
 
-def keyed(group: FeatureGroup, batch: Any) -> tuple[list[str], Any]:
-    """The user ids of an Arrow batch, and the rows that have one."""
-    found = [user_key(value) for value in batch.column(group.primary_key).to_pylist()]
+def keyed(group: Group, batch: Any) -> tuple[list[str], Any]:
+    """The keys of an Arrow batch, and the rows that have one."""
+    found = list(map(_key, zip(*(batch.column(name).to_pylist() for name in key_columns(group)), strict=True)))
     keys = [key for key in found if key is not None]
     if len(keys) == len(found):
         return keys, batch
     return keys, batch.filter(pa.array([key is not None for key in found], pa.bool_()))
 
 
-def from_lists(group: FeatureGroup, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> FeatureRows:
+def from_lists(group: Group, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Rows:
     """Rows that are lists of values in the order of `names`."""
     given = list(rows)
     at = {name: place for place, name in enumerate(names)}
-    taken = [(key, row) for row in given if (key := user_key(row[at[group.primary_key]])) is not None]
-    columns = {one.name: [as_block(row[at[one.name]]) for _, row in taken] for one in group.columns}
-    return FeatureRows([key for key, _ in taken], columns, keyless=len(given) - len(taken))
+    places, cell = [at[name] for name in key_columns(group)], _as_it_is if isinstance(group, LabelGroup) else as_block
+    taken = [(key, row) for row in given if (key := _key([row[place] for place in places])) is not None]
+    columns: dict[str, list[Any]] = {name: [cell(row[at[name]]) for _, row in taken] for name in value_columns(group)}
+    return Rows([key for key, _ in taken], columns, keyless=len(given) - len(taken))
 
 
 def as_block(values: Any) -> Floats | None:
@@ -60,23 +79,23 @@ def as_block(values: Any) -> Floats | None:
         return np.array([np.nan if value is None else value for value in listed], dtype=np.float32)
 
 
-def only(rows: FeatureRows, wanted: Callable[[str], bool]) -> FeatureRows:
+def only(rows: Rows, wanted: Callable[[str], bool]) -> Rows:
     """Those rows whose key is wanted; one without a key is nobody's."""
     kept = [place for place, key in enumerate(rows.keys) if wanted(key)]
     if len(kept) == len(rows.keys) and not rows.keyless:
         return rows
-    return FeatureRows(
+    return Rows(
         [rows.keys[place] for place in kept],
         {name: [blocks[place] for place in kept] for name, blocks in rows.columns.items()},
     )
 
 
-def joined(group: FeatureGroup, parts: Iterable[FeatureRows]) -> FeatureRows:
+def joined(group: Group, parts: Iterable[Rows]) -> Rows:
     """Several parts as one."""
     all_of = list(parts)
-    return FeatureRows(
+    return Rows(
         [key for part in all_of for key in part.keys],
-        {one.name: [block for part in all_of for block in part.columns[one.name]] for one in group.columns},
+        {name: [cell for part in all_of for cell in part.columns[name]] for name in value_columns(group)},
         keyless=sum(part.keyless for part in all_of),
     )
 
@@ -85,6 +104,18 @@ def avro_decoders(record_schema: str) -> dict[str, Decoder]:
     """How the bytes of each complex column are read, from the Avro schema of the group's records."""
     fields = json.loads(record_schema)["fields"]
     return {field["name"]: _decoder(fastavro.parse_schema(field["type"])) for field in fields}
+
+
+def _key(values: Sequence[object]) -> str | None:
+    """The key that the values of a primary key make; None where one of them names nobody."""
+    ends = [end for value in values if (end := user_key(value)) is not None]
+    if len(ends) < len(values):
+        return None
+    return ends[0] if len(ends) == 1 else pair_text((ends[0], ends[1]))
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _decoder(schema: Any) -> Decoder:

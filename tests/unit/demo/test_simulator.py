@@ -1,7 +1,8 @@
 """Waves reach the store in one piece and the topic at least once, also when the simulator or the broker fails."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaConfigurationError, KafkaTimeoutError
 
 from consumer.demo.errors import DemoUsageError
+from consumer.demo.follows import LocalFollows
 from consumer.demo.listeners import GeneratedListeners
 from consumer.demo.relay import Relay, ensure_topic
 from consumer.demo.simulator import Simulator, every, patiently, run
-from consumer.demo.waves import Committed, Wave
+from consumer.demo.waves import Committed, Row, Wave
 from schemas.events import Change, Operation, decode
 from schemas.features import Column, FeatureGroup
+from schemas.labels import LabelGroup, PairKey, pair_text
 from trainer.features.local import LocalFeatureStore
+from trainer.labels.local import LocalLabelStore
 
 GROUP = FeatureGroup(columns=(Column(name="taste", length=2),))
 TOPIC = "changes"
@@ -67,8 +71,20 @@ def store(tmp_path: Path) -> Iterator[LocalFeatureStore]:
         yield found
 
 
-def published(broker: str, topic: str, count: int) -> list[Change]:
-    """The first `count` changes on the topic as the service decodes them, by partition."""
+class WhoFollow(ThreeWaves):
+    """The same, who follow each other."""
+
+    def initial(self) -> Wave:
+        return replace(super().initial(), follows=(("a", "b"), ("b", "c")))
+
+    def waves(self) -> Iterator[Wave]:
+        one, other, _ = super().waves()
+        yield replace(one, follows=(("d", "a"),))
+        yield replace(other, unfollows=(("a", "b"), ("b", "c")))
+
+
+def published(broker: str, topic: str, count: int, labels: LabelGroup | None = None) -> list[Change]:
+    """The first `count` changes on the topic as the service decodes them, by partition: of users, or of labels."""
     reader = KafkaConsumer(
         bootstrap_servers=[broker], group_id=None, auto_offset_reset="earliest", consumer_timeout_ms=20_000
     )
@@ -77,7 +93,7 @@ def published(broker: str, topic: str, count: int) -> list[Change]:
         records = list(islice(reader, count))
     finally:
         reader.close()
-    found = [decode(GROUP, record.key, record.value, dict(record.headers)) for record in records]
+    found = [decode(labels or GROUP, record.key, record.value, dict(record.headers)) for record in records]
     return [change for change in found if isinstance(change, Change)]
 
 
@@ -157,6 +173,58 @@ def test_events_are_forgotten_only_once_they_are_acknowledged(
     assert relay.publish() == 3
     assert store.outbox() == []
     assert len(published(broker, topic, 6)) == 6  # all went twice: at least once
+
+
+LABELS = LabelGroup()
+
+
+def follows_in(path: Path) -> set[PairKey]:
+    with closing(LocalLabelStore(path, LABELS)) as store:
+        return {pair for rows in store.snapshot(()) for pair in rows.pairs}
+
+
+def test_follows_are_committed_and_published_beside_the_rows(
+    broker: str, topic: str, producer: KafkaProducer, store: LocalFeatureStore, tmp_path: Path
+) -> None:
+    path = tmp_path / "features.db"
+    with closing(LocalFollows(path, LABELS, producer, topic, clock=lambda: 5.0)) as follows:
+        told: list[Committed] = []
+        simulator = Simulator(WhoFollow(), store, Relay(store, producer, topic), tmp_path / "place", follows)
+        run(simulator, iter("xxx"), told.append)
+    assert [(one.follows, one.unfollows, one.events) for one in told] == [(2, 0, 5), (1, 0, 3), (0, 2, 3)]
+    assert follows_in(path) == {("d", "a")}
+    changes = published(broker, topic, 11, LABELS)
+    assert sorted((change.key, change.operation) for change in changes) == sorted(
+        [
+            *[(pair_text(pair), Operation.UPSERT) for pair in (("a", "b"), ("b", "c"), ("d", "a"))],
+            *[(pair_text(pair), Operation.DELETE) for pair in (("a", "b"), ("b", "c"))],
+        ]
+    )
+
+
+class Dying:
+    """A store whose simulator is killed when it writes rows."""
+
+    def commit(self, upserts: Mapping[str, Row], deletes: Iterable[str] = ()) -> None:
+        if upserts or deletes:
+            raise KeyboardInterrupt
+
+    def count(self) -> int:
+        return 0
+
+
+def test_a_simulator_killed_between_follows_and_rows_commits_both_at_its_next_start(
+    topic: str, producer: KafkaProducer, store: LocalFeatureStore, tmp_path: Path
+) -> None:
+    path, relay, place = tmp_path / "features.db", Relay(store, producer, topic), tmp_path / "place"
+    with closing(LocalFollows(path, LABELS, producer, topic)) as follows:
+        dying = Simulator(WhoFollow(), Dying(), relay, place, follows)
+        with pytest.raises(KeyboardInterrupt):
+            dying.begin()
+        assert follows_in(path) == {("a", "b"), ("b", "c")}
+        begun = Simulator(WhoFollow(), store, relay, place, follows).begin()
+    assert (begun.users, begun.follows) == (3, 2)
+    assert begun.events == 3 + 2 * 2  # those of the first time too: at least once
 
 
 def test_a_topic_that_is_there_keeps_its_partitions(broker: str, topic: str) -> None:

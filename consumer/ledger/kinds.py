@@ -1,0 +1,28 @@
+"""What changes is of two kinds: users, and labels between two of them. The ledger promises the same of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Column, Table
+
+from consumer.ledger.tables import changes, label_changes, learned, learned_labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """Where the changes of a kind are kept, and who of it was settled not long ago."""
+
+    changes: Table
+    learned: Table
+
+    @property
+    def key(self) -> Column[str]:
+        """The column that names what changed."""
+        key: Column[str] = self.changes.primary_key.columns[0]
+        return key
+
+
+USERS = Kind(changes, learned)
+LABELS = Kind(label_changes, learned_labels)
+KINDS = (USERS, LABELS)
