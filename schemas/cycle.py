@@ -58,12 +58,13 @@ class Outcome(StrEnum):
 
 
 class Step(StrEnum):
-    """The eight steps of a cycle, in order, each safe to repeat."""
+    """The nine steps of a cycle, in order, each safe to repeat."""
 
     READ = "read"
     EMBED = "embed"
     PAIR = "pair"
     BASE = "base"
+    PROBE = "probe"
     FIT = "fit"
     GATE = "gate"
     PACKAGE = "package"
@@ -314,6 +315,8 @@ class LabelReport(Frozen):
     refused: dict[str, str] = {}
     """Reason by pair, of at most a hundred."""
     refused_total: int = 0
+    known: int = 0
+    """All labels that there are, also of users who are not known yet."""
     positives: int = 0
     """Labels between known users that say similar; `negatives` those that say the opposite."""
     negatives: int = 0
