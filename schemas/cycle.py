@@ -58,12 +58,13 @@ class Outcome(StrEnum):
 
 
 class Step(StrEnum):
-    """The eight steps of a cycle, in order, each safe to repeat."""
+    """The nine steps of a cycle, in order, each safe to repeat."""
 
     READ = "read"
     EMBED = "embed"
     PAIR = "pair"
     BASE = "base"
+    PROBE = "probe"
     FIT = "fit"
     GATE = "gate"
     PACKAGE = "package"
@@ -314,6 +315,8 @@ class LabelReport(Frozen):
     refused: dict[str, str] = {}
     """Reason by pair, of at most a hundred."""
     refused_total: int = 0
+    known: int = 0
+    """All labels that there are, also of users who are not known yet."""
     positives: int = 0
     """Labels between known users that say similar; `negatives` those that say the opposite."""
     negatives: int = 0
@@ -337,7 +340,9 @@ class ProbeReport(Frozen):
     users: int
     """Changed users who were asked about, by the similarity that their features now have."""
     labels: int
-    """Changed labels that were asked about."""
+    """Changed positive labels that were asked about."""
+    accuracy: float | None = None
+    own_accuracy: float | None = None
     recall_at_10: float | None = None
     own_recall_at_10: float | None = None
     auc: float | None = None
@@ -346,6 +351,8 @@ class ProbeReport(Frozen):
     own_recall_at_50: float | None = None
     regret: float | None = None
     """The largest loss against the own exam of the figures that decide; None where nothing can be told."""
+    error: float | None = None
+    """Standard error of what was lost, by bootstrap over the users who were asked: few changes tell little."""
     told: str = ""
     """The same in one sentence."""
 
