@@ -337,7 +337,9 @@ class ProbeReport(Frozen):
     users: int
     """Changed users who were asked about, by the similarity that their features now have."""
     labels: int
-    """Changed labels that were asked about."""
+    """Changed positive labels that were asked about."""
+    accuracy: float | None = None
+    own_accuracy: float | None = None
     recall_at_10: float | None = None
     own_recall_at_10: float | None = None
     auc: float | None = None
@@ -346,6 +348,8 @@ class ProbeReport(Frozen):
     own_recall_at_50: float | None = None
     regret: float | None = None
     """The largest loss against the own exam of the figures that decide; None where nothing can be told."""
+    error: float | None = None
+    """Standard error of what was lost, by bootstrap over the users who were asked: few changes tell little."""
     told: str = ""
     """The same in one sentence."""
 

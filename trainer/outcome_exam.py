@@ -5,7 +5,8 @@ the other user among the nearest of everybody? Strangers are as popular as the u
 that knows nothing but who is popular would look good (Aiyappa et al. 2024, Implicit degree bias in the link prediction
 task). They are drawn among the nearest in the order of positive labels. Explicit negative labels count as strangers do.
 
-Where labels are directed they are asked of the user who made them. Where not, of the end that is held out, or of both.
+Where labels are directed they are asked of the user who made them. Where not, of the end that is held out; of either,
+drawn, where both are, as a label is one witness and no two.
 """
 
 from __future__ import annotations
@@ -38,12 +39,11 @@ class OutcomeExam:
         asked: (users,) rows of the users who are asked, in order.
         pairs: (pairs, 2) rows, the asked user first.
         user: (pairs,) where in `asked` the asked user is.
-        positive: (pairs,) whether the pair is a positive label; else a stranger or a negative label.
+        positive: (pairs,) whether the pair is a positive label, each once; else a stranger or a negative label.
         weight: (pairs,) how much each counts; a stranger as much as the label it is matched with.
         known: (known, 2) positives that are not asked about, as places in `asked` and `corpus`: they are in nobody's
             ranking, as a model may have learned them.
         nearest: how many users are asked for: fifty, or all others in a small corpus.
-        labels: positive labels that are asked about, each once.
     """
 
     raw: Floats
@@ -55,7 +55,11 @@ class OutcomeExam:
     weight: NDArray[np.float64]
     known: Rows
     nearest: int
-    labels: int
+
+    @property
+    def labels(self) -> int:
+        """Positive labels that are asked about."""
+        return int(self.positive.sum())
 
 
 def held_out_exam(
@@ -90,7 +94,7 @@ def outcome_exam(
         seed: of what is drawn.
     """
     generator = np.random.default_rng(seed)
-    label, ends = _ends(outcomes, about, may_be_asked)
+    label, ends = _ends(outcomes, about, may_be_asked, generator)
     users = np.unique(ends[:, 0])
     if len(users) > most_users:
         users = np.sort(generator.choice(users, most_users, replace=False))
@@ -113,7 +117,6 @@ def outcome_exam(
         weight=np.concatenate([weight[positive], weight[~positive], weight[positive][matched]]),
         known=np.stack([np.searchsorted(users, known[:, 0]), np.searchsorted(corpus, known[:, 1])], axis=1),
         nearest=max(0, min(NEAREST, len(corpus) - 1)),
-        labels=len(np.unique(label[positive])),
     )
 
 
@@ -129,15 +132,18 @@ def lacking(exam: OutcomeExam | None, policy: GatePolicy) -> str | None:
     )
 
 
-def _ends(outcomes: Outcomes, about: NDArray[np.bool_], may_be_asked: NDArray[np.bool_]) -> tuple[Rows, Rows]:
+def _ends(
+    outcomes: Outcomes, about: NDArray[np.bool_], may_be_asked: NDArray[np.bool_], generator: np.random.Generator
+) -> tuple[Rows, Rows]:
     """(asked,) the label of each question, and (asked, 2) its rows, the asked user first."""
     label = np.flatnonzero(about)
     pairs = outcomes.pairs[label]
     if outcomes.directed:
         return label, pairs
-    ends = np.concatenate([pairs, pairs[:, ::-1]])
-    asked = may_be_asked[ends[:, 0]]
-    return np.concatenate([label, label])[asked], ends[asked]
+    one, other = may_be_asked[pairs].T
+    turned = other & ~(one & (generator.random(len(pairs)) < 0.5))
+    some = one | other
+    return label[some], np.where(turned[:, None], pairs[:, ::-1], pairs)[some]
 
 
 def _both_ways(outcomes: Outcomes, which: NDArray[np.bool_]) -> Rows:
