@@ -110,6 +110,13 @@ def key_columns(group: Group) -> tuple[str, ...]:
     return (group.user_key, group.other_key) if isinstance(group, LabelGroup) else (group.primary_key,)
 
 
+def value_columns(group: Group) -> list[str]:
+    """The contract's columns beside the primary key."""
+    if isinstance(group, LabelGroup):
+        return [group.label, *([group.weight] if group.weight is not None else []), group.labelled_at]
+    return [column.name for column in group.columns]
+
+
 class _Entry(Struct, gc=False):
     """Of an entry, the value of the primary key."""
 
