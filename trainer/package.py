@@ -188,7 +188,8 @@ def _comparisons(gate: GateReport) -> str:
         return f"{notes}\n" if notes else ""
     rows = [
         f"| {one.figure}{' (guard-rail)' * one.guard_rail} | {one.slice or 'all'} ({one.users}) | {one.against} "
-        f"| {one.challenger:.4f} | {one.other:.4f} | {one.difference:+.4f} | {one.lower:+.4f} | {one.certain:+.4f} | {one.verdict} |"
+        f"| {one.challenger:.4f} | {one.other:.4f} | {one.difference:+.4f} | {one.lower:+.4f} | {one.certain:+.4f} "
+        f"| {one.verdict} |"
         for one in gate.comparisons
     ]
     head = "| figure | users | against | this version | other | difference | at least | at most | |"
