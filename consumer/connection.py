@@ -19,6 +19,7 @@ from consumer.cluster import ClusterTrouble, ask_cluster
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts
+from schemas.labels import LabelGroup
 
 log = structlog.get_logger()
 
@@ -44,10 +45,10 @@ def connected(
 
 
 def with_facts(settings: Settings, facts: GroupFacts) -> Settings:
-    """The settings, completed by the facts of the group.
+    """The settings, completed by the facts of the groups.
 
     Raises:
-        ConsumerError: the group does not have what the settings want.
+        ConsumerError: a group does not have what the settings want.
     """
     group = settings.feature_group.model_copy(
         update={"id": facts.feature_group_id, "feature_store_id": facts.feature_store_id}
@@ -56,9 +57,13 @@ def with_facts(settings: Settings, facts: GroupFacts) -> Settings:
     if facts.kafka is not None and "bootstrap_servers" not in settings.kafka.model_fields_set:
         access = facts.kafka.model_dump()
         told |= {**access, "bootstrap_servers": list(facts.kafka.bootstrap_servers)}
+    labels = settings.labels
+    if labels is not None and (said := facts.labels) is not None:
+        told["label_topic"] = _label_topic(settings, labels, said)
+        labels = labels.model_copy(update={"id": said.feature_group_id, "feature_store_id": said.feature_store_id})
     given = {name: value for name, value in told.items() if name not in settings.kafka.model_fields_set}
     return settings.model_copy(
-        update={"feature_group": group, "kafka": settings.kafka.model_copy(update=given)},
+        update={"feature_group": group, "labels": labels, "kafka": settings.kafka.model_copy(update=given)},
     )
 
 
@@ -82,6 +87,25 @@ def _topic(settings: Settings, facts: GroupFacts) -> str:
     if topic is None:
         raise ConsumerError(
             f"feature group {group.name} has no {source} topic: `retrainer setup-hopsworks` sets it up{_DELAY}"
+        )
+    return topic
+
+
+def _label_topic(settings: Settings, labels: LabelGroup, facts: GroupFacts) -> str:
+    """Where labels are told. A group that is offline-only needs no source of its own: the bridge alone tells of it."""
+    ingested = settings.kafka.source == "ingestion"
+    if not facts.online_enabled:
+        if ingested:
+            raise ConsumerError(
+                f"label group {labels.name} is offline-only, so nothing of it is on the ingestion topic: set "
+                "RETRAINER_KAFKA__SOURCE=notification, and run `retrainer bridge --labels` beside this service"
+            )
+        return settings.kafka.label_topic or f"{labels.name}_changes"
+    topic = settings.kafka.label_topic or (facts.ingestion_topic if ingested else facts.notification_topic)
+    if topic is None:
+        raise ConsumerError(
+            f"label group {labels.name} has no {'ingestion' if ingested else 'notification'} topic: "
+            f"`retrainer setup-hopsworks` sets it up{_DELAY}"
         )
     return topic
 
@@ -124,7 +148,7 @@ def _keep(path: Path, settings: Settings, facts: GroupFacts) -> None:
 
 
 def _kept(path: Path, settings: Settings) -> GroupFacts | None:
-    """What was told before about the same group of the same project, if its files are there still."""
+    """What was told before about the same groups of the same project, if its files are there still."""
     try:
         whose, facts = path.read_text().split("\n", 1)
         known = GroupFacts.model_validate_json(facts)
@@ -139,4 +163,5 @@ def _kept(path: Path, settings: Settings) -> GroupFacts | None:
 def _of(settings: Settings) -> str:
     cluster, group = settings.hopsworks, settings.feature_group
     assert cluster is not None
-    return f"{cluster.host}:{cluster.port}/{cluster.project}/{group.name}/{group.version}"
+    labels = "" if settings.labels is None else f"/{settings.labels.name}/{settings.labels.version}"
+    return f"{cluster.host}:{cluster.port}/{cluster.project}/{group.name}/{group.version}{labels}"

@@ -115,7 +115,8 @@ class Service:
         if not self._leadership.holds(now):
             self._let_go()
             self._decision, self._held = Wait(Hold.ELSEWHERE), None
-            self._tell(now, self._ledger.views.backlog().untried)
+            backlog = self._ledger.views.backlog()
+            self._tell(now, backlog.untried, backlog.untried_labels)
             return
         self._run_cycles(now)
 
@@ -131,9 +132,9 @@ class Service:
         state = trigger_state(self._ledger, past, busy=self._supervisor.busy, caught_up=self._all_caught_up())
         self._held = past.held
         self._decision = decide(self._settings.trigger, state, now)
-        self._tell(now, state.pending_users)
+        self._tell(now, state.pending_users, state.pending_labels)
         if isinstance(self._decision, Start):
-            self._start(self._decision, state.pending_users, now)
+            self._start(self._decision, now)
 
     def _let_go(self) -> None:
         """Whatever was begun while we ran cycles is another instance's now."""
@@ -153,9 +154,9 @@ class Service:
         """Whether this instance and the others have read what their partitions held."""
         return self._others.caught_up() and self._listener.hearing.complete
 
-    def _start(self, decision: Start, pending: int, now: float) -> None:
-        if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().users == 0:
-            log.info("nothing is pending, nothing to train", pending=pending)
+    def _start(self, decision: Start, now: float) -> None:
+        if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().empty:
+            log.info("nothing is pending, nothing to train")
             self._ledger.asked.drop_incremental(fence=self._leadership.fence)
             return
         self._supervisor.start(decision.kind, decision.reason.value, now)
@@ -165,7 +166,7 @@ class Service:
         self._full_retrain_due = tick
         self._woken.set()
 
-    def _tell(self, now: float, pending: int) -> None:
+    def _tell(self, now: float, pending: int, pending_labels: int) -> None:
         if now - self._status_at < _STATUS_EVERY:
             return
         self._status_at = now
@@ -178,6 +179,7 @@ class Service:
                 ignored=heard.ignored,
                 dead=heard.dead,
                 pending=pending,
+                **({"pending_labels": pending_labels} if self._settings.labels else {}),
                 lag=hearing.lag,
             )
             self._told = heard
@@ -248,6 +250,8 @@ def trigger_state(ledger: Ledger, past: Past, *, busy: bool, caught_up: bool) ->
     return TriggerState(
         pending_users=backlog.untried,
         known_users=past.known_users,
+        pending_labels=backlog.untried_labels,
+        known_labels=past.known_labels,
         oldest_change=backlog.oldest_change,
         newest_change=backlog.newest_change,
         last_cycle_end=past.last_end,

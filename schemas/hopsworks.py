@@ -98,3 +98,5 @@ class GroupFacts(Frozen):
     ingestion_topic: str | None
     kafka: KafkaAccess | None
     """None where the group is offline-only and the cluster's Kafka was not asked for."""
+    labels: GroupFacts | None = None
+    """Those of the label group, where one is set; its `kafka` is None, as it is the same."""

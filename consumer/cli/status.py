@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from consumer.cycles.running import claimed
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
@@ -28,7 +29,7 @@ _LIVE = 15.0  # seconds; an instance reports every three
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Show the state of the service, its lag, pending users, running cycle, champion, and what somebody has to do."""
+    """Show the state of the service, its lag, what is pending, running cycle, champion, and what somebody has to do."""
     settings = load_settings()
     with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
         found = collect(settings, ledger, time.time())
@@ -55,6 +56,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "hold": alive.hold if alive else None,
         "pending": {
             "users": backlog.users,
+            "labels": backlog.labels,
             "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
         },
         "cycle": alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances),
@@ -65,6 +67,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "asks_full": ledger.asked.why_full(),
         "full_on_drift": settings.trigger.full_on_drift,
         "known_users": past.known_users,
+        "known_labels": past.known_labels,
         "events": read.events,
         "ignored": read.ignored,
         "ignored_because": read.ignored_because,
@@ -102,7 +105,7 @@ def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any
         "cycle_id": claim.cycle_id,
         "kind": claim.kind.value,
         "reason": claim.reason,
-        "users": len(claim.users),
+        **claimed(claim),
         "state": f"run by {runs}" if runs else "to be resumed at the next start",
     }
 
@@ -111,6 +114,7 @@ def _table(found: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     cycle, pending = found["cycle"], found["pending"]
     age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
+    labels = f" and {pending['labels']} labels" if pending["labels"] or found["known_labels"] else ""
     last, held = found["last_cycle"], found["held"]
     step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
     rows = {
@@ -119,7 +123,7 @@ def _table(found: dict[str, Any]) -> Table:
         **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
         **({"full retrain": _asked_for(found)} if found["asks_full"] else {}),
         "lag": "unknown" if found["lag"] is None else f"{found['lag']} events",
-        "pending": f"{pending['users']} users{age}",
+        "pending": f"{pending['users']} users{labels}{age}",
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",

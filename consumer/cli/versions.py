@@ -48,7 +48,10 @@ def table(found: list[dict[str, Any]], width: int) -> Table:
     """One row for every version, for a screen of `width` characters."""
     made = Table(box=None, pad_edge=False)
     rows = [_row(version, width >= _ROOMY) for version in found]
-    shown = [name for name in rows[0] if width >= _ROOMY or name not in _LEFT_OUT]
+    left_out = set() if width >= _ROOMY else _LEFT_OUT
+    if not any(version["changed_labels"] for version in found):
+        left_out = left_out | {"labels"}
+    shown = [name for name in rows[0] if name not in left_out]
     for name in shown:
         made.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=name != "why")
     for row in rows:
@@ -67,6 +70,7 @@ def _row(version: dict[str, Any], roomy: bool) -> dict[str, str]:
         "base": str(version["base_version"] or "-"),
         "why": version["reason"],
         "users": str(version["changed_users"]),
+        "labels": str(version["changed_labels"]),
         "pairs": str(version["pairs"]),
         **dict([accuracy]),
         "champion's": _figure((gate.get("champion") or {}).get("accuracy")),

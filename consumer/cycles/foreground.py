@@ -96,7 +96,7 @@ def _run_here(
             if ledger.asked.taken_up(request) is not None:  # by the cycle that whoever was asked did not finish
                 return _cycle_of(ledger, request)
             ledger.asked.withdraw(request)
-        if kind is CycleKind.INCREMENTAL and ledger.views.backlog().users == 0:
+        if kind is CycleKind.INCREMENTAL and ledger.views.backlog().empty:
             return None
         has_champion = ledger.views.past().champion is not None
         reason = Reason.REPLAY if kind is CycleKind.BACKFILL else Reason.OPERATOR

@@ -53,7 +53,7 @@ class Running:
             "cycle_id": self.claim.cycle_id,
             "kind": self.claim.kind.value,
             "reason": self.claim.reason,
-            "users": len(self.claim.users),
+            **claimed(self.claim),
             "state": "running" if at_work else "waiting to try again",
             "step": self.step.value if self.step else None,
             "done": self.done,
@@ -63,6 +63,11 @@ class Running:
         }
 
 
+def claimed(claim: Claim) -> dict[str, int]:
+    """How much a cycle has claimed; nothing is said of labels where there are none."""
+    return {"users": len(claim.users), **({"labels": len(claim.labels)} if claim.labels else {})}
+
+
 def tell_start(claim: Claim) -> None:
     """A cycle has been claimed."""
     log.info(
@@ -70,7 +75,7 @@ def tell_start(claim: Claim) -> None:
         cycle_id=claim.cycle_id,
         kind=claim.kind.value,
         reason=claim.reason,
-        users=len(claim.users),
+        **claimed(claim),
         base_version=claim.base_version,
         accept=[name.value for name in claim.accept] or None,
     )
@@ -89,7 +94,7 @@ def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
         version=result.version,
         reason=result.reason,
         base_version=result.base_version,
-        changed_users=len(claim.users),
+        **{f"changed_{kind}": count for kind, count in claimed(claim).items()},
         pairs_before=pairs.before if pairs else None,
         pairs_after=pairs.after if pairs else None,
         accuracy=challenger.accuracy if challenger else None,

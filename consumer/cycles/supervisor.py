@@ -1,9 +1,9 @@
-"""The supervisor: claims the pending users for a cycle, has a trainer run it, and settles it. One at a time.
+"""The supervisor: claims what is pending for a cycle, has a trainer run it, and settles it. One at a time.
 
 A cycle is claimed in the ledger before its trainer hears of it and stays claimed until its result is settled. So a
 cycle cut short, by a crash or by a stop, is found running at the next start and run again under the same id. Where the
 answer to a commit was lost, the ledger is asked for what it has. A trainer that fails is tried again a few times in the
-same way before the users are given back. One that may have registered before it failed is not given up before the
+same way before what it claimed is given back. One that may have registered before it failed is not given up before the
 registry was asked: the ledger must not call failed what has a version.
 
 Every write of a cycle bears the token of the lease (`consumer.cycles.leadership`): to the ledger, which checks it, and
@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.cycles.champion_tag import mirror_champion
 from consumer.cycles.leadership import Leadership
-from consumer.cycles.running import Running, tell_end, tell_start
+from consumer.cycles.running import Running, claimed, tell_end, tell_start
 from consumer.cycles.trainer_process import TrainerProcess, result_in
 from consumer.cycles.warm_trainer import WarmTrainer
 from consumer.ledger.ledger import Ledger
@@ -78,12 +78,12 @@ class Supervisor:
             log.info("cycle had ended", cycle_id=claim.cycle_id)
             self._settle(result, now)
             return True
-        log.info("cycle resumed", cycle_id=claim.cycle_id, kind=claim.kind.value, users=len(claim.users))
+        log.info("cycle resumed", cycle_id=claim.cycle_id, kind=claim.kind.value, **claimed(claim))
         self._run(now)
         return True
 
     def start(self, kind: CycleKind, reason: str, now: float, accept: Iterable[GuardName] = ()) -> None:
-        """Claim all pending users for a new cycle, for which the limits in `accept` are waived, and have it run."""
+        """Claim all that is pending for a new cycle, for which the limits in `accept` are waived, and have it run."""
         reached(Point.CLAIM)
         try:
             claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence, accept=accept)
@@ -165,6 +165,7 @@ class Supervisor:
         # Should what follows fail, the disk being full perhaps, it is tried again like a trainer that failed.
         self._running.asks = False
         self._running.since, self._running.retry_at = now, now + self._settings.trainer.retry_wait
+        may_lag = self._settings.feature_store.kind == "hopsworks"  # a copy that everything is read from
         request = CycleRequest(
             cycle_id=claim.cycle_id,
             kind=claim.kind,
@@ -174,11 +175,13 @@ class Supervisor:
             best_since=claim.best_since,
             accept=claim.accept,
             users=claim.users,
+            labels=claim.labels,
             follows=claim.follows,
             fence=self._leadership.fence,
             above=claim.above,
             only_find=self._running.given_up is not None,
-            lately=self._ledger.cycles.lately(now) if self._settings.feature_store.kind == "hopsworks" else (),
+            lately=self._ledger.cycles.lately(now) if may_lag else (),
+            recent_labels=self._ledger.cycles.recent_labels(now) if may_lag else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
@@ -251,7 +254,7 @@ class Supervisor:
                 "version registered but not made champion: the champion changed meanwhile", version=result.version
             )
         if result.outcome is Outcome.UNCHANGED and not settled:
-            log.warning("users given back: the champion changed meanwhile", users=len(claim.users))
+            log.warning("given back: the champion changed meanwhile", **claimed(claim))
         if settled and result.version is not None:
             mirror_champion(self._settings, lambda: self._ledger.views.past().champion)
             reached(Point.MIRRORED)

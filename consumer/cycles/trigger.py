@@ -33,6 +33,8 @@ class Reason(StrEnum):
     STALENESS = "oldest pending change is too old"
     COUNT = "enough users changed"
     SHARE = "large enough share of users changed"
+    LABEL_COUNT = "enough labels changed"
+    LABEL_SHARE = "large enough share of labels changed"
 
 
 class Hold(StrEnum):
@@ -45,7 +47,7 @@ class Hold(StrEnum):
     INTERVAL = "too soon after the last cycle"
     HELD = "the last cycle was held; new changes are tried again later"
     QUIET = "changes are still arriving"
-    THRESHOLD = "too few users changed"
+    THRESHOLD = "too little has changed"
 
 
 class TriggerPolicy(Frozen):
@@ -53,6 +55,8 @@ class TriggerPolicy(Frozen):
 
     changed_users: Annotated[int, Field(ge=1)] = 500
     changed_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    changed_labels: Annotated[int, Field(ge=1)] = 500
+    changed_label_share: Annotated[float, Field(gt=0, le=1)] = 0.05
     max_staleness: Seconds = 3600.0
     quiet_period: Seconds = 30.0
     min_interval: Seconds = 300.0
@@ -67,12 +71,15 @@ class TriggerPolicy(Frozen):
 class TriggerState:
     """What is known. Times are seconds since the epoch; None where it never happened.
 
-    Pending here means changed and not yet tried by any cycle: users given back by a rejected or held cycle ride along
-    with the next one but do not start it, so neither is repeated until something new is known.
+    Pending here means changed and not yet tried by any cycle: what a rejected or held cycle gave back rides along with
+    the next one but does not start it, so neither is repeated until something new is known. `oldest_change` and
+    `newest_change` are those of users and labels together.
     """
 
     pending_users: int
     known_users: int
+    pending_labels: int = 0
+    known_labels: int = 0
     oldest_change: float | None
     newest_change: float | None
     last_cycle_end: float | None
@@ -156,7 +163,8 @@ def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> boo
 
 
 def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:
-    if state.pending_users == 0 or state.oldest_change is None or state.newest_change is None:
+    nothing = state.pending_users == 0 and (state.pending_labels == 0 or not state.has_champion)
+    if nothing or state.oldest_change is None or state.newest_change is None:
         first = not state.has_champion and (state.last_cycle_end is None or state.last_cycle_failed)
         return Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP) if first else Wait(Hold.NOTHING)
 
@@ -170,8 +178,20 @@ def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start
         return Start(Reason.REJECTIONS, CycleKind.FULL)
     if now >= stale_at:
         return Start(Reason.STALENESS)
-    if state.pending_users >= policy.changed_users:
-        return Start(Reason.COUNT)
-    if state.pending_users >= policy.changed_share * state.known_users:
-        return Start(Reason.SHARE)
-    return Wait(Hold.THRESHOLD, until=stale_at)
+    reason = _enough(policy, state)
+    return Wait(Hold.THRESHOLD, until=stale_at) if reason is None else Start(reason)
+
+
+def _enough(policy: TriggerPolicy, state: TriggerState) -> Reason | None:
+    """Which threshold is met; None where none is."""
+    users, labels = state.pending_users, state.pending_labels
+    if users >= policy.changed_users:
+        return Reason.COUNT
+    if users > 0 and users >= policy.changed_share * state.known_users:
+        return Reason.SHARE
+    if labels >= policy.changed_labels:
+        return Reason.LABEL_COUNT
+    # A label group may begin empty: there each label would be a large share of those that are known.
+    if state.known_labels > 0 and labels >= policy.changed_label_share * state.known_labels:
+        return Reason.LABEL_SHARE
+    return None

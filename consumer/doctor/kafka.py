@@ -56,7 +56,7 @@ def _as_the_cluster_says(visit: Visit) -> Any:
     from trainer.hopsworks.facts import group_facts
 
     settings = visit.settings
-    facts = group_facts(visit.session, settings.feature_group, visit.tls_dir)
+    facts = group_facts(visit.session, settings.feature_group, None, visit.tls_dir)
     try:
         known = with_facts(settings, facts)
     except ConsumerError as error:

@@ -31,7 +31,9 @@ def set_up(settings: Settings, wishes: Wishes) -> Iterator[Step]:
         group = find_group(session, contract)
         if found := differences(group, contract):
             raise ConsumerError(f"feature group {contract.name} is not as set: {'; '.join(found)}")
-        yield from Setup(settings, session, group, group_facts(session, contract, certificates.path), wishes).run()
+        yield from Setup(
+            settings, session, group, group_facts(session, contract, settings.labels, certificates.path), wishes
+        ).run()
     except TrainerError as error:
         raise ConsumerError(str(error)) from None
     finally:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
-from schemas.labels import LabelGroup, PairKey
+from schemas.hopsworks import HopsworksStore
+from schemas.labels import LabelGroup, PairKey, pair_text
+from tests.hopsworks.double import ClusterSpec, HopsworksDouble
+from tests.hopsworks.running import session_of
 from tests.worlds import GROUP
 from trainer.errors import ContractError, NotThere
 from trainer.features.local import LocalFeatureStore
+from trainer.hopsworks.session import Session
+from trainer.labels.hopsworks import HopsworksLabelStore
 from trainer.labels.local import Label, LocalLabelStore
 from trainer.labels.protocol import LabelRows, LabelStore
 from trainer.labels.reading import absent, read_all, read_pairs
@@ -49,10 +54,58 @@ class LocalBench:
         return LocalLabelStore(self._path, group)
 
 
-@pytest.fixture(scope="module", params=["local"])
-def cluster() -> Callable[[Path], Bench]:
+class HopsworksBench:
+    """A label group in a double of a cluster, which is shared: each test empties it first."""
+
+    def __init__(self, double: HopsworksDouble, session: Session, **settings: Any) -> None:
+        self._double = double
+        self._session = session
+        self._settings = HopsworksStore(**settings)
+        self.store: LabelStore = self.reopened(LABELS)
+
+    def write(self, upserts: Mapping[PairKey, Label], deletes: list[PairKey]) -> None:
+        rows = {
+            pair_text(pair): {
+                "label": label.label,
+                "labelled_at": None if label.at is None else int(label.at * 1000),
+                "strength": label.weight,
+            }
+            for pair, label in upserts.items()
+        }
+        self._double.labels.store.put(rows, [pair_text(pair) for pair in deletes])
+
+    def reopened(self, group: LabelGroup) -> LabelStore:
+        return HopsworksLabelStore(self._session, self._settings, group)
+
+
+CLUSTERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "hopsworks": ({}, {}),
+    "hopsworks, read online": ({}, {"snapshot": "online"}),
+    "hopsworks, without history": ({"label_history": False}, {}),
+    "hopsworks, offline-only": ({"labels_online": False}, {}),
+    "hopsworks, offline-only, without history": ({"labels_online": False, "label_history": False}, {}),
+}
+"""What the cluster is like, and how its store is read."""
+
+
+@pytest.fixture(scope="module", params=["local", *CLUSTERS])
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Path], Bench]]:
     """Makes benches of one kind."""
-    return LocalBench
+    if request.param == "local":
+        yield LocalBench
+        return
+    given, settings = CLUSTERS[request.param]
+    spec = ClusterSpec(group=GROUP, labels=LABELS, **given)
+    with HopsworksDouble(tmp_path_factory.mktemp("cluster"), spec) as double, session_of(double) as session:
+
+        def make(_: Path) -> Bench:
+            store = double.labels.store
+            store.put({}, [*store.online, *store.offline])
+            return HopsworksBench(double, session, **settings)
+
+        yield make
 
 
 @pytest.fixture

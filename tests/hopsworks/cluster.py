@@ -6,9 +6,11 @@ import secrets
 import ssl
 from dataclasses import dataclass, field
 
+from schemas.events import Group
 from tests.hopsworks.avro import RowCodec
 from tests.hopsworks.certificates import Pki
 from tests.hopsworks.faults import Faults
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.spec import ClusterSpec, KafkaAccess
 from tests.hopsworks.tables import FeatureTables
 
@@ -34,7 +36,6 @@ class Cluster:
     project_id: int = field(default_factory=_drawn)
     connector_id: int = field(default_factory=_drawn)
     feature_store_id: int = field(default_factory=_drawn)
-    feature_group_id: int = field(default_factory=_drawn)
     online_user: str = "spotify_tester"
     online_password: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     api_keys: set[str] = field(default_factory=set)
@@ -42,33 +43,69 @@ class Cluster:
     faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
-        group = self.spec.group
-        self.feature_group_id = group.id or self.feature_group_id
-        self.feature_store_id = group.feature_store_id or self.feature_store_id
-        self.notification_topic = self.spec.notification_topic if self.spec.online else None
-        self.store = FeatureTables(group, self.spec.element, self.spec.event_time, self.spec.partition)
-        self.codec = RowCodec(group, self.spec.element, f"{self.feature_store}.db")
+        spec, labels = self.spec, self.spec.labels
+        self.feature_store_id = spec.group.feature_store_id or self.feature_store_id
+        self.users = self._held(spec.group, spec.online, spec.notification_topic, spec.event_time, spec.partition)
+        self.groups = [self.users]
+        """Every feature group of the project; that of the users comes first."""
+        if labels is not None:
+            online = spec.online if spec.labels_online is None else spec.labels_online
+            time = labels.labelled_at if spec.label_history else None
+            self.groups.append(self._held(labels, online, spec.label_topic, time, None))
+
+    def _held(
+        self, group: Group, online: bool, topic: str | None, time: str | None, partition: str | None
+    ) -> HeldGroup:
+        return HeldGroup(
+            group=group,
+            id=group.id or _drawn(),
+            feature_store=self.feature_store,
+            online=online,
+            element=self.spec.element,
+            event_time=time,
+            partition=partition,
+            time_travel=self.spec.time_travel,
+            notification_topic=topic if online else None,
+        )
+
+    def held(self, number: int) -> HeldGroup:
+        """The group of an id."""
+        return next(one for one in self.groups if one.id == number)
+
+    @property
+    def labels(self) -> HeldGroup:
+        """The label group, where the spec has one."""
+        _, labels = self.groups
+        return labels
+
+    @property
+    def feature_group_id(self) -> int:
+        """The id of the users' group."""
+        return self.users.id
+
+    @property
+    def store(self) -> FeatureTables:
+        """The rows of the users' group."""
+        return self.users.store
+
+    @property
+    def codec(self) -> RowCodec:
+        """How the rows of the users' group are written."""
+        return self.users.codec
+
+    @property
+    def notification_topic(self) -> str | None:
+        """Where changes of users are told."""
+        return self.users.notification_topic
+
+    @notification_topic.setter
+    def notification_topic(self, topic: str | None) -> None:
+        self.users.notification_topic = topic
 
     @property
     def feature_store(self) -> str:
         """The name of the project's feature store, and of its offline database."""
         return f"{self.spec.project}_featurestore"
-
-    @property
-    def table(self) -> str:
-        """The name of the feature group's table in either database."""
-        return f"{self.spec.group.name}_{self.spec.group.version}"
-
-    @property
-    def columns(self) -> list[str]:
-        """The primary key and the contract's columns."""
-        return [self.spec.group.primary_key, *(column.name for column in self.spec.group.columns)]
-
-    @property
-    def features(self) -> list[str]:
-        """All columns of the group's tables: also those that only tell rows of one key apart."""
-        spec = self.spec
-        return [*self.columns, *(name for name in (spec.event_time, spec.partition) if name is not None)]
 
     def tls(self) -> ssl.SSLContext:
         """How its HTTPS servers present themselves."""

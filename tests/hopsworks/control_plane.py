@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from functools import partial
 
 from tests.hopsworks import metadata
 from tests.hopsworks.cluster import DOMAIN, MYSQL_PORT, Cluster
 from tests.hopsworks.conditions import UnsupportedError, from_sdk
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.https import ApiCall, ApiError, HttpsServer, Reply
 from tests.hopsworks.metadata import Json
 from tests.hopsworks.routing import Router
@@ -61,12 +63,14 @@ class ControlPlane:
         add("GET", f"{self.project}/featurestores/{{name}}", self._feature_store)
 
     def _add_feature_group(self) -> None:
-        add, group = self.router.add, f"{self.store}/featuregroups/{self._cluster.feature_group_id}"
+        add = self.router.add
         add("GET", f"{self.store}/featuregroups", self._feature_groups)
-        add("GET", group, lambda _: Reply(200, metadata.feature_group(self._cluster)))
-        add("PUT", group, self._update_feature_group)
-        add("GET", f"{group}/commits", self._commits)
-        add("GET", f"{group}/expectationsuite", _always(metadata.listing([])))
+        for group in self._cluster.groups:
+            path = f"{self.store}/featuregroups/{group.id}"
+            add("GET", path, partial(self._described, group))
+            add("PUT", path, partial(self._update_feature_group, group))
+            add("GET", f"{path}/commits", partial(_commits, group))
+            add("GET", f"{path}/expectationsuite", _always(metadata.listing([])))
         add("GET", f"{self.store}/featuregroups/{{name}}", self._feature_group)
 
     def _add_reading(self) -> None:
@@ -108,55 +112,44 @@ class ControlPlane:
         return Reply(200, metadata.feature_store(self._cluster))
 
     def _feature_groups(self, _: ApiCall) -> Reply:
-        return Reply(200, metadata.listing([metadata.feature_group(self._cluster)]))
+        groups = [metadata.feature_group(self._cluster, group) for group in self._cluster.groups]
+        return Reply(200, metadata.listing(groups))
+
+    def _described(self, group: HeldGroup, _: ApiCall) -> Reply:
+        return Reply(200, metadata.feature_group(self._cluster, group))
 
     def _feature_group(self, call: ApiCall) -> Reply:
-        group = self._cluster.spec.group
-        if call.parts["name"] != group.name or call.argument("version", str(group.version)) != str(group.version):
+        version = call.argument("version", "")
+        found = [group for group in self._cluster.groups if group.is_of(call.parts["name"], version)]
+        if not found:
             raise ApiError(404, GROUP_NOT_FOUND, "Featuregroup wasn't found.")
-        return Reply(200, [metadata.feature_group(self._cluster)])
+        return Reply(200, [metadata.feature_group(self._cluster, group) for group in found])
 
-    def _update_feature_group(self, call: ApiCall) -> Reply:
+    def _update_feature_group(self, group: HeldGroup, call: ApiCall) -> Reply:
         # Of all metadata that a client may change, only the topic means something here.
         if call.argument("updateMetadata").lower() == "true":
-            self._cluster.notification_topic = call.json()["notificationTopicName"] or None
-        return Reply(200, metadata.feature_group(self._cluster))
-
-    def _commits(self, call: ApiCall) -> Reply:
-        offset, limit = int(call.argument("offset", "0")), call.argument("limit")
-        newest_first = self._cluster.store.commits[::-1]
-        page = newest_first[offset : offset + int(limit) if limit else None]
-        items = [
-            {
-                "commitID": commit.id,
-                "commitTime": commit.id,
-                "rowsInserted": commit.inserted,
-                "rowsUpdated": commit.updated,
-                "rowsDeleted": commit.deleted,
-            }
-            for commit in page
-        ]
-        return Reply(200, {"count": len(newest_first), "items": items})
+            group.notification_topic = call.json()["notificationTopicName"] or None
+        return self._described(group, call)
 
     def _query(self, call: ApiCall) -> Reply:
         cluster, asked = self._cluster, call.json()
         columns = [feature["name"] for feature in asked["leftFeatures"]]
-        key = cluster.spec.group.primary_key
+        group = cluster.held(asked["leftFeatureGroup"]["id"])
         try:
-            condition = from_sdk(asked["filter"], key) if asked.get("filter") else None
+            condition = from_sdk(asked["filter"], group.keys) if asked.get("filter") else None
         except UnsupportedError as error:
             raise ApiError(400, 120001, f"the double does not know {error}") from None
         names = ", ".join(f"`fg0`.`{name}` `{name}`" for name in columns)
-        where = f"\nWHERE {condition.sql(f'`fg0`.`{key}`')}" if condition is not None else ""
+        where = f"\nWHERE {condition.sql('`fg0`')}" if condition is not None else ""
         answer: Json = {
-            "query": f"SELECT {names}\nFROM `{cluster.feature_store}`.`{cluster.table}` `fg0`{where}",
-            "queryOnline": f"SELECT {names}\nFROM `{cluster.spec.project}`.`{cluster.table}` `fg0`{where}",
+            "query": f"SELECT {names}\nFROM `{cluster.feature_store}`.`{group.table}` `fg0`{where}",
+            "queryOnline": f"SELECT {names}\nFROM `{cluster.spec.project}`.`{group.table}` `fg0`{where}",
             "onDemandFeatureGroups": [],
             "hudiCachedFeatureGroups": [],
         }
         if call.argument("hqs").lower() == "true":
             # The SDK passes the payload on as it is; its true form is not known, so the double has its own.
-            payload = {"columns": columns, "keys": None if condition is None else sorted(condition.keys)}
+            payload = {"group": group.id, "columns": columns, "filter": asked.get("filter")}
             answer["hqsPayload"] = json.dumps(payload)
             answer["hqsPayloadSignature"] = "c2lnbmVk"
         return Reply(200, answer)
@@ -182,6 +175,23 @@ class ControlPlane:
                 "arguments": [{"name": name, "value": value} for name, value in arguments.items()],
             },
         )
+
+
+def _commits(group: HeldGroup, call: ApiCall) -> Reply:
+    offset, limit = int(call.argument("offset", "0")), call.argument("limit")
+    newest_first = group.store.commits[::-1]
+    page = newest_first[offset : offset + int(limit) if limit else None]
+    items = [
+        {
+            "commitID": commit.id,
+            "commitTime": commit.id,
+            "rowsInserted": commit.inserted,
+            "rowsUpdated": commit.updated,
+            "rowsDeleted": commit.deleted,
+        }
+        for commit in page
+    ]
+    return Reply(200, {"count": len(newest_first), "items": items})
 
 
 def _always(body: object) -> Callable[[ApiCall], Reply]:

@@ -12,6 +12,7 @@ from tests.hopsworks.certificates import Pki
 from tests.hopsworks.cluster import DOMAIN, Cluster
 from tests.hopsworks.control_plane import ControlPlane
 from tests.hopsworks.feature_views import FeatureViews
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.https import Request
 from tests.hopsworks.ingestion import IngestionService
 from tests.hopsworks.ingestions import Ingestions
@@ -79,6 +80,11 @@ class HopsworksDouble:
         return self.cluster.feature_group_id
 
     @property
+    def labels(self) -> HeldGroup:
+        """The label group and its rows, where the spec has one."""
+        return self.cluster.labels
+
+    @property
     def kafka(self) -> KafkaAccess | None:
         """The broker. May be set until the start: a broker with TLS needs the double's certificates first."""
         return self.cluster.kafka
@@ -121,7 +127,9 @@ class HopsworksDouble:
         self.stop()
 
     def environment(self) -> dict[str, str]:
-        """The settings that lead the service to this cluster and its group."""
+        """The settings that lead the service to this cluster and its groups."""
+        labels = self.cluster.spec.labels
+        named = {"name": labels.name, "version": labels.version} if labels is not None else {}
         return {
             "RETRAINER_HOPSWORKS__HOST": self.host,
             "RETRAINER_HOPSWORKS__PORT": str(self.port),
@@ -130,6 +138,7 @@ class HopsworksDouble:
             "RETRAINER_HOPSWORKS__CA_FILE": str(self.ca_file),
             "RETRAINER_FEATURE_GROUP__NAME": self.cluster.spec.group.name,
             "RETRAINER_FEATURE_GROUP__VERSION": str(self.cluster.spec.group.version),
+            **{f"RETRAINER_LABELS__{setting.upper()}": str(value) for setting, value in named.items()},
         }
 
     def rotate_api_key(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.hopsworks.cluster import Cluster
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.metadata import Json
 
 DELETE = {"operation": b"delete"}
@@ -22,47 +23,50 @@ class Message:
     headers: Mapping[str, bytes]
 
 
-def messages(cluster: Cluster, views: list[Json], user: str, row: Mapping[str, Any] | None) -> list[Message]:
-    """The notifications of one written row; None for a row that was deleted."""
+def messages(
+    cluster: Cluster, views: list[Json], key: str, row: Mapping[str, Any] | None, group: HeldGroup | None = None
+) -> list[Message]:
+    """The notifications of one written row, of a user unless another group is told; None for one that was deleted."""
+    told = group or cluster.users
     variants = cluster.spec.variants
     if row is None and variants.delete_events == "none":
         return []
-    key = user.encode() if variants.keyed else None
     if row is None and variants.delete_events == "tombstone":
-        message = Message(user.encode(), None, {})
+        message = Message(key.encode(), None, {})
     else:
         marked = row is None and variants.delete_events == "header"
-        message = Message(key, json.dumps(_event(cluster, views, user, row)).encode(), DELETE if marked else {})
+        named = key.encode() if variants.keyed else None
+        message = Message(named, json.dumps(_event(cluster, told, views, key, row)).encode(), DELETE if marked else {})
     return [message] * (2 if variants.duplicates else 1)
 
 
-def _event(cluster: Cluster, views: list[Json], user: str, row: Mapping[str, Any] | None) -> Json:
+def _event(cluster: Cluster, group: HeldGroup, views: list[Json], key: str, row: Mapping[str, Any] | None) -> Json:
     event: Json = {
         "projectId": cluster.project_id,
         "featureStoreId": cluster.feature_store_id,
-        "featureGroupId": cluster.feature_group_id,
-        "entry": _entry(cluster, user, row),
+        "featureGroupId": group.id,
+        "entry": _entry(cluster, group, key, row),
         "featureViews": [],
     }
     if cluster.spec.variants.event_shape == "old":
         return event
     named = {
         "projectName": cluster.spec.project,
-        "featureGroupName": cluster.spec.group.name,
-        "featureGroupVersion": cluster.spec.group.version,
+        "featureGroupName": group.group.name,
+        "featureGroupVersion": group.group.version,
         "featureViews": [_view(cluster, view) for view in views],
     }
     return event | named
 
 
-def _entry(cluster: Cluster, user: str, row: Mapping[str, Any] | None) -> Json:
-    entry: Json = {cluster.spec.group.primary_key: user}
+def _entry(cluster: Cluster, group: HeldGroup, key: str, row: Mapping[str, Any] | None) -> Json:
+    entry: Json = dict(group.ends(key))
     kind = cluster.spec.variants.arrays_in_entry
     if kind == "absent":
         return entry
-    for column in cluster.spec.group.columns:
-        values = None if row is None else row[column.name]
-        entry[column.name] = values if kind == "list" or values is None else json.dumps(values)
+    for column in group.columns[len(group.keys) :]:
+        values = None if row is None else row[column]
+        entry[column] = values if kind == "list" or values is None else json.dumps(values)
     return entry
 
 

@@ -7,6 +7,7 @@ import itertools
 from tests.hopsworks import metadata
 from tests.hopsworks.cluster import Cluster
 from tests.hopsworks.control_plane import ControlPlane
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.https import ApiCall, ApiError, Reply
 from tests.hopsworks.metadata import Json
 
@@ -15,14 +16,16 @@ VIEW_EXISTS = 270189
 
 
 class FeatureViews:
-    """The views over the group, by name and version; each has some of the group's columns."""
+    """The views over the groups, by name and version; each has some of the columns of one."""
 
     def __init__(self, cluster: Cluster, control: ControlPlane) -> None:
         self._cluster = cluster
         self._ids = itertools.count(9)
         self._views: dict[tuple[str, int], Json] = {}
+        self._groups: dict[tuple[str, int], HeldGroup] = {}
         if cluster.spec.feature_view:
-            self._make(f"{cluster.spec.group.name}_retrainer", 1, cluster.columns)
+            for group in cluster.groups:
+                self._make(f"{group.group.name}_retrainer", 1, group, group.columns)
         add, views = control.router.add, f"{control.store}/featureview"
         view = f"{views}/{{name}}/version/{{version}}"
         add("POST", views, self._create)
@@ -31,7 +34,7 @@ class FeatureViews:
         add("DELETE", view, self._delete)
         add("GET", f"{view}/query", lambda call: Reply(200, self._found(call)["query"]))
         add("GET", f"{view}/preparedstatement", self._statements)
-        add("GET", f"{view}/provenance/links", lambda call: Reply(200, metadata.lineage(cluster, self._found(call))))
+        add("GET", f"{view}/provenance/links", lambda call: Reply(200, self._lineage(call)))
         add("GET", f"{view}/transformation/functions", lambda _: Reply(200, metadata.listing([])))
 
     def columns(self, name: str, version: int) -> list[str] | None:
@@ -39,13 +42,17 @@ class FeatureViews:
         view = self._views.get((name, version))
         return None if view is None else [feature["name"] for feature in view["features"]]
 
+    def group(self, name: str, version: int) -> HeldGroup:
+        """Whose columns a view has."""
+        return self._groups[name, version]
+
     def all(self) -> list[Json]:
         """Every view there is."""
         return list(self._views.values())
 
-    def _make(self, name: str, version: int, columns: list[str]) -> Json:
-        view = metadata.feature_view(self._cluster, next(self._ids), name, version, columns)
-        self._views[name, version] = view
+    def _make(self, name: str, version: int, group: HeldGroup, columns: list[str]) -> Json:
+        view = metadata.feature_view(self._cluster, group, next(self._ids), name, version, columns)
+        self._views[name, version], self._groups[name, version] = view, group
         return view
 
     def _found(self, call: ApiCall) -> Json:
@@ -68,7 +75,12 @@ class FeatureViews:
         if (name, version) in self._views:
             raise ApiError(400, VIEW_EXISTS, "The feature view you want to create already exists.")
         columns = [feature["name"] for feature in asked["query"]["leftFeatures"]]
-        return Reply(201, self._make(name, version, columns))
+        group = self._cluster.held(asked["query"]["leftFeatureGroup"]["id"])
+        return Reply(201, self._make(name, version, group, columns))
+
+    def _lineage(self, call: ApiCall) -> Json:
+        view = self._found(call)
+        return metadata.lineage(self._cluster, self.group(view["name"], view["version"]), view)
 
     def _delete(self, call: ApiCall) -> Reply:
         view = self._found(call)
@@ -76,17 +88,16 @@ class FeatureViews:
         return Reply(200)
 
     def _statements(self, call: ApiCall) -> Reply:
-        cluster, view = self._cluster, self._found(call)
-        key = cluster.spec.group.primary_key
+        view = self._found(call)
+        group = self.group(view["name"], view["version"])
         columns = ", ".join(f"`fg0`.`{feature['name']}` AS `{feature['name']}`" for feature in view["features"])
         sought = "IN ?" if call.argument("batch").lower() == "true" else "= ?"
-        sql = (
-            f"SELECT {columns}\nFROM `{cluster.spec.project}`.`{cluster.table}` AS `fg0`\nWHERE `fg0`.`{key}` {sought}"
-        )
+        source = f"`{self._cluster.spec.project}`.`{group.table}` AS `fg0`"
+        where = " AND ".join(f"`fg0`.`{key}` {sought}" for key in group.keys)
         statement = {
-            "featureGroupId": cluster.feature_group_id,
+            "featureGroupId": group.id,
             "preparedStatementIndex": 0,
-            "preparedStatementParameters": [{"name": key, "index": 1}],
-            "queryOnline": sql,
+            "preparedStatementParameters": [{"name": key, "index": at} for at, key in enumerate(group.keys, start=1)],
+            "queryOnline": f"SELECT {columns}\nFROM {source}\nWHERE {where}",
         }
         return Reply(200, metadata.listing([statement]))

@@ -14,6 +14,7 @@ from tests.hopsworks import broker
 from tests.hopsworks.cluster import Cluster
 from tests.hopsworks.events import messages
 from tests.hopsworks.feature_views import FeatureViews
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.ingestions import Ingestions
 from tests.hopsworks.metadata import Json
 from tests.hopsworks.tables import Changes
@@ -26,7 +27,7 @@ Storage = Literal["online", "offline"]
 
 
 class IngestionService:
-    """A thread that reads the project's shared topic, and takes from it what belongs to the group.
+    """A thread that reads the project's shared topic, and takes from it what belongs to its groups.
 
     It begins at the end of the topic, and goes on where it was when it is stopped and started again.
     """
@@ -47,7 +48,8 @@ class IngestionService:
 
     def start(self) -> None:
         """Ingest, if there is a broker and it does not yet."""
-        if self._cluster.kafka is None or not self._cluster.spec.online or self._thread is not None:
+        online = any(group.online for group in self._cluster.groups)
+        if self._cluster.kafka is None or not online or self._thread is not None:
             return
         config = broker.client_config(self._cluster)
         consumer = Consumer(config | {"group.id": "onlinefs", "enable.auto.commit": False, "fetch.wait.max.ms": 50})
@@ -76,23 +78,34 @@ class IngestionService:
         """Go on."""
         self._running.set()
 
-    def send(self, upserts: Changes, deletes: Iterable[str] = (), storage: Storage | None = None) -> int:
-        """Write rows as the SDK's insert does, onto the ingestion topic, but faster; gives the ingestion's id."""
-        rows, gone = self._cluster.store.rows(upserts), list(deletes)
-        ingestion = self._ingestions.announce(len(rows) + len(gone)) if storage != "offline" else 0
+    def send(
+        self,
+        upserts: Changes,
+        deletes: Iterable[str] = (),
+        storage: Storage | None = None,
+        group: HeldGroup | None = None,
+    ) -> int:
+        """Write rows as the SDK's insert does, onto the ingestion topic, but faster; gives the ingestion's id.
+
+        They are rows of users unless another group is told.
+        """
+        into = group or self._cluster.users
+        rows, gone = into.store.rows(upserts), list(deletes)
+        ingestion = self._ingestions.announce(len(rows) + len(gone), into) if storage != "offline" else 0
         headers = {
             "projectId": str(self._cluster.project_id),
-            "featureGroupId": str(self._cluster.feature_group_id),
+            "featureGroupId": str(into.id),
             "subjectId": "7",
             **({"onlineIngestionId": str(ingestion)} if ingestion else {}),
             **({"storage": storage} if storage else {}),
         }
         producer = Producer(broker.client_config(self._cluster))
-        topic, codec = self._cluster.spec.ingestion_topic, self._cluster.codec
+        topic, codec = self._cluster.spec.ingestion_topic, into.codec
         for key, row in rows.items():
-            _produce(producer, topic, codec.message(key, row), key.encode(), headers)
+            _produce(producer, topic, codec.message(key, row), _kafka_key(into, key), headers)
         for key in gone:
-            _produce(producer, topic, codec.message(key, None), key.encode(), headers | {"operation": "delete"})
+            deleted = headers | {"operation": "delete"}
+            _produce(producer, topic, codec.message(key, None), _kafka_key(into, key), deleted)
         undelivered = producer.flush(broker.PATIENCE)
         assert not undelivered, f"{undelivered} messages did not reach the broker"
         return ingestion
@@ -111,28 +124,31 @@ class IngestionService:
 
     def _ingest(self, batch: list[Message], producer: Producer) -> None:
         views = self._views.all()
+        groups = {str(group.id).encode(): group for group in self._cluster.groups if group.online}
         for message in batch:
             if message.error() is not None:
                 continue
             headers: dict[str, Any] = dict(message.headers() or [])
-            if headers.get("featureGroupId") == str(self._cluster.feature_group_id).encode():
-                self._take(message, headers, views, producer)
+            if (group := groups.get(headers.get("featureGroupId", b""))) is not None:
+                self._take(group, message, headers, views, producer)
             partition, offset = message.partition(), message.offset()
             assert partition is not None
             assert offset is not None
             self._positions[partition] = offset + 1
         producer.flush(broker.PATIENCE)
 
-    def _take(self, message: Message, headers: dict[str, bytes], views: list[Json], producer: Producer) -> None:
+    def _take(
+        self, group: HeldGroup, message: Message, headers: dict[str, bytes], views: list[Json], producer: Producer
+    ) -> None:
         ingestion = int(headers.get("onlineIngestionId", b"0"))
         try:
-            key, row = self._cluster.codec.row(message.value() or b"")
+            key, row = group.codec.row(message.value() or b"")
         except _UNREADABLE:
             self._ingestions.count(ingestion, "FAILED")
             return
         deleted, storage = headers.get("operation") == b"delete", headers.get("storage")
         upserts, deletes = ({}, [key]) if deleted else ({key: row}, [])
-        store = self._cluster.store
+        store = group.store
         if storage == b"offline":
             store.put_offline(upserts, deletes)
             return
@@ -141,14 +157,19 @@ class IngestionService:
         else:
             store.put_online(upserts, deletes)
         self._ingestions.count(ingestion, "DELETED" if deleted else "UPSERTED")
-        self._notify(views, key, None if deleted else row, producer)
+        self._notify(group, views, key, None if deleted else row, producer)
 
-    def _notify(self, views: list[Json], key: str, row: Any, producer: Producer) -> None:
-        topic = self._cluster.notification_topic
+    def _notify(self, group: HeldGroup, views: list[Json], key: str, row: Any, producer: Producer) -> None:
+        topic = group.notification_topic
         if topic is None:
             return
-        for sent in messages(self._cluster, views, key, row):
+        for sent in messages(self._cluster, views, key, row, group):
             _produce(producer, topic, sent.value, sent.key, dict(sent.headers))
+
+
+def _kafka_key(group: HeldGroup, key: str) -> bytes:
+    """The SDK joins the values of a composite key, by the names of their columns, with nothing in between."""
+    return "".join(end for _, end in sorted(group.ends(key).items())).encode()
 
 
 def _ends(consumer: Consumer, topic: str) -> dict[int, int]:

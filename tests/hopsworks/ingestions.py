@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 
 from tests.hopsworks.cluster import Cluster
 from tests.hopsworks.control_plane import ControlPlane
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.https import ApiCall, ApiError, Reply
 from tests.hopsworks.metadata import CREATED, Json, listing
 
@@ -20,13 +22,15 @@ class Ingestions:
         self._cluster = cluster
         self._lock = threading.Lock()
         self._announced: list[int | None] = []
+        self._groups: list[HeldGroup] = []
         self._rows: list[dict[str, int]] = []
         self.job_runs = 0
         """How often the materialization job was run."""
-        ingestion = f"{control.store}/featuregroups/{cluster.feature_group_id}/online_ingestion"
+        for group in cluster.groups:
+            path = f"{control.store}/featuregroups/{group.id}/online_ingestion"
+            control.router.add("POST", path, partial(self._announce, group))
+            control.router.add("GET", path, partial(self._get, group))
         job = f"{control.project}/jobs/{{name}}"
-        control.router.add("POST", ingestion, self._announce)
-        control.router.add("GET", ingestion, self._get)
         control.router.add("GET", job, self._job)
         control.router.add("GET", f"{job}/executions", lambda _: Reply(200, listing([])))
         control.router.add("POST", f"{job}/executions", self._run_job)
@@ -38,10 +42,11 @@ class Ingestions:
                 rows = self._rows[ingestion - 1]
                 rows[status] = rows.get(status, 0) + 1
 
-    def announce(self, entries: int | None) -> int:
-        """A new ingestion; gives its id."""
+    def announce(self, entries: int | None, group: HeldGroup | None = None) -> int:
+        """A new ingestion, of the users' group unless told; gives its id."""
         with self._lock:
             self._announced.append(entries)
+            self._groups.append(group or self._cluster.users)
             self._rows.append({})
             return len(self._rows)
 
@@ -50,15 +55,16 @@ class Ingestions:
         with self._lock:
             return dict(self._rows[ingestion - 1])
 
-    def _announce(self, call: ApiCall) -> Reply:
+    def _announce(self, group: HeldGroup, call: ApiCall) -> Reply:
         entries = call.json().get("numEntries")
-        return Reply(201, {"id": self.announce(entries), "numEntries": entries})
+        return Reply(201, {"id": self.announce(entries, group), "numEntries": entries})
 
-    def _get(self, call: ApiCall) -> Reply:
+    def _get(self, group: HeldGroup, call: ApiCall) -> Reply:
         kind, _, number = call.argument("filter_by", "LATEST").partition(":")
         with self._lock:
-            wanted = int(number) if kind == "ID" else len(self._rows)
-            known = 1 <= wanted <= len(self._rows)
+            own = [at for at, one in enumerate(self._groups, start=1) if one is group]
+            wanted = int(number) if kind == "ID" else max(own, default=0)
+            known = wanted in own
             return Reply(200, listing([self._described(wanted)] if known else []))
 
     def _described(self, ingestion: int) -> Json:
@@ -70,7 +76,7 @@ class Ingestions:
 
     def _job(self, call: ApiCall) -> Reply:
         name = call.parts["name"]
-        if name != f"{self._cluster.table}_offline_fg_materialization":
+        if name not in {f"{group.table}_offline_fg_materialization" for group in self._cluster.groups}:
             raise ApiError(404, JOB_NOT_FOUND, "Job not found.")
         return Reply(
             200,
@@ -86,7 +92,9 @@ class Ingestions:
 
     def _run_job(self, call: ApiCall) -> Reply:
         self._job(call)
-        self._cluster.store.materialize()
+        for group in self._cluster.groups:
+            if call.parts["name"] == f"{group.table}_offline_fg_materialization":
+                group.store.materialize()
         self.job_runs += 1
         execution = {"id": self.job_runs, "state": "FINISHED", "finalStatus": "SUCCEEDED", "submissionTime": CREATED}
         rest = {"args": "", "progress": 1, "duration": 0, "hdfsUser": "tester", "stdoutPath": "", "stderrPath": ""}

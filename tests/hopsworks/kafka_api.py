@@ -22,12 +22,13 @@ class KafkaApi:
 
     def __init__(self, cluster: Cluster, control: ControlPlane) -> None:
         self._cluster = cluster
-        self._schemas: dict[str, list[str]] = {cluster.table: [json.dumps(cluster.codec.schema)]}
+        self._schemas: dict[str, list[str]] = {one.table: [json.dumps(one.codec.schema)] for one in cluster.groups}
         self.topics: dict[str, Json] = {}
-        if cluster.spec.online:
+        if any(one.online for one in cluster.groups):
             self._know(cluster.spec.ingestion_topic, 1)
-            if cluster.notification_topic is not None:
-                self._know(cluster.notification_topic, cluster.spec.notification_partitions)
+        for topic in (one.notification_topic for one in cluster.groups):
+            if topic is not None:
+                self._know(topic, cluster.spec.notification_partitions)
         add, kafka = control.router.add, f"{control.project}/kafka"
         subjects = f"{control.project}/featurestores/{{store}}/kafka/subjects"
         add("GET", f"{control.store}/storageconnectors/kafka_connector/byok", self._connector)

@@ -1,10 +1,11 @@
-"""The feature group and its views as the control plane describes them."""
+"""The groups and their views as the control plane describes them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tests.hopsworks.cluster import Cluster
+from tests.hopsworks.held import HeldGroup
 
 CREATED = "2026-01-01T00:00:00Z"
 
@@ -25,88 +26,91 @@ def feature_store(cluster: Cluster) -> Json:
     }
 
 
-def feature(cluster: Cluster, name: str) -> Json:
-    """One column of the group."""
-    primary = name == cluster.spec.group.primary_key
-    kinds = {
-        cluster.spec.group.primary_key: ("string", "varchar(100)"),
-        cluster.spec.event_time: ("timestamp", "timestamp"),
-        cluster.spec.partition: ("string", "varchar(100)"),
+def feature(group: HeldGroup, name: str) -> Json:
+    """One column of a group."""
+    primary = name in group.keys
+    types = {
+        "string": ("string", "varchar(100)"),
+        "double": ("double", "double"),
+        "timestamp": ("timestamp", "timestamp(3)"),
+        "array": (f"array<{group.element}>", "varbinary(2048)"),
     }
-    offline, online = kinds.get(name, (f"array<{cluster.spec.element}>", "varbinary(2048)"))
+    offline, online = types[group.kinds[name]]
     return {
         "name": name,
         "type": offline,
         "onlineType": online,
         "primary": primary,
-        "partition": name == cluster.spec.partition,
+        "partition": name == group.partition,
         # A HUDI table needs one column to decide between rows of one key.
-        "hudiPrecombineKey": primary and cluster.spec.time_travel == "HUDI",
-        "featureGroupId": cluster.feature_group_id,
+        "hudiPrecombineKey": name == group.keys[0] and group.time_travel == "HUDI",
+        "featureGroupId": group.id,
     }
 
 
-def feature_group(cluster: Cluster, features: bool = True) -> Json:
-    """The group."""
-    spec = cluster.spec
-    online_topic = spec.ingestion_topic if spec.online else None
+def feature_group(cluster: Cluster, group: HeldGroup, features: bool = True) -> Json:
+    """A group."""
+    online_topic = cluster.spec.ingestion_topic if group.online else None
     statistics = {"enabled": False, "histograms": False, "correlations": False, "exactUniqueness": False, "columns": []}
     described = {
-        "type": "streamFeatureGroupDTO" if spec.online else "cachedFeaturegroupDTO",
-        "id": cluster.feature_group_id,
-        "name": spec.group.name,
-        "version": spec.group.version,
+        "type": "streamFeatureGroupDTO" if group.online else "cachedFeaturegroupDTO",
+        "id": group.id,
+        "name": group.group.name,
+        "version": group.group.version,
         "featurestoreId": cluster.feature_store_id,
         "featurestoreName": cluster.feature_store,
         "created": CREATED,
         "description": "",
-        "onlineEnabled": spec.online,
-        "eventTime": spec.event_time,
-        "timeTravelFormat": spec.time_travel,
+        "onlineEnabled": group.online,
+        "eventTime": group.event_time,
+        "timeTravelFormat": group.time_travel,
         "topicName": online_topic,
         "onlineTopicName": online_topic,
-        "notificationTopicName": cluster.notification_topic,
+        "notificationTopicName": group.notification_topic,
         "statisticsConfig": statistics,
-        "location": f"hopsfs://namenode:8020/apps/hive/warehouse/{cluster.feature_store}.db/{cluster.table}",
+        "location": f"hopsfs://namenode:8020/apps/hive/warehouse/{cluster.feature_store}.db/{group.table}",
     }
-    return described | ({"features": [feature(cluster, name) for name in cluster.features]} if features else {})
+    return described | ({"features": [feature(group, name) for name in group.kinds]} if features else {})
 
 
-def query(cluster: Cluster, columns: list[str]) -> Json:
-    """The query over the group that a view is made of."""
+def query(cluster: Cluster, group: HeldGroup, columns: list[str]) -> Json:
+    """The query over a group that a view is made of."""
     return {
-        "leftFeatureGroup": feature_group(cluster),
-        "leftFeatures": [feature(cluster, name) for name in columns],
+        "leftFeatureGroup": feature_group(cluster, group),
+        "leftFeatures": [feature(group, name) for name in columns],
         "featureStoreName": cluster.feature_store,
         "featureStoreId": cluster.feature_store_id,
         "joins": [],
     }
 
 
-def feature_view(cluster: Cluster, view_id: int, name: str, version: int, columns: list[str]) -> Json:
-    """A view of some of the group's columns."""
-    group = feature_group(cluster, features=False)
+def feature_view(cluster: Cluster, group: HeldGroup, view_id: int, name: str, version: int, columns: list[str]) -> Json:
+    """A view of some of a group's columns."""
+    described = feature_group(cluster, group, features=False)
     features = [
         {
             "name": column,
-            "type": feature(cluster, column)["type"],
+            "type": feature(group, column)["type"],
             "index": index,
             "label": False,
             "featureGroupFeatureName": column,
             "inferenceHelperColumn": False,
             "trainingHelperColumn": False,
-            "featuregroup": group,
+            "featuregroup": described,
         }
         for index, column in enumerate(columns)
     ]
-    serving_key = {
-        "featureName": cluster.spec.group.primary_key,
-        "prefix": None,
-        "required": True,
-        "joinIndex": 0,
-        "joinOn": None,
-        "featureGroup": group,
-    }
+    serving_keys = [
+        {
+            "featureName": key,
+            "prefix": None,
+            "required": True,
+            "joinIndex": 0,
+            "joinOn": None,
+            "featureGroup": described,
+        }
+        for key in group.keys
+    ]
     return {
         "name": name,
         "id": view_id,
@@ -115,19 +119,19 @@ def feature_view(cluster: Cluster, view_id: int, name: str, version: int, column
         "featurestoreName": cluster.feature_store,
         "description": "",
         "features": features,
-        "query": query(cluster, columns),
+        "query": query(cluster, group, columns),
         "loggingEnabled": False,
-        "servingKeys": [serving_key],
+        "servingKeys": serving_keys,
     }
 
 
-def lineage(cluster: Cluster, view: Json) -> Json:
+def lineage(cluster: Cluster, group: HeldGroup, view: Json) -> Json:
     """Where a view comes from; the SDK fails without the accessible parent group."""
     parent = {
         "artifactType": "FEATURE_GROUP",
         "accessible": True,
         "deleted": False,
-        "artifact": feature_group(cluster),
+        "artifact": feature_group(cluster, group),
     }
     own = {"id": view["id"], "project": cluster.spec.project, "name": view["name"], "version": view["version"]}
     return {

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
+
+from tests.hopsworks.columns import Kind
 
 SERVER_VERSION = b"8.0.34-double"
 
 # Long password, found rows, connect with database, protocol 4.1, transactions, secure connection, pluggable login.
 _CAPABILITIES = 0x1 | 0x2 | 0x8 | 0x200 | 0x2000 | 0x8000 | 0x80000
 _UTF8MB4, _BINARY = 45, 63
-_VAR_STRING = 0xFD
+_TYPES: dict[Kind, int] = {"string": 0xFD, "array": 0xFD, "double": 0x05, "timestamp": 0x07}
 _BINARY_FLAG = 0x80
 _STATUS_AUTOCOMMIT = 2
 _FLUSH_AT = 1 << 20
@@ -75,12 +77,12 @@ class Packets:
         self._write(b"\xff" + struct.pack("<H", number) + b"#" + state.encode() + message.encode())
 
     def result(
-        self, columns: Sequence[str], rows: Iterable[Sequence[bytes | None]], binary: frozenset[str] = frozenset()
+        self, columns: Sequence[str], rows: Iterable[Sequence[bytes | None]], kinds: Mapping[str, Kind] | None = None
     ) -> None:
-        """A table; a large one is sent as it comes."""
+        """A table; a large one is sent as it comes. What is not told of a column is text."""
         self._write(_size(len(columns)))
         for name in columns:
-            self._write(_column(name, name in binary))
+            self._write(_column(name, (kinds or {}).get(name, "string")))
         self._end()
         for row in rows:
             self._write(b"".join(b"\xfb" if cell is None else _sized(cell) for cell in row))
@@ -139,8 +141,8 @@ def _sized(data: bytes) -> bytes:
     return _size(len(data)) + data
 
 
-def _column(name: str, binary: bool) -> bytes:
+def _column(name: str, held: Kind) -> bytes:
     names = [b"def", b"", b"t", b"t", name.encode(), name.encode()]
-    charset, flags = (_BINARY, _BINARY_FLAG) if binary else (_UTF8MB4, 0)
-    kind = struct.pack("<HIBHB", charset, 65535, _VAR_STRING, flags, 0)
+    charset, flags = (_UTF8MB4, 0) if held == "string" else (_BINARY, _BINARY_FLAG)
+    kind = struct.pack("<HIBHB", charset, 65535, _TYPES[held], flags, 0)
     return b"".join(map(_sized, names)) + bytes([len(kind) + 2]) + kind + bytes(2)

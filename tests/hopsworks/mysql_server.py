@@ -15,7 +15,8 @@ from tests.hopsworks import sql
 from tests.hopsworks.cluster import MYSQL_PORT, Cluster
 from tests.hopsworks.conditions import UnsupportedError
 from tests.hopsworks.faults import Drop, LoseReply, Status
-from tests.hopsworks.tables import Stored
+from tests.hopsworks.held import HeldGroup
+from tests.hopsworks.tables import Stored, Values
 
 ACCESS_DENIED = 1045
 NO_SUCH_TABLE = 1146
@@ -163,22 +164,28 @@ class _Session(socketserver.BaseRequestHandler):
         return True
 
     def _rows(self, text: str) -> None:
-        group = self._cluster.spec.group
         try:
-            select = sql.parse(text, group.primary_key)
+            select = sql.parse(text, {key for group in self._cluster.groups for key in group.keys})
         except UnsupportedError as error:
             self._packets.error(SYNTAX_ERROR, f"You have an error in your SQL syntax near {error}", "42000")
             return
-        if select.table != self._cluster.table or not self._cluster.spec.online:
+        group = next((one for one in self._cluster.groups if one.table == select.table and one.online), None)
+        if group is None:
             self._packets.error(NO_SUCH_TABLE, f"Table '{select.table}' doesn't exist", "42S02")
             return
-        keys = None if select.condition is None else select.condition.keys
-        rows = self._cluster.store.online_rows(keys)[: select.limit]
+        rows = group.online_rows(select.condition)[: select.limit]
         names = [name for _, name in select.columns]
-        arrays = frozenset(name for column, name in select.columns if column != group.primary_key)
-        self._packets.result(names, self._cells([column for column, _ in select.columns], rows), arrays)
+        kinds = {name: group.kinds[column] for column, name in select.columns}
+        self._packets.result(names, _cells(group, [column for column, _ in select.columns], rows), kinds)
 
-    def _cells(self, columns: list[str], rows: list[tuple[str, Stored]]) -> Iterator[list[bytes | None]]:
-        key, cell = self._cluster.spec.group.primary_key, self._cluster.codec.cell
-        for user, row in rows:
-            yield [user.encode() if column == key else cell(row[column]) for column in columns]
+
+def _cells(group: HeldGroup, columns: list[str], rows: list[tuple[str, Stored]]) -> Iterator[list[bytes | None]]:
+    for key, row in rows:
+        ends = group.ends(key)
+        yield [ends[name].encode() if name in ends else _cell(group, name, row[name]) for name in columns]
+
+
+def _cell(group: HeldGroup, name: str, values: Values | None) -> bytes | None:
+    if values is None or group.kinds[name] == "array":
+        return group.codec.cell(values)
+    return str(group.shown(name, values)).encode()

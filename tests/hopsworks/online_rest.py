@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.hopsworks.cluster import REST_PORT, Cluster
+from tests.hopsworks.columns import key_of
 from tests.hopsworks.feature_views import FeatureViews
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.https import ApiCall, HttpsServer, Reply
 from tests.hopsworks.routing import Router
 
@@ -38,26 +40,26 @@ class OnlineRest:
         return self._vectors(call, asked, asked["entries"], batch=True)
 
     def _vectors(self, call: ApiCall, asked: dict[str, Any], entries: list[dict[str, Any]], batch: bool) -> Reply:
-        cluster, key = self._cluster, self._cluster.spec.group.primary_key
         columns = self._views.columns(asked["featureViewName"], asked["featureViewVersion"])
-        if columns is None or asked["featureStoreName"] != cluster.spec.project.lower():
+        if columns is None or asked["featureStoreName"] != self._cluster.spec.project.lower():
             return _error(400, 2, "Feature store or feature view does not exist.")
-        if any(key not in entry for entry in entries):
+        group = self._views.group(asked["featureViewName"], asked["featureViewVersion"])
+        if any(key not in entry for entry in entries for key in group.keys):
             return _error(400, 13, "Incorrect primary key name.")
-        keys = [entry[key] for entry in entries]
-        rows = dict(cluster.store.online_rows(set(keys)))
+        keys = [key_of(group.group, entry) for entry in entries]
+        rows = dict(group.store.online_rows(set(keys)))
         features: list[list[object]] = []
         statuses: list[str] = []
         details: list[list[dict[str, object]]] = []
-        for user in keys:
-            row = None if user in call.unreadable else rows.get(user)
+        for key in keys:
+            row = None if key in call.unreadable else rows.get(key)
             status, code = ("COMPLETE", 200) if row is not None else ("MISSING", 404)
-            if user in call.unreadable:
+            if key in call.unreadable:
                 status, code = "ERROR", 500
-            cells = {name: None if values is None else values.tolist() for name, values in (row or {}).items()}
-            features.append([user if name == key else cells.get(name) for name in columns])
+            cells: dict[str, Any] = {name: group.shown(name, values) for name, values in (row or {}).items()}
+            features.append([(group.ends(key) | cells).get(name) for name in columns])
             statuses.append(status)
-            details.append([self._detail(code)])
+            details.append([_detail(group, code)])
         answer: dict[str, Any] = {
             "features": features if batch else features[0],
             "metadata": None,
@@ -67,10 +69,10 @@ class OnlineRest:
             answer["detailedStatus"] = details if batch else details[0]
         return Reply(200, answer)
 
-    def _detail(self, code: int) -> dict[str, object]:
-        group = self._cluster.feature_group_id
-        message = "OK" if code == 200 else "Failed to read."
-        return {"featureGroupId": group, "operationId": f"0|{group}", "httpStatus": code, "message": message}
+
+def _detail(group: HeldGroup, code: int) -> dict[str, object]:
+    message = "OK" if code == 200 else "Failed to read."
+    return {"featureGroupId": group.id, "operationId": f"0|{group.id}", "httpStatus": code, "message": message}
 
 
 def _error(status: int, code: int, message: str) -> Reply:

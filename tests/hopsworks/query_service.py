@@ -11,10 +11,14 @@ import pyarrow as pa
 import pyarrow.flight as flight
 
 from tests.hopsworks.cluster import FLIGHT_PORT, Cluster
+from tests.hopsworks.columns import Kind
+from tests.hopsworks.conditions import from_sdk
 from tests.hopsworks.faults import Drop, LoseReply, Outcome, Status
+from tests.hopsworks.held import HeldGroup
 from tests.hopsworks.tables import Stored, Values
 
 BATCH_ROWS = 4096
+_SCALARS = {"string": pa.string(), "double": pa.float64(), "timestamp": pa.timestamp("ms")}
 VERSION = b"5.2.0"
 
 
@@ -47,9 +51,7 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         self._calls = calls
         element = pa.float64() if cluster.spec.element == "double" else pa.float32()
         self._array = pa.list_(element)
-        spec = cluster.spec
-        kinds = {spec.group.primary_key: pa.string(), spec.event_time: pa.timestamp("ms"), spec.partition: pa.string()}
-        self._kinds = {name: kind for name, kind in kinds.items() if name is not None}
+        self._types = {**_SCALARS, "array": self._array}
         pki = cluster.pki
         super().__init__(
             f"grpc+tls://{cluster.host}:{FLIGHT_PORT}",
@@ -74,10 +76,13 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
     def do_get(self, _: Any, ticket: Any) -> Any:
         outcome = self._struck("do_get")
         asked = json.loads(ticket.ticket)
-        schema = pa.schema([(name, self._kinds.get(name, self._array)) for name in asked["columns"]])
+        group = self._cluster.held(asked["group"])
+        schema = pa.schema([(name, self._types[group.kinds[name]]) for name in asked["columns"]])
+        condition = from_sdk(asked["filter"], group.keys) if asked["filter"] else None
         # Captured here: the stream is one moment of the table, however slowly it is read.
-        rows = self._cluster.store.offline_rows(asked["keys"])
-        return flight.GeneratorStream(schema, self._batches(schema, rows, broken=isinstance(outcome, LoseReply)))
+        rows = group.offline_rows(condition)
+        broken = isinstance(outcome, LoseReply)
+        return flight.GeneratorStream(schema, self._batches(group, schema, rows, broken=broken))
 
     def _struck(self, call: str) -> Outcome | None:
         self._calls.append(call)
@@ -92,14 +97,14 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
                 return outcome
         return None
 
-    def _batches(self, schema: Any, rows: list[tuple[str, Stored]], broken: bool) -> Iterator[Any]:
-        key = self._cluster.spec.group.primary_key
+    def _batches(self, group: HeldGroup, schema: Any, rows: list[tuple[str, Stored]], broken: bool) -> Iterator[Any]:
         for start in range(0, len(rows), BATCH_ROWS):
             part = rows[start : start + BATCH_ROWS]
+            ends = [group.ends(key) for key, _ in part]
             columns = [
-                pa.array([user for user, _ in part], pa.string())
-                if name == key
-                else self._cells([row.get(name) for _, row in part], self._kinds.get(name))
+                pa.array([one[name] for one in ends], pa.string())
+                if name in group.keys
+                else self._cells([row.get(name) for _, row in part], group.kinds[name])
                 for name in schema.names
             ]
             yield pa.record_batch(columns, schema=schema)
@@ -108,10 +113,10 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         if broken:
             raise flight.FlightUnavailableError("the stream broke off")
 
-    def _cells(self, cells: list[Values | None], kind: Any) -> Any:
-        if kind is None:
+    def _cells(self, cells: list[Values | None], kind: Kind) -> Any:
+        if kind == "array":
             return self._lists(cells)
-        return pa.array([None if values is None else values[0].item() for values in cells], kind)
+        return pa.array([None if values is None else values[0].item() for values in cells], self._types[kind])
 
     def _lists(self, cells: list[Values | None]) -> Any:
         lengths = [0 if values is None else len(values) for values in cells]

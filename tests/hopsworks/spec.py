@@ -1,4 +1,4 @@
-"""What a test asks of a cluster: the feature group it serves, how it behaves where the facts are unknown, its Kafka."""
+"""What a test asks of a cluster: the groups it serves, how it behaves where the facts are unknown, its Kafka."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from schemas.features import FeatureGroup
+from schemas.labels import LabelGroup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +27,7 @@ class Variants:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSpec:
-    """One project with one feature group."""
+    """One project with one feature group, and perhaps a label group."""
 
     group: FeatureGroup
     """Its `id` and `feature_store_id` are kept where they are set, and drawn otherwise."""
@@ -46,6 +47,13 @@ class ClusterSpec:
     """A column with the time of what a row tells: another one is another row of the offline table, which keeps both."""
     partition: str | None = None
     """A column of texts that the offline table is partitioned by: another one is another row, too."""
+    labels: LabelGroup | None = None
+    """The label group; its `id` is kept where it is set, and drawn otherwise."""
+    labels_online: bool | None = None
+    """As `online`, of the label group; None for the same."""
+    label_topic: str | None = "spotify_user_pair_labels_changes"
+    label_history: bool = True
+    """Whether the label group has its time as event time, so that its offline table keeps every label of a pair."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from tests.hopsworks.conditions import Both, Condition, Either, OneOf, UnsupportedError
@@ -23,13 +23,13 @@ class Select:
     limit: int | None = None
 
 
-def parse(sql: str, primary_key: str) -> Select:
+def parse(sql: str, primary_key: Collection[str]) -> Select:
     """Read a SELECT; `UnsupportedError` for everything else."""
     return _Parser(sql, primary_key).select()
 
 
 class _Parser:
-    def __init__(self, sql: str, primary_key: str) -> None:
+    def __init__(self, sql: str, primary_key: Collection[str]) -> None:
         self._sql = sql
         self._tokens = _tokens(sql)
         self._primary_key = primary_key
@@ -76,17 +76,17 @@ class _Parser:
             self._expect(")")
             return condition
         column = self._name()
-        if column != self._primary_key:
+        if column not in self._primary_key:
             raise UnsupportedError(f"condition on {column}")
         if self._accept("="):
-            return OneOf(frozenset([self._value()]))
+            return OneOf(column, frozenset([self._value()]))
         self._expect("IN")
         self._expect("(")
         values = [self._value()]
         while self._accept(","):
             values.append(self._value())
         self._expect(")")
-        return OneOf(frozenset(values))
+        return OneOf(column, frozenset(values))
 
     def _value(self) -> str:
         if self._accept("("):

@@ -15,7 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from schemas.features import FeatureGroup
+from schemas.events import Group
+from schemas.labels import LabelGroup
+from tests.hopsworks.columns import kinds_of
 
 Values = NDArray[Any]
 Stored = Mapping[str, Values | None]
@@ -41,7 +43,7 @@ class FeatureTables:
 
     def __init__(
         self,
-        group: FeatureGroup,
+        group: Group,
         element: Literal["double", "float"] = "double",
         event_time: str | None = None,
         partition: str | None = None,
@@ -50,10 +52,10 @@ class FeatureTables:
         """Whether what the ingestion service writes is in the offline table at once; real clusters lag."""
         self.commits: list[Commit] = []
         """Of the offline table, oldest first."""
-        self._columns = [column.name for column in group.columns]
         self._event_time = event_time
         self._apart = [name for name in (event_time, partition) if name is not None]
-        self._dtype = np.float64 if element == "double" else np.float32
+        self._columns = [name for name in kinds_of(group) if name not in self._apart]
+        self._dtype = None if isinstance(group, LabelGroup) else np.float64 if element == "double" else np.float32
         self._lock = threading.RLock()
         self._online: Table = {}
         self._offline: dict[Identity, Stored] = {}

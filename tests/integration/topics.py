@@ -10,7 +10,8 @@ from uuid import uuid4
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from schemas.events import encode
+from schemas.events import encode, encode_label
+from schemas.labels import LabelGroup, PairKey, pair_text
 from tests.worlds import GROUP
 from trainer.features.local import LocalFeatureStore
 
@@ -51,6 +52,10 @@ class Topic:
     def send_users(self, users: Iterable[str], partition: int | None = None) -> None:
         """Send a change event for each of `users`."""
         self.send([(user.encode(), encode(GROUP, user), ()) for user in users], partition)
+
+    def send_labels(self, pairs: Iterable[PairKey], partition: int | None = None) -> None:
+        """Send a change event for the label of each of `pairs`."""
+        self.send([(pair_text(pair).encode(), encode_label(LabelGroup(), pair), ()) for pair in pairs], partition)
 
     def relay(self, store: LocalFeatureStore) -> None:
         """Publish the outbox of a local feature store."""

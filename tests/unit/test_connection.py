@@ -14,6 +14,7 @@ from consumer.connection import connected, with_facts
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts, KafkaAccess
+from schemas.labels import LabelGroup
 
 ACCESS = KafkaAccess(bootstrap_servers=("k1:9093", "k2:9093"), security_protocol="SSL", ssl_check_hostname=False)
 FACTS = GroupFacts(
@@ -61,6 +62,46 @@ def test_a_group_that_cannot_give_what_is_wanted_is_refused_with_the_way_out(tmp
         with_facts(settings(tmp_path, source="bridge"), FACTS)
     with pytest.raises(ConsumerError, match=r"setup-hopsworks.*30 minutes"):
         with_facts(settings(tmp_path), FACTS.model_copy(update={"notification_topic": None}))
+
+
+LABEL_FACTS = GroupFacts(
+    feature_group_id=16,
+    feature_store_id=67,
+    online_enabled=True,
+    notification_topic="told of labels",
+    ingestion_topic="project_onlinefs",
+    kafka=None,
+)
+OFFLINE_LABELS = LABEL_FACTS.model_copy(update={"online_enabled": False, "notification_topic": None})
+
+
+def labelled(folder: Path, facts: GroupFacts, told: GroupFacts = FACTS, **kafka: Any) -> Settings:
+    given = settings(folder, **kafka).model_copy(update={"labels": LabelGroup()})
+    return with_facts(given, told.model_copy(update={"labels": facts}))
+
+
+def test_the_label_group_has_its_ids_and_its_topic(tmp_path: Path) -> None:
+    found = labelled(tmp_path, LABEL_FACTS)
+    assert found.labels is not None
+    assert (found.labels.id, found.labels.feature_store_id) == (16, 67)
+    assert (found.kafka.topic, found.kafka.label_topic) == ("told", "told of labels")
+    assert labelled(tmp_path, LABEL_FACTS, label_topic="mine").kafka.label_topic == "mine"
+    assert labelled(tmp_path, LABEL_FACTS, source="ingestion").kafka.topics == ("project_onlinefs",)
+
+
+def test_labels_of_an_offline_only_group_come_by_the_bridge_whatever_the_users_come_by(tmp_path: Path) -> None:
+    offline = FACTS.model_copy(update={"online_enabled": False, "notification_topic": None})
+    assert labelled(tmp_path, OFFLINE_LABELS).kafka.label_topic == "spotify_user_pair_labels_changes"
+    bridged = labelled(tmp_path, OFFLINE_LABELS, offline, source="bridge")
+    assert bridged.kafka.label_topic == "spotify_user_pair_labels_changes"
+    assert labelled(tmp_path, LABEL_FACTS, offline, source="bridge").kafka.label_topic == "told of labels"
+
+
+def test_a_label_group_that_tells_nobody_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    with pytest.raises(ConsumerError, match=r"label group spotify_user_pair_labels has no notification .*setup-hops"):
+        labelled(tmp_path, LABEL_FACTS.model_copy(update={"notification_topic": None}))
+    with pytest.raises(ConsumerError, match=r"retrainer bridge --labels"):
+        labelled(tmp_path, OFFLINE_LABELS, source="ingestion")
 
 
 def test_without_a_cluster_nothing_is_asked(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,17 +11,39 @@ from hypothesis import strategies as st
 from consumer.cycles.trigger import Hold, Reason, Start, TriggerPolicy, TriggerState, Wait, decide
 from schemas.cycle import CycleKind
 
-POLICY = TriggerPolicy(changed_users=10, changed_share=0.5, max_staleness=100, quiet_period=5, min_interval=20)
+POLICY = TriggerPolicy(
+    changed_users=10,
+    changed_share=0.5,
+    changed_labels=20,
+    changed_label_share=0.5,
+    max_staleness=100,
+    quiet_period=5,
+    min_interval=20,
+)
 BUSY = TriggerState(pending_users=10, known_users=1000, oldest_change=50, newest_change=60, last_cycle_end=None)
 NEW = TriggerState(
     pending_users=0, known_users=0, oldest_change=None, newest_change=None, last_cycle_end=None, has_champion=False
 )
 
 times = st.floats(0, 1000)
+pending = st.one_of(
+    st.tuples(st.integers(1, 50), st.just(0)),
+    st.tuples(st.just(0), st.integers(1, 50)),
+    st.tuples(*[st.integers(1, 50)] * 2),
+)
+
+
+def _pending(both: tuple[int, int], **rest: Any) -> TriggerState:
+    """At least one user or label is pending; before the first version a user, as labels start nothing then."""
+    users, labels = both
+    return TriggerState(pending_users=users if rest["has_champion"] else max(1, users), pending_labels=labels, **rest)
+
+
 states = st.builds(
-    TriggerState,
-    pending_users=st.integers(1, 50),
-    known_users=st.integers(1, 100),
+    _pending,
+    pending,
+    known_users=st.integers(0, 100),
+    known_labels=st.integers(0, 100),
     oldest_change=times,
     newest_change=times,
     last_cycle_end=st.none() | times,
@@ -46,6 +69,33 @@ def test_a_lone_change_starts_a_cycle_when_it_is_stale() -> None:
     lone = replace(BUSY, pending_users=1)
     assert decide(POLICY, lone, now=149) == Wait(Hold.THRESHOLD, until=150)
     assert decide(POLICY, lone, now=150) == Start(Reason.STALENESS)
+
+
+LABELS = replace(BUSY, pending_users=0, pending_labels=20)
+
+
+def test_enough_changed_labels_start_a_cycle_as_users_do() -> None:
+    assert decide(POLICY, LABELS, now=64) == Wait(Hold.QUIET, until=65)
+    assert decide(POLICY, LABELS, now=65) == Start(Reason.LABEL_COUNT)
+    few = replace(LABELS, pending_labels=5)
+    assert decide(POLICY, replace(few, known_labels=10), now=65) == Start(Reason.LABEL_SHARE)
+    assert decide(POLICY, replace(few, known_labels=11), now=65) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(POLICY, replace(few, known_labels=11), now=150) == Start(Reason.STALENESS)
+    assert decide(POLICY, replace(BUSY, pending_labels=20), now=65) == Start(Reason.COUNT)
+
+
+def test_of_no_known_labels_or_users_not_every_one_is_a_large_share() -> None:
+    assert decide(POLICY, replace(LABELS, pending_labels=1), now=65) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(POLICY, replace(LABELS, pending_labels=1, known_users=0), now=65) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(POLICY, replace(BUSY, pending_users=1, known_labels=100), now=65) == Wait(Hold.THRESHOLD, until=150)
+
+
+def test_labels_alone_start_no_first_version() -> None:
+    waiting = replace(NEW, pending_labels=50, oldest_change=1.0, newest_change=1.0)
+    assert decide(POLICY, waiting, now=0) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
+    assert decide(POLICY, replace(waiting, last_cycle_end=0.0), now=500) == Wait(Hold.NOTHING)
+    user = replace(waiting, last_cycle_end=0.0, pending_users=1)
+    assert decide(POLICY, user, now=500) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
 
 
 def test_the_first_cycle_starts_by_itself_and_only_once() -> None:

@@ -1,6 +1,6 @@
 """Questions of the consumer to a cluster, answered by a process that ends: the consumer itself never loads the SDK.
 
-    python -m trainer.hopsworks describe TLS_DIR     the facts of the feature group
+    python -m trainer.hopsworks describe TLS_DIR     the facts of the feature group and of the label group
     python -m trainer.hopsworks mirror VERSION       tag a version as the champion
 
 Settings (`TrainerSettings`, JSON) come on standard input; one JSON object goes to standard output: `{"facts": …}`,
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.cycle import TrainerSettings
+from schemas.events import Group
 from schemas.hopsworks import HopsworksRegistry, HopsworksStore
 from trainer.errors import TrainerError, Unreachable
 
@@ -46,9 +47,11 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
     cluster = settings.hopsworks.model_copy(update=patience)
     if question == "describe":
         store = settings.feature_store if isinstance(settings.feature_store, HopsworksStore) else HopsworksStore()
-        session, group = session_with(cluster), settings.feature_group
-        check_group(find_group(session, group), group, store)  # better told at the start than by every cycle
-        facts = group_facts(session, group, Path(detail))
+        session = session_with(cluster)
+        groups: list[Group] = [settings.feature_group, *([settings.labels] if settings.labels is not None else [])]
+        for group in groups:
+            check_group(find_group(session, group), group, store)  # better told at the start than by every cycle
+        facts = group_facts(session, settings.feature_group, settings.labels, Path(detail))
         return {"facts": facts.model_dump(mode="json")}
     from trainer.registry.hopsworks import HopsworksModelRegistry
 

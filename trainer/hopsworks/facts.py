@@ -1,4 +1,4 @@
-"""What the consumer has to know of a cluster: the ids of a group, its topics, and how its Kafka is reached."""
+"""What the consumer has to know of a cluster: the ids of its groups, their topics, and how its Kafka is reached."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from schemas.events import Group
+from schemas.features import FeatureGroup
 from schemas.hopsworks import GroupFacts, KafkaAccess
+from schemas.labels import LabelGroup
 from trainer.errors import ClusterError
 from trainer.files import replacing
 from trainer.hopsworks.groups import find_group
@@ -17,12 +19,18 @@ from trainer.hopsworks.session import Session
 _FILES = {"ca": "ssl.ca.location", "certificate": "ssl.certificate.location", "key": "ssl.key.location"}
 
 
-def group_facts(session: Session, group: Group, tls_dir: Path) -> GroupFacts:
-    """The facts of a group, of users or of labels; TLS material of the cluster's Kafka is copied into `tls_dir`.
+def group_facts(session: Session, group: FeatureGroup, labels: LabelGroup | None, tls_dir: Path) -> GroupFacts:
+    """The facts of both groups; TLS material of the cluster's Kafka is copied into `tls_dir`.
 
     Raises:
-        ClusterError: the cluster does not tell, or the group is not there.
+        ClusterError: the cluster does not tell, or a group is not there.
     """
+    facts = _facts(session, group)
+    kafka = session.ask("ask for the cluster's Kafka", lambda: _kafka(session, facts.feature_store_id, tls_dir))
+    return facts.model_copy(update={"kafka": kafka, "labels": None if labels is None else _facts(session, labels)})
+
+
+def _facts(session: Session, group: Group) -> GroupFacts:
     found = find_group(session, group)
     return GroupFacts(
         feature_group_id=found.id,
@@ -30,7 +38,7 @@ def group_facts(session: Session, group: Group, tls_dir: Path) -> GroupFacts:
         online_enabled=bool(found.online_enabled),
         notification_topic=found.notification_topic_name or None,
         ingestion_topic=getattr(found, "_online_topic_name", None) or found.topic_name or None,  # no public name has it
-        kafka=session.ask("ask for the cluster's Kafka", lambda: _kafka(session, found.feature_store_id, tls_dir)),
+        kafka=None,
     )
 
 
