@@ -16,7 +16,7 @@ from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardPolicy, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
-from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
+from schemas.policies import FitPolicy, GatePolicy, Objective, PairPolicy, SplitPolicy
 
 Offset = Annotated[int, Field(ge=0)]
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
@@ -391,6 +391,15 @@ class FitReport(Frozen):
     """How many fits were tried; `epochs`, `best_epoch` and `loss` are those of the one that was kept."""
     afresh: bool = False
     """Whether the kept weights began with axes made anew on today's users, turned to where the champion's were."""
+    objective: Objective = Objective.SIMILARITY
+    labels: int | None = None
+    """Labels that an epoch went through, and how many of them earlier versions have learned; None by similarity."""
+    replayed_labels: int | None = None
+    dev_auc: float | None = None
+    """On labels of dev users, as the one that follows; None by similarity, or where they are too few."""
+    dev_recall_at_50: float | None = None
+    note: str | None = None
+    """Why nothing could be learned."""
 
 
 class CycleResult(Frozen):

@@ -247,6 +247,10 @@ class Cycle:
             facts["dev_accuracy"] = epoch.dev_accuracy
         if epoch.dev_recall is not None:
             facts["dev_recall"] = epoch.dev_recall
+        if epoch.dev_auc is not None:
+            facts["dev_auc"] = epoch.dev_auc
+        if epoch.dev_recall_at_50 is not None:
+            facts["dev_recall_at_50"] = epoch.dev_recall_at_50
         self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
 
     def _is_worth_an_exam(self, fitted: FitReport) -> bool:
