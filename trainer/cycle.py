@@ -51,6 +51,8 @@ from trainer.space import Space, prune
 from trainer.split import Part
 from trainer.told import Told
 
+_EPOCH_FIGURES = ("loss", "train_accuracy", "dev_accuracy", "dev_recall", "dev_auc", "dev_recall_at_50")
+
 
 class Cycle:
     """One run of a cycle. The steps are methods, in the order in which `run` takes them."""
@@ -222,11 +224,11 @@ class Cycle:
         most = self._request.settle_below
         return most is not None and probe.regret is not None and probe.regret <= most
 
-    def _fit(self, space: Space, population: Population, outcomes: Outcomes | None, model: TwoTower) -> FitReport:  # noqa: ARG002
+    def _fit(self, space: Space, population: Population, outcomes: Outcomes | None, model: TwoTower) -> FitReport:
         policy, follows = self._settings.fit, not self._request.kind.from_scratch
         with self._reporter.step(Step.FIT) as facts:
             rows = self._changed_rows(space)
-            data = TrainingData.of(space, population, rows if follows else None, self._settings, self._seed)
+            data = TrainingData.of(space, population, rows if follows else None, self._settings, self._seed, outcomes)
             report = fit(
                 model,
                 data,
@@ -242,15 +244,8 @@ class Cycle:
         return report
 
     def _on_epoch(self, epoch: Epoch) -> None:
-        facts: dict[str, float | int | str] = {"loss": epoch.loss, "train_accuracy": epoch.train_accuracy}
-        if epoch.dev_accuracy is not None:
-            facts["dev_accuracy"] = epoch.dev_accuracy
-        if epoch.dev_recall is not None:
-            facts["dev_recall"] = epoch.dev_recall
-        if epoch.dev_auc is not None:
-            facts["dev_auc"] = epoch.dev_auc
-        if epoch.dev_recall_at_50 is not None:
-            facts["dev_recall_at_50"] = epoch.dev_recall_at_50
+        figures = {name: getattr(epoch, name) for name in _EPOCH_FIGURES}
+        facts = {name: value for name, value in figures.items() if value is not None}
         self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
 
     def _is_worth_an_exam(self, fitted: FitReport) -> bool:
