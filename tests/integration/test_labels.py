@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,22 @@ def test_a_cycle_is_asked_for_users_and_labels_and_status_tells_both(trainer: St
     ledger.intake.record(batch(P0, 3, [BC]))
     assert call("train").exit_code == 0  # a label alone is something to learn
     assert trainer.requests()[-1]["labels"] == [list(BC)]
+
+
+def test_where_a_bulk_copy_may_lag_behind_a_cycle_hears_which_labels_were_learned_lately(
+    trainer: StandIn, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.intake.record(batch(P0, 0, ["a", AB], now=time.time()))
+    trainer.will(FIRST, {"outcome": "rejected"}, {"outcome": "rejected"})
+    assert call("train", "--full").exit_code == 0
+    assert call("train", "--full").exit_code == 0
+    monkeypatch.setenv("RETRAINER_HOPSWORKS__HOST", "hops.example")
+    monkeypatch.setenv("RETRAINER_HOPSWORKS__PROJECT", "spotify")
+    monkeypatch.setenv("RETRAINER_MODEL_REGISTRY__KIND", "local")
+    assert call("train", "--full").exit_code == 0
+    of_a_file, of_a_cluster = trainer.requests()[1:]
+    assert (of_a_file["lately"], of_a_file["recent_labels"]) == ([], [])
+    assert (of_a_cluster["lately"], of_a_cluster["recent_labels"]) == (["a"], [list(AB)])
 
 
 def test_where_there_are_none_they_are_not_spoken_of(trainer: StandIn, ledger: Ledger) -> None:
