@@ -16,7 +16,7 @@ from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardPolicy, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
-from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
+from schemas.policies import FitPolicy, GatePolicy, Objective, PairPolicy, SplitPolicy
 
 Offset = Annotated[int, Field(ge=0)]
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
@@ -58,12 +58,13 @@ class Outcome(StrEnum):
 
 
 class Step(StrEnum):
-    """The eight steps of a cycle, in order, each safe to repeat."""
+    """The nine steps of a cycle, in order, each safe to repeat."""
 
     READ = "read"
     EMBED = "embed"
     PAIR = "pair"
     BASE = "base"
+    PROBE = "probe"
     FIT = "fit"
     GATE = "gate"
     PACKAGE = "package"
@@ -314,6 +315,8 @@ class LabelReport(Frozen):
     refused: dict[str, str] = {}
     """Reason by pair, of at most a hundred."""
     refused_total: int = 0
+    known: int = 0
+    """All labels that there are, also of users who are not known yet."""
     positives: int = 0
     """Labels between known users that say similar; `negatives` those that say the opposite."""
     negatives: int = 0
@@ -388,6 +391,15 @@ class FitReport(Frozen):
     """How many fits were tried; `epochs`, `best_epoch` and `loss` are those of the one that was kept."""
     afresh: bool = False
     """Whether the kept weights began with axes made anew on today's users, turned to where the champion's were."""
+    objective: Objective = Objective.SIMILARITY
+    labels: int | None = None
+    """Labels that an epoch went through, and how many of them earlier versions have learned; None by similarity."""
+    replayed_labels: int | None = None
+    dev_auc: float | None = None
+    """On labels of dev users, as the one that follows; None by similarity, or where they are too few."""
+    dev_recall_at_50: float | None = None
+    note: str | None = None
+    """Why nothing could be learned."""
 
 
 class CycleResult(Frozen):

@@ -29,6 +29,8 @@ class GuardName(StrEnum):
     OUTSIDE_ENERGY = "outside_energy"
     MOVED_SHARE = "moved_share"
     LABELS_MOVED = "labels_moved"
+    REFUSED_LABELS = "refused_labels"
+    LOST_LABELS = "lost_labels"
 
 
 class GuardPolicy(Frozen):
@@ -65,6 +67,10 @@ class GuardPolicy(Frozen):
     labels_moved: Share = 0.95
     """1 - Jaccard index of the similar pairs by the new and the champion's scaling, where a cycle scales anew. A column
     that has drifted by a standard deviation moves half of them, and a full retrain is right to."""
+    refused_labels: Share = 0.1
+    """Of the pair labels read, those whose rows were unsound."""
+    lost_labels: Share = 0.3
+    """Of the pair labels known before, those that are there no more after the cycle, deleted, refused or absent."""
     sample: Annotated[int, Field(ge=0)] = 256
     """Unclaimed users who are read again to see whether somebody moved them; 0 reads none."""
     min_users: Annotated[int, Field(ge=1)] = 30

@@ -81,6 +81,17 @@ class FitPolicy(Frozen):
     replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of unchanged users among those an incremental cycle trains on, so that the old is not forgotten."""
     min_replay_users: Positive = 1024
+    """Users who are replayed at least; of labels, where they are learned, at least as many."""
+    batch_labels: Annotated[int, Field(ge=8)] = 1024
+    """Positive labels in a batch: the other users are strangers to each (`trainer.labels.loss`)."""
+    label_epochs: Positive = 12
+    """Where labels are learned, `full_epochs` and `incremental_epochs` are no more than this."""
+    temperature: Annotated[float, Field(gt=0)] = 0.1
+    """Of the softmax over a batch's users."""
+    popularity_correction: Share = 0.75
+    """How much of who is popular is learned: 1 who is likely, 0 who is likelier than his popularity says."""
+    cosine_weight: Annotated[float, Field(ge=0)] = 1.0
+    """How much an embedding is held to the cosine of the features, beside what labels say."""
     seed: int = 0
 
 

@@ -15,89 +15,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from schemas.cycle import FitReport, TrainerSettings
+from schemas.cycle import FitReport
 from schemas.policies import FitPolicy
 from trainer.afresh import begin_afresh
-from trainer.batches import Anchors, Neighbours, batch_count, batches, choose_anchors
-from trainer.dev import DevExam, DevScore, dev_exam
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from trainer.batches import batch_count, batches
+from trainer.dev import DevScore
+from trainer.labels.fitting import SimilarityToo, fit_labels
 from trainer.loss import batch_loss
 from trainer.model import TwoTower
-from trainer.population import Population
-from trainer.space import Space
-from trainer.split import Part
+from trainer.training import LONGEST_GRADIENT, Epoch, forget, rate_at, restore, state
+from trainer.training_data import TrainingData
+
+__all__ = ["Epoch", "TrainingData", "fit"]
 
 _WARM_STARTS = 2  # fits that are tried from a warm start: from the champion's weights, and from its axes made anew
-_RISING_STEPS = 10
-_LONGEST_GRADIENT = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """What a fit may see. None of it belongs to the holdout.
-
-    Attributes:
-        directions: (capacity, width) the user matrix.
-        train: rows of the training users.
-        anchors: rows that an epoch goes through.
-        neighbours: similar training users of each.
-        dev: what is asked about the dev users after each epoch, or None where there are too few.
-        threshold, negative_ratio: of the pair policy.
-    """
-
-    directions: Floats
-    train: Rows
-    anchors: Anchors
-    neighbours: Neighbours
-    dev: DevExam | None
-    threshold: float
-    negative_ratio: int
-
-    @staticmethod
-    def of(
-        space: Space, population: Population, changed: Rows | None, settings: TrainerSettings, seed: int
-    ) -> TrainingData:
-        """What a cycle trains on: everyone, or around the `changed` rows where given. P5 is kept here."""
-        train, dev = population.of(Part.TRAIN), population.of(Part.DEV)
-        pairs = settings.pairs
-        anchors = choose_anchors(train, changed, settings.fit, np.random.default_rng(seed))
-        return TrainingData(
-            directions=space.matrix.directions,
-            train=train,
-            anchors=anchors,
-            neighbours=Neighbours(
-                space.graph,
-                space.matrix.directions,
-                population.order,
-                train,
-                anchors.rows,
-                pairs.similarity_threshold,
-            ),
-            dev=dev_exam(
-                space.matrix.directions,
-                dev,
-                changed,
-                np.concatenate([train, dev]),
-                pairs.similarity_threshold,
-                settings.fit,
-                seed,
-            ),
-            threshold=pairs.similarity_threshold,
-            negative_ratio=pairs.negative_ratio,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What one epoch came to. `number` counts on through all fits that are tried, of which there may be `of` epochs."""
-
-    number: int
-    of: int
-    loss: float
-    train_accuracy: float
-    dev_accuracy: float | None
-    dev_recall: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,26 +64,43 @@ def fit(
     the dev users is kept where it is certainly better there than the model was, and in nothing certainly worse; else
     the model is bit for bit as it was, its line included, and nothing was learned. With the same inputs and seed the
     weights are the same on the same machine.
+
+    Where the objective has outcomes, labels are learned, for at most `policy.label_epochs` (`trainer.labels.fitting`).
     """
+    if policy.objective.has_outcomes:
+        if data.labels is None:
+            raise ValueError(f"the objective {policy.objective} needs labels, and TrainingData.of was given none")
+        return fit_labels(
+            model,
+            data.labels,
+            data.directions,
+            SimilarityToo(data.dev, data.threshold, data.negative_ratio),
+            policy,
+            epochs=min(epochs, policy.label_epochs),
+            learning_rate=learning_rate,
+            seed=seed,
+            warm_start=warm_start,
+            on_epoch=on_epoch,
+        )
     trainer = _Trainer(model, data, policy, epochs, seed, on_epoch)
     if not warm_start or data.dev is None:
         kept = trainer.run(learning_rate, 1)
-        _restore(model, kept.state)
+        restore(model, kept.state)
         if kept.score is not None:
             model.rescale(kept.score.line.scale, kept.score.line.bias)
         return _report(kept, [kept], data, seed, warm_start=warm_start, learned=True)
     start = data.dev.score(model, own_line=True)
-    champion = _state(model)
+    champion = state(model)
     tried, best = [], None
     for afresh in (False, True):
-        _restore(model, champion)
+        restore(model, champion)
         if afresh:
             begin_afresh(model, data.directions, data.train, data.threshold, seed)
         tried.append(run := trainer.run(learning_rate, _WARM_STARTS, start, afresh=afresh))
         assert run.score is not None
         if data.dev.better(run.score, start) and (best is None or run.value > best.value):
             best = run
-    _restore(model, champion if best is None else best.state)
+    restore(model, champion if best is None else best.state)
     if best is not None and best.score is not None:
         model.rescale(best.score.line.scale, best.score.line.bias)
     return _report(best or tried[0], tried, data, seed, warm_start=True, learned=best is not None)
@@ -178,8 +126,7 @@ class _Trainer:
     def run(self, rate: float, fits: int, start: DevScore | None = None, *, afresh: bool = False) -> _Run:
         """Train the model from the weights that it has; it is left as the last epoch left it.
 
-        The rate rises within the first steps, as moments of gradients have to be learned anew, and falls to nothing
-        along a cosine. The state before the first epoch is epoch 0, and stays where no other is certainly better.
+        The state before the first epoch is epoch 0, and stays where no other is certainly better.
 
         Args:
             rate: the highest learning rate.
@@ -188,18 +135,17 @@ class _Trainer:
             afresh: for the record, whether the weights are of `begin_afresh`.
         """
         model, data, policy, dev = self._model, self._data, self._policy, self._data.dev
-        _forget(model)
+        forget(model)
         generator = np.random.default_rng(self._seed)
         steps = self._epochs * batch_count(len(data.anchors.rows), len(data.train), policy.batch_users)
-        first, before = None if dev is None else dev.score(model, start), _state(model)
-        best_epoch, best, state, value = 0, first, before, -math.inf if first is None else first.figures.value
+        first, before = None if dev is None else dev.score(model, start), state(model)
+        best_epoch, best, weights, value = 0, first, before, -math.inf if first is None else first.figures.value
         at = pairs = number = 0
         loss = accuracy = 0.0
         for number in range(1, self._epochs + 1):
             seen: list[Any] = []
             for rows in batches(data.anchors.rows, data.train, data.neighbours, policy.batch_users, generator):
-                rising = min(1.0, (at + 1) / _RISING_STEPS)
-                model.whole.optimizer.learning_rate.assign(rate * rising * 0.5 * (1 + math.cos(math.pi * at / steps)))
+                model.whole.optimizer.learning_rate.assign(rate_at(at, steps, rate))
                 seen.append(self._step(tf.constant(data.directions[rows])))
                 pairs += len(rows) * (len(rows) - 1)
                 at += 1
@@ -209,12 +155,12 @@ class _Trainer:
             self._tell(fits, float(loss), float(accuracy), now)
             new = -float(loss) if now is None else now.figures.value
             if new > value:
-                value, best_epoch, best, state = new, number, now, _state(model)
+                value, best_epoch, best, weights = new, number, now, state(model)
             elif number - best_epoch >= policy.patience:
                 break
         if dev is not None and first is not None and best is not None and not dev.better(best, first):
-            best_epoch, best, state, value = 0, first, before, first.figures.value
-        return _Run(rate, afresh, best_epoch, value, best, state, number, pairs, float(loss), float(accuracy))
+            best_epoch, best, weights, value = 0, first, before, first.figures.value
+        return _Run(rate, afresh, best_epoch, value, best, weights, number, pairs, float(loss), float(accuracy))
 
     def _tell(self, fits: int, loss: float, accuracy: float, dev: DevScore | None) -> None:
         self._done += 1
@@ -252,26 +198,6 @@ def _report(
     )
 
 
-def _variables(model: TwoTower) -> list[Any]:
-    """Weights and optimizer state, which belong together."""
-    return [*model.whole.weights, *model.whole.optimizer.variables]
-
-
-def _state(model: TwoTower) -> list[Any]:
-    return [variable.numpy() for variable in _variables(model)]
-
-
-def _restore(model: TwoTower, state: list[Any]) -> None:
-    for variable, value in zip(_variables(model), state, strict=True):
-        variable.assign(value)
-
-
-def _forget(model: TwoTower) -> None:
-    """Let the optimizer begin anew: moments of an earlier cycle are of other users, and of a rate that had fallen."""
-    for variable in model.whole.optimizer.variables:
-        variable.assign(tf.zeros_like(variable))
-
-
 def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Any], tuple[Any, Any]]:
     """One optimizer step on a batch of directions (batch, width); gives (loss, class-balanced accuracy)."""
     variables = model.whole.trainable_variables
@@ -293,7 +219,7 @@ def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Ca
                 data.negative_ratio,
                 policy,
             )
-        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), _LONGEST_GRADIENT)
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), LONGEST_GRADIENT)
         optimizer.apply(gradients, variables)
         return loss, right
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 from schemas.cycle import CycleKind
 from schemas.guard import Finding, GuardName, GuardPolicy, GuardReport
@@ -29,6 +30,8 @@ _WORDS = {
     GuardName.OUTSIDE_ENERGY: "of the directions of {of:,} users {figure} came to lie outside the axes of the model",
     GuardName.MOVED_SHARE: "of {of:,} users sampled whom no event named {figure} have another row in the store",
     GuardName.LABELS_MOVED: "of the pairs that are similar by the old or the new scaling {figure} are so by one alone",
+    GuardName.REFUSED_LABELS: "of {of:,} pair labels read {figure} were refused",
+    GuardName.LOST_LABELS: "of {of:,} pair labels known before {figure} are there no more, deleted, refused or absent",
 }
 _WAYS = {
     GuardName.REFUSED_SHARE: "look at the refused rows and at what writes them; mended ones are read again",
@@ -41,6 +44,8 @@ _WAYS = {
     GuardName.OUTSIDE_ENERGY: "look whether another model embeds the users now",
     GuardName.MOVED_SHARE: "look whether somebody embeds everybody anew, and wait until that is done",
     GuardName.LABELS_MOVED: "look at the scalar columns and their scaling in both manifests",
+    GuardName.REFUSED_LABELS: "look at the refused labels and at RETRAINER_LABELS__WORDS; mended ones are read again",
+    GuardName.LOST_LABELS: "look whether the labels are still in the label group",
 }
 _BETTER_ANEW = {GuardName.MEAN_Z, GuardName.OUTLIER_SHARE, GuardName.OUTSIDE_ENERGY, GuardName.MOVED_SHARE}
 """Where the data are right all the same, the frozen scaling and axes are not: only a full retrain does them justice."""
@@ -56,10 +61,7 @@ class Guard:
 
     def refused(self, accepted: int, refused: Mapping[str, str], keyless: int = 0) -> Finding:
         """Of the rows read, those that were refused: with the reason by user, and those that name no user."""
-        reasons = Counter(refused.values()) + Counter({"the row has no key": keyless})  # a sum drops what is 0
-        often, count = reasons.most_common(1), len(refused) + keyless
-        detail = f"most often ({often[0][1]:,} times): {often[0][0]}" if often else None
-        return self._share(GuardName.REFUSED_SHARE, count, accepted + count, detail, sampled=True)
+        return self._refusals(GuardName.REFUSED_SHARE, accepted, refused, keyless)
 
     def deleted(self, count: int, known: int) -> Finding:
         """Of the users known before, those who were deleted."""
@@ -112,6 +114,14 @@ class Guard:
         finding = self._finding(GuardName.LABELS_MOVED, moved, pairs, moved > self.policy.labels_moved)
         return _implied(finding, earlier, {GuardName.OUTLIER_SHARE, GuardName.MEAN_Z})
 
+    def refused_labels(self, accepted: int, refused: Mapping[Any, str], keyless: int = 0) -> Finding:
+        """Of the pair labels read, those that were refused: with the reason by pair, and those that name no pair."""
+        return self._refusals(GuardName.REFUSED_LABELS, accepted, refused, keyless)
+
+    def lost_labels(self, count: int, known: int) -> Finding:
+        """Of the pair labels known before, those that are there no more."""
+        return self._share(GuardName.LOST_LABELS, count, known)
+
     def drifting(self, means: Mapping[str, float], kept: float = 1.0) -> str | None:
         """Why scalar columns ask for a full retrain, if they do.
 
@@ -131,6 +141,12 @@ class Guard:
         return (
             f"{columns} since the scaling was frozen, more than {self.policy.drifting_z:g} ({_setting('drifting_z')})"
         )
+
+    def _refusals(self, name: GuardName, accepted: int, refused: Mapping[Any, str], keyless: int) -> Finding:
+        reasons = Counter(refused.values()) + Counter({"the row has no key": keyless})  # a sum drops what is 0
+        often, count = reasons.most_common(1), len(refused) + keyless
+        detail = f"most often ({often[0][1]:,} times): {often[0][0]}" if often else None
+        return self._share(name, count, accepted + count, detail, sampled=True)
 
     def _share(
         self, name: GuardName, count: int, of: int, detail: str | None = None, *, sampled: bool = False

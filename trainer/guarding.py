@@ -22,6 +22,7 @@ from trainer.features.protocol import FeatureStore
 from trainer.features.reading import read_users
 from trainer.guard import Guard
 from trainer.guard_measures import labels_kept, losses, moved, sample_unclaimed, scaled_alike, similar_share, some
+from trainer.labels.intake import LabelIntake
 from trainer.leavers import leavers
 from trainer.population import populate
 from trainer.scaling import fit_space, scalar_drift, to_directions
@@ -66,6 +67,13 @@ class Watch:
         if space is not None:
             findings += self._moved(space, store)
         return GuardReport(findings=tuple(findings))
+
+    def of_labels_read(self, intake: LabelIntake) -> tuple[Finding, ...]:
+        """What can be told of pair labels before their book is touched."""
+        findings = [self._guard.refused_labels(len(intake.labels.pairs), intake.labels.refused, intake.labels.keyless)]
+        if self._champion is not None:
+            findings.append(self._guard.lost_labels(intake.lost, intake.known))
+        return tuple(findings)
 
     def of_space(self, space: Space, pairs: PairReport, earlier: GuardReport) -> GuardReport:
         """All findings: those of before (`earlier`), and those of the space with all changes and pairs in it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.cycle import CycleRequest, ReadReport, Step
 from schemas.features import FeatureGroup
@@ -14,6 +14,8 @@ from trainer.features.checks import CheckedRows
 from trainer.features.protocol import FeatureStore
 from trainer.features.reading import absent, read_all, read_report, read_users
 from trainer.guarding import Watch
+from trainer.labels.intake import LabelIntake, take_in_labels
+from trainer.labels.protocol import LabelStore
 from trainer.report import Reporter
 from trainer.scaling import fit_space
 from trainer.space import Space
@@ -33,16 +35,35 @@ class Intake:
     info: SpaceInfo
     space: Space | None
     """The space to go on with; None where it has to be made."""
+    labels: LabelIntake | None = None
+    """None where there is no label group."""
 
 
 def take_in(
-    request: CycleRequest, store: FeatureStore, champion: Standing | None, watch: Watch, reporter: Reporter
+    request: CycleRequest,
+    store: FeatureStore,
+    label_store: LabelStore | None,
+    champion: Standing | None,
+    watch: Watch,
+    reporter: Reporter,
 ) -> Intake:
-    """Re-read the claimed users; everyone, when training from scratch or the champion's space is lost or behind.
+    """Re-read the claimed users and labels; all, when training from scratch or the champion's space is lost or behind.
 
     Raises:
-        ContractError: the store is not what the feature group says, or has nobody to learn from.
+        ContractError: a store is not what its group says, or there is nobody to learn from.
     """
+    taken = _users(request, store, champion, watch, reporter)
+    if label_store is None:
+        return taken
+    champions = champion.manifest.label_report if champion else None
+    labels = take_in_labels(request, label_store, taken.space, champions, reporter)
+    guard = GuardReport(findings=(*taken.guard.findings, *watch.of_labels_read(labels)))
+    return replace(taken, labels=labels, guard=guard)
+
+
+def _users(
+    request: CycleRequest, store: FeatureStore, champion: Standing | None, watch: Watch, reporter: Reporter
+) -> Intake:
     settings = request.settings
     group, spaces = settings.feature_group, settings.work_dir / "spaces"
     info = None if champion is None or request.kind.from_scratch else champion.manifest.space

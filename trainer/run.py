@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from schemas.cycle import (
     CycleRequest,
@@ -79,9 +79,13 @@ def run_cycle(
     `permitted` waits up to so many seconds for the word that the cycle may register, and says whether it came.
     """
     try:
-        with closing(open_store(request.settings)) as store:
+        with ExitStack() as opened:
+            store = opened.enter_context(closing(open_store(request.settings)))
+            label_store = open_label_store(request.settings)
+            if label_store is not None:
+                opened.enter_context(closing(label_store))
             reporter = Reporter(request.cycle_id, send, stopping, permitted)
-            return Cycle(request, store, open_registry(request.settings), reporter).run()
+            return Cycle(request, store, label_store, open_registry(request.settings), reporter).run()
     except CycleAbandoned:
         return None
     except TrainerError as error:

@@ -7,6 +7,7 @@
     axes.npy         the axes of its first training users (`trainer.axes`), by which later ones are told to lie outside
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
     leavers.json     who left the space since a cycle was settled (`trainer.leavers`)
+    labels.db        the pair labels, where there is a label group (`trainer.labels.book`)
     cycles.json      the cycles that were applied to it, the latest last, each with what it left
 
 A space is made by a cycle that trains from scratch and then followed by incremental ones. It holds what the feature
@@ -35,6 +36,7 @@ from trainer.embeddings import UserMatrix
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import Floats
 from trainer.files import replacing
+from trainer.labels.book import LabelBook
 from trainer.pairs.graph import Graph, Tick, update_graph
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.view import View
@@ -68,6 +70,7 @@ class Space:
         self._short = ShortRows(folder)
         self._mined_by: PairPolicy | None = None
         self._pairs: int | None = None
+        self._labels: LabelBook | None = None
         self._load_pairs()
 
     @staticmethod
@@ -149,6 +152,11 @@ class Space:
             rows_refilled=update.refilled,
         )
 
+    def labels(self) -> LabelBook:
+        """The book of pair labels, which is made where it is missing."""
+        self._labels = self._labels or LabelBook(self._folder)
+        return self._labels
+
     def axes(self) -> Floats | None:
         """(axes, width) as they were kept; None where they are damaged, or of an earlier build."""
         try:
@@ -166,6 +174,8 @@ class Space:
     def close(self) -> None:
         """Let go of the files."""
         self.matrix.close()
+        if self._labels is not None:
+            self._labels.close()
 
     def _left(self) -> _Left | None:
         """How the space is left now; None where no pairs were mined."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select, update
 
@@ -54,6 +55,13 @@ class Claim:
     """The highest number of a version so far; 0 before the first."""
     attempts: int
     claimed_at: float
+
+
+class Base(NamedTuple):
+    """What a probe is made of: the champion, and the last cycle that was settled."""
+
+    version: int | None
+    follows: str | None
 
 
 class Cycles:
@@ -119,6 +127,12 @@ class Cycles:
         recent = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= now - LAG_COVERED)
         with reading(self._engine) as connection:
             return connection.scalars(recent).all()
+
+    def base(self) -> Base:
+        """On what the next cycle would be based."""
+        with reading(self._engine) as connection:
+            last = last_settled(connection)
+            return Base(champion(connection), None if last is None else last.cycle_id)
 
     def attempt(self, cycle_id: str, *, fence: int) -> None:
         """Count one more failed attempt of a running cycle.

@@ -17,6 +17,7 @@ from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
+from consumer.ledger.probes import Probes
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
 
@@ -33,6 +34,7 @@ class Ledger:
     asked: Asked
     views: Views
     letters: Letters
+    probes: Probes
 
     def close(self) -> None:
         """Give back the connections."""
@@ -76,6 +78,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         Asked(engine),
         Views(engine),
         Letters(engine),
+        Probes(engine),
     )
 
 

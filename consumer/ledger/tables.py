@@ -166,6 +166,18 @@ asked = Table(
     Column("why", String),  # in the words of a trainer that asks for a full retrain
 )
 
+# How the champion answered for what was pending.
+probes = Table(
+    "probes",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("version", Integer),  # none: the probe failed
+    Column("changes", Integer, nullable=False),
+    Column("regret", Float),
+    Column("told", String, nullable=False),
+)
+
 replays = Table(
     "replays",
     metadata,

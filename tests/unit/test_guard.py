@@ -71,6 +71,10 @@ def test_a_handful_of_refused_rows_holds_nothing(read: int, bad: int, holds: boo
         (GUARD.moved(10, 10, 10, 256), False),
         (GUARD.labels_moved(0.04, 400), True),
         (GUARD.labels_moved(0.9, 400), False),
+        (GUARD.refused_labels(70, dict.fromkeys([("a", str(n)) for n in range(30)], "no such word")), True),
+        (GUARD.refused_labels(990, dict.fromkeys([("a", str(n)) for n in range(10)], "no such word")), False),
+        (GUARD.lost_labels(301, 1000), True),
+        (GUARD.lost_labels(299, 1000), False),
     ],
 )
 def test_every_figure_has_its_limit(finding: Finding, holds: bool) -> None:

@@ -45,6 +45,18 @@ class Outcomes:
             self.directed,
         )
 
+    @staticmethod
+    def none(*, directed: bool = False) -> Outcomes:
+        """No label at all."""
+        return Outcomes(
+            np.empty((0, 2), dtype=np.int64),
+            np.empty(0, dtype=np.bool_),
+            np.empty(0, dtype=np.float32),
+            np.empty(0, dtype=np.int8),
+            np.empty(0, dtype=np.bool_),
+            directed,
+        )
+
     def in_part(self, part: Part) -> Outcomes:
         """Those of one part."""
         return self.of(self.part == part)

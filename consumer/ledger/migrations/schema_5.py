@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, String
 
 
 def upgrade(op: Operations) -> None:
-    """Add the tables `label_changes` and `learned_labels`, and how many labels a cycle knew."""
+    """Add the tables `label_changes`, `learned_labels` and `probes`, and how many labels a cycle knew."""
     op.create_table(
         "label_changes",
         Column("pair", String, primary_key=True),
@@ -27,5 +27,14 @@ def upgrade(op: Operations) -> None:
         "learned_labels",
         Column("pair", String, primary_key=True),
         Column("received_at", Float, nullable=False, index=True),
+    )
+    op.create_table(
+        "probes",
+        Column("number", Integer, primary_key=True, autoincrement=True),
+        Column("at", Float, nullable=False),
+        Column("version", Integer),
+        Column("changes", Integer, nullable=False),
+        Column("regret", Float),
+        Column("told", String, nullable=False),
     )
     op.add_column("cycles", Column("known_labels", Integer))

@@ -1,0 +1,86 @@
+"""Probes on record: how the champion answered for what was pending, before anything was learned from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, delete, func, select
+
+from consumer.ledger.champions import champion
+from consumer.ledger.engine import reading
+from consumer.ledger.leases import check_fence
+from consumer.ledger.tables import PENDING, changes, cycles, label_changes, probes
+from schemas.labels import PairKey, pair_of
+
+MOST_ASKED = 2000
+"""Users, and labels, that one probe is about, the newest; more would say no more."""
+
+_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One probe, as it is on record."""
+
+    at: float
+    """When it ended, seconds since the epoch."""
+    version: int | None
+    """The champion that was asked; None where the probe failed."""
+    changes: int
+    """Users and labels that were pending, and not yet tried by any cycle, when it was begun."""
+    regret: float | None
+    """What the champion has lost against its own exam; None where that cannot be told."""
+    told: str
+    """The same in a sentence, or why the probe failed."""
+
+
+class Probes:
+    """The prober's side of the ledger."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def pending(self) -> tuple[tuple[str, ...], tuple[PairKey, ...], int]:
+        """The newest pending users and labels that no cycle has tried, and how many there are of both."""
+        found: list[list[str]] = []
+        total = 0
+        with reading(self._engine) as connection:
+            for table in (changes, label_changes):
+                untried = table.c.cycle_id == PENDING, table.c.tried.is_(False)
+                key = next(iter(table.primary_key.columns))
+                newest = select(key).where(*untried).order_by(table.c.received_at.desc(), key).limit(MOST_ASKED)
+                found.append(sorted(connection.scalars(newest)))
+                total += connection.scalar(select(func.count()).select_from(table).where(*untried)) or 0
+        users, labels = found
+        return tuple(users), tuple(map(pair_of, labels)), total
+
+    def record(self, probed: Probed, *, fence: int) -> None:
+        """Put a probe on record.
+
+        Raises:
+            LeaseLost: the lease is not held with token `fence`; nothing is recorded.
+        """
+        with self._engine.begin() as connection:
+            check_fence(connection, fence)
+            connection.execute(
+                probes.insert().values(
+                    at=probed.at,
+                    version=probed.version,
+                    changes=probed.changes,
+                    regret=probed.regret,
+                    told=probed.told,
+                )
+            )
+            last = select(func.max(probes.c.number)).scalar_subquery()
+            connection.execute(delete(probes).where(probes.c.number <= last - _KEPT))
+
+    def last(self) -> Probed | None:
+        """The newest probe, failed or not; None where a cycle has ended, or the champion changed, since it was made."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(probes).order_by(probes.c.number.desc()).limit(1)).one_or_none()
+            if row is None:
+                return None
+            ended = connection.scalar(select(func.max(cycles.c.ended_at))) or 0.0
+            if ended >= row.at or (row.version is not None and row.version != champion(connection)):
+                return None
+        return Probed(row.at, row.version, row.changes, row.regret, row.told)

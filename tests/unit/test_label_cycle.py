@@ -1,0 +1,183 @@
+"""Cycles with pair labels, through the real trainer: taken in, kept as a full read would, probed, held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, Outcome, Step
+from schemas.guard import GuardName
+from schemas.labels import LabelGroup, PairKey
+from tests.worlds import GROUP, World, names, trainer_settings
+from trainer.features.local import LocalFeatureStore
+from trainer.labels.book import LabelBook
+from trainer.labels.local import Label, LocalLabelStore
+from trainer.run import run_cycle
+
+LABELS = LabelGroup()
+
+
+class Site:
+    """A store of 200 users and of the follows among them, a registry, and a way to run cycles on both."""
+
+    def __init__(self, folder: Path, labels: LabelGroup = LABELS) -> None:
+        settings = trainer_settings(folder)
+        self.settings = settings.model_copy(update={"labels": labels})
+        self.world = World()
+        self.store = LocalFeatureStore(folder / "store.db", GROUP)
+        self.labels = LocalLabelStore(folder / "store.db", labels)
+        self.store.commit(self.world.rows(names(200)))
+        self.labels.commit(follows(names(200), 3))
+        self.spaces = folder / "work" / "spaces"
+
+    def run(
+        self, cycle_id: str, kind: CycleKind, users: Iterable[str] = (), labels: Iterable[PairKey] = (), **more: Any
+    ) -> CycleResult:
+        base = None if kind is CycleKind.BOOTSTRAP else more.pop("base", 1)
+        request = CycleRequest(
+            cycle_id=cycle_id,
+            kind=kind,
+            reason="the test says so",
+            base_version=base,
+            users=tuple(users),
+            labels=tuple(labels),
+            lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=0),
+            settings=more.pop("settings", self.settings),
+            **more,
+        )
+        result = run_cycle(request, lambda _: None, lambda: False)
+        assert result is not None
+        return result
+
+    def book(self) -> dict[PairKey, tuple[bool, float, float]]:
+        (space,) = self.spaces.iterdir()
+        with closing(LabelBook(space)) as book:
+            return book.labels()
+
+
+def follows(users: list[str], each: int, seed: int = 0) -> dict[PairKey, Label]:
+    """Everybody follows so many others, drawn at random."""
+    generator = np.random.default_rng(seed)
+    pairs = [(user, users[other]) for user in users for other in generator.choice(len(users), each, replace=False)]
+    return {(user, other): Label("follow", 1_000.0) for user, other in pairs if user != other}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    found = Site(tmp_path_factory.mktemp("site"))
+    assert found.run("c1", CycleKind.BOOTSTRAP).outcome is Outcome.REGISTERED
+    return found
+
+
+def test_a_bootstrap_reads_all_labels_and_the_manifest_tells(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.labels.commit({("u1", "nobody"): Label("follow", 1.0), ("u2", "u3"): Label("adore", 1.0)})
+    result = site.run("c1", CycleKind.BOOTSTRAP)
+    assert result.outcome is Outcome.REGISTERED, result.reason
+    told = result.labels
+    assert told is not None
+    assert (told.waiting, told.refused_total, told.set_aside) == (1, 1, 0)
+    assert told.refused == {
+        '["u2","u3"]': "label is 'adore', neither 1 nor 0 nor one of follow, accept, dismiss, block"
+    }
+    assert told.known == told.accepted == len(site.book())
+    assert 0 < told.held_out < told.positives < told.accepted  # some follow each other, some are held out
+    assert Step.PROBE in result.seconds
+    assert result.probe is None
+
+
+def test_after_changes_the_book_is_what_a_full_read_gives(site: Site) -> None:
+    pairs = list(follows(names(200), 3))
+    site.labels.commit(
+        {pairs[0]: Label("dismiss", 2_000.0), ("u5", "later"): Label("follow", 1.0), ("u6", "u6"): Label(1, None)},
+        [pairs[1], pairs[2]],
+    )
+    changed = [*pairs[:3], ("u5", "later"), ("u6", "u6"), ("u7", "never")]
+    result = site.run("c2", CycleKind.INCREMENTAL, ["u1"], changed)
+    assert result.labels is not None
+    assert (result.labels.accepted, result.labels.deleted, result.labels.refused_total) == (2, 3, 1)
+    after = site.book()
+    assert after[pairs[0]] == (False, 1.0, 2_000.0)
+    assert not {pairs[1], pairs[2], ("u6", "u6")} & after.keys()
+    again = site.run("c2", CycleKind.INCREMENTAL, ["u1"], changed)
+    assert again.labels == result.labels
+    assert site.book() == after
+    full = site.run("c3", CycleKind.FULL, base=result.version or 1)
+    assert full.labels is not None
+    assert site.book() == after
+
+
+def test_a_claim_of_labels_alone_is_a_cycle(site: Site) -> None:
+    new = follows(names(200), 2, seed=5)
+    site.labels.commit(new)
+    result = site.run("c4", CycleKind.INCREMENTAL, (), new)
+    assert result.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED}, result.reason
+    assert result.probe is not None
+    assert result.probe.labels > 100
+    assert result.probe.auc is not None
+    assert result.probe.regret is None  # nobody changed, and by the objective labels decide nothing
+
+
+def test_what_is_pending_is_probed_and_nothing_is_touched(site: Site) -> None:
+    rows = site.world.rows(names(60))
+    site.store.commit(rows)
+    before, book = _files(site.spaces), site.book()
+    result = site.run("probe", CycleKind.INCREMENTAL, rows, [("u1", "u2")], only_probe=True)
+    assert result.outcome is Outcome.PROBED, result.reason
+    assert result.probe is not None
+    assert (result.probe.users, result.version) == (60, None)
+    assert result.probe.regret is not None
+    assert _files(site.spaces) == before
+    assert site.book() == book
+    assert [folder.name for folder in (site.spaces.parent).iterdir() if folder.name.startswith("probe-")] == []
+
+
+def test_where_nothing_is_lost_the_changes_are_settled_without_a_fit(site: Site) -> None:
+    rows = site.world.rows(names(60))
+    site.store.commit(rows)
+    settled = site.run("c6", CycleKind.INCREMENTAL, rows, settle_below=1.0)
+    assert settled.outcome is Outcome.UNCHANGED
+    assert settled.reason.startswith("not trained: on what has changed since, version 1 has")
+    assert Step.FIT not in settled.seconds
+    assert settled.known_users == 200
+    trained = site.run("c7", CycleKind.INCREMENTAL, rows, settle_below=-1.0)
+    assert Step.FIT in trained.seconds
+
+
+def test_a_group_whose_labels_are_gone_or_unreadable_is_held(site: Site) -> None:
+    pairs = list(site.book())
+    renamed = site.settings.model_copy(update={"labels": LABELS.model_copy(update={"words": {"like": True}})})
+    unreadable = site.run("c8", CycleKind.INCREMENTAL, (), pairs, settings=renamed)
+    assert unreadable.outcome is Outcome.HELD
+    assert "RETRAINER_GUARD__REFUSED_LABELS" in unreadable.reason
+    assert "RETRAINER_LABELS__WORDS" in (unreadable.way_out or "")
+    site.labels.commit({}, pairs[: len(pairs) // 2])
+    lost = site.run("c9", CycleKind.INCREMENTAL, (), pairs[: len(pairs) // 2])
+    assert lost.outcome is Outcome.HELD
+    assert lost.guard is not None
+    assert [one.name for one in lost.guard.holding] == [GuardName.LOST_LABELS]
+    assert set(site.book()) == set(pairs)  # held before the book was touched
+    accepted = site.run("c10", CycleKind.INCREMENTAL, (), pairs[: len(pairs) // 2], accept=(GuardName.LOST_LABELS,))
+    assert accepted.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED}, accepted.reason
+
+
+def test_a_label_group_that_was_added_later_is_read_whole(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    without = site.settings.model_copy(update={"labels": None})
+    site.run("c1", CycleKind.BOOTSTRAP, settings=without)
+    result = site.run("c2", CycleKind.INCREMENTAL, ["u1"])
+    assert result.labels is not None
+    assert result.labels.accepted == len(follows(names(200), 3))
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix not in {".db-shm", ".db-wal"}
+    }

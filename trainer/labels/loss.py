@@ -1,0 +1,89 @@
+"""The loss of a batch of labels.
+
+With t_ij the cosine of the query embedding of user i and the candidate embedding of other j, (i, i) a positive label,
+K the pairs that are known to be similar besides, T the temperature, and q_j the share that j has of all ends of
+positive labels:
+
+    outcome   weighted mean over i of -log softmax_j(t_ij / T - c log q_j)_i, (i, j) in K left out
+    cosine    mean of (t_ij - s_ij)^2, s the cosine of the directions
+    refused   weighted mean over labels that say not similar of softplus((t - m) / T), m half way between the batch's
+              mean cosine of positive labels and of strangers
+
+Everybody in a batch is a stranger to whom he is not known to like (in-batch softmax: TensorFlow Recommenders' retrieval
+task). Who is popular is in more batches, so he is pushed away more often: c log q makes up for that (Yi et al. 2019,
+Sampling-bias-corrected neural modeling). With c = 1 the model learns who is likely, popular or not; with c = 0 who is
+likelier than his popularity says. Where labels are not directed, either end looks for the other.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from schemas.policies import FitPolicy
+
+NEVER = float(tf.float32.min) / 100
+"""A logit of probability 0 that can still be added to (as TensorFlow Recommenders has it)."""
+
+
+def outcome_logits(cosine: Any, known: Any, log_share: Any, policy: FitPolicy) -> Any:
+    """(batch, batch) what the softmax is taken of, row by row; `log_share` (batch,) is of the columns."""
+    return tf.where(known, NEVER, cosine / policy.temperature - policy.popularity_correction * log_share[None, :])
+
+
+def outcome_loss(
+    cosine: Any,
+    truth: Any,
+    known: Any,
+    weight: Any,
+    log_share_users: Any,
+    log_share_others: Any,
+    policy: FitPolicy,
+    *,
+    directed: bool,
+) -> tuple[Any, Any]:
+    """Loss of the outcome and the cosine term, and the share of strangers who are told from the other user.
+
+    Args:
+        cosine: (batch, batch) of the embeddings, users by others.
+        truth: the same of the directions.
+        known, weight, log_share_users, log_share_others: of a `LabelBatch`.
+        policy: temperature, correction and weight of the cosine.
+        directed: whether only the user looks for the other.
+    """
+    share = tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
+    loss = tf.reduce_sum(share * _entropy(outcome_logits(cosine, known, log_share_others, policy)))
+    if not directed:
+        back = outcome_logits(tf.transpose(cosine), tf.transpose(known), log_share_users, policy)
+        loss = (loss + tf.reduce_sum(share * _entropy(back))) / 2
+    if policy.cosine_weight:
+        loss += policy.cosine_weight * tf.reduce_mean(tf.square(cosine - truth))
+    strangers = _strangers(known)
+    ahead = tf.cast(tf.linalg.diag_part(cosine)[:, None] > cosine, tf.float32)
+    return loss, tf.math.divide_no_nan(tf.reduce_sum(strangers * ahead), tf.reduce_sum(strangers))
+
+
+def refusal_loss(refused: Any, weight: Any, cosine: Any, known: Any, policy: FitPolicy) -> Any:
+    """Loss of labels that say not similar; 0 where there are none.
+
+    Args:
+        refused: (negatives,) cosines of their embeddings.
+        weight: (negatives,).
+        cosine, known: of the positive labels of the same batch.
+        policy: the temperature.
+    """
+    strangers = _strangers(known)
+    apart = tf.math.divide_no_nan(tf.reduce_sum(strangers * cosine), tf.reduce_sum(strangers))
+    middle = tf.stop_gradient((tf.reduce_mean(tf.linalg.diag_part(cosine)) + apart) / 2)
+    each = tf.nn.softplus((refused - middle) / policy.temperature)
+    return tf.math.divide_no_nan(tf.reduce_sum(weight * each), tf.reduce_sum(weight))
+
+
+def _entropy(logits: Any) -> Any:
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.range(tf.shape(logits)[0]), logits)
+
+
+def _strangers(known: Any) -> Any:
+    """(batch, batch) 1 where two are strangers."""
+    return tf.linalg.set_diag(1.0 - tf.cast(known, tf.float32), tf.zeros(tf.shape(known)[0]))

@@ -1,0 +1,74 @@
+"""What a cycle says of itself at its end: one result, with what its steps have seen until then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.cycle import CycleRequest, CycleResult, GateReport, Outcome, Step
+from schemas.guard import GuardReport
+from trainer.guard import reason, way_out
+from trainer.registry.protocol import RegisteredVersion
+
+_OUTCOMES = {
+    "passed": Outcome.INCONCLUSIVE,  # until it is registered
+    "rejected": Outcome.REJECTED,
+    "inconclusive": Outcome.INCONCLUSIVE,
+    "unchanged": Outcome.UNCHANGED,
+}
+
+
+class Told:
+    """The result of a cycle in the making.
+
+    Attributes:
+        parts: what the steps have seen, by the field of the result.
+    """
+
+    def __init__(self, request: CycleRequest, seconds: Mapping[Step, float]) -> None:
+        self._request = request
+        self._seconds = seconds
+        self.parts: dict[str, Any] = {}
+
+    def ended(self, outcome: Outcome, reason: str, **more: Any) -> CycleResult:
+        """A result without a version, with what the steps so far have seen."""
+        told = {"base_version": self._request.base_version, "fence": self._request.fence, **self.parts, **more}
+        return CycleResult(
+            cycle_id=self._request.cycle_id, outcome=outcome, reason=reason, seconds=dict(self._seconds), **told
+        )
+
+    def judged(self, gate: GateReport, **more: Any) -> CycleResult:
+        """As the gate has judged; what has passed is not registered yet."""
+        return self.ended(_OUTCOMES[gate.outcome], gate.reason, **more)
+
+    def held(self, guard: GuardReport) -> CycleResult:
+        """Data that are not believed: nothing is learned from them (P9)."""
+        self.parts["guard"] = guard
+        out = way_out(guard, self._request.kind)
+        return self.ended(Outcome.HELD, reason(guard), way_out=out, asks_full=guard.asks_full)
+
+    def absent(self) -> CycleResult:
+        """The registry has no version of the cycle."""
+        return self.ended(Outcome.FAILED, "the registry has no version of this cycle", absent=True)
+
+    def registered(self, found: RegisteredVersion) -> CycleResult:
+        """The result of a cycle that has registered, told from what it registered."""
+        manifest = found.manifest
+        return CycleResult(
+            cycle_id=manifest.cycle_id,
+            outcome=Outcome.REGISTERED,
+            reason=manifest.gate_report.reason,
+            base_version=manifest.base_version,
+            version=found.version,
+            known_users=manifest.pair_report.users,
+            fence=self._request.fence,
+            read=manifest.read_report,
+            labels=manifest.label_report,
+            probe=manifest.probe_report,
+            pairs=manifest.pair_report,
+            guard=manifest.guard_report,
+            fit=manifest.fit_report,
+            gate=manifest.gate_report,
+            asks_full=manifest.gate_report.asks_full or (manifest.guard_report and manifest.guard_report.asks_full),
+            seconds=dict(self._seconds),
+        )

@@ -1,0 +1,57 @@
+"""What every fit needs: the state of a model while it trains, its learning rate, and how an epoch is told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from trainer.model import TwoTower
+
+LONGEST_GRADIENT = 1.0
+_RISING_STEPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch came to. `number` counts on through all fits that are tried, of which there may be `of` epochs."""
+
+    number: int
+    of: int
+    loss: float
+    train_accuracy: float
+    dev_accuracy: float | None
+    dev_recall: float | None
+    dev_auc: float | None = None
+    """On labels of dev users, as the one that follows: where labels are learned."""
+    dev_recall_at_50: float | None = None
+
+
+def rate_at(step: int, steps: int, highest: float) -> float:
+    """The learning rate of a step: it rises within the first ten, as moments have to be learned, then falls to nothing
+    along a cosine."""
+    rising = min(1.0, (step + 1) / _RISING_STEPS)
+    return highest * rising * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def state(model: TwoTower) -> list[Any]:
+    """Weights and optimizer state, which belong together."""
+    return [variable.numpy() for variable in _variables(model)]
+
+
+def restore(model: TwoTower, kept: list[Any]) -> None:
+    """Set both to what `state` gave."""
+    for variable, value in zip(_variables(model), kept, strict=True):
+        variable.assign(value)
+
+
+def forget(model: TwoTower) -> None:
+    """Let the optimizer begin anew: moments of an earlier cycle are of other users, and of a rate that had fallen."""
+    for variable in model.whole.optimizer.variables:
+        variable.assign(tf.zeros_like(variable))
+
+
+def _variables(model: TwoTower) -> list[Any]:
+    return [*model.whole.weights, *model.whole.optimizer.variables]
