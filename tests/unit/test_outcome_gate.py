@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from trainer.evaluate import Score, score
 from trainer.exam import Exam, prepare_exam
 from trainer.gate import CHAMPION, drifted, first, judge
 from trainer.model import TwoTower
+from trainer.outcome_answers import OutcomeAnswers
 from trainer.outcome_exam import OutcomeExam, held_out_exam
 from trainer.split import Part
 
@@ -159,6 +161,47 @@ def test_an_untrained_start_asks_for_nothing_unless_it_tells_outcomes_better() -
     why = drifted(POLICY, fresh.outcomes, {CHAMPION: lost}, 0)
     assert why is not None
     assert "has AUC of outcomes" in why
+
+
+def told(skill: float, churn: float, seed: int) -> Score:
+    """Of 600 users, some seven labels each, all that a model shares with others of the same seed, and some it does not.
+
+    Args:
+        skill: by how much positive labels look more alike, in spreads of a pair's.
+        churn: the share of the spread that is its own.
+        seed: of the world.
+    """
+    generator = np.random.default_rng(seed)
+    count = generator.poisson(6, 600) + 1
+    user = np.repeat(np.arange(600), 2 * count)
+    positive = np.concatenate([np.arange(2 * number) < number for number in count])
+    shared, fond = generator.normal(size=len(user)), 0.5 * generator.normal(size=600)[user]
+    own = np.random.default_rng([seed, round(1000 * skill), 1]).normal(size=len(user))
+    alike = np.sqrt(1 - churn**2) * shared + churn * own + positive * (skill + fond)
+    bins = np.argsort(np.argsort(-alike)) * 512 // len(alike)
+
+    def summed(which: NDArray[np.bool_], place: NDArray[np.int64], places: int) -> NDArray[np.float64]:
+        total = np.bincount(user * places + place, which, minlength=600 * places)
+        return np.asarray(total.reshape(600, places), dtype=np.float64)
+
+    answers = OutcomeAnswers(
+        positive=summed(positive, bins, 512),
+        other=summed(~positive, bins, 512),
+        gap=np.zeros((600, 10)),
+        claimed=np.ones((600, 10)),
+        found=summed(positive & (alike > 1.8), 0 * user, 1)[:, 0],
+        wanted=summed(positive, 0 * user, 1)[:, 0],
+    )
+    return replace(blurred(1.0), outcomes=answers)
+
+
+def test_an_equal_model_passes_and_one_worse_by_twice_the_margin_does_not() -> None:
+    """AUC 0.69, and a challenger that differs in a tenth of the spread: 0.02 of AUC is 0.06 of its skill."""
+    policy = GatePolicy(draws=200)
+    equal = [judged(told(0.7001, 0.1, seed), told(0.7, 0.1, seed), policy).outcome for seed in range(8)]
+    worse = [judged(told(0.64, 0.1, seed), told(0.7, 0.1, seed), policy).outcome for seed in range(8)]
+    assert equal.count("passed") >= 6
+    assert worse.count("passed") == 0
 
 
 def standing(version: int, judged_by: str) -> Standing:
