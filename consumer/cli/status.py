@@ -19,6 +19,7 @@ from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
@@ -66,6 +67,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "held": _held(past.held) if past.held else None,
         "asks_full": ledger.asked.why_full(),
         "full_on_drift": settings.trigger.full_on_drift,
+        "probe": _probe(probed) if (probed := ledger.probes.last()) else None,
         "known_users": past.known_users,
         "known_labels": past.known_labels,
         "events": read.events,
@@ -78,6 +80,10 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
+
+
+def _probe(probed: Probed) -> dict[str, Any]:
+    return {**asdict(probed), "at": datetime.fromtimestamp(probed.at, UTC).isoformat()}
 
 
 def _held(held: Held) -> dict[str, Any]:
@@ -126,6 +132,7 @@ def _table(found: dict[str, Any]) -> Table:
         "pending": f"{pending['users']} users{labels}{age}",
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
+        **({"probe": found["probe"]["told"]} if found["probe"] else {}),
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
         "since the last version": _in_words(found["cycles_since_version"]),
         "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
