@@ -43,12 +43,14 @@ def status(
 def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
     """The status as `--json` gives it. `lag` and `hold` are null while no service runs.
 
-    State, lag and hold are those of the service on this state folder; `instances` are all that share the ledger.
+    State, lag and hold are those of the service on this state folder; `instances` are all that share the ledger. Labels
+    are told where there is a label group, or was.
     """
     backlog, past, read = ledger.views.backlog(), ledger.views.past(), ledger.views.read()
     service = read_status(settings.status_file)
     alive = service if service and service.alive(now) else None
     oldest = backlog.oldest_event_at
+    labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
     instances = [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)]
     return {
         "state": _state(service, alive),
@@ -57,7 +59,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "hold": alive.hold if alive else None,
         "pending": {
             "users": backlog.users,
-            "labels": backlog.labels,
+            **({"labels": backlog.labels} if labelled else {}),
             "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
         },
         "cycle": alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances),
@@ -69,7 +71,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "full_on_drift": settings.trigger.full_on_drift,
         "probe": _probe(probed) if (probed := ledger.probes.last()) else None,
         "known_users": past.known_users,
-        "known_labels": past.known_labels,
+        **({"known_labels": past.known_labels} if labelled else {}),
         "events": read.events,
         "ignored": read.ignored,
         "ignored_because": read.ignored_because,
@@ -120,7 +122,7 @@ def _table(found: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     cycle, pending = found["cycle"], found["pending"]
     age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
-    labels = f" and {pending['labels']} labels" if pending["labels"] or found["known_labels"] else ""
+    labels = f" and {pending['labels']} labels" if "labels" in pending else ""
     last, held = found["last_cycle"], found["held"]
     step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
     rows = {
