@@ -284,4 +284,4 @@ def with_probe(state: TriggerState, last: Probed | None, *, busy: bool) -> Trigg
     """The same, with what the last probe found, if it still counts."""
     if last is None:
         return replace(state, probing=busy)
-    return replace(state, probing=busy, probed_at=last.at, probed_changes=last.changes, regret=last.regret)
+    return replace(state, probing=busy, probed_at=last.at, probed_changes=last.changes, regret=last.lost)

@@ -108,6 +108,8 @@ class TrainerSettings(Frozen):
     def _a_cluster_is_named(self) -> Self:
         if self.hopsworks is None and "hopsworks" in {self.feature_store.kind, self.model_registry.kind}:
             raise ValueError("feature store or model registry are of kind hopsworks, but no cluster is named")
+        if self.fit.objective.has_outcomes and self.labels is None:
+            raise ValueError(f"the objective {self.fit.objective} needs a label group")
         return self
 
 

@@ -40,6 +40,7 @@ from trainer.labels.outcomes import Outcomes
 from trainer.labels.protocol import LabelStore
 from trainer.leavers import note_leavers
 from trainer.model import TwoTower, build
+from trainer.outcome_exam import held_out_exam, lacking
 from trainer.package import manifest_of, stage
 from trainer.population import Population, populate
 from trainer.probe import probe
@@ -113,7 +114,7 @@ class Cycle:
             outcomes = self._outcomes(space, population, taken.labels)
             model = self._base(space, population, champion)
             probe = self._probe(space, population, outcomes, champion)
-            if probe is not None and self._nothing_is_lost(probe):
+            if probe is not None and self._nothing_is_lost(probe, taken):
                 return self._told.ended(Outcome.UNCHANGED, f"not trained: {probe.told}", asks_full=guard.asks_full)
             fitted = self._fit(space, population, outcomes, model)
             challenger = model if self._is_worth_an_exam(fitted) else None
@@ -219,15 +220,22 @@ class Cycle:
         """Rows of the claimed users who are there."""
         return np.array(list(space.matrix.rows_of(self._request.users).values()), dtype=np.int64)
 
-    def _nothing_is_lost(self, probe: ProbeReport) -> bool:
-        """Whether the champion answers for the changes so well that the trigger has them settled without a fit."""
-        most = self._request.settle_below
-        return most is not None and probe.regret is not None and probe.regret <= most
+    def _nothing_is_lost(self, probe: ProbeReport, taken: Intake) -> bool:
+        """Whether the champion answers for the changes so well that the trigger has them settled without a fit.
+
+        Of whom or what was deleted nobody can be asked.
+        """
+        most, deleted = self._request.settle_below, taken.gone or (taken.labels and taken.labels.deleted)
+        if most is None or probe.regret is None or deleted:
+            return False
+        return probe.regret + (probe.error or 0.0) <= most
 
     def _fit(self, space: Space, population: Population, outcomes: Outcomes | None, model: TwoTower) -> FitReport:
         policy, follows = self._settings.fit, not self._request.kind.from_scratch
         with self._reporter.step(Step.FIT) as facts:
-            rows = self._changed_rows(space)
+            rows, why = self._changed_rows(space), self._why_not_learned(space, population, outcomes)
+            if outcomes is not None and why is not None:
+                outcomes = outcomes.of(np.zeros(len(outcomes), dtype=bool))
             data = TrainingData.of(space, population, rows if follows else None, self._settings, self._seed, outcomes)
             report = fit(
                 model,
@@ -239,9 +247,19 @@ class Cycle:
                 warm_start=follows,
                 on_epoch=self._on_epoch,
             )
+            if why is not None:
+                report = report.model_copy(update={"note": f"{why}; what cannot be judged is not learned"})
             facts |= {name: value for name, value in report.model_dump().items() if value is not None}
         self._told.parts["fit"] = report
         return report
+
+    def _why_not_learned(self, space: Space, population: Population, outcomes: Outcomes | None) -> str | None:
+        """Why labels are not learned although the objective says so: too few are held out to judge a challenger by."""
+        if outcomes is None or not self._settings.fit.objective.has_outcomes:
+            return None
+        policy = self._settings.gate
+        exam = held_out_exam(space.matrix.raw, outcomes, population, policy.max_users, self._seed)
+        return lacking(exam, policy)
 
     def _on_epoch(self, epoch: Epoch) -> None:
         figures = {name: getattr(epoch, name) for name in _EPOCH_FIGURES}

@@ -69,7 +69,7 @@ class TriggerPolicy(Frozen):
     """Between the end of a full retrain and one that a cycle asks for."""
     regret: Annotated[float, Field(ge=0, le=1)] | None = None
     """Start, before any threshold is reached, when the champion has lost more than this on what is pending, against its
-    own exam: of the figures of the objective the one that sank most. None asks no champion."""
+    own exam: of the figures of the objective the one that sank most, less its standard error. None asks no champion."""
     probe_changes: Annotated[int, Field(ge=1)] = 50
     """Users and labels that have to be pending, or more than at the last probe, before the champion is asked."""
     probe_interval: Seconds = 60.0
@@ -125,7 +125,7 @@ class TriggerState:
     probed_changes: int = 0
     """How many users and labels were pending then."""
     regret: float | None = None
-    """What it had lost; None where that could not be told."""
+    """What it had lost, less the error of the figure; None where that could not be told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, Outcome, Step
+from schemas.features import Column, FeatureGroup
 from schemas.guard import GuardName
 from schemas.labels import LabelGroup, PairKey
+from schemas.policies import Objective
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.features.local import LocalFeatureStore
 from trainer.labels.book import LabelBook
@@ -182,3 +184,81 @@ def _files(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and path.suffix not in {".db-shm", ".db-wal"}
     }
+
+
+class Scenes:
+    """Users who follow each other by a scene, of which the features show a part; the rest of them is noise."""
+
+    def __init__(self, folder: Path, users: int = 500, seed: int = 3) -> None:
+        self._generator = np.random.default_rng(seed)
+        self.users = names(users)
+        scenes = np.eye(10)[self._generator.integers(10, size=users)]
+        traits = np.hstack([0.3 * scenes, 0.3 * self._generator.normal(size=(users, 30))])
+        group = FeatureGroup(name="scenes", columns=(Column(name="traits", length=40),))
+        settings = trainer_settings(folder, group)
+        self.settings = settings.model_copy(
+            update={
+                "labels": LABELS,
+                "pairs": settings.pairs.model_copy(update={"similarity_threshold": 0.35}),
+                "fit": settings.fit.model_copy(update={"objective": Objective.OUTCOMES, "batch_labels": 256}),
+                "gate": settings.gate.model_copy(update={"register_unchanged": False}),
+            }
+        )
+        self.same = (scenes @ scenes.T).astype(bool)
+        with closing(LocalFeatureStore(folder / "store.db", group)) as store:
+            rows = traits.astype(np.float32)
+            store.commit({user: {"traits": row} for user, row in zip(self.users, rows, strict=True)})
+        self.labels = LocalLabelStore(folder / "store.db", LABELS)
+
+    def wave(self, each: int, *, spam: bool = False) -> dict[PairKey, Label]:
+        """Everybody follows so many of the own scene; as spam, so many of anybody."""
+        found: dict[PairKey, Label] = {}
+        for row, user in enumerate(self.users):
+            fit = np.arange(len(self.users)) if spam else np.flatnonzero(self.same[row])
+            some = self._generator.choice(fit[fit != row], each)
+            found |= {(user, self.users[other]): Label("follow", 1.0) for other in some}
+        self.labels.commit(found)
+        return found
+
+
+@pytest.mark.full
+def test_what_users_did_is_learned_and_spam_is_refused(tmp_path: Path) -> None:
+    world = Scenes(tmp_path)
+    site = Site.__new__(Site)
+    site.settings = world.settings
+    world.wave(3)
+    first = site.run("c1", CycleKind.BOOTSTRAP)
+    assert first.outcome is Outcome.REGISTERED, first.reason
+    assert first.gate is not None
+    assert first.gate.challenger is not None
+    assert first.gate.judged_by == "outcomes"
+    auc = [first.gate.challenger.outcome_auc]
+    new = world.wave(6)
+    second = site.run("c2", CycleKind.INCREMENTAL, (), new)
+    assert second.probe is not None
+    assert second.gate is not None
+    assert second.gate.challenger is not None
+    assert second.outcome is Outcome.REGISTERED, second.reason
+    auc += [second.probe.auc, second.gate.challenger.outcome_auc]
+    told = [figure for figure in auc if figure is not None]
+    assert told == sorted(told)
+    assert told[-1] > told[0] + 0.01
+    spam = world.wave(8, spam=True)
+    third = site.run("c3", CycleKind.INCREMENTAL, (), spam, base=2)
+    assert third.outcome in {Outcome.REJECTED, Outcome.UNCHANGED, Outcome.INCONCLUSIVE}, third.reason
+    assert third.probe is not None
+    assert third.probe.regret is not None
+    assert third.probe.regret > 0.1
+
+
+def test_too_few_labels_to_judge_by_are_not_learned(tmp_path: Path) -> None:
+    world = Scenes(tmp_path, users=300)
+    site = Site.__new__(Site)
+    site.settings = world.settings
+    few = {("u0", "u1"): Label("follow", 1.0), ("u2", "u3"): Label("follow", 1.0)}
+    world.labels.commit(few)
+    result = site.run("c1", CycleKind.BOOTSTRAP)
+    assert result.fit is not None
+    assert result.fit.note is not None
+    assert result.fit.note.endswith("what cannot be judged is not learned")
+    assert result.outcome is Outcome.REGISTERED, result.reason
