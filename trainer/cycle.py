@@ -162,6 +162,8 @@ class Cycle:
             space.apply(taken.rows, taken.gone)
             if taken.labels is not None:
                 taken.labels.into(space.labels())
+            else:
+                space.forget_labels()
             if space.axes() is None:
                 train = populate(space.matrix, self._settings.split).of(Part.TRAIN)
                 space.keep_axes(training_axes(space.matrix.directions, train))
