@@ -60,17 +60,17 @@ def judge(
 def first(policy: GatePolicy, challenger: Score, why: str, *, by_outcomes: bool = False) -> GateReport:
     """The verdict on a version that has no champion to be compared with: floors; `why` says that there is none.
 
-    By outcomes the line is none of similarity, so accuracy and precision of similar pairs say nothing.
+    By outcomes there is but one: the line is none of similarity then, and a model that has learned what users do may
+    find few of the nearest by cosine.
     """
     metrics = challenger.metrics
-    order = {"recall@10": (metrics.recall_at_10, policy.min_recall_at_10)}
     if by_outcomes:
-        floors = {_words("outcome_auc"): (metrics.outcome_auc or 0.0, policy.min_auc), **order}
+        floors = {_words("outcome_auc"): (metrics.outcome_auc or 0.0, policy.min_auc)}
     else:
         floors = {
             "accuracy": (metrics.accuracy, policy.min_accuracy),
             "precision": (metrics.precision or 0.0, policy.min_precision),
-            **order,
+            "recall@10": (metrics.recall_at_10, policy.min_recall_at_10),
         }
     low = [
         f"{name} {figure:.4f} is below the floor of {floor}"
@@ -80,7 +80,9 @@ def first(policy: GatePolicy, challenger: Score, why: str, *, by_outcomes: bool 
     told = ", ".join(f"{name} {figure:.4f}" for name, (figure, _) in floors.items())
     return GateReport(
         outcome="rejected" if low else "passed",
-        reason=f"{why}: {'; '.join(low)}" if low else f"{why}: {told}, all above their floors",
+        reason=f"{why}: {'; '.join(low)}"
+        if low
+        else f"{why}: {told}, {'above its floor' if by_outcomes else 'all above their floors'}",
         users=len(challenger.answers),
         pairs=len(challenger.probability),
         challenger=metrics,

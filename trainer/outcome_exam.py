@@ -132,6 +132,24 @@ def lacking(exam: OutcomeExam | None, policy: GatePolicy) -> str | None:
     )
 
 
+def learnable(
+    raw: Floats, outcomes: Outcomes | None, population: Population, policy: GatePolicy, seed: int
+) -> Outcomes | None:
+    """The labels, where enough of them are held out to judge by; else None: what cannot be judged is not learned.
+
+    Args:
+        raw, outcomes, population: as of `held_out_exam`.
+        policy: how many it takes, and the most users who are asked.
+        seed: that of the exam by which a challenger will be judged.
+    """
+    if (
+        outcomes is None
+        or lacking(held_out_exam(raw, outcomes, population, policy.max_users, seed), policy) is not None
+    ):
+        return None
+    return outcomes
+
+
 def _ends(
     outcomes: Outcomes, about: NDArray[np.bool_], may_be_asked: NDArray[np.bool_], generator: np.random.Generator
 ) -> tuple[Rows, Rows]:

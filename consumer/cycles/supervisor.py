@@ -193,7 +193,7 @@ class Supervisor:
         self._trainer = self.warm.give(self._folder(claim.cycle_id), request)
 
     def _settle_below(self, claim: Claim) -> float | None:
-        """What a threshold has started may be settled without a fit; what was asked for, or is regretted, is trained."""
+        """What a threshold has started may be settled without a fit; what was asked for or regretted may not."""
         policy = self._settings.trigger
         by_threshold = claim.kind is CycleKind.INCREMENTAL and claim.reason in _BY_THRESHOLD
         return policy.regret if policy.settle_unchanged and by_threshold else None

@@ -108,11 +108,17 @@ def test_where_a_bulk_copy_may_lag_behind_a_cycle_hears_which_labels_were_learne
     assert (of_a_cluster["lately"], of_a_cluster["recent_labels"]) == (["a"], [list(AB)])
 
 
-def test_where_there_are_none_they_are_not_spoken_of(trainer: StandIn, ledger: Ledger) -> None:
+def test_where_there_is_no_label_group_labels_are_not_spoken_of(
+    trainer: StandIn, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETRAINER_LABELS__DIRECTED")
     ledger.intake.record(batch(P0, 0, ["a"]))
     trainer.will(FIRST)
     assert call("train", "--full").exit_code == 0
+    assert "label" not in str(told()).replace(str(load_settings().state_dir), "")
     assert " labels" not in call("status").stdout + call("versions").stdout
+    monkeypatch.setenv("RETRAINER_LABELS__DIRECTED", "true")
+    assert (told()["pending"]["labels"], told()["known_labels"]) == (0, 0)
 
 
 def test_a_dead_letter_of_a_label_is_replayed_when_it_is_understood(

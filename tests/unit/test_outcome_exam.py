@@ -19,7 +19,7 @@ from trainer.exam import prepare_exam
 from trainer.labels.outcomes import Outcomes
 from trainer.model import CANDIDATE, QUERY
 from trainer.outcome_answers import OutcomeAnswers, answer
-from trainer.outcome_exam import OutcomeExam, held_out_exam, lacking, outcome_exam
+from trainer.outcome_exam import OutcomeExam, held_out_exam, lacking, learnable, outcome_exam
 from trainer.split import Part
 
 WORLD = Tastes()
@@ -227,5 +227,9 @@ def test_too_few_labels_are_told_with_what_it_takes() -> None:
     why = lacking(held_out(LABELS.of(np.isin(np.arange(len(LABELS)), held[:29]))), GatePolicy())
     assert why is not None
     assert why.startswith("29 positive labels of ")
+    few = LABELS.of(np.isin(np.arange(len(LABELS)), held[:29]) | (LABELS.part != Part.HOLDOUT))
+    assert learnable(WORLD.raw, few, WORLD.population, GatePolicy(), 0) is None
+    assert learnable(WORLD.raw, None, WORLD.population, GatePolicy(), 0) is None
+    assert learnable(WORLD.raw, LABELS, WORLD.population, GatePolicy(), 0) is LABELS
     only_negative = replace(LABELS, positive=np.zeros(len(LABELS), dtype=bool))
     assert held_out_exam(WORLD.raw, only_negative, WORLD.population, 100, 0) is None
