@@ -428,8 +428,21 @@ def test_registration_without_lookup_registers_a_cycle_twice(tmp_path: Path, kaf
 
 
 @pytest.mark.full
-def test_a_trainer_that_leaves_out_claimed_users_has_wrong_rows_and_pairs(tmp_path: Path, kafka_address: str) -> None:
+def test_a_cycle_that_settles_labels_which_came_meanwhile_loses_them(tmp_path: Path, kafka_address: str) -> None:
+    tally = run_with_bug(tmp_path, kafka_address, "lost_labels", Blow("consumer", Point.SETTLED))
+    lost = [finding.what for finding in tally.findings if finding.kind == "lost"]
+    assert [what for what in lost if what.startswith('["u') and "was not learned since" in what], tally.findings
+    assert [what for what in lost if "labels, its events name" in what]
+    assert [what for what in lost if what.startswith("u") or "users, its events name" in what] == []
+    assert tally.found("duplicated") == 0
+
+
+@pytest.mark.full
+def test_a_trainer_that_leaves_out_claimed_users_and_labels_has_wrong_rows_pairs_and_labels(
+    tmp_path: Path, kafka_address: str
+) -> None:
     tally = run_with_bug(tmp_path, kafka_address, "skipped_rows", Blow("consumer", Point.SETTLED))
     assert tally.compared > [0], "no version has followed"
-    assert [finding for finding in tally.findings if "the user matrix has an old row of" in finding.what]
+    for what in ("the user matrix has an old row of", "the label book lacks"):
+        assert [finding for finding in tally.findings if what in finding.what], what
     assert tally.found("wrong"), tally.findings
