@@ -1,7 +1,8 @@
 """A probe of what is pending: the champion is asked about it in a copy of its space, and nothing is changed.
 
 What the ledger holds is read as a cycle reads it, so the answer is that of the cycle that would start now. The copy is
-of the matrix and the labels alone; a probe needs no pairs.
+of the matrix and the labels alone; a probe needs no pairs. It lies among the spaces: where a probe is killed, the next
+cycle finds that no version stands on it, and takes it away.
 """
 
 from __future__ import annotations
@@ -81,10 +82,12 @@ def _outcomes(
 def _copied(request: CycleRequest, champion: Standing) -> Iterator[Space | None]:
     """The champion's space in a folder of its own, which is gone afterwards; None where it cannot be followed."""
     info, settings = champion.manifest.space, request.settings
-    with TemporaryDirectory(prefix="probe-", dir=settings.work_dir) as name:
+    spaces = settings.work_dir / "spaces"
+    spaces.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="probe-", dir=spaces) as name:
         folder = Path(name) / info.space_id
         try:
-            shutil.copytree(settings.work_dir / "spaces" / info.space_id, folder, ignore=_NOT_COPIED)
+            shutil.copytree(spaces / info.space_id, folder, ignore=_NOT_COPIED)
         except FileNotFoundError:
             yield None
             return

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,20 @@ def test_what_is_pending_is_probed_and_nothing_is_touched(site: Site) -> None:
     assert result.probe.regret is not None
     assert _files(site.spaces) == before
     assert site.book() == book
-    assert [folder.name for folder in (site.spaces.parent).iterdir() if folder.name.startswith("probe-")] == []
+    assert len(list(site.spaces.iterdir())) == 1
+
+
+def test_what_a_probe_that_was_killed_left_behind_goes_with_the_next_cycle(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = _folders(site.spaces.parent)
+    with monkeypatch.context() as killed:
+        killed.setattr("trainer.probing.TemporaryDirectory", lambda **where: nullcontext(mkdtemp(**where)))
+        assert site.run("probe", CycleKind.INCREMENTAL, ["u1"], only_probe=True).outcome is Outcome.PROBED
+    assert len(_folders(site.spaces.parent) - before) > 1
+    after = site.run("c5", CycleKind.INCREMENTAL, names(60))
+    assert after.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED}, after.reason
+    assert {folder for folder in _folders(site.spaces.parent) if "probe-" in str(folder)} == set()
 
 
 def test_where_nothing_is_lost_the_changes_are_settled_without_a_fit(site: Site) -> None:
@@ -178,6 +192,10 @@ def test_a_label_group_that_was_added_later_is_read_whole(tmp_path: Path) -> Non
         assert result.labels is not None
         assert result.labels.accepted == len(follows(names(200), 3))
         site.run("c3", CycleKind.INCREMENTAL, ["u1"], settings=without)  # meanwhile nobody hears of labels
+
+
+def _folders(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_dir()}
 
 
 def _files(folder: Path) -> dict[str, bytes]:
