@@ -286,6 +286,8 @@ class Cycle:
             for name, metrics in (("challenger", report.challenger), ("champion", report.champion)):
                 if metrics is not None:
                     facts[f"{name}_accuracy"] = metrics.accuracy
+                if metrics is not None and metrics.outcome_auc is not None:
+                    facts[f"{name}_outcome_auc"] = metrics.outcome_auc
             if report.lower_bound is not None:
                 facts["lower_bound"] = report.lower_bound
         self._told.parts["gate"] = report

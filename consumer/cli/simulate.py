@@ -48,7 +48,7 @@ def simulate(
         int, typer.Option(min=0, help="The wave in which an upstream bug writes NaN; the next mends it. 0: none.")
     ] = 0,
     spam_wave: Annotated[
-        int, typer.Option(min=0, help="The wave in which bots follow at random; the next deletes that. 0: none.")
+        int, typer.Option(min=0, help="The wave in which bots follow for pay; the next deletes that. 0: none.")
     ] = 0,
 ) -> None:
     """Fill the local feature store if it is empty, then change its users in waves and publish the change events.

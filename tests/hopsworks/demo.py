@@ -33,6 +33,10 @@ class ClusterPlan(Plan):
     double: HopsworksDouble
 
     @property
+    def following(self) -> bool:
+        return False  # the double has no label group
+
+    @property
     def stage(self) -> str:
         return (
             f"The Hopsworks cluster at https://{self.double.host} is a double; SDK, broker, service and trainer "

@@ -88,9 +88,9 @@ def test_a_status_has_its_lines_and_room_for_an_echo(width: int) -> None:
     assert len(lines) == 5
     assert max(len(line) for line in lines) <= width - 3
     assert re.search(r"events read 2,400   users pending [\d,]+   versions 0   time 1:05", lines[1])
-    assert "✔ base" in lines[2]
-    assert "● fit" in lines[2]
-    assert "○ register" in lines[2]
+    assert re.search("✔ ?base", lines[2])
+    assert re.search("● ?fit", lines[2])
+    assert re.search("○ ?register", lines[2])
     assert "training accuracy 0.9" in lines[3]
     assert "validation 0.9" in lines[3]
 
