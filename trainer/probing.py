@@ -13,8 +13,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from schemas.cycle import CycleRequest, ProbeReport, Step
 from trainer.champion import Standing
 from trainer.features.protocol import FeatureStore
@@ -22,6 +20,7 @@ from trainer.features.reading import absent, read_users
 from trainer.labels.intake import take_in_labels
 from trainer.labels.outcomes import Outcomes
 from trainer.labels.protocol import LabelStore
+from trainer.learning import changed_rows
 from trainer.population import Population, populate
 from trainer.probe import probe
 from trainer.report import Reporter
@@ -58,7 +57,7 @@ def probe_pending(
             population = populate(space.matrix, request.settings.split)
             outcomes = _outcomes(request, label_store, space, population, reporter)
         with reporter.step(Step.PROBE):
-            changed = np.array(list(space.matrix.rows_of(request.users).values()), dtype=np.int64)
+            changed = changed_rows(request, space)
             raw, directions = space.matrix.raw, space.matrix.directions
             return probe(champion, raw, directions, population, changed, outcomes, request.settings, seed)
 
