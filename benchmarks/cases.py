@@ -55,6 +55,10 @@ CASES: tuple[Case, ...] = (
     ),
     Case("cycles:vs_full", {"cycle.incremental_vs_full": "ratio >= 20"}),
     Case("waves:keeps_up", {"cycle.keeps_up": "accuracy >= -0.005, recall@10 >= -0.02"}),
+    Case("outcomes:twitch", {"outcomes.auc.twitch": ">= 0.7", "outcomes.recall50.twitch": ">= 0.115"}),
+    Case("outcomes:lastfm", {"outcomes.auc.lastfm": ">= 0.79", "outcomes.recall50.lastfm": ">= 0.39"}),
+    Case("outcomes:stream", {"outcomes.stream": "<= 0.2, AUC within 0.01, recall@50 within 5 %"}),
+    Case("outcomes:fit_seconds", {"outcomes.fit_seconds": "not slower"}),
     Case("ingest:rates", {"ingest.durable_vs_bare": "ratio >= 0.7", "ingest.vs_quix": "ratio >= 2"}),
 )
 

@@ -104,7 +104,7 @@ def outcome_exam(
         label, ends = label[some], ends[some]
     positive = outcomes.positive[label]
     liked = _both_ways(outcomes, outcomes.positive)
-    matched, strangers = _strangers(ends[positive], liked, len(raw), corpus, generator)
+    matched, strangers = draw_strangers(ends[positive], liked, len(raw), corpus, generator)
     weight, earlier = outcomes.weight[label].astype(np.float64), ~outcomes.changed[label]
     pairs = np.concatenate([ends[positive], ends[~positive], strangers])
     known = _both_ways(outcomes, outcomes.positive & ~about)
@@ -155,8 +155,13 @@ def _both_ways(outcomes: Outcomes, which: NDArray[np.bool_]) -> Rows:
     return pairs if outcomes.directed else np.concatenate([pairs, pairs[:, ::-1]])
 
 
-def _strangers(
-    ends: Rows, liked: Rows, capacity: int, corpus: Rows, generator: np.random.Generator
+def draw_strangers(
+    ends: Rows,
+    liked: Rows,
+    capacity: int,
+    corpus: Rows,
+    generator: np.random.Generator,
+    barred: Rows | None = None,
 ) -> tuple[Rows, Rows]:
     """For each of `ends` a pair of the same user with a stranger who is as popular as the second row.
 
@@ -165,6 +170,7 @@ def _strangers(
         liked: (n, 2) all positives, by whom and whom; a user is as popular as he is often a second one.
         capacity, corpus: of the user matrix.
         generator: draws.
+        barred: (n, 2) others who are nobody's strangers, by whom and whom; they make nobody popular.
 
     Returns:
         Which of `ends` have one, and (n, 2) the pairs: nobody is found for who knows everybody.
@@ -173,7 +179,8 @@ def _strangers(
     order = corpus[np.lexsort([generator.random(len(corpus)), popular])]
     place = np.empty(capacity, dtype=np.int64)
     place[order] = np.arange(len(order))
-    code = np.unique(liked[:, 0] * capacity + liked[:, 1])
+    apart = liked if barred is None else np.concatenate([liked, barred])
+    code = np.unique(apart[:, 0] * capacity + apart[:, 1])
     reach = max(1, min(_REACH, len(order) // 16))
     found = np.full(len(ends), -1, dtype=np.int64)
     for trial in range(_TRIES):

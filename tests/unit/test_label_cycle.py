@@ -253,7 +253,7 @@ def test_what_users_did_is_learned_and_spam_is_regretted(tmp_path: Path) -> None
     assert first.gate.challenger is not None
     assert first.gate.judged_by == "outcomes"
     auc = [first.gate.challenger.outcome_auc]
-    new = world.wave(6)
+    new = world.wave(4)
     second = site.run("c2", CycleKind.INCREMENTAL, (), new)
     assert second.probe is not None
     assert second.gate is not None

@@ -130,10 +130,10 @@ def test_spam_that_is_held_out_too_does_not_pass_whoever_has_learned_it() -> Non
 
 def test_the_input_cosine_is_a_guard_rail_against_versions_that_outcomes_judged() -> None:
     knowing, cosine = blurred(0.3), blurred(0.9)
-    assert knowing.metrics.recall_at_10 < cosine.metrics.recall_at_10 - 0.2
+    assert knowing.metrics.recall_at_10 < cosine.metrics.recall_at_10 - 0.3
     report = judged(knowing, cosine)
     assert report.outcome == "rejected"
-    assert "by the input cosine has lost more than 0.1 beyond doubt" in report.reason
+    assert "by the input cosine has lost more than 0.2 beyond doubt" in report.reason
     assert "RETRAINER_GATE__GUARD_RAIL_MARGIN" in report.reason
     assert judged(knowing, cosine, POLICY.model_copy(update={"guard_rail_margin": 0.95})).outcome == "passed"
     assert judged(knowing, cosine, railed=False).outcome == "passed"  # a version that was made for the cosine

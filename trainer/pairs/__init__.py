@@ -2,9 +2,10 @@
 
 Bounds leave out most of the product (`bounds`, kept on disk by `short_rows`); blocks of rows are mined exactly
 (`survivors`, `mining`, `similarity`); the graph follows changes (`graph`, with a cap `nearest`). Who comes from a
-notebook finds `generate_pairs`.
+notebook finds `generate_pairs`, and `label_pairs` for what users really did.
 """
 
+from trainer.pairs.from_labels import label_pairs
 from trainer.pairs.notebook import generate_pairs
 
-__all__ = ["generate_pairs"]
+__all__ = ["generate_pairs", "label_pairs"]

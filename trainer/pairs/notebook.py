@@ -32,15 +32,7 @@ def generate_pairs(
     Raises:
         ValueError: `embeddings` are not a finite table of numbers, or a parameter is out of its range.
     """
-    try:
-        with np.errstate(over="ignore"):  # too large for float32 is not finite
-            given = np.asarray(embeddings, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"embeddings must be a table of numbers (users, width): {error}") from error
-    if given.ndim != 2:
-        raise ValueError(f"embeddings must be a table (users, width), got shape {given.shape}")
-    if not (finite := np.isfinite(given).all(axis=1)).all():
-        raise ValueError(f"embeddings must be finite, row {int(np.argmin(finite))} is not")
+    given = table_of(embeddings)
     policy = PairPolicy(
         similarity_threshold=similarity_threshold, max_positives_per_user=None, negative_ratio=negative_ratio
     )
@@ -60,3 +52,21 @@ def generate_pairs(
     labels = np.tile(np.arange(1 + ratio) == 0, len(similar)).astype(np.int64)
     found = rows[:, 1] >= 0
     return given[rows[found]], labels[found]
+
+
+def table_of(embeddings: ArrayLike) -> Floats:
+    """(users, width) as float32.
+
+    Raises:
+        ValueError: it is no finite table of numbers.
+    """
+    try:
+        with np.errstate(over="ignore"):  # too large for float32 is not finite
+            given = np.asarray(embeddings, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"embeddings must be a table of numbers (users, width): {error}") from error
+    if given.ndim != 2:
+        raise ValueError(f"embeddings must be a table (users, width), got shape {given.shape}")
+    if not (finite := np.isfinite(given).all(axis=1)).all():
+        raise ValueError(f"embeddings must be finite, row {int(np.argmin(finite))} is not")
+    return given
