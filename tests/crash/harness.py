@@ -133,9 +133,9 @@ class Run:
     def _start(self, blow: Blow | None = None) -> None:
         self.tally.starts += 1
         if blow is None:
-            self._service.start_armed(None, struck=False)
+            self._service.start_armed(None)
         else:
-            self._service.start_armed(blow.point, blow.times)
+            self._service.start_armed(blow.point, blow.times, varied=not blow.follows)
 
     def _stop(self) -> None:
         code = self._service.stop()

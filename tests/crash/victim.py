@@ -53,7 +53,7 @@ HASTY = {
     "GUARD__SAMPLE": "0",  # the stream moves everybody within seconds, long before a killed service hears of it
 }
 
-# Starts to be struck differ, so that some cycles settle without a version, and some begin by a probe.
+# Starts differ, so that some cycles settle without a version, and some begin by a probe.
 _MOODS: tuple[dict[str, str], ...] = (
     {},
     {"TRIGGER__SETTLE_UNCHANGED": "true"},
@@ -93,10 +93,10 @@ class Service(ServiceProcess):
         path = {"PYTHONPATH": self._pythonpath} if self._pythonpath else {}
         return {**super().environment, **path}
 
-    def start_armed(self, point: Point | None, times: int = 1, *, struck: bool = True) -> None:
-        """Start it; the process that reaches `point` for the `times`-th time dies. Unless `struck` it is left alone."""
+    def start_armed(self, point: Point | None, times: int = 1, *, varied: bool = False) -> None:
+        """Start it, by settings that may be `varied`; the process that reaches `point` the `times`-th time dies."""
         self._starts += 1
-        mood = _MOODS[self._starts % len(_MOODS)] if struck else {}
+        mood = _MOODS[self._starts % len(_MOODS)] if varied else {}
         armed = {"FAULT_POINT": f"{point}:{times}" if point else "", "FAULT_MARK": str(self._mark)}
         self._settings = {**self._always, **mood, **armed}
         self._own = set()

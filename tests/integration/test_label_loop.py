@@ -9,13 +9,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
 import pytest
 
 from consumer.ledger.ledger import open_ledger
+from schemas.fault_points import Point
 from schemas.hopsworks import HopsworksStore
 from schemas.labels import LabelGroup, PairKey, pair_text
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
@@ -127,11 +128,16 @@ class ClusterSide:
         return HopsworksLabelStore(self._session, HopsworksStore(snapshot="online"), self.labels)
 
 
-@pytest.fixture(params=[LocalSide, ClusterSide])
-def side(request: pytest.FixtureRequest, tmp_path: Path, kafka_address: str) -> Iterator[Side]:
+def _side_named(param: tuple[type, str]) -> str:
+    return f"{param[0].__name__}-{param[1]}"
+
+
+@pytest.fixture(params=[(LocalSide, "kafka"), (LocalSide, "tansu"), (ClusterSide, "kafka")], ids=_side_named)
+def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Side]:
+    make: Callable[[Path, str, ExitStack], Side]
+    make, broker = request.param
     with ExitStack() as stack:
-        make: Callable[[Path, str, ExitStack], Side] = request.param
-        yield make(tmp_path, kafka_address, stack)
+        yield make(tmp_path, request.getfixturevalue(f"{broker}_address"), stack)
 
 
 def follows(count: int, seed: int, word: str = "follow") -> dict[PairKey, Label]:
@@ -163,9 +169,10 @@ def test_no_label_is_lost_on_the_way(side: Side, tmp_path: Path) -> None:
         service.kill()
         side.users(world.rows(joining), leaving)  # those who join are users of whom labels wait
         side.label(odd, gone[10:])
+        service.dies_at(Point.STORING)
         service.start()
         wait_until(lambda: _settled(service, told), 120, f"all to be settled; see {service.folder / 'service.log'}")
-        status = service.status()
+        status, versions = service.status(), service.versions()
         assert service.stop() == 0
     finally:
         service.close()
@@ -175,8 +182,18 @@ def test_no_label_is_lost_on_the_way(side: Side, tmp_path: Path) -> None:
     assert in_book(service) == dict(zip(stored.pairs, values, strict=True))
     assert status["dead_letters"] == 0
     assert status["known_labels"] > 700
+    _each_event_is_of_one_version(versions, told)
     report = service.ended()[-1]
     assert report["outcome"] in {"registered", "unchanged"}, json.dumps(report)
+
+
+def _each_event_is_of_one_version(versions: list[dict[str, Any]], told: int) -> None:
+    """And each cycle has one version, however often it was begun (P2)."""
+    assert len({version["cycle_id"] for version in versions}) == len(versions) >= 2
+    spans = [span for version in versions for ranges in version["offsets"].values() for span in ranges.values()]
+    assert sum(end - start for start, end in spans) == told
+    resumed = versions[1]
+    assert resumed["changed_labels"] >= 70, "the cycle that was killed had the labels of the first wave"
 
 
 def _settled(service: ServiceProcess, told: int) -> bool:
