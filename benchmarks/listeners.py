@@ -11,6 +11,7 @@ from benchmarks.data import generated
 from benchmarks.rows import Setup
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import Column, FeatureGroup
+from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, PairPolicy, SplitPolicy
 from trainer.exam import Exam, prepare_exam
 from trainer.features.checks import CheckedRows
@@ -104,6 +105,7 @@ def placed(
     group = FeatureGroup(name="listeners", columns=(Column(name="embedding", length=directions.shape[1]),))
     settings = TrainerSettings(
         feature_group=group,
+        labels=LabelGroup() if fit is not None and fit.objective.has_outcomes else None,
         feature_store=LocalStore(path=folder / "store.db"),
         model_registry=LocalRegistry(path=folder / "registry"),
         work_dir=folder,

@@ -84,8 +84,10 @@ class FitPolicy(Frozen):
     """Users who are replayed at least; of labels, where they are learned, at least as many."""
     batch_labels: Annotated[int, Field(ge=8)] = 1024
     """Positive labels in a batch: the other users are strangers to each (`trainer.labels.loss`)."""
-    label_epochs: Positive = 12
+    label_epochs: Positive = 20
     """Where labels are learned, `full_epochs` and `incremental_epochs` are no more than this."""
+    label_replay: Annotated[float, Field(ge=0)] = 3.0
+    """Learned labels that are gone through again for each new one, `min_replay_users` at least."""
     temperature: Annotated[float, Field(gt=0)] = 0.1
     """Of the softmax over a batch's users."""
     popularity_correction: Share = 0.75
@@ -134,6 +136,9 @@ class GatePolicy(Frozen):
     """Of the AUC of held-out labels, where the objective has outcomes; their recall@50 has the recall margin."""
     guard_rail_margin: Annotated[float, Field(ge=0)] = 0.1
     """Of average precision and recall@10 of the input cosine, where outcomes judge: smaller losses are allowed."""
+    earlier_margin: Annotated[float, Field(ge=0)] = 0.02
+    """Of the AUC of held-out labels that were known before the cycle: what is learned from new ones may not cost more.
+    Spam is held out as everything is, and who has learned it answers for it best."""
     min_labels: Positive = 30
     """Held-out positive labels; with fewer the gate cannot tell by outcomes. They must be of `min_users` users."""
     min_auc: Share = 0.52

@@ -19,7 +19,6 @@ from __future__ import annotations
 from hashlib import blake2b
 
 import keras
-import numpy as np
 
 from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, ProbeReport, Step
 from schemas.fault_points import Point, reached
@@ -28,19 +27,18 @@ from schemas.manifest import SpaceInfo
 from trainer.axes import training_axes
 from trainer.champion import Opponents, Standing, opponents_of
 from trainer.contest import hold
-from trainer.embeddings import Rows
 from trainer.errors import ChampionGone
 from trainer.features.protocol import FeatureStore
-from trainer.fit import Epoch, TrainingData, fit
+from trainer.fit import Epoch
 from trainer.guarding import Watch
 from trainer.initial import begin
 from trainer.intake import Intake, take_in
 from trainer.labels.intake import LabelIntake
 from trainer.labels.outcomes import Outcomes
 from trainer.labels.protocol import LabelStore
+from trainer.learning import changed_rows, learn
 from trainer.leavers import note_leavers
 from trainer.model import TwoTower, build
-from trainer.outcome_exam import held_out_exam, lacking
 from trainer.package import manifest_of, stage
 from trainer.population import Population, populate
 from trainer.probe import probe
@@ -162,6 +160,8 @@ class Cycle:
             space.apply(taken.rows, taken.gone)
             if taken.labels is not None:
                 taken.labels.into(space.labels())
+            else:
+                space.forget_labels()
             if space.axes() is None:
                 train = populate(space.matrix, self._settings.split).of(Part.TRAIN)
                 space.keep_axes(training_axes(space.matrix.directions, train))
@@ -208,17 +208,13 @@ class Cycle:
         with self._reporter.step(Step.PROBE) as facts:
             if champion is None or self._request.kind.from_scratch:
                 return None
-            rows, matrix = self._changed_rows(space), space.matrix
+            rows, matrix = changed_rows(self._request, space), space.matrix
             report = probe(
                 champion, matrix.raw, matrix.directions, population, rows, outcomes, self._settings, self._seed
             )
             facts |= {name: value for name, value in report.model_dump().items() if value is not None}
         self._told.parts["probe"] = report
         return report
-
-    def _changed_rows(self, space: Space) -> Rows:
-        """Rows of the claimed users who are there."""
-        return np.array(list(space.matrix.rows_of(self._request.users).values()), dtype=np.int64)
 
     def _nothing_is_lost(self, probe: ProbeReport, taken: Intake) -> bool:
         """Whether the champion answers for the changes so well that the trigger has them settled without a fit.
@@ -231,35 +227,11 @@ class Cycle:
         return probe.regret + (probe.error or 0.0) <= most
 
     def _fit(self, space: Space, population: Population, outcomes: Outcomes | None, model: TwoTower) -> FitReport:
-        policy, follows = self._settings.fit, not self._request.kind.from_scratch
         with self._reporter.step(Step.FIT) as facts:
-            rows, why = self._changed_rows(space), self._why_not_learned(space, population, outcomes)
-            if outcomes is not None and why is not None:
-                outcomes = outcomes.of(np.zeros(len(outcomes), dtype=bool))
-            data = TrainingData.of(space, population, rows if follows else None, self._settings, self._seed, outcomes)
-            report = fit(
-                model,
-                data,
-                policy,
-                epochs=policy.incremental_epochs if follows else policy.full_epochs,
-                learning_rate=policy.incremental_learning_rate if follows else policy.learning_rate,
-                seed=self._seed,
-                warm_start=follows,
-                on_epoch=self._on_epoch,
-            )
-            if why is not None:
-                report = report.model_copy(update={"note": f"{why}; what cannot be judged is not learned"})
+            report = learn(model, space, population, outcomes, self._request, self._seed, self._on_epoch)
             facts |= {name: value for name, value in report.model_dump().items() if value is not None}
         self._told.parts["fit"] = report
         return report
-
-    def _why_not_learned(self, space: Space, population: Population, outcomes: Outcomes | None) -> str | None:
-        """Why labels are not learned although the objective says so: too few are held out to judge a challenger by."""
-        if outcomes is None or not self._settings.fit.objective.has_outcomes:
-            return None
-        policy = self._settings.gate
-        exam = held_out_exam(space.matrix.raw, outcomes, population, policy.max_users, self._seed)
-        return lacking(exam, policy)
 
     def _on_epoch(self, epoch: Epoch) -> None:
         figures = {name: getattr(epoch, name) for name in _EPOCH_FIGURES}

@@ -20,7 +20,8 @@ from schemas.policies import FitPolicy
 from trainer.afresh import begin_afresh
 from trainer.batches import batch_count, batches
 from trainer.dev import DevScore
-from trainer.labels.fitting import SimilarityToo, fit_labels
+from trainer.labels.fitting import fit_labels
+from trainer.labels.step import SimilarityToo
 from trainer.loss import batch_loss
 from trainer.model import TwoTower
 from trainer.training import LONGEST_GRADIENT, Epoch, forget, rate_at, restore, state
@@ -65,7 +66,8 @@ def fit(
     the model is bit for bit as it was, its line included, and nothing was learned. With the same inputs and seed the
     weights are the same on the same machine.
 
-    Where the objective has outcomes, labels are learned, for at most `policy.label_epochs` (`trainer.labels.fitting`).
+    Where the objective has outcomes, labels are learned (`trainer.labels.fitting`), for at most `policy.label_epochs`,
+    and always by `policy.learning_rate`: new labels move a model far, and what it knew is replayed.
     """
     if policy.objective.has_outcomes:
         if data.labels is None:
@@ -77,7 +79,7 @@ def fit(
             SimilarityToo(data.dev, data.threshold, data.negative_ratio),
             policy,
             epochs=min(epochs, policy.label_epochs),
-            learning_rate=learning_rate,
+            learning_rate=policy.learning_rate,
             seed=seed,
             warm_start=warm_start,
             on_epoch=on_epoch,

@@ -35,6 +35,7 @@ _WORDS = {
     "recall_at_50": "recall@50",
     "recall": "recall of pairs",
     "outcome_auc": "AUC of outcomes",
+    "earlier_auc": "AUC of earlier labels",
     "outcome_calibration_error": "calibration error of outcomes",
 }
 _HEADLINES = ("accuracy", "outcome_auc")  # the one or the other is compared
@@ -163,9 +164,11 @@ def _verdict(
     needed = None
     if worst.verdict == "worse" and worst.guard_rail:
         outcome = "rejected"
+        by_cosine = worst.figure != "earlier_auc"
+        setting = f"RETRAINER_GATE__{'GUARD_RAIL' if by_cosine else 'EARLIER'}_MARGIN"
         reason = (
-            f"{_which(worst)} by the input cosine has lost more than {worst.margin} beyond doubt: {_told(worst)}; "
-            "RETRAINER_GATE__GUARD_RAIL_MARGIN is what it may lose"
+            f"{_which(worst)}{' by the input cosine' * by_cosine} has lost more than {worst.margin} beyond doubt: "
+            f"{_told(worst)}; {setting} is what it may lose"
         )
     elif worst.verdict == "worse":
         outcome, reason = "rejected", f"{_which(worst)} is worse beyond doubt: {_told(worst)}"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from schemas.cycle import CycleKind, GateReport, Outcome
+from schemas.labels import LabelGroup
 from schemas.policies import Objective
 from tests.tastes import outcomes_of
 from tests.unit.test_cycle import Bench
@@ -42,7 +43,10 @@ class Contest:
 
     def hold(self, objective: Objective, outcomes: Outcomes | None) -> GateReport:
         settings = self.bench.settings.model_copy(
-            update={"fit": self.bench.settings.fit.model_copy(update={"objective": objective})}
+            update={
+                "labels": LabelGroup(),
+                "fit": self.bench.settings.fit.model_copy(update={"objective": objective}),
+            }
         )
         request = self.bench.request("c2", CycleKind.INCREMENTAL, names(100), 1, settings)
         assert self.opponents.champion is not None

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 import schemas
 from schemas.cycle import CycleKind, CycleRequest, GateReport, Lineage, Slice
+from schemas.labels import LabelGroup
 from schemas.manifest import ModelManifest
 from schemas.policies import FitPolicy, GatePolicy, Objective, PairPolicy
-from tests.tastes import Tastes, learned_from, seeing, taste_weights
+from tests.tastes import SHOWN, TRAITS, Tastes, learned_from, outcomes_of, seeing, taste_weights
 from tests.worlds import trainer_settings
 from trainer.champion import Opponents, Standing
 from trainer.comparing import Rival
@@ -89,7 +90,8 @@ def test_a_model_that_learned_from_more_follows_passes() -> None:
         "recall_at_50",
         "outcome_calibration_error",
     }
-    assert {one.figure for one in report.comparisons if one.guard_rail} == {"average_precision", "recall_at_10"}
+    rails = {"average_precision", "recall_at_10", "earlier_auc"}
+    assert {one.figure for one in report.comparisons if one.guard_rail} == rails
 
 
 def test_a_model_that_learned_from_spam_is_refused() -> None:
@@ -102,6 +104,28 @@ def test_a_model_that_learned_from_spam_is_refused() -> None:
     assert "is worse beyond doubt" in report.reason
     assert report.difference is not None
     assert -0.02 < report.difference < 0
+
+
+def test_spam_that_is_held_out_too_does_not_pass_whoever_has_learned_it() -> None:
+    """As many new follows go by other traits: by all labels the challenger is better, by the earlier ones worse."""
+    other = slice(SHOWN, 2 * SHOWN)
+    alike = world().raw[:, other] @ world().raw[:, other].T + 0.05 * np.random.default_rng(0).gumbel(size=(2400, 2400))
+    np.fill_diagonal(alike, -np.inf)
+    new = np.stack([np.repeat(np.arange(2400), 4), np.argsort(-alike, axis=1)[:, :4].ravel()], axis=1)
+    new = np.unique(np.sort(new, axis=1), axis=0)
+    mixed = outcomes_of(np.concatenate([world().pairs, new]), world().part)
+    mixed = replace(mixed, changed=np.arange(len(mixed)) >= len(world().pairs))
+    asked = held_out_exam(world().raw, mixed, world().population, 2000, 0)
+    fooled = score(seeing(np.where(np.arange(TRAITS) < 2 * SHOWN, 1.0, 0.0)), exam(), asked)
+    honest = score(seeing(taste_weights()), exam(), asked)
+    policy = POLICY.model_copy(update={"recall_margin": 1.0, "negligible": 0.1, "calibration_margin": 1.0})
+    report = judged(fooled, honest, policy)  # by AUC alone
+    assert report.difference is not None
+    assert report.difference > 0.05
+    assert report.outcome == "rejected"
+    assert report.reason.startswith("AUC of earlier labels has lost more than 0.02 beyond doubt")
+    assert "RETRAINER_GATE__EARLIER_MARGIN" in report.reason
+    assert judged(fooled, honest, policy.model_copy(update={"earlier_margin": 1.0})).outcome == "passed"
 
 
 def test_the_input_cosine_is_a_guard_rail_against_versions_that_outcomes_judged() -> None:
@@ -188,6 +212,8 @@ def told(skill: float, churn: float, seed: int) -> Score:
     answers = OutcomeAnswers(
         positive=summed(positive, bins, 512),
         other=summed(~positive, bins, 512),
+        earlier=np.zeros((600, 512)),
+        earlier_other=np.zeros((600, 512)),
         gap=np.zeros((600, 10)),
         claimed=np.ones((600, 10)),
         found=summed(positive & (alike > 1.8), 0 * user, 1)[:, 0],
@@ -213,7 +239,9 @@ def standing(version: int, judged_by: str) -> Standing:
 
 
 def court(folder: Path, objective: Objective, labels: int | None, opponents: Opponents) -> Court:
-    settings = trainer_settings(folder).model_copy(update={"fit": FitPolicy(objective=objective), "gate": POLICY})
+    settings = trainer_settings(folder).model_copy(
+        update={"labels": LabelGroup(), "fit": FitPolicy(objective=objective), "gate": POLICY}
+    )
     request = CycleRequest(
         cycle_id="c",
         kind=CycleKind.FULL,
@@ -252,7 +280,8 @@ def test_outcomes_judge_where_the_objective_has_them_and_labels_are_enough(
         return
     assert (report.outcome, report.judged_by) == ("passed", judged_by)
     assert any("judged by the input cosine: 20 positive labels" in note for note in report.notes) is (labels == 20)
-    assert any(one.guard_rail for one in report.comparisons) is ((judged_by, champion_by) == ("outcomes", "outcomes"))
+    by_cosine = any(one.figure == "recall_at_10" and one.guard_rail for one in report.comparisons)
+    assert by_cosine is ((judged_by, champion_by) == ("outcomes", "outcomes"))
     assert report.labels == about(labels).labels
 
 

@@ -56,8 +56,7 @@ class _World:
 
     def learned(self, model: TwoTower, data: TrainingData, *, warm: bool = False, **policy: object) -> FitReport:
         rules = _POLICY.model_copy(update=policy)
-        rate = rules.incremental_learning_rate if warm else rules.learning_rate
-        return fit(model, data, rules, epochs=6, learning_rate=rate, seed=1, warm_start=warm, on_epoch=lambda _: None)
+        return fit(model, data, rules, epochs=6, learning_rate=1.0, seed=1, warm_start=warm, on_epoch=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +245,7 @@ def test_a_cycle_learns_the_labels_that_are_new_and_keeps_the_champion_where_not
     assert data.labels.dev is not None
     assert data.labels.fresh == int((new & (world.outcomes.part == Part.TRAIN)).sum())
     before, weights = data.labels.dev.score(model), model.whole.get_weights()
-    report = world.learned(model, data, warm=True, incremental_learning_rate=1e-3)
+    report = world.learned(model, data, warm=True)
     assert report.warm_start
     assert report.learned
     assert report.replayed_labels == data.labels.replayed >= 200

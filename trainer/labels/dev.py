@@ -66,6 +66,18 @@ class LabelDev:
 
         Probably: by more than the error of the difference on the same users. Worse: beyond twice that error.
         """
+        gain, error = self._gain(one, other)
+        if gain[-1] <= max(_LEAST_GAIN, _PROBABLE * error[-1]):
+            return False
+        return bool((gain >= -_CERTAIN * error - _TRIFLE).all())
+
+    def holds(self, one: LabelScore, other: LabelScore) -> bool:
+        """Whether one model is not probably worse than the other, and in neither figure certainly."""
+        gain, error = self._gain(one, other)
+        return bool(gain[-1] >= -_PROBABLE * error[-1] and (gain >= -_CERTAIN * error).all())
+
+    def _gain(self, one: LabelScore, other: LabelScore) -> tuple[Numbers, Numbers]:
+        """(3,) by how much AUC, recall@50 and value of one are better, and the errors of that on the same users."""
         users = len(one.answers)
         groups = min(_GROUPS, users)
         without = np.arange(users) % groups != np.arange(groups)[:, None]
@@ -74,10 +86,7 @@ class LabelDev:
         gains = np.concatenate([gains, gains.mean(axis=0, keepdims=True)])
         gain, left_out = gains[:, 0], gains[:, 1:]
         spread = np.square(left_out - left_out.mean(axis=1, keepdims=True)).sum(axis=1)
-        error = np.sqrt(spread * (groups - 1) / groups)
-        if gain[-1] <= max(_LEAST_GAIN, _PROBABLE * error[-1]):
-            return False
-        return bool((gain >= -_CERTAIN * error - _TRIFLE).all())
+        return gain, np.sqrt(spread * (groups - 1) / groups)
 
     def line(self, model: TwoTower) -> tuple[float, float]:
         """Scale and bias by which 0.5 is between likely outcomes and what is not, were both as many (Platt 1999)."""

@@ -1,8 +1,11 @@
 """Learning from pair labels: batches of what users did, until the labels of dev users are predicted no better.
 
-The loss is in `trainer.labels.loss`. A cycle that follows a champion goes on from its weights, on labels that are new
-or of users who changed and a replay share of the others. It is kept where it is probably better on the dev users'
-labels than the champion, and in neither figure worse; else the model is bit for bit as it was, and nothing was learned.
+The loss is in `trainer.labels.loss`. From scratch the best epoch on the dev users' labels is kept, the start counting
+as epoch 0. A cycle that follows a champion goes on from its weights, on labels that are new or of users who changed and
+some of the others again. Two models come of that: the last epoch's, and the mean of its weights and the champion's
+(Wortsman et al. 2022, Model soups). The better is kept where it is not probably worse than the champion: the champion
+was chosen by the same dev labels, so a tie speaks for who knows the new ones. The gate has the last word. Else the
+model is bit for bit as it was, and nothing was learned.
 """
 
 from __future__ import annotations
@@ -12,40 +15,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from schemas.cycle import FitReport
 from schemas.policies import FitPolicy, Objective
-from trainer.dev import DevExam
-from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
-from trainer.labels.batches import LabelBatch, label_batch_count, label_batches
+from trainer.labels.batches import label_batch_count, label_batches
 from trainer.labels.dev import LabelScore
-from trainer.labels.loss import outcome_loss, refusal_loss
 from trainer.labels.material import LEAST_LABELS, LabelData
-from trainer.loss import batch_loss
+from trainer.labels.step import SimilarityToo, tensors, training_step
 from trainer.model import TwoTower
-from trainer.training import LONGEST_GRADIENT, Epoch, forget, rate_at, restore, state
-
-_STEEP = 50.0  # the scale at which similarity is told where both are learned; the model's own is for outcomes
+from trainer.training import Epoch, forget, rate_at, restore, state
 
 
 @dataclass(frozen=True, slots=True)
-class SimilarityToo:
-    """What the objective `both` needs beside labels: the dev exam by similarity, threshold and ratio of the pairs."""
-
-    dev: DevExam | None
-    threshold: float
-    negative_ratio: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The best epoch of a training."""
+class _Candidate:
+    """A model that may be kept."""
 
     epoch: int
-    value: float
     score: LabelScore | None
+    value: float
     state: list[Any]
 
 
@@ -70,37 +58,13 @@ def fit_labels(
     """
     if (why := _nothing_to_learn(labels, warm_start=warm_start)) is not None:
         return _report(labels, policy, seed, warm_start=warm_start, learned=not warm_start, note=why)
-    generator = np.random.default_rng(seed)
-    steps = epochs * label_batch_count(len(labels.positives), policy)
-    step = _training_step(model, similarity, policy, directed=labels.positives.directed)
-    forget(model)
-    dev = labels.dev
-    first = None if dev is None else dev.score(model)
-    start = best = _Kept(0, -np.inf if first is None else _value(first, model, similarity, policy), first, state(model))
-    at = pairs = number = 0
-    loss = accuracy = 0.0
-    for number in range(1, epochs + 1):
-        seen = []
-        for batch in label_batches(labels, policy, generator):
-            model.whole.optimizer.learning_rate.assign(rate_at(at, steps, learning_rate))
-            seen.append(step(*_tensors(batch, directions, policy)))
-            pairs += len(batch.users) ** 2 + len(batch.refused)
-            at += 1
-        loss, accuracy = (
-            float(figure) for figure in np.mean([[float(each) for each in pair] for pair in seen], axis=0)
-        )
-        now = None if dev is None else dev.score(model)
-        figures = (now.auc, now.recall_at_50) if now else (None, None)
-        on_epoch(Epoch(number, epochs, loss, accuracy, None, None, *figures))
-        value = -loss if now is None else _value(now, model, similarity, policy)
-        if value > best.value:
-            best = _Kept(number, value, now, state(model))
-        elif number - best.epoch >= policy.patience:
-            break
-    learned = True
-    if dev is not None and first is not None and best.score is not None and not dev.better(best.score, first):
-        best, learned = start, not warm_start
-    restore(model, best.state)
+    training = _Training(model, labels, directions, similarity, policy, epochs, learning_rate, seed, on_epoch)
+    start = training.candidate(0)
+    if warm_start and labels.dev is not None:
+        kept, learned = training.follow(start)
+    else:
+        kept, learned = training.begin(start), True
+    restore(model, kept.state)
     if learned and labels.line is not None:
         model.rescale(*labels.line.line(model))
     return _report(
@@ -109,15 +73,102 @@ def fit_labels(
         seed,
         warm_start=warm_start,
         learned=learned,
-        epochs=number,
-        best_epoch=best.epoch,
-        labelled_pairs=pairs,
-        loss=loss,
-        train_accuracy=accuracy,
+        epochs=training.epoch,
+        best_epoch=kept.epoch,
+        labelled_pairs=training.pairs,
+        loss=training.loss,
+        train_accuracy=training.accuracy,
         rate=learning_rate if learned else None,
-        dev_auc=best.score.auc if best.score else None,
-        dev_recall_at_50=best.score.recall_at_50 if best.score else None,
+        dev_auc=kept.score.auc if kept.score else None,
+        dev_recall_at_50=kept.score.recall_at_50 if kept.score else None,
+        candidates=2 if warm_start and labels.dev is not None else 1,
     )
+
+
+class _Training:
+    """One training of a model, epoch by epoch, and what it came to."""
+
+    def __init__(
+        self,
+        model: TwoTower,
+        labels: LabelData,
+        directions: Floats,
+        similarity: SimilarityToo,
+        policy: FitPolicy,
+        epochs: int,
+        rate: float,
+        seed: int,
+        on_epoch: Callable[[Epoch], None],
+    ) -> None:
+        self._model, self._labels, self._directions = model, labels, directions
+        self._similarity, self._policy, self._on_epoch = similarity, policy, on_epoch
+        self._epochs, self._rate = epochs, rate
+        self._generator = np.random.default_rng(seed)
+        self._step = training_step(model, similarity, policy, directed=labels.positives.directed)
+        self._at = self.epoch = self.pairs = 0
+        self.loss = self.accuracy = 0.0
+        forget(model)
+
+    def candidate(self, epoch: int) -> _Candidate:
+        """The model as it is; without dev labels the loss decides."""
+        dev = self._labels.dev
+        score = None if dev is None else dev.score(self._model)
+        value = self._value(score) if score else -self.loss if epoch else -np.inf
+        return _Candidate(epoch, score, value, state(self._model))
+
+    def begin(self, start: _Candidate) -> _Candidate:
+        """Train from scratch: the best epoch, or the start where none is better."""
+        best, dev = start, self._labels.dev
+        while self.epoch < self._epochs and self.epoch - best.epoch < self._policy.patience:
+            self._go_through()
+            now = self.candidate(self.epoch)
+            self._tell(now.score)
+            if now.value > best.value:
+                best = now
+        if dev is not None and start.score is not None and best.score is not None:
+            return best if dev.better(best.score, start.score) else start
+        return best
+
+    def follow(self, champion: _Candidate) -> tuple[_Candidate, bool]:
+        """Go on from a champion: what is kept, and whether that is something new."""
+        dev = self._labels.dev
+        assert dev is not None
+        while self.epoch < self._epochs:
+            self._go_through()
+            if self.epoch < self._epochs:
+                self._tell(None)
+        tried = [self.candidate(self.epoch)]
+        self._tell(tried[0].score)
+        halves = zip(champion.state, tried[0].state, strict=True)
+        restore(self._model, [((one + other) / 2).astype(one.dtype) for one, other in halves])
+        tried.append(self.candidate(self.epoch))
+        assert champion.score is not None
+        good = [one for one in tried if one.score is not None and dev.holds(one.score, champion.score)]
+        return (max(good, key=lambda one: one.value), True) if good else (champion, False)
+
+    def _go_through(self) -> None:
+        """One epoch."""
+        policy, seen = self._policy, []
+        steps = self._epochs * label_batch_count(len(self._labels.positives), policy)
+        for batch in label_batches(self._labels, policy, self._generator):
+            self._model.whole.optimizer.learning_rate.assign(rate_at(self._at, steps, self._rate))
+            seen.append(self._step(*tensors(batch, self._directions, policy)))
+            self.pairs += len(batch.users) ** 2 + len(batch.refused)
+            self._at += 1
+        self.epoch += 1
+        figures = np.mean([[float(each) for each in pair] for pair in seen], axis=0)
+        self.loss, self.accuracy = float(figures[0]), float(figures[1])
+
+    def _tell(self, score: LabelScore | None) -> None:
+        auc, recall = (score.auc, score.recall_at_50) if score else (None, None)
+        self._on_epoch(Epoch(self.epoch, self._epochs, self.loss, self.accuracy, None, None, auc, recall))
+
+    def _value(self, score: LabelScore) -> float:
+        """What epochs are compared by; where both are learned, similarity is half of it."""
+        alike = self._similarity.dev
+        if self._policy.objective is not Objective.BOTH or alike is None:
+            return score.value
+        return (score.value + alike.score(self._model, own_line=True).figures.value) / 2
 
 
 def _nothing_to_learn(labels: LabelData, *, warm_start: bool) -> str | None:
@@ -128,81 +179,6 @@ def _nothing_to_learn(labels: LabelData, *, warm_start: bool) -> str | None:
     if warm_start and not labels.fresh:
         return "no label is new, and nobody who changed has one: there is nothing to learn"
     return None
-
-
-def _value(score: LabelScore, model: TwoTower, similarity: SimilarityToo, policy: FitPolicy) -> float:
-    """What epochs are compared by; where both are learned, similarity is half of it."""
-    if policy.objective is not Objective.BOTH or similarity.dev is None:
-        return score.value
-    return (score.value + similarity.dev.score(model, own_line=True).figures.value) / 2
-
-
-def _tensors(batch: LabelBatch, directions: Floats, policy: FitPolicy) -> list[Any]:
-    """A batch as the step takes it; the last are directions of distinct users, where similarity is learned too."""
-    both = policy.objective is Objective.BOTH
-    alike: Rows = np.unique(batch.users)[: policy.batch_users] if both else batch.users[:0]
-    arrays = [
-        directions[np.concatenate([batch.users, batch.refused[:, 0]])],
-        directions[np.concatenate([batch.others, batch.refused[:, 1]])],
-        batch.weight,
-        batch.known,
-        batch.log_share_users,
-        batch.log_share_others,
-        batch.refused_weight,
-        directions[alike],
-    ]
-    return [tf.constant(array) for array in arrays]
-
-
-def _training_step(
-    model: TwoTower, similarity: SimilarityToo, policy: FitPolicy, *, directed: bool
-) -> Callable[..., tuple[Any, Any]]:
-    """One optimizer step on `_tensors`; gives the loss, and the share of strangers told from the other user."""
-    variables = model.query.trainable_variables + model.candidate.trainable_variables
-    optimizer = model.whole.optimizer
-
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(
-        users: Any,
-        others: Any,
-        weight: Any,
-        known: Any,
-        log_share_users: Any,
-        log_share_others: Any,
-        refused_weight: Any,
-        alike: Any,
-    ) -> tuple[Any, Any]:
-        count = tf.shape(weight)[0]
-        truth = tf.matmul(users[:count], others[:count], transpose_b=True)
-        with tf.GradientTape() as tape:
-            query, candidate = model.query(users, training=True), model.candidate(others, training=True)
-            cosine = tf.matmul(query[:count], candidate[:count], transpose_b=True)
-            loss, right = outcome_loss(
-                cosine, truth, known, weight, log_share_users, log_share_others, policy, directed=directed
-            )
-            refused = tf.reduce_sum(query[count:] * candidate[count:], axis=1)
-            loss += refusal_loss(refused, refused_weight, cosine, known, policy)
-            if policy.objective is Objective.BOTH:
-                loss += _similarity_loss(model, alike, similarity, policy)
-        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), LONGEST_GRADIENT)
-        optimizer.apply(gradients, variables)
-        return loss, right
-
-    return step  # type: ignore[no-any-return]
-
-
-def _similarity_loss(model: TwoTower, alike: Any, similarity: SimilarityToo, policy: FitPolicy) -> Any:
-    query, candidate = model.query(alike, training=True), model.candidate(alike, training=True)
-    loss, _ = batch_loss(
-        tf.matmul(query, candidate, transpose_b=True),
-        tf.matmul(alike, alike, transpose_b=True),
-        similarity.threshold,
-        _STEEP,
-        -_STEEP * similarity.threshold,
-        similarity.negative_ratio,
-        policy,
-    )
-    return loss
 
 
 def _report(
@@ -220,6 +196,7 @@ def _report(
     rate: float | None = None,
     dev_auc: float | None = None,
     dev_recall_at_50: float | None = None,
+    candidates: int = 1,
     note: str | None = None,
 ) -> FitReport:
     return FitReport(
@@ -235,6 +212,7 @@ def _report(
         seed=seed,
         learned=learned,
         rate=rate,
+        candidates=candidates,
         objective=policy.objective,
         labels=labels.fresh + labels.replayed,
         replayed_labels=labels.replayed,

@@ -64,7 +64,7 @@ class LabelData:
         if changed is not None:
             fresh = train.changed | np.isin(train.pairs, changed).any(axis=1)
             others = np.flatnonzero(~fresh)
-            wanted = max(int(fresh.sum() * policy.replay_share / (1 - policy.replay_share)), policy.min_replay_users)
+            wanted = max(int(fresh.sum() * policy.label_replay), policy.min_replay_users)
             replayed = min(wanted, len(others)) if fresh.any() else 0
             generator = np.random.default_rng(seed)
             again = generator.choice(others, replayed, replace=False)
