@@ -54,8 +54,8 @@ def simulate(
     """Fill the local feature store if it is empty, then change its users in waves and publish the change events.
 
     Broker, topic, groups and store are those of the service's settings; where these name a label group, the listeners
-    follow each other. Every commit is reported as one line of
-    JSON. A simulator that is stopped goes on where it was when it is started again with the same arguments.
+    follow each other. Every commit is reported as one line of JSON. A simulator that is stopped goes on where it was
+    when it is started again with the same arguments.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ticks: Iterable[object] = sys.stdin if on_demand else every(interval, waves)

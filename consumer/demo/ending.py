@@ -111,7 +111,7 @@ class _Column:
     least: int = 0
 
 
-_NARROW, _ROOMY, _ROOMIER, _WIDE, _WIDER, _WIDEST = 78, 96, 104, 116, 124, 158  # characters
+_NARROW, _LESS_NARROW, _ROOMY, _ROOMIER, _WIDE, _WIDER, _WIDEST = 78, 84, 96, 104, 116, 124, 158  # characters
 _COLUMNS = (
     _Column("wave", figure=True, least=_NARROW),
     _Column("cycle"),
@@ -131,7 +131,7 @@ _COLUMNS_OF_OUTCOMES = (
     _Column("cycle"),
     _Column("why", least=_WIDEST),
     _Column("users", figure=True, least=_ROOMY),
-    _Column("labels", figure=True, least=_NARROW),
+    _Column("labels", figure=True, least=_LESS_NARROW),
     _Column("outcome"),
     _Column("version", figure=True),
     _Column("at first", figure=True),

@@ -40,8 +40,8 @@ MIN_USERS = 100
 
 _WIDTH = 100
 _GENRES = 28
-_HEYDAY, _LATE_HEYDAY = (1970, 2015), (1995, 2024)  # of genres
-_ERA, _LATE_ERA = (1998, 9), (2008, 6)  # of listeners: mean and spread
+_HEYDAY, _LATE_HEYDAY = (1970, 2015), (1985, 2024)  # of genres
+_ERA, _LATE_ERA = (1998, 9), (2006, 9)  # of listeners: mean and spread
 _ARTISTS = 25  # for each genre
 _GENRE_PURITY = 0.85  # how much of an artist is its main genre
 _TASTE_CONCENTRATION = 0.15  # of the Dirichlet a taste is drawn from: small means few genres each
@@ -69,7 +69,7 @@ class _Habits:
 
 
 _ALONE = _Habits(artist_own=0.6, playlist_noise=0.02, scene_pull=0.0, late_genres=0)
-_TOGETHER = _Habits(artist_own=1.5, playlist_noise=0.06, scene_pull=25.0, late_genres=12)
+_TOGETHER = _Habits(artist_own=1.5, playlist_noise=0.06, scene_pull=25.0, late_genres=28)
 STORY = (
     Mix(following=2.0),
     Mix(changing=0.05, joining=0.05, leaving=0.03, following=1.5),

@@ -1,4 +1,4 @@
-"""The demo's simulator on a Hopsworks cluster, its bug included: one wave a line on standard input, by the SDK.
+"""The demo's simulator on a Hopsworks cluster, bug and spam included: one wave a line on standard input, by the SDK.
 
     python -m tests.hopsworks.simulate USERS [LOG]
 
@@ -20,6 +20,7 @@ from consumer.demo.friends import friends_beside
 from consumer.demo.lastfm import LastfmListeners
 from consumer.demo.listeners import GeneratedListeners
 from consumer.demo.simulator import Simulator, run
+from consumer.demo.spam import WithSpam
 from consumer.demo.upstream_bug import WithUpstreamBug
 from consumer.demo.waves import Listeners, Row
 from consumer.logs import configure
@@ -82,7 +83,8 @@ def main() -> None:
     store = ClusterStore(SdkWriter(session, settings.feature_group))
     follows = None if labels is None else ClusterFollows(SdkLabelWriter(session, labels))
     try:
-        simulator = Simulator(WithUpstreamBug(source), store, store, settings.state_dir / "waves", follows)
+        spoilt = WithSpam(WithUpstreamBug(source))
+        simulator = Simulator(spoilt, store, store, settings.state_dir / "waves", follows)
         run(simulator, sys.stdin, lambda committed: print(json.dumps(asdict(committed)), flush=True))
     except KeyboardInterrupt:
         return

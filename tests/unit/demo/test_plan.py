@@ -65,21 +65,18 @@ def test_a_wave_starts_a_cycle_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert trigger.max_staleness <= 30
 
 
+_MENDED = "an upstream bug spoils wave 2, wave 3 mends it"
+
+
 @pytest.mark.parametrize(
     ("waves", "told"),
     [
         (0, "then no waves of changes"),
         (1, "then 1 wave of changes"),
         (2, "then 2 waves of changes: an upstream bug spoils wave 2, and it ends with that"),
-        (4, "then 4 waves of changes: an upstream bug spoils wave 2, wave 3 mends it"),
-        (
-            5,
-            "then 5 waves of changes: an upstream bug spoils wave 2, wave 3 mends it; wave 5 is spam, and it ends with that",
-        ),
-        (
-            7,
-            "then 7 waves of changes: an upstream bug spoils wave 2, wave 3 mends it; wave 5 is spam, wave 6 deletes it",
-        ),
+        (4, f"then 4 waves of changes: {_MENDED}"),
+        (5, f"then 5 waves of changes: {_MENDED}; wave 5 is spam, and it ends with that"),
+        (7, f"then 7 waves of changes: {_MENDED}; wave 5 is spam, wave 6 deletes it"),
     ],
 )
 def test_it_says_which_waves_are_bad_where_it_comes_so_far(waves: int, told: str) -> None:
