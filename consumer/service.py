@@ -16,19 +16,21 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
 from consumer.cycles.leadership import Leadership, instance_name
 from consumer.cycles.others import Others
+from consumer.cycles.prober import Prober
 from consumer.cycles.schedule import Schedule
 from consumer.cycles.supervisor import Supervisor
-from consumer.cycles.trigger import Hold, Start, TriggerState, Wait, decide
+from consumer.cycles.trigger import Hold, Probe, Start, TriggerState, Wait, decide
 from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
 from consumer.ledger.ledger import Ledger
+from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held, Past
 from consumer.listener.listener import Listener
 from consumer.listener.pressure import in_short
@@ -60,12 +62,13 @@ class Service:
         self._leadership = Leadership(ledger.leases, self._name, settings.lease.patience)
         self._others = Others(ledger.instances, self._name)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set)
+        self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm)
         topic = settings.dead_letters.topic
         self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
         self._schedule = Schedule(settings.schedule, self._on_schedule)
         self._resumed = False
         self._full_retrain_due: float | None = None
-        self._decision: Start | Wait | None = None
+        self._decision: Start | Probe | Wait | None = None
         self._held: Held | None = None
         self._status_at = self._reported_at = 0.0
         self._told = _Told()
@@ -127,17 +130,24 @@ class Service:
             if self._publisher:  # here, so that one instance copies a letter and not all of them
                 self._publisher.start()
         self._supervisor.tick(now)
-        self._supervisor.warm_up(now)
+        self._prober.tick(now)
+        if not self._prober.busy:
+            self._supervisor.warm_up(now)
         past = self._ledger.views.past()
         state = trigger_state(self._ledger, past, busy=self._supervisor.busy, caught_up=self._all_caught_up())
+        if self._settings.trigger.regret is not None:
+            state = with_probe(state, self._ledger.probes.last(), busy=self._prober.busy)
         self._held = past.held
         self._decision = decide(self._settings.trigger, state, now)
         self._tell(now, state.pending_users, state.pending_labels)
         if isinstance(self._decision, Start):
             self._start(self._decision, now)
+        elif isinstance(self._decision, Probe):
+            self._prober.begin(now)
 
     def _let_go(self) -> None:
         """Whatever was begun while we ran cycles is another instance's now."""
+        self._prober.stop(grace=0.0)
         if self._resumed or self._supervisor.busy:
             self._supervisor.abandon()
             self._resumed = False
@@ -226,6 +236,7 @@ class Service:
         self._schedule.stop()
         if self._publisher:
             self._publisher.stop()
+        self._prober.stop(self._settings.trainer.stop_grace)
         self._supervisor.stop()
         self._listener.join(_LISTENER_GRACE)
         with suppress(DBAPIError):  # then the others wait out their patience
@@ -267,3 +278,10 @@ def trigger_state(ledger: Ledger, past: Past, *, busy: bool, caught_up: bool) ->
         drifted=ledger.asked.why_full() is not None,
         last_full_end=past.last_full_end,
     )
+
+
+def with_probe(state: TriggerState, last: Probed | None, *, busy: bool) -> TriggerState:
+    """The same, with what the last probe found, if it still counts."""
+    if last is None:
+        return replace(state, probing=busy)
+    return replace(state, probing=busy, probed_at=last.at, probed_changes=last.changes, regret=last.lost)

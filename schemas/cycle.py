@@ -108,6 +108,8 @@ class TrainerSettings(Frozen):
     def _a_cluster_is_named(self) -> Self:
         if self.hopsworks is None and "hopsworks" in {self.feature_store.kind, self.model_registry.kind}:
             raise ValueError("feature store or model registry are of kind hopsworks, but no cluster is named")
+        if self.fit.objective.has_outcomes and self.labels is None:
+            raise ValueError(f"the objective {self.fit.objective} needs a label group")
         return self
 
 
@@ -212,6 +214,8 @@ class Metrics(Frozen):
     outcome_auc: float | None = None
     """Area under the ROC curve of held-out labels: positive ones against strangers who are as popular, and explicit
     negative ones. None without labels, as for the two that follow."""
+    earlier_auc: float | None = None
+    """The AUC of those labels that were known before the cycle."""
     recall_at_50: float | None = None
     """Share of the held-out positive labels whose other user is among the 50 nearest in the whole corpus."""
     outcome_calibration_error: float | None = None
@@ -257,7 +261,8 @@ class Comparison(Frozen):
     margin: float | None
     """The lower bound must be above -margin; None where the users are too few to ask that."""
     guard_rail: bool = False
-    """Whether only a certain loss of more than the margin counts: of the input cosine, where outcomes judge."""
+    """Whether only a certain loss of more than the margin counts: where outcomes judge, of the input cosine, and of the
+    labels that were known before the cycle."""
     verdict: Literal["fine", "worse", "probably worse", "unclear"]
 
 

@@ -89,15 +89,32 @@ def decode(group: Group, key: bytes | None, value: bytes | None, headers: Mappin
     event = _at_a_glance(keys, value) or _with_care(keys, value)
     if (elsewhere := _why_not_ours(group, event)) is not None:
         return Ignored(elsewhere)
-    if event.entry is None:
+    entry = event.entry
+    if entry is None:
         raise BadEvent("entry is missing")
+    if entry.user is UNSET:
+        raise BadEvent(f"entry lacks the primary key '{keys[0]}'")
+    found = _user(entry.user, "entry.", keys[0])
+    if len(keys) > 1 and isinstance(entry, _PairEntry):  # which is slow at it
+        if entry.other is UNSET:
+            raise BadEvent(f"entry lacks the primary key '{keys[1]}'")
+        found = label_key((found, _user(entry.other, "entry.", keys[1])))
     deleted = bool(headers) and headers.get("operation", b"").lower() == b"delete"
-    return Change(_key_of(event.entry, keys), Operation.DELETE if deleted else Operation.UPSERT)
+    return Change(found, Operation.DELETE if deleted else Operation.UPSERT)
 
 
 def key_columns(group: Group) -> tuple[str, ...]:
     """The columns of a group's primary key: one names a user, two name a label."""
+    if type(group) is FeatureGroup:  # as for most events; isinstance is slow
+        return (group.primary_key,)
     return (group.user_key, group.other_key) if isinstance(group, LabelGroup) else (group.primary_key,)
+
+
+def value_columns(group: Group) -> list[str]:
+    """The contract's columns beside the primary key."""
+    if isinstance(group, LabelGroup):
+        return [group.label, *([group.weight] if group.weight is not None else []), group.labelled_at]
+    return [column.name for column in group.columns]
 
 
 class _Entry(Struct, gc=False):
@@ -165,17 +182,6 @@ def _with_care(keys: tuple[str, ...], value: bytes) -> _Event[_Entry]:
 
 def _entry(values: list[object]) -> _Entry:
     return _Entry(*values) if len(values) == 1 else _PairEntry(*values)
-
-
-def _key_of(entry: _Entry, keys: tuple[str, ...]) -> str:
-    if entry.user is UNSET:
-        raise BadEvent(f"entry lacks the primary key '{keys[0]}'")
-    user = _user(entry.user, "entry.", keys[0])
-    if not isinstance(entry, _PairEntry):
-        return user
-    if entry.other is UNSET:
-        raise BadEvent(f"entry lacks the primary key '{keys[1]}'")
-    return label_key((user, _user(entry.other, "entry.", keys[1])))
 
 
 def _why_not_ours(group: Group, event: _Event[_Entry]) -> str | None:

@@ -49,9 +49,12 @@ class LabelGroup(Frozen):
         return self
 
 
+_written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: there are many labels
+
+
 def pair_text(pair: PairKey) -> str:
     """The key of a label as one text, the same for the same pair: what ledger and logs call it by."""
-    return json.dumps(pair, ensure_ascii=False, separators=(",", ":"))
+    return _written(pair)
 
 
 def pair_of(text: str) -> PairKey:

@@ -10,12 +10,13 @@ Where outcomes judge, their figures take that place, and those of the input cosi
 users do costs some of what they are like, so only what has certainly lost more than a margin is worse. The rail is of
 figures of order alone, as the line answers for outcomes then. It holds against a champion that was judged so itself,
 and against no baseline: the more labels there are, the further a model may go from the cosine, but not at one leap.
+Labels that were known before the cycle are a rail, too: what is new may be spam, and is held out as everything is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 import numpy as np
@@ -92,6 +93,7 @@ def compare(
     else:
         outcomes = [[_outcomes(side[0])] for side in (challenger, *(rival.scores for rival in rivals))]
         found = _differences(policy, names, outcomes, asked, seed, OUTCOME_FIGURES, _OUTCOME_SLICE_FIGURES)
+        found = [replace(one, rail=one.own.figure == "earlier_auc") for one in found]
         railed = [rival.railed for rival in rivals]
         names, similarity = list(compress(names, railed)), list(compress(similarity, [True, *railed]))
         found += _differences(policy, names, similarity, {}, seed, RAIL_FIGURES, (), rail=True)
@@ -158,6 +160,8 @@ def margin_of(policy: GatePolicy, figure: str) -> float:
             return policy.calibration_margin
         case "outcome_auc":
             return policy.auc_margin
+        case "earlier_auc":
+            return policy.earlier_margin
         case _:
             return policy.recall_margin
 
@@ -165,13 +169,14 @@ def margin_of(policy: GatePolicy, figure: str) -> float:
 def _compared(policy: GatePolicy, found: _Found, bounds: Sequence[float]) -> Comparison:
     """The verdict on one figure; `bounds` are those above which it certainly is not, by each of the labels."""
     against, part, difference = found.against, found.part, found.own
-    margin: float | None = policy.guard_rail_margin if found.rail else margin_of(policy, difference.figure)
+    by_cosine = found.rail and difference.figure in RAIL_FIGURES
+    margin: float | None = policy.guard_rail_margin if by_cosine else margin_of(policy, difference.figure)
     lower = difference.lower(policy.confidence)
     if part is not None and difference.hidden(policy.confidence) >= margin_of(policy, difference.figure):
         margin = None  # so few users could never show it
     losses = zip(found.by_labels, bounds, strict=True)
     if found.rail:
-        verdict = "worse" if all(bound < -policy.guard_rail_margin for bound in bounds) else "fine"
+        verdict = "worse" if all(bound < -(margin or 0.0) for bound in bounds) else "fine"
     elif all(bound < 0 and one.value < -policy.negligible for one, bound in losses):
         verdict = "worse"
     elif margin is not None and difference.value < 0 and difference.value <= -margin:

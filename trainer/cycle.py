@@ -19,7 +19,6 @@ from __future__ import annotations
 from hashlib import blake2b
 
 import keras
-import numpy as np
 
 from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outcome, ProbeReport, Step
 from schemas.fault_points import Point, reached
@@ -28,16 +27,16 @@ from schemas.manifest import SpaceInfo
 from trainer.axes import training_axes
 from trainer.champion import Opponents, Standing, opponents_of
 from trainer.contest import hold
-from trainer.embeddings import Rows
 from trainer.errors import ChampionGone
 from trainer.features.protocol import FeatureStore
-from trainer.fit import Epoch, TrainingData, fit
+from trainer.fit import Epoch
 from trainer.guarding import Watch
 from trainer.initial import begin
 from trainer.intake import Intake, take_in
 from trainer.labels.intake import LabelIntake
 from trainer.labels.outcomes import Outcomes
 from trainer.labels.protocol import LabelStore
+from trainer.learning import changed_rows, learn
 from trainer.leavers import note_leavers
 from trainer.model import TwoTower, build
 from trainer.package import manifest_of, stage
@@ -50,6 +49,8 @@ from trainer.slices import note_newcomers
 from trainer.space import Space, prune
 from trainer.split import Part
 from trainer.told import Told
+
+_EPOCH_FIGURES = ("loss", "train_accuracy", "dev_accuracy", "dev_recall", "dev_auc", "dev_recall_at_50")
 
 
 class Cycle:
@@ -111,7 +112,7 @@ class Cycle:
             outcomes = self._outcomes(space, population, taken.labels)
             model = self._base(space, population, champion)
             probe = self._probe(space, population, outcomes, champion)
-            if probe is not None and self._nothing_is_lost(probe):
+            if probe is not None and self._nothing_is_lost(probe, taken):
                 return self._told.ended(Outcome.UNCHANGED, f"not trained: {probe.told}", asks_full=guard.asks_full)
             fitted = self._fit(space, population, outcomes, model)
             challenger = model if self._is_worth_an_exam(fitted) else None
@@ -159,6 +160,8 @@ class Cycle:
             space.apply(taken.rows, taken.gone)
             if taken.labels is not None:
                 taken.labels.into(space.labels())
+            else:
+                space.forget_labels()
             if space.axes() is None:
                 train = populate(space.matrix, self._settings.split).of(Part.TRAIN)
                 space.keep_axes(training_axes(space.matrix.directions, train))
@@ -205,7 +208,7 @@ class Cycle:
         with self._reporter.step(Step.PROBE) as facts:
             if champion is None or self._request.kind.from_scratch:
                 return None
-            rows, matrix = self._changed_rows(space), space.matrix
+            rows, matrix = changed_rows(self._request, space), space.matrix
             report = probe(
                 champion, matrix.raw, matrix.directions, population, rows, outcomes, self._settings, self._seed
             )
@@ -213,44 +216,26 @@ class Cycle:
         self._told.parts["probe"] = report
         return report
 
-    def _changed_rows(self, space: Space) -> Rows:
-        """Rows of the claimed users who are there."""
-        return np.array(list(space.matrix.rows_of(self._request.users).values()), dtype=np.int64)
+    def _nothing_is_lost(self, probe: ProbeReport, taken: Intake) -> bool:
+        """Whether the champion answers for the changes so well that the trigger has them settled without a fit.
 
-    def _nothing_is_lost(self, probe: ProbeReport) -> bool:
-        """Whether the champion answers for the changes so well that the trigger has them settled without a fit."""
-        most = self._request.settle_below
-        return most is not None and probe.regret is not None and probe.regret <= most
+        Of whom or what was deleted nobody can be asked.
+        """
+        most, deleted = self._request.settle_below, taken.gone or (taken.labels and taken.labels.deleted)
+        if most is None or probe.regret is None or deleted:
+            return False
+        return probe.regret + (probe.error or 0.0) <= most
 
-    def _fit(self, space: Space, population: Population, outcomes: Outcomes | None, model: TwoTower) -> FitReport:  # noqa: ARG002
-        policy, follows = self._settings.fit, not self._request.kind.from_scratch
+    def _fit(self, space: Space, population: Population, outcomes: Outcomes | None, model: TwoTower) -> FitReport:
         with self._reporter.step(Step.FIT) as facts:
-            rows = self._changed_rows(space)
-            data = TrainingData.of(space, population, rows if follows else None, self._settings, self._seed)
-            report = fit(
-                model,
-                data,
-                policy,
-                epochs=policy.incremental_epochs if follows else policy.full_epochs,
-                learning_rate=policy.incremental_learning_rate if follows else policy.learning_rate,
-                seed=self._seed,
-                warm_start=follows,
-                on_epoch=self._on_epoch,
-            )
+            report = learn(model, space, population, outcomes, self._request, self._seed, self._on_epoch)
             facts |= {name: value for name, value in report.model_dump().items() if value is not None}
         self._told.parts["fit"] = report
         return report
 
     def _on_epoch(self, epoch: Epoch) -> None:
-        facts: dict[str, float | int | str] = {"loss": epoch.loss, "train_accuracy": epoch.train_accuracy}
-        if epoch.dev_accuracy is not None:
-            facts["dev_accuracy"] = epoch.dev_accuracy
-        if epoch.dev_recall is not None:
-            facts["dev_recall"] = epoch.dev_recall
-        if epoch.dev_auc is not None:
-            facts["dev_auc"] = epoch.dev_auc
-        if epoch.dev_recall_at_50 is not None:
-            facts["dev_recall_at_50"] = epoch.dev_recall_at_50
+        figures = {name: getattr(epoch, name) for name in _EPOCH_FIGURES}
+        facts = {name: value for name, value in figures.items() if value is not None}
         self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
 
     def _is_worth_an_exam(self, fitted: FitReport) -> bool:
@@ -271,6 +256,8 @@ class Cycle:
             for name, metrics in (("challenger", report.challenger), ("champion", report.champion)):
                 if metrics is not None:
                     facts[f"{name}_accuracy"] = metrics.accuracy
+                if metrics is not None and metrics.outcome_auc is not None:
+                    facts[f"{name}_outcome_auc"] = metrics.outcome_auc
             if report.lower_bound is not None:
                 facts["lower_bound"] = report.lower_bound
         self._told.parts["gate"] = report

@@ -35,6 +35,7 @@ _WORDS = {
     "recall_at_50": "recall@50",
     "recall": "recall of pairs",
     "outcome_auc": "AUC of outcomes",
+    "earlier_auc": "AUC of earlier labels",
     "outcome_calibration_error": "calibration error of outcomes",
 }
 _HEADLINES = ("accuracy", "outcome_auc")  # the one or the other is compared
@@ -60,17 +61,17 @@ def judge(
 def first(policy: GatePolicy, challenger: Score, why: str, *, by_outcomes: bool = False) -> GateReport:
     """The verdict on a version that has no champion to be compared with: floors; `why` says that there is none.
 
-    By outcomes the line is none of similarity, so accuracy and precision of similar pairs say nothing.
+    By outcomes there is but one: the line is none of similarity then, and a model that has learned what users do may
+    find few of the nearest by cosine.
     """
     metrics = challenger.metrics
-    order = {"recall@10": (metrics.recall_at_10, policy.min_recall_at_10)}
     if by_outcomes:
-        floors = {_words("outcome_auc"): (metrics.outcome_auc or 0.0, policy.min_auc), **order}
+        floors = {_words("outcome_auc"): (metrics.outcome_auc or 0.0, policy.min_auc)}
     else:
         floors = {
             "accuracy": (metrics.accuracy, policy.min_accuracy),
             "precision": (metrics.precision or 0.0, policy.min_precision),
-            **order,
+            "recall@10": (metrics.recall_at_10, policy.min_recall_at_10),
         }
     low = [
         f"{name} {figure:.4f} is below the floor of {floor}"
@@ -80,7 +81,9 @@ def first(policy: GatePolicy, challenger: Score, why: str, *, by_outcomes: bool 
     told = ", ".join(f"{name} {figure:.4f}" for name, (figure, _) in floors.items())
     return GateReport(
         outcome="rejected" if low else "passed",
-        reason=f"{why}: {'; '.join(low)}" if low else f"{why}: {told}, all above their floors",
+        reason=f"{why}: {'; '.join(low)}"
+        if low
+        else f"{why}: {told}, {'above its floor' if by_outcomes else 'all above their floors'}",
         users=len(challenger.answers),
         pairs=len(challenger.probability),
         challenger=metrics,
@@ -161,9 +164,11 @@ def _verdict(
     needed = None
     if worst.verdict == "worse" and worst.guard_rail:
         outcome = "rejected"
+        by_cosine = worst.figure != "earlier_auc"
+        setting = f"RETRAINER_GATE__{'GUARD_RAIL' if by_cosine else 'EARLIER'}_MARGIN"
         reason = (
-            f"{_which(worst)} by the input cosine has lost more than {worst.margin} beyond doubt: {_told(worst)}; "
-            "RETRAINER_GATE__GUARD_RAIL_MARGIN is what it may lose"
+            f"{_which(worst)}{' by the input cosine' * by_cosine} has lost more than {worst.margin} beyond doubt: "
+            f"{_told(worst)}; {setting} is what it may lose"
         )
     elif worst.verdict == "worse":
         outcome, reason = "rejected", f"{_which(worst)} is worse beyond doubt: {_told(worst)}"

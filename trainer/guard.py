@@ -87,9 +87,12 @@ class Guard:
         finding = self._share(GuardName.LOST_PAIRS, max(0, before - after), before, f"{before:,} before, {after:,} now")
         return _implied(finding, earlier, _OF_USERS)
 
-    def similar(self, share: float, users: int, pairs: int) -> Finding:
-        """Share of similar pairs among all pairs of `users` users, and how many `pairs` there are: none is too few."""
-        exceeded = share > self.policy.similar_share or not pairs
+    def similar(self, share: float, users: int, pairs: int, *, learned: bool = True) -> Finding:
+        """Share of similar pairs among all pairs of `users` users, and how many `pairs` there are.
+
+        None is too few where similarity is `learned`; by labels alone a model learns without any.
+        """
+        exceeded = share > self.policy.similar_share or (learned and not pairs)
         return self._finding(GuardName.SIMILAR_SHARE, share if pairs else 0.0, users, exceeded)
 
     def mean_z(self, means: Mapping[str, float], users: int, earlier: Collection[Finding] = ()) -> Finding:

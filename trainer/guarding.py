@@ -15,6 +15,7 @@ import numpy as np
 
 from schemas.cycle import CycleRequest, PairReport
 from schemas.guard import Finding, GuardName, GuardReport
+from schemas.policies import Objective
 from trainer.champion import Standing
 from trainer.embeddings import Rows
 from trainer.features.checks import CheckedRows
@@ -80,7 +81,8 @@ class Watch:
         directed = np.flatnonzero(space.matrix.directions.any(axis=1))
         threshold = self._settings.pairs.similarity_threshold
         share = similar_share(space.matrix.directions, directed, threshold, self._seed)
-        findings = [*earlier.findings, self._guard.similar(share, len(directed), pairs.after)]
+        learned = self._settings.fit.objective is not Objective.OUTCOMES
+        findings = [*earlier.findings, self._guard.similar(share, len(directed), pairs.after, learned=learned)]
         if self._champion is None:
             return GuardReport(findings=tuple(findings))
         raw = space.matrix.raw[some(directed, self._seed)]

@@ -61,4 +61,6 @@ def outcome_figures(answers: OutcomeAnswers | None) -> dict[str, float]:
     told = {name: float(value) for name, value in sums.figures().items()}
     if not sums.other.any():
         del told["outcome_auc"]
+    if not sums.earlier.any() or not sums.earlier_other.any():
+        del told["earlier_auc"]
     return told

@@ -13,8 +13,8 @@ from trainer.features.protocol import Floats
 from trainer.outcome_exam import OutcomeExam
 from trainer.retrieval import Best, column_blocks, product
 
-OUTCOME_FIGURES = ("outcome_auc", "recall_at_50", "outcome_calibration_error")
-"""What the gate compares where outcomes decide; of the last one less is better."""
+OUTCOME_FIGURES = ("outcome_auc", "recall_at_50", "outcome_calibration_error", "earlier_auc")
+"""What the gate compares where outcomes decide; of the calibration error less is better."""
 
 _BINS = 512
 _TENTHS = 10
@@ -27,12 +27,15 @@ class OutcomeAnswers(Sums):
     Attributes:
         positive, other: (..., bins) positive labels, and strangers and negative labels, by how alike the model finds
             them, most alike first.
+        earlier, earlier_other: (..., bins) those of them that were known before the cycle.
         gap, claimed: (..., 10) probability less label, and pairs, by probability in tenths.
         found, wanted: positive labels whose other user is among the nearest, and all of them.
     """
 
     positive: Numbers
     other: Numbers
+    earlier: Numbers
+    earlier_other: Numbers
     gap: Numbers
     claimed: Numbers
     found: Numbers
@@ -46,15 +49,21 @@ class OutcomeAnswers(Sums):
 
         Pairs of one bin count as equally alike: half of what is in the same bin is told right.
         """
-        everybody = self.other.sum(axis=-1)
-        behind = everybody[..., None] - np.cumsum(self.other, axis=-1) + self.other / 2
         found = {
-            "outcome_auc": share((self.positive * behind).sum(axis=-1), self.positive.sum(axis=-1) * everybody),
+            "outcome_auc": _auc(self.positive, self.other),
             "recall_at_50": share(self.found, self.wanted),
             "outcome_calibration_error": share(np.abs(self.gap).sum(axis=-1), self.claimed.sum(axis=-1)),
+            "earlier_auc": _auc(self.earlier, self.earlier_other),
         }
         assert tuple(found) == OUTCOME_FIGURES
         return found
+
+
+def _auc(positive: Numbers, other: Numbers) -> Numbers:
+    """Of (..., bins), most alike first."""
+    everybody = other.sum(axis=-1)
+    behind = everybody[..., None] - np.cumsum(other, axis=-1) + other / 2
+    return share((positive * behind).sum(axis=-1), positive.sum(axis=-1) * everybody)
 
 
 def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[float, float]) -> OutcomeAnswers:
@@ -81,6 +90,8 @@ def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[f
     return OutcomeAnswers(
         positive=summed(asked, rank, _BINS),
         other=summed(~exam.positive * exam.weight, rank, _BINS),
+        earlier=summed(asked * exam.earlier, rank, _BINS),
+        earlier_other=summed(~exam.positive * exam.earlier * exam.weight, rank, _BINS),
         gap=summed((probability - exam.positive) * exam.weight, tenth, _TENTHS),
         claimed=summed(exam.weight, tenth, _TENTHS),
         found=summed(_is_near(exam, queries, candidates) * asked, nowhere, 1)[:, 0],

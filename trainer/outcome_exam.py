@@ -40,6 +40,7 @@ class OutcomeExam:
         pairs: (pairs, 2) rows, the asked user first.
         user: (pairs,) where in `asked` the asked user is.
         positive: (pairs,) whether the pair is a positive label, each once; else a stranger or a negative label.
+        earlier: (pairs,) whether the label was known before the cycle; of a stranger, the one that it is matched with.
         weight: (pairs,) how much each counts; a stranger as much as the label it is matched with.
         known: (known, 2) positives that are not asked about, as places in `asked` and `corpus`: they are in nobody's
             ranking, as a model may have learned them.
@@ -52,6 +53,7 @@ class OutcomeExam:
     pairs: Rows
     user: Rows
     positive: NDArray[np.bool_]
+    earlier: NDArray[np.bool_]
     weight: NDArray[np.float64]
     known: Rows
     nearest: int
@@ -103,7 +105,7 @@ def outcome_exam(
     positive = outcomes.positive[label]
     liked = _both_ways(outcomes, outcomes.positive)
     matched, strangers = draw_strangers(ends[positive], liked, len(raw), corpus, generator)
-    weight = outcomes.weight[label].astype(np.float64)
+    weight, earlier = outcomes.weight[label].astype(np.float64), ~outcomes.changed[label]
     pairs = np.concatenate([ends[positive], ends[~positive], strangers])
     known = _both_ways(outcomes, outcomes.positive & ~about)
     known = known[np.isin(known[:, 0], users)]
@@ -114,6 +116,7 @@ def outcome_exam(
         pairs=pairs,
         user=np.searchsorted(users, pairs[:, 0]),
         positive=np.arange(len(pairs)) < positive.sum(),
+        earlier=np.concatenate([earlier[positive], earlier[~positive], earlier[positive][matched]]),
         weight=np.concatenate([weight[positive], weight[~positive], weight[positive][matched]]),
         known=np.stack([np.searchsorted(users, known[:, 0]), np.searchsorted(corpus, known[:, 1])], axis=1),
         nearest=max(0, min(NEAREST, len(corpus) - 1)),

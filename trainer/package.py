@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import platform
 import shutil
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Metrics, SliceReport
+from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Metrics, ProbeReport, SliceReport
 from schemas.fault_points import Point, reached
 from schemas.manifest import (
     CANDIDATE_TOWER_FILE,
@@ -34,6 +35,12 @@ _FIGURES = {
     "recall@10": "recall_at_10",
     "calibration error": "calibration_error",
 }
+_OUTCOMES = {
+    "AUC of outcomes": "outcome_auc",
+    "recall@50": "recall_at_50",
+    "calibration error of outcomes": "outcome_calibration_error",
+}
+_PROBED = {"accuracy": "accuracy", "recall@10": "recall_at_10", "AUC of outcomes": "auc", "recall@50": "recall_at_50"}
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "retrainer")
 
 
@@ -52,6 +59,7 @@ def manifest_of(
         base_version=result.base_version,
         created_at=datetime.now(UTC),
         feature_group=settings.feature_group,
+        labels=settings.labels,
         space=info,
         pairs=settings.pairs,
         split=settings.split,
@@ -60,6 +68,8 @@ def manifest_of(
         guard=settings.guard,
         lineage=request.lineage,
         read_report=result.read,
+        label_report=result.labels,
+        probe_report=result.probe,
         pair_report=result.pairs,
         guard_report=result.guard,
         fit_report=result.fit,
@@ -103,9 +113,10 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[
 def report(manifest: ModelManifest) -> str:
     """A page in Markdown: what was learned and how it was judged."""
     gate, pairs, fit = manifest.gate_report, manifest.pair_report, manifest.fit_report
+    named = _FIGURES | (_OUTCOMES if gate.labels else {})
     rows = [
         f"| {name} | {_figure(manifest.metrics, field)} | {_figure(gate.champion, field)} |"
-        for name, field in _FIGURES.items()
+        for name, field in named.items()
     ]
     table = "\n".join(["| | this version | champion |", "|---|---|---|", *rows])
     offsets = "\n".join(
@@ -120,19 +131,51 @@ A cycle of kind {manifest.kind}, because: {manifest.reason}. Base version: {mani
 ## Gate: {gate.outcome}
 
 {gate.reason}. Scored on {gate.users} held-out users: accuracy and AUC on {gate.pairs} sampled pairs, precision, recall
-and what follows on every pair of theirs.
+and what follows on every pair of theirs.{_by_labels(gate)}
 
 {table}
 
 {_comparisons(gate)}{_slices(gate)}
-## Learned
+{_probed(manifest.probe_report)}## Learned
 
 - {manifest.lineage.changed_users} changed users; {manifest.read_report.accepted} read, {manifest.read_report.deleted} \
 deleted, {manifest.read_report.refused_total} refused
-- pairs: {pairs.before} before, {pairs.after} after ({pairs.added} added, {pairs.removed} removed)
+{_labels(manifest)}- pairs: {pairs.before} before, {pairs.after} after ({pairs.added} added, {pairs.removed} removed)
 - {fit.epochs} epochs over {fit.users} users ({fit.replayed_users} replayed), {_kept(fit)}
 {offsets}
 """
+
+
+def _by_labels(gate: GateReport) -> str:
+    """On how many labels the figures of outcomes are, and whether they decide."""
+    if not gate.labels:
+        return ""
+    say = "decide" if gate.judged_by == "outcomes" else "are shown and decide nothing"
+    return f" The figures of outcomes, on {gate.labels} held-out labels, {say}."
+
+
+def _probed(probe: ProbeReport | None) -> str:
+    """What the champion knew of all this before it was learned."""
+    if probe is None:
+        return ""
+    told = ((name, getattr(probe, field), getattr(probe, f"own_{field}")) for name, field in _PROBED.items())
+    rows = [f"| {name} | {_number(now)} | {_number(own)} |" for name, now, own in told if now is not None]
+    head = [f"| version {probe.version} | on what was new | in its own exam |", "|---|---|---|"]
+    table = "\n".join([*head, *rows]) + "\n\n" if rows else ""
+    asked = f"Asked about {probe.users} changed users and {probe.labels} changed labels. " if rows else ""
+    return f"## Before it was learned\n\n{table}{asked}{probe.told[:1].upper()}{probe.told[1:]}.\n\n"
+
+
+def _labels(manifest: ModelManifest) -> str:
+    """What became of the labels, where there is a group of them."""
+    found = manifest.label_report
+    if found is None:
+        return ""
+    return (
+        f"- {manifest.lineage.changed_labels} changed labels; {found.accepted} read, {found.deleted} deleted, "
+        f"{found.refused_total} refused; now {found.positives} positive and {found.negatives} negative, of which "
+        f"{found.held_out} are held out; {found.waiting} wait for their users\n"
+    )
 
 
 def _comparisons(gate: GateReport) -> str:
@@ -144,8 +187,9 @@ def _comparisons(gate: GateReport) -> str:
     if not gate.comparisons:
         return f"{notes}\n" if notes else ""
     rows = [
-        f"| {one.figure} | {one.slice or 'all'} ({one.users}) | {one.against} | {one.challenger:.4f} | {one.other:.4f} "
-        f"| {one.difference:+.4f} | {one.lower:+.4f} | {one.certain:+.4f} | {one.verdict} |"
+        f"| {one.figure}{' (guard-rail)' * one.guard_rail} | {one.slice or 'all'} ({one.users}) | {one.against} "
+        f"| {one.challenger:.4f} | {one.other:.4f} | {one.difference:+.4f} | {one.lower:+.4f} | {one.certain:+.4f} "
+        f"| {one.verdict} |"
         for one in gate.comparisons
     ]
     head = "| figure | users | against | this version | other | difference | at least | at most | |"
@@ -156,15 +200,15 @@ def _slices(gate: GateReport) -> str:
     """A table of the figures by slice."""
     if not gate.slices:
         return ""
-    names = " | ".join(_FIGURES)
-    rows = [f"| {name} | {part.users} | {part.pairs} | {_figures(part)} |" for name, part in gate.slices.items()]
-    head = [f"| this version / champion | users | pairs | {names} |", "|---" * (3 + len(_FIGURES)) + "|"]
+    named = _FIGURES | (_OUTCOMES if gate.labels else {})
+    rows = [f"| {name} | {part.users} | {part.pairs} | {_figures(part, named)} |" for name, part in gate.slices.items()]
+    head = [f"| this version / champion | users | pairs | {' | '.join(named)} |", "|---" * (3 + len(named)) + "|"]
     return "\n".join([*head, *rows]) + "\n"
 
 
-def _figures(part: SliceReport) -> str:
+def _figures(part: SliceReport, named: Mapping[str, str]) -> str:
     return " | ".join(
-        f"{_figure(part.challenger, field)} / {_figure(part.champion, field)}" for field in _FIGURES.values()
+        f"{_figure(part.challenger, field)} / {_figure(part.champion, field)}" for field in named.values()
     )
 
 
@@ -176,7 +220,10 @@ def _kept(fit: FitReport) -> str:
 
 
 def _figure(metrics: Metrics | None, field: str) -> str:
-    value = getattr(metrics, field, None)
+    return _number(getattr(metrics, field, None))
+
+
+def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 

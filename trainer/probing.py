@@ -1,7 +1,8 @@
 """A probe of what is pending: the champion is asked about it in a copy of its space, and nothing is changed.
 
 What the ledger holds is read as a cycle reads it, so the answer is that of the cycle that would start now. The copy is
-of the matrix and the labels alone; a probe needs no pairs.
+of the matrix and the labels alone; a probe needs no pairs. It lies among the spaces: where a probe is killed, the next
+cycle finds that no version stands on it, and takes it away.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from schemas.cycle import CycleRequest, ProbeReport, Step
 from trainer.champion import Standing
 from trainer.features.protocol import FeatureStore
@@ -21,6 +20,7 @@ from trainer.features.reading import absent, read_users
 from trainer.labels.intake import take_in_labels
 from trainer.labels.outcomes import Outcomes
 from trainer.labels.protocol import LabelStore
+from trainer.learning import changed_rows
 from trainer.population import Population, populate
 from trainer.probe import probe
 from trainer.report import Reporter
@@ -57,7 +57,7 @@ def probe_pending(
             population = populate(space.matrix, request.settings.split)
             outcomes = _outcomes(request, label_store, space, population, reporter)
         with reporter.step(Step.PROBE):
-            changed = np.array(list(space.matrix.rows_of(request.users).values()), dtype=np.int64)
+            changed = changed_rows(request, space)
             raw, directions = space.matrix.raw, space.matrix.directions
             return probe(champion, raw, directions, population, changed, outcomes, request.settings, seed)
 
@@ -81,10 +81,12 @@ def _outcomes(
 def _copied(request: CycleRequest, champion: Standing) -> Iterator[Space | None]:
     """The champion's space in a folder of its own, which is gone afterwards; None where it cannot be followed."""
     info, settings = champion.manifest.space, request.settings
-    with TemporaryDirectory(prefix="probe-", dir=settings.work_dir) as name:
+    spaces = settings.work_dir / "spaces"
+    spaces.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="probe-", dir=spaces) as name:
         folder = Path(name) / info.space_id
         try:
-            shutil.copytree(settings.work_dir / "spaces" / info.space_id, folder, ignore=_NOT_COPIED)
+            shutil.copytree(spaces / info.space_id, folder, ignore=_NOT_COPIED)
         except FileNotFoundError:
             yield None
             return

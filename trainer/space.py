@@ -36,7 +36,7 @@ from trainer.embeddings import UserMatrix
 from trainer.features.checks import CheckedRows
 from trainer.features.protocol import Floats
 from trainer.files import replacing
-from trainer.labels.book import LabelBook
+from trainer.labels.book import BOOK_FILE, LabelBook
 from trainer.pairs.graph import Graph, Tick, update_graph
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.view import View
@@ -156,6 +156,11 @@ class Space:
         """The book of pair labels, which is made where it is missing."""
         self._labels = self._labels or LabelBook(self._folder)
         return self._labels
+
+    def forget_labels(self) -> None:
+        """Drop the book: labels that change while there is no label group are heard by nobody."""
+        for path in self._folder.glob(f"{BOOK_FILE}*"):
+            path.unlink()
 
     def axes(self) -> Floats | None:
         """(axes, width) as they were kept; None where they are damaged, or of an earlier build."""

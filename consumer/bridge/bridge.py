@@ -27,6 +27,8 @@ from consumer.bridge.orders import DELETES_HELD_BACK, Orders
 from consumer.bridge.ports import Commits, Link
 from consumer.bridge.settings import BridgeSettings
 from consumer.bridge.state import BridgeState, Progress
+from schemas.events import key_columns
+from schemas.labels import LabelGroup
 from trainer.errors import ContractError, NotThere, Refused, TrainerError
 
 log = structlog.get_logger()
@@ -165,7 +167,7 @@ class Bridge:
         found = self._run(link, commits, publish, math.inf)
         if found.users == 0:
             log.warning("the first snapshot held nobody; is the query service well?", commit=commits[0])
-        log.info("baseline taken", commit=commits[0], users=found.users, seconds=round(found.seconds, 1))
+        log.info("baseline taken", commit=commits[0], **_counted(link, found), seconds=round(found.seconds, 1))
         self._beginning.have_topic(link.topic, anew=True)
 
     def _compare(self, link: Link, commits: Commits, progress: Progress) -> None:
@@ -180,7 +182,7 @@ class Bridge:
         log.info(
             "compared",
             commit=commits[0],
-            users=found.users,
+            **_counted(link, found),
             changed=found.upserted,
             deleted=found.deleted,
             seconds=round(found.seconds, 1),
@@ -191,7 +193,9 @@ class Bridge:
         found = comparison.run(link.store, max_deleted)
         self._state.compared(commits, self._clock())
         if found.keyless:
-            log.warning("rows without a user id are left out", rows=found.keyless, key=link.group.primary_key)
+            log.warning(
+                "rows without a user id are left out", rows=found.keyless, key=", ".join(key_columns(link.group))
+            )
         return found
 
     def _believed(self, progress: Progress) -> float:
@@ -224,6 +228,10 @@ class Bridge:
         if self._link is not None:
             self._link.close()
             self._link = None
+
+
+def _counted(link: Link, found: Compared) -> dict[str, int]:
+    return {"labels" if isinstance(link.group, LabelGroup) else "users": found.users}
 
 
 def _said(error: BaseException) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from consumer.bridge.errors import HeldBack
 from consumer.bridge.hashing import row_hashes
+from consumer.bridge.ports import RowStore
 from consumer.bridge.state import BridgeState
-from schemas.events import Change, Operation
-from schemas.features import FeatureGroup
-from trainer.features.protocol import FeatureRows, FeatureStore
+from schemas.events import Change, Group, Operation, value_columns
 
 Publish = Callable[[Sequence[Change]], None]
 """Has events published; returns when they are acknowledged."""
@@ -26,7 +26,7 @@ class Compared:
     """What a comparison found."""
 
     users: int
-    """In the snapshot."""
+    """Or labels, in the snapshot."""
     upserted: int
     deleted: int
     seconds: float
@@ -46,10 +46,10 @@ class Comparison:
     """
 
     def __init__(
-        self, state: BridgeState, group: FeatureGroup, publish: Publish | None, chunk: int, step: Callable[[], None]
+        self, state: BridgeState, group: Group, publish: Publish | None, chunk: int, step: Callable[[], None]
     ) -> None:
         self._state = state
-        self._group = group
+        self._columns = value_columns(group)
         self._publish = publish
         self._chunk = chunk
         self._step = step
@@ -57,11 +57,11 @@ class Comparison:
         self._waiting: dict[str, bytes] = {}
         self._upserted = 0
 
-    def run(self, store: FeatureStore, max_deleted: float) -> Compared:
+    def run(self, store: RowStore, max_deleted: float) -> Compared:
         """Read a snapshot and publish what differs.
 
         Args:
-            store: where all users are read.
+            store: where all rows are read.
             max_deleted: how many deletes are believed.
 
         Raises:
@@ -74,8 +74,9 @@ class Comparison:
             for batch in batches:
                 users += len(batch.keys)
                 keyless += batch.keyless
-                for start in range(0, len(batch.keys), self._chunk):
-                    self._compare(_part(batch, start, start + self._chunk))
+                hashed = zip(batch.keys, row_hashes(self._columns, batch), strict=True)
+                while part := list(islice(hashed, self._chunk)):
+                    self._compare(part)
         finally:
             if isinstance(batches, Generator):
                 batches.close()  # the stream, if it was not read to its end
@@ -83,10 +84,10 @@ class Comparison:
         deleted = self._delete_absent(max_deleted)
         return Compared(users, self._upserted, deleted, time.monotonic() - began, keyless)
 
-    def _compare(self, rows: FeatureRows) -> None:
+    def _compare(self, rows: Sequence[tuple[str, bytes]]) -> None:
         self._step()
-        known = self._state.find(rows.keys)
-        for key, digest in zip(rows.keys, row_hashes(self._group, rows), strict=True):
+        known = self._state.find([key for key, _ in rows])
+        for key, digest in rows:
             before = known.get(key)
             if before is not None and before.hash == digest:
                 self._seen.add(before.id)
@@ -144,9 +145,3 @@ class _Bits:
     def __contains__(self, number: int) -> bool:
         at = number >> 3
         return at < len(self._bytes) and bool(self._bytes[at] & (1 << (number & 7)))
-
-
-def _part(rows: FeatureRows, start: int, end: int) -> FeatureRows:
-    if start == 0 and end >= len(rows.keys):
-        return rows
-    return FeatureRows(rows.keys[start:end], {name: blocks[start:end] for name, blocks in rows.columns.items()})

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
-from schemas.events import Change
-from schemas.features import FeatureGroup
-from trainer.features.protocol import FeatureStore
+from schemas.events import Change, Group
 
 Commits = tuple[int, ...]
 """The ids of a group's last commits, the newest first; empty before the first."""
 
 
 class CommitLog(Protocol):
-    """Where a feature group's commits are read."""
+    """Where a group's commits are read."""
 
     def recent(self) -> Commits:
         """The last few commits. Whatever they say has been written: a snapshot begun after this call has it.
@@ -24,6 +22,35 @@ class CommitLog(Protocol):
         Raises:
             Refused: the group keeps no commits.
         """
+
+
+class KeyedRows(Protocol):
+    """Some rows of a group: `columns[name][i]` belongs to `keys[i]`, a user's id or the `pair_text` of a label."""
+
+    @property
+    def keys(self) -> list[str]:
+        """Those that name somebody."""
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[Any]]:
+        """The contract's columns, in arrays of numbers or as they are stored."""
+
+    @property
+    def keyless(self) -> int:
+        """Rows that were left out, as their key names nobody."""
+
+
+class RowStore(Protocol):
+    """Where all rows of a group are read. A `FeatureStore` is one, and a `GroupReader` for labels."""
+
+    def check_contract(self) -> None:
+        """Whether the group is there and has the contract's columns; ContractError says what differs."""
+
+    def snapshot(self, changed: Collection[str]) -> Iterator[KeyedRows]:
+        """Every row, in batches, each once, as of one moment not before the call."""
+
+    def close(self) -> None:
+        """Give back connections. Closing twice is fine."""
 
 
 class TopicState(StrEnum):
@@ -52,7 +79,7 @@ class Topic(Protocol):
         """Send the change events, and return once the brokers have acknowledged each of them.
 
         Args:
-            changes: each user once.
+            changes: each user, or label, once.
             commit: the commit by which they were found.
         """
 
@@ -62,11 +89,11 @@ class Topic(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A feature group and the topic of its changes."""
+    """A group, of users or of labels, and the topic of its changes."""
 
-    group: FeatureGroup
+    group: Group
     commits: CommitLog
-    store: FeatureStore
+    store: RowStore
     topic: Topic
 
     def close(self) -> None:

@@ -21,8 +21,8 @@ from consumer.bridge.ports import TopicState
 from consumer.kafka import tls_files
 from consumer.kafka.client import admin_options, made, producer_options
 from consumer.kafka.settings import KafkaSettings
-from schemas.events import Change, Operation, encode
-from schemas.features import FeatureGroup
+from schemas.events import Change, Group, Operation, encode, encode_label
+from schemas.labels import LabelGroup, pair_of
 
 log = structlog.get_logger()
 
@@ -32,21 +32,22 @@ _CLOSE_SECONDS = 2.0
 
 
 class KafkaTopic:
-    """The topic of `settings`, for one writer in one thread. See the protocol `Topic`.
+    """The topic of one group, for one writer in one thread. See the protocol `Topic`.
 
     Args:
-        settings: the brokers and the topic.
-        group: whose change events are written.
+        settings: the brokers and the topics.
+        group: whose change events are written, to the users' topic or to that of the labels.
         partitions: of the topic, where it has to be created.
 
     Raises:
         SettingsError: the client cannot use its settings or files.
     """
 
-    def __init__(self, settings: KafkaSettings, group: FeatureGroup, partitions: int) -> None:
+    def __init__(self, settings: KafkaSettings, group: Group, partitions: int) -> None:
         tls_files.check(settings)
         self._settings = settings
-        self.name = settings.topic
+        named = settings.label_topic if isinstance(group, LabelGroup) else None
+        self.name = named or settings.topic
         self._group = group
         self._partitions = partitions
         self._producer: Any = None
@@ -99,9 +100,11 @@ class KafkaTopic:
 
     def _send(self, change: Change, stamp: tuple[str, bytes]) -> Any:
         headers = [stamp] if change.operation is Operation.UPSERT else [stamp, ("operation", b"delete")]
-        return self._producer.send(
-            self.name, key=change.key.encode(), value=encode(self._group, change.key), headers=headers
-        )
+        return self._producer.send(self.name, key=change.key.encode(), value=self._event(change.key), headers=headers)
+
+    def _event(self, key: str) -> bytes:
+        group = self._group
+        return encode_label(group, pair_of(key)) if isinstance(group, LabelGroup) else encode(group, key)
 
     def _look_for_strangers(self, written: Sequence[Any]) -> None:
         """A topic with one writer has no gaps between its records; where there are any, somebody else wrote."""

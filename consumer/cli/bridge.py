@@ -15,6 +15,7 @@ import structlog
 import typer
 
 from consumer.bridge.bridge import Bridge
+from consumer.bridge.errors import BridgeError
 from consumer.bridge.orders import Orders
 from consumer.bridge.ports import Link
 from consumer.bridge.publishing import KafkaTopic
@@ -24,6 +25,7 @@ from consumer.errors import SettingsError
 from consumer.lock import only_one
 from consumer.logs import configure
 from consumer.settings import Settings, load_settings
+from schemas.events import Group
 from schemas.hopsworks import HopsworksStore
 
 log = structlog.get_logger()
@@ -43,33 +45,35 @@ def bridge(
         bool, typer.Option("--accept-deletes", help="Believe the first comparison, however many users it deletes.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Compare once, then exit.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="Watch the label group instead of the users'.")] = False,
 ) -> None:
     """Watch the commits of an offline-only feature group and publish its changes, until told to stop.
 
-    Its topic, and the service's, is `RETRAINER_KAFKA__TOPIC`, with `RETRAINER_KAFKA__SOURCE=bridge` for both. A first
-    run takes a baseline and creates the topic; see docs/bridge.md.
+    Its topic, and the service's, is `RETRAINER_KAFKA__TOPIC`, with `RETRAINER_KAFKA__SOURCE=bridge` for both; that of
+    labels is `RETRAINER_KAFKA__LABEL_TOPIC`. A first run takes a baseline and creates the topic; see docs/bridge.md.
     """
     if publish_existing and new_baseline:
         raise SettingsError("--publish-existing and --new-baseline exclude each other")
     settings = load_settings()
     configure(settings.log)
-    _refuse_what_needs_none(settings)
+    _refuse_what_needs_none(settings, labels)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
-    with only_one(folder := _folder(settings)):
-        worker = _Worker(connected(settings), folder, Orders(publish_existing, new_baseline, accept_deletes), once)
-        worker.work()
+    with only_one(folder := _folder(settings, labels)):
+        orders = Orders(publish_existing, new_baseline, accept_deletes)
+        _Worker(connected(settings), folder, orders, once, labels).work()
 
 
 class _Worker(threading.Thread):
     """The bridge's thread. Signals are met by the main thread, as a request can keep this one for long."""
 
-    def __init__(self, settings: Settings, folder: Path, orders: Orders, once: bool) -> None:
+    def __init__(self, settings: Settings, folder: Path, orders: Orders, once: bool, labels: bool) -> None:
         super().__init__(name="bridge", daemon=True)
         self._settings = settings
         self._folder = folder
         self._orders = orders
         self._once = once
+        self._labels = labels
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
 
@@ -97,11 +101,12 @@ class _Worker(threading.Thread):
     def run(self) -> None:
         """Watch, and close everything."""
         settings = self._settings
-        group = settings.feature_group
+        group, kafka = _watched(settings, self._labels), settings.kafka
+        topic = kafka.label_topic if self._labels else kafka.topic
         try:
             with closing(BridgeState(self._folder / "state.db")) as state:
-                log.info("bridge started", group=group.name, version=group.version, topic=settings.kafka.topic)
-                bridge = Bridge(settings.bridge, state, partial(_link, settings), self._orders, self._stopping)
+                log.info("bridge started", group=group.name, version=group.version, topic=topic)
+                bridge = Bridge(settings.bridge, state, partial(_link, settings, group), self._orders, self._stopping)
                 if self._once:
                     bridge.once()
                 else:
@@ -111,35 +116,47 @@ class _Worker(threading.Thread):
             self._failure = error
 
 
-def _refuse_what_needs_none(settings: Settings) -> None:
+def _refuse_what_needs_none(settings: Settings, labels: bool) -> None:
     if settings.hopsworks is None or not isinstance(settings.feature_store, HopsworksStore):
         raise SettingsError(
             "the bridge watches a feature group of Hopsworks: set RETRAINER_HOPSWORKS__HOST and __PROJECT; a local"
             " store announces its changes itself"
         )
-    if settings.kafka.source != "bridge":
+    if labels and settings.labels is None:
+        raise SettingsError("no label group is named: set RETRAINER_LABELS__NAME")
+    if not labels and settings.kafka.source != "bridge":
         raise SettingsError(
             f"RETRAINER_KAFKA__SOURCE is {settings.kafka.source}; set it to bridge, here and for the service"
         )
 
 
-def _folder(settings: Settings) -> Path:
+def _watched(settings: Settings, labels: bool) -> Group:
+    if not labels:
+        return settings.feature_group
+    assert settings.labels is not None
+    return settings.labels
+
+
+def _folder(settings: Settings, labels: bool) -> Path:
     """Where the state of the group is kept; its lock says that there is one bridge a group."""
-    return settings.state_dir / "bridge" / f"{settings.feature_group.name}_{settings.feature_group.version}"
+    group = _watched(settings, labels)
+    return settings.state_dir / "bridge" / f"{group.name}_{group.version}"
 
 
-def _link(settings: Settings) -> Link:
-    from trainer.features.hopsworks import HopsworksFeatureStore
+def _link(settings: Settings, group: Group) -> Link:
     from trainer.hopsworks.commits import GroupCommits
+    from trainer.hopsworks.group_reader import GroupReader
     from trainer.hopsworks.session import session_with
 
     assert settings.hopsworks is not None
     assert isinstance(settings.feature_store, HopsworksStore)
-    group = settings.feature_group
     session = session_with(settings.hopsworks)
+    commits = GroupCommits(session, group)
+    if commits.online_enabled:
+        raise BridgeError(f"group {group.name} is online-enabled and announces its changes itself; no bridge is needed")
     return Link(
         group=group,
-        commits=GroupCommits(session, group),
-        store=HopsworksFeatureStore(session, settings.feature_store, group),
+        commits=commits,
+        store=GroupReader(session, settings.feature_store, group),
         topic=KafkaTopic(settings.kafka, group, settings.bridge.partitions),
     )

@@ -27,10 +27,10 @@ def demo(
     ] = None,
     users: Annotated[int, typer.Option(min=_FEWEST, help="How many listeners to generate.")] = 2400,
     waves: Annotated[
-        int, typer.Option(min=0, help="Waves of changes after the first version; in the second, rows are corrupt.")
-    ] = 6,
+        int, typer.Option(min=0, help="Waves of changes after the first version; one is corrupt, one is spam.")
+    ] = 7,
     state: Annotated[Path, typer.Option(file_okay=False, help="Folder for all it leaves behind.")] = Path("var/demo"),
-    limit: Annotated[float, typer.Option(min=1.0, help="Seconds after which it gives up.")] = 300.0,
+    limit: Annotated[float, typer.Option(min=1.0, help="Seconds after which it gives up.")] = 600.0,
 ) -> None:
     """See the real service at work: embedded broker, local feature store, and listeners whose tastes change.
 

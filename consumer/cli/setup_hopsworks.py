@@ -22,7 +22,8 @@ def setup_hopsworks(
 ) -> None:
     """Make the topic for change events, have the feature group tell its changes there, and make the feature view.
 
-    What is there already stays as it is, so doing it twice does nothing. `retrainer doctor` says whether all is well.
+    The same is done for the label group, where one is set. What is there already stays as it is, so doing it twice does
+    nothing. `retrainer doctor` says whether all is well.
     """
     from consumer.hopsworks_setup.run import set_up
 

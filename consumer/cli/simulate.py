@@ -48,14 +48,14 @@ def simulate(
         int, typer.Option(min=0, help="The wave in which an upstream bug writes NaN; the next mends it. 0: none.")
     ] = 0,
     spam_wave: Annotated[
-        int, typer.Option(min=0, help="The wave in which bots follow at random; the next deletes that. 0: none.")
+        int, typer.Option(min=0, help="The wave in which bots follow for pay; the next deletes that. 0: none.")
     ] = 0,
 ) -> None:
     """Fill the local feature store if it is empty, then change its users in waves and publish the change events.
 
     Broker, topic, groups and store are those of the service's settings; where these name a label group, the listeners
-    follow each other. Every commit is reported as one line of
-    JSON. A simulator that is stopped goes on where it was when it is started again with the same arguments.
+    follow each other. Every commit is reported as one line of JSON. A simulator that is stopped goes on where it was
+    when it is started again with the same arguments.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ticks: Iterable[object] = sys.stdin if on_demand else every(interval, waves)

@@ -19,6 +19,7 @@ from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
@@ -42,12 +43,14 @@ def status(
 def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
     """The status as `--json` gives it. `lag` and `hold` are null while no service runs.
 
-    State, lag and hold are those of the service on this state folder; `instances` are all that share the ledger.
+    State, lag and hold are those of the service on this state folder; `instances` are all that share the ledger. Labels
+    are told where there is a label group, or was.
     """
     backlog, past, read = ledger.views.backlog(), ledger.views.past(), ledger.views.read()
     service = read_status(settings.status_file)
     alive = service if service and service.alive(now) else None
     oldest = backlog.oldest_event_at
+    labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
     instances = [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)]
     return {
         "state": _state(service, alive),
@@ -56,7 +59,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "hold": alive.hold if alive else None,
         "pending": {
             "users": backlog.users,
-            "labels": backlog.labels,
+            **({"labels": backlog.labels} if labelled else {}),
             "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
         },
         "cycle": alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances),
@@ -66,8 +69,9 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "held": _held(past.held) if past.held else None,
         "asks_full": ledger.asked.why_full(),
         "full_on_drift": settings.trigger.full_on_drift,
+        "probe": _probe(probed) if (probed := ledger.probes.last()) else None,
         "known_users": past.known_users,
-        "known_labels": past.known_labels,
+        **({"known_labels": past.known_labels} if labelled else {}),
         "events": read.events,
         "ignored": read.ignored,
         "ignored_because": read.ignored_because,
@@ -78,6 +82,10 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
+
+
+def _probe(probed: Probed) -> dict[str, Any]:
+    return {**asdict(probed), "at": datetime.fromtimestamp(probed.at, UTC).isoformat()}
 
 
 def _held(held: Held) -> dict[str, Any]:
@@ -114,7 +122,7 @@ def _table(found: dict[str, Any]) -> Table:
     table = Table.grid(padding=(0, 2))
     cycle, pending = found["cycle"], found["pending"]
     age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
-    labels = f" and {pending['labels']} labels" if pending["labels"] or found["known_labels"] else ""
+    labels = f" and {pending['labels']} labels" if "labels" in pending else ""
     last, held = found["last_cycle"], found["held"]
     step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
     rows = {
@@ -126,6 +134,7 @@ def _table(found: dict[str, Any]) -> Table:
         "pending": f"{pending['users']} users{labels}{age}",
         "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
+        **({"probe": found["probe"]["told"]} if found["probe"] else {}),
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
         "since the last version": _in_words(found["cycles_since_version"]),
         "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"

@@ -21,6 +21,8 @@ _FIGURES = {
     "AP": "average_precision",
     "recall@10": "recall_at_10",
 }
+_OUTCOMES = {"AUC": "outcome_auc", "recall@50": "recall_at_50"}
+_BEFORE = "before"
 _ROOMY = 140  # characters; on a narrower screen what says least is left out
 _LEFT_OUT = {"kind", "pairs", "champion's"}
 _TEXTS = {"kind", "why", "registered"}
@@ -51,13 +53,19 @@ def table(found: list[dict[str, Any]], width: int) -> Table:
     left_out = set() if width >= _ROOMY else _LEFT_OUT
     if not any(version["changed_labels"] for version in found):
         left_out = left_out | {"labels"}
+    if not any((version["metrics"] or {}).get("outcome_auc") for version in found):
+        left_out = left_out | {*_OUTCOMES, _BEFORE}
+    else:  # labels judge then, and the rest is a guard-rail
+        left_out = left_out | {"precision", "recall", "AP", "champion's"}
+        left_out = left_out if width >= _ROOMY else left_out | {"accuracy", "users", "recall@50"}
     shown = [name for name in rows[0] if name not in left_out]
     for name in shown:
         made.add_column(name, justify="left" if name in _TEXTS else "right", no_wrap=name != "why")
     for row in rows:
         made.add_row(*(Text(row[name]) for name in shown))
     before = "; champion's: accuracy of the one before, at the same moment" if "champion's" in shown else ""
-    made.caption = f"* champion{before}"
+    asked = "; AUC: of held-out labels; before: of the champion on the new labels" if _BEFORE in shown else ""
+    made.caption = f"* champion{before}{asked}"
     return made
 
 
@@ -75,6 +83,8 @@ def _row(version: dict[str, Any], roomy: bool) -> dict[str, str]:
         **dict([accuracy]),
         "champion's": _figure((gate.get("champion") or {}).get("accuracy")),
         **dict(others),
+        **{name: _figure(metrics.get(field)) for name, field in _OUTCOMES.items()},
+        _BEFORE: _figure((version["probe"] or {}).get("auc")),
         "registered": version["registered_at"][: 16 if roomy else 10].replace("T", " "),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from consumer.ledger.cycles import Claim
-from schemas.cycle import CycleResult, Outcome, Progress, Step
+from schemas.cycle import CycleResult, Metrics, Outcome, Progress, Step
 
 log = structlog.get_logger()
 
@@ -104,7 +104,16 @@ def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
         recall=challenger.recall if challenger else None,
         champion_recall=champion.recall if champion else None,
         recall_at_10=challenger.recall_at_10 if challenger else None,
+        **_of_outcomes("", challenger),
+        **_of_outcomes("champion_", champion),
         way_out=result.way_out,
         asks_full=result.asks_full,
         seconds=round(now - claim.claimed_at, 1),
     )
+
+
+def _of_outcomes(whose: str, metrics: Metrics | None) -> dict[str, float | None]:
+    """The figures of held-out labels; nothing is said of them where there are none."""
+    if metrics is None or metrics.outcome_auc is None:
+        return {}
+    return {f"{whose}outcome_auc": metrics.outcome_auc, f"{whose}recall_at_50": metrics.recall_at_50}

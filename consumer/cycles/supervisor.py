@@ -25,7 +25,9 @@ from consumer.cycles.champion_tag import mirror_champion
 from consumer.cycles.leadership import Leadership
 from consumer.cycles.running import Running, claimed, tell_end, tell_start
 from consumer.cycles.trainer_process import TrainerProcess, result_in
+from consumer.cycles.trigger import Reason
 from consumer.cycles.warm_trainer import WarmTrainer
+from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
@@ -34,6 +36,7 @@ from schemas.guard import GuardName
 
 log = structlog.get_logger()
 
+_BY_THRESHOLD = {Reason.COUNT, Reason.SHARE, Reason.LABEL_COUNT, Reason.LABEL_SHARE, Reason.STALENESS}
 _ASK_AGAIN, _ASKING_TAKES = 1.0, 60.0  # seconds; of a trainer that only asks the registry
 
 
@@ -56,7 +59,8 @@ class Supervisor:
         self._running: Running | None = None
         self._trainer: TrainerProcess | None = None
         self._may_have_claimed = False
-        self._warm = WarmTrainer(wanted=settings.trainer.warm, spoke=spoke)
+        self.warm = WarmTrainer(wanted=settings.trainer.warm, spoke=spoke)
+        """The trainer that is ready, for whoever needs one next."""
 
     @property
     def busy(self) -> bool:
@@ -98,7 +102,7 @@ class Supervisor:
     def warm_up(self, now: float) -> None:
         """Start the next trainer ahead of time, if that is wanted and none is ready."""
         if self._running is None:
-            self._warm.keep(now)
+            self.warm.keep(now)
 
     def tick(self, now: float) -> None:
         """Pass on progress, settle a cycle that has ended, try again one that failed."""
@@ -154,7 +158,7 @@ class Supervisor:
         return self._running.view(now, at_work=self._trainer is not None)
 
     def _end_trainers(self, grace: float) -> None:
-        self._warm.stop(grace)
+        self.warm.stop(grace)
         if self._trainer is not None:
             self._trainer.stop(grace)
         self._trainer = None
@@ -180,12 +184,19 @@ class Supervisor:
             fence=self._leadership.fence,
             above=claim.above,
             only_find=self._running.given_up is not None,
+            settle_below=self._settle_below(claim),
             lately=self._ledger.cycles.lately(now) if may_lag else (),
             recent_labels=self._ledger.cycles.recent_labels(now) if may_lag else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
-        self._trainer = self._warm.give(self._folder(claim.cycle_id), request)
+        self._trainer = self.warm.give(self._folder(claim.cycle_id), request)
+
+    def _settle_below(self, claim: Claim) -> float | None:
+        """What a threshold has started may be settled without a fit; what was asked for or regretted may not."""
+        policy = self._settings.trigger
+        by_threshold = claim.kind is CycleKind.INCREMENTAL and claim.reason in _BY_THRESHOLD
+        return policy.regret if policy.settle_unchanged and by_threshold else None
 
     def _trainer_ended(self, running: Running, trainer: TrainerProcess, code: int, now: float) -> None:
         result = result_in(self._folder(running.claim.cycle_id))

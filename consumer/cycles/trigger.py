@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from schemas.base import Frozen
 from schemas.cycle import CycleKind
@@ -33,6 +33,7 @@ class Reason(StrEnum):
     STALENESS = "oldest pending change is too old"
     COUNT = "enough users changed"
     SHARE = "large enough share of users changed"
+    REGRET = "the champion has lost too much on what is pending"
     LABEL_COUNT = "enough labels changed"
     LABEL_SHARE = "large enough share of labels changed"
 
@@ -42,6 +43,7 @@ class Hold(StrEnum):
 
     ELSEWHERE = "another instance runs cycles"
     RUNNING = "a cycle is running"
+    PROBING = "the champion is being asked about what is pending"
     CATCHING_UP = "the listener has not caught up with the topic yet"
     NOTHING = "nothing is pending"
     INTERVAL = "too soon after the last cycle"
@@ -65,6 +67,22 @@ class TriggerPolicy(Frozen):
     """Train from scratch when a cycle asks for it; if not, `status` says that one does."""
     drift_interval: Seconds = 86400.0
     """Between the end of a full retrain and one that a cycle asks for."""
+    regret: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Start, before any threshold is reached, when the champion has lost more than this on what is pending, against its
+    own exam: of the figures of the objective the one that sank most, less its standard error. None asks no champion."""
+    probe_changes: Annotated[int, Field(ge=1)] = 50
+    """Users and labels that have to be pending, or more than at the last probe, before the champion is asked."""
+    probe_interval: Seconds = 60.0
+    """Between two probes."""
+    settle_unchanged: bool = False
+    """Settle as unchanged, without training, what a threshold starts a cycle for, where no more than `regret` is lost.
+    """
+
+    @model_validator(mode="after")
+    def _settles_by_a_limit(self) -> Self:
+        if self.settle_unchanged and self.regret is None:
+            raise ValueError("settle_unchanged needs regret, the loss up to which nothing is trained; 0 for none")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +119,13 @@ class TriggerState:
     """Whether a cycle asked for a full retrain, and none has ended since."""
     last_full_end: float | None = None
     """When the last full retrain ended, however it did."""
+    probing: bool = False
+    probed_at: float | None = None
+    """When the present champion was last asked about what is pending, since the last cycle ended."""
+    probed_changes: int = 0
+    """How many users and labels were pending then."""
+    regret: float | None = None
+    """What it had lost, less the error of the figure; None where that could not be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +137,11 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask the champion about what is pending; nothing is claimed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Start nothing; `until` is when to look again even if no event arrives, None for only on an event."""
 
@@ -119,8 +149,8 @@ class Wait:
     until: float | None = None
 
 
-def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:
-    """Whether to start a cycle at `now`, of which kind, and why.
+def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:
+    """Whether to start a cycle at `now`, of which kind, and why; or to ask the champion first.
 
     A running cycle and a listener that is still catching up outrank everything: a claim made earlier would cut a
     backlog in two. An operator outranks the rest, `min_interval` all rules but that. Otherwise a change waits at most
@@ -131,6 +161,8 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wa
     """
     if state.cycle_running:
         return Wait(Hold.RUNNING)
+    if state.probing:  # it takes seconds, and trainers work one at a time
+        return Wait(Hold.PROBING)
     if not state.caught_up:
         return Wait(Hold.CATCHING_UP)
     if state.asked is not None:
@@ -162,7 +194,7 @@ def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> boo
     return state.has_champion and policy.full_on_drift and asked and again
 
 
-def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:
+def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:
     nothing = state.pending_users == 0 and (state.pending_labels == 0 or not state.has_champion)
     if nothing or state.oldest_change is None or state.newest_change is None:
         first = not state.has_champion and (state.last_cycle_end is None or state.last_cycle_failed)
@@ -178,8 +210,23 @@ def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start
         return Start(Reason.REJECTIONS, CycleKind.FULL)
     if now >= stale_at:
         return Start(Reason.STALENESS)
-    reason = _enough(policy, state)
-    return Wait(Hold.THRESHOLD, until=stale_at) if reason is None else Start(reason)
+    if (reason := _enough(policy, state)) is not None:
+        return Start(reason)
+    return _by_regret(policy, state, now, stale_at)
+
+
+def _by_regret(policy: TriggerPolicy, state: TriggerState, now: float, stale_at: float) -> Start | Probe | Wait:
+    """Below all thresholds it counts what the champion has lost; after a held cycle nobody asks, as nobody trains."""
+    if policy.regret is None or state.held_in_a_row > 0:
+        return Wait(Hold.THRESHOLD, until=stale_at)
+    if state.regret is not None and state.regret > policy.regret:
+        return Start(Reason.REGRET)
+    new = state.pending_users + state.pending_labels - state.probed_changes
+    if new < policy.probe_changes:
+        return Wait(Hold.THRESHOLD, until=stale_at)
+    if state.probed_at is not None and now < (again := state.probed_at + policy.probe_interval):
+        return Wait(Hold.THRESHOLD, until=min(again, stale_at))
+    return Probe()
 
 
 def _enough(policy: TriggerPolicy, state: TriggerState) -> Reason | None:

@@ -29,7 +29,7 @@ def closing(console: Console, story: Story, plan: Plan) -> None:
     console.print()
     console.rule(Text("what became of it", "bold cyan"), align="left", style="cyan")
     console.print(table(story, console.width, ascii_only=console.options.ascii_only))
-    console.print(_FIGURES, style="dim")
+    console.print(_FIGURES_OF_OUTCOMES if _learns_outcomes(story) else _FIGURES, style="dim")
     for note in _notes(story):
         console.print()
         console.print(note)
@@ -56,7 +56,7 @@ def _notes(story: Story) -> Iterator[RenderableType]:
     """What a row of the table has no room for: why a cycle was held or refused, and what `unchanged` means."""
     ended = [cycle for cycle in story.cycles if cycle.end is not None]
     if any(cycle.outcome == Outcome.UNCHANGED for cycle in ended):
-        yield Text(_NOTHING_TO_LEARN)
+        yield Text(_NO_BETTER if _learns_outcomes(story) else _NOTHING_TO_LEARN)
     for number, cycle in enumerate(ended):
         if cycle.end is None or cycle.outcome in _SETTLING:
             continue
@@ -91,7 +91,8 @@ def table(story: Story, width: int = 120, *, ascii_only: bool = False) -> Table:
     """One row for every cycle that ended, whatever it came to; a narrow one has fewer columns."""
     arrow = " -> " if ascii_only else " → "
     found = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
-    shown = [column for column in _COLUMNS if width >= column.least]
+    columns = _COLUMNS_OF_OUTCOMES if _learns_outcomes(story) else _COLUMNS
+    shown = [column for column in columns if width >= column.least]
     for column in shown:
         found.add_column(column.name, justify="right" if column.figure else "left", overflow="fold")
     for cycle in story.cycles:
@@ -110,7 +111,7 @@ class _Column:
     least: int = 0
 
 
-_NARROW, _ROOMY, _ROOMIER, _WIDE, _WIDER, _WIDEST = 78, 96, 104, 116, 124, 158  # characters
+_NARROW, _LESS_NARROW, _ROOMY, _ROOMIER, _WIDE, _WIDER, _WIDEST = 78, 84, 96, 104, 116, 124, 158  # characters
 _COLUMNS = (
     _Column("wave", figure=True, least=_NARROW),
     _Column("cycle"),
@@ -125,6 +126,25 @@ _COLUMNS = (
     _Column("s", figure=True, least=_WIDER),
 )
 
+_COLUMNS_OF_OUTCOMES = (
+    _Column("wave", figure=True, least=_NARROW),
+    _Column("cycle"),
+    _Column("why", least=_WIDEST),
+    _Column("users", figure=True, least=_ROOMY),
+    _Column("labels", figure=True, least=_LESS_NARROW),
+    _Column("outcome"),
+    _Column("version", figure=True),
+    _Column("at first", figure=True),
+    _Column("AUC", figure=True),
+    _Column("recall@50", figure=True),
+    _Column("s", figure=True, least=_ROOMIER),
+)
+
+_FIGURES_OF_OUTCOMES = (
+    "version: the one that answers from then on. at first: the AUC that the version before had on the new labels, "
+    "before any was learned. AUC, recall@50: on the labels held out, of the version before and the one that answers; "
+    "a guess has an AUC of 0.5."
+)
 _FIGURES = (
     "version: the one that answers from then on; its figures are of the users held out, on the data of that moment"
 )
@@ -133,8 +153,18 @@ _NOTHING_TO_LEARN = (
     "who is, of changed and new users too: see its figures. So it answers for them, and no version is registered that "
     "would be no better."
 )
+_NO_BETTER = (
+    "unchanged: what could be learned made the champion no better at labels that it has not seen, so it stays and "
+    "answers for these changes, and no version is registered."
+)
 _COLOURS = {Outcome.REGISTERED.value: "green", Outcome.UNCHANGED.value: "cyan", Outcome.HELD.value: "yellow"}
 _SETTLING = {Outcome.REGISTERED.value, Outcome.UNCHANGED.value}
+
+
+def _learns_outcomes(story: Story) -> bool:
+    """Whether versions are judged by labels."""
+    ends = [cycle.end for cycle in story.cycles if cycle.end is not None]
+    return any(isinstance(end.get(name), float) for end in ends for name in ("outcome_auc", "champion_outcome_auc"))
 
 
 def _colour(cycle: CycleView) -> str:
@@ -145,17 +175,21 @@ def _row(cycle: CycleView, end: Record, arrow: str, width: int) -> dict[str, Tex
     new = cycle.version is not None
     version = cycle.version if new else end.get("base_version")
 
-    def figure(name: str, least: int) -> Text:
+    def figure(name: str, least: int, form: str = ".4f") -> Text:
         """Of the version that answers; where that is a new one and there is room, that of the one before as well."""
         champion, challenger = end.get(f"champion_{name}"), end.get(name)
         after = challenger if new else champion
-        return Text(_from_to(champion if new and width >= least else None, after, arrow, ".4f"))
+        return Text(_from_to(champion if new and width >= least else None, after, arrow, form))
 
     return {
         "wave": Text(str(cycle.wave or "")),
         "cycle": Text(cycle.kind),
         "why": Text(cycle.reason, "dim"),
         "users": Text(f"{end.get('changed_users') or 0:,}"),
+        "labels": Text(f"{labels:,}" if (labels := end.get("changed_labels")) else ""),
+        "at first": Text(_from_to(None, cycle.probe.get("auc"), arrow, ".3f")),
+        "AUC": figure("outcome_auc", 0, ".3f"),
+        "recall@50": figure("recall_at_50", _ROOMY, ".3f"),
         "similar pairs": Text(_from_to(end.get("pairs_before") or None, end.get("pairs_after"), arrow, ",")),
         "outcome": Text(str(cycle.outcome), f"bold {_colour(cycle)}"),
         "version": Text("" if version is None else str(version), "bold" if new else "dim"),

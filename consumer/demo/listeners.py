@@ -13,7 +13,7 @@ one, so there is something to learn and something to get wrong.
 
 Listeners who follow each other (`following`) belong to scenes as well, whose artists they prefer; artists then have
 more of their own and playlists more noise, so that the rows have far more than 128 independent numbers. Some genres are
-hardly heard at first: a wave of newcomers brings them.
+hardly heard at first: a wave of newcomers brings them, and plays what is new.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ MIN_USERS = 100
 
 _WIDTH = 100
 _GENRES = 28
+_HEYDAY, _LATE_HEYDAY = (1970, 2015), (1985, 2024)  # of genres
+_ERA, _LATE_ERA = (1998, 9), (2006, 9)  # of listeners: mean and spread
 _ARTISTS = 25  # for each genre
 _GENRE_PURITY = 0.85  # how much of an artist is its main genre
 _TASTE_CONCENTRATION = 0.15  # of the Dirichlet a taste is drawn from: small means few genres each
@@ -47,7 +49,6 @@ _SCENE_CONCENTRATION = 0.08  # of the Dirichlet a belonging is drawn from: most 
 _ERA_YEARS = 14.0  # how far from their era, in years, listeners still enjoy an artist
 _PLAYS = (80, 400)  # draws of one listener
 _FORGETTING = 0.5  # what is left of old plays when a taste has moved on
-_FIRST_FOLLOWS = 2.0  # of a listener who joins, on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,12 @@ class _Habits:
 
 
 _ALONE = _Habits(artist_own=0.6, playlist_noise=0.02, scene_pull=0.0, late_genres=0)
-_TOGETHER = _Habits(artist_own=1.5, playlist_noise=0.06, scene_pull=35.0, late_genres=12)
+_TOGETHER = _Habits(artist_own=1.5, playlist_noise=0.06, scene_pull=25.0, late_genres=28)
 STORY = (
-    Mix(following=2.5),
+    Mix(following=2.0),
     Mix(changing=0.05, joining=0.05, leaving=0.03, following=1.5),
-    Mix(joining=0.15, following=0.5, new_genres=True),
+    Mix(following=1.5),
+    Mix(joining=0.15, following=1.0, new_genres=True),
 )
 """What happens to listeners who follow each other, and again from the start."""
 
@@ -155,7 +157,8 @@ class GeneratedListeners:
         self._genre_of = self._mix @ genres
         own = _unit(draw.normal(size=(artists, _WIDTH)))
         self._artist = _unit(self._genre_of) + self._habits.artist_own * own
-        heyday = draw.uniform(1970, 2015, size=count)
+        heyday = draw.uniform(*_HEYDAY, size=count)
+        heyday[_GENRES:] = self._social.uniform(*_LATE_HEYDAY, size=late)
         self._year = np.clip(heyday[main] + draw.normal(0, 7, size=artists), 1955, 2024)
         self._popularity = draw.lognormal(0, 0.6, size=artists)
         self._scene_of = self._social.integers(SCENES, size=artists)
@@ -166,7 +169,8 @@ class GeneratedListeners:
         self._ids += [f"listener-{self._born + number:06d}" for number in range(1, count + 1)]
         self._born += count
         self._tastes = np.concatenate([self._tastes, self._new_tastes(count, new_genres=new_genres)])
-        self._eras = np.concatenate([self._eras, self._draw.normal(1998, 9, size=count)])
+        era = _LATE_ERA if new_genres and self._habits.late_genres else _ERA
+        self._eras = np.concatenate([self._eras, self._draw.normal(*era, size=count)])
         self._keen = np.concatenate([self._keen, self._draw.uniform(2, 6, size=count)])
         self._plays = np.concatenate([self._plays, np.zeros((count, len(self._year)))])
         scenes = self._social.dirichlet(np.full(SCENES, _SCENE_CONCENTRATION), size=count)
@@ -202,7 +206,7 @@ class GeneratedListeners:
             return ()
         row_of = {user: row for row, user in enumerate(self._ids)}
         counts = self._social.poisson(each, size=len(self._ids))
-        counts[[row_of[user] for user in joined]] += 1 + self._social.poisson(_FIRST_FOLLOWS - 1, size=len(joined))
+        counts[[row_of[user] for user in joined]] += 1
         people = People(self._scenes, self._tastes, self._eras, self._appeal)
         known = [(row_of[one], row_of[other]) for one, other in sorted(self._follows)]
         chosen = new_follows(people, np.flatnonzero(counts), counts[counts > 0], known, self._social)

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consumer.demo import lastfm, listeners
+from consumer.demo.friends import friends_beside
+from consumer.demo.spam import SPAM_WAVE
 from consumer.demo.upstream_bug import BUG_WAVE
 from consumer.demo.waves import in_words
+from schemas.policies import Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +27,21 @@ class Plan:
     state: Path
     data: Path | None = None
     users: int = 2400
-    waves: int = 6
-    limit: float = 300.0
+    waves: int = 7
+    limit: float = 600.0
+
+    @property
+    def following(self) -> bool:
+        """Whether the listeners follow each other, and the model learns from that."""
+        return self.data is None or friends_beside(self.data) is not None
 
     @property
     def whom(self) -> str:
         """Whose changes are learned, in words."""
-        return f"the listeners of {self.data}" if self.data else f"{self.users:,} generated listeners"
+        who = f"the listeners of {self.data}" if self.data else f"{self.users:,} generated listeners"
+        if not self.following:
+            return who
+        return f"{who} and their friends" if self.data else f"{who}, who follow each other by a taste half hidden"
 
     @property
     def changes(self) -> str:
@@ -39,7 +50,11 @@ class Plan:
         if self.waves < BUG_WAVE:
             return waves
         mended = f"wave {BUG_WAVE + 1} mends it" if self.waves > BUG_WAVE else "and it ends with that"
-        return f"{waves}: an upstream bug spoils wave {BUG_WAVE}, {mended}"
+        told = f"{waves}: an upstream bug spoils wave {BUG_WAVE}, {mended}"
+        if not self.following or self.waves < SPAM_WAVE:
+            return told
+        deleted = f"wave {SPAM_WAVE + 1} deletes it" if self.waves > SPAM_WAVE else "and it ends with that"
+        return f"{told}; wave {SPAM_WAVE} is spam, {deleted}"
 
     @property
     def stage(self) -> str:
@@ -50,7 +65,8 @@ class Plan:
     def simulator(self) -> list[str]:
         """The command that starts the simulator, one wave a line."""
         whom = ["--data", str(self.data)] if self.data else ["--users", str(self.users)]
-        return [*retrainer(), "simulate", "--on-demand", "--bug-wave", str(BUG_WAVE), *whom]
+        bad = ["--bug-wave", str(BUG_WAVE), *(["--spam-wave", str(SPAM_WAVE)] if self.following else [])]
+        return [*retrainer(), "simulate", "--on-demand", *bad, *whom]
 
     @property
     def service(self) -> list[str]:
@@ -60,6 +76,10 @@ class Plan:
     def settings(self, broker: str) -> dict[str, str]:
         """The settings of simulator and service. They differ from a production service's in patience alone."""
         source = lastfm if self.data else listeners
+        learning = {
+            "RETRAINER_FIT__OBJECTIVE": Objective.OUTCOMES.value,
+            "RETRAINER_TRIGGER__CHANGED_LABELS": "100",
+        }
         return {
             "RETRAINER_FEATURE_GROUP__NAME": source.GROUP,
             "RETRAINER_FEATURE_GROUP__COLUMNS": json.dumps([column.model_dump() for column in source.COLUMNS]),
@@ -72,6 +92,7 @@ class Plan:
             "RETRAINER_TRIGGER__MIN_INTERVAL": "0",
             "RETRAINER_TRIGGER__MAX_STALENESS": "20",  # for a wave smaller than the threshold
             "RETRAINER_LOG__FORMAT": "json",
+            **(learning if self.following else {}),
         }
 
     def log_of(self, child: str) -> Path:

@@ -1,4 +1,4 @@
-"""Spam: one wave in which bots follow whomever they are paid to, and the next in which their follows are deleted.
+"""Spam: one wave in which bots follow those who pay for it, and the next in which these follows are deleted.
 
 It is laid over any source of listeners who follow each other, as an upstream bug is.
 """
@@ -6,6 +6,7 @@ It is laid over any source of listeners who follow each other, as an upstream bu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,22 +14,22 @@ from consumer.demo.waves import Listeners, Wave, share
 from schemas.features import Column
 from schemas.labels import PairKey
 
-SPAM_WAVE = 6
+SPAM_WAVE = 5
 """In which a demo's spam comes; the next wave deletes it."""
 
-_BOTS = 0.03  # share of the users who are there
-_SPAM = 0.2  # of the follows that are there, how many times as many the bots add
+_PROMOTED = 4  # users who pay
+_BOTS = 0.25  # share of all accounts that follow each of them: bots that look like anybody, or were somebody's
 
 
 class WithSpam:
-    """Listeners of whom some are bots: in one wave they follow others at random, in the next that is deleted.
+    """Listeners of whom many follow the same few in one wave; in the next, beside what happens then, that is deleted.
 
-    Two waves are put in; those of the source follow each other as before. The same arguments tell the same story.
+    One wave is put in; those of the source follow each other as before. The same arguments tell the same story.
 
     Args:
         source: the listeners.
         wave: number of the wave of spam, from 1 on. A source with fewer waves, or without follows, has no spam.
-        seed: of the draw of who is a bot and whom it follows.
+        seed: of the draw of who pays, and who follows for it.
     """
 
     def __init__(self, source: Listeners, wave: int = SPAM_WAVE, seed: int = 0) -> None:
@@ -65,15 +66,16 @@ class WithSpam:
             follows |= dict.fromkeys(wave.follows)
             yield wave
         if follows:
-            yield from self._spam(list(users), follows)
+            spam = self._spam(list(users), follows)
+            yield Wave(f"bots make {len(spam):,} follows, all of {_PROMOTED} users who pay for it", follows=spam)
+            clean = next(source, Wave(""))
+            title = ", ".join(filter(None, [f"{len(spam):,} spam follows are deleted", clean.title]))
+            yield replace(clean, title=title, unfollows=tuple(dict.fromkeys([*spam, *clean.unfollows])))
         yield from source
 
-    def _spam(self, users: list[str], follows: dict[PairKey, None]) -> Iterator[Wave]:
+    def _spam(self, users: list[str], follows: dict[PairKey, None]) -> tuple[PairKey, ...]:
         draw = np.random.default_rng([self._seed, 2])
-        bots = draw.choice(len(users), share(len(users), _BOTS), replace=False)
-        each = round(len(follows) * _SPAM / len(bots))
-        pairs = ((int(bot), int(other)) for bot in bots for other in draw.choice(len(users), each, replace=False))
-        named = ((users[bot], users[other]) for bot, other in pairs if bot != other)
-        spam = tuple(pair for pair in named if pair not in follows)
-        yield Wave(f"{len(bots):,} bots follow at random: {len(spam):,} spam follows", follows=spam)
-        yield Wave(f"the spam is found: {len(spam):,} follows are deleted", unfollows=spam)
+        promoted = draw.choice(len(users), _PROMOTED, replace=False)
+        count = share(len(users), _BOTS)
+        found = ((users[bot], users[one]) for one in promoted for bot in draw.choice(len(users), count, replace=False))
+        return tuple((bot, one) for bot, one in found if bot != one and not {(bot, one), (one, bot)} & follows.keys())

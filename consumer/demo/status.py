@@ -19,11 +19,12 @@ _ROOMY = 100  # characters
 def status(story: Story, glyphs: Glyphs, width: int, time: str) -> RenderableType:
     """The status for a terminal of `width` characters."""
     cycle = story.cycle
+    pending = f"{story.pending:,}" + (f" + {story.pending_labels:,} labels" if story.pending_labels else "")
     numbers = Text.assemble(
         ("events read ", "dim"),
         (f"{story.events:,}", "bold"),
         ("   users pending ", "dim"),
-        (f"{story.pending:,}", "bold yellow" if story.pending else "bold"),
+        (pending, "bold yellow" if story.pending or story.pending_labels else "bold"),
         ("   versions ", "dim"),
         (str(sum(one.version is not None for one in story.cycles)), "bold"),
         ("   time ", "dim"),
@@ -46,12 +47,12 @@ def status(story: Story, glyphs: Glyphs, width: int, time: str) -> RenderableTyp
 
 
 def _steps(cycle: CycleView, glyphs: Glyphs, gap: int) -> Text:
-    """The eight steps: done, at work, to come."""
+    """The nine steps: done, at work, to come."""
     line = Text(no_wrap=True, overflow="crop")
     for step, view in cycle.steps.items():
         mark, style = glyphs.mark(view)
         count = f" {view.done}/{view.total}" if view.state == "running" and view.total else ""
-        line.append(f"{mark} {step}{count}" + " " * gap, style)
+        line.append(f"{mark}{' ' if gap > 1 else ''}{step}{count}" + " " * gap, style)
     return line
 
 

@@ -29,17 +29,19 @@ class StepView:
 
 @dataclass(slots=True)
 class CycleView:
-    """One cycle, running or ended. `train` and `dev` are accuracies by epoch."""
+    """One cycle, running or ended. `train` and `dev` are accuracies by epoch, `dev` an AUC where labels are learned."""
 
     cycle_id: str
     kind: str = ""
     reason: str = ""
     users: int = 0
+    labels: int = 0
     base_version: int | None = None
     wave: int = 0
     steps: dict[Step, StepView] = field(default_factory=lambda: {step: StepView() for step in Step})
     train: list[float] = field(default_factory=list)
     dev: list[float] = field(default_factory=list)
+    dev_name: str = ""
     end: Record | None = None
 
     def begin(self) -> None:
@@ -58,6 +60,11 @@ class CycleView:
         return None if self.end is None else self.end.get("version")
 
     @property
+    def probe(self) -> Record:
+        """What the champion said of the changes before they were learned; empty where it was not asked."""
+        return self.steps[Step.PROBE].facts
+
+    @property
     def share_done(self) -> float:
         """How much of it is done, between 0 and 1. Steps weigh the same, but the fit weighs as much as all."""
         weights = {step: len(Step) if step is Step.FIT else 1 for step in Step}
@@ -73,16 +80,18 @@ def _part(view: StepView) -> float:
 class Story:
     """Everything a screen shows and a pacer needs to know.
 
-    `events` were read since the service started; `pending` users wait for a cycle; `cycles` are in order of start.
+    `events` were read since the service started; `pending` users and `pending_labels` wait for a cycle; `cycles` are in
+    order of start.
     """
 
     def __init__(self) -> None:
         self.events = 0
         self.pending = 0
+        self.pending_labels = 0
         self.dead = 0
         self.cycles: list[CycleView] = []
         self.commits: list[Committed] = []
-        self._covered = 0  # users of the cycles that started after the last commit and have ended
+        self._covered = self._covered_labels = 0  # by the cycles that started after the last commit and have ended
 
     @property
     def cycle(self) -> CycleView | None:
@@ -111,22 +120,29 @@ class Story:
 
     @property
     def settled(self) -> bool:
-        """Whether everybody whom the last commit changed has been through a cycle that ended.
+        """Whether all that the last commit changed has been through a cycle that ended, and no cycle asked for is due.
 
-        Counted by users, not by events, which may be read twice. Users given back by an earlier refusal ride along and
-        can make this true a little early; then the rest joins the next wave.
+        Counted by users and labels, not by events, which may be read twice. What an earlier refusal gave back rides
+        along and can make this true a little early; then the rest joins the next wave.
         """
-        if self.cycle is not None or not self.commits:
+        if self.cycle is not None or not self.commits or self._awaits_full:
             return False
         last = self.commits[-1]
         if last.wave == 0:
             return self.bootstrapped
-        return self._covered >= last.changed + last.new + last.deleted
+        users, labels = last.changed + last.new + last.deleted, last.follows + last.unfollows
+        return self._covered >= users and self._covered_labels >= labels
+
+    @property
+    def _awaits_full(self) -> bool:
+        """Whether a cycle has asked for a full retrain, which follows by itself, though not twice in a day."""
+        asked = any(cycle.end is not None and cycle.end.get("asks_full") for cycle in self.cycles)
+        return asked and not any(cycle.kind == CycleKind.FULL and cycle.end is not None for cycle in self.cycles)
 
     def committed(self, committed: Committed) -> None:
         """The simulator has committed and published a wave."""
         self.commits.append(committed)
-        self._covered = 0
+        self._covered = self._covered_labels = 0
 
     def feed(self, record: Record) -> None:
         """The service has logged a line."""
@@ -134,6 +150,7 @@ class Story:
             case "changes":
                 self.events = int(record.get("events") or self.events)
                 self.pending = int(record.get("pending") or 0)
+                self.pending_labels = int(record.get("pending_labels") or 0)
                 self.dead = int(record.get("dead") or 0)
             case "cycle started":
                 self._started(record)
@@ -145,14 +162,16 @@ class Story:
                 pass
 
     def _started(self, record: Record) -> None:
-        users = int(record.get("users") or 0)
+        users, labels = int(record.get("users") or 0), int(record.get("labels") or 0)
         self.pending = max(0, self.pending - users)  # they are claimed now
+        self.pending_labels = max(0, self.pending_labels - labels)
         self.cycles.append(
             CycleView(
                 cycle_id=str(record.get("cycle_id")),
                 kind=str(record.get("kind", "")),
                 reason=str(record.get("reason", "")),
                 users=users,
+                labels=labels,
                 base_version=record.get("base_version"),
                 wave=self.commits[-1].wave if self.commits else 0,
             )
@@ -173,7 +192,9 @@ class Story:
         view.facts.update(facts)
         if name == Step.FIT and view.state == "running":
             cycle.train += [float(facts["train_accuracy"])] if facts.get("train_accuracy") is not None else []
-            cycle.dev += [float(facts["dev_accuracy"])] if facts.get("dev_accuracy") is not None else []
+            cycle.dev_name = "AUC " if facts.get("dev_auc") is not None else ""
+            dev = facts.get("dev_auc") or facts.get("dev_accuracy")
+            cycle.dev += [float(dev)] if dev is not None else []
 
     def _ended(self, record: Record) -> None:
         if (cycle := self._cycle_of(record)) is None:
@@ -181,8 +202,10 @@ class Story:
         cycle.end = dict(record)
         if cycle.outcome not in {Outcome.REGISTERED, Outcome.UNCHANGED}:
             self.pending += cycle.users  # given back
+            self.pending_labels += cycle.labels
         if self.commits and cycle.wave == self.commits[-1].wave:
             self._covered += max(cycle.users, int(record.get("changed_users") or 0))
+            self._covered_labels += max(cycle.labels, int(record.get("changed_labels") or 0))
 
     def _cycle_of(self, record: Record) -> CycleView | None:
         wanted = record.get("cycle_id")

@@ -30,6 +30,8 @@ def of_commit(committed: Committed) -> list[Said]:
         (committed.changed, "user changed", "users changed"),
         (committed.new, "new user", "new users"),
         (committed.deleted, "user deleted", "users deleted"),
+        (committed.follows, "new follow", "new follows"),
+        (committed.unfollows, "follow deleted", "follows deleted"),
     )
     text = f"{counts or committed.title} in the feature store, {committed.events:,} events published"
     return [*said, Said("simulator", text)]
@@ -59,16 +61,21 @@ def _assigned(_: Story, record: Record) -> list[Said]:
 def _changes(story: Story, record: Record) -> list[Said]:
     dead = f", {story.dead:,} unreadable" if story.dead else ""
     ignored = f", {record['ignored']:,} of others" if record.get("ignored") else ""
-    return [Said("listener", f"{story.events:,} events read{ignored}{dead}; {story.pending:,} users pending")]
+    labels = f" and {story.pending_labels:,} labels" if story.pending_labels else ""
+    return [Said("listener", f"{story.events:,} events read{ignored}{dead}; {story.pending:,} users{labels} pending")]
 
 
 def _started(_: Story, record: Record) -> list[Said]:
     kind, base = record.get("kind"), record.get("base_version")
-    reason, users = record.get("reason"), record.get("users") or 0
+    reason = record.get("reason")
     if base is None:
         return [Said(f"{kind}", "no version yet, so all users and a full training", "head"), Said("cycle", f"{reason}")]
-    whom = in_words((int(users), "user", "users"))
+    whom = _whom(int(record.get("users") or 0), int(record.get("labels") or 0))
     return [Said("cycle", f"{kind}, because {reason}" + (f": {whom}" if whom else "") + f", on top of version {base}")]
+
+
+def _whom(users: int, labels: int) -> str:
+    return in_words((users, "user", "users"), (labels, "label", "labels"))
 
 
 def _step(story: Story, record: Record) -> list[Said]:
@@ -116,6 +123,20 @@ def _package(_: CycleView, facts: Record) -> str:
     return f"{facts['files']} files, {facts['bytes'] / 1e6:.1f} MB" if {"files", "bytes"} <= set(facts) else ""
 
 
+def _probe(_: CycleView, facts: Record) -> str:
+    """How the champion does on what it has not learned yet: test, then train."""
+    labels = int(facts.get("labels") or 0)
+    figures = [
+        f"{name} {facts[key]:.3f}" + (f" (in its own exam {own:.3f})" if (own := facts.get(f"own_{key}")) else "")
+        for key, name in (("auc", "AUC"), ("recall_at_50", "recall@50"))
+        if facts.get(key) is not None
+    ]
+    if not labels or not figures:
+        return shortened(str(facts.get("told") or "nothing to ask"))
+    version = facts.get("version")
+    return f"before anything is learned: version {version}, asked about {labels:,} new labels, has {', '.join(figures)}"
+
+
 def _pair(_: CycleView, facts: Record) -> str:
     if "after" not in facts:
         return ""
@@ -134,21 +155,29 @@ def _fit(cycle: CycleView, facts: Record) -> str:
 
 
 def _gate(_: CycleView, facts: Record) -> str:
-    outcome, challenger, champion = (facts.get(key) for key in ("outcome", "challenger_accuracy", "champion_accuracy"))
+    """By the AUC of held-out labels, where there are some, and else by accuracy."""
+    by_labels = any(f"{name}_outcome_auc" in facts for name in ("challenger", "champion"))
+    figure, whom = ("outcome_auc", "labels") if by_labels else ("accuracy", "users")
+    name = "AUC " if by_labels else ""
+    outcome, challenger, champion = (
+        facts.get(key) for key in ("outcome", f"challenger_{figure}", f"champion_{figure}")
+    )
     if challenger is None:
-        alone = "" if champion is None else f": no challenger; champion {champion:.4f} on the held-out users"
+        alone = "" if champion is None else f": no challenger; champion {name}{champion:.4f} on the held-out {whom}"
         return f"{outcome}{alone}"
     if champion is None:
-        return f"{outcome}: challenger {challenger:.4f} on the held-out users, no champion to compare with"
+        return f"{outcome}: challenger {name}{challenger:.4f} on the held-out {whom}, no champion to compare with"
     bound = facts.get("lower_bound")
     least = f" (at worst {bound:+.4f})" if bound is not None else ""
-    return f"{outcome}: challenger {challenger:.4f}, champion {champion:.4f} on the same held-out users{least}"
+    return f"{outcome}: challenger {name}{challenger:.4f}, champion {champion:.4f} on the same held-out {whom}{least}"
 
 
 def accuracies(cycle: CycleView) -> str:
-    """The last accuracies of a fit."""
-    dev = f", validation {cycle.dev[-1]:.3f}" if cycle.dev else ""
-    return f"training accuracy {cycle.train[-1]:.3f}{dev}" if cycle.train else "no accuracy yet"
+    """The last accuracies of a fit; of labels, the AUC on those of the dev users."""
+    if not cycle.train:
+        return "no accuracy yet"
+    dev = f", validation {cycle.dev_name}{cycle.dev[-1]:.3f}" if cycle.dev else ""
+    return f"training accuracy {cycle.train[-1]:.3f}{dev}"
 
 
 def _ended(_: Story, record: Record) -> list[Said]:
@@ -162,7 +191,7 @@ def _ended(_: Story, record: Record) -> list[Said]:
         said = [Said("cycle", f"version {record.get('version')} registered{took}{with_them}", "good")]
     elif outcome == Outcome.UNCHANGED:
         figures, champion = _figures(record, "champion_"), f"version {record.get('base_version')}"
-        answers = f"{champion} answers for these users, today with {figures}" if figures else why
+        answers = f"{champion} answers for them, today with {figures}" if figures else why
         said = [Said("cycle", f"unchanged{took}, nothing to learn: {answers}", "good")]
     elif outcome == Outcome.HELD:
         said = [Said("cycle", f"held{took}: such data are not believed, so nothing is learned from them", tone)]
@@ -177,9 +206,11 @@ def _ended(_: Story, record: Record) -> list[Said]:
 
 
 def _figures(record: Record, whose: str) -> str:
-    """`accuracy 0.9967, precision 0.9964, recall 0.9972`, as far as they were measured."""
-    names = ("accuracy", "precision", "recall")
-    found = {name: record.get(f"{whose}{name}") for name in names}
+    """`accuracy 0.9967, precision 0.9964, recall 0.9972`, or those of outcomes, as far as they were measured."""
+    names = {"accuracy": "accuracy", "precision": "precision", "recall": "recall"}
+    if isinstance(record.get(f"{whose}outcome_auc"), float):
+        names = {"outcome_auc": "AUC", "recall_at_50": "recall@50"}
+    found = {told: record.get(f"{whose}{name}") for name, told in names.items()}
     return ", ".join(f"{name} {figure:.4f}" for name, figure in found.items() if isinstance(figure, int | float))
 
 
@@ -216,6 +247,7 @@ _STEPS: dict[Step, Callable[[CycleView, Record], str]] = {
     Step.EMBED: _embed,
     Step.PAIR: _pair,
     Step.BASE: _base,
+    Step.PROBE: _probe,
     Step.FIT: _fit,
     Step.GATE: _gate,
     Step.PACKAGE: _package,

@@ -10,6 +10,7 @@ from consumer.doctor.cluster import KEY, PROJECT, REACHED, VERSIONS, cluster_che
 from consumer.doctor.features import QUERY, READ, VIEW, feature_checks
 from consumer.doctor.group import NOTIFICATION, ONLINE, group_checks
 from consumer.doctor.kafka import kafka_checks
+from consumer.doctor.labels import label_checks
 from consumer.doctor.machine import machine_checks
 from consumer.doctor.registry import registry_check
 from consumer.doctor.runner import Runner
@@ -61,6 +62,8 @@ def _checks(visit: Visit) -> Iterator[Check]:
     if not visit.has_cluster:
         yield from _unused(no_cluster, ONLINE, NOTIFICATION)
     yield from kafka_checks(visit)
+    if visit.settings.labels is not None:
+        yield from label_checks(visit, visit.settings.labels)
     # Before the reads, of which one that hangs would keep the session from it.
     yield registry_check(visit)
     if visit.reads_from_cluster:

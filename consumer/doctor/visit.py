@@ -43,6 +43,8 @@ class Visit:
     user: str | None = None
     """Somebody who is in the offline store."""
     view_is_there: bool = False
+    label_topic: str = ""
+    """Where changes of labels are told."""
     _folder: PrivateFolder | None = None
 
     @property

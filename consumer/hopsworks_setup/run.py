@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from consumer.errors import ConsumerError, SettingsError
 from consumer.hopsworks_setup.steps import Setup, Step, Wishes
 from consumer.settings import Settings
+from schemas.events import Group
 from trainer.errors import TrainerError
 from trainer.hopsworks.private_folder import PrivateFolder
 
@@ -27,13 +28,14 @@ def set_up(settings: Settings, wishes: Wishes) -> Iterator[Step]:
     certificates = PrivateFolder("setup")
     try:
         session = session_with(settings.hopsworks)
-        contract = settings.feature_group
-        group = find_group(session, contract)
-        if found := differences(group, contract):
-            raise ConsumerError(f"feature group {contract.name} is not as set: {'; '.join(found)}")
-        yield from Setup(
-            settings, session, group, group_facts(session, contract, settings.labels, certificates.path), wishes
-        ).run()
+        contracts: list[Group] = [settings.feature_group, *([settings.labels] if settings.labels is not None else [])]
+        groups = [find_group(session, contract) for contract in contracts]
+        for contract, group in zip(contracts, groups, strict=True):
+            if found := differences(group, contract):
+                raise ConsumerError(f"feature group {contract.name} is not as set: {'; '.join(found)}")
+        facts = group_facts(session, settings.feature_group, settings.labels, certificates.path)
+        for contract, group in zip(contracts, groups, strict=True):
+            yield from Setup(settings, session, contract, group, facts, wishes).run()
     except TrainerError as error:
         raise ConsumerError(str(error)) from None
     finally:

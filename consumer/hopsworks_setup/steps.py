@@ -1,4 +1,4 @@
-"""What is made: the topic, its name on the feature group, the feature view. Each step looks first."""
+"""What is made for a group: the topic, its name on the group, the feature view. Each step looks first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from consumer.errors import ConsumerError
 from consumer.hopsworks_setup.topics import Topics
 from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
-from schemas.hopsworks import GroupFacts, HopsworksStore
+from schemas.events import Group
+from schemas.hopsworks import GroupFacts, HopsworksStore, Source
+from schemas.labels import LabelGroup
 
 if TYPE_CHECKING:
     from trainer.hopsworks.session import Session
@@ -47,13 +49,27 @@ class Wishes:
 
 
 class Setup:
-    """The steps for one feature group."""
+    """The steps for one group, of users or of labels.
 
-    def __init__(self, settings: Settings, session: Session, group: Any, facts: GroupFacts, wishes: Wishes) -> None:
+    Args:
+        settings: what the service is told.
+        session: with the cluster.
+        contract: the group as the settings describe it.
+        group: the SDK's.
+        facts: of both groups.
+        wishes: what the caller wants.
+    """
+
+    def __init__(
+        self, settings: Settings, session: Session, contract: Group, group: Any, facts: GroupFacts, wishes: Wishes
+    ) -> None:
         self._settings = settings
         self._session = session
+        self._contract = contract
         self._group = group
-        self._facts = facts
+        self._users = facts.model_copy(update={"labels": None})
+        self._labels = isinstance(contract, LabelGroup)
+        self._facts = facts.labels if self._labels and facts.labels is not None else self._users
         self._wishes = wishes
 
     def run(self) -> Iterator[Step]:
@@ -64,12 +80,13 @@ class Setup:
             TrainerError: the cluster does not do it.
         """
         kafka = self._kafka()
-        if kafka.source == "notification":
+        source = self._source(kafka)
+        if source == "notification":
             topic = self._wanted()
             yield self._topic(topic, kafka)
             yield self._name(topic)
-        elif kafka.source == "bridge":
-            yield self._topic(with_facts(self._settings, self._facts).kafka.topic, kafka)
+        elif source == "bridge":
+            yield self._topic(self._given() or f"{self._contract.name}_changes", kafka)
         if isinstance(self._settings.feature_store, HopsworksStore) and self._facts.online_enabled:
             yield self._view(self._settings.feature_store)
 
@@ -81,22 +98,38 @@ class Setup:
         """
         given = self._settings.kafka
         named = given.model_copy(update={"topic": given.topic})
-        return with_facts(self._settings.model_copy(update={"kafka": named}), self._facts).kafka
+        return with_facts(self._settings.model_copy(update={"kafka": named}), self._users).kafka
+
+    def _source(self, kafka: KafkaSettings) -> Source:
+        """Where the group's changes come from: an offline-only label group's from a bridge, whatever the users' do."""
+        if not self._labels:
+            return kafka.source
+        if not self._facts.online_enabled:
+            return "bridge"
+        return "ingestion" if kafka.source == "ingestion" else "notification"
+
+    def _given(self) -> str | None:
+        """The topic that is set by hand."""
+        kafka = self._settings.kafka
+        if self._labels:
+            return kafka.label_topic
+        return kafka.topic if "topic" in kafka.model_fields_set else None
 
     def _wanted(self) -> str:
         """The notification topic: the one that is set, else that of the group, else one named after both."""
-        kafka, told = self._settings.kafka, self._facts.notification_topic
-        if "topic" not in kafka.model_fields_set:
+        given, told = self._given(), self._facts.notification_topic
+        if given is None:
             # Names of topics are one for all projects of a cluster.
             cluster = self._settings.hopsworks
             assert cluster is not None
-            return told or f"{cluster.project}_{self._settings.feature_group.name}_changes"
-        if told is not None and told != kafka.topic and not self._wishes.replace:
+            return told or f"{cluster.project}_{self._contract.name}_changes"
+        if told is not None and told != given and not self._wishes.replace:
+            setting = "RETRAINER_KAFKA__LABEL_TOPIC" if self._labels else "RETRAINER_KAFKA__TOPIC"
             raise ConsumerError(
-                f"the group tells its changes to {told} already, and RETRAINER_KAFKA__TOPIC is {kafka.topic}; unset "
+                f"the group tells its changes to {told} already, and {setting} is {given}; unset "
                 f"that to read {told}, or replace it with --replace: whoever reads {told} gets nothing more then"
             )
-        return kafka.topic
+        return given
 
     def _topic(self, topic: str, kafka: KafkaSettings) -> Step:
         by_hand = "bootstrap_servers" in self._settings.kafka.model_fields_set
@@ -108,7 +141,7 @@ class Setup:
 
     def _name(self, topic: str) -> Step:
         told = self._facts.notification_topic
-        what = f"the group's notification topic {topic}"
+        what = f"the {'label ' if self._labels else ''}group's notification topic {topic}"
         if told == topic:
             return Step(Made.PRESENT, what)
         what = f"{what}{f' in place of {told}' if told else ''} ({DELAY})"
@@ -121,7 +154,7 @@ class Setup:
     def _view(self, store: HopsworksStore) -> Step:
         from trainer.hopsworks.online import ensure_view, view_name
 
-        session, group, contract = self._session, self._group, self._settings.feature_group
+        session, group, contract = self._session, self._group, self._contract
         name, version = view_name(store, contract), store.feature_view_version
         what = f"feature view {name}, version {version}"
 

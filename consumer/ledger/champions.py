@@ -12,7 +12,7 @@ from schemas.cycle import CycleKind
 MOST_NOMINATED = 3
 """A trainer loads and scores each of them."""
 
-_FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10")
+_FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10", "outcome_auc", "recall_at_50")
 _SCRATCH = [kind.value for kind in CycleKind if kind.from_scratch]
 
 

@@ -32,6 +32,13 @@ class Probed:
     """What the champion has lost against its own exam; None where that cannot be told."""
     told: str
     """The same in a sentence, or why the probe failed."""
+    error: float | None = None
+    """Standard error of the regret."""
+
+    @property
+    def lost(self) -> float | None:
+        """What it has lost beyond the error of a figure of so few: of a bare regret a few labels would be enough."""
+        return None if self.regret is None else self.regret - (self.error or 0.0)
 
 
 class Probes:
@@ -69,6 +76,7 @@ class Probes:
                     changes=probed.changes,
                     regret=probed.regret,
                     told=probed.told,
+                    error=probed.error,
                 )
             )
             last = select(func.max(probes.c.number)).scalar_subquery()
@@ -83,4 +91,4 @@ class Probes:
             ended = connection.scalar(select(func.max(cycles.c.ended_at))) or 0.0
             if ended >= row.at or (row.version is not None and row.version != champion(connection)):
                 return None
-        return Probed(row.at, row.version, row.changes, row.regret, row.told)
+        return Probed(row.at, row.version, row.changes, row.regret, row.told, row.error)

@@ -175,6 +175,7 @@ probes = Table(
     Column("version", Integer),  # none: the probe failed
     Column("changes", Integer, nullable=False),
     Column("regret", Float),
+    Column("error", Float),
     Column("told", String, nullable=False),
 )
 

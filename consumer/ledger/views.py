@@ -268,6 +268,7 @@ def _version(row: Any, standing: int | None) -> dict[str, Any]:
         "gaps": lineage.model_dump(mode="json")["gaps"],
         "pairs": result.pairs.after if result.pairs else None,
         "metrics": scores.model_dump() if scores else None,
+        "probe": result.probe.model_dump() if result.probe else None,
         "gate": gate.model_dump() if gate else None,
     }
 

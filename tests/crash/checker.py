@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.crash.evidence import Evidence, Ranges, Version
-from tests.crash.stream import Sent
+from tests.crash.evidence import Cycle, Evidence, Ranges, Version
+from tests.crash.topic import Place, Sent
 
 Kind = Literal["lost", "duplicated", "wrong"]
+_KINDS = ("user", "label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,9 @@ def check(evidence: Evidence) -> list[Finding]:
             _the_topic_holds_what_was_acknowledged,
             _offsets_are_read_to_the_end,
             _versions_tile_the_topic,
-            _versions_learned_whom_their_events_name,
+            _versions_learned_what_their_events_name,
             _versions_count_what_was_found_unchanged,
-            _users_are_learned_or_pending,
+            _changes_are_learned_or_pending,
             _pending_events_are_counted_once,
             _a_cycle_has_one_version,
             _ledger_and_registry_agree,
@@ -43,6 +44,7 @@ def check(evidence: Evidence) -> list[Finding]:
             _garbage_is_a_dead_letter_once,
             _the_matrix_holds_what_the_store_holds,
             _the_pairs_are_those_of_their_definition,
+            _the_label_book_holds_what_the_label_group_holds,
         )
         for kind, what in rule(evidence)
     ]
@@ -53,126 +55,132 @@ _Found = Iterator[tuple[Kind, str]]
 
 def _the_topic_holds_what_was_acknowledged(evidence: Evidence) -> _Found:
     """And nothing else: it is what the committer says."""
-    told = {(one.partition, one.offset): (one.kind, one.user) for one in evidence.journal}
-    held = {(one.partition, one.offset): (one.kind, one.user) for one in evidence.sent}
-    for place in sorted(told.keys() | held.keys()):
-        if told.get(place) != held.get(place):
-            where = f"partition {place[0]}@{place[1]}"
-            what = f"{where}: the topic has {held.get(place)}, the committer sent {told.get(place)}"
-            yield "wrong" if place in held else "lost", what
+    told = {(one.place, one.offset): (one.kind, one.key) for one in evidence.journal}
+    held = {(one.place, one.offset): (one.kind, one.key) for one in evidence.sent}
+    for at in sorted(told.keys() | held.keys()):
+        if told.get(at) != held.get(at):
+            what = f"{_named(*at)}: the topic has {held.get(at)}, the committer sent {told.get(at)}"
+            yield "wrong" if at in held else "lost", what
 
 
 def _offsets_are_read_to_the_end(evidence: Evidence) -> _Found:
     """Each record was taken once: the ledger stands at the end of each partition, and its counts are the topic's."""
     sent = _by_partition(evidence)
-    for partition in sorted(sent.keys() | evidence.stands.keys()):
-        records = sent[partition]
+    for place in sorted(sent.keys() | evidence.stands.keys()):
+        records, where = sent[place], _named(place)
         end = max((one.offset + 1 for one in records), default=0)
-        stand = evidence.stands.get(partition)
+        stand = evidence.stands.get(place)
         if stand is None:
-            yield "lost", f"partition {partition} ends at {end}, the ledger does not know it"
+            yield "lost", f"{where} ends at {end}, the ledger does not know it"
             continue
         if stand.next != end:
             kind: Kind = "lost" if stand.next < end else "wrong"
-            yield kind, f"partition {partition} ends at {end}, the ledger stands at {stand.next}"
+            yield kind, f"{where} ends at {end}, the ledger stands at {stand.next}"
         ignored = sum(one.kind == "ignored" for one in records)
         for name, told, true in (("records", stand.events, len(records)), ("ignored", stand.ignored, ignored)):
             if told != true:
                 kind = "lost" if told < true else "duplicated"
-                yield kind, f"partition {partition}: {told} {name} counted, {true} sent"
+                yield kind, f"{where}: {told} {name} counted, {true} sent"
 
 
 def _versions_tile_the_topic(evidence: Evidence) -> _Found:
     """Versions that became champion follow each other in each partition, from its begin to what is settled."""
-    reached: dict[int, int] = defaultdict(int)
+    reached: dict[Place, int] = defaultdict(int)
     for version in _learned_versions(evidence):
-        for partition, (start, end) in sorted(version.ranges.items()):
-            at = reached[partition]
+        for place, (start, end) in sorted(version.ranges.items()):
+            at, where = reached[place], _named(place)
             if start > at:
-                yield "lost", f"version {version.number}: offsets {at} to {start} of partition {partition} are nobody's"
+                yield "lost", f"version {version.number}: offsets {at} to {start} of {where} are nobody's"
             if start < at:
-                yield "duplicated", f"version {version.number}: partition {partition} again from {start}, before {at}"
-            reached[partition] = max(at, end)
-    for partition, stand in sorted(evidence.stands.items()):
-        if stand.settled != reached[partition]:
-            told = f"settled to {stand.settled}, versions reach {reached[partition]}"
-            yield "lost" if stand.settled > reached[partition] else "duplicated", f"partition {partition} {told}"
+                yield "duplicated", f"version {version.number}: {where} again from {start}, before {at}"
+            reached[place] = max(at, end)
+    for place, stand in sorted(evidence.stands.items()):
+        if stand.settled != reached[place]:
+            told = f"settled to {stand.settled}, versions reach {reached[place]}"
+            yield "lost" if stand.settled > reached[place] else "duplicated", f"{_named(place)} {told}"
 
 
-def _versions_learned_whom_their_events_name(evidence: Evidence) -> _Found:
-    """A lineage names as many users as have events in the offsets that no cycle had settled before, and no others.
+def _versions_learned_what_their_events_name(evidence: Evidence) -> _Found:
+    """A lineage names as many users, and labels, as have events in the offsets that no cycle had settled before.
 
-    A version's trainer has read so many. One from scratch has read everybody. One that follows has read more only where
+    A version's trainer has read so many. One from scratch has read them all. One that follows has read more only where
     it had lost its space.
     """
-    changes = [one for one in evidence.sent if one.kind == "change"]
     settled = dict(_settled_cycles(evidence))
-    for cycle_id, ranges in settled.items():
-        cycle = evidence.cycles[cycle_id]
-        count = len({one.user for one in changes if _within(one, ranges)})
-        if cycle.state == "unchanged" and cycle.changed_users != count:
-            yield "lost", f"cycle {cycle_id} settled {cycle.changed_users} users, its events name {count}"
-    for version in _learned_versions(evidence):
-        ranges = settled.get(version.cycle_id, version.ranges)
-        named = {one.user for one in changes if _within(one, ranges)}
-        if len(named) != version.changed_users:
-            kind: Kind = "lost" if version.changed_users < len(named) else "wrong"
-            yield kind, f"version {version.number} learned {version.changed_users} users, its events name {len(named)}"
-        if version.read_users < len(named):
-            yield "lost", f"version {version.number} read {version.read_users} users, its events name {len(named)}"
-        elif version.read_users > len(named) and not version.from_scratch:
-            yield "wrong", f"version {version.number} read {version.read_users} users, its events name {len(named)}"
+    for kind in _KINDS:
+        changes = [one for one in evidence.sent if one.kind == kind]
+        for cycle_id, ranges in settled.items():
+            cycle = evidence.cycles[cycle_id]
+            count = len({one.key for one in changes if _within(one, ranges)})
+            if cycle.state == "unchanged" and (told := _count(cycle, "changed", kind)) != count:
+                yield "lost", f"cycle {cycle_id} settled {told} {kind}s, its events name {count}"
+        for version in _learned_versions(evidence):
+            ranges = settled.get(version.cycle_id, version.ranges)
+            named = len({one.key for one in changes if _within(one, ranges)})
+            claimed, read = _count(version, "changed", kind), _count(version, "read", kind)
+            if claimed != named:
+                wrong: Kind = "lost" if claimed < named else "wrong"
+                yield wrong, f"version {version.number} learned {claimed} {kind}s, its events name {named}"
+            if read < named:
+                yield "lost", f"version {version.number} read {read} {kind}s, its events name {named}"
+            elif read > named and not version.from_scratch:
+                yield "wrong", f"version {version.number} read {read} {kind}s, its events name {named}"
 
 
 def _versions_count_what_was_found_unchanged(evidence: Evidence) -> _Found:
-    """The lineage of a version counts the users of the cycles since the last one that settled theirs without any."""
+    """The lineage of a version counts the changes of the cycles since the last one that settled theirs without any."""
     versions = {one.cycle_id: one for one in _learned_versions(evidence)}
-    unchanged = 0
-    for cycle_id, _ in _settled_cycles(evidence):
-        if (version := versions.get(cycle_id)) is None:
-            unchanged += evidence.cycles[cycle_id].changed_users
-            continue
-        if version.unchanged_users != unchanged:
-            yield "wrong", f"version {version.number} counts {version.unchanged_users} unchanged users, not {unchanged}"
+    for kind in _KINDS:
         unchanged = 0
+        for cycle_id, _ in _settled_cycles(evidence):
+            if (version := versions.get(cycle_id)) is None:
+                unchanged += _count(evidence.cycles[cycle_id], "changed", kind)
+                continue
+            if (told := _count(version, "unchanged", kind)) != unchanged:
+                yield "wrong", f"version {version.number} counts {told} unchanged {kind}s, not {unchanged}"
+            unchanged = 0
 
 
-def _users_are_learned_or_pending(evidence: Evidence) -> _Found:
-    """Of each user the last event is in the offsets of a cycle that settled it, and the ledger knows it, or waits."""
-    waiting = {one.user for one in evidence.waiting}
+def _changes_are_learned_or_pending(evidence: Evidence) -> _Found:
+    """Of each user and label the last event is in the offsets of a cycle that settled it, and so on record, or waits.
+
+    What is claimed is claimed by the cycle that runs.
+    """
+    waiting = {one.key for one in evidence.waiting}
     learnt = [version.ranges for version in _learned_versions(evidence)]
     learnt += [ranges for cycle_id, ranges in _settled_cycles(evidence) if _is_unchanged(evidence, cycle_id)]
-    last: dict[str, Sent] = {}
-    for one in evidence.sent:
-        if one.kind == "change" and one.user is not None:
-            last[one.user] = one
-    for user, event in last.items():
-        if user in waiting:
+    last = {one.key: one for one in evidence.sent if one.is_change and one.key is not None}
+    for key, event in last.items():
+        if key in waiting:
             continue
-        learned_at = evidence.learned.get(user)
+        learned_at, where = evidence.learned.get(key), _named(event.place, event.offset)
         if not any(_within(event, ranges) for ranges in learnt):
-            yield "lost", f"{user} changed at {_place(event)}, which nobody learned, and is not pending"
+            yield "lost", f"{key} changed at {where}, which nobody learned, and is not pending"
         elif learned_at is None or learned_at < event.at:
-            yield "lost", f"{user} changed at {_place(event)}, in a version's offsets, and was not learned since"
+            yield "lost", f"{key} changed at {where}, in a version's offsets, and was not learned since"
+    running = {"", *(cycle_id for cycle_id, cycle in evidence.cycles.items() if cycle.state == "running")}
+    for one in evidence.waiting:
+        if one.cycle_id not in running:
+            yield "wrong", f"{one.key} is claimed by cycle {one.cycle_id}, which does not run"
 
 
 def _pending_events_are_counted_once(evidence: Evidence) -> _Found:
-    """Of each user as many events are pending as the topic has behind what is settled, with a version or without."""
+    """As many events are pending of each as the topic has behind what is settled, with a version or without."""
     true: Counter[str] = Counter()
     unchanged = [ranges for cycle_id, ranges in _settled_cycles(evidence) if _is_unchanged(evidence, cycle_id)]
     for one in evidence.sent:
-        stand = evidence.stands.get(one.partition)
+        stand = evidence.stands.get(one.place)
         if any(_within(one, ranges) for ranges in unchanged):
             continue
-        if one.kind == "change" and one.user and stand and stand.settled <= one.offset < stand.next:
-            true[one.user] += 1
+        if one.is_change and one.key and stand and stand.settled <= one.offset < stand.next:
+            true[one.key] += 1
     told: Counter[str] = Counter()
     for waiting in evidence.waiting:
-        told[waiting.user] += waiting.events
-    for user in sorted(true.keys() | told.keys()):
-        if told[user] != true[user]:
-            kind: Kind = "lost" if told[user] < true[user] else "duplicated"
-            yield kind, f"{user}: {told[user]} events pending, {true[user]} sent"
+        told[waiting.key] += waiting.events
+    for key in sorted(true.keys() | told.keys()):
+        if told[key] != true[key]:
+            kind: Kind = "lost" if told[key] < true[key] else "duplicated"
+            yield kind, f"{key}: {told[key]} events pending, {true[key]} sent"
 
 
 def _a_cycle_has_one_version(evidence: Evidence) -> _Found:
@@ -221,19 +229,19 @@ def _the_space_is_there(evidence: Evidence) -> _Found:
 
 
 def _garbage_is_a_dead_letter_once(evidence: Evidence) -> _Found:
-    sent = {(one.partition, one.offset) for one in evidence.sent if one.kind == "dead"}
-    for partition, offset in sorted(sent | evidence.dead.keys()):
-        true, told = int((partition, offset) in sent), evidence.dead.get((partition, offset), 0)
+    sent = {(one.place, one.offset) for one in evidence.sent if one.kind == "dead"}
+    for at in sorted(sent | evidence.dead.keys()):
+        true, told = int(at in sent), evidence.dead.get(at, 0)
         if told != true:
             kind: Kind = "lost" if told < true else "duplicated"
-            yield kind, f"partition {partition}@{offset}: {told} dead letters, {true} expected"
+            yield kind, f"{_named(*at)}: {told} dead letters, {true} expected"
 
 
 def _the_matrix_holds_what_the_store_holds(evidence: Evidence) -> _Found:
     """But for users who are pending, who may have changed since."""
     if not evidence.promoted:
         return
-    waiting = {one.user for one in evidence.waiting}
+    waiting = {one.key for one in evidence.waiting}
     for user in sorted((evidence.stored_rows.keys() | evidence.matrix_rows.keys()) - waiting):
         stored, held = evidence.stored_rows.get(user), evidence.matrix_rows.get(user)
         if stored != held:
@@ -248,6 +256,18 @@ def _the_pairs_are_those_of_their_definition(evidence: Evidence) -> _Found:
         yield "wrong", f"the graph has the pair {pair}, which is none"
 
 
+def _the_label_book_holds_what_the_label_group_holds(evidence: Evidence) -> _Found:
+    """But for labels that are pending, as of the matrix; also those of users who are not there."""
+    if not evidence.promoted:
+        return
+    waiting = {one.key for one in evidence.waiting}
+    for label in sorted((evidence.stored_labels.keys() | evidence.book_labels.keys()) - waiting):
+        stored, held = evidence.stored_labels.get(label), evidence.book_labels.get(label)
+        if stored != held:
+            how = "lacks" if held is None else "still has" if stored is None else "has an old word of"
+            yield "lost", f"the label book {how} {label}"
+
+
 def _learned_versions(evidence: Evidence) -> list[Version]:
     """The versions that settled their changes: those that became champion, in order."""
     promoted = set(evidence.promoted)
@@ -255,8 +275,8 @@ def _learned_versions(evidence: Evidence) -> list[Version]:
 
 
 def _settled_cycles(evidence: Evidence) -> list[tuple[str, Ranges]]:
-    """The cycles that settled their users, in order, each with the offsets that none before it had settled."""
-    reached: dict[int, int] = defaultdict(int)
+    """The cycles that settled what they claimed, in order, each with the offsets that none before it had settled."""
+    reached: dict[Place, int] = defaultdict(int)
     found = []
     for cycle_id, cycle in evidence.cycles.items():
         if cycle.settled:
@@ -269,17 +289,22 @@ def _is_unchanged(evidence: Evidence, cycle_id: str) -> bool:
     return evidence.cycles[cycle_id].state == "unchanged"
 
 
-def _by_partition(evidence: Evidence) -> dict[int, list[Sent]]:
-    found: dict[int, list[Sent]] = defaultdict(list)
+def _by_partition(evidence: Evidence) -> dict[Place, list[Sent]]:
+    found: dict[Place, list[Sent]] = defaultdict(list)
     for one in evidence.sent:
-        found[one.partition].append(one)
+        found[one.place].append(one)
     return found
 
 
+def _count(told: Cycle | Version, what: str, kind: str) -> int:
+    """`changed_users` and the like."""
+    return int(getattr(told, f"{what}_{kind}s"))
+
+
 def _within(one: Sent, ranges: Ranges) -> bool:
-    start, end = ranges.get(one.partition, (0, 0))
+    start, end = ranges.get(one.place, (0, 0))
     return start <= one.offset < end
 
 
-def _place(one: Sent) -> str:
-    return f"{one.partition}@{one.offset}"
+def _named(place: Place, offset: int | None = None) -> str:
+    return f"{place[0]} {place[1]}" if offset is None else f"{place[0]} {place[1]}@{offset}"

@@ -1,4 +1,4 @@
-"""What a run left: what topic, journal, ledger, registry, feature store and user matrix say, as plain data.
+"""What a run left: what topics, journal, ledger, registry, stores and embedding space say, as plain data.
 
 Nothing is judged here, and nothing taken from one source is used to read another.
 """
@@ -8,23 +8,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import select
 
 from consumer.ledger.engine import reading
+from consumer.ledger.kinds import KINDS
 from consumer.ledger.ledger import open_ledger
-from consumer.ledger.tables import changes, cycles, dead_letters, learned, offsets, promotions, versions
-from tests.crash.matrix import Matrix, Pair, examine
-from tests.crash.stream import Sent, read_journal
-from tests.crash.topic import read_topic
-from tests.integration.topics import Topic
+from consumer.ledger.tables import cycles, dead_letters, offsets, promotions, versions
+from schemas.cycle import Lineage, OffsetRanges
+from tests.crash.matrix import Matrix, Pair, Said, examine
+from tests.crash.stream import read_journal
+from tests.crash.topic import Place, Sent, Topics, read_topics
 from trainer.errors import RegistryError
 from trainer.registry.files import check_files, read_manifest
 
-Ranges = dict[int, tuple[int, int]]
-"""{partition: [from, to)}."""
+Ranges = dict[Place, tuple[int, int]]
+"""{(topic, partition): [from, to)}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,12 @@ class Version:
     ranges: Ranges = field(default_factory=dict)
     changed_users: int = 0
     """By its lineage, which is a copy of the claim."""
+    changed_labels: int = 0
     unchanged_users: int = 0
+    unchanged_labels: int = 0
     read_users: int = 0
     """By the trainer: those that it read, found deleted, or refused."""
+    read_labels: int = 0
     from_scratch: bool = False
     space: str = ""
     damage: str | None = None
@@ -56,9 +60,9 @@ class Stand:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A user who is not settled, and how many events say so. `cycle_id`: of a claim."""
+    """A user or a label that is not settled, and how many events say so. `cycle_id`: of a claim."""
 
-    user: str
+    key: str
     events: int
     cycle_id: str = ""
 
@@ -70,29 +74,30 @@ class Cycle:
     state: str
     ranges: Ranges
     settled: bool = False
-    """Its users left the ledger."""
+    """What it claimed left the ledger."""
     changed_users: int = 0
+    changed_labels: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """All of it. Where there is no champion, rows and pairs of the matrix are empty."""
+    """All of it. Where there is no champion, what its space keeps is empty. A label's key is the JSON of its users."""
 
     sent: Sequence[Sent]
-    """The records of the topic, those of a partition in their order."""
-    stands: Mapping[int, Stand]
+    """The records of the topics, those of a partition in their order."""
+    stands: Mapping[Place, Stand]
     journal: Sequence[Sent] = ()
     """What the committer was told by the broker."""
     waiting: Sequence[Waiting] = ()
     learned: Mapping[str, float] = field(default_factory=dict)
-    """When the last event of a user arrived that was settled."""
+    """When the last event of a user or a label arrived that was settled."""
     cycles: Mapping[str, Cycle] = field(default_factory=dict)
     """In order."""
     recorded: Mapping[int, str] = field(default_factory=dict)
     """The ledger's versions: cycle id by number."""
     promoted: Sequence[int] = ()
     """The history of the champion pointer."""
-    dead: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    dead: Mapping[tuple[Place, int], int] = field(default_factory=dict)
     """How many dead letters there are of a partition and offset."""
     versions: Sequence[Version] = ()
     no_space: bool = False
@@ -103,6 +108,9 @@ class Evidence:
     pairs: frozenset[Pair] = frozenset()
     defined_pairs: frozenset[Pair] = frozenset()
     """The pairs by definition, of the rows in the feature store."""
+    stored_labels: Mapping[str, Said] = field(default_factory=dict)
+    """What the label group holds that can be used."""
+    book_labels: Mapping[str, Said] = field(default_factory=dict)
 
     @property
     def followed(self) -> int:
@@ -112,68 +120,72 @@ class Evidence:
         return sum(one.space == champion and not one.from_scratch for one in self.versions)
 
 
-def gather(folder: Path, topic: Topic, journal: Path) -> Evidence:
+def gather(folder: Path, topics: Topics, journal: Path) -> Evidence:
     """The evidence of a service that does not run, in its state folder and on the broker."""
-    found = _of_ledger(f"sqlite:///{folder / 'ledger.db'}", topic.name)
-    in_registry = _versions(folder / "registry" / "two_tower_recommender", topic.name)
+    found = _of_ledger(f"sqlite:///{folder / 'ledger.db'}", topics)
     matrix = _of_matrix(folder, found) if found.promoted else Matrix()
-    return Evidence(
-        sent=read_topic(topic),
+    kept = matrix or Matrix()
+    return replace(
+        found,
+        sent=read_topics(topics),
         journal=read_journal(journal),
-        stands=found.stands,
-        waiting=found.waiting,
-        learned=found.learned,
-        cycles=found.cycles,
-        recorded=found.recorded,
-        promoted=found.promoted,
-        dead=found.dead,
-        versions=in_registry,
+        versions=_versions(folder / "registry" / "two_tower_recommender", topics),
         no_space=matrix is None,
-        stored_rows=matrix.stored_rows if matrix else {},
-        matrix_rows=matrix.matrix_rows if matrix else {},
-        pairs=matrix.pairs if matrix else frozenset(),
-        defined_pairs=matrix.defined_pairs if matrix else frozenset(),
+        stored_rows=kept.stored_rows,
+        matrix_rows=kept.matrix_rows,
+        pairs=kept.pairs,
+        defined_pairs=kept.defined_pairs,
+        stored_labels=kept.stored_labels,
+        book_labels=kept.book_labels,
     )
 
 
-def _of_ledger(url: str, topic: str) -> Evidence:
+def _of_ledger(url: str, topics: Topics) -> Evidence:
     with closing(open_ledger(url, create=False)) as ledger, reading(ledger.engine) as connection:
         return Evidence(
             sent=(),
             stands={
-                row.partition: Stand(row.next_offset, row.settled_offset, row.events, row.ignored)
-                for row in connection.execute(select(offsets).where(offsets.c.topic == topic))
+                (row.topic, row.partition): Stand(row.next_offset, row.settled_offset, row.events, row.ignored)
+                for row in connection.execute(select(offsets).where(offsets.c.topic.in_(topics.names)))
             },
             waiting=[
-                Waiting(row.user_id, row.events, row.cycle_id) for row in connection.execute(select(changes)).all()
+                Waiting(*row)
+                for kind in KINDS
+                for row in connection.execute(select(kind.key, kind.changes.c.events, kind.changes.c.cycle_id))
             ],
-            learned={row.user_id: row.received_at for row in connection.execute(select(learned))},
-            cycles={
-                row.cycle_id: Cycle(
-                    row.state,
-                    _ranges(row.lineage["offsets"].get(topic, {})),
-                    row.settled,
-                    row.lineage["changed_users"],
+            learned={
+                key: received_at
+                for kind in KINDS
+                for key, received_at in connection.execute(
+                    select(kind.learned.c[kind.key.name], kind.learned.c.received_at)
                 )
+            },
+            cycles={
+                row.cycle_id: _cycle(row.state, Lineage.model_validate(row.lineage), topics, settled=row.settled)
                 for row in connection.execute(select(cycles).order_by(cycles.c.number))
             },
             recorded={row.version: row.cycle_id for row in connection.execute(select(versions))},
             promoted=list(connection.scalars(select(promotions.c.version).order_by(promotions.c.number))),
             dead=Counter(
-                (row.partition, row.offset)
-                for row in connection.execute(select(dead_letters).where(dead_letters.c.topic == topic))
+                ((row.topic, row.partition), row.offset)
+                for row in connection.execute(select(dead_letters).where(dead_letters.c.topic.in_(topics.names)))
             ),
         )
 
 
-def _versions(registry: Path, topic: str) -> list[Version]:
+def _cycle(state: str, lineage: Lineage, topics: Topics, *, settled: bool) -> Cycle:
+    ranges = _ranges(lineage.offsets, topics)
+    return Cycle(state, ranges, settled, lineage.changed_users, lineage.changed_labels)
+
+
+def _versions(registry: Path, topics: Topics) -> list[Version]:
     numbers = (
         sorted(int(path.name) for path in registry.iterdir() if path.name.isdecimal()) if registry.is_dir() else ()
     )
-    return [_version(registry / str(number), number, topic) for number in numbers]
+    return [_version(registry / str(number), number, topics) for number in numbers]
 
 
-def _version(folder: Path, number: int, topic: str) -> Version:
+def _version(folder: Path, number: int, topics: Topics) -> Version:
     try:
         manifest = check_files(folder)
         damage = None
@@ -183,14 +195,17 @@ def _version(folder: Path, number: int, topic: str) -> Version:
             manifest = read_manifest(folder)
         except RegistryError:
             return Version(number, damage=damage)
-    read = manifest.read_report
+    lineage, users, labels = manifest.lineage, manifest.read_report, manifest.label_report
     return Version(
         number,
         manifest.cycle_id,
-        _ranges(manifest.lineage.offsets.get(topic, {})),
-        manifest.lineage.changed_users,
-        manifest.lineage.unchanged_users,
-        read_users=read.accepted + read.deleted + read.refused_total,
+        _ranges(lineage.offsets, topics),
+        changed_users=lineage.changed_users,
+        changed_labels=lineage.changed_labels,
+        unchanged_users=lineage.unchanged_users,
+        unchanged_labels=lineage.unchanged_labels,
+        read_users=users.accepted + users.deleted + users.refused_total,
+        read_labels=labels.accepted + labels.deleted + labels.refused_total if labels else 0,
         from_scratch=manifest.kind.from_scratch,
         space=manifest.space.space_id,
         damage=damage,
@@ -202,9 +217,11 @@ def _of_matrix(folder: Path, found: Evidence) -> Matrix | None:
         manifest = read_manifest(folder / "registry" / "two_tower_recommender" / str(found.promoted[-1]))
     except RegistryError:
         return None
-    waiting = {one.user for one in found.waiting}
+    waiting = {one.key for one in found.waiting}
     return examine(folder / "trainer" / "spaces", manifest, folder / "feature_store.db", waiting)
 
 
-def _ranges(told: Mapping[int, tuple[int, int]] | Mapping[str, Sequence[int]]) -> Ranges:
-    return {int(partition): (int(span[0]), int(span[1])) for partition, span in told.items()}
+def _ranges(told: OffsetRanges, topics: Topics) -> Ranges:
+    return {
+        (name, number): (start, end) for name in topics.names for number, (start, end) in told.get(name, {}).items()
+    }

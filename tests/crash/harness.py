@@ -1,4 +1,4 @@
-"""One run: changes flow, the service is started and killed by the plan, and now and then it may come to rest."""
+"""One run: users and labels flow, the service is started and killed by the plan, and at times may come to rest."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from consumer.ledger.engine import reading
+from consumer.ledger.kinds import KINDS, Kind
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import PENDING, changes, cycles, offsets, promotions, versions
+from consumer.ledger.tables import PENDING, cycles, offsets, promotions, versions
 from schemas.cycle import CycleKind
 from schemas.fault_points import Point
 from tests.crash.checker import check
@@ -20,11 +21,11 @@ from tests.crash.evidence import gather
 from tests.crash.plan import SPACE_POINTS, Blow, Plan, Victim
 from tests.crash.stream import Stream, read_journal
 from tests.crash.tally import Kill, Occasion, Tally
+from tests.crash.topic import Place, Topics
 from tests.crash.victim import Service
-from tests.integration.topics import Topic
 from tests.waiting import wait_until
 
-_REACHED_WITHIN = 45.0
+_REACHED_WITHIN = 90.0
 _SETTLED_WITHIN = 180.0
 _REST_EVERY = 16  # kills
 
@@ -43,10 +44,10 @@ class Run:
     def __init__(self, folder: Path, broker: str, seed: int, pythonpath: str | None = None, **more: str) -> None:
         self.tally = Tally()
         self._folder = folder
-        self._topic = Topic.new(broker)
+        self._topics = Topics.new(broker)
         self._journal = folder / "journal.jsonl"
-        self._service = Service(folder, self._topic, pythonpath, **more)
-        self._stream = Stream(self._topic, folder / "feature_store.db", self._journal, seed)
+        self._service = Service(folder, self._topics, pythonpath, **more)
+        self._stream = Stream(self._topics, folder / "feature_store.db", self._journal, seed)
         self._ledger: Ledger | None = None
         self._began = time.monotonic()
 
@@ -100,9 +101,9 @@ class Run:
         """Commit nothing, let the service do what is left to do, stop it, and count everything."""
         with self._stream.paused():
             self._start()
-            ends = Counter[int]()
+            ends = Counter[Place]()
             for one in read_journal(self._journal):
-                ends[one.partition] = max(ends[one.partition], one.offset + 1)
+                ends[one.place] = max(ends[one.place], one.offset + 1)
             wait_until(lambda: self._settled(ends), _SETTLED_WITHIN, f"the service to settle; see {self._folder}")
             self._stop()
             self._count_everything()
@@ -131,7 +132,10 @@ class Run:
 
     def _start(self, blow: Blow | None = None) -> None:
         self.tally.starts += 1
-        self._service.start_armed(blow.point if blow else None, blow.times if blow else 1)
+        if blow is None:
+            self._service.start_armed(None)
+        else:
+            self._service.start_armed(blow.point, blow.times, varied=not blow.follows)
 
     def _stop(self) -> None:
         code = self._service.stop()
@@ -210,25 +214,25 @@ class Run:
         wait_until(self._next_follows, _SETTLED_WITHIN, f"a champion to follow; see {self._folder}")
         self._stop()
 
-    def _settled(self, ends: Counter[int]) -> bool:
+    def _settled(self, ends: Counter[Place]) -> bool:
         self._must_run()
         ledger = self._opened()
         if ledger is None:
             return False
         with reading(ledger.engine) as connection:
-            stands = {row.partition: row.next_offset for row in connection.execute(select(offsets))}
-            untried = select(func.count()).where(changes.c.tried.is_(False) | (changes.c.cycle_id != PENDING))
-            open_ones = connection.scalar(untried)
+            stands = {(row.topic, row.partition): row.next_offset for row in connection.execute(select(offsets))}
+            open_ones = sum(connection.scalar(_untried(kind)) or 0 for kind in KINDS)
             running = connection.scalar(select(func.count()).where(cycles.c.state == "running"))
-        return all(stands.get(number, 0) >= end for number, end in ends.items()) and not open_ones and not running
+        return all(stands.get(place, 0) >= end for place, end in ends.items()) and not open_ones and not running
 
     def _count_everything(self) -> None:
-        evidence = gather(self._folder, self._topic, self._journal)
+        evidence = gather(self._folder, self._topics, self._journal)
         tally = self.tally
         tally.compared.append(evidence.followed)
         tally.findings += [finding for finding in check(evidence) if finding not in tally.findings]
         tally.garbage = sum(one.kind == "dead" for one in evidence.sent)
-        tally.users = len({one.user for one in evidence.sent if one.user})
+        tally.users = len({one.key for one in evidence.sent if one.kind == "user"})
+        tally.labels = len({one.key for one in evidence.sent if one.kind == "label"})
         self._look()
 
     def _look(self) -> None:
@@ -241,3 +245,9 @@ class Run:
                 self.tally.versions = connection.scalar(select(func.count()).select_from(versions)) or 0
             self.tally.cycles = Counter(row.state for row in known)
             self.tally.kinds = Counter(row.kind for row in known)
+
+
+def _untried(kind: Kind) -> Select[tuple[int]]:
+    """How many of a kind are still to be claimed for the first time, or are claimed."""
+    of = kind.changes.c
+    return select(func.count()).where(of.tried.is_(False) | (of.cycle_id != PENDING))

@@ -1,4 +1,4 @@
-"""User matrix and pairs as the champion's space has them, beside those that the feature store asks for."""
+"""User matrix, pairs and labels as the champion's space has them, beside those that the stores ask for."""
 
 from __future__ import annotations
 
@@ -9,27 +9,35 @@ from pathlib import Path
 
 import numpy as np
 
+from schemas.labels import pair_text
 from schemas.manifest import ModelManifest
 from schemas.policies import PairPolicy
+from tests.crash.follows import LABELS
 from tests.worlds import GROUP
 from trainer.features.local import LocalFeatureStore
 from trainer.features.protocol import Floats
 from trainer.features.reading import read_all
+from trainer.labels import reading as labels_of
+from trainer.labels.local import LocalLabelStore
 from trainer.pairs.similarity import similarity
 from trainer.scaling import to_directions
 from trainer.space import Space
 
 Pair = tuple[str, str]
+Said = tuple[bool, float, float]
+"""Of a label: whether the two are similar, how much it counts, and when it was given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """Rows are directions, by user."""
+    """Rows are directions, by user; labels by `pair_text`."""
 
     stored_rows: Mapping[str, bytes] = field(default_factory=dict)
     matrix_rows: Mapping[str, bytes] = field(default_factory=dict)
     pairs: frozenset[Pair] = frozenset()
     defined_pairs: frozenset[Pair] = frozenset()
+    stored_labels: Mapping[str, Said] = field(default_factory=dict)
+    book_labels: Mapping[str, Said] = field(default_factory=dict)
 
 
 def examine(spaces: Path, manifest: ModelManifest, store_file: Path, waiting: Collection[str]) -> Matrix | None:
@@ -53,7 +61,16 @@ def examine(spaces: Path, manifest: ModelManifest, store_file: Path, waiting: Co
             matrix_rows={key: row.tobytes() for key, row in held.items()},
             pairs=frozenset(_named(key_of[one], key_of[other]) for one, other in space.graph.pairs().tolist()),
             defined_pairs=by_definition(should, manifest.pairs),
+            stored_labels=_stored_labels(store_file),
+            book_labels={pair_text(pair): said for pair, said in space.labels().labels().items()},
         )
+
+
+def _stored_labels(store_file: Path) -> dict[str, Said]:
+    with closing(LocalLabelStore(store_file, LABELS)) as store:
+        found = labels_of.read_all(store, LABELS, (), lambda _done: None)
+    said = zip(found.positive.tolist(), found.weight.tolist(), found.at.tolist(), strict=True)
+    return dict(zip(map(pair_text, found.pairs), said, strict=True))
 
 
 def by_definition(rows: Mapping[str, Floats], policy: PairPolicy) -> frozenset[Pair]:

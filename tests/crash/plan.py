@@ -13,8 +13,9 @@ from schemas.fault_points import Point
 Victim = Literal["consumer", "trainer", "both"]
 VICTIMS: tuple[Victim, ...] = ("consumer", "trainer", "both")
 
-SPACE_POINTS = tuple(point for point in Point if point.startswith(("trainer.embed.", "trainer.pair.")))
-"""Where matrix and pairs are changed: in place in a cycle that follows, and from nothing in one from scratch."""
+_OF_SPACE = ("trainer.embed.", "trainer.labels.", "trainer.pair.")
+SPACE_POINTS = tuple(point for point in Point if point.startswith(_OF_SPACE))
+"""Where matrix, labels and pairs are changed: in place in a cycle that follows, from nothing in one from scratch."""
 
 # Reached again and again while a service runs, so that the third time is worth as much as the first.
 _OFTEN = {Point.POLLED, Point.STORING, Point.STORED, Point.COMMITTED}

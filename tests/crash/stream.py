@@ -1,4 +1,4 @@
-"""Commits that never stop: rows into the feature store, their events onto the topic, and a journal of both.
+"""Commits that never stop: users and labels into their store, their events onto two topics, and a journal of them.
 
 The journal is independent of everything that is tested: a line for each record, written when the broker has
 acknowledged it, saying what it was and where it stands.
@@ -11,62 +11,68 @@ import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, TextIO
 
 from kafka import KafkaProducer
 
 from schemas.events import encode
-from tests.integration.topics import Headers, Topic
+from tests.crash.follows import LABELS, Follows
+from tests.crash.topic import Kind, Sent, Topics
+from tests.integration.topics import Topic
 from tests.worlds import GROUP, World, names
 from trainer.features.local import LocalFeatureStore
+from trainer.labels.local import LocalLabelStore
 
 FIRST_USERS = 300
 _PAUSE = 0.08
 _OTHER_GROUP = GROUP.model_copy(update={"name": "somebody_elses"})
 
-# Records that nobody can understand: key, value.
-GARBAGE: tuple[tuple[bytes | None, bytes | None], ...] = (
+Raw = tuple[bytes | None, bytes | None]
+"""Key and value of a record."""
+
+# Records that nobody can understand.
+GARBAGE: tuple[Raw, ...] = (
     (b"u1", b"{no json"),
     (b"u1", b'{"featureGroupName": "listeners", "entry": {"name": "u1"}}'),
     (b"u1", b"\xff\xfe\x00"),
     (b"", None),
     (b"\xff", None),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A record on the broker. `at`: when it was sent, or a little before, in seconds since the epoch."""
-
-    kind: Literal["change", "dead", "ignored"]
-    user: str | None
-    partition: int
-    offset: int
-    at: float
+LABEL_GARBAGE: tuple[Raw, ...] = (
+    (b"u1", b"{no json"),
+    (b"u1", b'{"featureGroupName": "follows", "entry": {"user_id": "u1"}}'),
+    (b"u1", b'{"featureGroupName": "follows", "entry": {"user_id": "u1", "other_user_id": ""}}'),
+    (b"u1", None),
+    (b'["u1"]', None),
+)
+# Sound records of somebody else: on the topic of labels those of users are such.
+FOREIGN: Raw = (b"u1", encode(_OTHER_GROUP, "u1"))
+LABEL_FOREIGN: Raw = (b"u1", encode(GROUP, "u1"))
 
 
 class Stream(threading.Thread):
     """Commits until it is told to stop.
 
     Args:
-        topic: where the events go.
-        store: file of the feature store.
+        topics: where the events go.
+        store: file of the feature store, and of the labels.
         journal: file of the journal.
         seed: of what is committed.
     """
 
-    def __init__(self, topic: Topic, store: Path, journal: Path, seed: int) -> None:
+    def __init__(self, topics: Topics, store: Path, journal: Path, seed: int) -> None:
         super().__init__(name="stream", daemon=True)
         self.sent = 0
         self.failure: Exception | None = None
-        self._topic = topic
+        self._topics = topics
         self._store = store
         self._journal = journal
         self._draw = random.Random(seed)
         self._world = World(seed)
+        self._follows = Follows(self._draw)
         self._stopping = threading.Event()
         self._turn = threading.Lock()
 
@@ -95,64 +101,82 @@ class Stream(threading.Thread):
             self.failure = error
 
     def _commit_for_ever(self) -> None:
-        store = LocalFeatureStore(self._store, GROUP)
-        producer = KafkaProducer(bootstrap_servers=self._topic.broker, acks="all", linger_ms=0)
         pool = names(FIRST_USERS)
-        with self._journal.open("a") as journal:
+        with (
+            closing(LocalFeatureStore(self._store, GROUP)) as users,
+            closing(LocalLabelStore(self._store, LABELS)) as labels,
+            closing(KafkaProducer(bootstrap_servers=self._topics.users.broker, acks="all", linger_ms=0)) as producer,
+            self._journal.open("a") as journal,
+        ):
+            teller = Teller(self._topics, producer, journal, self._draw)
             with self._turn:
-                self._publish(store, producer, journal, self._world.rows(pool), [])
+                users.commit(self._world.rows(pool))
+                labels.commit(self._follows.first(pool))
+                self._relay(users, labels, teller)
             while not self._stopping.wait(_PAUSE * 2 * self._draw.random()):
                 with self._turn:
-                    self._commit(store, producer, journal, pool)
-        producer.close()
-        store.close()
+                    self._commit(users, labels, pool)
+                    self._relay(users, labels, teller)
+                    if self._draw.random() < 0.2:
+                        teller.tell_something_else()
+                    self.sent = teller.told
 
-    def _commit(self, store: LocalFeatureStore, producer: Any, journal: Any, pool: list[str]) -> None:
+    def _commit(self, users: LocalFeatureStore, labels: LocalLabelStore, pool: list[str]) -> None:
         if self._draw.random() < 0.1:
             pool.append(f"u{len(pool)}")  # a newcomer
         chosen = self._draw.sample(pool[-40:] if self._draw.random() < 0.5 else pool, self._draw.randint(1, 4))
         deleted = [chosen.pop()] if self._draw.random() < 0.15 else []
-        self._publish(store, producer, journal, self._world.rows(chosen), deleted)
-        if self._draw.random() < 0.1:
-            self._send(producer, journal, "dead", *self._draw.choice(GARBAGE))
-        if self._draw.random() < 0.1:
-            self._send(producer, journal, "ignored", b"u1", encode(_OTHER_GROUP, "u1"))
+        users.commit(self._world.rows(chosen), deleted)
+        labels.commit(*self._follows.some(pool))
 
-    def _publish(
-        self, store: LocalFeatureStore, producer: Any, journal: Any, upserts: dict[str, Any], deletes: list[str]
-    ) -> None:
-        store.commit(upserts, deletes)
+    def _relay(self, users: LocalFeatureStore, labels: LocalLabelStore, teller: Teller) -> None:
+        teller.relay(self._topics.users, "user", users)
+        teller.relay(self._topics.labels, "label", labels)
+
+
+class Teller:
+    """Sends records and writes down what the broker said of each."""
+
+    def __init__(self, topics: Topics, producer: Any, journal: TextIO, draw: random.Random) -> None:
+        self.told = 0
+        self._topics = topics
+        self._producer = producer
+        self._journal = journal
+        self._draw = draw
+
+    def relay(self, topic: Topic, kind: Kind, store: LocalFeatureStore | LocalLabelStore) -> None:
+        """Publish the outbox of a store."""
         while events := store.outbox():
             at = time.time()
             futures = [
-                producer.send(self._topic.name, key=event.key, value=event.value, headers=list(event.headers))
+                self._producer.send(topic.name, key=event.key, value=event.value, headers=list(event.headers))
                 for event in events
             ]
             for event, future in zip(events, futures, strict=True):
-                self._note(journal, "change", event.key.decode(), future, at)
+                self._note(kind, event.key.decode(), topic, future, at)
             store.published(events[-1].id)
 
-    def _send(
-        self,
-        producer: Any,
-        journal: Any,
-        kind: Literal["dead", "ignored"],
-        key: bytes | None,
-        value: bytes | None,
-        headers: Headers = (),
-    ) -> None:
-        at = time.time()
-        partition = self._draw.choice(sorted(producer.partitions_for(self._topic.name)))
-        future = producer.send(self._topic.name, key=key, value=value, headers=list(headers), partition=partition)
-        self._note(journal, kind, None, future, at)
+    def tell_something_else(self) -> None:
+        """A record that nobody can understand, or one of somebody else, on either topic."""
+        of_users = self._draw.random() < 0.5
+        topic = self._topics.users if of_users else self._topics.labels
+        if self._draw.random() < 0.5:
+            self._send("dead", topic, self._draw.choice(GARBAGE if of_users else LABEL_GARBAGE))
+        else:
+            self._send("ignored", topic, FOREIGN if of_users else LABEL_FOREIGN)
 
-    def _note(
-        self, journal: Any, kind: Literal["change", "dead", "ignored"], user: str | None, future: Any, at: float
-    ) -> None:
-        told = future.get(60)
-        journal.write(json.dumps(asdict(Sent(kind, user, told.partition, told.offset, at))) + "\n")
-        journal.flush()
-        self.sent += 1
+    def _send(self, kind: Kind, topic: Topic, record: Raw) -> None:
+        at, (key, value) = time.time(), record
+        partition = self._draw.choice(sorted(self._producer.partitions_for(topic.name)))
+        future = self._producer.send(topic.name, key=key, value=value, partition=partition)
+        self._note(kind, None, topic, future, at)
+
+    def _note(self, kind: Kind, key: str | None, topic: Topic, future: Any, at: float) -> None:
+        said = future.get(60)
+        sent = Sent(kind, key, topic.name, said.partition, said.offset, at)
+        self._journal.write(json.dumps(asdict(sent)) + "\n")
+        self._journal.flush()
+        self.told += 1
 
 
 def read_journal(journal: Path) -> Sequence[Sent]:

@@ -49,6 +49,7 @@ class Tally:
     events: int = 0
     garbage: int = 0
     users: int = 0
+    labels: int = 0
     seconds: float = 0.0
     compared: list[int] = field(default_factory=list)
     """For each time that everything was counted: how many versions had followed in the space that was compared."""

@@ -30,7 +30,7 @@ FIRST_VERSION = (
 )
 FOLLOWING = (
     Blow("trainer", Point.EMBED_DIRTY, then=0.3, follows=True),
-    Blow("both", Point.EMBED_UNINDEXED, follows=True),
+    Blow("both", Point.LABELS_UNCOMMITTED, follows=True),
     Blow("both", Point.PAIR_STORED, follows=True),
     Blow("trainer", Point.ANSWERED, then=0.0),
 )
@@ -56,11 +56,12 @@ def test_twenty_kills_lose_nothing_and_duplicate_nothing(tmp_path: Path, kafka_a
     assert tally.findings == []
     assert len(tally.kills) == 20
     assert {kill.victim for kill in tally.kills} == set(VICTIMS)
-    assert {Point.EMBED_DIRTY, Point.EMBED_UNINDEXED, Point.PAIR_STORED} <= tally.fired_following.keys()
+    assert {Point.EMBED_DIRTY, Point.LABELS_UNCOMMITTED, Point.PAIR_STORED} <= tally.fired_following.keys()
     assert len(tally.compared) == 2
     assert all(tally.compared), "a space was compared in which nothing followed"
     assert tally.kinds["full"] == 1
     assert tally.garbage > 0
+    assert tally.labels > tally.users
 
 
 def strike(run: Run, blows: Sequence[Blow]) -> None:

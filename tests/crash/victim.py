@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 
 from schemas.fault_points import Point
+from tests.crash.follows import LABELS
+from tests.crash.topic import Topics
 from tests.integration.service import QUICK, RETRAINER, ServiceProcess
-from tests.integration.topics import Topic
 from tests.waiting import wait_until
 
 _PAUSE = 0.005
@@ -26,9 +27,13 @@ HASTY = {
     "TRAINER__WARM": "true",  # as people run it
     "KAFKA__SESSION_TIMEOUT_MS": "2500",
     "KAFKA__COMMIT_INTERVAL": "0.5",
+    "LABELS__NAME": LABELS.name,
     "TRIGGER__CHANGED_USERS": "1",
+    "TRIGGER__CHANGED_LABELS": "1",
+    "TRIGGER__REGRET": "0",
     "TRIGGER__QUIET_PERIOD": "0",
     "TRIGGER__FULL_ON_DRIFT": "false",
+    "FIT__OBJECTIVE": "outcomes",
     "FIT__FULL_EPOCHS": "3",
     "FIT__INCREMENTAL_EPOCHS": "1",
     "FIT__MIN_REPLAY_USERS": "32",
@@ -36,24 +41,47 @@ HASTY = {
     "GATE__RECALL_MARGIN": "1",
     "GATE__PRECISION_MARGIN": "1",
     "GATE__CALIBRATION_MARGIN": "1",
+    "GATE__AUC_MARGIN": "1",
+    "GATE__GUARD_RAIL_MARGIN": "1",
     "GATE__NEGLIGIBLE": "1",
     "GATE__REGISTER_UNCHANGED": "true",
     "GATE__MIN_USERS": "5",
+    "GATE__MIN_LABELS": "5",
     "GATE__MIN_ACCURACY": "0",
+    "GATE__MIN_AUC": "0",
+    "GATE__MIN_RECALL_AT_10": "0",
     "GUARD__SAMPLE": "0",  # the stream moves everybody within seconds, long before a killed service hears of it
 }
 
+# Starts differ, so that some cycles settle without a version, and some begin by a probe.
+_MOODS: tuple[dict[str, str], ...] = (
+    {},
+    {"TRIGGER__SETTLE_UNCHANGED": "true"},
+    {},
+    {
+        "TRIGGER__CHANGED_USERS": "100000",
+        "TRIGGER__CHANGED_SHARE": "1",
+        "TRIGGER__CHANGED_LABELS": "100000",
+        "TRIGGER__CHANGED_LABEL_SHARE": "1",
+        "TRIGGER__MAX_STALENESS": "30",
+        "TRIGGER__PROBE_CHANGES": "1",
+        "TRIGGER__PROBE_INTERVAL": "0",
+    },
+)
+
 
 class Service(ServiceProcess):
-    """A service on a topic, to be started with a fault point and to be killed."""
+    """A service on two topics, to be started with a fault point and to be killed."""
 
-    def __init__(self, folder: Path, topic: Topic, pythonpath: str | None = None, **more: str) -> None:
+    def __init__(self, folder: Path, topics: Topics, pythonpath: str | None = None, **more: str) -> None:
         own = {
-            "KAFKA__BOOTSTRAP_SERVERS": topic.broker,
-            "KAFKA__TOPIC": topic.name,
-            "KAFKA__GROUP_ID": f"g-{topic.name}",
+            "KAFKA__BOOTSTRAP_SERVERS": topics.users.broker,
+            "KAFKA__TOPIC": topics.users.name,
+            "KAFKA__LABEL_TOPIC": topics.labels.name,
+            "KAFKA__GROUP_ID": f"g-{topics.users.name}",
         }
-        super().__init__(folder, {**HASTY, **own, **more})
+        self._always = {**HASTY, **own, **more}
+        super().__init__(folder, self._always)
         self._pythonpath = pythonpath
         self._starts = 0
         self._trainers: set[psutil.Process] = set()
@@ -65,11 +93,12 @@ class Service(ServiceProcess):
         path = {"PYTHONPATH": self._pythonpath} if self._pythonpath else {}
         return {**super().environment, **path}
 
-    def start_armed(self, point: Point | None, times: int = 1) -> None:
-        """Start it; the process that reaches `point` for the `times`-th time dies."""
+    def start_armed(self, point: Point | None, times: int = 1, *, varied: bool = False) -> None:
+        """Start it, by settings that may be `varied`; the process that reaches `point` the `times`-th time dies."""
         self._starts += 1
-        self._settings["FAULT_POINT"] = f"{point}:{times}" if point else ""
-        self._settings["FAULT_MARK"] = str(self._mark)
+        mood = _MOODS[self._starts % len(_MOODS)] if varied else {}
+        armed = {"FAULT_POINT": f"{point}:{times}" if point else "", "FAULT_MARK": str(self._mark)}
+        self._settings = {**self._always, **mood, **armed}
         self._own = set()
         self.start()
 

@@ -1,4 +1,4 @@
-"""A double to point other processes at: `python -m tests.hopsworks FOLDER [--kafka host:port] [--offline]`."""
+"""A double for other processes: `python -m tests.hopsworks FOLDER [--kafka host:port] [--offline] [--labels]`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from schemas.features import FeatureGroup
+from schemas.labels import LabelGroup
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
 
 
@@ -17,12 +18,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="for keys and certificates")
     parser.add_argument("--kafka", metavar="HOST:PORT", help="a broker without TLS")
     parser.add_argument("--offline", action="store_true", help="a group without an online store")
+    parser.add_argument("--labels", action="store_true", help="a label group as well")
     arguments = parser.parse_args()
     ends = {signal.SIGTERM, signal.SIGINT}
     # Before any thread starts, so that all of them inherit it and only sigwait sees the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     kafka = KafkaAccess(bootstrap_servers=arguments.kafka) if arguments.kafka else None
-    spec = ClusterSpec(group=FeatureGroup(), online=not arguments.offline)
+    labels = LabelGroup() if arguments.labels else None
+    spec = ClusterSpec(group=FeatureGroup(), online=not arguments.offline, labels=labels, label_history=False)
     with HopsworksDouble(arguments.folder, spec, kafka) as double:
         print(json.dumps({"environment": double.environment()}), flush=True)
         signal.sigwait(ends)

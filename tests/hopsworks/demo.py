@@ -21,6 +21,7 @@ from consumer.demo.screen import Screen
 from consumer.demo.state import claimed
 from consumer.demo.story import Story
 from schemas.features import FeatureGroup
+from schemas.labels import LabelGroup
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
 
 _LOCAL = ("RETRAINER_FEATURE_STORE", "RETRAINER_MODEL_REGISTRY")
@@ -68,7 +69,8 @@ def main() -> int:
     state = Path("var/demo-hopsworks")
     with claimed(state):
         group = FeatureGroup(name=source.GROUP, columns=source.COLUMNS)
-        double = HopsworksDouble(state / "cluster", ClusterSpec(group=group))
+        labels = LabelGroup() if Plan(state=state, data=data).following else None
+        double = HopsworksDouble(state / "cluster", ClusterSpec(group=group, labels=labels))
         plan = ClusterPlan(state=state, data=data, double=double)
         story = Story()
         screen = Screen(story)

@@ -1,8 +1,9 @@
-"""The demo's simulator on a Hopsworks cluster, its bug included: one wave a line on standard input, by the SDK.
+"""The demo's simulator on a Hopsworks cluster, bug and spam included: one wave a line on standard input, by the SDK.
 
     python -m tests.hopsworks.simulate USERS [LOG]
 
-It takes the cluster from the service's settings, as `retrainer simulate` takes the local store.
+It takes the cluster from the service's settings, as `retrainer simulate` takes the local store; where they name a label
+group, the listeners follow each other.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from consumer.demo.friends import friends_beside
 from consumer.demo.lastfm import LastfmListeners
 from consumer.demo.listeners import GeneratedListeners
 from consumer.demo.simulator import Simulator, run
+from consumer.demo.spam import WithSpam
 from consumer.demo.upstream_bug import WithUpstreamBug
 from consumer.demo.waves import Listeners, Row
 from consumer.logs import configure
 from consumer.settings import load_settings
-from tests.hopsworks.writer import SdkWriter
+from schemas.labels import PairKey
+from tests.hopsworks.writer import SdkLabelWriter, SdkWriter
 from trainer.hopsworks.session import end_session, session_with
+from trainer.labels.local import Label
 
 
 class ClusterStore:
@@ -47,6 +53,24 @@ class ClusterStore:
         return written
 
 
+class ClusterFollows:
+    """Who follows whom, in the label group; as with users the cluster itself announces it."""
+
+    def __init__(self, writer: SdkLabelWriter) -> None:
+        self._writer = writer
+        self._written = 0
+
+    def commit(self, follows: Iterable[PairKey], unfollows: Iterable[PairKey] = ()) -> None:
+        now, gone = time.time(), list(unfollows)
+        labels = {pair: Label("follow", now) for pair in follows}
+        self._writer.commit(labels, gone)
+        self._written += len(labels) + len(gone)
+
+    def publish(self) -> int:
+        written, self._written = self._written, 0
+        return written
+
+
 def main() -> None:
     """Run until standard input ends."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -54,15 +78,24 @@ def main() -> None:
     configure(settings.log)
     assert settings.hopsworks is not None
     users, *log = sys.argv[1:]
-    source: Listeners = LastfmListeners(Path(log[0]), 0) if log else GeneratedListeners(int(users), 0)
-    store = ClusterStore(SdkWriter(session_with(settings.hopsworks), settings.feature_group))
+    labels, session = settings.labels, session_with(settings.hopsworks)
+    source = _source(int(users), Path(log[0]) if log else None, following=labels is not None)
+    store = ClusterStore(SdkWriter(session, settings.feature_group))
+    follows = None if labels is None else ClusterFollows(SdkLabelWriter(session, labels))
     try:
-        simulator = Simulator(WithUpstreamBug(source), store, store, settings.state_dir / "waves")
+        spoilt = WithSpam(WithUpstreamBug(source))
+        simulator = Simulator(spoilt, store, store, settings.state_dir / "waves", follows)
         run(simulator, sys.stdin, lambda committed: print(json.dumps(asdict(committed)), flush=True))
     except KeyboardInterrupt:
         return
     finally:
         end_session()
+
+
+def _source(users: int, log: Path | None, *, following: bool) -> Listeners:
+    if log is None:
+        return GeneratedListeners(users, 0, following=following)
+    return LastfmListeners(log, 0, friends=friends_beside(log) if following else None)
 
 
 if __name__ == "__main__":

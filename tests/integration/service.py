@@ -107,13 +107,28 @@ class ServiceProcess:
 
         The next start is one like any other.
         """
+        with self._armed(point, "SIGSTOP") as mark:
+            self.start()
+            wait_until(lambda: self._checked(mark.exists()), 90, f"{point}; see {self.folder / 'service.log'}")
+            yield
+            self.die()
+
+    def dies_at(self, point: Point) -> None:
+        """Start it, and have it die by SIGKILL at a point of its own; the next start is one like any other."""
+        with self._armed(point, "SIGKILL") as mark:
+            self.start()
+            assert self.process is not None
+            wait_until(mark.exists, 90, f"{point}; see {self.folder / 'service.log'}")
+            self.process.wait()
+            self.process = None
+
+    @contextmanager
+    def _armed(self, point: Point, sent: str) -> Iterator[Path]:
+        """Whoever reaches a point first is sent a signal; gives the mark that is made just before."""
         mark = self.folder / f"{point}.reached"
-        armed = {"FAULT_POINT": str(point), "FAULT_SIGNAL": "SIGSTOP", "FAULT_MARK": str(mark)}
+        armed = {"FAULT_POINT": str(point), "FAULT_SIGNAL": sent, "FAULT_MARK": str(mark)}
         self._settings |= armed
-        self.start()
-        wait_until(lambda: self._checked(mark.exists()), 90, f"{point}; see {self.folder / 'service.log'}")
-        yield
-        self.die()
+        yield mark
         for name in armed:
             del self._settings[name]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -91,11 +92,33 @@ def test_a_cycle_is_asked_for_users_and_labels_and_status_tells_both(trainer: St
     assert trainer.requests()[-1]["labels"] == [list(BC)]
 
 
-def test_where_there_are_none_they_are_not_spoken_of(trainer: StandIn, ledger: Ledger) -> None:
+def test_where_a_bulk_copy_may_lag_behind_a_cycle_hears_which_labels_were_learned_lately(
+    trainer: StandIn, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.intake.record(batch(P0, 0, ["a", AB], now=time.time()))
+    trainer.will(FIRST, {"outcome": "rejected"}, {"outcome": "rejected"})
+    assert call("train", "--full").exit_code == 0
+    assert call("train", "--full").exit_code == 0
+    monkeypatch.setenv("RETRAINER_HOPSWORKS__HOST", "hops.example")
+    monkeypatch.setenv("RETRAINER_HOPSWORKS__PROJECT", "spotify")
+    monkeypatch.setenv("RETRAINER_MODEL_REGISTRY__KIND", "local")
+    assert call("train", "--full").exit_code == 0
+    of_a_file, of_a_cluster = trainer.requests()[1:]
+    assert (of_a_file["lately"], of_a_file["recent_labels"]) == ([], [])
+    assert (of_a_cluster["lately"], of_a_cluster["recent_labels"]) == (["a"], [list(AB)])
+
+
+def test_where_there_is_no_label_group_labels_are_not_spoken_of(
+    trainer: StandIn, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETRAINER_LABELS__DIRECTED")
     ledger.intake.record(batch(P0, 0, ["a"]))
     trainer.will(FIRST)
     assert call("train", "--full").exit_code == 0
+    assert "label" not in str(told()).replace(str(load_settings().state_dir), "")
     assert " labels" not in call("status").stdout + call("versions").stdout
+    monkeypatch.setenv("RETRAINER_LABELS__DIRECTED", "true")
+    assert (told()["pending"]["labels"], told()["known_labels"]) == (0, 0)
 
 
 def test_a_dead_letter_of_a_label_is_replayed_when_it_is_understood(

@@ -63,10 +63,10 @@ def idle(supervisor: Supervisor) -> bool:
 
 def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor, ledger: Ledger) -> None:
     supervisor.warm_up(time.time())
-    warm = supervisor._warm._trainer
+    warm = supervisor.warm._trainer
     assert warm is not None
     supervisor.warm_up(time.time())
-    assert supervisor._warm._trainer is warm
+    assert supervisor.warm._trainer is warm
     supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
     assert supervisor._trainer is warm
     wait_until(lambda: idle(supervisor), 60, "the cycle to end")
@@ -222,13 +222,13 @@ def test_a_request_that_cannot_be_written_is_tried_again(
 
 def test_a_waiting_trainer_that_dies_is_replaced_but_not_at_once(supervisor: Supervisor) -> None:
     supervisor.warm_up(1000.0)
-    assert supervisor._warm._trainer is not None
-    supervisor._warm._trainer.kill()
+    assert supervisor.warm._trainer is not None
+    supervisor.warm._trainer.kill()
     supervisor.warm_up(1001.0)
     supervisor.warm_up(1002.0)
-    assert supervisor._warm._trainer is None
+    assert supervisor.warm._trainer is None
     supervisor.warm_up(1020.0)
-    assert supervisor._warm._trainer is not None
+    assert supervisor.warm._trainer is not None
 
 
 def test_a_cycle_that_takes_too_long_is_ended_and_its_users_come_back(settings: Settings, ledger: Ledger) -> None:

@@ -14,6 +14,7 @@ from schemas.events import encode, encode_label
 from schemas.labels import LabelGroup, PairKey, pair_text
 from tests.worlds import GROUP
 from trainer.features.local import LocalFeatureStore
+from trainer.labels.local import LocalLabelStore
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -57,8 +58,8 @@ class Topic:
         """Send a change event for the label of each of `pairs`."""
         self.send([(pair_text(pair).encode(), encode_label(LabelGroup(), pair), ()) for pair in pairs], partition)
 
-    def relay(self, store: LocalFeatureStore) -> None:
-        """Publish the outbox of a local feature store."""
+    def relay(self, store: LocalFeatureStore | LocalLabelStore) -> None:
+        """Publish the outbox of a local store."""
         while events := store.outbox():
             self.send([(event.key, event.value, event.headers) for event in events])
             store.published(events[-1].id)

@@ -30,6 +30,10 @@ PATHS: Mapping[str, Sequence[str]] = MappingProxyType(
             "test_p3_rows_and_pairs_are_those_of_a_fresh_start",
             "tests/unit/test_graph.py::test_incremental_equals_full",
         ),
+        "P3 of labels": _told(
+            "test_p3_labels_are_those_of_a_full_read",
+            "tests/unit/test_label_cycle.py::test_after_changes_the_book_is_what_a_full_read_gives",
+        ),
         "P4 no version worse than the one before": _told(
             "test_p4_a_follower_is_measured_beside_the_version_before_it",
             "tests/unit/test_cycle.py::test_a_worse_challenger_is_rejected_and_nothing_is_registered",
@@ -40,6 +44,7 @@ PATHS: Mapping[str, Sequence[str]] = MappingProxyType(
             "test_p5_held_out_users_are_not_among_those_that_it_learned",
             "tests/unit/test_cycle.py::test_scaling_is_learned_from_users_who_may_be_trained_on",
         ),
+        "P5 of labels": _told("test_p5_a_label_is_held_out_when_either_end_is"),
         "P6 the listener never stops polling": _told(
             "test_p6_while_a_trainer_stands_still_the_listener_reads_on_and_stays_in_its_group",
             "tests/integration/test_listener.py::test_a_ledger_that_refuses_loses_nothing_and_the_group_is_not_left[kafka]",

@@ -6,18 +6,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from schemas.cycle import CycleKind
+from schemas.labels import PairKey
 from schemas.manifest import ModelManifest
 from schemas.policies import PairPolicy
 from tests.databases.postgresql import PostgreSQL
 from tests.promises.stories import PLACES, UNSOUND, Story, figures, told
 from tests.unit.test_cycle import BARE, BLOCK_OURS
+from trainer.labels.book import LabelBook
+from trainer.labels.reading import read_all
 from trainer.space import Space
 from trainer.split import Part, split
 
@@ -39,14 +43,17 @@ def manifests(story: Story) -> list[ModelManifest]:
 
 
 def test_p1_every_event_is_covered_by_one_version_and_nobody_is_left_waiting(story: Story) -> None:
-    assert story.ledger.views.backlog().users == 0
+    assert story.ledger.views.backlog().empty
     assert story.ledger.views.read().dead_letters == 0
-    ends = {number: end for number, end in story.place.topic.ends().items() if end}
-    ranges = [found.lineage.offsets[story.place.topic.name] for found in manifests(story)]
-    for number, end in ends.items():
-        spans = [each[number] for each in ranges if number in each]
-        assert [0, *(upto for _, upto in spans)] == [*(since for since, _ in spans), end], figures(story)
-    assert [found.lineage.changed_users for found in manifests(story)] == [len(story.users), len(story.wave)]
+    for topic in story.place.topics:
+        ends = {number: end for number, end in topic.ends().items() if end}
+        ranges = [found.lineage.offsets[topic.name] for found in manifests(story)]
+        for number, end in ends.items():
+            spans = [each[number] for each in ranges if number in each]
+            assert [0, *(upto for _, upto in spans)] == [*(since for since, _ in spans), end], figures(story)
+    lineages = [found.lineage for found in manifests(story)]
+    assert [lineage.changed_users for lineage in lineages] == [len(story.users), len(story.wave)]
+    assert [lineage.changed_labels for lineage in lineages] == [len(story.labels), len(story.label_wave)]
 
 
 def test_p2_a_cycle_that_died_before_anybody_knew_of_its_version_has_that_one(story: Story) -> None:
@@ -76,6 +83,17 @@ def test_p3_rows_and_pairs_are_those_of_a_fresh_start(story: Story, tmp_path: Pa
     assert kept.graph.codes().tolist() == anew.graph.codes().tolist()
 
 
+def test_p3_labels_are_those_of_a_full_read(story: Story) -> None:
+    place, space = story.place, manifests(story)[-1].space.space_id
+    with closing(LabelBook(place.service.state_dir / "trainer" / "spaces" / space)) as book:
+        kept = book.labels()
+    found = read_all(place.labels, place.label_group, (), lambda _read: None)
+    said = zip(found.positive.tolist(), found.weight.tolist(), found.at.tolist(), strict=True)
+    assert kept == dict(zip(found.pairs, said, strict=True))
+    assert kept.keys() == {*story.labels, *story.followed} - {*story.unfollowed}
+    assert {pair for pair, (positive, _, _) in kept.items() if not positive} == {*story.dismissed}
+
+
 def test_p4_a_follower_is_measured_beside_the_version_before_it(story: Story) -> None:
     first, second = (found.gate_report for found in manifests(story))
     assert (first.champion, first.outcome) == (None, "passed")
@@ -86,10 +104,33 @@ def test_p4_a_follower_is_measured_beside_the_version_before_it(story: Story) ->
 
 
 def test_p5_held_out_users_are_not_among_those_that_it_learned(story: Story) -> None:
+    """It learned of everybody who may be trained on and has a label with another such user."""
     first = manifests(story)[0]
-    parts = split(first.split, story.users)
-    assert first.fit_report.users == int((parts == Part.TRAIN).sum())
+    assert first.fit_report.users == len({end for pair in _train_labels(story) for end in pair})
     assert _held_out(story) > 0
+
+
+def test_p5_a_label_is_held_out_when_either_end_is(story: Story) -> None:
+    first, part = manifests(story)[0], _parts(story)
+    held_out = [pair for pair in _once(story.labels) if Part.HOLDOUT in {part[end] for end in pair}]
+    assert first.label_report is not None
+    assert first.label_report.held_out == len(held_out) > 0
+    assert first.fit_report.labels == len(_train_labels(story)) > 0
+
+
+def _train_labels(story: Story) -> set[PairKey]:
+    part = _parts(story)
+    return {pair for pair in _once(story.labels) if {part[end] for end in pair} == {Part.TRAIN}}
+
+
+def _once(pairs: Iterable[PairKey]) -> set[PairKey]:
+    """Each two users once, whoever labelled whom."""
+    return {(min(pair), max(pair)) for pair in pairs}
+
+
+def _parts(story: Story) -> dict[str, int]:
+    """Of the users of the first version."""
+    return dict(zip(story.users, split(manifests(story)[0].split, story.users).tolist(), strict=True))
 
 
 def _held_out(story: Story) -> int:

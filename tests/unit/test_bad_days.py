@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 from kafka import TopicPartition
@@ -59,6 +59,9 @@ class Broker:
 
     def end_offsets(self, partitions: list[TopicPartition], **_: int) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, self.ends)
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return {tp.partition for tp in self.assigned if tp.topic == topic}
 
     def assignment(self) -> set[TopicPartition]:
         return set(self.assigned)
@@ -156,6 +159,39 @@ def test_a_topic_made_anew_is_not_taken_for_one_that_was_cut_off(
     assert ledger.intake.marks("t") == {partition_of(T0): (0, "new", None)}
     ((_, reason),) = gap_letters(ledger)
     assert "deleted and made anew" in reason
+
+
+def test_of_two_topics_the_one_that_was_made_anew_is_read_anew(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    users, labels = TopicPartition("t", 0), TopicPartition("l", 0)
+    ledger.intake.start_at({partition_of(users): 5}, 0.0, "t-1")
+    ledger.intake.start_at({partition_of(labels): 7}, 0.0, "l-1")
+    ids = {"t": "t-1", "l": "l-1"}
+    monkeypatch.setattr(places_module, "topic_id", lambda _, topic: ids.get(topic))
+    places = Places(KafkaSettings(topic="t", label_topic="l"), ledger.intake, lambda: 1.0)
+    broker = Broker(0, 50, {users, labels})
+    places.note([Rebalance("assigned", frozenset({users, labels}))])
+    places.place(broker)
+    assert (places.next, places.unplaced) == ({users: 5, labels: 7}, set())
+    ids["l"] = "l-2"
+    places.look_for_new_topic(broker)
+    assert places.anew == {labels: 7}
+    places.rewind(broker)
+    places._retry_at = 0.0
+    places.place(broker)
+    assert (places.next, places.unplaced, places.anew) == ({users: 5}, {labels}, {labels: 7})
+
+
+@pytest.mark.parametrize(("start", "begins"), [("earliest", 0), ("latest", 50)])
+def test_a_topic_of_labels_begins_whole_where_that_of_users_is_known(
+    ledger: Ledger, start: Literal["earliest", "latest"], begins: int
+) -> None:
+    users, more = TopicPartition("t", 0), TopicPartition("t", 1)
+    labels = TopicPartition("l", 0)
+    ledger.intake.start_at({partition_of(users): 5}, 0.0)
+    places = Places(KafkaSettings(topic="t", label_topic="l", start=start), ledger.intake, lambda: 1.0)
+    places.note([Rebalance("assigned", frozenset({users, more, labels}))])
+    places.place(Broker(0, 50, {users, more, labels}))
+    assert places.next == {users: 5, more: 0, labels: begins}  # a partition that is new in a known topic loses nothing
 
 
 def test_a_gap_is_not_crossed_where_somebody_else_has_moved_the_ledger(ledger: Ledger) -> None:

@@ -14,12 +14,13 @@ from consumer.bridge.hashing import row_hashes
 from consumer.bridge.state import BridgeState
 from schemas.features import Column, FeatureGroup
 from trainer.features.protocol import FeatureRows, Floats
+from trainer.hopsworks.rows import Rows
 
 GROUP = FeatureGroup(name="few", columns=(Column(name="taste", length=2), Column(name="year", length=1)))
 
 
 def hash_of(taste: Floats | None, year: Floats | None) -> bytes:
-    (found,) = row_hashes(GROUP, FeatureRows(["u"], {"taste": [taste], "year": [year], "other": [None]}))
+    (found,) = row_hashes(["taste", "year"], FeatureRows(["u"], {"taste": [taste], "year": [year], "other": [None]}))
     return found
 
 
@@ -50,6 +51,12 @@ def test_whatever_differs_shows() -> None:
         (floats(1, np.nextafter(np.float32(2), np.float32(3))), floats(3)),
     ]
     assert len({hash_of(*row) for row in rows}) == len(rows)
+
+
+def test_whatever_differs_of_a_label_shows() -> None:
+    cells = [("follow", 1.0), ("follow", 2.0), ("block", 1.0), ("follow1", 0.0), ("follow", None), (None, "follow")]
+    columns: list[dict[str, list[object]]] = [{"label": [label], "at": [at]} for label, at in cells]
+    assert len({next(row_hashes(["label", "at"], Rows(["k"], given))) for given in columns}) == len(cells)
 
 
 def test_it_remembers_over_a_restart(tmp_path: Path) -> None:

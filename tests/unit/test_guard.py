@@ -58,6 +58,7 @@ def test_a_handful_of_refused_rows_holds_nothing(read: int, bad: int, holds: boo
         (GUARD.lost_pairs(23_584, 6_430), True),
         (GUARD.lost_pairs(100, 250), False),
         (GUARD.similar(1.0, 400, 79_800), True),
+        (GUARD.similar(0.0, 400, 0, learned=False), False),
         (GUARD.similar(0.02, 400, 1_600), False),
         (GUARD.similar(0.0, 400, 0), True),
         (GUARD.similar(0.0, 12, 0), False),

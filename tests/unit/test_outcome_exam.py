@@ -181,6 +181,7 @@ def test_of_too_many_users_some_are_asked_and_a_slice_has_the_sums_of_its_users(
         asked=exam.asked[some],
         pairs=exam.pairs[exam.user < 15],
         positive=exam.positive[exam.user < 15],
+        earlier=exam.earlier[exam.user < 15],
         weight=exam.weight[exam.user < 15],
         user=exam.user[exam.user < 15],
     )
@@ -212,7 +213,7 @@ def test_both_exams_are_one_score() -> None:
     assert alone.metrics.outcome_auc is alone.metrics.recall_at_50 is None
     assert alone.outcomes is None
     assert together.outcomes is not None
-    named = ("outcome_auc", "recall_at_50", "outcome_calibration_error")
+    named = ("outcome_auc", "recall_at_50", "outcome_calibration_error", "earlier_auc")
     told = {name: getattr(together.metrics, name) for name in named}
     assert told == pytest.approx(figures(together.outcomes))
     assert together.metrics.model_copy(update=dict.fromkeys(named)) == alone.metrics

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import schemas
+from schemas.cycle import LabelReport, ProbeReport
 from schemas.manifest import ModelManifest
 from trainer.package import report
 
@@ -44,3 +45,45 @@ def test_an_older_manifest_has_no_slices_and_a_first_version_no_champion() -> No
     page = report(GOLDEN.model_copy(update={"gate_report": gate}))
     assert "this version / champion" not in page
     assert rows_of(page)["accuracy"] == ["0.9978", "-"]
+
+
+def test_outcomes_and_what_the_champion_knew_before_are_told_where_there_are_labels() -> None:
+    told = {"outcome_auc": 0.71234, "recall_at_50": 0.12, "outcome_calibration_error": 0.03}
+    gate = GOLDEN.gate_report.model_copy(update={"labels": 321, "judged_by": "outcomes"})
+    page = report(
+        GOLDEN.model_copy(
+            update={
+                "metrics": GOLDEN.metrics.model_copy(update=told),
+                "gate_report": gate,
+                "label_report": LabelReport(
+                    accepted=40, deleted=2, positives=1500, negatives=60, held_out=321, waiting=3
+                ),
+                "probe_report": ProbeReport(
+                    version=3,
+                    users=0,
+                    labels=42,
+                    auc=0.61,
+                    own_auc=0.7,
+                    regret=0.09,
+                    error=0.02,
+                    told="version 3 is old",
+                ),
+            }
+        )
+    )
+    rows = rows_of(page)
+    assert rows["AUC of outcomes"] == ["0.6100", "0.7000"]  # that of the probe is the later table
+    assert "| AUC of outcomes | 0.7123 | - |" in page
+    assert rows["calibration error of outcomes"] == ["0.0300", "-"]
+    assert "on 321 held-out labels, decide." in page
+    assert "## Before it was learned" in page
+    assert "Asked about 0 changed users and 42 changed labels. Version 3 is old." in page
+    assert "40 read, 2 deleted, 0 refused; now 1500 positive and 60 negative, of which 321 are held out; 3 wait" in page
+    assert "recall@50" in rows["this version / champion"]
+
+
+def test_without_labels_nothing_is_said_of_them() -> None:
+    page = report(GOLDEN)
+    assert "outcomes" not in page
+    assert "Before it was learned" not in page
+    assert "changed labels" not in page

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from consumer.cycles.trigger import Hold, Reason, Start, TriggerPolicy, TriggerState, Wait, decide
+from consumer.cycles.trigger import Hold, Probe, Reason, Start, TriggerPolicy, TriggerState, Wait, decide
 from schemas.cycle import CycleKind
 
 POLICY = TriggerPolicy(
@@ -225,3 +227,50 @@ def test_looking_again_when_told_always_leads_somewhere(state: TriggerState, now
                 assert until > now
                 now = until
     raise AssertionError("waited four times without starting")
+
+
+ASKING = POLICY.model_copy(update={"regret": 0.02, "probe_changes": 4, "probe_interval": 30.0})
+FEW = replace(BUSY, pending_users=3, pending_labels=1, known_labels=1000)
+
+
+def test_below_the_thresholds_the_champion_is_asked_once_enough_has_changed() -> None:
+    assert decide(POLICY, FEW, now=65) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(ASKING, FEW, now=64) == Wait(Hold.QUIET, until=65)
+    assert decide(ASKING, FEW, now=65) == Probe()
+    assert decide(ASKING, replace(FEW, pending_labels=0), now=65) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(ASKING, replace(FEW, probing=True), now=65) == Wait(Hold.PROBING)
+    assert decide(ASKING, replace(FEW, held_in_a_row=1), now=65) == Wait(Hold.THRESHOLD, until=150)
+
+
+def test_a_cycle_starts_when_more_is_lost_than_is_allowed() -> None:
+    probed = replace(FEW, probed_at=65.0, probed_changes=4)
+    assert decide(ASKING, replace(probed, regret=0.021), now=66) == Start(Reason.REGRET)
+    assert decide(ASKING, replace(probed, regret=0.02), now=66) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(ASKING, replace(probed, regret=None), now=66) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(ASKING, replace(probed, regret=0.0), now=150) == Start(Reason.STALENESS)
+    assert decide(ASKING, replace(probed, regret=0.0, pending_users=10), now=66) == Start(Reason.COUNT)
+
+
+def test_the_champion_is_asked_again_about_what_came_since_and_not_too_often() -> None:
+    more = replace(FEW, pending_users=7, probed_at=65.0, probed_changes=4, regret=0.0)
+    assert decide(ASKING, more, now=70) == Wait(Hold.THRESHOLD, until=95)
+    assert decide(ASKING, more, now=95) == Probe()
+    assert decide(ASKING, replace(more, pending_users=6), now=95) == Wait(Hold.THRESHOLD, until=150)
+
+
+@given(states, times, st.none() | st.floats(-1, 1), st.none() | times, st.integers(0, 60))
+def test_probes_keep_no_change_waiting_beyond_its_limits(
+    state: TriggerState, now: float, regret: float | None, probed_at: float | None, probed: int
+) -> None:
+    asked = replace(state, regret=regret, probed_at=probed_at, probed_changes=probed)
+    told, plain = decide(ASKING, asked, now), decide(POLICY, state, now)
+    if isinstance(plain, Start):
+        assert told == plain
+    assert state.oldest_change is not None
+    if now >= max(state.oldest_change + POLICY.max_staleness, free_at(state)):
+        assert isinstance(told, Start)
+
+
+def test_settling_without_training_needs_a_limit() -> None:
+    with pytest.raises(ValidationError, match="settle_unchanged needs regret"):
+        TriggerPolicy(settle_unchanged=True)

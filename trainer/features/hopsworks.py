@@ -35,7 +35,8 @@ class HopsworksFeatureStore:
         return None
 
     def close(self) -> None:
-        """See FeatureStore. The session is the process's, and ends with it."""
+        """See FeatureStore."""
+        self._reader.close()
 
 
 def _users(rows: Rows) -> FeatureRows:

@@ -21,6 +21,11 @@ class GroupCommits:
         self._name = f"{group.name}, version {group.version}"
         self._found = find_group(session, group)
 
+    @property
+    def online_enabled(self) -> bool:
+        """Whether the group has an online store, and so tells of its changes itself."""
+        return bool(self._found.online_enabled)
+
     def recent(self) -> tuple[int, ...]:
         """The ids of the last few commits, the newest first; empty before the first.
 

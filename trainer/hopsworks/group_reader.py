@@ -64,6 +64,9 @@ class GroupReader:
             return joined(self._group, self._online.read(keys))
         return self._offline.read(keys)
 
+    def close(self) -> None:
+        """Nothing of its own is open: the session is the process's, and ends with it."""
+
     def _await_ingestion(self) -> None:
         if not self._waited:
             await_ingestion(self._session, self._group, self._found, self._settings)

@@ -8,7 +8,7 @@ from functools import reduce
 from operator import and_
 from typing import Any
 
-from schemas.events import Group, key_columns
+from schemas.events import Group, key_columns, value_columns
 from schemas.features import FeatureGroup
 from schemas.hopsworks import HopsworksStore
 from schemas.labels import LabelGroup, pair_of
@@ -116,13 +116,6 @@ def with_keys(found: Any, natives: Sequence[dict[str, str | int]]) -> Any:
 def ends_of(group: Group, key: str) -> tuple[str, ...]:
     """The ids that a key names: that of a user, or those of the two users of a label (see `pair_text`)."""
     return pair_of(key) if isinstance(group, LabelGroup) else (key,)
-
-
-def value_columns(group: Group) -> list[str]:
-    """The contract's columns beside the primary key."""
-    if isinstance(group, LabelGroup):
-        return [group.label, *([group.weight] if group.weight is not None else []), group.labelled_at]
-    return [column.name for column in group.columns]
 
 
 def columns_of(group: Group) -> list[str]:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from schemas.events import Group, key_columns
+from schemas.events import Group, key_columns, value_columns
 from schemas.hopsworks import HopsworksStore
-from trainer.hopsworks.groups import columns_of, native_keys, value_columns, with_keys
+from trainer.hopsworks.groups import columns_of, native_keys, with_keys
 from trainer.hopsworks.history import Latest, Once, age_columns, ages
 from trainer.hopsworks.offline import stream
 from trainer.hopsworks.rows import Rows, from_batch, joined, keyed, only

@@ -12,11 +12,10 @@ import fastavro
 import numpy as np
 import pyarrow as pa
 
-from schemas.events import Group, key_columns
+from schemas.events import Group, key_columns, value_columns
 from schemas.labels import LabelGroup, pair_text
 from trainer.features.keys import user_key
 from trainer.features.protocol import Floats
-from trainer.hopsworks.groups import value_columns
 
 Decoder = Callable[[bytes], Any]
 

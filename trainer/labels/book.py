@@ -25,7 +25,7 @@ from trainer.labels.outcomes import Outcomes
 from trainer.population import Population
 from trainer.split import Part
 
-_FILE = "labels.db"
+BOOK_FILE = "labels.db"
 _GROUP, _SET_ASIDE = "group", "set aside"
 
 
@@ -48,7 +48,7 @@ class LabelBook:
     """The labels in a space's folder. One process at a time may write them."""
 
     def __init__(self, folder: Path) -> None:
-        self._db = sqlite3.connect(folder / _FILE, isolation_level=None)
+        self._db = sqlite3.connect(folder / BOOK_FILE, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute(

@@ -39,7 +39,8 @@ class HopsworksLabelStore:
         return None
 
     def close(self) -> None:
-        """See LabelStore. The session is the process's, and ends with it."""
+        """See LabelStore."""
+        self._reader.close()
 
     def _labels(self, rows: Rows) -> LabelRows:
         group, columns = self._group, rows.columns

@@ -35,6 +35,7 @@ def upgrade(op: Operations) -> None:
         Column("version", Integer),
         Column("changes", Integer, nullable=False),
         Column("regret", Float),
+        Column("error", Float),
         Column("told", String, nullable=False),
     )
     op.add_column("cycles", Column("known_labels", Integer))

@@ -1,4 +1,4 @@
-"""Spam is one wave of follows at random, and is gone with the next."""
+"""Spam is one wave of follows of the same few users, and is gone with the next."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -22,7 +22,7 @@ def after(waves: list[Wave]) -> tuple[set[str], set[PairKey]]:
 
 
 @pytest.mark.parametrize("wave", [1, 3])
-def test_bots_follow_others_who_are_there_and_their_follows_go_again(wave: int) -> None:
+def test_bots_follow_those_who_pay_and_their_follows_go_again(wave: int) -> None:
     plain = GeneratedListeners(300, following=True)
     source = WithSpam(GeneratedListeners(300, following=True), wave)
     waves = [source.initial(), *islice(source.waves(), 5)]
@@ -30,12 +30,13 @@ def test_bots_follow_others_who_are_there_and_their_follows_go_again(wave: int) 
     spam, found = waves[wave : wave + 2]
     assert not spam.upserts
     assert not spam.deletes
-    assert 0.1 * len(follows) < len(spam.follows) < 0.25 * len(follows)
+    assert 200 < len(spam.follows) <= 300
     assert not set(spam.follows) & follows
     assert all(one != other and {one, other} <= users for one, other in spam.follows)
-    assert len({one for one, _ in spam.follows}) == 9
-    assert found.unfollows == spam.follows
-    assert after(waves) == after([plain.initial(), *islice(plain.waves(), 3)])  # nothing is left behind
+    assert len({other for _, other in spam.follows}) == 4
+    assert set(found.unfollows) >= set(spam.follows)
+    assert found.follows  # what the source goes on with
+    assert after(waves) == after([plain.initial(), *islice(plain.waves(), 4)])  # nothing is left behind
 
 
 def test_the_same_seed_has_the_same_spam() -> None:
@@ -62,5 +63,5 @@ def test_where_nobody_follows_anybody_or_the_waves_end_there_is_no_spam() -> Non
 def test_a_bug_before_it_leaves_the_follows_alone() -> None:
     source = WithSpam(WithUpstreamBug(GeneratedListeners(200, following=True), 2), 4)
     waves = [source.initial(), *islice(source.waves(), 5)]
-    assert [bool(wave.follows) for wave in waves] == [True, True, False, False, True, False]
-    assert waves[4].follows == waves[5].unfollows
+    assert [bool(wave.follows) for wave in waves] == [True, True, False, False, True, True]
+    assert set(waves[4].follows) <= set(waves[5].unfollows)

@@ -72,6 +72,7 @@ def cycle(
         step(name, "embed", "done", users=2400),
         step(name, "pair", "done", users=2400, before=26547, after=24000, added=453, removed=3000, rows_mined=240),
         step(name, "base", "done", version=1),
+        step(name, "probe", "done", told="the champion has lost nothing"),
         *fitting(name, epochs),
         step(name, "fit", "done", epochs=epochs, best_epoch=best),
         step(
@@ -118,7 +119,7 @@ def test_it_knows_what_was_read_what_waits_and_what_runs() -> None:
     assert (running.kind, running.base_version, running.users) == ("incremental", 1, 240)
     assert running.train[-1] == pytest.approx(1 - 0.5 / 8)
     assert running.dev == pytest.approx([0.97 - 0.5 / at for at in range(1, 9)])
-    assert [step for step, view in running.steps.items() if view.state == "done"] == list(Step)[:5]
+    assert [step for step, view in running.steps.items() if view.state == "done"] == list(Step)[:6]
 
 
 def test_progress_grows_with_every_line_and_ends_at_all() -> None:
@@ -242,7 +243,7 @@ def test_users_whom_a_champion_answers_for_are_not_pending_and_those_of_held_dat
     (line,) = told(story, [ended("i", outcome="unchanged", version=None, accuracy=None, **figures)])
     assert line == Said(
         "cycle",
-        "unchanged after 8.2 s, nothing to learn: version 1 answers for these users, today with accuracy 0.9967, "
+        "unchanged after 8.2 s, nothing to learn: version 1 answers for them, today with accuracy 0.9967, "
         "precision 0.9964, recall 0.9972",
         "good",
     )
@@ -263,3 +264,65 @@ def test_a_commit_is_told_with_who_changed() -> None:
     head, line = of_commit(committed(3, changed=1, new=20, deleted=5))
     assert (head.subject, head.tone) == ("wave 3", "head")
     assert line.text == "1 user changed, 20 new users, 5 users deleted in the feature store, 26 events published"
+
+
+def followed(wave: int, follows: int = 0, unfollows: int = 0, changed: int = 0) -> Committed:
+    events = follows + unfollows + changed
+    return Committed(wave, "follows", changed, 0, 0, users=2400, events=events, follows=follows, unfollows=unfollows)
+
+
+def test_a_wave_of_labels_is_settled_when_they_have_been_through_a_cycle_too() -> None:
+    story = bootstrapped()
+    story.committed(followed(1, follows=400, unfollows=50, changed=10))
+    story.feed(record("changes", events=2860, pending=10, pending_labels=450))
+    assert (story.pending, story.pending_labels) == (10, 450)
+    story.feed({**started("i", users=10), "labels": 300})
+    assert (story.pending, story.pending_labels) == (0, 150)
+    story.feed(ended("i", changed_users=10, changed_labels=300))
+    assert not story.settled
+    story.feed({**started("j", users=0), "labels": 150})
+    story.feed(ended("j", outcome="rejected", version=None, changed_users=0, changed_labels=150))
+    assert story.settled
+    assert story.pending_labels == 150  # given back
+
+
+def test_a_full_retrain_that_a_cycle_asks_for_is_waited_for_once() -> None:
+    story = bootstrapped()
+    story.committed(followed(1, follows=400))
+    story.feed({**started("i"), "labels": 400})
+    story.feed(ended("i", changed_labels=400, asks_full="a fresh start is better"))
+    assert not story.settled
+    story.feed(started("f", kind="full", users=0))
+    assert not story.settled
+    story.feed(ended("f", kind="full", version=3))
+    assert story.settled
+    story.committed(followed(2, follows=400))
+    story.feed({**started("j"), "labels": 400})
+    story.feed(ended("j", changed_labels=400, asks_full="a fresh start is better"))
+    assert story.settled  # the trigger starts none so soon after the last
+
+
+def test_labels_and_what_the_champion_said_of_them_are_told() -> None:
+    story = bootstrapped()
+    head, line = of_commit(followed(1, follows=1000, unfollows=1))
+    assert head.subject == "wave 1"
+    assert line.text == "1,000 new follows, 1 follow deleted in the feature store, 1,001 events published"
+    probe: Record = {"version": 1, "users": 0, "labels": 1001, "auc": 0.7421, "own_auc": 0.781, "recall_at_50": 0.12}
+    figures: Record = {"outcome_auc": 0.8123, "recall_at_50": 0.25, "champion_outcome_auc": 0.7512}
+    pending, start, before, end = told(
+        story,
+        [
+            record("changes", events=3401, pending=0, pending_labels=1001),
+            {**started("i", users=0), "labels": 1001},
+            step("i", "probe", "done", **probe),
+            ended("i", **figures),
+        ],
+    )
+    assert pending.text == "3,401 events read; 0 users and 1,001 labels pending"
+    assert start.text.endswith("1,001 labels, on top of version 1")
+    assert before.text == (
+        "before anything is learned: version 1, asked about 1,001 new labels, has AUC 0.742 (in its own exam 0.781), "
+        "recall@50 0.120"
+    )
+    assert end.text == "version 2 registered after 8.2 s, with AUC 0.8123, recall@50 0.2500"
+    assert story.cycles[-1].probe["auc"] == 0.7421

@@ -1,14 +1,18 @@
-"""Planted bug: a trainer that follows leaves out every other claimed user whom its matrix has already."""
+"""Planted bug: a trainer that follows leaves out half of the claimed users whom its matrix has, and of the labels."""
 
 import sys
 
 if sys.orig_argv[-1] == "trainer":
     from collections.abc import Iterable, Sequence
 
+    from schemas.labels import PairKey
     from trainer.embeddings import UserMatrix
     from trainer.features.protocol import Floats
+    from trainer.labels.book import LabelBook
+    from trainer.labels.checks import CheckedLabels
 
     apply = UserMatrix.apply
+    apply_labels = LabelBook.apply
 
     def apply_half(
         self: UserMatrix, keys: Sequence[str], raw: Floats, directions: Floats, deletes: Iterable[str]
@@ -18,4 +22,11 @@ if sys.orig_argv[-1] == "trainer":
         taken = [at for at, key in enumerate(keys) if key not in left_out]
         apply(self, [keys[at] for at in taken], raw[taken], directions[taken], deletes)
 
+    def apply_half_of_labels(self: LabelBook, labels: CheckedLabels, deletes: Iterable[PairKey]) -> None:
+        half = CheckedLabels(
+            labels.pairs[::2], labels.positive[::2], labels.weight[::2], labels.at[::2], labels.refused, labels.keyless
+        )
+        apply_labels(self, half, deletes)
+
     UserMatrix.apply = apply_half  # type: ignore[method-assign]
+    LabelBook.apply = apply_half_of_labels  # type: ignore[method-assign]

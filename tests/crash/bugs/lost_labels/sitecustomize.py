@@ -1,0 +1,17 @@
+"""Planted bug: a cycle that settles takes the labels with it that came while it ran."""
+
+import sys
+
+if any(argument.endswith("retrainer") for argument in sys.orig_argv):
+    from sqlalchemy import Connection, delete
+
+    from consumer.ledger import cycles
+    from consumer.ledger.tables import label_changes
+
+    settle = cycles.settle_changes  # type: ignore[attr-defined]
+
+    def settle_too_much(connection: Connection, cycle_id: str, now: float) -> None:
+        settle(connection, cycle_id, now)
+        connection.execute(delete(label_changes))
+
+    cycles.settle_changes = settle_too_much  # type: ignore[attr-defined]
