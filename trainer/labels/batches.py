@@ -13,7 +13,7 @@ from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
 from trainer.labels.material import LabelData
 
-_BATCHES = 8  # an epoch has so many at least, or few labels would give hardly a step
+_BATCHES = 6  # an epoch has so many at least: fewer would hardly be steps, more have too few strangers each
 _SMALLEST = 32
 
 
