@@ -57,7 +57,7 @@ class _Retrieval(keras.Model):  # type: ignore[misc]
     """The retrieval task over two towers."""
 
     def __init__(self, query: Any, candidate: Any) -> None:
-        super().__init__()
+        super().__init__(name="retrieval")
         self.query, self.candidate = query, candidate
 
     def call(self, inputs: Any, training: bool = False) -> Any:
@@ -67,7 +67,7 @@ class _Retrieval(keras.Model):  # type: ignore[misc]
         )
         return alike / _TEMPERATURE - popular[None, :]
 
-    def compute_loss(self, *_: Any, y_pred: Any = None, **__: Any) -> Any:
+    def compute_loss(self, _x: Any, _y: Any, y_pred: Any, *_: Any, **__: Any) -> Any:
         """Each query's own candidate against the others in the batch."""
         own = tf.range(tf.shape(y_pred)[0])
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(own, y_pred))
