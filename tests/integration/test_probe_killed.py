@@ -39,6 +39,7 @@ def test_a_probe_that_was_killed_is_made_again_and_leaves_nothing_behind(tansu_a
         service.start()
         with closing(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}", create=False)) as ledger:
             last = wait_until(ledger.probes.last, 60, "the probe")
+            assert last is not None
             assert (last.version, last.changes) == (1, 40)
             assert ledger.views.backlog().users == 40
         told = service.call("train")
