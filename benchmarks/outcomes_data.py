@@ -70,7 +70,7 @@ class Figures:
 
 
 def friends(setup: Setup, name: str) -> Friends:
-    """`twitch` or `lastfm`, where their files lie beside the listening log; else, and in a quick run, generated ones."""
+    """`twitch` or `lastfm`, where their files lie beside the listening log, else generated ones; so in a quick run."""
     home = setup.lastfm.parent.parent if setup.lastfm and not setup.quick else None
     made: tuple[str, Floats, Rows]
     if home is not None and name == "twitch" and (home / "twitch_engb" / "edges.csv").exists():

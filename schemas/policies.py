@@ -73,7 +73,8 @@ class FitPolicy(Frozen):
     incremental_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     hard_negatives: Annotated[int, Field(ge=0, le=2)] = 1
-    """Most alike dissimilar users given more weight, for each user in a batch; more than two do harm."""
+    """Most alike dissimilar users given more weight, for each user in a batch; more than two do harm. Where labels are
+    learned: those that say not similar, so many for each positive one at most."""
     distance_weight: Annotated[float, Field(ge=0)] = 6.0
     ranking_weight: Annotated[float, Field(ge=0)] = 0.2
     """What the terms of the loss weigh beside the pair loss, which weighs 1."""
@@ -81,13 +82,13 @@ class FitPolicy(Frozen):
     replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of unchanged users among those an incremental cycle trains on, so that the old is not forgotten."""
     min_replay_users: Positive = 1024
-    """Users who are replayed at least; of labels, where they are learned, at least as many."""
     batch_labels: Annotated[int, Field(ge=8)] = 1024
     """Positive labels in a batch: the other users are strangers to each (`trainer.labels.loss`)."""
     label_epochs: Positive = 20
     """Where labels are learned, `full_epochs` and `incremental_epochs` are no more than this."""
     label_replay: Annotated[float, Field(ge=0)] = 3.0
-    """Learned labels that are gone through again for each new one, `min_replay_users` at least."""
+    """Learned labels among those an epoch goes through, for each new one: other ones in each epoch."""
+    min_replay_labels: Positive = 2048
     temperature: Annotated[float, Field(gt=0)] = 0.1
     """Of the softmax over a batch's users."""
     popularity_correction: Share = 0.75

@@ -113,6 +113,12 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
         "fit.quality.from_noise",
         "cycle.incremental_vs_full",
         "cycle.keeps_up",
+        "outcomes.auc.twitch",
+        "outcomes.recall50.twitch",
+        "outcomes.auc.lastfm",
+        "outcomes.recall50.lastfm",
+        "outcomes.stream",
+        "outcomes.fit_seconds",
         "ingest.durable_vs_bare",
         "ingest.vs_quix",
     ]

@@ -13,7 +13,7 @@ from trainer.embeddings import Rows
 from trainer.features.protocol import Floats
 from trainer.labels.material import LabelData
 
-_BATCHES = 8  # an epoch has so many at least, or few labels would give hardly a step
+_BATCHES = 6  # an epoch has so many at least: fewer would hardly be steps, more have too few strangers each
 _SMALLEST = 32
 
 
@@ -52,7 +52,7 @@ def label_batch_count(labels: int, policy: FitPolicy) -> int:
 
 def label_batches(data: LabelData, policy: FitPolicy, generator: np.random.Generator) -> Iterator[LabelBatch]:
     """One epoch: every positive label once, in random order; where not directed, from a random one of its ends."""
-    positives, negatives = data.positives, data.negatives
+    positives, negatives = data.epoch(generator)
     count = label_batch_count(len(positives), policy)
     popularity = data.partners.popularity
     log_share = np.log(np.maximum(popularity, 1) / max(popularity.sum(), 1)).astype(np.float32)

@@ -104,7 +104,7 @@ class _Training:
         self._similarity, self._policy, self._on_epoch = similarity, policy, on_epoch
         self._epochs, self._rate = epochs, rate
         self._generator = np.random.default_rng(seed)
-        self._step = training_step(model, similarity, policy, directed=labels.positives.directed)
+        self._step = training_step(model, similarity, policy, directed=labels.new.directed)
         self._at = self.epoch = self.pairs = 0
         self.loss = self.accuracy = 0.0
         forget(model)
@@ -149,7 +149,7 @@ class _Training:
     def _go_through(self) -> None:
         """One epoch."""
         policy, seen = self._policy, []
-        steps = self._epochs * label_batch_count(len(self._labels.positives), policy)
+        steps = self._epochs * label_batch_count(self._labels.positives, policy)
         for batch in label_batches(self._labels, policy, self._generator):
             self._model.whole.optimizer.learning_rate.assign(rate_at(self._at, steps, self._rate))
             seen.append(self._step(*tensors(batch, self._directions, policy)))
@@ -176,7 +176,7 @@ def _nothing_to_learn(labels: LabelData, *, warm_start: bool) -> str | None:
     if count < LEAST_LABELS:
         kept = "the champion stays" if warm_start else "the model is the one that keeps the cosine"
         return f"{count} positive labels between training users, which is fewer than {LEAST_LABELS}: {kept}"
-    if warm_start and not labels.fresh:
+    if warm_start and not len(labels.new):
         return "no label is new, and nobody who changed has one: there is nothing to learn"
     return None
 
@@ -202,7 +202,7 @@ def _report(
     return FitReport(
         epochs=epochs,
         best_epoch=best_epoch,
-        users=labels.users,
+        users=len(np.unique(labels.new.pairs)),
         replayed_users=0,
         labelled_pairs=labelled_pairs,
         loss=loss,
@@ -214,7 +214,7 @@ def _report(
         rate=rate,
         candidates=candidates,
         objective=policy.objective,
-        labels=labels.fresh + labels.replayed,
+        labels=len(labels.new) + labels.replayed,
         replayed_labels=labels.replayed,
         dev_auc=dev_auc,
         dev_recall_at_50=dev_recall_at_50,

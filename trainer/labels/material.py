@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.policies import FitPolicy
 from trainer.embeddings import Rows
@@ -24,16 +25,15 @@ class LabelData:
     """Labels to learn from, none of which touches a held-out user.
 
     Attributes:
-        positives: labels between training users that an epoch goes through.
-        negatives: the same of those that say not similar.
-        fresh, replayed: how many of both no version has learned yet, or are of users who changed; and how many have.
+        new: labels between training users that no version has learned yet, or of users who changed; from scratch all.
+        learned: the others of training users.
+        replayed: how many of those an epoch goes through; other ones in each.
         partners: every positive label between training users.
         dev: what is asked about the dev users' labels; None where they are too few to tell anything.
     """
 
-    positives: Outcomes
-    negatives: Outcomes
-    fresh: int
+    new: Outcomes
+    learned: Outcomes
     replayed: int
     partners: Partners
     dev: LabelDev | None
@@ -41,9 +41,24 @@ class LabelData:
     """What scale and bias are drawn by: the same, or labels between training users where there are no others."""
 
     @property
-    def users(self) -> int:
-        """How many users labels are learned of."""
-        return len(np.unique(np.concatenate([self.positives.pairs, self.negatives.pairs])))
+    def positives(self) -> int:
+        """How many positive labels an epoch goes through."""
+        return int(self.new.positive.sum()) + self._again(self.learned.positive)
+
+    def epoch(self, generator: np.random.Generator) -> tuple[Outcomes, Outcomes]:
+        """The positive labels of one epoch and the negative ones; those of each kind are as many in every epoch."""
+        found = []
+        for kind in (True, False):
+            new, learned = (part.of(part.positive == kind) for part in (self.new, self.learned))
+            again = np.zeros(len(learned), dtype=bool)
+            again[generator.choice(len(learned), self._again(self.learned.positive == kind), replace=False)] = True
+            found.append(new.and_(learned.of(again)))
+        return found[0], found[1]
+
+    def _again(self, of_kind: NDArray[np.bool_]) -> int:
+        """How many learned labels of a kind an epoch goes through."""
+        count = int(of_kind.sum())
+        return min(count, round(self.replayed * count / max(len(self.learned), 1)))
 
     @staticmethod
     def of(
@@ -58,22 +73,16 @@ class LabelData:
         outcomes = outcomes.of(outcomes.part != Part.HOLDOUT)
         train = outcomes.in_part(Part.TRAIN)
         partners = Partners(train.pairs[train.positive], len(directions), directed=outcomes.directed)
-        fresh = np.ones(len(train), dtype=bool)
+        new = np.ones(len(train), dtype=bool)
         replayed = 0
-        chosen = train
         if changed is not None:
-            fresh = train.changed | np.isin(train.pairs, changed).any(axis=1)
-            others = np.flatnonzero(~fresh)
-            wanted = max(int(fresh.sum() * policy.label_replay), policy.min_replay_users)
-            replayed = min(wanted, len(others)) if fresh.any() else 0
-            generator = np.random.default_rng(seed)
-            again = generator.choice(others, replayed, replace=False)
-            chosen = train.of(np.sort(np.concatenate([np.flatnonzero(fresh), again])))
+            new = train.changed | np.isin(train.pairs, changed).any(axis=1)
+            wanted = max(int(new.sum() * policy.label_replay), policy.min_replay_labels)
+            replayed = min(wanted, len(train) - int(new.sum())) if new.any() else 0
         dev = label_dev(directions, outcomes, population, policy, seed)
         return LabelData(
-            positives=chosen.of(chosen.positive),
-            negatives=chosen.of(~chosen.positive),
-            fresh=int(fresh.sum()),
+            new=train.of(new),
+            learned=train.of(~new),
             replayed=replayed,
             partners=partners,
             dev=dev,

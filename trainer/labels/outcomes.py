@@ -57,6 +57,17 @@ class Outcomes:
             directed,
         )
 
+    def and_(self, others: Outcomes) -> Outcomes:
+        """Them, and others behind them."""
+        return Outcomes(
+            np.concatenate([self.pairs, others.pairs]),
+            np.concatenate([self.positive, others.positive]),
+            np.concatenate([self.weight, others.weight]),
+            np.concatenate([self.part, others.part]),
+            np.concatenate([self.changed, others.changed]),
+            self.directed,
+        )
+
     def in_part(self, part: Part) -> Outcomes:
         """Those of one part."""
         return self.of(self.part == part)
