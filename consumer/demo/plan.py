@@ -74,11 +74,12 @@ class Plan:
         return [*retrainer(), "run"]
 
     def settings(self, broker: str) -> dict[str, str]:
-        """The settings of simulator and service. They differ from a production service's in patience alone."""
+        """The settings of simulator and service. They differ from a production service's in patience, and in one margin."""
         source = lastfm if self.data else listeners
         learning = {
             "RETRAINER_FIT__OBJECTIVE": Objective.OUTCOMES.value,
             "RETRAINER_TRIGGER__CHANGED_LABELS": "100",
+            "RETRAINER_GATE__EARLIER_MARGIN": "0",  # these tastes hardly age: nothing that was known may be lost
         }
         return {
             "RETRAINER_FEATURE_GROUP__NAME": source.GROUP,

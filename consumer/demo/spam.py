@@ -70,7 +70,9 @@ class WithSpam:
             yield Wave(f"bots make {len(spam):,} follows, all of {_PROMOTED} users who pay for it", follows=spam)
             clean = next(source, Wave(""))
             title = ", ".join(filter(None, [f"{len(spam):,} spam follows are deleted", clean.title]))
-            yield replace(clean, title=title, unfollows=tuple(dict.fromkeys([*spam, *clean.unfollows])))
+            meant = set(clean.follows)  # somebody may follow those who paid because he likes them
+            gone = dict.fromkeys(pair for pair in (*spam, *clean.unfollows) if pair not in meant)
+            yield replace(clean, title=title, unfollows=tuple(gone))
         yield from source
 
     def _spam(self, users: list[str], follows: dict[PairKey, None]) -> tuple[PairKey, ...]:

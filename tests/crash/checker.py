@@ -6,23 +6,13 @@ Pure. The topic is what happened; everything else has to agree with it and with 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from tests.crash.evidence import Cycle, Evidence, Ranges, Version
+from tests.crash.finding import Finding, Found, Kind
+from tests.crash.keeping import KEPT
 from tests.crash.topic import Place, Sent
 
-Kind = Literal["lost", "duplicated", "wrong"]
 _KINDS = ("user", "label")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that must not be."""
-
-    kind: Kind
-    what: str
 
 
 def check(evidence: Evidence) -> list[Finding]:
@@ -40,20 +30,14 @@ def check(evidence: Evidence) -> list[Finding]:
             _a_cycle_has_one_version,
             _ledger_and_registry_agree,
             _the_champion_is_complete,
-            _the_space_is_there,
             _garbage_is_a_dead_letter_once,
-            _the_matrix_holds_what_the_store_holds,
-            _the_pairs_are_those_of_their_definition,
-            _the_label_book_holds_what_the_label_group_holds,
+            *KEPT,
         )
         for kind, what in rule(evidence)
     ]
 
 
-_Found = Iterator[tuple[Kind, str]]
-
-
-def _the_topic_holds_what_was_acknowledged(evidence: Evidence) -> _Found:
+def _the_topic_holds_what_was_acknowledged(evidence: Evidence) -> Found:
     """And nothing else: it is what the committer says."""
     told = {(one.place, one.offset): (one.kind, one.key) for one in evidence.journal}
     held = {(one.place, one.offset): (one.kind, one.key) for one in evidence.sent}
@@ -63,7 +47,7 @@ def _the_topic_holds_what_was_acknowledged(evidence: Evidence) -> _Found:
             yield "wrong" if at in held else "lost", what
 
 
-def _offsets_are_read_to_the_end(evidence: Evidence) -> _Found:
+def _offsets_are_read_to_the_end(evidence: Evidence) -> Found:
     """Each record was taken once: the ledger stands at the end of each partition, and its counts are the topic's."""
     sent = _by_partition(evidence)
     for place in sorted(sent.keys() | evidence.stands.keys()):
@@ -83,7 +67,7 @@ def _offsets_are_read_to_the_end(evidence: Evidence) -> _Found:
                 yield kind, f"{where}: {told} {name} counted, {true} sent"
 
 
-def _versions_tile_the_topic(evidence: Evidence) -> _Found:
+def _versions_tile_the_topic(evidence: Evidence) -> Found:
     """Versions that became champion follow each other in each partition, from its begin to what is settled."""
     reached: dict[Place, int] = defaultdict(int)
     for version in _learned_versions(evidence):
@@ -100,7 +84,7 @@ def _versions_tile_the_topic(evidence: Evidence) -> _Found:
             yield "lost" if stand.settled > reached[place] else "duplicated", f"{_named(place)} {told}"
 
 
-def _versions_learned_what_their_events_name(evidence: Evidence) -> _Found:
+def _versions_learned_what_their_events_name(evidence: Evidence) -> Found:
     """A lineage names as many users, and labels, as have events in the offsets that no cycle had settled before.
 
     A version's trainer has read so many. One from scratch has read them all. One that follows has read more only where
@@ -127,7 +111,7 @@ def _versions_learned_what_their_events_name(evidence: Evidence) -> _Found:
                 yield "wrong", f"version {version.number} read {read} {kind}s, its events name {named}"
 
 
-def _versions_count_what_was_found_unchanged(evidence: Evidence) -> _Found:
+def _versions_count_what_was_found_unchanged(evidence: Evidence) -> Found:
     """The lineage of a version counts the changes of the cycles since the last one that settled theirs without any."""
     versions = {one.cycle_id: one for one in _learned_versions(evidence)}
     for kind in _KINDS:
@@ -141,7 +125,7 @@ def _versions_count_what_was_found_unchanged(evidence: Evidence) -> _Found:
             unchanged = 0
 
 
-def _changes_are_learned_or_pending(evidence: Evidence) -> _Found:
+def _changes_are_learned_or_pending(evidence: Evidence) -> Found:
     """Of each user and label the last event is in the offsets of a cycle that settled it, and so on record, or waits.
 
     What is claimed is claimed by the cycle that runs.
@@ -164,7 +148,7 @@ def _changes_are_learned_or_pending(evidence: Evidence) -> _Found:
             yield "wrong", f"{one.key} is claimed by cycle {one.cycle_id}, which does not run"
 
 
-def _pending_events_are_counted_once(evidence: Evidence) -> _Found:
+def _pending_events_are_counted_once(evidence: Evidence) -> Found:
     """As many events are pending of each as the topic has behind what is settled, with a version or without."""
     true: Counter[str] = Counter()
     unchanged = [ranges for cycle_id, ranges in _settled_cycles(evidence) if _is_unchanged(evidence, cycle_id)]
@@ -183,14 +167,14 @@ def _pending_events_are_counted_once(evidence: Evidence) -> _Found:
             yield kind, f"{key}: {told[key]} events pending, {true[key]} sent"
 
 
-def _a_cycle_has_one_version(evidence: Evidence) -> _Found:
+def _a_cycle_has_one_version(evidence: Evidence) -> Found:
     for cycle_id, count in Counter(one.cycle_id for one in evidence.versions if one.cycle_id).items():
         if count > 1:
             numbers = ", ".join(str(one.number) for one in evidence.versions if one.cycle_id == cycle_id)
             yield "duplicated", f"cycle {cycle_id} registered versions {numbers}"
 
 
-def _ledger_and_registry_agree(evidence: Evidence) -> _Found:
+def _ledger_and_registry_agree(evidence: Evidence) -> Found:
     """The same numbers of the same cycles with the same lineage, and every one complete."""
     registered = {one.number: one for one in evidence.versions}
     running = {cycle_id for cycle_id, cycle in evidence.cycles.items() if cycle.state == "running"}
@@ -213,7 +197,7 @@ def _ledger_and_registry_agree(evidence: Evidence) -> _Found:
             yield "wrong", f"version {number}: the ledger has another lineage of cycle {version.cycle_id}"
 
 
-def _the_champion_is_complete(evidence: Evidence) -> _Found:
+def _the_champion_is_complete(evidence: Evidence) -> Found:
     if not evidence.promoted:
         if evidence.versions:
             yield "wrong", "there are versions, and no champion"
@@ -223,49 +207,13 @@ def _the_champion_is_complete(evidence: Evidence) -> _Found:
         yield "wrong", f"the champion pointer names version {champion}, which is not there complete"
 
 
-def _the_space_is_there(evidence: Evidence) -> _Found:
-    if evidence.no_space:
-        yield "wrong", "the champion's space cannot be opened, so neither matrix nor pairs can be compared"
-
-
-def _garbage_is_a_dead_letter_once(evidence: Evidence) -> _Found:
+def _garbage_is_a_dead_letter_once(evidence: Evidence) -> Found:
     sent = {(one.place, one.offset) for one in evidence.sent if one.kind == "dead"}
     for at in sorted(sent | evidence.dead.keys()):
         true, told = int(at in sent), evidence.dead.get(at, 0)
         if told != true:
             kind: Kind = "lost" if told < true else "duplicated"
             yield kind, f"{_named(*at)}: {told} dead letters, {true} expected"
-
-
-def _the_matrix_holds_what_the_store_holds(evidence: Evidence) -> _Found:
-    """But for users who are pending, who may have changed since."""
-    if not evidence.promoted:
-        return
-    waiting = {one.key for one in evidence.waiting}
-    for user in sorted((evidence.stored_rows.keys() | evidence.matrix_rows.keys()) - waiting):
-        stored, held = evidence.stored_rows.get(user), evidence.matrix_rows.get(user)
-        if stored != held:
-            how = "lacks" if held is None else "still has" if stored is None else "has an old row of"
-            yield "lost", f"the user matrix {how} {user}"
-
-
-def _the_pairs_are_those_of_their_definition(evidence: Evidence) -> _Found:
-    for pair in sorted(evidence.defined_pairs - evidence.pairs):
-        yield "wrong", f"the graph lacks the pair {pair}"
-    for pair in sorted(evidence.pairs - evidence.defined_pairs):
-        yield "wrong", f"the graph has the pair {pair}, which is none"
-
-
-def _the_label_book_holds_what_the_label_group_holds(evidence: Evidence) -> _Found:
-    """But for labels that are pending, as of the matrix; also those of users who are not there."""
-    if not evidence.promoted:
-        return
-    waiting = {one.key for one in evidence.waiting}
-    for label in sorted((evidence.stored_labels.keys() | evidence.book_labels.keys()) - waiting):
-        stored, held = evidence.stored_labels.get(label), evidence.book_labels.get(label)
-        if stored != held:
-            how = "lacks" if held is None else "still has" if stored is None else "has an old word of"
-            yield "lost", f"the label book {how} {label}"
 
 
 def _learned_versions(evidence: Evidence) -> list[Version]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from schemas.cycle import CycleKind
 from schemas.fault_points import Point
-from tests.crash.checker import Finding
+from tests.crash.finding import Finding
 from tests.crash.plan import Victim
 
 Occasion = Literal["point", "random", "after_trainer", "point_missed"]

@@ -26,13 +26,14 @@ def broker(tansu_address: str) -> str:
 
 @pytest.mark.full
 def test_the_demo_shows_the_real_loop(tmp_path: Path) -> None:
-    """A first version and three waves: one to learn from, one of corrupt rows, and one that mends them."""
+    """A first version and three waves: follows to learn from, corrupt rows, and a wave that mends them."""
     state = tmp_path / "demo"
     ours = {**os.environ, "RETRAINER_KAFKA__TOPIC": "somebody-elses-topic"}
     command = [*RETRAINER, "demo", "--users", "500", "--waves", "3", "--state", str(state)]
     done = subprocess.run(command, env=ours, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "500 new users in the feature store, 500 events published" in done.stdout
+    assert "500 new users, 500 new follows in the feature store, 1,000 events published" in done.stdout
+    assert "before anything is learned: version 1, asked about" in done.stdout
     assert "125 rows refused" in done.stdout
     log = [json.loads(line) for line in (state / "service.log").read_text().splitlines() if line.startswith("{")]
     ends = [line for line in log if line["event"] == "cycle ended"]
@@ -45,8 +46,8 @@ def test_the_demo_shows_the_real_loop(tmp_path: Path) -> None:
     )  # the bug has left nothing behind
     closing_words = " ".join(done.stdout[done.stdout.index("what became of it") :].split())
     for end in ends:  # what is told is what was logged
-        told = f"{end['pairs_after']:,}" if end["outcome"] != "held" else f"wave 2 held: {end['reason']}"
-        assert told in closing_words
+        figure = end.get("outcome_auc" if end["outcome"] == "registered" else "champion_outcome_auc")
+        assert (f"{figure:.3f}" if figure else f"wave 2 held: {end['reason']}") in closing_words
     assert "retrainer train --accept REFUSED_SHARE" in closing_words
     assert "1 cycle held" in closing_words
     versions = [end["version"] for end in ends if end["version"] is not None]

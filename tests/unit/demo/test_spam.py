@@ -34,7 +34,8 @@ def test_bots_follow_those_who_pay_and_their_follows_go_again(wave: int) -> None
     assert not set(spam.follows) & follows
     assert all(one != other and {one, other} <= users for one, other in spam.follows)
     assert len({other for _, other in spam.follows}) == 4
-    assert set(found.unfollows) >= set(spam.follows)
+    assert set(found.unfollows) >= set(spam.follows) - set(found.follows)
+    assert not set(found.unfollows) & set(found.follows)  # or the wave would be one label short
     assert found.follows  # what the source goes on with
     assert after(waves) == after([plain.initial(), *islice(plain.waves(), 4)])  # nothing is left behind
 
@@ -64,4 +65,4 @@ def test_a_bug_before_it_leaves_the_follows_alone() -> None:
     source = WithSpam(WithUpstreamBug(GeneratedListeners(200, following=True), 2), 4)
     waves = [source.initial(), *islice(source.waves(), 5)]
     assert [bool(wave.follows) for wave in waves] == [True, True, False, False, True, True]
-    assert set(waves[4].follows) <= set(waves[5].unfollows)
+    assert set(waves[4].follows) <= {*waves[5].unfollows, *waves[5].follows}
