@@ -74,7 +74,7 @@ class Plan:
         return [*retrainer(), "run"]
 
     def settings(self, broker: str) -> dict[str, str]:
-        """The settings of simulator and service. They differ from a production service's in patience, and in one margin."""
+        """The settings of simulator and service. They differ from those of production in patience and one margin."""
         source = lastfm if self.data else listeners
         learning = {
             "RETRAINER_FIT__OBJECTIVE": Objective.OUTCOMES.value,
