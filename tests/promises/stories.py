@@ -44,8 +44,13 @@ Rows = Mapping[str, Mapping[str, ArrayLike | None]]
 Labels = Mapping[PairKey, Label]
 
 _NOON = 1_700_000_000.0
-LEARNING = {"FIT__OBJECTIVE": "both", "GATE__AUC_MARGIN": "0.5", "GATE__MIN_AUC": "0"}
-"""Users follow each other at random here."""
+LEARNING = {
+    "FIT__OBJECTIVE": "both",
+    "GATE__AUC_MARGIN": "0.5",
+    "GATE__GUARD_RAIL_MARGIN": "1",
+    "GATE__MIN_AUC": "0",
+}
+"""Users follow each other at random here: to learn that is to lose the rest."""
 
 
 @dataclass(kw_only=True)
