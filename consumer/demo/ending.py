@@ -69,6 +69,8 @@ def _notes(story: Story) -> Iterator[RenderableType]:
             rows.append(
                 ("then", f"wave {settling.wave} went on by itself, and its cycle settled {settling.users:,} users")
             )
+        elif settling is not None and settling.version is not None and settling.wave > cycle.wave:
+            rows.append(("then", f"the cycle of wave {settling.wave} registered version {settling.version}"))
         colour = _colour(cycle)
         yield _listing((f"bold {colour}", colour), *rows)
 
