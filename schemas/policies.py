@@ -136,8 +136,8 @@ class GatePolicy(Frozen):
     auc_margin: Annotated[float, Field(ge=0)] = 0.01
     """Of the AUC of held-out labels, where the objective has outcomes; their recall@50 has the recall margin."""
     guard_rail_margin: Annotated[float, Field(ge=0)] = 0.2
-    """Of average precision and recall@10 of the input cosine, where outcomes judge: smaller losses are allowed."""
-    earlier_margin: Annotated[float, Field(ge=0)] = 0.02
+    """Of recall@10 of the input cosine, where outcomes judge: smaller losses are allowed."""
+    earlier_margin: Annotated[float, Field(ge=0)] = 0.005
     """Of the AUC of held-out labels that were known before the cycle: what is learned from new ones may not cost more.
     Spam is held out as everything is, and who has learned it answers for it best."""
     min_labels: Positive = 30

@@ -38,6 +38,7 @@ _WORDS = {
     "earlier_auc": "AUC of earlier labels",
     "outcome_calibration_error": "calibration error of outcomes",
 }
+_RAIL_MARGINS = {"earlier_auc": "EARLIER_MARGIN", "outcome_calibration_error": "CALIBRATION_MARGIN"}
 _HEADLINES = ("accuracy", "outcome_auc")  # the one or the other is compared
 _OUTCOME_DRIFT_FIGURES = ("outcome_auc", "recall_at_50")
 
@@ -164,11 +165,11 @@ def _verdict(
     needed = None
     if worst.verdict == "worse" and worst.guard_rail:
         outcome = "rejected"
-        by_cosine = worst.figure != "earlier_auc"
-        setting = f"RETRAINER_GATE__{'GUARD_RAIL' if by_cosine else 'EARLIER'}_MARGIN"
+        margin = _RAIL_MARGINS.get(worst.figure, "GUARD_RAIL_MARGIN")
+        whose = "" if worst.figure in _RAIL_MARGINS else " by the input cosine"
         reason = (
-            f"{_which(worst)}{' by the input cosine' * by_cosine} has lost more than {worst.margin} beyond doubt: "
-            f"{_told(worst)}; {setting} is what it may lose"
+            f"{_which(worst)}{whose} has lost more than {worst.margin} beyond doubt: {_told(worst)}; "
+            f"RETRAINER_GATE__{margin} is what it may lose"
         )
     elif worst.verdict == "worse":
         outcome, reason = "rejected", f"{_which(worst)} is worse beyond doubt: {_told(worst)}"

@@ -74,12 +74,11 @@ class Plan:
         return [*retrainer(), "run"]
 
     def settings(self, broker: str) -> dict[str, str]:
-        """The settings of simulator and service. They differ from those of production in patience and one margin."""
+        """The settings of simulator and service. They differ from those of production in patience."""
         source = lastfm if self.data else listeners
         learning = {
             "RETRAINER_FIT__OBJECTIVE": Objective.OUTCOMES.value,
             "RETRAINER_TRIGGER__CHANGED_LABELS": "100",
-            "RETRAINER_GATE__EARLIER_MARGIN": "0",  # these tastes hardly age: nothing that was known may be lost
         }
         return {
             "RETRAINER_FEATURE_GROUP__NAME": source.GROUP,

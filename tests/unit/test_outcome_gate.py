@@ -85,12 +85,8 @@ def test_a_model_that_learned_from_more_follows_passes() -> None:
     report = judged(champion(), half)
     assert (report.outcome, report.judged_by) == ("passed", "outcomes")
     assert report.reason.startswith("did not regress: AUC of outcomes +0.0")
-    assert {one.figure for one in report.comparisons if not one.guard_rail} == {
-        "outcome_auc",
-        "recall_at_50",
-        "outcome_calibration_error",
-    }
-    rails = {"average_precision", "recall_at_10", "earlier_auc"}
+    assert {one.figure for one in report.comparisons if not one.guard_rail} == {"outcome_auc", "recall_at_50"}
+    rails = {"recall_at_10", "earlier_auc", "outcome_calibration_error"}
     assert {one.figure for one in report.comparisons if one.guard_rail} == rails
 
 
@@ -123,9 +119,22 @@ def test_spam_that_is_held_out_too_does_not_pass_whoever_has_learned_it() -> Non
     assert report.difference is not None
     assert report.difference > 0.05
     assert report.outcome == "rejected"
-    assert report.reason.startswith("AUC of earlier labels has lost more than 0.02 beyond doubt")
+    assert report.reason.startswith("AUC of earlier labels has lost more than 0.005 beyond doubt")
     assert "RETRAINER_GATE__EARLIER_MARGIN" in report.reason
     assert judged(fooled, honest, policy.model_copy(update={"earlier_margin": 1.0})).outcome == "passed"
+
+
+def test_a_little_worse_calibrated_passes_and_much_worse_does_not() -> None:
+    well, off, far = (scored(seeing(taste_weights(), 10.0, bias)) for bias in (-2.0, -2.3, -9.0))
+    errors = [one.metrics.outcome_calibration_error for one in (well, off, far)]
+    policy = POLICY.model_copy(update={"calibration_margin": 0.1})
+    ordered = sorted(zip(errors, (well, off, far), strict=True), key=lambda one: one[0] or 0.0)
+    best, middle, worst = (score for _, score in ordered)
+    assert judged(middle, best, policy).outcome == "passed"
+    report = judged(worst, best, policy)
+    assert report.outcome == "rejected"
+    assert report.reason.startswith("calibration error of outcomes has lost more than 0.1 beyond doubt")
+    assert "RETRAINER_GATE__CALIBRATION_MARGIN" in report.reason
 
 
 def test_the_input_cosine_is_a_guard_rail_against_versions_that_outcomes_judged() -> None:
