@@ -31,8 +31,8 @@ from trainer.evaluate import Score
 from trainer.outcome_answers import OUTCOME_FIGURES
 
 RAIL_FIGURES = ("recall_at_10",)
-"""Of the input cosine, by order alone. Average precision depends on how many pairs are similar: one wave of users who are
-all alike moves it more than any training."""
+"""Of the input cosine, by order alone. Average precision depends on how many pairs are similar: users who come and
+are all alike move it more than any training."""
 _OUTCOME_RAILS = {"earlier_auc", "outcome_calibration_error"}
 _SLICE_FIGURES = ("accuracy", "precision", "recall", "recall_at_10")
 _OUTCOME_SLICE_FIGURES = ("outcome_auc", "recall_at_50")

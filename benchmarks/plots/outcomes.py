@@ -53,7 +53,7 @@ def draw() -> None:
     for panel, title in ((auc, "AUC against\nequally popular strangers"), (recall, "recall@50 of held-out friends")):
         panel.set(xscale="log", xlabel="labels learned")
         panel.set_title(title)
-    auc.legend(fontsize=7, loc="upper left")
+    recall.legend(fontsize=7, loc="center left")
     kept.set(xticks=np.arange(3) + 0.2, xticklabels=["similarity", "both", "outcomes"], ylim=(0, 1.05))
     kept.set_title("recall@10 of the nearest\nby the input cosine")
     kept.legend(fontsize=7)
@@ -88,24 +88,25 @@ def _learned(world: Friends, objective: Objective, known: Known) -> TwoTower:
 
 
 def _judged(world: Friends, model: TwoTower) -> Figures:
-    rows = _embedded(model, world.rows)
-    return judged(world, lambda asked, others: rows[asked] @ rows[others].T)
+    query, candidate = _embedded(model, world.rows)
+    return judged(world, lambda asked, others: query[asked] @ candidate[others].T)
 
 
-def _embedded(model: TwoTower, rows: Floats) -> Floats:
-    return np.asarray(model.query(rows, training=False))
+def _embedded(model: TwoTower, rows: Floats) -> tuple[Floats, Floats]:
+    """By the query tower and by the candidate tower: who asks, and who is found."""
+    return np.asarray(model.query(rows, training=False)), np.asarray(model.candidate(rows, training=False))
 
 
 def _nearest_kept(world: Friends, model: TwoTower | None) -> float:
     """Of the ten nearest by the input cosine of some held-out users, the share among the ten nearest of the model."""
     held = np.flatnonzero(world.part == Part.HOLDOUT)[:300]
-    rows = world.rows if model is None else _embedded(model, world.rows)
+    both = (world.rows, world.rows) if model is None else _embedded(model, world.rows)
 
-    def nearest(of: Floats) -> Rows:
-        table = of[held] @ of.T
+    def nearest(query: Floats, candidate: Floats) -> Rows:
+        table = query[held] @ candidate.T
         table[np.arange(len(held)), held] = -np.inf
         found: Rows = np.argpartition(-table, 10, axis=1)[:, :10]
         return found
 
-    both = zip(nearest(world.rows), nearest(rows), strict=True)
-    return float(np.mean([len(set(truly) & set(found)) / 10 for truly, found in both]))
+    pairs = zip(nearest(world.rows, world.rows), nearest(*both), strict=True)
+    return float(np.mean([len(set(truly) & set(found)) / 10 for truly, found in pairs]))
