@@ -5,6 +5,7 @@ DATA ?=
 HOPSWORKS ?=
 JOBS ?= 3
 ONLY ?=
+KEEP ?=
 MESSAGES ?= 1000000
 KILLS ?= 200
 SEED ?= 1
@@ -89,9 +90,9 @@ crash: setup
 	$(BIN)/python -m tests.crash --kills $(KILLS) --seed $(SEED)
 
 # Peers side by side with ours: a table, and benchmarks/results.json. About ten minutes; leave the machine alone.
-# ONLY=pairs. measures the rows whose names begin so. DATA: a listening log of real users, where not beside the checkout.
+# ONLY=pairs. measures the rows whose names begin so; KEEP=1 puts them into results.json, with the machine and the day. DATA: a listening log of real users, where not beside the checkout.
 bench: .venv/.bench
-	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(DATA),--lastfm "$(DATA)")
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(KEEP),--keep) $(if $(DATA),--lastfm "$(DATA)")
 
 # How often the gate errs: by simulation, on spoiled models, on worlds that drift. About half an hour on two cores; ONLY=
 # simulation, spoiled, chains or drifting does a part. Results go to benchmarks/gate_study/results.json.

@@ -20,7 +20,7 @@ from benchmarks.cases import CASES, Case, chosen
 from benchmarks.machine import machine
 from benchmarks.rows import Row
 from benchmarks.runner import Outcome, run_all
-from benchmarks.table import notes, table, write
+from benchmarks.table import merge, notes, table, write
 
 _HERE = Path(__file__).parent
 RESULTS = _HERE / "results.json"
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None, cases: tuple[Case, ...] = CASES) ->
     """Run what is asked for and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Retrainer beside its peers.")
     parser.add_argument("--only", metavar="PREFIX", default="", help="only rows whose name begins so, such as pairs.")
+    parser.add_argument("--keep", action="store_true", help=f"put the rows of a part into {RESULTS.name}, too")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, measures nothing")
     parser.add_argument(
         "--results", type=Path, metavar="FILE", help=f"instead of {RESULTS.name}, for a part or --quick"
@@ -68,6 +69,9 @@ def main(arguments: list[str] | None = None, cases: tuple[Case, ...] = CASES) ->
     console.print(f"{len(rows) - unmet} of {len(rows)} targets met, in {(time.monotonic() - start) / 60:.1f} minutes")
     # A part or a quick run is not the result of `make bench`.
     path = asked.results or (None if asked.quick or asked.only else RESULTS)
+    if asked.keep and asked.only and not asked.quick:
+        merge(RESULTS, machine(), rows)
+        console.print(f"put into {RESULTS.name}")
     if path is not None:
         write(path, machine(), rows)
         console.print(f"written to {path.name}")

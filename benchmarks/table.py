@@ -45,6 +45,17 @@ def write(path: Path, machine: Mapping[str, Any], rows: Iterable[Row]) -> None:
     path.write_text(json.dumps({"machine": machine, "rows": [row.as_dict() for row in rows]}, indent=2) + "\n")
 
 
+def merge(path: Path, machine: Mapping[str, Any], rows: Iterable[Row]) -> None:
+    """Put some rows into results.json, in the place of those of the same names or behind all others.
+
+    Each says on which machine and when, as the others were measured elsewhere or at another time.
+    """
+    found = json.loads(path.read_text())
+    new = {row.name: {**row.as_dict(), "machine": machine} for row in rows}
+    kept = [new.pop(row["name"], row) for row in found["rows"]]
+    path.write_text(json.dumps({**found, "rows": [*kept, *new.values()]}, indent=2) + "\n")
+
+
 def _met(row: Row) -> str:
     if not row.measured:
         return "[bold red]not measured[/]" if row.peer_value is None else "[bold red]NO[/]"

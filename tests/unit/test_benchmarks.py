@@ -21,7 +21,7 @@ from benchmarks.peers import Search, same_lists, same_pairs, sklearn_search
 from benchmarks.planted import THRESHOLD, Planted
 from benchmarks.rows import ResultsDifferError, Row, Setup, faster, figure, not_measured
 from benchmarks.runner import run_all
-from benchmarks.table import notes, table, write
+from benchmarks.table import merge, notes, table, write
 from trainer.features.protocol import Floats
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +85,19 @@ def test_the_table_shows_every_row_and_marks_what_is_not_met() -> None:
     assert all(word in lines[2] for word in ("fit.b", "not measured"))
     assert notes(rows)[0] == "pairs.a: against faiss; n"
     assert notes(rows)[2] == "fit.b: not measured: it crashed"
+
+
+def test_a_part_goes_into_results_json_with_its_own_machine_and_leaves_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    write(path, {"cpu": "old"}, [faster("a", 1.0, "p", 2.0, least=2), faster("b", 1.0, "p", 2.0, least=2)])
+    before = json.loads(path.read_text())
+    merge(path, {"cpu": "new"}, [faster("b", 1.0, "p", 3.0, least=2), faster("c", 1.0, "p", 2.0, least=2)])
+    found = json.loads(path.read_text())
+    assert found["machine"] == {"cpu": "old"}
+    assert [row["name"] for row in found["rows"]] == ["a", "b", "c"]
+    assert found["rows"][0] == before["rows"][0]
+    assert [row.get("machine") for row in found["rows"]] == [None, {"cpu": "new"}, {"cpu": "new"}]
+    assert found["rows"][1]["ratio"] == 3.0
 
 
 def test_results_json_has_the_machine_and_every_row(tmp_path: Path) -> None:
