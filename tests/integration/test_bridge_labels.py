@@ -79,6 +79,7 @@ def test_labels_that_change_are_told_by_both_users(
     assert bridge.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.full
 def test_it_refuses_what_needs_no_bridge(double: HopsworksDouble, bridge: Process) -> None:
     double.labels.online = True
     double.labels.notification_topic = "told"

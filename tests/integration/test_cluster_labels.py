@@ -42,6 +42,7 @@ def test_both_groups_are_told_with_their_topics(double: HopsworksDouble, tmp_pat
     assert (facts.kafka is None, facts.labels.kafka) == (False, None)
 
 
+@pytest.mark.full
 def test_a_label_group_that_is_not_as_configured_is_refused_at_the_start(
     double: HopsworksDouble, tmp_path: Path
 ) -> None:

@@ -163,6 +163,7 @@ def test_both_topics_are_read_side_by_side_and_a_bad_label_stops_neither(broker:
         assert sum(end for start, end in claim.lineage.offsets[labels.name].values()) == 5
 
 
+@pytest.mark.full
 def test_a_service_that_is_killed_learns_every_label_and_a_replay_has_them_learned_again(
     kafka_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,7 @@ def ended(prober: Prober) -> bool:
     return not prober.busy
 
 
+@pytest.mark.full
 def test_a_real_trainer_answers_and_nothing_is_claimed(settings: Settings, ledger: Ledger) -> None:
     leadership = leading(ledger)
     supervisor = Supervisor(settings, ledger, leadership, lambda: None)

@@ -112,6 +112,7 @@ def test_an_offline_only_label_group_gets_the_topic_of_its_bridge(tmp_path: Path
         assert results[LABEL_TOPIC].found == f"{topic}, with 3 partitions"
 
 
+@pytest.mark.full
 def test_a_local_label_group_is_looked_at_and_not_made(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, feature_group=GROUP, labels=FOLLOWS)
     path = tmp_path / "feature_store.db"

@@ -399,6 +399,7 @@ def test_it_is_registered_all_the_same_where_the_policy_says_so(
     assert rivals == {"champion", "version 1"}  # the baseline is compared with, too
 
 
+@pytest.mark.full
 def test_a_baseline_that_is_gone_is_left_out_and_the_report_says_so(started: Bench) -> None:
     """A clean-up of old versions: every cycle once failed after its whole fit, and a full retrain too."""
     assert started.run(changed(started)).version == 2

@@ -216,6 +216,7 @@ def test_a_first_version_that_always_says_no_is_refused(ratio: int, court: Court
     assert "precision 0.0000 is below the floor" in result.reason
 
 
+@pytest.mark.full
 def test_a_column_that_rises_asks_for_a_full_retrain_which_passes(tmp_path: Path) -> None:
     """By frozen scaling all pairs were similar in the end, the gate said 1.0000, and on a fresh exam it was 0.50."""
     drifting = WORLDS["scalar"](600, 1, 1.0, 0)

@@ -166,6 +166,7 @@ def test_where_nothing_is_lost_the_changes_are_settled_without_a_fit(site: Site)
     assert Step.FIT in trained.seconds
 
 
+@pytest.mark.full
 def test_a_group_whose_labels_are_gone_or_unreadable_is_held(site: Site) -> None:
     pairs = list(site.book())
     renamed = site.settings.model_copy(update={"labels": LABELS.model_copy(update={"words": {"like": True}})})
@@ -183,6 +184,7 @@ def test_a_group_whose_labels_are_gone_or_unreadable_is_held(site: Site) -> None
     assert accepted.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED}, accepted.reason
 
 
+@pytest.mark.full
 def test_a_label_group_that_was_added_later_is_read_whole(tmp_path: Path) -> None:
     site = Site(tmp_path)
     without = site.settings.model_copy(update={"labels": None})

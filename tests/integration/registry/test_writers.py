@@ -118,6 +118,7 @@ def test_a_writer_who_is_killed_is_followed_by_one_who_ends_what_was_begun(
     assert folders(double) == ({1, 2} if "Files" not in where and "create" in where else {1})
 
 
+@pytest.mark.full
 def test_two_machines_that_choose_the_same_number_both_get_a_version(double: HopsworksDouble, tmp_path: Path) -> None:
     """Both have found number 1 free before either takes it."""
     both = threading.Barrier(2)
