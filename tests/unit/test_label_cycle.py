@@ -164,6 +164,8 @@ def test_where_nothing_is_lost_the_changes_are_settled_without_a_fit(site: Site)
     assert settled.known_users == 200
     trained = site.run("c7", CycleKind.INCREMENTAL, rows, settle_below=-1.0)
     assert Step.FIT in trained.seconds
+    gone = site.run("c7b", CycleKind.INCREMENTAL, rows, [("u1", "nobody")], settle_below=1.0)
+    assert Step.FIT in gone.seconds  # of what was deleted no champion can be asked
 
 
 @pytest.mark.full

@@ -296,3 +296,17 @@ def test_labels_that_nobody_gave_are_told(world: _World) -> None:
     data = replace(world.data(world.outcomes), labels=None)
     with pytest.raises(ValueError, match="needs labels"):
         world.learned(world.model(), data)
+
+
+def test_labels_that_teach_nothing_cost_both_no_cosine(world: _World) -> None:
+    """Follows of anybody: each model is as good as another by the dev labels, and the champion is nearer the cosine."""
+    pairs = np.random.default_rng(5).integers(0, _USERS, world.outcomes.pairs.shape)
+    random = replace(world.outcomes, pairs=np.sort(pairs, axis=1), changed=np.ones(len(pairs), dtype=bool))
+    random = replace(random, part=world.population.part[random.pairs].max(axis=1))
+    model = world.model()
+    before = model.query.get_weights()
+    data = world.data(random, np.empty(0, dtype=np.int64), objective=Objective.BOTH)
+    assert data.dev is not None
+    report = world.learned(model, data, warm=True, objective=Objective.BOTH)
+    assert not report.learned
+    assert all((one == other).all() for one, other in zip(before, model.query.get_weights(), strict=True))

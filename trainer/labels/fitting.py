@@ -144,6 +144,8 @@ class _Training:
         tried.append(self.candidate(self.epoch))
         assert champion.score is not None
         good = [one for one in tried if one.score is not None and dev.holds(one.score, champion.score)]
+        if self._policy.objective is Objective.BOTH:  # labels that teach nothing may not cost what is alike
+            good = [one for one in good if one.value >= champion.value]
         return (max(good, key=lambda one: one.value), True) if good else (champion, False)
 
     def _go_through(self) -> None:
