@@ -41,7 +41,7 @@ from trainer.leavers import note_leavers
 from trainer.model import TwoTower, build
 from trainer.package import manifest_of, stage
 from trainer.population import Population, populate
-from trainer.probe import probe
+from trainer.probe import lost_no_more, probe
 from trainer.probing import probe_pending
 from trainer.registry.protocol import ModelRegistry
 from trainer.report import Reporter
@@ -222,9 +222,7 @@ class Cycle:
         Of whom or what was deleted nobody can be asked.
         """
         most, deleted = self._request.settle_below, taken.gone or (taken.labels and taken.labels.deleted)
-        if most is None or probe.regret is None or deleted:
-            return False
-        return probe.regret + (probe.error or 0.0) <= most
+        return most is not None and not deleted and lost_no_more(probe, most)
 
     def _fit(self, space: Space, population: Population, outcomes: Outcomes | None, model: TwoTower) -> FitReport:
         with self._reporter.step(Step.FIT) as facts:

@@ -96,6 +96,11 @@ def probe(
     )
 
 
+def lost_no_more(report: ProbeReport, most: float) -> bool:
+    """Whether the champion has lost no more than `most`, its error on top; no, where it cannot be told."""
+    return report.regret is not None and report.regret + (report.error or 0.0) <= most
+
+
 def _about(
     raw: Floats, population: Population, outcomes: Outcomes | None, policy: GatePolicy, seed: int
 ) -> OutcomeExam | None:

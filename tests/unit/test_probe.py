@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import schemas
+from consumer.ledger.probes import Probed
 from schemas.cycle import Metrics, ProbeReport, TrainerSettings
 from schemas.manifest import ModelManifest
 from schemas.policies import FitPolicy, GatePolicy, Objective, PairPolicy
@@ -22,7 +23,7 @@ from trainer.evaluate import score
 from trainer.exam import prepare_exam
 from trainer.labels.outcomes import Outcomes
 from trainer.outcome_exam import held_out_exam
-from trainer.probe import probe
+from trainer.probe import lost_no_more, probe
 from trainer.split import Part
 
 PAIRS = PairPolicy(similarity_threshold=0.45)
@@ -167,3 +168,13 @@ def test_of_very_many_a_part_is_asked() -> None:
     report = asked(Objective.BOTH, world().everyone, changing(world().outcomes(), 1.0))
     assert report.users == 512
     assert report.labels < len(world().pairs)
+
+
+def test_what_is_lost_counts_with_its_error() -> None:
+    told = ProbeReport(version=1, users=40, labels=0, regret=0.01, error=0.015)
+    assert not lost_no_more(told, 0.02)
+    assert lost_no_more(told, 0.025)
+    assert not lost_no_more(told.model_copy(update={"regret": None}), 1.0)
+    assert Probed(1.0, 1, 40, 0.01, "", 0.015).lost == pytest.approx(-0.005)
+    assert Probed(1.0, 1, 40, 0.01, "").lost == 0.01
+    assert Probed(1.0, None, 40, None, "it fell over").lost is None
