@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from consumer.demo.overlay import Overlay
 from consumer.demo.waves import Listeners, Wave, share
-from schemas.features import Column
 from schemas.labels import PairKey
 
 SPAM_WAVE = 5
@@ -21,7 +21,7 @@ _PROMOTED = 4  # users who pay
 _BOTS = 0.25  # share of all accounts that follow each of them: bots that look like anybody, or were somebody's
 
 
-class WithSpam:
+class WithSpam(Overlay):
     """Listeners of whom many follow the same few in one wave; in the next, beside what happens then, that is deleted.
 
     One wave is put in; those of the source follow each other as before. The same arguments tell the same story.
@@ -33,25 +33,7 @@ class WithSpam:
     """
 
     def __init__(self, source: Listeners, wave: int = SPAM_WAVE, seed: int = 0) -> None:
-        if wave < 1:
-            raise ValueError(f"wave must be at least 1, got {wave}")
-        self._source = source
-        self._wave = wave
-        self._seed = seed
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """See Listeners."""
-        return self._source.columns
-
-    @property
-    def name(self) -> str:
-        """See Listeners."""
-        return self._source.name
-
-    def initial(self) -> Wave:
-        """See Listeners."""
-        return self._source.initial()
+        super().__init__(source, wave, seed)
 
     def waves(self) -> Iterator[Wave]:
         """See Listeners."""

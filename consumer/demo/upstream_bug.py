@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.demo.overlay import Overlay
 from consumer.demo.waves import Listeners, Row, Wave, share
-from schemas.features import Column
 
 BUG_WAVE = 2
 """In which a demo's bug strikes; the next wave is the mended one."""
@@ -20,7 +20,7 @@ BUG_WAVE = 2
 _STRUCK = 0.25  # share of the users who are there
 
 
-class WithUpstreamBug:
+class WithUpstreamBug(Overlay):
     """Listeners whose first column an upstream job spoils in one wave, and mends in the next.
 
     Two waves are put in; those of the source follow each other as before. The same arguments tell the same story.
@@ -32,25 +32,7 @@ class WithUpstreamBug:
     """
 
     def __init__(self, source: Listeners, wave: int = BUG_WAVE, seed: int = 0) -> None:
-        if wave < 1:
-            raise ValueError(f"wave must be at least 1, got {wave}")
-        self._source = source
-        self._wave = wave
-        self._seed = seed
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """See Listeners."""
-        return self._source.columns
-
-    @property
-    def name(self) -> str:
-        """See Listeners."""
-        return self._source.name
-
-    def initial(self) -> Wave:
-        """See Listeners."""
-        return self._source.initial()
+        super().__init__(source, wave, seed)
 
     def waves(self) -> Iterator[Wave]:
         """See Listeners."""
