@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 PENDING = ""
 """The cycle id of changes that no cycle has claimed."""
 

