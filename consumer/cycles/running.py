@@ -19,9 +19,11 @@ class Running:
 
     claim: Claim
     since: float
-    """When its present attempt began."""
+    """When its present attempt began, by a clock that nobody sets."""
     retry_at: float | None = None
-    """When to try again, while no trainer works on it."""
+    """When to try again, while no trainer works on it, by the same clock."""
+    last_error: str | None = None
+    """Why the last attempt failed, as far as this process knows."""
     may_have_registered: bool = False
     """Whether a trainer got its word, be it from us or from whoever ran the cycle before."""
     given_up: str | None = None
@@ -47,8 +49,9 @@ class Running:
             facts=progress.facts,
         )
 
-    def view(self, now: float, *, at_work: bool) -> dict[str, Any]:
-        """As `status` has it; `at_work` says whether a trainer works on it."""
+    def view(self, elapsed: float, now: float, *, at_work: bool) -> dict[str, Any]:
+        """As `status` has it; `at_work` says whether a trainer works on it, `elapsed` and `now` are the same moment."""
+        wait = None if at_work or self.retry_at is None else max(0.0, self.retry_at - elapsed)
         return {
             "cycle_id": self.claim.cycle_id,
             "kind": self.claim.kind.value,
@@ -59,7 +62,9 @@ class Running:
             "done": self.done,
             "total": self.total,
             "attempts": self.claim.attempts,
-            "running_s": round(now - self.since, 1),
+            "running_s": round(elapsed - self.since, 1),
+            "last_error": self.last_error,
+            "next_try_at": None if wait is None else now + wait,
         }
 
 
@@ -108,7 +113,7 @@ def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
         **_of_outcomes("champion_", champion),
         way_out=result.way_out,
         asks_full=result.asks_full,
-        seconds=round(now - claim.claimed_at, 1),
+        seconds=round(max(0.0, now - claim.claimed_at), 1),  # the clock may have been set back
     )
 
 

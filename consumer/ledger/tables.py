@@ -64,7 +64,7 @@ def _changes_of(name: str, key: str) -> Table:
         Column("last_position", String, nullable=False),
         Column("first_event_at", Float, nullable=False),
         Column("last_event_at", Float, nullable=False),
-        Column("fresh_since", Float, nullable=False),  # event time of the oldest event that no cycle has tried
+        Column("fresh_since", Float, nullable=False),  # when the oldest event arrived that no cycle has tried
         Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
         Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that settled nothing
     )

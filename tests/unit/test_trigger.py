@@ -20,7 +20,9 @@ POLICY = TriggerPolicy(
     changed_label_share=0.5,
     max_staleness=100,
     quiet_period=5,
+    max_quiet=40,
     min_interval=20,
+    max_backoff=100,
 )
 BUSY = TriggerState(pending_users=10, known_users=1000, oldest_change=50, newest_change=60, last_cycle_end=None)
 NEW = TriggerState(
@@ -105,7 +107,7 @@ def test_the_first_cycle_starts_by_itself_and_only_once() -> None:
     assert decide(POLICY, replace(NEW, last_cycle_end=0.0), now=30) == Wait(Hold.NOTHING)
     # A feature store that was away is no reason never to start.
     failed = replace(NEW, last_cycle_end=0.0, last_cycle_failed=True)
-    assert decide(POLICY, failed, now=19) == Wait(Hold.INTERVAL, until=20)
+    assert decide(POLICY, failed, now=19) == Wait(Hold.FAILED, until=20)
     assert decide(POLICY, failed, now=20) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
     again = replace(NEW, last_cycle_end=0.0, pending_users=1, oldest_change=1.0, newest_change=1.0)
     assert decide(POLICY, again, now=30) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
@@ -147,7 +149,7 @@ def test_a_held_cycle_is_not_repeated_until_something_new_is_known() -> None:
     assert decide(POLICY, new, now=80) == Start(Reason.COUNT)
 
 
-def test_a_stream_that_stays_corrupt_is_tried_ever_later_but_never_later_than_a_change_may_wait() -> None:
+def test_a_stream_that_stays_corrupt_is_tried_ever_later_up_to_the_longest_wait() -> None:
     waits = []
     for row in range(1, 7):
         match decide(POLICY, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=row), now=1000):
@@ -155,9 +157,10 @@ def test_a_stream_that_stays_corrupt_is_tried_ever_later_but_never_later_than_a_
                 waits.append(until - 1000)
     assert waits == [20, 40, 80, 100, 100, 100]
     hurried = TriggerPolicy(min_interval=0, quiet_period=0, max_staleness=0)
-    assert decide(hurried, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=9), now=1000) == Wait(Hold.HELD, 1001)
+    assert decide(hurried, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=1), now=1000) == Wait(Hold.HELD, 1001)
+    assert decide(hurried, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=9), now=1000) == Wait(Hold.HELD, 1256)
     endless = replace(BUSY, last_cycle_end=1000.0, held_in_a_row=10**6)
-    assert decide(TriggerPolicy(max_staleness=1e9), endless, now=1000) == Wait(Hold.HELD, 1000 + 1e9)
+    assert decide(TriggerPolicy(max_backoff=1e9), endless, now=1000) == Wait(Hold.HELD, 1000 + 1e9)
 
 
 def test_data_that_are_held_are_not_what_everything_is_trained_on() -> None:
@@ -188,8 +191,8 @@ def free_at(state: TriggerState) -> float:
     """When the interval since the last cycle is over."""
     if state.last_cycle_end is None:
         return 0.0
-    doubled = 2.0 ** max(0, state.held_in_a_row - 1)
-    return state.last_cycle_end + min(POLICY.min_interval * doubled, POLICY.max_staleness)
+    doubled = 2.0 ** max(0, state.held_in_a_row - 1, state.rejections_in_a_row - 1)
+    return state.last_cycle_end + min(POLICY.min_interval * doubled, POLICY.max_backoff)
 
 
 @given(states, times)
@@ -203,8 +206,10 @@ def test_no_change_waits_longer_than_its_limits(state: TriggerState, now: float)
 @given(states, times)
 def test_no_cycle_starts_before_the_interval_is_over(state: TriggerState, now: float) -> None:
     if now < (free := free_at(state)):
-        hold = Hold.HELD if state.held_in_a_row else Hold.INTERVAL
-        assert decide(POLICY, state, now) == Wait(hold, until=free)
+        found = decide(POLICY, state, now)
+        assert isinstance(found, Wait)
+        assert found.until == free
+        assert (found.hold is Hold.HELD) == (state.held_in_a_row > 0)
 
 
 @given(states, times)
