@@ -26,7 +26,8 @@ def hold_now(alive: Status, backlog: Backlog, cycle: object, *, held: bool, fail
     """Why no cycle starts, as the service said, if that still goes with the ledger; None where it does not."""
     hold, new = alive.hold, backlog.untried + backlog.untried_labels
     wrong = (
-        (hold == Hold.NOTHING and backlog.untried > 0)
+        (hold == Hold.NOTHING and new > 0)
+        or (hold == Hold.LABELS_ALONE and (backlog.untried > 0 or new == 0))
         or (hold in _OF_CHANGES and new == 0)
         or (hold == Hold.RUNNING and cycle is None)
         or (hold in _OF_REST and cycle is not None)

@@ -44,6 +44,7 @@ class Hold(StrEnum):
     PROBING = "the champion is being asked about what is pending"
     CATCHING_UP = "the listener has not caught up with the topic yet"
     NOTHING = "nothing new is pending"
+    LABELS_ALONE = "labels alone make no first version"
     INTERVAL = "too soon after the last cycle"
     FRUITLESS = "the last cycles settled nothing; each time the next one waits longer"
     FAILED = "the last cycle failed; it is tried again later"
@@ -70,8 +71,8 @@ class TriggerPolicy(Frozen):
     """The longest wait after a cycle that settled nothing. It begins at the minimum interval and doubles each time."""
     max_rejections: Annotated[int, Field(ge=1)] = 3
     max_full_per_day: Annotated[int, Field(ge=1)] = 6
-    """Cycles from scratch in 24 hours that neither an operator nor the schedule asked for. One that failed does not
-    count: the wait after it keeps it rare."""
+    """Cycles from scratch in 24 hours that neither an operator nor the schedule asked for. One that failed or was held
+    does not count: it has judged no model, and the wait after it keeps it rare."""
     full_on_drift: bool = True
     """Train from scratch when a cycle asks for it; if not, `status` says that one does."""
     drift_interval: Seconds = 86400.0
@@ -128,8 +129,8 @@ class TriggerState:
     last_refused_from_scratch: float | None = None
     """When the last of them ended."""
     full_ends: tuple[float, ...] = ()
-    """When the last cycles from scratch ended that nobody asked for and that did not fail, the newest first; at least
-    as many as a day may have."""
+    """When the last cycles from scratch ended that nobody asked for and whose model was judged, the newest first; at
+    least as many as a day may have."""
     cycle_running: bool = False
     caught_up: bool = True
     """Whether the listener has read all that the topic held when its partitions were assigned."""

@@ -102,7 +102,7 @@ def _first_version(policy: TriggerPolicy, state: TriggerState, now: float) -> St
     untried = state.last_cycle_end is None or state.last_cycle_failed
     if state.pending_users == 0 or state.oldest_change is None:
         if not untried:
-            return Wait(Hold.NOTHING)
+            return Wait(Hold.LABELS_ALONE if state.pending_labels else Hold.NOTHING)
     elif (quiet := _noise(policy, state, now)) is not None:
         return quiet
     elif not untried and (wait := _below(policy, state, now)) is not None:

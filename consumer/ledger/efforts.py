@@ -43,7 +43,7 @@ class Efforts:
     """Cycles from scratch among them whose model the gate did not take."""
     last_refused_from_scratch: float | None
     full_ends: tuple[float, ...]
-    """When cycles from scratch ended that did not fail, and that started for the given reasons; the newest first."""
+    """When cycles from scratch ended that started for the given reasons and judged a model, the newest first."""
 
 
 def efforts(engine: Engine, unasked: Iterable[str], most: int) -> Efforts:
@@ -54,7 +54,7 @@ def efforts(engine: Engine, unasked: Iterable[str], most: int) -> Efforts:
         of.kind.in_(_FROM_SCRATCH),
         of.reason.in_([str(reason) for reason in unasked]),
         of.ended_at.is_not(None),
-        of.state != Outcome.FAILED.value,
+        of.state.not_in([Outcome.FAILED.value, Outcome.HELD.value]),
     )
     with reading(engine) as connection:
         rows = connection.execute(ended.order_by(of.number.desc()).limit(_LOOKED_AT)).all()

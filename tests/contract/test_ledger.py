@@ -15,6 +15,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
 from consumer.ledger.tables import changes, gaps, promotions
 from schemas.events import Operation
+from schemas.labels import pair_text
 from tests.contract.ledgers import P0, P1, batch, begin, passed_over
 
 

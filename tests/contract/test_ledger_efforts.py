@@ -54,7 +54,7 @@ def test_cycles_from_scratch_that_were_refused_are_told_whoever_asked_for_them(l
     assert (found.refused_from_scratch, found.last_refused_from_scratch) == (2, 200.0)
 
 
-def test_of_those_from_scratch_the_newest_are_told_that_nobody_asked_for_and_that_did_not_fail(
+def test_of_those_from_scratch_the_newest_are_told_that_nobody_asked_for_and_that_judged_a_model(
     ledger: Ledger, fence: int
 ) -> None:
     run(ledger, fence, BOOTSTRAP, Outcome.REJECTED, 100.0, reason="first")
@@ -62,6 +62,7 @@ def test_of_those_from_scratch_the_newest_are_told_that_nobody_asked_for_and_tha
         run(ledger, fence, FULL, Outcome.REJECTED, at)
     run(ledger, fence, FULL, Outcome.REJECTED, 500.0, reason="operator asked")
     run(ledger, fence, FULL, Outcome.FAILED, 600.0)
+    run(ledger, fence, FULL, Outcome.HELD, 650.0)
     run(ledger, fence, INCREMENTAL, Outcome.REJECTED, 700.0)
     assert efforts(ledger.engine, ["drift", "first"], 3).full_ends == (400.0, 300.0, 200.0)
     assert efforts(ledger.engine, ["drift", "first"], 9).full_ends == (400.0, 300.0, 200.0, 100.0)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from consumer.cycles.trigger import Hold, Probe, Reason, Start, TriggerPolicy, TriggerState, Wait, decide
+from consumer.cycles.trigger import Hold, Probe, Reason, Start, TriggerPolicy, TriggerState, Wait, decide, full_waits
 from schemas.cycle import CycleKind
 
 POLICY = TriggerPolicy(
@@ -75,6 +75,86 @@ def test_a_lone_change_starts_a_cycle_when_it_is_stale() -> None:
     assert decide(POLICY, lone, now=150) == Start(Reason.STALENESS)
 
 
+def test_changes_that_go_on_arriving_hold_a_cycle_back_only_for_a_while() -> None:
+    busy = replace(BUSY, oldest_change=50, newest_change=89)
+    assert decide(POLICY, busy, now=89) == Wait(Hold.QUIET, until=90)  # 40 s after the oldest came
+    assert decide(POLICY, busy, now=90) == Start(Reason.COUNT)
+    # Changes that trickled in before are no reason to cut a burst in two: it counts since when there is enough.
+    burst = replace(busy, enough_since=85)
+    assert decide(POLICY, burst, now=90) == Wait(Hold.QUIET, until=94)
+    assert decide(POLICY, replace(burst, newest_change=125), now=124) == Wait(Hold.QUIET, until=125)
+    assert decide(POLICY, replace(burst, newest_change=125), now=125) == Start(Reason.COUNT)
+    # Who sets a longer quiet period than that means it.
+    patient = POLICY.model_copy(update={"quiet_period": 60.0})
+    assert decide(patient, busy, now=109) == Wait(Hold.QUIET, until=110)
+
+
+def test_a_full_retrain_after_rejections_needs_as_much_as_any_cycle_and_waits_longer_each_time_it_is_refused() -> None:
+    rejected = replace(BUSY, pending_users=1, rejections_in_a_row=3, fruitless_in_a_row=3, last_cycle_end=0.0)
+    assert decide(POLICY, rejected, now=100) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(POLICY, rejected, now=150) == Start(Reason.REJECTIONS, CycleKind.FULL)
+    again = replace(
+        BUSY,
+        rejections_in_a_row=5,
+        fruitless_in_a_row=5,
+        last_cycle_end=100.0,
+        refused_from_scratch=2,
+        last_refused_from_scratch=100.0,
+    )
+    assert decide(POLICY, again, now=199) == Wait(Hold.FRUITLESS, until=200)
+    assert decide(POLICY, again, now=200) == Start(Reason.STALENESS)  # meanwhile the champion goes on learning
+    assert full_waits(POLICY, again, now=200) == (Reason.REJECTIONS, Wait(Hold.REFUSED, until=300))
+    assert decide(POLICY, again, now=300) == Start(Reason.REJECTIONS, CycleKind.FULL)
+    assert full_waits(POLICY, again, now=300) is None
+    assert full_waits(POLICY, replace(BUSY, last_refused_from_scratch=0.0), now=1) is None
+
+
+def test_a_day_has_so_many_cycles_from_scratch_that_nobody_asked_for() -> None:
+    policy = POLICY.model_copy(update={"max_full_per_day": 2})
+    used = replace(BUSY, full_ends=(5000.0, 4000.0), last_cycle_end=5000.0, rejections_in_a_row=3)
+    drifted = replace(used, drifted=True)
+    for state, reason in ((used, Reason.REJECTIONS), (drifted, Reason.DRIFT)):
+        assert decide(policy, state, now=6000) == Start(Reason.STALENESS)
+        assert full_waits(policy, state, now=6000) == (reason, Wait(Hold.CEILING, until=90_400))
+        assert decide(policy, state, now=90_400) == Start(reason, CycleKind.FULL)
+    first = replace(used, has_champion=False, rejections_in_a_row=0)
+    assert decide(policy, first, now=6000) == Wait(Hold.CEILING, until=90_400)
+    for word in (replace(first, asked=CycleKind.INCREMENTAL), replace(used, asked=CycleKind.FULL)):
+        assert isinstance(decide(policy, word, now=6000), Start)  # an operator outranks
+    assert decide(policy, replace(used, full_retrain_due=True), now=6000) == Start(Reason.SCHEDULE, CycleKind.FULL)
+
+
+def test_without_a_version_what_was_refused_is_tried_again_for_what_would_start_any_cycle() -> None:
+    refused = replace(
+        BUSY,
+        pending_users=1,
+        has_champion=False,
+        last_cycle_end=0.0,
+        fruitless_in_a_row=1,
+        refused_from_scratch=1,
+        last_refused_from_scratch=0.0,
+    )
+    assert decide(POLICY, refused, now=70) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(POLICY, replace(refused, pending_users=10), now=70) == Wait(Hold.REFUSED, until=100)
+    assert decide(POLICY, replace(refused, pending_users=10), now=100) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
+    assert decide(POLICY, refused, now=150) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
+    nothing = replace(refused, pending_users=0, oldest_change=None, newest_change=None)
+    assert decide(POLICY, nothing, now=10_000) == Wait(Hold.NOTHING)
+
+
+def test_cycles_that_fail_are_tried_ever_later() -> None:
+    waits = []
+    for row in range(1, 6):
+        failed = replace(BUSY, last_cycle_end=1000.0, last_cycle_failed=True, fruitless_in_a_row=row)
+        match decide(POLICY, failed, now=1000):
+            case Wait(hold=Hold.FAILED, until=until) if until is not None:
+                waits.append(until - 1000)
+    assert waits == [20, 40, 80, 100, 100]
+    hurried = TriggerPolicy(min_interval=0, quiet_period=0)
+    failed = replace(BUSY, last_cycle_end=1000.0, last_cycle_failed=True, fruitless_in_a_row=5)
+    assert decide(hurried, failed, now=1000) == Wait(Hold.FAILED, 1016)
+
+
 LABELS = replace(BUSY, pending_users=0, pending_labels=20)
 
 
@@ -97,7 +177,7 @@ def test_of_no_known_labels_or_users_not_every_one_is_a_large_share() -> None:
 def test_labels_alone_start_no_first_version() -> None:
     waiting = replace(NEW, pending_labels=50, oldest_change=1.0, newest_change=1.0)
     assert decide(POLICY, waiting, now=0) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
-    assert decide(POLICY, replace(waiting, last_cycle_end=0.0), now=500) == Wait(Hold.NOTHING)
+    assert decide(POLICY, replace(waiting, last_cycle_end=0.0), now=500) == Wait(Hold.LABELS_ALONE)
     user = replace(waiting, last_cycle_end=0.0, pending_users=1)
     assert decide(POLICY, user, now=500) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
 
