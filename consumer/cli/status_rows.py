@@ -51,7 +51,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         **({"to do": WAY_OUT} if found["state"] == TOO_MANY else {}),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
         **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
-        **({"failing": Failing(**found["failing"]).in_words} if found["failing"] else {}),
+        **({"failing": _failing(found)} if found["failing"] else {}),
         **({"full retrain": full} if (full := _full_retrain(found)) else {}),
         "lag": _lag(found),
         "pending": _pending(found),
@@ -79,6 +79,11 @@ def _why_none_starts(found: dict[str, Any]) -> str:
         return ""
     until = f"; until {told_at(found['hold_until'])}" if found["hold_until"] is not None else ""
     return f" ({found['hold']}{until})"
+
+
+def _failing(found: dict[str, Any]) -> str:
+    at_once = "" if found["cycle"] else "; `retrainer train` tries at once"
+    return Failing(**found["failing"]).in_words + at_once
 
 
 def _lag(found: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.hearing import Hearing
 from consumer.service import Service
 from consumer.settings import load_settings
+from consumer.status import STOPPED
 from tests.contract.ledgers import P0, batch
 from tests.integration.stand_in import StandIn
 from tests.waiting import wait_until
@@ -140,7 +141,7 @@ def test_without_a_service_the_ledger_tells_what_fails(trainer: StandIn, hand: H
     hand.until(lambda: hand.service._supervisor._trainer is None, "the first attempt to fail")
     hand.ahead += 30
     hand.until(lambda: hand.ended() == 1, "the cycle to fail")
-    hand.service._end()
+    hand.service._write_status(STOPPED)
     found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert (found["state"], found["hold"]) == ("stopped", None)
     assert (found["failing"]["attempts"], found["failing"]["next_try_at"]) == (2, None)

@@ -46,6 +46,7 @@ QUIET: dict[str, Any] = {
     "gaps": [],
     "ledger": "sqlite:///ledger.db",
 }
+CYCLE = {"cycle_id": "c9", "kind": "full", "state": "running", "attempts": 1}
 ENDED = {"cycle_id": "c000002-cd", "kind": "incremental", "outcome": "inconclusive", "reason": "it cannot be told"}
 
 
@@ -136,7 +137,8 @@ def test_what_fails_is_told_with_attempts_last_error_and_next_try(
     failing = failing_now(cycle, failed, 3, next_at)
     assert (failing.in_words if failing else None) == said
     if failing:
-        assert told(failing=asdict(failing))["failing"] == said
+        assert told(failing=asdict(failing))["failing"] == f"{said}; `retrainer train` tries at once"
+        assert told(failing=asdict(failing), cycle={**CYCLE, "attempts": 2})["failing"] == said
 
 
 LISTENERS = ["listening", "joining", "standing by", "waiting for broker", "broker away", "too many dead letters"]
@@ -149,7 +151,7 @@ services = st.builds(
     polled_at=st.just(AT),
     lag=st.none() | counts,
     hold=st.none() | st.sampled_from([hold.value for hold in Hold]),
-    cycle=st.none() | st.just({"cycle_id": "c9", "kind": "full", "state": "running", "attempts": 1}),
+    cycle=st.none() | st.just(CYCLE),
     runs_cycles=st.booleans(),
     listener=st.sampled_from(LISTENERS),
     hold_until=st.none() | st.just(AT),
