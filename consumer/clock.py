@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+_TOO_MUCH_TO_DRIFT = 1.0  # seconds, from one look to the next
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -23,6 +24,20 @@ class Clock:
     """Seconds since the epoch: what is stored, and what people read."""
     elapsed: Callable[[], float] = time.monotonic
     """Seconds of a clock that nobody sets. All processes of a machine share it from one boot to the next."""
+
+
+class Jumps:
+    """Notices that the wall clock was set, or that the machine slept, between two looks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead = clock.now() - clock.elapsed()
+
+    def seen(self) -> float:
+        """By how many seconds the wall clock was moved since the last look; 0 where it just went on."""
+        ahead = self._clock.now() - self._clock.elapsed()
+        by, self._ahead = ahead - self._ahead, ahead
+        return by if abs(by) > _TOO_MUCH_TO_DRIFT else 0.0
 
 
 @cache

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from consumer.clock import Clock, this_boot
+from consumer.clock import Clock, Jumps, this_boot
 from consumer.cycles.deciding import Deciding, Decision
 from consumer.cycles.failing import failing_now
 from consumer.cycles.leadership import Leadership, instance_name
@@ -66,6 +66,7 @@ class Service:
         topic = settings.dead_letters.topic
         self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
         self._schedule = Schedule(settings.schedule, self._on_schedule)
+        self._jumps = Jumps(clock)
         self._resumed = False
         self._full_retrain_due: float | None = None
         self._decision = Decision(Wait(Hold.CATCHING_UP))
@@ -111,6 +112,9 @@ class Service:
         return True
 
     def _turn(self, now: float) -> None:
+        if by := self._jumps.seen():
+            log.warning("the machine's clock was set, or it slept", by_s=round(by, 1))
+            self._schedule.look_again()
         if self._full_retrain_due is not None:
             self._ledger.asked.ask_by_schedule(CycleKind.FULL, self._full_retrain_due)
             self._full_retrain_due = None

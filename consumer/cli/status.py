@@ -12,17 +12,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy.exc import DBAPIError
 
-from consumer.cli.status_rows import hold_now, rows, state_now
+from consumer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from consumer.clock import Clock
 from consumer.cycles.failing import failing_now
 from consumer.cycles.running import claimed
+from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.efforts import Failed, efforts
 from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
+from consumer.listener.pressure import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
 
@@ -34,12 +37,23 @@ def status(
 ) -> None:
     """Show the state of the service, its lag, what is pending, running cycle, champion, and what somebody has to do."""
     settings = load_settings()
-    with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
-        found = collect(settings, ledger, Clock())
+    try:
+        with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
+            found = collect(settings, ledger, Clock())
+    except (NoLedger, OldLedger):
+        raise
+    except (LedgerError, DBAPIError) as error:
+        if (left := without_ledger(settings, Clock())) is not None:
+            _show(left, rows_without_ledger(left), as_json=as_json)
+        raise error if isinstance(error, LedgerError) else LedgerError(f"the ledger: {in_short(error)}") from error
+    _show(found, rows(found), as_json=as_json)
+
+
+def _show(found: dict[str, Any], lines: dict[str, str], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found))
-        return
-    Console().print(_table(found))
+    else:
+        Console().print(_table(lines))
 
 
 def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
@@ -90,6 +104,26 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "instances": instances,
         "open_dead_letters": read.open_letters,
         "gaps": ledger.views.open_gaps(),
+        "ledger": shown(settings.ledger.url),
+        "state_dir": str(settings.state_dir),
+    }
+
+
+def without_ledger(settings: Settings, clock: Clock) -> dict[str, Any] | None:
+    """What the service on this state folder says while the ledger cannot be asked; None where none runs."""
+    service = read_status(settings.status_file)
+    if service is None or not service.alive(clock):
+        return None
+    return {
+        "state": service.state,
+        "trouble": service.trouble,
+        "lag": service.lag,
+        "lag_known": _lag_known(service),
+        "hold": service.hold,
+        "hold_until": service.hold_until,
+        "failing": service.failing,
+        "pending": None,
+        "cycle": service.cycle,
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
@@ -146,8 +180,8 @@ def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def _table(found: dict[str, Any]) -> Table:
+def _table(lines: dict[str, str]) -> Table:
     table = Table.grid(padding=(0, 2))
-    for name, value in rows(found).items():
+    for name, value in lines.items():
         table.add_row(Text(name, "bold"), Text(value))
     return table

@@ -74,6 +74,19 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
     return told
 
 
+def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
+    """The lines of what `consumer.cli.status.without_ledger` found."""
+    return {
+        "state": found["state"] + _why_none_starts(found),
+        **({"trouble": found["trouble"]} if found["trouble"] else {}),
+        **({"failing": _failing(found)} if found["failing"] else {}),
+        "lag": _lag(found),
+        "pending": "unknown: the ledger does not answer",
+        "cycle": _cycle(found["cycle"]) if found["cycle"] else "none that this service runs",
+        "ledger": found["ledger"],
+    }
+
+
 def _why_none_starts(found: dict[str, Any]) -> str:
     if not found["hold"] or found["cycle"]:
         return ""

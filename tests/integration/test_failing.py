@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from consumer.cli import app
@@ -18,6 +20,7 @@ from consumer.cycles.trigger import Hold
 from consumer.doctor.checks import Outcome as Found
 from consumer.doctor.machine import CYCLES, machine_checks
 from consumer.doctor.visit import Visit
+from consumer.errors import LedgerError
 from consumer.health import main as health
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.hearing import Hearing
@@ -29,6 +32,7 @@ from tests.integration.stand_in import StandIn
 from tests.waiting import wait_until
 
 WHY = "a trainer that dies"
+AWAY = OperationalError("SELECT", {}, Exception("server closed the connection"))
 
 
 class Hand:
@@ -169,3 +173,26 @@ def test_first_versions_that_are_refused_are_tried_ever_later_and_that_is_told(t
     assert "4 users" in shown
     assert "; all tried by c000003-" in shown
     assert ", rejected: they ride with the next cycle" in shown
+
+
+def test_while_the_ledger_is_away_status_tells_what_the_service_says(
+    trainer: StandIn, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand.tell()
+    monkeypatch.setattr(hand.ledger.leases, "current", Mock(side_effect=AWAY))
+    monkeypatch.setattr(hand.ledger.leases, "renew", Mock(side_effect=AWAY))
+    hand.ahead += 60
+    hand._poll()
+    assert not hand.service._turned()
+    monkeypatch.setattr("consumer.cli.status.open_ledger", Mock(side_effect=LedgerError("cannot open the ledger")))
+    shown, as_json = (CliRunner().invoke(app, ["status", *more]) for more in ((), ("--json",)))
+    for seen in (shown, as_json):
+        assert seen.exit_code == 1
+        assert isinstance(seen.exception, LedgerError)
+    found = json.loads(as_json.stdout)
+    assert (found["state"], found["hold"], found["pending"]) == ("in trouble", Hold.TROUBLE.value, None)
+    assert "server closed the connection" in found["trouble"]
+    assert "in trouble" in shown.stdout
+    assert "unknown: the ledger does not answer" in shown.stdout
+    monkeypatch.setattr("consumer.cli.status.without_ledger", Mock(return_value=None))
+    assert CliRunner().invoke(app, ["status"]).stdout == ""
