@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from consumer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from consumer.clock import Clock
 from consumer.cycles.failing import failing_now
-from consumer.cycles.running import claimed
+from consumer.cycles.running import TO_BE_RESUMED, claimed
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.efforts import Failed, efforts
 from consumer.ledger.engine import shown
@@ -68,7 +68,8 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     failed = efforts(ledger.engine, (), 0).failed
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
-    instances = [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)]
+    seen = ledger.instances.seen_since(now - _LIVE)
+    instances = [_instance(instance) for instance in seen]
     cycle = alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances)
     of_ledger = {"held": past.held is not None, "failed": failed is not None}
     hold = hold_now(alive, backlog, cycle, **of_ledger) if alive else None
@@ -79,7 +80,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "lag_known": _lag_known(service),
         "hold": hold,
         "hold_until": alive.hold_until if alive and hold else None,
-        "failing": _failing(settings, alive, failed, cycle),
+        "failing": _failing(settings, alive, seen, failed, cycle),
         "full_waits": alive.full_waits if alive else None,
         "pending": {
             "users": backlog.users,
@@ -154,12 +155,18 @@ def _lag_known(service: Status | None) -> dict[str, Any] | None:
 
 
 def _failing(
-    settings: Settings, alive: Status | None, failed: Failed | None, cycle: dict[str, Any] | None
+    settings: Settings,
+    alive: Status | None,
+    seen: list[Instance],
+    failed: Failed | None,
+    cycle: dict[str, Any] | None,
 ) -> dict[str, Any] | None:
-    """What fails, by the word of the service that runs cycles; else as far as the ledger tells."""
-    if alive is not None and alive.runs_cycles:
-        gone = alive.failing is not None and cycle is None and failed is None  # a cycle has ended well since
-        return None if gone else alive.failing
+    """What fails, by the word of the service that runs cycles, here or elsewhere; else as far as the ledger tells."""
+    runs = asdict(alive) if alive and alive.runs_cycles else None
+    runs = runs or next((one.state for one in seen if one.state.get("runs_cycles")), None)
+    if runs is not None:
+        said: dict[str, Any] | None = runs.get("failing")
+        return None if cycle is None and failed is None else said  # or a cycle has ended well since
     found = failing_now(cycle, failed, settings.trainer.attempts, None)
     return asdict(found) if found else None
 
@@ -175,8 +182,9 @@ def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any
         "kind": claim.kind.value,
         "reason": claim.reason,
         **claimed(claim),
-        "state": f"run by {runs}" if runs else "to be resumed at the next start",
+        "state": f"run by {runs}" if runs else TO_BE_RESUMED,
         "attempts": claim.attempts,
+        "last_error": claim.last_error,
     }
 
 

@@ -12,6 +12,9 @@ from schemas.cycle import CycleResult, Metrics, Outcome, Progress, Step
 
 log = structlog.get_logger()
 
+TO_BE_RESUMED = "to be resumed at the next start"
+"""The state of a cycle that nobody works on."""
+
 
 @dataclass(slots=True)
 class Running:
@@ -23,7 +26,7 @@ class Running:
     retry_at: float | None = None
     """When to try again, while no trainer works on it, by the same clock."""
     last_error: str | None = None
-    """Why the last attempt failed, as far as this process knows."""
+    """Why the last attempt of this process failed."""
     may_have_registered: bool = False
     """Whether a trainer got its word, be it from us or from whoever ran the cycle before."""
     given_up: str | None = None
@@ -63,7 +66,7 @@ class Running:
             "total": self.total,
             "attempts": self.claim.attempts,
             "running_s": round(elapsed - self.since, 1),
-            "last_error": self.last_error,
+            "last_error": self.last_error or self.claim.last_error,
             "next_try_at": None if wait is None else now + wait,
         }
 

@@ -108,6 +108,7 @@ cycles = Table(
         "settled", Boolean, nullable=False, default=False, server_default=false()
     ),  # what it claimed left the ledger
     Column("known_labels", Integer),  # how many labels between known users there were, as `known_users`
+    Column("last_error", String),  # why its last attempt failed that was tried again
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
 

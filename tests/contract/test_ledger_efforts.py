@@ -81,3 +81,13 @@ def test_what_fails_is_told_with_its_attempts_and_how_many_failed_in_a_row(
     run(ledger, fence, INCREMENTAL, Outcome.FAILED, 300.0)
     last = run(ledger, fence, INCREMENTAL, Outcome.FAILED, 400.0, attempts=attempts)
     assert efforts(ledger.engine, (), 0).failed == Failed(last, attempts + 1, "said so", 400.0, 2)
+
+
+def test_a_cycle_that_is_resumed_is_known_with_why_its_last_attempt_failed(ledger: Ledger, fence: int) -> None:
+    claim = ledger.cycles.claim(BOOTSTRAP, "first", 100.0, fence=fence)
+    assert (claim.attempts, claim.last_error) == (0, None)
+    for error in ("no room", "the store\0 is \udcff away"):
+        ledger.cycles.attempt(claim.cycle_id, fence=fence, error=error)
+    found = ledger.cycles.running()
+    assert found is not None
+    assert (found.attempts, found.last_error) == (2, "the store\\x00 is \\udcff away")

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from consumer.cli import app
 from consumer.clock import Clock
+from consumer.cycles.running import TO_BE_RESUMED
 from consumer.cycles.trigger import Hold
 from consumer.doctor.checks import Outcome as Found
 from consumer.doctor.machine import CYCLES, machine_checks
@@ -146,10 +147,30 @@ def test_without_a_service_the_ledger_tells_what_fails(trainer: StandIn, hand: H
     hand.ahead += 30
     hand.until(lambda: hand.ended() == 1, "the cycle to fail")
     hand.service._write_status(STOPPED)
+    hand.ledger.instances.leave(hand.service._name)
     found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert (found["state"], found["hold"]) == ("stopped", None)
     assert (found["failing"]["attempts"], found["failing"]["next_try_at"]) == (2, None)
     assert "the next cycle that starts tries again" in looked()[1]
+
+
+def test_a_cycle_that_was_cut_short_is_told_with_its_last_error_whoever_looks(trainer: StandIn, hand: Hand) -> None:
+    trainer.will(None)
+    hand.until(lambda: hand.service._supervisor.busy, "a cycle")
+    hand.until(lambda: hand.service._supervisor._trainer is None, "the first attempt to fail")
+    hand.service._write_status(STOPPED)
+    hand.ledger.instances.leave(hand.service._name)
+    found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
+    assert found["cycle"]["state"] == TO_BE_RESUMED
+    assert (found["failing"]["attempts"], found["failing"]["at_work"]) == (1, False)
+    assert WHY in found["failing"]["error"]
+    hand.service._supervisor.stop()
+    again = Hand(hand.ledger)
+    again.turn()
+    view = again.service._supervisor.view(again.clock.now())
+    assert view is not None
+    assert (view["attempts"], WHY in view["last_error"]) == (1, True)
+    again.service._supervisor.stop()
 
 
 def test_first_versions_that_are_refused_are_tried_ever_later_and_that_is_told(trainer: StandIn, hand: Hand) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from consumer.cli.status_rows import TRIED, hold_now, rows, state_now
 from consumer.cycles.failing import failing_now
+from consumer.cycles.running import TO_BE_RESUMED
 from consumer.cycles.trigger import Hold
 from consumer.ledger.efforts import Failed
 from consumer.ledger.views import Backlog
@@ -108,6 +109,12 @@ def test_why_nothing_starts_is_told_with_until_when() -> None:
             None,
             None,
             "c5: tried 1 of 3 times, last error: nothing is known of why; it is being tried again now",
+        ),
+        (
+            {"cycle_id": "c5", "attempts": 1, "last_error": "no room", "state": TO_BE_RESUMED},
+            None,
+            None,
+            "c5: tried 1 of 3 times, last error: no room; the next cycle that starts tries again",
         ),
         (
             None,
