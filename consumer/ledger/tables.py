@@ -178,6 +178,7 @@ probes = Table(
     Column("regret", Float),
     Column("error", Float),
     Column("told", String, nullable=False),
+    Column("after_cycle", Integer),  # the last cycle that had ended then; 0 before the first
 )
 
 replays = Table(
