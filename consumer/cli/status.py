@@ -16,7 +16,7 @@ from rich.text import Text
 
 from consumer.cycles.running import claimed
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
-from consumer.ledger.engine import shown
+from consumer.ledger.address import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed

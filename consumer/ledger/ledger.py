@@ -10,9 +10,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
 from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import refusal, shown
 from consumer.ledger.asked import Asked
 from consumer.ledger.cycles import Cycles
-from consumer.ledger.engine import make_engine, reading, shown
+from consumer.ledger.engine import make_engine, reading
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
@@ -66,7 +67,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
     except BaseException as error:
         engine.dispose()
         if isinstance(error, DatabaseError | OSError):
-            reason = getattr(error, "orig", None) or error
+            reason = refusal(url, getattr(error, "orig", None) or error)
             raise LedgerError(f"cannot open the ledger {shown(url)}: {reason}") from error
         raise
     return Ledger(
