@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from consumer.errors import ConsumerError
 from consumer.kafka.settings import SAFE_URL, is_loopback, keeps_a_secret
-from consumer.masking import HIDDEN, masked
+from consumer.masking import masked
 
 log = structlog.get_logger()
 
@@ -153,7 +153,7 @@ def client_credentials(
     except (OSError, http.client.HTTPException, ValueError) as error:
         said = str(error) or type(error).__name__
     for hidden in (secret.get_secret_value(), headers["Authorization"]):
-        said = said.replace(hidden, HIDDEN)
+        said = said.replace(hidden, "…")
     raise TokenError(f"{_SETTING}: no token from {shown(endpoint)}: {said}")
 
 
