@@ -1,4 +1,4 @@
-"""Addresses as they may be printed. What a query may hold is not known beforehand, so only known words stay readable."""
+"""Addresses as they may be printed. What a query may hold is not known beforehand: only known words stay readable."""
 
 from __future__ import annotations
 

@@ -228,7 +228,7 @@ class Supervisor:
             else:
                 self._fail(running, reason, now)
             return
-        self._ledger.cycles.attempt(claim.cycle_id, fence=self._leadership.fence)
+        self._ledger.cycles.attempt(claim.cycle_id, claim.attempts + 1, fence=self._leadership.fence)
         # Only now: where the ledger cannot be used, the next tick comes by here again.
         self._trainer = None
         claim = running.claim = replace(claim, attempts=claim.attempts + 1)

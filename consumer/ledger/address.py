@@ -112,7 +112,7 @@ def weakness(url: str, environment: Mapping[str, str]) -> str | None:
 
 
 def refusal(url: str, error: object) -> str:
-    """What a failed connection says, without secrets of the address, and with the way out where there is a known one."""
+    """What a failed connection says, without secrets of the address, and with the way out where one is known."""
     said = str(error)
     address = make_url(url)
     hidden = {str(value) for name, value in address.query.items() if name.lower() not in _HARMLESS}

@@ -78,6 +78,13 @@ class DeadLetter:
     headers: Headers
     stage: str
     reason: str
+    timeless: bool = False
+    """Whether the record has no time of its own that could be used, so that `event_at` is when it was read."""
+
+    @property
+    def recorded_ms(self) -> int:
+        """The record's own time in milliseconds, the same at every reading; 0 where it has none."""
+        return 0 if self.timeless else round(self.event_at * 1000)
 
     @property
     def size(self) -> int:

@@ -134,17 +134,23 @@ class Cycles:
             last = last_settled(connection)
             return Base(champion(connection), None if last is None else last.cycle_id)
 
-    def attempt(self, cycle_id: str, *, fence: int) -> None:
-        """Count one more failed attempt of a running cycle.
+    def attempt(self, cycle_id: str, number: int, *, fence: int) -> None:
+        """Count the failed attempt `number` of a running cycle, the first of which is 1.
+
+        It is counted once, however often that is asked for (compare-and-set): the commit may be done and the answer to
+        it lost.
 
         Raises:
+            LedgerError: another number of attempts is on record, or the cycle does not run.
             LeaseLost: the lease is not held with token `fence`; nothing is counted.
         """
+        running = cycles.c.cycle_id == cycle_id, cycles.c.state == RUNNING
         with self._engine.begin() as connection:
             check_fence(connection, fence)
-            connection.execute(
-                update(cycles).where(cycles.c.cycle_id == cycle_id).values(attempts=cycles.c.attempts + 1)
-            )
+            before = connection.scalar(select(cycles.c.attempts).where(*running))
+            if before not in {number - 1, number}:
+                raise LedgerError(f"cycle {cycle_id} has {before} failed attempts on record, so {number} cannot follow")
+            connection.execute(update(cycles).where(*running).values(attempts=number))
 
     def settle(self, result: CycleResult, now: float, *, fence: int) -> bool:
         """End a running cycle. Says whether its users and labels are settled.

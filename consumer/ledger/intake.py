@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -61,10 +61,14 @@ class Intake:
         unknown = offsets.c.topic == topic, offsets.c.topic_id.is_(None)
         with self._engine.begin() as connection:
             connection.execute(update(offsets).where(*unknown).values(topic_id=topic_id))
+            _adopt_letters(connection, topic, topic_id)
 
     def start_at(self, starts: Mapping[Partition, int], now: float, topic_id: str | None = None) -> None:
         """Remember where reading begins on partitions that the ledger does not know yet; known ones are left alone."""
         with self._engine.begin() as connection:
+            if topic_id is not None:
+                for topic in {partition.topic for partition in starts}:
+                    _adopt_letters(connection, topic, topic_id)
             for partition, start in starts.items():
                 row: dict[str, Any] = {"topic": partition.topic, "partition": partition.number, "updated_at": now}
                 row |= {"next_offset": start, "settled_offset": start, "topic_id": topic_id}
@@ -198,6 +202,7 @@ def _expect_one(moved: CursorResult[Any], partition: Partition, expected: int) -
 def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: float) -> None:
     if not letters:
         return
+    topic_ids = _topic_ids(connection, {letter.position.topic for letter in letters})
     rows = [
         {
             "topic": letter.position.topic,
@@ -205,6 +210,8 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
             "offset": letter.position.offset,
             "event_at": letter.event_at,
             "digest": digest(came.key, came.value, _texts(came.headers)),
+            "record_time": letter.recorded_ms,
+            "topic_id": topic_ids.get((letter.position.topic, letter.position.partition)) or "",
             "key": letter.key,
             "value": letter.value,
             "headers": _texts(letter.headers),
@@ -215,6 +222,19 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
         for came, letter in zip(letters, map(bounded, letters), strict=True)
     ]
     connection.execute(upsert(connection, dead_letters).on_conflict_do_nothing(), rows)
+
+
+def _topic_ids(connection: Connection, topics: Collection[str]) -> dict[tuple[str, int], str | None]:
+    rows = connection.execute(
+        select(offsets.c.topic, offsets.c.partition, offsets.c.topic_id).where(offsets.c.topic.in_(topics))
+    )
+    return {(topic, number): topic_id for topic, number, topic_id in rows}
+
+
+def _adopt_letters(connection: Connection, topic: str, topic_id: str) -> None:
+    """Letters from before the topic's id was known are of that topic, so that their records are known again."""
+    nameless = dead_letters.c.topic == topic, dead_letters.c.topic_id == ""
+    connection.execute(update(dead_letters).where(*nameless).values(topic_id=topic_id))
 
 
 def _texts(headers: Headers) -> list[list[str | None]]:

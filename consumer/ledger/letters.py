@@ -208,7 +208,8 @@ def _entry(row: Any) -> Entry:
 
 def _letter(row: Any) -> DeadLetter:
     position = Position(row.topic, row.partition, row.offset)
-    return DeadLetter(position, row.event_at, row.key, row.value, _headers(row.headers), row.stage, row.reason)
+    came = position, row.event_at, row.key, row.value, _headers(row.headers)
+    return DeadLetter(*came, row.stage, row.reason, timeless=row.record_time <= 0)
 
 
 def _headers(stored: Mapping[str, str] | Sequence[tuple[str, str | None]]) -> Headers:

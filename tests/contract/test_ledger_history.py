@@ -77,7 +77,7 @@ class LedgerHistory(RuleBasedStateMachine):
             self.ledger.cycles.claim(CycleKind.FULL, "asleep", self.now, fence=asleep)
         if self.cycle_id is not None:
             with pytest.raises(LeaseLost):
-                self.ledger.cycles.attempt(self.cycle_id, fence=asleep)
+                self.ledger.cycles.attempt(self.cycle_id, 1, fence=asleep)
             with pytest.raises(LeaseLost):
                 self.ledger.cycles.settle(ended(self.cycle_id, Outcome.REJECTED), self.now, fence=asleep)
 

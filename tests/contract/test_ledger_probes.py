@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import func, select
 
 from consumer.errors import LeaseLost
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import MOST_ASKED, Probed
+from consumer.ledger.tables import probes
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from tests.contract.ledgers import P0, P1, batch, begin, ended
 
@@ -63,3 +65,12 @@ def test_whoever_lost_the_lease_records_nothing(ledger: Ledger, fence: int) -> N
     with pytest.raises(LeaseLost):
         ledger.probes.record(Probed(200.0, 1, 4, 0.01, "a little"), fence=fence - 1)
     assert ledger.probes.last() is None
+
+
+def test_the_same_probe_is_on_record_once(ledger: Ledger, fence: int) -> None:
+    """The answer to the first commit was lost."""
+    bootstrapped(ledger, fence)
+    for _ in range(2):
+        ledger.probes.record(Probed(200.0, 1, 4, 0.01, "a little"), fence=fence)
+    with ledger.engine.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(probes)) == 1

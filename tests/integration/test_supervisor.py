@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -15,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trainer_process import TrainerProcess
 from consumer.errors import LeaseLost
+from consumer.ledger.cycles import Cycles
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
 from schemas.cycle import CycleKind, CycleResult, Outcome
@@ -71,6 +73,32 @@ def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor,
     assert supervisor._trainer is warm
     wait_until(lambda: idle(supervisor), 60, "the cycle to end")
     assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+def test_a_failure_whose_count_was_stored_and_not_answered_counts_once(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = settings.model_copy(update={"trainer": TrainerProcessSettings(warm=False, retry_wait=100.0)})
+    supervisor = Supervisor(cold, ledger, leading(ledger), lambda: None)
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    assert supervisor._trainer is not None
+    supervisor._trainer.kill()
+    count, lost = Cycles.attempt, [True]
+
+    def unanswered(cycles: Cycles, *arguments: Any, **named: Any) -> None:
+        count(cycles, *arguments, **named)
+        if lost.pop() if lost else False:
+            raise OperationalError("UPDATE cycles", {}, Exception("server closed the connection unexpectedly"))
+
+    monkeypatch.setattr(Cycles, "attempt", unanswered)
+    with pytest.raises(OperationalError):
+        supervisor.tick(time.time())
+    supervisor.tick(time.time())
+    told, claim = supervisor.view(time.time()), ledger.cycles.running()
+    supervisor.stop()
+    assert told is not None
+    assert claim is not None
+    assert (told["attempts"], claim.attempts) == (1, 1)
 
 
 @pytest.mark.full
