@@ -135,8 +135,7 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
     received_at, users, labels = batch.received_at, batch.users, batch.labels
     for record in records:
         offset, timestamp, given = record.offset, record.timestamp, record.headers
-        timeless = not 0 < timestamp <= _LAST_TIMESTAMP
-        event_at = received_at if timeless else timestamp / 1000
+        event_at = timestamp / 1000 if 0 < timestamp <= _LAST_TIMESTAMP else received_at
         try:
             event = decode(record.key, record.value, named(given) if given else _NONE)
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)
@@ -145,7 +144,7 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
             headers = tuple((name, value) for name, value in given)
             position = Position(topic, number, offset)
             came = position, event_at, record.key, record.value, headers
-            batch.dead.append(DeadLetter(*came, "decode", reason, timeless))
+            batch.dead.append(DeadLetter(*came, "decode", reason, timestamp))
             continue
         if isinstance(event, Change):
             add_to(users, event.key, event.operation, f"{before}{offset}", event_at)

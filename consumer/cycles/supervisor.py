@@ -12,6 +12,7 @@ to the registry, before which the trainer asks and the lease is confirmed.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -27,6 +28,7 @@ from consumer.cycles.running import Running, claimed, tell_end, tell_start
 from consumer.cycles.trainer_process import TrainerProcess, result_in
 from consumer.cycles.trigger import Reason
 from consumer.cycles.warm_trainer import WarmTrainer
+from consumer.environment import for_child
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
@@ -59,7 +61,7 @@ class Supervisor:
         self._running: Running | None = None
         self._trainer: TrainerProcess | None = None
         self._may_have_claimed = False
-        self.warm = WarmTrainer(wanted=settings.trainer.warm, spoke=spoke)
+        self.warm = WarmTrainer(wanted=settings.trainer.warm, spoke=spoke, environment=_of_a_trainer(settings))
         """The trainer that is ready, for whoever needs one next."""
 
     @property
@@ -279,3 +281,8 @@ class Supervisor:
 
     def _folder(self, cycle_id: str) -> Path:
         return self._settings.work_dir / "cycles" / cycle_id
+
+
+def _of_a_trainer(settings: Settings) -> dict[str, str]:
+    cluster = "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}
+    return for_child(os.environ, cluster=cluster, also=settings.trainer.environment)

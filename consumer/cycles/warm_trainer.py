@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -22,11 +22,13 @@ class WarmTrainer:
     Args:
         wanted: whether one is started before there is a cycle for it.
         spoke: called, from another thread, when a trainer has said something or has ended.
+        environment: what a trainer gets of ours.
     """
 
-    def __init__(self, *, wanted: bool, spoke: Callable[[], None]) -> None:
+    def __init__(self, *, wanted: bool, spoke: Callable[[], None], environment: Mapping[str, str]) -> None:
         self._wanted = wanted
         self._spoke = spoke
+        self._environment = environment
         self._trainer: TrainerProcess | None = None
         self._start_at = 0.0
 
@@ -39,7 +41,7 @@ class WarmTrainer:
             self._trainer = None
             self._start_at = now + _AGAIN
         else:
-            self._trainer = self._trainer or TrainerProcess(self._spoke)
+            self._trainer = self._trainer or TrainerProcess(self._spoke, self._environment)
 
     def give(self, folder: Path, request: CycleRequest) -> TrainerProcess:
         """Have the waiting trainer, or a new one, run a cycle.
@@ -48,7 +50,7 @@ class WarmTrainer:
             OSError: the request cannot be written; the trainer goes on waiting.
         """
         if self._trainer is None or self._trainer.exit_code() is not None:
-            self._trainer = TrainerProcess(self._spoke)
+            self._trainer = TrainerProcess(self._spoke, self._environment)
         self._trainer.give(folder, request)
         reached(Point.GIVEN)
         given, self._trainer = self._trainer, None

@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select,
 
 from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Position
 from consumer.ledger.engine import reading
-from consumer.ledger.intake import kept_bytes, store_batch
+from consumer.ledger.intake import store_batch
+from consumer.ledger.letter_rows import kept_bytes
 from consumer.ledger.tables import dead_letters, replays
 from schemas.cycle import OffsetRanges
 from schemas.events import Change, Ignored
@@ -208,8 +209,7 @@ def _entry(row: Any) -> Entry:
 
 def _letter(row: Any) -> DeadLetter:
     position = Position(row.topic, row.partition, row.offset)
-    came = position, row.event_at, row.key, row.value, _headers(row.headers)
-    return DeadLetter(*came, row.stage, row.reason, timeless=row.record_time <= 0)
+    return DeadLetter(position, row.event_at, row.key, row.value, _headers(row.headers), row.stage, row.reason)
 
 
 def _headers(stored: Mapping[str, str] | Sequence[tuple[str, str | None]]) -> Headers:

@@ -148,9 +148,7 @@ dead_letters = Table(
     Column("settled_reason", String),
     Column("published", Boolean, nullable=False, server_default=false()),  # copied to the dead-letter topic
     Column("digest", String, nullable=False),  # of the record as it came
-    # Its own time in milliseconds; 0 where it has none. Below 0 in letters of earlier releases that told of one record
-    # several times.
-    Column("record_time", BigInteger, nullable=False),
+    Column("record_time", BigInteger),  # what it says of its time; NULL where an earlier release kept only our own
     Column("topic_id", String, nullable=False),  # empty where that was not known
     # A topic that was made anew, or a log that was cut off, has the same offsets again; a producer that sets times
     # itself may do so at the same time, too. The same record once more is the same letter, whenever it is read.

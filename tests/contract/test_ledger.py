@@ -170,7 +170,7 @@ def test_a_record_that_is_read_again_is_the_same_letter_whatever_its_time(ledger
 def test_a_record_of_a_topic_that_was_made_anew_is_another_letter_though_it_says_the_same(ledger: Ledger) -> None:
     """Without a time of its own, and after the first one was settled: what it says would be lost."""
     ledger.intake.start_at({P0: 0}, 0.0, "first")
-    letter = DeadLetter(Position("t", 0, 0), 50.0, None, b"{", (), "decode", "no JSON", timeless=True)
+    letter = DeadLetter(Position("t", 0, 0), 50.0, None, b"{", (), "decode", "no JSON", timestamp=-1)
     ledger.intake.record(Batch(received_at=50.0, progress={P0: (0, 1)}, dead=[letter]))
     ledger.letters.discard(ledger.letters.ids(Which()), "no use", 60.0)
     gap = DeadLetter(Position("t", 0, 1), 70.0, None, None, (), "gap", "made anew")
@@ -181,7 +181,7 @@ def test_a_record_of_a_topic_that_was_made_anew_is_another_letter_though_it_says
 
 
 def test_a_letter_from_before_the_topic_s_id_was_known_is_known_again(ledger: Ledger) -> None:
-    letter = DeadLetter(Position("t", 0, 0), 50.0, None, b"{", (), "decode", "no JSON", timeless=True)
+    letter = DeadLetter(Position("t", 0, 0), 50.0, None, b"{", (), "decode", "no JSON", timestamp=-1)
     ledger.intake.record_replay({}, 1, Batch(received_at=50.0, dead=[letter]))  # before anything was listened to
     ledger.intake.start_at({P0: 0}, 0.0, "it")
     ledger.intake.record(Batch(received_at=80.0, progress={P0: (0, 1)}, dead=[replace(letter, event_at=80.0)]))

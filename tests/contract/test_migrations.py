@@ -164,7 +164,7 @@ def test_letters_that_told_of_one_record_several_times_are_kept_and_it_is_known_
         for at in (2000.5, 3000.5, 4000.5):
             connection.execute(found.insert().values(row | {"event_at": at, "at": at}))
     engine.dispose()
-    letter = DeadLetter(Position("notifications", 0, 7), 5000.0, None, b"{", (), "decode", "no JSON", timeless=True)
+    letter = DeadLetter(Position("notifications", 0, 7), 5000.0, None, b"{", (), "decode", "no JSON", timestamp=-1)
     with closing(open_ledger(old)) as ledger:
         known = ledger.letters.ids(Which())
         assert len(known) == 5

@@ -75,6 +75,24 @@ def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor,
     assert [version["version"] for version in ledger.views.versions()] == [1]
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
+def test_a_trainer_is_given_no_secret_that_it_has_no_use_for(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RETRAINER_KAFKA__SASL_PASSWORD", "RETRAINER_LEDGER__PASSWORD", "HOPSWORKS_API_KEY", "PGPASSWORD"):
+        monkeypatch.setenv(name, "hush-hush")
+    monkeypatch.setenv("OF_THIS_SITE", "told")
+    told = settings.model_copy(update={"trainer": TrainerProcessSettings(environment=("OF_THIS_SITE",))})
+    supervisor = Supervisor(told, ledger, leading(ledger), lambda: None)
+    supervisor.warm_up(time.time())
+    assert supervisor.warm._trainer is not None
+    given = Path(f"/proc/{supervisor.warm._trainer.pid}/environ").read_bytes().split(b"\0")
+    supervisor.stop()
+    assert not [pair for pair in given if b"hush-hush" in pair]
+    assert b"OF_THIS_SITE=told" in given
+    assert [pair for pair in given if pair.startswith(b"PATH=")]
+
+
 def test_a_failure_whose_count_was_stored_and_not_answered_counts_once(
     settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
