@@ -15,6 +15,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from schemas.private import opener
+
 STOPPED, HELD = "stopped", "held"
 _FRESH = 10.0
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108  (who wrote what is found there is looked at)
@@ -78,7 +80,8 @@ def _replace(path: Path, status: Status) -> None:
     temporary = path.with_name(f".{path.name}")
     try:
         temporary.unlink(missing_ok=True)
-        with temporary.open("x") as file:  # and so through no link that somebody else has put there
+        # Nobody else reads it, in memory neither; and "x" writes through no link that somebody else has put there.
+        with open(temporary, "x", opener=opener) as file:
             json.dump(asdict(status), file)
         temporary.replace(path)
     except OSError:

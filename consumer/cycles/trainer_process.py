@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from consumer.environment import for_child
 from schemas.cycle import CycleRequest, CycleResult, Progress
 from schemas.fault_points import Point, reached
+from schemas.private import opener, private_folder
 
 _LAST_WORDS = 40
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
@@ -63,10 +64,11 @@ class TrainerProcess:
 
     def give(self, folder: Path, request: CycleRequest) -> None:
         """Have it run a cycle; request and result lie in `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         (folder / RESULT_FILE).unlink(missing_ok=True)
         path = folder / REQUEST_FILE
-        path.write_text(request.model_dump_json())
+        with open(path, "w", opener=opener) as file:
+            file.write(request.model_dump_json())
         self._given = True
         reached(Point.REQUESTED)
         self._say(f"{path}\n".encode())

@@ -21,6 +21,7 @@ from consumer.ledger.letters import Letters
 from consumer.ledger.probes import Probes
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
+from schemas.private import FILE, narrow, private_file, private_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         raise NoLedger(_not_there(url))
     engine = make_engine(url)
     try:
-        if file:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        if file and create:
+            _have_file(file)
         with reading(engine) as connection:
             found = _schema(connection)
         if create and (found is None or found < SCHEMA_VERSION):
@@ -81,6 +82,16 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         Letters(engine),
         Probes(engine),
     )
+
+
+def _have_file(file: Path) -> None:
+    """SQLite gives the files beside a ledger the mode of the ledger, and so it is made before SQLite makes it."""
+    if not file.parent.exists():
+        file.parent.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
+    private_file(file)
+    for beside in ("-wal", "-shm", "-journal"):
+        narrow(file.with_name(f"{file.name}{beside}"), FILE)
 
 
 def _check(url: str, found: int | None) -> None:
@@ -117,7 +128,8 @@ def _schema(connection: Connection) -> int | None:
 def _file(url: str) -> Path | None:
     """The file of a ledger that is in one."""
     address = make_url(url)
-    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+    place = address.database if address.get_backend_name() == "sqlite" else None
+    return Path(place) if place and place != ":memory:" and not place.startswith("file:") else None
 
 
 def _not_there(url: str) -> str:

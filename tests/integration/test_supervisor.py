@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import time
@@ -73,6 +74,26 @@ def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor,
     assert supervisor._trainer is warm
     wait_until(lambda: idle(supervisor), 60, "the cycle to end")
     assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+@pytest.mark.full
+def test_what_a_cycle_leaves_is_the_owner_s_alone_but_for_the_model(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    before = os.umask(0o022)
+    try:
+        supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+        wait_until(lambda: idle(supervisor), 60, "the cycle to end")
+    finally:
+        os.umask(before)
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+    modes = {path: path.stat().st_mode & 0o777 for path in settings.work_dir.rglob("*")}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    registry = settings.state_dir / "registry"
+    modes = {path: path.stat().st_mode & 0o777 for path in (registry, *registry.rglob("*"))}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o644}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o755}
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
