@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from consumer.errors import AlreadyRunning, StateFolderError
-from schemas.private import opener, private_folder
+from schemas.private import private_file, private_folder
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def _lock_file(state_dir: Path) -> IO[str]:
     try:
         state_dir.parent.mkdir(parents=True, exist_ok=True)
         private_folder(state_dir, kept=_way_through(state_dir))
-        return open(state_dir / "retrainer.lock", "w", opener=opener)
+        return private_file(state_dir / "retrainer.lock").open("w")
     except OSError as error:
         raise StateFolderError(
             f"cannot write the state folder {state_dir}: {error.strerror}; make it writable or make room, "

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from schemas.private import opener
+from schemas.private import private_file
 
 STOPPED, HELD = "stopped", "held"
 _FRESH = 10.0
@@ -80,8 +80,8 @@ def _replace(path: Path, status: Status) -> None:
     temporary = path.with_name(f".{path.name}")
     try:
         temporary.unlink(missing_ok=True)
-        # Nobody else reads it, in memory neither; and "x" writes through no link that somebody else has put there.
-        with open(temporary, "x", opener=opener) as file:
+        private_file(temporary, new=True)  # a new one, and so through no link that somebody else has put there
+        with temporary.open("w") as file:
             json.dump(asdict(status), file)
         temporary.replace(path)
     except OSError:

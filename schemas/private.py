@@ -14,17 +14,14 @@ from pathlib import Path
 FOLDER, FILE = 0o700, 0o600
 
 
-def opener(path: str, flags: int) -> int:
-    """For `open`: what is made is the owner's alone, whatever the umask says, and what is there becomes so."""
-    handle = os.open(path, flags, FILE)
-    narrow(Path(path), FILE)
-    return handle
-
-
-def private_file(path: Path) -> None:
-    """Have an empty file where there is none, and in any case the owner's alone.
+def private_file(path: Path, *, new: bool = False) -> Path:
+    """Have an empty file where there is none, and in any case the owner's alone; gives its path.
 
     One that is there is not opened: to close it again would take away the locks that SQLite has on it in this process.
+
+    Args:
+        path: the file.
+        new: refuse one that is there, be it a link that somebody else has put there.
 
     Raises:
         OSError: it cannot be made.
@@ -32,7 +29,10 @@ def private_file(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE))
     except FileExistsError:
+        if new:
+            raise
         narrow(path, FILE)
+    return path
 
 
 def private_folder(path: Path, kept: int = 0) -> None:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from consumer.environment import for_child
 from schemas.cycle import CycleRequest, CycleResult, Progress
 from schemas.fault_points import Point, reached
-from schemas.private import opener, private_folder
+from schemas.private import private_file, private_folder
 
 _LAST_WORDS = 40
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
@@ -66,9 +66,8 @@ class TrainerProcess:
         """Have it run a cycle; request and result lie in `folder`."""
         private_folder(folder)
         (folder / RESULT_FILE).unlink(missing_ok=True)
-        path = folder / REQUEST_FILE
-        with open(path, "w", opener=opener) as file:
-            file.write(request.model_dump_json())
+        path = private_file(folder / REQUEST_FILE)
+        path.write_text(request.model_dump_json())
         self._given = True
         reached(Point.REQUESTED)
         self._say(f"{path}\n".encode())

@@ -21,7 +21,7 @@ from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.status import Status, write_status
 from schemas.cycle import CycleKind, CycleRequest, Lineage
-from schemas.private import opener, private_file, private_folder
+from schemas.private import private_file, private_folder
 from tests.worlds import trainer_settings
 from trainer import files
 from trainer.files import keep_private, share, shared
@@ -138,9 +138,10 @@ def test_a_request_is_the_owner_s_alone(tmp_path: Path) -> None:
 def test_an_open_file_that_is_written_anew_becomes_private(tmp_path: Path) -> None:
     file = tmp_path / "request.json"
     file.touch()
-    with open(file, "w", opener=opener) as stream:
-        stream.write("{}")
+    private_file(file).write_text("{}")
     assert mode(file) == 0o600
+    with pytest.raises(FileExistsError):
+        private_file(file, new=True)
 
 
 def test_a_trainer_keeps_what_it_makes_to_itself_but_for_models(
