@@ -78,6 +78,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "dead_letters": read.dead_letters,
         "instances": instances,
         "open_dead_letters": read.open_letters,
+        "refused": {f"{what}s": count for what, count in ledger.refusals.counts().items()},
         "gaps": ledger.views.open_gaps(),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
@@ -142,6 +143,8 @@ def _table(found: dict[str, Any]) -> Table:
         f" ({found['open_dead_letters']} open)",
         "ledger": found["ledger"],
     }
+    if refused := ", ".join(f"{count} {what}" for what, count in found["refused"].items() if count):
+        rows["refused"] = f"{refused}: see `retrainer refused list`"
     if len(found["instances"]) > 1:
         rows["instances"] = "\n".join(_told(instance) for instance in found["instances"])
     if found["state"] == TOO_MANY:

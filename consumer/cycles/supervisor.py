@@ -35,6 +35,7 @@ from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
+from schemas.refused import refused_by
 
 log = structlog.get_logger()
 
@@ -257,7 +258,8 @@ class Supervisor:
         assert self._running is not None
         claim, self._running.result = self._running.claim, result
         reached(Point.RESULT)
-        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
+        refused = refused_by(result, self._folder(claim.cycle_id))
+        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence, refused=refused)
         reached(Point.SETTLED)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)

@@ -19,6 +19,7 @@ from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
 from consumer.ledger.probes import Probes
+from consumer.ledger.refusals import Refusals
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
 from schemas.private import FILE, narrow, private_file, private_folder
@@ -37,6 +38,7 @@ class Ledger:
     views: Views
     letters: Letters
     probes: Probes
+    refusals: Refusals
 
     def close(self) -> None:
         """Give back the connections."""
@@ -81,6 +83,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         Views(engine),
         Letters(engine),
         Probes(engine),
+        Refusals(engine),
     )
 
 

@@ -82,10 +82,26 @@ def _learned_of(name: str, key: str) -> Table:
     )
 
 
+def _refused_of(name: str, key: str) -> Table:
+    """What was read and not learned, as its row is unfit for use. It is not pending, and not forgotten either."""
+    return Table(
+        name,
+        metadata,
+        Column(key, String, primary_key=True),
+        Column("reason", String, nullable=False),
+        Column("since", Float, nullable=False),
+        Column("last_at", Float, nullable=False),
+        Column("times", BigInteger, nullable=False),  # how many cycles have refused it
+        Column("cycle_id", String, nullable=False),  # the last of them
+    )
+
+
 changes = _changes_of("changes", "user_id")
 learned = _learned_of("learned", "user_id")
+refused_users = _refused_of("refused_users", "user_id")
 label_changes = _changes_of("label_changes", "pair")  # `schemas.labels.pair_text`
 learned_labels = _learned_of("learned_labels", "pair")
+refused_labels = _refused_of("refused_labels", "pair")
 
 cycles = Table(
     "cycles",

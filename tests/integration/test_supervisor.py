@@ -7,24 +7,30 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trainer_process import TrainerProcess
 from consumer.errors import LeaseLost
+from consumer.ledger.batch import Batch
 from consumer.ledger.cycles import Cycles
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
 from schemas.cycle import CycleKind, CycleResult, Outcome
+from schemas.events import Operation
 from schemas.fault_points import POINT_VARIABLE, Point
+from schemas.refused import USER
 from tests.contract.ledgers import ended
 from tests.leading import leading, settings_with_users
 from tests.waiting import wait_until
+from tests.worlds import GROUP, Row, World
+from trainer.features.local import LocalFeatureStore
 from trainer.registry.local import LocalModelRegistry
 
 
@@ -74,6 +80,32 @@ def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor,
     assert supervisor._trainer is warm
     wait_until(lambda: idle(supervisor), 60, "the cycle to end")
     assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+@pytest.mark.full
+def test_a_refused_user_stays_on_record_until_a_version_has_learned_the_row(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    sound = World(seed=7).row()
+    bad: Row = {**sound, "taste": np.full(8, np.nan, np.float32)}
+
+    def run(kind: CycleKind, rows: dict[str, Row], *told: str) -> list[str]:
+        """Cycle over the users who were told of; whom the ledger holds as refused after it."""
+        with closing(LocalFeatureStore(settings.state_dir / "feature_store.db", GROUP)) as store:
+            store.commit(rows)
+        batch = Batch(received_at=time.time())
+        for user in told:
+            batch.add(user, Operation.UPSERT, "t[0]@1", time.time())
+        ledger.intake.record(batch)
+        supervisor.start(kind, "the test says so", time.time())
+        wait_until(lambda: idle(supervisor), 60, "the cycle to end")
+        assert ledger.views.cycles()[-1]["settled"]
+        assert ledger.views.backlog().empty
+        return sorted(one.key for one in ledger.refusals.find(USER))
+
+    assert run(CycleKind.BOOTSTRAP, {"u1": bad, "u2": bad, "u3": bad}) == ["u1", "u2", "u3"]
+    assert run(CycleKind.INCREMENTAL, {"u1": sound, "u3": sound, "u4": bad}, "u1", "u4", "u9") == ["u2", "u3", "u4"]
+    assert run(CycleKind.FULL, {}) == ["u2", "u4"]  # nobody had told of u3
 
 
 @pytest.mark.full

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import BigInteger, Column, String
+from sqlalchemy import BigInteger, Column, Float, String
 
 # Up to now a record without a usable time got the time of its reading, by which its letter was stored as well. What it
 # said itself is not known, and it may have several letters: none of them is lost.
@@ -47,6 +47,16 @@ def _letters(op: Operations) -> None:
         letters.drop_constraint("dead_letters_once", type_="unique")
         once = ["topic", "partition", "offset", "record_time", "digest", "topic_id"]
         letters.create_unique_constraint("dead_letters_once", once)
+    for name, key in (("refused_users", "user_id"), ("refused_labels", "pair")):
+        op.create_table(
+            name,
+            Column(key, String, primary_key=True),
+            Column("reason", String, nullable=False),
+            Column("since", Float, nullable=False),
+            Column("last_at", Float, nullable=False),
+            Column("times", BigInteger, nullable=False),
+            Column("cycle_id", String, nullable=False),
+        )
 
 
 def _instances(op: Operations) -> None:
