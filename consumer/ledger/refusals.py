@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
+from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Table, delete, exists, func, select
+from sqlalchemy import Column, Connection, Engine, Table, delete, exists, func, literal_column, select
 
-from consumer.ledger.dialect import upsert
+from consumer.ledger.dialect import by_position, upsert_in
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import LABELS, USERS, Kind
 from consumer.ledger.letter_rows import storable
@@ -91,21 +93,28 @@ def forget_mended(connection: Connection, result: CycleResult, refused: Refused)
 
 
 def _keep(connection: Connection, table: Table, cycle_id: str, refused: Iterator[tuple[str, str]], now: float) -> None:
-    key = _key(table)
-    new = upsert(connection, table)
+    statement = _statement(connection.dialect.name, table)
+    while portion := list(islice(refused, _AT_ONCE)):
+        rows = [(storable(key), storable(why[:_LONGEST]), now, now, 1, cycle_id) for key, why in portion]
+        connection.exec_driver_sql(statement, rows)
+
+
+@cache
+def _statement(engine: str, table: Table) -> str:
+    """The upsert of one, in the words of a driver: a million rows are not to go through SQLAlchemy."""
+    new = upsert_in(engine, table).values(dict.fromkeys(table.columns.keys()))
     again = new.on_conflict_do_update(
-        index_elements=[key],
+        index_elements=[_key(table)],
         set_={
             "reason": new.excluded.reason,
             "last_at": new.excluded.last_at,
-            "times": table.c.times + 1,
+            "times": table.c.times + literal_column("1"),
             "cycle_id": new.excluded.cycle_id,
         },
     )
-    same = {"since": now, "last_at": now, "times": 1, "cycle_id": cycle_id}
-    while portion := list(islice(refused, _AT_ONCE)):
-        rows = [{key.name: storable(name), "reason": storable(why[:_LONGEST]), **same} for name, why in portion]
-        connection.execute(again, rows)
+    compiled: Any = again.compile(dialect=by_position(engine))
+    assert compiled.positiontup == table.columns.keys()
+    return str(compiled)
 
 
 def _key(table: Table) -> Column[str]:
