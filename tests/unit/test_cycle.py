@@ -348,6 +348,7 @@ def test_bad_rows_are_refused_and_reported_and_the_rest_goes_on(started: Bench) 
     assert dict(refused_by(result, beside).of(USER)) == result.read.refused
 
 
+@pytest.mark.full
 def test_more_refused_rows_than_a_result_names_are_all_told_to_the_consumer_on_another_machine_too(
     started: Bench,
 ) -> None:
