@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, Field
+from schemas.base import Seconds, SomeSeconds
 
-Seconds = Annotated[float, Field(ge=0)]
+__all__ = ["Seconds", "Section", "SomeSeconds"]
 
 
 class Section(BaseModel):
     """A group of settings; one that it does not know is refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

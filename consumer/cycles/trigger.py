@@ -12,10 +12,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Frozen
+from schemas.base import Policy, Seconds
 from schemas.cycle import CycleKind
-
-Seconds = Annotated[float, Field(ge=0)]
 
 _LEAST_AFTER_HELD = 1.0  # seconds, also where no interval is kept
 _DOUBLINGS = 30  # more would say no more
@@ -52,7 +50,7 @@ class Hold(StrEnum):
     THRESHOLD = "too little has changed"
 
 
-class TriggerPolicy(Frozen):
+class TriggerPolicy(Policy):
     """Rules for starting a cycle. Durations are seconds."""
 
     changed_users: Annotated[int, Field(ge=1)] = 500
