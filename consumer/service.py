@@ -65,9 +65,8 @@ class Service:
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm)
         topic = settings.dead_letters.topic
         self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
-        self._schedule = Schedule(settings.schedule, self._on_schedule)
+        self._schedule = Schedule(settings.schedule.full_retrain, ledger.asked)
         self._resumed = False
-        self._full_retrain_due: float | None = None
         self._decision: Start | Probe | Wait | None = None
         self._held: Held | None = None
         self._status_at = self._reported_at = 0.0
@@ -86,7 +85,6 @@ class Service:
             Whatever ended the listener for good.
         """
         self._listener.start()
-        self._schedule.start()
         try:
             while not self._stopping and self._listener.is_alive():
                 self._woken.wait(_TICK if self._turned() else _AFTER_TROUBLE)
@@ -111,9 +109,7 @@ class Service:
         return True
 
     def _turn(self, now: float) -> None:
-        if self._full_retrain_due is not None:
-            self._ledger.asked.ask_by_schedule(CycleKind.FULL, self._full_retrain_due)
-            self._full_retrain_due = None
+        self._schedule.tick(now)
         self._report(now)
         if not self._leadership.holds(now):
             self._let_go()
@@ -170,11 +166,6 @@ class Service:
             self._ledger.asked.drop_incremental(fence=self._leadership.fence)
             return
         self._supervisor.start(decision.kind, decision.reason.value, now)
-
-    def _on_schedule(self, tick: float) -> None:
-        """Runs in the schedule's thread; the ledger hears of it in the next turn that can reach it."""
-        self._full_retrain_due = tick
-        self._woken.set()
 
     def _tell(self, now: float, pending: int, pending_labels: int) -> None:
         if now - self._status_at < _STATUS_EVERY:
@@ -233,7 +224,6 @@ class Service:
     def _end(self) -> None:
         log.info("stopping")
         self._listener.stop()
-        self._schedule.stop()
         if self._publisher:
             self._publisher.stop()
         self._prober.stop(self._settings.trainer.stop_grace)
