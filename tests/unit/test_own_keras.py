@@ -10,7 +10,14 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
+
+from schemas.manifest import MODEL_FILE
+from tests.integration.test_trainer_process import bootstrap
+from trainer.model import load
+from trainer.registry.local import LocalModelRegistry
+from trainer.training import state
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = {
@@ -78,6 +85,27 @@ def test_keras_that_was_imported_first_is_set_right(tmp_path: Path) -> None:
     for file in tmp_path.rglob("keras.json"):
         file.write_text(json.dumps({**HOSTILE, "nnx_enabled": False}))
     assert asked("import keras, trainer", environment) == OURS
+
+
+@pytest.mark.full
+def test_a_trainer_makes_the_same_model_on_a_hostile_machine(tmp_path: Path) -> None:
+    weights = []
+    for name, environment in {"clean": dict(os.environ), "hostile": hostile(tmp_path, "jax")}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "request.json").write_text(bootstrap(folder, epochs=2).model_dump_json())
+        ran = subprocess.run(
+            [sys.executable, "-m", "trainer", str(folder / "request.json")],
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+        registered = LocalModelRegistry(folder / "registry", "two_tower_recommender").fetch(1)
+        weights.append(state(load(registered / MODEL_FILE)))
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_the_tests_themselves_run_with_ours() -> None:
