@@ -77,7 +77,7 @@ def _read(name: str, value: str, known: Known) -> tuple[Where, str] | None:
                 f"{name}: has quotes around it, which would be part of the secret; leave them away, or put the secret "
                 f"into a file that {name}_FILE names"
             )
-        return where, value
+        return where, value.rstrip("\r\n")  # a file of variables may have been written on Windows
     if setting is not None or where in known.sections:
         return where, text
     by_file = (*where[:-1], where[-1].removesuffix(_FILE))

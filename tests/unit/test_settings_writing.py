@@ -99,6 +99,11 @@ def test_quotes_of_a_file_of_variables_are_taken_away(monkeypatch: pytest.Monkey
     assert settings.feature_group.columns[0].name == "taste"
 
 
+def test_line_ends_of_windows_are_no_part_of_a_value() -> None:
+    variables = {"RETRAINER_KAFKA__TOPIC": "t\r", "RETRAINER_KAFKA__SASL_PASSWORD": " hush \r"}
+    assert from_environment(variables, KNOWN) == {"kafka": {"topic": "t", "sasl_password": " hush "}}
+
+
 @given(st.text())
 def test_only_quotes_around_the_whole_are_taken_away(text: str) -> None:
     bare = unquoted(text)
