@@ -91,6 +91,12 @@ def test_a_clock_that_was_ahead_does_not_silence_the_schedule(ledger: Ledger) ->
     assert requests(ledger) == 1
 
 
+def test_a_clock_that_is_set_forward_asks_at_once_for_what_it_leaps_over(ledger: Ledger) -> None:
+    schedule = started(ledger, DAILY, at("2026-01-05T12:00"))
+    schedule.tick(at("2026-01-06T03:00"))
+    assert requests(ledger) == 1
+
+
 def test_a_clock_that_is_set_back_asks_for_no_tick_twice(ledger: Ledger) -> None:
     schedule = started(ledger, DAILY, at("2026-01-05T12:00"))
     for now in ("2026-01-06T03:00:01", "2026-01-06T00:30", "2026-01-06T03:00:02"):

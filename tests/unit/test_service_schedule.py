@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer.clock import Clock
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.service import Service
 from consumer.settings import Settings
@@ -18,7 +19,7 @@ DAY = 86_400.0
 
 def turned(settings: Settings, ledger: Ledger, now: float) -> None:
     """One turn of a service that has just been started; there is no broker, so no cycle starts."""
-    Service(settings, ledger, lambda: now)._turn(now)
+    Service(settings, ledger, Clock(now=lambda: now))._turn(now)
 
 
 @pytest.mark.parametrize(("line", "asked"), [("0 3 * * *", CycleKind.FULL), ("0 3 * * 0", None), (None, None)])
