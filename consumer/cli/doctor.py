@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 import warnings
@@ -11,8 +10,8 @@ from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from consumer.cli.output import console, tell
 from consumer.doctor.checks import Outcome
 from consumer.doctor.report import Report, as_json
 from consumer.doctor.run import Examination
@@ -33,7 +32,7 @@ def doctor(
     configure(LogSettings(level="error"))
     warnings.simplefilter("ignore")  # of libraries: what they warn of is looked at here
     out = sys.stdout
-    report = Report(Console(file=out))
+    report = Report(console(out))
     examination = Examination(load_settings)
     results = []
     with redirect_stdout(io.StringIO()):  # the SDK prints; we write to the real one
@@ -44,7 +43,7 @@ def doctor(
         if not in_json:
             report.summary(results)
     if in_json:
-        print(json.dumps(as_json(results)), file=out)
+        tell(as_json(results), out)
     failed = any(result.outcome is Outcome.FAILED for result in results)
     _end(_WRONG_SETTINGS if examination.wrong_settings else _FAILED if failed else 0, at_once=examination.hanging)
 

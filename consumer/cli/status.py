@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import closing
 from dataclasses import asdict
@@ -10,10 +9,8 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from consumer.cli.output import facts, tell
 from consumer.cycles.running import claimed
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.ledger.engine import shown
@@ -35,9 +32,9 @@ def status(
     with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
         found = collect(settings, ledger, time.time())
     if as_json:
-        typer.echo(json.dumps(found))
+        tell(found)
         return
-    Console().print(_table(found))
+    facts(_rows(found))
 
 
 def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
@@ -118,8 +115,7 @@ def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def _table(found: dict[str, Any]) -> Table:
-    table = Table.grid(padding=(0, 2))
+def _rows(found: dict[str, Any]) -> dict[str, str]:
     cycle, pending = found["cycle"], found["pending"]
     age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
     labels = f" and {pending['labels']} labels" if "labels" in pending else ""
@@ -150,9 +146,7 @@ def _table(found: dict[str, Any]) -> Table:
         newest = gaps[-1]
         place = f"{newest['topic']}[{newest['partition']}]@{newest['from_offset']}"
         rows["gaps"] = f"{len(gaps)} since the last full retrain, the last at {place}: {newest['reason']}"
-    for name, value in rows.items():
-        table.add_row(Text(name, "bold"), Text(value))
-    return table
+    return rows
 
 
 def _asked_for(found: dict[str, Any]) -> str:

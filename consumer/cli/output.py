@@ -1,0 +1,115 @@
+"""What commands say to people and to machines.
+
+To people every text goes through `consumer.plain`, whoever wrote it. A terminal, or `COLUMNS`, says how wide a line may
+be. A pipe and a file have no width: there every row is one line, and nothing is cut.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TextIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from consumer.plain import one_line, plain
+
+_NO_LIMIT = 100_000  # characters: rich wants a number
+_NARROW = 60  # characters: below, a value stands under its name and not beside it
+_INDENT, _GAP = "    ", "  "
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """A line, or lines, for people."""
+    _write(f"{plain(text)}\n", sys.stderr if err else sys.stdout)
+
+
+def tell(found: object, file: TextIO | None = None) -> None:
+    """A line of JSON for machines, exact, in ASCII."""
+    _write(f"{json.dumps(found)}\n", file or sys.stdout)
+
+
+def facts(rows: Mapping[str, str]) -> None:
+    """Names, and beside or under them what there is to say; a value may have several lines."""
+    limit = width(sys.stdout)
+    if limit is not None and limit < _NARROW:
+        for name, value in rows.items():
+            show(Text(name, "bold"))
+            show(_under(value))
+        return
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(Text(name, "bold"), several_lines(value))
+    show(table)
+
+
+def listing(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Rows in columns, the last of which may be long. Where they are too wide, that one stands below its row."""
+    table = [list(heads), *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(cell_len(row[at]) for row in table) + len(_GAP) for at in range(len(heads))]
+    limit = width(sys.stdout)
+    beside = limit is None or sum(widths) - len(_GAP) <= limit
+    aside = sum(widths[:-1]) <= (limit or _NO_LIMIT)
+    for number, row in enumerate(table):
+        *first, last = row
+        told = "".join(set_cell_size(one, width) for one, width in zip(first, widths, strict=False)) if aside else ""
+        told = told or _GAP.join(first)
+        style = "" if number else "bold"
+        show(Text(f"{told}{last}" if beside or not number else told, style, overflow="fold"))
+        if not beside and number:
+            show(_under(last))
+
+
+def cell(text: str, style: str = "") -> Text:
+    """A text for rich, in one line."""
+    return Text(one_line(text), style, overflow="fold")
+
+
+def several_lines(text: str, style: str = "") -> Text:
+    """A text for rich that may have several lines."""
+    return Text(plain(text), style, overflow="fold")
+
+
+def show(what: RenderableType) -> None:
+    """Something that rich draws, without blanks at the ends of lines."""
+    drawn = console()
+    with drawn.capture() as captured:
+        drawn.print(what)
+    _write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), sys.stdout)
+
+
+def console(file: TextIO | None = None, *, err: bool = False) -> Console:
+    """A console that takes no text for markup, and is as wide as `width` says."""
+    file = file or (sys.stderr if err else sys.stdout)
+    return Console(file=file, width=width(file) or _NO_LIMIT, markup=False, emoji=False, highlight=False)
+
+
+def width(file: Any) -> int | None:
+    """How many characters a line may have; None where there is no limit, as in a pipe or a file."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdecimal() and int(given) > 0:
+        return int(given)
+    try:
+        return os.get_terminal_size(file.fileno()).columns or None if file.isatty() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _under(text: str) -> RenderableType:
+    table = Table.grid()
+    table.add_column(width=len(_INDENT))
+    table.add_column(overflow="fold")
+    table.add_row("", several_lines(text))
+    return table
+
+
+def _write(text: str, file: TextIO) -> None:
+    file.write(text)
+    file.flush()
