@@ -15,7 +15,6 @@ from typing import Any
 from consumer.errors import ConsumerError
 from consumer.plain import UNLESS_IT_HAS_IT, plain
 
-
 _STDERR = 2
 
 
