@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -17,13 +18,14 @@ from consumer.settings import LogSettings
 def configure(settings: LogSettings) -> None:
     """Set up logging for this process."""
     for_people = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
     renderers: list[structlog.typing.Processor] = (
-        [_for_a_terminal, structlog.dev.ConsoleRenderer(exception_formatter=_plain_traceback)]
+        [_for_a_terminal, structlog.dev.ConsoleRenderer(colors=coloured, exception_formatter=_plain_traceback)]
         if for_people
         else [structlog.processors.JSONRenderer(default=str)]
     )

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -50,21 +50,47 @@ def facts(rows: Mapping[str, str]) -> None:
     show(table)
 
 
-def listing(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows in columns, the last of which may be long. Where they are too wide, that one stands below its row."""
+def listing(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Container[str] = ()) -> None:
+    """Rows in columns, the last of which may be long. Where they are too wide, that one stands below its row.
+
+    Args:
+        heads: what the columns are called.
+        rows: their cells.
+        right: columns of figures, which stand at the right.
+    """
     table = [list(heads), *([one_line(cell) for cell in row] for row in rows)]
-    widths = [max(cell_len(row[at]) for row in table) + len(_GAP) for at in range(len(heads))]
+    widths = _widths(table)
     limit = width(sys.stdout)
-    beside = limit is None or sum(widths) - len(_GAP) <= limit
-    aside = sum(widths[:-1]) <= (limit or _NO_LIMIT)
-    for number, row in enumerate(table):
-        *first, last = row
-        told = "".join(set_cell_size(one, width) for one, width in zip(first, widths, strict=False)) if aside else ""
-        told = told or _GAP.join(first)
-        style = "" if number else "bold"
-        show(Text(f"{told}{last}" if beside or not number else told, style, overflow="fold"))
+    beside = limit is None or _total(widths) <= limit
+    aside = limit is None or _total(widths[:-1]) <= limit
+    drawn: list[RenderableType] = []
+    for number, (*first, last) in enumerate(table):
+        if aside:
+            sized = zip(heads, first, widths, strict=False)
+            first = [_filled(one, size, to_the_right=head in right) for head, one, size in sized]
+        told = _GAP.join([*first, last] if beside else first)
+        drawn.append(Text(told, "" if number else "bold", overflow="fold"))
         if not beside and number:
-            show(_under(last))
+            drawn.append(_under(last))
+    show(Group(*drawn))
+
+
+def needed(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
+    """How many characters a line of such columns has."""
+    return _total(_widths([heads, *rows]))
+
+
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _filled(text: str, size: int, *, to_the_right: bool) -> str:
+    blanks = " " * (size - cell_len(text))
+    return f"{blanks}{text}" if to_the_right else f"{text}{blanks}"
 
 
 def cell(text: str, style: str = "") -> Text:

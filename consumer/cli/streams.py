@@ -91,10 +91,9 @@ def _taken(stream: Any) -> Any:
         return Path(os.devnull).open("w")
     if not isinstance(stream, io.TextIOWrapper):
         return stream
-    buffered = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
-    encoding = stream.encoding
+    encoding, by_line, at_once = stream.encoding, stream.line_buffering, stream.write_through
     stream.flush()
-    return Stream(stream.detach(), encoding=encoding, errors=UNLESS_IT_HAS_IT, **buffered)
+    return Stream(stream.detach(), encoding, errors=UNLESS_IT_HAS_IT, line_buffering=by_line, write_through=at_once)
 
 
 def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
