@@ -23,17 +23,21 @@ _FAILED, _WRONG_SETTINGS = 1, 2
 
 def doctor(
     in_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    try_writing: Annotated[
+        bool, typer.Option("--try-writing", help="Make a folder in the cluster's model registry, and remove it.")
+    ] = False,
 ) -> None:
     """Check all that the service needs, from the settings to the disk, and say what to do where something is amiss.
 
-    It changes nothing, joins no group, and ends within a minute; to see that the model registry of a cluster can be
-    written, it makes a folder there and removes it. Exit codes: 0 nothing failed, 1 something did, 2 wrong settings.
+    It changes nothing, joins no group, and ends within a minute. Only with --try-writing it makes a folder in the model
+    registry of a cluster and removes it, to see that models can be registered. Exit codes: 0 nothing failed, 1
+    something did, 2 wrong settings.
     """
     configure(LogSettings(level="error"))
     warnings.simplefilter("ignore")  # of libraries: what they warn of is looked at here
     out = sys.stdout
     report = Report(console(out))
-    examination = Examination(load_settings)
+    examination = Examination(load_settings, try_writing=try_writing)
     results = []
     with redirect_stdout(io.StringIO()):  # the SDK prints; we write to the real one
         for result in examination.results():

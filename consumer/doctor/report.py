@@ -33,7 +33,9 @@ class Report:
             self._ascii = False
 
     def line(self, result: Result) -> None:
-        """One result, and below it what to do, where something is."""
+        """One result, and below it what to do, where something is; nothing of what is not used."""
+        if result.unused:
+            return
         mark, plain, style = _MARKS[result.outcome]
         quiet = "dim" if result.outcome is Outcome.SKIPPED else ""
         line = Text.assemble(
@@ -47,7 +49,7 @@ class Report:
 
     def summary(self, results: Iterable[Result]) -> None:
         """How many of each."""
-        counts = tally(results)
+        counts = tally(result for result in results if not result.unused)
         told = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
         self._console.print(Text(", ".join(told), "bold red" if counts[Outcome.FAILED] else "bold green"))
 

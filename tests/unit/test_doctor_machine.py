@@ -66,14 +66,11 @@ def test_looking_leaves_no_trace(visit: Visit) -> None:
 
 
 def test_folders_that_cannot_be_written_fail(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(**_options: object) -> None:
+    def refused(*_more: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    for name, module, setting in (
-        ("disk", "machine", "RETRAINER_STATE_DIR"),
-        ("model registry", "registry", "RETRAINER_MODEL_REGISTRY__PATH"),
-    ):
-        monkeypatch.setattr(f"consumer.doctor.{module}.NamedTemporaryFile", refused)
+    monkeypatch.setattr("consumer.doctor.folders.os.open", refused)
+    for name, setting in (("disk", "RETRAINER_STATE_DIR"), ("model registry", "RETRAINER_MODEL_REGISTRY__PATH")):
         found = look(visit, name)
         assert found.outcome is Outcome.FAILED
         assert "Permission denied" in found.found
