@@ -102,7 +102,6 @@ def full_disk(sound: Sound) -> None:
 
 
 _OTHER_COLUMNS = (*GROUP.columns[:-1], Column(name="month", length=1))
-_OTHER_LENGTHS = (Column(name=GROUP.columns[0].name, length=99), *GROUP.columns[1:])
 _QUERIES = "loadbalancer_external_domain_feature_query"
 
 BROKEN = {
@@ -148,12 +147,6 @@ BROKEN = {
     ),
     "queries off": Broken(variable("enable_flyingduck", "false"), "query service", "not enabled", "SNAPSHOT=online"),
     "queries nowhere": Broken(variable(_QUERIES, None), "query service", "does not say where", _QUERIES),
-    "other lengths": Broken(
-        lambda sound: with_group(sound.settings, columns=_OTHER_LENGTHS),
-        "query service",
-        "refuse every one of 30 rows: taste has [0-9]+ numbers, not 99",
-        "__COLUMNS",
-    ),
     "queries ill": Broken(
         answering("do_get", 500, "flight", message="out of memory"), "query service", "out of memory", "runs"
     ),

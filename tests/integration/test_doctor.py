@@ -18,11 +18,12 @@ from consumer.doctor.run import Examination
 from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
 from schemas.events import encode
+from schemas.features import Column
 from schemas.hopsworks import HopsworksStore
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.hopsworks.faults import Fault, Stall
 from tests.hopsworks.running import cluster_of
-from tests.integration.doctor_worlds import BROKEN, Sound, with_cluster, with_kafka
+from tests.integration.doctor_worlds import BROKEN, Sound, with_cluster, with_group, with_kafka
 from tests.integration.service import RETRAINER
 from tests.integration.topics import Topic
 from tests.waiting import within
@@ -198,6 +199,15 @@ def test_where_nobody_names_a_user_it_is_told_who_does_not(
     assert named(results, Outcome.FAILED) == {"query service", "online read"}
     assert "nobody is known who could be read" in results["online read"].found
     assert "3306" in str(results["online read"].todo)
+
+
+def test_lengths_that_rows_do_not_have_fail(double: HopsworksDouble, settings: Settings) -> None:
+    columns = (Column(name=GROUP.columns[0].name, length=99), *GROUP.columns[1:])
+    results = examined(double, with_group(settings, columns=columns))
+    assert named(results, Outcome.FAILED) == {"query service", "online read"}
+    assert "refuse every one of 30 rows: taste has 8 numbers, not 99 (30)" in results["query service"].found
+    assert "taste has 8 numbers, not 99" in results["online read"].found
+    assert "RETRAINER_FEATURE_GROUP__COLUMNS" in str(results["online read"].todo)
 
 
 def test_an_empty_group_fails(double: HopsworksDouble, settings: Settings) -> None:
