@@ -218,7 +218,7 @@ class Service:
             caught_up=hearing.complete,
             trouble=hearing.trouble or self._trouble.reason or self._unwritten.reason,
             held=self._held.in_words if self._held else None,
-            notices=hearing.notices,
+            notice="\n".join(hearing.notices) or None,
         )
 
     def _write_status(self, state: str, now: float) -> None:

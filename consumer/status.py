@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -40,8 +39,8 @@ class Status:
     caught_up: bool = False
     trouble: str | None = None
     """What keeps ledger or disk from being used, where something does."""
-    notices: Sequence[str] = ()
-    """What somebody should know of what comes, such as that none of it is ours."""
+    notice: str | None = None
+    """What somebody should know of what comes, such as that none of it is ours; a line for each."""
     held: str | None = None
     """Why the last cycle was held and what to do, where it was; said by the instance that runs cycles."""
 

@@ -109,9 +109,9 @@ def main() -> None:
     except SettingsError as error:
         _end(f"wrong settings\n{error}", WRONG_USAGE)
     except Exception as error:
-        if not _says_what_is_wrong(error):
+        if (told := _told(error)) is None:
             raise
-        _end(indented(str(error)), FAILED)
+        _end(indented(told), FAILED)
 
 
 def _ended() -> int:
@@ -120,12 +120,21 @@ def _ended() -> int:
     return code if isinstance(code, int) else 0
 
 
-def _says_what_is_wrong(error: Exception) -> bool:
-    """Whether the message of an error is enough; the trace of any other is shown."""
+def _told(error: Exception) -> str | None:
+    """An error in words; None where only its trace tells what went wrong."""
+    # Here, as they are needed only now: a command that ends well need not wait for their imports.
+    from kafka.errors import KafkaError
+    from sqlalchemy.exc import DBAPIError
+
     from consumer.errors import ConsumerError
+    from consumer.listener.pressure import in_short
     from trainer.errors import TrainerError
 
-    return isinstance(error, ConsumerError | TrainerError)
+    if isinstance(error, DBAPIError):
+        return f"the ledger cannot be used: {in_short(error)}"
+    if isinstance(error, KafkaError):
+        return f"the brokers refuse: {error}"
+    return str(error) if isinstance(error, ConsumerError | TrainerError) else None
 
 
 def _in_words(error: Any) -> str:

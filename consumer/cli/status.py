@@ -54,7 +54,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "trouble": alive.trouble if alive else None,
         "lag": alive.lag if alive else None,
         "hold": alive.hold if alive else None,
-        "notices": list(alive.notices) if alive else [],
+        "notice": alive.notice if alive else None,
         "pending": {
             "users": backlog.users,
             **({"labels": backlog.labels} if labelled else {}),
@@ -125,7 +125,7 @@ def _rows(found: dict[str, Any]) -> dict[str, str]:
     rows = {
         "state": found["state"] + (f" ({found['hold']})" if found["hold"] and not cycle else ""),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
-        **({"notice": "\n".join(found["notices"])} if found["notices"] else {}),
+        **({"notice": found["notice"]} if found["notice"] else {}),
         **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
         **({"full retrain": _asked_for(found)} if found["asks_full"] else {}),
         "lag": "unknown" if found["lag"] is None else f"{found['lag']} events",

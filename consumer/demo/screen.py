@@ -81,6 +81,8 @@ class Screen:
                 self.console.print(self._line(line))
         if self._live is not None:
             self._live.refresh()
+        if getattr(self.console.file, "gone", False):
+            raise KeyboardInterrupt  # nobody watches any more
 
     def _chapter(self, line: Said) -> None:
         self.console.print()

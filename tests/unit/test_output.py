@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from sqlalchemy.exc import OperationalError
 
 from consumer.cli.output import facts, listing
 from consumer.cycles.leadership import Leadership
 from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.status import Status, write_status
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.events import Operation
 from tests.commands import call
@@ -236,3 +238,24 @@ def test_a_terminal_without_the_characters_gets_others(many: Path, terminal: dic
     ended = run("dead-letters list --limit 1", many, **terminal)
     assert (ended.returncode, ended.stderr) == (0, b"")
     assert b'"x" [/b]' in ended.stdout  # a quote that it does not have is the one that it has
+
+
+def test_what_the_service_noticed_is_in_its_status(ledger: Ledger, tmp_path: Path) -> None:
+    fill(ledger, "x")
+    now = time.time()
+    told = Status(pid=1, state="listening", written_at=now, polled_at=now, lag=0, hold=None, cycle=None, notice="a\nb")
+    write_status(tmp_path / "[blue]state[/]" / "status.json", told)
+    shown = call("status").out.splitlines()
+    at = next(number for number, line in enumerate(shown) if line.startswith("notice"))
+    assert (shown[at].split(), shown[at + 1].split()) == (["notice", "a"], ["b"])
+    assert json.loads(call("status", "--json").out)["notice"] == "a\nb"
+
+
+def test_what_the_ledger_says_when_it_cannot_be_used_is_a_line(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusing(*_more: object) -> None:
+        raise OperationalError("SELECT 'secret statement'", {}, Exception("disk I/O error\x1b[2J\nretrainer: fine"))
+
+    monkeypatch.setattr(type(ledger.views), "backlog", refusing)
+    told = call("status")
+    assert (told.code, told.out) == (1, "")
+    assert told.err == "retrainer: the ledger cannot be used: disk I/O error\\x1b[2J\n  retrainer: fine\n"
