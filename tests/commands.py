@@ -32,5 +32,5 @@ def call(*arguments: str, encoding: str = "utf-8") -> Called:
             code = ended.code
         sys.stdout.flush()
         sys.stderr.flush()
-        told, complained = (one.getvalue().decode(encoding) for one in raw)  # type: ignore[attr-defined]
+        told, complained = (one.getvalue().decode(encoding) for one in raw)
     return Called(code if isinstance(code, int) else 0 if code is None else 1, told, complained)

@@ -20,6 +20,7 @@ from rich.text import Text
 from consumer.plain import one_line, plain
 
 _NO_LIMIT = 100_000  # characters: rich wants a number
+_LEAST = 20  # characters; in fewer nothing can be read
 _NARROW = 60  # characters: below, a value stands under its name and not beside it
 _INDENT, _GAP = "    ", "  "
 
@@ -121,11 +122,12 @@ def width(file: Any) -> int | None:
     """How many characters a line may have; None where there is no limit, as in a pipe or a file."""
     given = os.environ.get("COLUMNS", "")
     if given.isascii() and given.isdecimal() and int(given) > 0:
-        return int(given)
+        return max(_LEAST, int(given))
     try:
-        return os.get_terminal_size(file.fileno()).columns or None if file.isatty() else None
+        columns = os.get_terminal_size(file.fileno()).columns if file.isatty() else 0
     except (OSError, ValueError, AttributeError):
         return None
+    return max(_LEAST, columns) if columns else None
 
 
 def _under(text: str) -> RenderableType:

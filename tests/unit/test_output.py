@@ -259,3 +259,12 @@ def test_what_the_ledger_says_when_it_cannot_be_used_is_a_line(ledger: Ledger, m
     told = call("status")
     assert (told.code, told.out) == (1, "")
     assert told.err == "retrainer: the ledger cannot be used: disk I/O error\\x1b[2J\n  retrainer: fine\n"
+
+
+def test_the_narrowest_terminal_shows_all_that_there_is(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(ledger, "it says this")
+    monkeypatch.setenv("COLUMNS", "1")
+    told = call("dead-letters", "list")
+    assert told.code == 0
+    assert "noevent:itsaysthis" in "".join(told.out.split())
+    assert max(map(cell_len, told.out.splitlines()[:-1])) <= 20
