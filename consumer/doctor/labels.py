@@ -20,7 +20,6 @@ from trainer.errors import NotThere
 LABELS, LABEL_TOPIC, LABEL_ROWS = "label group", "label topic", "label rows"
 
 _COLUMNS = "set RETRAINER_LABELS__… to what the group has, or name another group"
-_NONE = "have whoever records what users do write labels, or unset RETRAINER_LABELS__… until there are some"
 _ROWS = "see RETRAINER_LABELS__WORDS, and have whoever writes labels write what it names"
 _SETUP = "retrainer setup-hopsworks"
 _DELAY = "the cluster heeds it within 30 minutes"
@@ -62,7 +61,9 @@ def _local(visit: Visit, labels: LabelGroup) -> Finding:
         count = opened.count()
         some = next(opened.snapshot(), None)
     if count == 0 or some is None:
-        return warning(f"{labels.name} in {store.path} holds no labels yet; users are similar by their features", _NONE)
+        return ok(
+            f"{labels.name} in {store.path} holds no labels yet; until it does, users are similar by their features"
+        )
     found = check_labels(labels, some)
     has = f"{labels.name} in {store.path} has the columns, and {count} labels"
     return judged(has, len(found), found.refused.values(), found.keyless, _ROWS)
