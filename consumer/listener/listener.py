@@ -20,7 +20,7 @@ from consumer.listener.commits import Commits
 from consumer.listener.flood import FloodGuard
 from consumer.listener.gaps import Gaps
 from consumer.listener.hearing import Hearing, Hearsay
-from consumer.listener.notices import Notices
+from consumer.listener.notices import Notices, groups_of
 from consumer.listener.pauses import Pauses
 from consumer.listener.places import Places
 from consumer.listener.polling import Polling
@@ -63,7 +63,7 @@ class Listener(threading.Thread):
         self._pressure = Pressure(clock)
         self._storing = Storing(settings, intake, self._places, self._flood, self._pressure, clock)
         self._hearsay = Hearsay(self._places, clock)
-        self._notices = Notices(f"{settings.feature_group.name}, version {settings.feature_group.version}", clock)
+        self._notices = Notices(groups_of(settings), clock)
         self._commits = Commits(settings.kafka.commit_interval, self._places, clock)
 
     def stop(self) -> None:

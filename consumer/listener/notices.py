@@ -7,24 +7,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 
 from consumer.ledger.batch import Batch
 from consumer.record_times import Unit
+from consumer.settings import Settings
 
 log = structlog.get_logger()
 
 ENOUGH = 100
 """So many events without one of ours are no accident; in a topic that many groups share they may be."""
 
+_NOT_OURS, _UNITS = "nothing that comes is ours", "record times are in another unit"
 _AGAIN = 3600.0  # seconds; in such a topic they come and go
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Events one after the other of which none could be used."""
+    """Events of a topic, one after the other, of which none could be used."""
 
     ignored: Counter[str] = field(default_factory=Counter)
     """Those of others, by the reason why they are."""
@@ -38,32 +40,45 @@ class Run:
         """How many there are."""
         return self.ignored.total() + self.dead
 
-    def after(self, batch: Batch) -> Run:
+    def after(self, batch: Batch, topic: str) -> Run:
         """The run when this was read as well; an event of ours ends it."""
-        if batch.users or batch.labels:
+        ignored: Counter[str] = Counter()
+        for (partition, reason), count in batch.ignored.items():
+            if partition.topic == topic:
+                ignored[reason] += count
+        dead = [letter for letter in batch.dead if letter.position.topic == topic]
+        read = sum(count for partition, count in batch.events.items() if partition.topic == topic)
+        if read > ignored.total() + len(dead):
             return Run()
-        ignored = Counter(self.ignored)
-        for (_, reason), count in batch.ignored.items():
-            ignored[reason] += count
-        last = batch.dead[-1].reason if batch.dead else self.last_reason
-        return replace(self, ignored=ignored, dead=self.dead + len(batch.dead), last_reason=last)
+        return Run(self.ignored + ignored, self.dead + len(dead), dead[-1].reason if dead else self.last_reason)
 
 
-def about_run(run: Run, group: str) -> str | None:
+def about_run(run: Run, topic: str, group: str) -> str | None:
     """What to tell of a run, once it is long enough."""
     if run.events < ENOUGH:
         return None
+    none = f"none of the last {run.events:,} events of topic {topic}"
     why = ", ".join(f"{reason}: {count:,}" for reason, count in run.ignored.most_common())
     if not run.dead:
-        said = f"none of the last {run.events:,} events is of {group} ({why})"
-        return f"{said}; see RETRAINER_FEATURE_GROUP__… and RETRAINER_KAFKA__TOPIC, `retrainer doctor` names what comes"
+        told = f"{none} is of {group} ({why})"
+        return f"{told}; see whether group and topic are the right ones, `retrainer doctor` names what comes"
     if not run.ignored:
-        said = f"none of the last {run.events:,} events can be understood, the last because: {run.last_reason}"
-        return f"{said}; see RETRAINER_KAFKA__SOURCE, RETRAINER_KAFKA__TOPIC and `retrainer dead-letters list`"
-    return (
-        f"none of the last {run.events:,} events is of {group}: {run.dead:,} cannot be understood, {why}; "
-        "see RETRAINER_FEATURE_GROUP__…, RETRAINER_KAFKA__TOPIC and RETRAINER_KAFKA__SOURCE"
-    )
+        told = f"{none} can be understood, the last because: {run.last_reason}"
+        return f"{told}; see RETRAINER_KAFKA__SOURCE, RETRAINER_KAFKA__TOPIC and `retrainer dead-letters list`"
+    told = f"{none} is of {group}: {run.dead:,} cannot be understood, {why}"
+    return f"{told}; see whether group, topic and RETRAINER_KAFKA__SOURCE are the right ones"
+
+
+def groups_of(settings: Settings) -> dict[str, str]:
+    """What is listened to on each topic, for people, with the settings that name it."""
+    users, labels = settings.feature_group, settings.labels
+    told = {settings.kafka.topic: f"{users.name}, version {users.version} (RETRAINER_FEATURE_GROUP__…)"}
+    if labels is None:
+        return told
+    topic, named = settings.kafka.label_topic, f"{labels.name}, version {labels.version} (RETRAINER_LABELS__…)"
+    if topic not in (None, settings.kafka.topic):
+        return {**told, topic: named}
+    return {name: f"{user_group} or {named}" for name, user_group in told.items()}
 
 
 def about_units(units: Mapping[tuple[str, Unit], int]) -> str | None:
@@ -83,36 +98,43 @@ class Notices:
     """Follows what is stored, and tells it: in the log when it begins, and to whoever asks while it lasts.
 
     Args:
-        group: the group that is listened to, for people.
+        groups: what is listened to on each topic, as `groups_of` has it.
         clock: seconds since the epoch.
     """
 
-    def __init__(self, group: str, clock: Callable[[], float]) -> None:
-        self._group = group
+    def __init__(self, groups: Mapping[str, str], clock: Callable[[], float]) -> None:
+        self._groups = groups
         self._clock = clock
-        self._run = Run()
+        self._runs = {topic: Run() for topic in groups}
         self._units: Counter[tuple[str, Unit]] = Counter()
         self._logged: dict[str, float] = {}
 
     @property
     def told(self) -> tuple[str, ...]:
         """What there is to tell now."""
-        found = (about_run(self._run, self._group), about_units(self._units))
-        return tuple(one for one in found if one is not None)
+        return tuple(self._told().values())
 
     def stored(self, batch: Batch) -> None:
         """These are in the ledger now."""
-        self._run = self._run.after(batch)
+        self._runs = {topic: run.after(batch, topic) for topic, run in self._runs.items()}
         odd, read = {topic for topic, _ in batch.units}, {partition.topic for partition in batch.events}
         for topic, unit in [*self._units]:
             if topic in read - odd:  # whoever writes it has mended it
                 del self._units[topic, unit]
         self._units.update(batch.units)
-        self._log("nothing that comes is ours", about_run(self._run, self._group))
-        self._log("record times are in another unit", about_units(self._units))
+        self._log()
 
-    def _log(self, what: str, told: str | None) -> None:
+    def _told(self) -> dict[str, str]:
+        """By the event of the log, and what distinguishes it."""
+        found = {
+            f"{_NOT_OURS} {topic}": about_run(run, topic, self._groups[topic]) for topic, run in self._runs.items()
+        }
+        found[_UNITS] = about_units(self._units)
+        return {what: told for what, told in found.items() if told is not None}
+
+    def _log(self) -> None:
         now = self._clock()
-        if told is not None and not 0 <= now - self._logged.get(what, float("-inf")) < _AGAIN:
-            self._logged[what] = now
-            log.warning(what, reason=told)
+        for what, told in self._told().items():
+            if not 0 <= now - self._logged.get(what, float("-inf")) < _AGAIN:
+                self._logged[what] = now
+                log.warning(_UNITS if what == _UNITS else _NOT_OURS, reason=told)
