@@ -18,6 +18,7 @@ from consumer.record_times import seconds_of
 
 _FETCH = 4.0  # seconds until a fetch has to be answered
 _TURN_MS = 200
+_MOST_BYTES = 32 * 2**20  # of a sample
 
 
 def read_newest(visit: Visit) -> Finding:
@@ -48,28 +49,32 @@ def read_newest(visit: Visit) -> Finding:
 
 
 def _newest(consumer: Any, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int]) -> list[Any]:
-    """The records that end the partitions, by their times; of a topic that has much to read those that came in time."""
+    """The records that end the partitions, the newest last; where that is too much to read, the last of each alone."""
     try:
-        return _last(consumer, begins, ends, max(1, SAMPLE // len(ends)))
-    except CorruptRecordError:
-        return _last(consumer, begins, ends, 1)  # it may lie before the newest ones
+        found = _last(consumer, begins, ends, max(1, SAMPLE // len(ends)))
+    except CorruptRecordError:  # it may lie before the last ones
+        found = None
+    if found is None and (found := _last(consumer, begins, ends, 1)) is None:
+        raise Trouble("the brokers do not answer a fetch", "ask whoever runs the brokers")
+    return sorted(found, key=lambda record: seconds_of(record.timestamp) or 0.0)
 
 
-def _last(consumer: Any, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int], each: int) -> list[Any]:
-    """Up to `each` records from the end of every partition."""
+def _last(
+    consumer: Any, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int], each: int
+) -> list[Any] | None:
+    """Up to `each` records from the end of every partition; None where they do not come in time, or are too big."""
     consumer.assign(list(ends))
     for partition, end in ends.items():
         consumer.seek(partition, max(begins[partition], end - each))
     found: list[Any] = []
-    limit = time.monotonic() + _FETCH
+    limit, size = time.monotonic() + _FETCH, 0
     while any(not _answered(consumer, partition, end) for partition, end in ends.items()):
-        if time.monotonic() > limit:
-            if found:
-                break
-            raise Trouble("the brokers do not answer a fetch", "ask whoever runs the brokers")
+        if time.monotonic() > limit or (each > 1 and size > _MOST_BYTES):
+            return None
         for records in consumer.poll(timeout_ms=_TURN_MS).values():
             found += records
-    return sorted(found, key=lambda record: seconds_of(record.timestamp) or 0.0)
+            size += sum(len(record.value or b"") for record in records)
+    return found
 
 
 def _answered(consumer: Any, partition: TopicPartition, end: int) -> bool:

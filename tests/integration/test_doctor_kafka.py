@@ -20,6 +20,7 @@ from consumer.doctor.kafka import _patiently
 from consumer.doctor.run import Examination
 from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
+from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.oauth import TokenIssuer
 from tests.brokers.security import Security
@@ -33,6 +34,10 @@ Results = dict[str, Result]
 
 
 def settings_for(topic: Topic, folder: Path, **kafka: object) -> Settings:
+    """Of a service whose feature store is well."""
+    if not (path := folder / "feature_store.db").exists():
+        with closing(LocalFeatureStore(path, GROUP)) as store:
+            store.commit(World().rows(names(3)))
     given = {"bootstrap_servers": [topic.broker], "topic": topic.name, "group_id": f"g-{topic.name}", **kafka}
     return Settings(state_dir=folder, feature_group=GROUP, kafka=KafkaSettings.model_validate(given))
 
@@ -212,3 +217,21 @@ def test_a_group_that_is_not_permitted_is_told(guarded: str, tmp_path: Path, gro
     results = examined(settings_for(Topic(guarded, "open"), tmp_path, group_id=group))
     assert named(results, Outcome.FAILED) == {"consumer group"}
     assert f"--operation Read --group {group}" in str(results["consumer group"].todo)
+
+
+def test_the_newest_records_are_a_sample_and_big_ones_are_looked_at_singly(
+    kafka_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = Topic.new(kafka_address)
+    theirs = GROUP.model_copy(update={"name": "songs", "id": 14})
+    topic.send([(None, encode(theirs, f"u{number}"), ()) for number in range(900)])
+    settings = settings_for(topic, tmp_path)
+    told = examined(settings)["topic"]
+    assert told.outcome is Outcome.WARNING
+    assert "none of the last 900 events is of ours, feature group (listeners, version 1)" in told.found
+    assert "they are 900 of feature group 14 (songs, version 1)" in told.found
+    monkeypatch.setattr("consumer.doctor.topic._MOST_BYTES", 100)
+    assert "none of the last 3 events is of ours" in examined(settings)["topic"].found
+    topic.send_users(["u1"])
+    monkeypatch.undo()
+    assert examined(settings)["topic"].outcome is Outcome.OK
