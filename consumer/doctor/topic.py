@@ -69,11 +69,13 @@ def _last(
     found: list[Any] = []
     limit, size = time.monotonic() + _FETCH, 0
     while any(not _answered(consumer, partition, end) for partition, end in ends.items()):
-        if time.monotonic() > limit or (each > 1 and size > _MOST_BYTES):
+        if time.monotonic() > limit:
             return None
         for records in consumer.poll(timeout_ms=_TURN_MS).values():
             found += records
             size += sum(len(record.value or b"") for record in records)
+        if each > 1 and size > _MOST_BYTES:
+            return None
     return found
 
 
