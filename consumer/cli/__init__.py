@@ -14,7 +14,6 @@ from typer.core import TyperGroup
 from consumer.cli.output import say
 from consumer.cli.streams import OutputError, give_up_output, take_over
 from consumer.errors import SettingsError
-from consumer.plain import indented
 
 COMMANDS = {
     "run": "consumer.cli.run:run",
@@ -107,11 +106,14 @@ def main() -> None:
         give_up_output()
         _end(str(error), FAILED)
     except SettingsError as error:
-        _end(f"wrong settings\n{error}", WRONG_USAGE)
+        say("retrainer: wrong settings", err=True)
+        for line in str(error).split("\n"):
+            say(line, err=True)
+        sys.exit(WRONG_USAGE)
     except Exception as error:
         if (told := _told(error)) is None:
             raise
-        _end(indented(told), FAILED)
+        _end(told, FAILED)
 
 
 def _ended() -> int:

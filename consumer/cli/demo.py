@@ -16,7 +16,6 @@ from consumer.demo.plan import Plan
 from consumer.demo.screen import Screen
 from consumer.demo.state import claimed
 from consumer.demo.story import Story
-from consumer.plain import indented
 
 _FEWEST = 500  # listeners: with fewer the gate cannot tell
 _INTERRUPTED = 130  # what a shell reports for Ctrl-C
@@ -51,7 +50,7 @@ def demo(
         screen.console.print("stopped; nothing is left running", style="bold")
         raise typer.Exit(_INTERRUPTED) from None
     except DemoError as error:
-        say(f"retrainer demo: {indented(str(error))}", err=True)
+        say(f"retrainer demo: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
     if not succeeded:
         say(f"retrainer demo: not every wave ended in a decision; {plan.log_of('service')} says more", err=True)

@@ -17,7 +17,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from consumer.plain import one_line, plain
+from consumer.plain import indented, one_line, plain
 
 _NO_LIMIT = 100_000  # characters: rich wants a number
 _LEAST = 20  # characters; in fewer nothing can be read
@@ -26,8 +26,8 @@ _INDENT, _GAP = "    ", "  "
 
 
 def say(text: str = "", *, err: bool = False) -> None:
-    """A line, or lines, for people."""
-    _write(f"{plain(text)}\n", sys.stderr if err else sys.stdout)
+    """A line for people; where the text has several, only the first begins where lines of ours begin."""
+    _write(f"{indented(text)}\n", sys.stderr if err else sys.stdout)
 
 
 def tell(found: object, file: TextIO | None = None) -> None:

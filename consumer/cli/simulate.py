@@ -27,7 +27,6 @@ from consumer.demo.upstream_bug import WithUpstreamBug
 from consumer.demo.waves import Committed, Listeners
 from consumer.kafka.client import admin_options, producer_options
 from consumer.logs import configure
-from consumer.plain import indented
 from consumer.settings import Settings, load_settings
 from schemas.cycle import LocalStore
 from schemas.features import Column
@@ -73,7 +72,7 @@ def simulate(
     except KeyboardInterrupt:
         return
     except DemoError as error:
-        say(f"retrainer simulate: {indented(str(error))}", err=True)
+        say(f"retrainer simulate: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
 
 

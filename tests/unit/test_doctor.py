@@ -22,6 +22,7 @@ from consumer.doctor.runner import Runner
 from consumer.doctor.visit import Visit
 from consumer.errors import SettingsError
 from consumer.settings import Settings
+from tests.hostile import HOSTILE, steering
 from tests.waiting import within
 from trainer.errors import Unreachable
 from trainer.features.local import LocalFeatureStore
@@ -147,6 +148,19 @@ def test_the_lines_are_aligned_and_never_broken() -> None:
         "– topic              needs notification topic",  # noqa: RUF001
         "1 ok, 1 warning, 1 failed, 1 skipped",
     ]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values())
+def test_an_answer_of_a_server_is_one_line_and_steers_nothing(text: str) -> None:
+    written = io.StringIO()
+    report = Report(Console(file=written, width=40))
+    (result,) = Runner(5.0, lambda text: text).run([Check("a", lambda: failed(text, text))])
+    report.line(result)
+    assert steering(written.getvalue()) == []
+    assert len(written.getvalue().splitlines()) == 2
+    written.seek(0)
+    report.line(Result("b", Outcome.FAILED, text, text))
+    assert steering(written.getvalue()) == []
 
 
 def test_a_console_that_knows_ascii_alone_gets_ascii() -> None:

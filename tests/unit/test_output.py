@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kafka.errors import KafkaError
 from rich.cells import cell_len
 from sqlalchemy.exc import OperationalError
 
 from consumer.cli.output import facts, listing
+from consumer.cli.train import report_cycle
 from consumer.cycles.leadership import Leadership
+from consumer.errors import ConsumerError, SettingsError
 from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.status import Status, write_status
@@ -24,6 +27,7 @@ from schemas.events import Operation
 from tests.commands import call
 from tests.hostile import HOSTILE, steering
 from tests.unit.versions import a_version
+from trainer.errors import ClusterError
 
 COMMANDS = (["status"], ["dead-letters", "list"], ["dead-letters", "show", "1"], ["versions"])
 
@@ -268,3 +272,26 @@ def test_the_narrowest_terminal_shows_all_that_there_is(ledger: Ledger, monkeypa
     assert told.code == 0
     assert "noevent:itsaysthis" in "".join(told.out.split())
     assert max(map(cell_len, told.out.splitlines()[:-1])) <= 20
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+@pytest.mark.parametrize("kind", [ConsumerError, SettingsError, KafkaError, ClusterError])
+def test_the_words_of_an_error_steer_nothing(monkeypatch: pytest.MonkeyPatch, what: str, kind: type[Exception]) -> None:
+    def failing() -> None:
+        raise kind(HOSTILE[what])
+
+    monkeypatch.setattr("consumer.cli.setup_hopsworks.setup_hopsworks", failing)
+    told = call("setup-hopsworks")
+    assert (told.code, told.out, steering(told.err)) == (2 if kind is SettingsError else 1, "", [])
+    if kind is not SettingsError:
+        assert [line for line in told.err.splitlines() if line.startswith("retrainer:")] == [told.err.splitlines()[0]]
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_the_end_of_a_cycle_is_told_in_lines_of_ours(capsys: pytest.CaptureFixture[str], what: str) -> None:
+    text = HOSTILE[what]
+    result = {"version": 3, "reason": text, "way_out": text, "asks_full": text}
+    report_cycle({"cycle_id": "c1", "kind": "full", "state": "registered", "result": result})
+    told = capsys.readouterr().out
+    assert steering(told) == []
+    assert [line.split()[0] for line in told.splitlines() if line and line[0] != " "] == ["cycle", "to", "a"]
