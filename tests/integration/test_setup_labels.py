@@ -83,8 +83,7 @@ def test_from_nothing_all_is_made_once_and_the_doctor_is_content(double: Hopswor
         ("follow", Outcome.OK, "gave 1 labels"),
         ("liked it", Outcome.FAILED, "refuse every one of 1 rows: label is"),
     ):
-        row = {"label": label, "labelled_at": 1_767_225_600_000}
-        double.labels.store.put({pair_text(("a", "b")): row})
+        double.labels.store.put({pair_text(("a", "b")): {"label": label, "labelled_at": 1_767_225_600_000}})
         rows = examined(settings)[LABEL_ROWS]
         assert (rows.outcome, said in rows.found) == (outcome, True), rows
 
