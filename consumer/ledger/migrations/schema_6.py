@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
+from sqlalchemy import Column, Integer, String
 
 
 def upgrade(op: Operations) -> None:
@@ -31,4 +32,6 @@ def _instances(op: Operations) -> None:
 
 
 def _policy(op: Operations) -> None:
-    """What the trigger decides by."""
+    """What the trigger decides by, and what is told of a cycle that fails."""
+    op.add_column("cycles", Column("last_error", String))
+    op.add_column("probes", Column("after_cycle", Integer))  # none: such a probe is simply made again
