@@ -262,7 +262,7 @@ def test_what_the_ledger_says_when_it_cannot_be_used_is_a_line(ledger: Ledger, m
     monkeypatch.setattr(type(ledger.views), "backlog", refusing)
     told = call("status")
     assert (told.code, told.out) == (1, "")
-    assert told.err == "retrainer: the ledger cannot be used: disk I/O error\\x1b[2J\n  retrainer: fine\n"
+    assert told.err == "retrainer: the ledger: disk I/O error\\x1b[2J\n  retrainer: fine\n"
 
 
 def test_the_narrowest_terminal_shows_all_that_there_is(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
