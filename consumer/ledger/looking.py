@@ -14,7 +14,7 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
 from consumer.errors import LedgerError
-from consumer.ledger.engine import shown
+from consumer.ledger.address import shown
 from consumer.ledger.ledger import Ledger, file_of, ledger_on, not_there, open_ledger
 from trainer.features.untouched import connect, stamps
 
