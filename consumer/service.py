@@ -220,6 +220,7 @@ class Service:
             boot=this_boot(),
             written_elapsed=self._clock.elapsed(),
             polled_elapsed=hearing.polled_elapsed,
+            notice="\n".join(hearing.notices) or None,
         )
 
     def _write_status(self, state: str) -> None:

@@ -55,9 +55,9 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         OldLedger: an earlier release made it.
         LedgerError: it cannot be opened, or a later release made it.
     """
-    file = _file(url)
+    file = file_of(url)
     if file and not create and not file.exists():
-        raise NoLedger(_not_there(url))
+        raise not_there(url)
     engine = make_engine(url)
     try:
         if file and create:
@@ -73,6 +73,18 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
             reason = refusal(url, getattr(error, "orig", None) or error)
             raise LedgerError(f"cannot open the ledger {shown(url)}: {reason}") from error
         raise
+    return _on(engine)
+
+
+def ledger_on(engine: Engine, url: str) -> Ledger:
+    """The ledger that an engine leads to; `url` names it in errors, which are those of `open_ledger`."""
+    with reading(engine) as connection:
+        found = _schema(connection)
+    _check(url, found)
+    return _on(engine)
+
+
+def _on(engine: Engine) -> Ledger:
     return Ledger(
         engine,
         Intake(engine),
@@ -99,7 +111,7 @@ def _have_file(file: Path) -> None:
 
 def _check(url: str, found: int | None) -> None:
     if found is None:
-        raise NoLedger(_not_there(url))
+        raise not_there(url)
     told = f"the ledger {shown(url)} has schema {found}, this release needs {SCHEMA_VERSION}"
     if found < SCHEMA_VERSION:
         raise OldLedger(f"{told}: `retrainer run` brings it up to date")
@@ -128,13 +140,14 @@ def _schema(connection: Connection) -> int | None:
     return connection.scalar(select(schema_version.c.version))
 
 
-def _file(url: str) -> Path | None:
+def file_of(url: str) -> Path | None:
     """The file of a ledger that is in one."""
     address = make_url(url)
     place = address.database if address.get_backend_name() == "sqlite" else None
     return Path(place) if place and place != ":memory:" and not place.startswith("file:") else None
 
 
-def _not_there(url: str) -> str:
-    setting = "RETRAINER_STATE_DIR" if _file(url) else "RETRAINER_LEDGER__URL"
-    return f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another"
+def not_there(url: str) -> NoLedger:
+    """The error that says that there is none."""
+    setting = "RETRAINER_STATE_DIR" if file_of(url) else "RETRAINER_LEDGER__URL"
+    return NoLedger(f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another")
