@@ -18,6 +18,7 @@ from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
 from consumer.ledger.probes import Probes
+from consumer.ledger.replays import Replays
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
 
@@ -35,6 +36,7 @@ class Ledger:
     views: Views
     letters: Letters
     probes: Probes
+    replays: Replays
 
     def close(self) -> None:
         """Give back the connections."""
@@ -79,6 +81,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         Views(engine),
         Letters(engine),
         Probes(engine),
+        Replays(engine),
     )
 
 
