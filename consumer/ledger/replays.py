@@ -45,6 +45,7 @@ def _told(row: Row[Any]) -> dict[str, Any]:
         "of": None if row.told is None else "dead letters" if "dead_letters" in row.told else "window",
         "asked": row.told,
         "ranges": united(row.ranges),
+        "request": row.request,
         "events": row.events,
         "users": row.users,
         "labels": row.labels,

@@ -116,7 +116,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     def give(*given: GroupFacts | Exception) -> list[int]:
         asked: list[int] = []
 
-        def answer(*_: object) -> Any:
+        def answer(*_: object, **_more: object) -> Any:
             asked.append(1)
             said = given[min(len(asked), len(given)) - 1]
             if isinstance(said, Exception):
