@@ -55,7 +55,8 @@ def bridge(
 
     Its topic, and the service's, is `RETRAINER_KAFKA__TOPIC`, with `RETRAINER_KAFKA__SOURCE=bridge` for both; that of
     labels is `RETRAINER_KAFKA__LABEL_TOPIC`. A first run takes a baseline and creates the topic; see docs/bridge.md.
-    With --once it ends with exit code 1 when nothing goes on for --timeout seconds; what was found is kept.
+    With --once it ends with exit code 1 when nothing goes on for --timeout seconds, or for as long as a snapshot may
+    take (RETRAINER_FEATURE_STORE__QUERY_TIMEOUT) where that is longer; what was found is kept.
     """
     if publish_existing and new_baseline:
         raise SettingsError("--publish-existing and --new-baseline exclude each other")
@@ -66,8 +67,8 @@ def bridge(
         signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
     with only_one(folder := _folder(settings, labels)):
         orders = Orders(publish_existing, new_baseline, accept_deletes)
-        deadline = Deadline(timeout if once else 0)
-        _Worker(connected(settings, deadline=deadline), folder, orders, once, labels, deadline).work()
+        settings = connected(settings, deadline=Deadline(timeout if once else 0))
+        _Worker(settings, folder, orders, once, labels, _deadline(settings, timeout if once else 0)).work()
 
 
 class _Worker(threading.Thread):
@@ -145,6 +146,12 @@ def _refuse_what_needs_none(settings: Settings, labels: bool) -> None:
         raise SettingsError(
             f"RETRAINER_KAFKA__SOURCE is {settings.kafka.source}; set it to bridge, here and for the service"
         )
+
+
+def _deadline(settings: Settings, timeout: float) -> Deadline:
+    """For the comparison. A snapshot tells nothing of its progress before it is there, and has a limit of its own."""
+    assert isinstance(settings.feature_store, HopsworksStore)
+    return Deadline(max(timeout, settings.feature_store.query_timeout) if timeout else 0)
 
 
 def _watched(settings: Settings, labels: bool) -> Group:
