@@ -32,6 +32,8 @@ def moment(text: str, option: str, now: datetime | None = None) -> datetime:
             return now
         if _EPOCH.fullmatch(text):
             return datetime.fromtimestamp(_seconds(float(text)), UTC)
+        if text.isdigit() and len(text) != len("20261124"):  # Python takes any character between date and time
+            raise ValueError
         iso = datetime.fromisoformat(text)
         return (iso if iso.tzinfo else iso.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):

@@ -20,7 +20,7 @@ from consumer.replays.extent import Gone, Missing
 from consumer.replays.spool import Head, Spool
 from consumer.replays.stretch import Stretch
 from consumer.replays.throttle import Throttle
-from consumer.replays.window import Window
+from consumer.replays.window import FOR_EVER, Window
 from schemas.spans import OffsetSpans, united
 
 _POLL_MS = 500
@@ -92,6 +92,9 @@ class Reader:
         for kept in spool.batches():
             _merge(whole, kept)
         self._read_on(consumer, head, spool, whole)
+        if beyond := [one for one in head.stretches if one.next < one.most < FOR_EVER]:
+            told = (f"{one.partition}: offset {one.most - 1} is not there, it ends at {one.next}" for one in beyond)
+            raise Gone(f"{'; '.join(told)}. Ask for fewer, or for FROM- to read to the end")
         return Replayed(head.stretches, head.missing, whole)
 
     def _read_on(self, consumer: Any, head: Head, spool: Spool, whole: Batch) -> None:
@@ -101,6 +104,9 @@ class Reader:
         quiet = dict.fromkeys(left, 0)
         while left:
             polled = self._poll(consumer, left, head)
+            for tp, stretch in left.items():
+                if stretch.high is None:
+                    stretch.high = consumer.highwater(tp)
             came = self._take(polled, left, part)
             unkept += came
             ended = []
@@ -161,8 +167,6 @@ class Reader:
 
     def _moved(self, consumer: Any, tp: TopicPartition, stretch: Stretch) -> bool:
         """Note where the client stands, and whether that is farther than before."""
-        if stretch.high is None:
-            stretch.high = consumer.highwater(tp)
         at = position_of(consumer, tp)
         if at is None or at.offset <= stretch.next:
             return False

@@ -96,7 +96,7 @@ class Spool:
 
     def begin(self, head: Head) -> None:
         """A replay begins; what another has left is gone."""
-        self.head, self._chunks = head, []
+        self.head, self.at, self._chunks = head, head.begun_at, []
         with self._writing():
             self._db.execute("DELETE FROM parts")
             self._insert(head)
