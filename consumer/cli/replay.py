@@ -22,6 +22,7 @@ from consumer.connection import connected
 from consumer.cycles.foreground import run_cycle
 from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.decoding import decoders
+from consumer.errors import ConsumerError
 from consumer.kafka.client import topic_id, why_corrupt
 from consumer.kafka.once import consumer_for_once, why_away
 from consumer.ledger.ledger import open_ledger
@@ -155,7 +156,10 @@ def _read(
             head.stretches = stretches
             reader.miss(missing, head)
             spool.begin(head)
-        return window, reader.read(consumer, spool)
+        try:
+            return window, reader.read(consumer, spool)
+        except KeyboardInterrupt:
+            raise ConsumerError("interrupted; what was read is kept, and the same command goes on from there") from None
 
 
 def _learn(

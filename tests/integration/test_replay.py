@@ -330,7 +330,7 @@ def test_a_broker_that_goes_away_meanwhile_ends_the_replay_and_what_was_read_is_
     own_kafka: Any, make: Make
 ) -> None:
     replaying = make(own_kafka.address)
-    replaying.send([(f"u{n}", NOW - 2 * HOUR) for n in range(4000)], batch_size=2000)
+    replaying.topic.send([(b"k", b"x" * 4000, ())] * 4000)  # more than the client fetches ahead
     line = [str(RETRAINER), "replay", *WINDOW, "--dry-run", "--max-rate", "200", "--timeout", "5"]
     process = subprocess.Popen(line, env=replaying.environment, cwd=replaying.folder, stderr=subprocess.PIPE, text=True)
     folders = replaying.folder / "state" / "replays"
@@ -359,8 +359,9 @@ def own_kafka(kafka_can_run: None, tmp_path: Path) -> Iterator[Any]:
 
 
 def test_nobody_waits_for_ever_for_a_service_that_does_not_take_up_the_request(tansu_address: str, make: Make) -> None:
-    """Somebody holds the lease, renews it, and runs nothing."""
-    replaying = make(tansu_address)
+    """Somebody holds the lease, renews it, and runs nothing; later nobody does."""
+    replaying = make(tansu_address, LEASE__PATIENCE="3")
+    StandIn(replaying.folder).will({"outcome": "registered", "version": 1})
     replaying.send(TEN)
     with closing(open_ledger(f"sqlite:///{replaying.folder / 'state' / 'ledger.db'}")) as ledger:
         lease = ledger.leases.take("idler", None, 1.0)
@@ -384,6 +385,7 @@ def test_nobody_waits_for_ever_for_a_service_that_does_not_take_up_the_request(t
             ), told
             assert said in told
         assert ledger.asked.open("operator") is CycleKind.BACKFILL
-        again = replaying.call(*WINDOW, "--timeout", "1")
+        again = replaying.call(*WINDOW)
         assert "was read and stored before" in again.stderr
+        assert (again.returncode, "registered as version 1" in again.stdout) == (0, True), again
         assert len(ledger.replays.every()) == 1

@@ -150,7 +150,7 @@ def test_only_some_users_and_the_labels_that_name_them(tmp_path: Path) -> None:
     file = tmp_path / "users"
     file.write_text("\ufeffada\r\n\n  bo \n", encoding="utf-8")
     window = Window(users=users_in(file))
-    assert window.users == {"ada", "bo"}
+    assert window.users == frozenset({"ada", "bo"})
     assert [window.concerns(Change(user, Operation.UPSERT)) for user in ("ada", "cy")] == [True, False]
     labels = [LabelChange(pair_text(pair), Operation.UPSERT) for pair in (("cy", "bo"), ("cy", "di"))]
     assert [window.concerns(label) for label in labels] == [True, False]
