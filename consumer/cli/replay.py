@@ -29,8 +29,9 @@ from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure
 from consumer.replays.extent import by_record_time, extents
+from consumer.replays.found import Replayed
 from consumer.replays.order import NoUsers, Order, new_head, resumed, users_in, window_of
-from consumer.replays.reading import Reader, Replayed
+from consumer.replays.reading import Reader
 from consumer.replays.spool import Spool
 from consumer.replays.telling import lines, notes, nothing, on_record
 from consumer.replays.throttle import Throttle

@@ -15,43 +15,19 @@ from consumer.deadline import Deadline
 from consumer.decoding import Decoders, named, to_batch
 from consumer.errors import ConsumerError
 from consumer.kafka.client import position as position_of
-from consumer.ledger.batch import Batch, KeyChange, Partition
+from consumer.ledger.batch import Batch, Partition
 from consumer.replays.extent import Gone, Missing
+from consumer.replays.found import Replayed, merge
 from consumer.replays.spool import Head, Spool
 from consumer.replays.stretch import Stretch
 from consumer.replays.throttle import Throttle
 from consumer.replays.window import FOR_EVER, Window
-from schemas.spans import OffsetSpans, united
 
 _POLL_MS = 500
 _QUIET_POLLS = 3  # that bring nothing, before a partition whose end nobody told is taken to be empty
 _KEEP_EVERY = 20_000  # records
 _KEEP_AFTER = 5.0  # seconds
 _WAY_OUT = "--allow-missing goes on without it, on record; `retrainer train --full` reads every user again"
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What a window held."""
-
-    stretches: Sequence[Stretch]
-    missing: Sequence[str]
-    batch: Batch
-
-    @property
-    def ranges(self) -> OffsetSpans:
-        """The offsets that were replayed."""
-        return united(*({one.topic: {one.number: one.spans}} for one in self.stretches if one.spans))
-
-    @property
-    def events(self) -> int:
-        """How many records were replayed."""
-        return sum(one.held for one in self.stretches)
-
-    @property
-    def read(self) -> int:
-        """How many records were read, in the window or not."""
-        return sum(one.read for one in self.stretches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +66,7 @@ class Reader:
         head = spool.head
         whole = Batch(received_at=time.time())
         for kept in spool.batches():
-            _merge(whole, kept)
+            merge(whole, kept)
         self._read_on(consumer, head, spool, whole)
         if beyond := [one for one in head.stretches if one.next < one.most < FOR_EVER]:
             told = (f"{one.partition}: offset {one.most - 1} is not there, it ends at {one.next}" for one in beyond)
@@ -119,7 +95,7 @@ class Reader:
                 _end(left.pop(tp))
             if unkept >= _KEEP_EVERY or time.monotonic() - kept_at > _KEEP_AFTER or not left:
                 spool.keep(part, time.time())
-                _merge(whole, part)
+                merge(whole, part)
                 part, kept_at, unkept = Batch(received_at=whole.received_at), time.monotonic(), 0
             self._tell(head)
             if left:
@@ -151,7 +127,7 @@ class Reader:
             if found := stretch.sift(records, partial(self._holds, stretch.partition), now):
                 taken[stretch.partition] = found
         if taken:
-            _merge(part, to_batch(self.decoders, taken, dict.fromkeys(taken, 0), part.received_at))
+            merge(part, to_batch(self.decoders, taken, dict.fromkeys(taken, 0), part.received_at))
         return came
 
     def _holds(self, partition: Partition, record: Any) -> bool:
@@ -200,7 +176,7 @@ class Reader:
             lost.append(Missing(stretch.partition, stretch.next, min(begins[tp], stretch.limit), why))
         self.miss(lost, head)
         for tp in wanted:
-            left[tp].next = begins[tp]
+            left[tp].leave_out(begins[tp])
         self._stand(consumer, left)
 
     def _pass_over_corrupt(self, consumer: Any, left: Mapping[TopicPartition, Stretch], head: Head) -> None:
@@ -208,7 +184,7 @@ class Reader:
             self.deadline.check(f"{stretch.partition} could not be read")
             if (reason := self.why_corrupt(tp, stretch.next)) is not None:
                 self.miss([Missing(stretch.partition, stretch.next, stretch.next + 1, f"unreadable: {reason}")], head)
-                stretch.next += 1
+                stretch.leave_out(stretch.next + 1)
         self._stand(consumer, left)
 
     def miss(self, missing: Sequence[Missing], head: Head) -> None:
@@ -241,21 +217,3 @@ def _end(stretch: Stretch) -> None:
     stretch.done = True
     if stretch.high is not None and stretch.next < stretch.limit:
         stretch.behind = stretch.limit - stretch.next
-
-
-def _merge(whole: Batch, part: Batch) -> None:
-    whole.dead += part.dead
-    whole.ignored += part.ignored
-    _add(whole.users, part.users)
-    _add(whole.labels, part.labels)
-
-
-def _add(whole: dict[str, KeyChange], part: Mapping[str, KeyChange]) -> None:
-    for key, change in part.items():
-        if (known := whole.get(key)) is None:
-            whole[key] = change
-        else:
-            known.operation, known.last = change.operation, change.last
-            known.first_event_at = min(known.first_event_at, change.first_event_at)
-            known.last_event_at = max(known.last_event_at, change.last_event_at)
-            known.events += change.events

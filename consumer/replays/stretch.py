@@ -56,6 +56,10 @@ class Stretch(Struct):
         """Where reading ends: what was there when it began, as far as it was asked for."""
         return min(self.most, max(self.end, self.high or 0))
 
+    def leave_out(self, to: int) -> None:
+        """Go on at an offset, with what lies before it unread."""
+        self.next, self.apart = to, True
+
     def sift(self, records: Sequence[Any], holds: Callable[[Any], bool], now: float) -> list[Any]:
         """Take in the next records; gives those that are replayed."""
         taken = []

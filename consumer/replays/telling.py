@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from consumer.replays.reading import Replayed
+from consumer.replays.found import Replayed
 from consumer.replays.window import Window, guessed, moment_of
 
 _RANGES = 5  # of a partition that are told one by one

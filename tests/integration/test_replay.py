@@ -248,6 +248,7 @@ def test_what_is_surely_earlier_is_passed_over_where_the_broker_indexes_by_recor
         assert (found["read"], found["skipped_by_time"]) == (4013, 0)
 
 
+@pytest.mark.full
 def test_a_replay_that_is_killed_goes_on_and_is_learned_once(tansu_address: str, make: Make) -> None:
     replaying = make(tansu_address, partitions=2)
     StandIn(replaying.folder).will({"outcome": "registered", "version": 1})
@@ -283,6 +284,7 @@ def _chunks(folders: Path) -> int:
     return 0
 
 
+@pytest.mark.full
 def test_replays_that_one_cycle_learns_are_ranges_of_their_own(tansu_address: str, make: Make) -> None:
     replaying = make(tansu_address)
     trainer = StandIn(replaying.folder)
@@ -358,6 +360,7 @@ def own_kafka(kafka_can_run: None, tmp_path: Path) -> Iterator[Any]:
         broker.kill()
 
 
+@pytest.mark.full
 def test_nobody_waits_for_ever_for_a_service_that_does_not_take_up_the_request(tansu_address: str, make: Make) -> None:
     """Somebody holds the lease, renews it, and runs nothing; later nobody does."""
     replaying = make(tansu_address, LEASE__PATIENCE="3")
