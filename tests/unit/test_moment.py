@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import typer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.cli.moment import is_relative, moment, span
@@ -33,6 +33,7 @@ def test_it_means(text: str, meant: datetime) -> None:
     assert moment(text, "--from", NOW) == meant
 
 
+@settings(deadline=None)
 @given(st.integers(315_532_800, 4_102_444_800))
 def test_seconds_and_smaller_units_are_told_apart_by_their_size(seconds: int) -> None:
     when = datetime.fromtimestamp(seconds, UTC)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, KafkaTimeoutError, OffsetOutOfRangeError
@@ -111,6 +111,7 @@ def read(
         return reader.read(log, spool)
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 30)), st.integers(0, 31), st.integers(1, 7))
 def test_every_record_is_read_once_wherever_the_broker_says_that_the_log_ends(
     tmp_path_factory: pytest.TempPathFactory, offsets: set[int], told_end: int, at_once: int

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -40,6 +40,7 @@ def stretch(end: int = 100) -> Stretch:
     return Stretch("t", 0, begins=0, start=0, end=end, next=0, most=2**63 - 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(-1, 12)), max_size=40), st.lists(st.integers(1, 9)))
 def test_what_is_taken_is_what_the_window_holds_whatever_the_order_of_times(
     told: list[tuple[int, int]], portions: list[int]
@@ -91,6 +92,7 @@ def test_times_that_cannot_be_meant_are_counted_and_guessed_at() -> None:
     assert moment_of(MS * 1000) == f"{MS * 1000} ms"
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 300)), st.integers(1, 9))
 def test_too_many_ranges_become_fewer_by_their_smallest_holes(offsets: set[int], most: int) -> None:
     spans = joined((at, at + 1) for at in offsets)
@@ -164,6 +166,7 @@ def test_only_some_users_and_the_labels_that_name_them(tmp_path: Path) -> None:
         users_in(tmp_path / "nowhere")
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 10_000), st.lists(st.integers(1, 500), max_size=20))
 def test_a_throttle_keeps_to_its_rate(rate: float, portions: list[int]) -> None:
     now = 100.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.spans import joined, united
@@ -16,6 +16,7 @@ def _offsets(spans: object) -> set[int]:
     return {offset for start, end in spans for offset in range(start, end)}  # type: ignore[attr-defined]
 
 
+@settings(deadline=None)
 @given(_SPANS)
 def test_joined_ranges_hold_the_same_offsets_in_order_and_apart(spans: list[tuple[int, int]]) -> None:
     found = joined(spans)
@@ -25,6 +26,7 @@ def test_joined_ranges_hold_the_same_offsets_in_order_and_apart(spans: list[tupl
     assert joined(found) == found
 
 
+@settings(deadline=None)
 @given(_SPANS, _SPANS)
 def test_what_several_cover_is_covered_and_nothing_else(
     one: list[tuple[int, int]], other: list[tuple[int, int]]
