@@ -131,8 +131,8 @@ def _until_idle(
         if not supervisor.only_asks:
             deadline.moved()
         deadline.check(
-            "the registry did not say whether the failed cycle is in it; the next `retrainer run` or `retrainer train` "
-            "asks again. It was waited for"
+            "the registry did not say whether the failed cycle has a version (the next `retrainer run` or `retrainer "
+            "train` asks again)"
         )
         if not leadership.holds(time.time()):
             raise LeaseLost("another instance runs cycles by now, this one too: see `retrainer versions`")
