@@ -37,4 +37,6 @@ def _instances(op: Operations) -> None:
 
 
 def _policy(op: Operations) -> None:
-    """What the trigger decides by."""
+    """What the trigger decides by, and what is told of a cycle that fails."""
+    op.add_column("cycles", Column("last_error", String))
+    op.add_column("probes", Column("after_cycle", Integer))  # none: such a probe is simply made again
