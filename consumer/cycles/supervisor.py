@@ -82,6 +82,11 @@ class Supervisor:
         """Whether a cycle is under way."""
         return self._running is not None
 
+    @property
+    def only_asks(self) -> bool:
+        """Whether the cycle has failed, and all that is left is to hear from the registry that it has no version."""
+        return self._running is not None and self._running.given_up is not None
+
     def resume(self, now: float) -> bool:
         """Take up the cycle that was running when the last holder of the lease ended; says whether there was one."""
         claim = self._ledger.cycles.running()

@@ -134,6 +134,7 @@ def connect(
     stopping: threading.Event,
     waiting: Callable[[str, float], None],
     again: bool = False,
+    await_topics: bool = True,
 ) -> Any | None:
     """A consumer, once the broker answers and the topics are there; None when `stopping` was set first.
 
@@ -146,8 +147,10 @@ def connect(
         stopping: ends the wait.
         waiting: called before each pause with the reason and its length in seconds, at least every twenty seconds.
         again: whether there was a consumer by these settings. A file that is wrong now is being replaced, then.
+        await_topics: whether to wait for topics that are not there.
 
     Raises:
+        TopicMissing: a topic is not there, and is not waited for.
         SettingsError: the client cannot use its settings or files, which no waiting mends.
     """
     if not again:
@@ -159,7 +162,7 @@ def connect(
         waiting(without_secrets(reason, settings) or type(error).__name__, attempt.upcoming_sleep)
 
     retrying = Retrying(
-        retry=retry_if_exception_type((KafkaError, TopicMissing)),
+        retry=retry_if_exception_type((KafkaError, TopicMissing) if await_topics else KafkaError),
         wait=wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT, jitter=0.5),
         stop=stop_when_event_set(stopping),
         sleep=sleep_using_event(stopping),
@@ -168,7 +171,11 @@ def connect(
     )
     try:
         return retrying(_connect, settings, grouped, stopping, again)
-    except (KafkaError, TopicMissing):
+    except KafkaError:
+        return None
+    except TopicMissing:
+        if not await_topics:
+            raise
         return None
 
 

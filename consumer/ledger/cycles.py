@@ -83,6 +83,11 @@ class Cycles:
         with reading(self._engine) as connection:
             return _running(connection)
 
+    def is_any_running(self) -> bool:
+        """The same without its users."""
+        with reading(self._engine) as connection:
+            return connection.scalar(select(cycles.c.number).where(cycles.c.state == RUNNING).limit(1)) is not None
+
     def claim(self, kind: CycleKind, reason: str, now: float, *, fence: int, accept: Iterable[GuardName] = ()) -> Claim:
         """Start a cycle: all pending users and labels become its own, and so do the open requests that it answers.
 

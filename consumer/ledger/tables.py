@@ -203,11 +203,16 @@ replays = Table(
     "replays",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("ranges", JSON, nullable=False),
+    Column("ranges", JSON, nullable=False),  # `schemas.spans.OffsetSpans`; one range a partition up to schema 5
     Column("events", BigInteger, nullable=False),
     Column("users", Integer, nullable=False),
     Column("at", Float, nullable=False),
     Column("cycle_id", String, nullable=False, default=PENDING),
+    Column("labels", Integer, nullable=False, server_default="0"),
+    Column("replay_id", String),  # of a window: one that was cut short is stored once; none of dead letters
+    Column("request", Integer),  # the number in `asked`
+    Column("told", JSON),  # what was asked for, and what was found, for people
+    Index("replays_once", "replay_id", unique=True),
 )
 
 # Offsets that were passed over unread. Where a topic was made anew, `to_offset` may be the smaller one.

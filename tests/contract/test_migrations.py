@@ -139,6 +139,9 @@ def test_a_cycle_that_an_earlier_release_left_running_goes_on(old: str) -> None:
         following = ledger.cycles.claim(CycleKind.INCREMENTAL, "more", 2001.0, fence=lease.token)
         assert following.users == ("ada", "eve")
         assert following.lineage.offsets == {"notifications": {1: (2**40 + 500, 2**40 + 502)}}
+        (replay,) = ledger.replays.every()
+        assert (replay["ranges"], replay["outcome"]) == ({"notifications": {0: ((40, 42),)}}, "registered")
+        assert claim.lineage.replayed == {"notifications": {0: ((40, 42),)}}
         assert [letter.reason for letter in ledger.letters.find(Which(status=None), 9)] == ["gone", "no JSON"]
 
 

@@ -192,7 +192,7 @@ def test_a_service_that_is_killed_learns_every_label_and_a_replay_has_them_learn
         window = [(began - timedelta(hours=1)).isoformat(), (datetime.now(UTC) + timedelta(hours=1)).isoformat()]
         replayed = service.call("replay", "--from", window[0], "--to", window[1])
         assert "3 events of 0 users and 3 labels" in replayed.stdout, replayed
-        assert trainer.requests()[-1]["lineage"]["replayed"] == {labels.name: {"0": [0, 3]}}
+        assert trainer.requests()[-1]["lineage"]["replayed"] == {labels.name: {"0": [[0, 3]]}}
         assert service.status()["pending"]["labels"] == 0
     finally:
         service.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import BigInteger, Column, Float, Integer, String
+from sqlalchemy import JSON, BigInteger, Column, Float, Integer, String
 
 # Up to now a record without a usable time got the time of its reading, by which its letter was stored as well. What it
 # said itself is not known, and it may have several letters: none of them is lost.
@@ -28,7 +28,12 @@ def upgrade(op: Operations) -> None:
 
 
 def _replays(op: Operations) -> None:
-    """Replays, and the lineage of cycles that took them up."""
+    """What a replay was asked for; ranges of earlier releases stay as they are, and are read as lists of one."""
+    op.add_column("replays", Column("labels", Integer, nullable=False, server_default="0"))
+    op.add_column("replays", Column("replay_id", String))
+    op.add_column("replays", Column("request", Integer))
+    op.add_column("replays", Column("told", JSON))
+    op.create_index("replays_once", "replays", ["replay_id"], unique=True)
 
 
 def _counts(op: Operations) -> None:
