@@ -17,6 +17,7 @@ from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
+from consumer.ledger.pooler import check_pooler, in_words
 from consumer.ledger.probes import Probes
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
@@ -58,6 +59,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
     try:
         if file:
             file.parent.mkdir(parents=True, exist_ok=True)
+        check_pooler(engine)
         with reading(engine) as connection:
             found = _schema(connection)
         if create and (found is None or found < SCHEMA_VERSION):
@@ -67,7 +69,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         engine.dispose()
         if isinstance(error, DatabaseError | OSError):
             reason = getattr(error, "orig", None) or error
-            raise LedgerError(f"cannot open the ledger {shown(url)}: {reason}") from error
+            raise LedgerError(f"cannot open the ledger {shown(url)}: {in_words(str(reason))}") from error
         raise
     return Ledger(
         engine,
