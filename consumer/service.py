@@ -21,7 +21,8 @@ from dataclasses import dataclass, replace
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from consumer.cycles.leadership import Leadership, instance_name
+from consumer.cycles.candidacy import Candidacy
+from consumer.cycles.leadership import Leadership
 from consumer.cycles.others import Others
 from consumer.cycles.prober import Prober
 from consumer.cycles.schedule import Schedule
@@ -29,6 +30,7 @@ from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Hold, Probe, Start, TriggerState, Wait, decide
 from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
+from consumer.identity import identity
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held, Past
@@ -58,9 +60,10 @@ class Service:
         self._stopping = False  # a plain flag: setting an event in a signal handler can deadlock
         self._woken = threading.Event()
         self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
-        self._name = instance_name(settings.state_dir)
-        self._leadership = Leadership(ledger.leases, self._name, settings.lease.patience)
-        self._others = Others(ledger.instances, self._name)
+        self._own = identity(settings.state_dir)
+        self._leadership = Leadership(ledger.leases, self._own.id, settings.lease.patience, name=self._own.name)
+        self._candidacy = Candidacy()
+        self._others = Others(ledger.instances, self._own.id)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set)
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm)
         topic = settings.dead_letters.topic
@@ -115,7 +118,7 @@ class Service:
             self._ledger.asked.ask_by_schedule(CycleKind.FULL, self._full_retrain_due)
             self._full_retrain_due = None
         self._report(now)
-        if not self._leadership.holds(now):
+        if not self._leadership.holds(now, candidate=self._stands()):
             self._let_go()
             self._decision, self._held = Wait(Hold.ELSEWHERE), None
             backlog = self._ledger.views.backlog()
@@ -157,11 +160,21 @@ class Service:
     def _report(self, now: float) -> None:
         """Tell the other instances, by the ledger, how this one is."""
         if now - self._reported_at >= _REPORT_EVERY:
-            self._ledger.instances.report(self._name, self._status(self._state(), now), now)
+            self._ledger.instances.report(self._own.id, self._status(self._state(), now), now, self._own.name)
+            self._others.look()
             self._reported_at = now
 
+    def _stands(self) -> bool:
+        """Whether this instance should run cycles, rather than one that can read where this one cannot."""
+        return self._candidacy.stands(
+            reads=self._listener.hearing.unable is None,
+            others_read=self._others.anybody_reads(),
+            holds=self._leadership.held,
+            busy=self._supervisor.busy,
+        )
+
     def _all_caught_up(self) -> bool:
-        """Whether this instance and the others have read what their partitions held."""
+        """Whether this instance, and those of the others that can read, have read what their partitions held."""
         return self._others.caught_up() and self._listener.hearing.complete
 
     def _start(self, decision: Start, now: float) -> None:
@@ -216,6 +229,7 @@ class Service:
             runs_cycles=self._leadership.held,
             partitions=hearing.partitions,
             caught_up=hearing.complete,
+            unable=hearing.unable,
             trouble=hearing.trouble or self._trouble.reason or self._unwritten.reason,
             held=self._held.in_words if self._held else None,
         )
@@ -241,7 +255,7 @@ class Service:
         self._listener.join(_LISTENER_GRACE)
         with suppress(DBAPIError):  # then the others wait out their patience
             self._leadership.release(self._clock())
-            self._ledger.instances.leave(self._name)
+            self._ledger.instances.leave(self._own.id)
         self._write_status(STOPPED, self._clock())
         log.info("stopped")
 

@@ -51,7 +51,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
     alive = service if service and service.alive(now) else None
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
-    instances = [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)]
+    instances = [_instance(instance) for instance in ledger.instances.heard_within(_LIVE)]
     return {
         "state": _state(service, alive),
         "trouble": alive.trouble if alive else None,
@@ -93,8 +93,8 @@ def _held(held: Held) -> dict[str, Any]:
 
 
 def _instance(instance: Instance) -> dict[str, Any]:
-    told = ("state", "runs_cycles", "partitions", "lag")
-    return {"name": instance.name, **{name: instance.state.get(name) for name in told}}
+    told = ("state", "runs_cycles", "partitions", "lag", "unable", "trouble")
+    return {"name": instance.name, "id": instance.id, **{name: instance.state.get(name) for name in told}}
 
 
 def _state(service: Status | None, alive: Status | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.engine import make_url
@@ -19,7 +20,7 @@ from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
 from consumer.ledger.pooler import check_pooler, in_words
 from consumer.ledger.probes import Probes
-from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
+from consumer.ledger.tables import SCHEMA_VERSION, identity, metadata, schema_version
 from consumer.ledger.views import Views
 
 
@@ -28,6 +29,8 @@ class Ledger:
     """A ledger by what is done with it. Safe to use from several threads and processes."""
 
     engine: Engine
+    ledger_id: str
+    """By which this ledger is told from others; a copy of it has the same."""
     intake: Intake
     cycles: Cycles
     leases: Leases
@@ -65,6 +68,8 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         if create and (found is None or found < SCHEMA_VERSION):
             found = _bring_up_to_date(engine)
         _check(url, found)
+        with reading(engine) as connection:
+            ledger_id = connection.scalars(select(identity.c.ledger_id)).one()
     except BaseException as error:
         engine.dispose()
         if isinstance(error, DatabaseError | OSError):
@@ -73,7 +78,8 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         raise
     return Ledger(
         engine,
-        Intake(engine),
+        ledger_id,
+        Intake(engine, ledger_id),
         Cycles(engine),
         Leases(engine),
         Instances(engine),
@@ -101,6 +107,7 @@ def _bring_up_to_date(engine: Engine) -> int:
         if found is None:
             metadata.create_all(connection)
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+            connection.execute(identity.insert().values(ledger_id=uuid4().hex))
         elif found < SCHEMA_VERSION:
             from consumer.ledger.migrations import migrate
 

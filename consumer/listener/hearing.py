@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from consumer.dead_letters.settings import TOO_MANY
 from consumer.listener.places import WENT_AWAY, Places
 
+_READS = {"listening", "placing", "standing by"}
 _ENDS_MS = 1000
 _ASK_EVERY = 2.0
 _ASK_AFTER_TROUBLE = 10.0
@@ -39,6 +40,11 @@ class Hearing:
     """How often the topic did not have what came next, since the service was started."""
     afresh: int = 0
     """How often the client was given up and a new one connected."""
+
+    @property
+    def unable(self) -> str | None:
+        """How it is, where it cannot read what the topic holds; None where it can, or has no part of it to read."""
+        return None if self.state in _READS or self.state == self.held else self.state
 
     @property
     def complete(self) -> bool:

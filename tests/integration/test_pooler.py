@@ -123,7 +123,7 @@ def test_in_statement_mode_it_is_refused(postgresql: PostgreSQL) -> None:
 
 
 def test_it_is_refused_in_transaction_mode_while_others_use_the_pool(postgresql: PostgreSQL) -> None:
-    """Whether the check meets one session twice is a matter of chance then; each transaction of the ledger asks again."""
+    """The check may miss it then, by chance; each transaction of the ledger asks again."""
     with (
         pgbouncer(postgresql, "transaction") as url,
         traffic(url, 3),
