@@ -31,11 +31,13 @@ from consumer.cycles.trigger import Hold, Probe, Start, TriggerState, Wait, deci
 from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
 from consumer.identity import identity
+from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held, Past
 from consumer.listener.listener import Listener
 from consumer.listener.pressure import in_short
+from consumer.neighbours import Neighbours
 from consumer.settings import Settings
 from consumer.status import HELD, STOPPED, Status, write_status
 from consumer.trouble import Trouble
@@ -59,11 +61,13 @@ class Service:
         self._clock = clock
         self._stopping = False  # a plain flag: setting an event in a signal handler can deadlock
         self._woken = threading.Event()
-        self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
         self._own = identity(settings.state_dir)
+        self._listener = Listener(settings, ledger.intake, clock, self._woken.set, self._own.id)
         self._leadership = Leadership(ledger.leases, self._own.id, settings.lease.patience, name=self._own.name)
         self._candidacy = Candidacy()
         self._others = Others(ledger.instances, self._own.id)
+        member = Membership(ledger.ledger_id, self._own.id)
+        self._neighbours = Neighbours(settings.kafka, member, self._others.heard_within)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set)
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm)
         topic = settings.dead_letters.topic
@@ -89,6 +93,7 @@ class Service:
             Whatever ended the listener for good.
         """
         self._listener.start()
+        self._neighbours.start()
         self._schedule.start()
         try:
             while not self._stopping and self._listener.is_alive():
@@ -230,7 +235,7 @@ class Service:
             partitions=hearing.partitions,
             caught_up=hearing.complete,
             unable=hearing.unable,
-            trouble=hearing.trouble or self._trouble.reason or self._unwritten.reason,
+            trouble=hearing.trouble or self._trouble.reason or self._neighbours.trouble or self._unwritten.reason,
             held=self._held.in_words if self._held else None,
         )
 
@@ -248,6 +253,7 @@ class Service:
         log.info("stopping")
         self._listener.stop()
         self._schedule.stop()
+        self._neighbours.stop()
         if self._publisher:
             self._publisher.stop()
         self._prober.stop(self._settings.trainer.stop_grace)

@@ -40,8 +40,7 @@ class Status:
     trouble: str | None = None
     """What keeps ledger or disk from being used, where something does."""
     unable: str | None = None
-    """How the listener is, where it cannot read: it is not in its group, or the broker or the ledger do not take part.
-    """
+    """Why it cannot read: it is not in its group, say, or broker or ledger are away."""
     held: str | None = None
     """Why the last cycle was held and what to do, where it was; said by the instance that runs cycles."""
 

@@ -55,6 +55,7 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
     return {
         "state": _state(service, alive),
         "trouble": alive.trouble if alive else None,
+        "unable": alive.unable if alive else None,
         "lag": alive.lag if alive else None,
         "hold": alive.hold if alive else None,
         "pending": {
@@ -127,6 +128,7 @@ def _table(found: dict[str, Any]) -> Table:
     step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
     rows = {
         "state": found["state"] + (f" ({found['hold']})" if found["hold"] and not cycle else ""),
+        **({"cannot read": found["unable"]} if found["unable"] else {}),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
         **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
         **({"full retrain": _asked_for(found)} if found["asks_full"] else {}),

@@ -41,11 +41,12 @@ class Others:
         self._own = own
         self._clock = clock
         self._heard: dict[str, _Heard] = {}
+        self._looked_at = float("-inf")
         self._copies: set[str] = set()
 
     def look(self) -> None:
         """Hear what is new, and forget who has been silent for an hour."""
-        now, before, self._heard = self._clock(), self._heard, {}
+        now, before, heard_now = self._clock(), self._heard, dict[str, _Heard]()
         for one in self._instances.all():
             if one.id == self._own:
                 continue
@@ -53,9 +54,10 @@ class Others:
             new = known is None or (known.word.beats, known.word.seen_at) != (one.beats, one.seen_at)
             heard = _Heard(one, now if known is None or new else known.at, known is not None and (new or known.again))
             if now - heard.at < _FORGOTTEN_AFTER:
-                self._heard[one.id] = heard
+                heard_now[one.id] = heard
             else:
                 self._instances.forget(one)
+        self._heard, self._looked_at = heard_now, now  # at once: other threads read it
         self._look_for_copies()
 
     def caught_up(self) -> bool:
@@ -70,9 +72,11 @@ class Others:
         """Whether another instance is known to read, as it was at the last look."""
         return any(one.again and _reads(one.word) for one in self._there())
 
-    def heard_within(self, seconds: float) -> set[str]:
-        """The ids of the others that have spoken in so many seconds up to the last look."""
+    def heard_within(self, seconds: float) -> set[str] | None:
+        """The ids of the others that have spoken in so many seconds; None while the ledger does not tell."""
         now = self._clock()
+        if now - self._looked_at >= _GONE_AFTER:
+            return None
         return {name for name, one in self._heard.items() if now - one.at < seconds}
 
     def _there(self) -> list[_Heard]:

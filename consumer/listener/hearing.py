@@ -23,6 +23,8 @@ class Hearing:
     """How the listener is. Replaced whole, so that other threads may read it at any time."""
 
     state: str = "connecting"
+    why: str | None = None
+    """What a state in which nothing can be read has come of, where that is known."""
     held: str | None = None
     """Why nothing is read for now; None where nothing holds it up."""
     trouble: str | None = None
@@ -43,8 +45,10 @@ class Hearing:
 
     @property
     def unable(self) -> str | None:
-        """How it is, where it cannot read what the topic holds; None where it can, or has no part of it to read."""
-        return None if self.state in _READS or self.state == self.held else self.state
+        """Why it cannot read what the topic holds; None where it can, or has no part of it to read."""
+        if self.state in _READS or self.state == self.held:
+            return None
+        return f"{self.state}: {self.why}" if self.why else self.state
 
     @property
     def complete(self) -> bool:
