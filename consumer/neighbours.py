@@ -17,7 +17,7 @@ from kafka.errors import KafkaError
 
 from consumer.errors import ConsumerError
 from consumer.kafka.client import admin_options, made
-from consumer.kafka.group import Member, Membership, in_words, is_of_ledger, members_of, strangers
+from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, is_of_ledger, members_of, strangers
 from consumer.kafka.settings import KafkaSettings
 from consumer.trouble import Trouble
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 _LOOK_EVERY = 10.0
 _LATE = 15.0  # seconds; an instance that has joined the group may not have reported yet
-_END = 5.0
+_END = 1.0
 
 
 class Suspicion:
@@ -103,7 +103,7 @@ class Neighbours(threading.Thread):
             return  # they are on the move
         heard = self._heard(self._kafka.session_timeout_ms / 1000 + _LATE)
         if found := self._suspicion.found(members, heard):
-            self._trouble.met(in_words(found, self._kafka.group_id))
+            self._trouble.met(f"{in_words(found, self._kafka.group_id)}: {WAY_OUT}")
         else:
             self._trouble.over()
 

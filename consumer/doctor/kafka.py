@@ -22,7 +22,7 @@ from consumer.doctor.group import NOTIFICATION, ONLINE
 from consumer.doctor.topic import read_newest
 from consumer.doctor.visit import Visit
 from consumer.errors import ConsumerError, LedgerError, NoLedger
-from consumer.kafka.group import Member, Membership, in_words, members_of, strangers
+from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, members_of, strangers
 from consumer.ledger.ledger import open_ledger
 
 BROKERS, TOPIC, PARTITIONS, GROUP = "Kafka", "topic", "partitions", "consumer group"
@@ -128,9 +128,7 @@ def _group(visit: Visit) -> Finding:
     if "Authorization" in str(described.get("error")) or (permitted and "READ" not in permitted):
         raise _denied(group)
     if found:
-        raise Trouble(
-            in_words(found, group).partition(". ")[0], "stop them, or set RETRAINER_KAFKA__GROUP_ID to another group"
-        )
+        raise Trouble(in_words(found, group), WAY_OUT)
     members = len(described.get("members", ()))
     # They do not of a group that nobody has used yet.
     may = "may be joined" if permitted else "may be looked at; whether it may be joined, the brokers do not say yet"

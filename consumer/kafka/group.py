@@ -15,7 +15,9 @@ from typing import Any
 from kafka.errors import GroupIdNotFoundError, IncompatibleBrokerVersion, UnsupportedVersionError, for_code
 from kafka.protocol.api_message import ApiMessage
 
-_SHOWN = 3
+WAY_OUT = "stop what does not belong there, or give each ledger a group of its own by RETRAINER_KAFKA__GROUP_ID"
+
+_SHOWN, _LONGEST = 3, 120
 _NO_GROUP = GroupIdNotFoundError.errno
 # What a broker that does not know the question, or is no Kafka, makes of it.
 _NOT_UNDERSTOOD = (ValueError, struct.error, UnsupportedVersionError, IncompatibleBrokerVersion)
@@ -86,14 +88,18 @@ def is_of_ledger(member: Member, ledger_id: str) -> bool:
 
 
 def in_words(found: Collection[Member], group: str) -> str:
-    """What strangers in a group mean, and what to do."""
-    names = [f"{one.client_id} at {one.host.lstrip('/')}" for one in sorted(found, key=lambda one: one.id)]
+    """What strangers in a group mean; `WAY_OUT` is what to do."""
+    names = [_printable(f"{one.client_id} at {one.host.lstrip('/')}") for one in sorted(found, key=lambda one: one.id)]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     who = f"{', '.join(names[:_SHOWN])}{more} {'is no instance' if len(names) == 1 else 'are no instances'}"
     return (
-        f"in the consumer group {group}, {who} of this ledger, or cannot reach it: what they read never comes here. "
-        "Stop them, or give each ledger a group of its own by RETRAINER_KAFKA__GROUP_ID"
+        f"in the consumer group {group}, {who} of this ledger, or cannot reach it; what is read there never comes here"
     )
+
+
+def _printable(text: str) -> str:
+    """Anybody may call a client as they like."""
+    return "".join(character if character.isprintable() else "?" for character in text)[:_LONGEST]
 
 
 def _of_ledger(ledger_id: str) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from consumer.ledger.ledger import open_ledger
+from schemas.cycle import CycleKind
 from tests.brokers.apache_kafka import free_port
 from tests.integration.service import QUICK, ServiceProcess
 from tests.integration.topics import Topic
@@ -23,13 +27,14 @@ class Pair:
 
     def __init__(self, folder: Path, broker: str, **sick: str) -> None:
         self.topic = Topic.new(broker)
+        self.ledger_url = f"sqlite:///{folder / 'ledger.db'}"
         self.store = LocalFeatureStore(folder / "feature_store.db", GROUP)
         shared = {
             **QUICK,
             "KAFKA__BOOTSTRAP_SERVERS": broker,
             "KAFKA__TOPIC": self.topic.name,
             "KAFKA__GROUP_ID": f"g-{self.topic.name}",
-            "LEDGER__URL": f"sqlite:///{folder / 'ledger.db'}",
+            "LEDGER__URL": self.ledger_url,
             "FEATURE_STORE__PATH": str(folder / "feature_store.db"),
             "MODEL_REGISTRY__PATH": str(folder / "registry"),
             "LEASE__PATIENCE": "4",
@@ -74,41 +79,48 @@ def runs(pair: Pair) -> list[str]:
 
 
 UNREACHABLE = {"KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}"}
-NO_TOPIC = {"KAFKA__TOPIC": "not-there"}
 OTHER_ASSIGNMENT = {"KAFKA__ASSIGNMENT": "cooperative"}
 
 
-@pytest.mark.parametrize(
-    ("settings", "why"),
-    [
-        pytest.param(UNREACHABLE, "waiting for broker: ", id="unreachable"),
-        pytest.param(NO_TOPIC, "waiting for broker: topic not-there does not exist yet", id="no topic"),
-    ],
-)
-def test_one_that_cannot_read_and_was_first_leaves_the_lease_to_one_that_can(
-    make: Make, settings: dict[str, str], why: str
-) -> None:
-    pair = make(**settings)
+def first_sick_then_well(pair: Pair) -> None:
+    """The sick one has the lease, and then it has not."""
     pair.sick.start()
-    wait_until(
-        lambda: any(line["event"] == "running cycles" for line in pair.sick.log()), 60, "the sick one to be first"
-    )
-    pair.fill()
+    wait_until(lambda: said(pair.sick, "running cycles"), 60, "the sick one to be first")
     pair.well.start()
     wait_until(lambda: runs(pair) == ["well"], 60, "the one that can read to run cycles")
+
+
+def said(one: ServiceProcess, event: str) -> bool:
+    return any(line["event"] == event for line in one.log())
+
+
+def test_one_that_cannot_read_and_was_first_leaves_the_lease_to_one_that_can(make: Make) -> None:
+    pair = make(**UNREACHABLE)
+    pair.fill()
+    first_sick_then_well(pair)
     pair.well.wait_for_cycles(1)
-    assert str(seen(pair)["sick"]["unable"]).startswith(why)
     called = pair.sick.call("train", "--full")
     assert called.returncode == 0, called
-    assert len(pair.well.ended()) == 2
-    assert pair.sick.ended() == []
+    assert [line["reason"] for line in pair.well.log() if line["event"] == "cycle started"][1:] == ["operator asked"]
+    assert not said(pair.sick, "cycle started")
     assert runs(pair) == ["well"]
 
-    assert pair.well.stop() == 0  # now nobody can read, and an operator is heard all the same
-    wait_until(lambda: runs(pair) == ["sick"], 30, "the sick one to run cycles")
-    called = pair.sick.call("train", "--full")
-    assert called.returncode == 0, called
-    assert len(pair.sick.ended()) == 1
+
+def test_where_nobody_can_read_an_operator_is_heard_all_the_same(make: Make) -> None:
+    pair = make(**UNREACHABLE)
+    pair.fill()
+    pair.sick.start()
+    wait_until(lambda: said(pair.sick, "running cycles"), 60, "it to run cycles")
+    with closing(open_ledger(pair.ledger_url)) as ledger:
+        ledger.asked.ask(CycleKind.FULL, "operator", time.time())
+    wait_until(lambda: said(pair.sick, "cycle started"), 60, "a cycle for the operator")
+
+
+def test_one_whose_topic_is_not_there_says_so_and_leaves_the_lease_too(make: Make) -> None:
+    pair = make(KAFKA__TOPIC="not-there")
+    first_sick_then_well(pair)
+    assert str(seen(pair)["sick"]["unable"]).startswith("waiting for broker: topic not-there does not exist yet")
+    assert "not-there does not exist" in pair.sick.call("status").stdout.replace("\n", " ")
 
 
 def test_one_that_does_not_get_into_the_group_holds_nobody_up(make: Make) -> None:

@@ -58,7 +58,7 @@ def test_while_the_ledger_does_not_tell_nobody_of_ours_is_suspected() -> None:
 def test_the_words_name_who_is_there_and_the_way_out() -> None:
     one = in_words([of(THEIRS, "a")], "g")
     assert one.startswith("in the consumer group g, retrainer-11111111-a at 10.0.0.7 is no instance of this ledger")
-    assert "RETRAINER_KAFKA__GROUP_ID" in one
+    assert "a?[31m?b at" in in_words([member("a\x1b[31m\nb", "t")], "g")
     many = in_words([member(f"c{number}", "t") for number in range(5)], "g")
     assert "c0 at 10.0.0.7, c1 at 10.0.0.7, c2 at 10.0.0.7 and 2 more are no instances" in many
 
