@@ -36,7 +36,7 @@ from schemas.fault_points import Point, reached
 class Intake:
     """The listener's side of the ledger."""
 
-    def __init__(self, engine: Engine, ledger_id: str) -> None:
+    def __init__(self, engine: Engine, ledger_id: str = "") -> None:
         self.ledger_id = ledger_id
         """By which the ledger is told from others."""
         self._engine = engine

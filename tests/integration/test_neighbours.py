@@ -128,7 +128,7 @@ def test_members_of_the_newer_protocol_are_seen_and_told_of_where_they_read_our_
         with newer(another.name, settings), closing(KafkaAdminClient(bootstrap_servers=kafka_address)) as admin:
             seen = {one.client_id: one.topics for one in members_of(admin, settings.kafka.group_id) or ()}
             ours = Membership(ledger.ledger_id, "").client_id
-            assert seen == {ours: {topic.name}, "newer": {another.name}}
+            assert seen == {ours: frozenset({topic.name}), "newer": frozenset({another.name})}
             assert watched.trouble is None
             assert group_check(settings.model_copy(update={"state_dir": tmp_path / "none"})).outcome is Outcome.FAILED
         with newer(topic.name, settings):

@@ -126,7 +126,7 @@ def test_one_whose_topic_is_not_there_says_so_and_leaves_the_lease_too(make: Mak
 def test_one_that_does_not_get_into_the_group_holds_nobody_up(make: Make) -> None:
     pair = make(**OTHER_ASSIGNMENT)
     pair.well.start()
-    wait_until(lambda: pair.well.status()["state"] == "listening", 60, "the well one to listen")
+    wait_until(lambda: said(pair.well, "partitions assigned"), 60, "the well one to listen")
     pair.sick.start()
     wait_until(lambda: "RETRAINER_KAFKA__ASSIGNMENT" in str(seen(pair).get("sick", {}).get("unable")), 60, "a refusal")
     pair.fill()
