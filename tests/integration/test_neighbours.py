@@ -21,6 +21,7 @@ from consumer.neighbours import Neighbours
 from consumer.settings import Settings
 from consumer.status import Status
 from tests.integration.listening import has_caught_up, listening, settings_for
+from tests.integration.service import QUICK, Service, ServiceProcess
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import names
@@ -156,3 +157,29 @@ def test_the_doctor_names_strangers_in_the_group_and_joins_it_not(
         found = group_check(settings)
         assert (found.outcome, "is no instance of this ledger" in found.found) == (Outcome.FAILED, True)
         assert "RETRAINER_KAFKA__GROUP_ID" in str(found.todo)
+
+
+@pytest.mark.full
+def test_of_two_services_with_ledgers_of_their_own_in_one_group_the_second_says_that_it_reads_nothing(
+    kafka_address: str, tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    first = Service(tmp_path / "first", kafka_address)
+    group = {"KAFKA__TOPIC": first.topic.name, "KAFKA__GROUP_ID": first.environment["RETRAINER_KAFKA__GROUP_ID"]}
+    second = ServiceProcess(tmp_path / "second", {**QUICK, **group, "KAFKA__BOOTSTRAP_SERVERS": kafka_address})
+    try:
+        first.start()
+        wait_until(lambda: any(line["event"] == "partitions assigned" for line in first.log()), 60, "the first to read")
+        second.start()
+        wait_until(lambda: any(line["event"] == "others read our topic" for line in second.log()), 60, "a word of it")
+        found = second.status()
+        assert "is no instance of this ledger" in found["trouble"]
+        assert "RETRAINER_KAFKA__GROUP_ID" in found["unable"]
+        assert found["lag"] is None
+        first.topic.send_users(names(30))
+        wait_until(lambda: first.counted().events == 30, 60, "all events")
+        assert first.status()["trouble"] is None
+    finally:
+        second.close()
+        first.close()
