@@ -72,7 +72,7 @@ class Neighbours(threading.Thread):
         self._suspicion = Suspicion(own, kafka.topics)
         self._stopping = threading.Event()
         self._client: Any = None
-        self._trouble = Trouble("others read our topic", "nobody else reads our topic any more", time.time)
+        self._trouble = Trouble("others read our topic", "nobody else reads our topic any more", time.monotonic)
 
     @property
     def trouble(self) -> str | None:

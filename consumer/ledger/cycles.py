@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 from consumer.errors import LedgerError
 from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import anchor, best_since, champion
+from consumer.ledger.dialect import storable
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
@@ -54,6 +55,8 @@ class Claim:
     above: int
     """The highest number of a version so far; 0 before the first."""
     attempts: int
+    last_error: str | None
+    """Why the last of them failed."""
     claimed_at: float
 
 
@@ -134,8 +137,8 @@ class Cycles:
             last = last_settled(connection)
             return Base(champion(connection), None if last is None else last.cycle_id)
 
-    def attempt(self, cycle_id: str, *, fence: int) -> None:
-        """Count one more failed attempt of a running cycle.
+    def attempt(self, cycle_id: str, *, fence: int, error: str | None = None) -> None:
+        """Count one more failed attempt of a running cycle, and remember why it failed.
 
         Raises:
             LeaseLost: the lease is not held with token `fence`; nothing is counted.
@@ -143,7 +146,9 @@ class Cycles:
         with self._engine.begin() as connection:
             check_fence(connection, fence)
             connection.execute(
-                update(cycles).where(cycles.c.cycle_id == cycle_id).values(attempts=cycles.c.attempts + 1)
+                update(cycles)
+                .where(cycles.c.cycle_id == cycle_id)
+                .values(attempts=cycles.c.attempts + 1, last_error=storable(error) if error else None)
             )
 
     def settle(self, result: CycleResult, now: float, *, fence: int) -> bool:
@@ -240,5 +245,6 @@ def _running(connection: Connection) -> Claim | None:
         follows=None if last is None else last.cycle_id,
         above=connection.scalar(select(func.max(versions.c.version))) or 0,
         attempts=row.attempts,
+        last_error=row.last_error,
         claimed_at=row.claimed_at,
     )

@@ -62,3 +62,8 @@ def _clock_of_server(_element: Any, _compiler: Any, **_options: Any) -> str:
 @compiles(ledger_time, "sqlite")
 def _clock_of_machine(_element: Any, _compiler: Any, **_options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+def storable(text: str) -> str:
+    """Any text in a form that both engines take: neither stores half a surrogate pair, PostgreSQL no NUL either."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

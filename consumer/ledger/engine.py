@@ -93,7 +93,7 @@ def _postgresql(address: URL) -> Engine:
     begin = {writes: beginning(options, writes=writes) for writes in (False, True)}
     arguments = {name: value for name, value in _CONNECTING.items() if name not in address.query}
     engine = create_engine(
-        address.set(drivername="postgresql+psycopg").difference_update_query(["options"]),
+        address.set(drivername="postgresql+psycopg"),
         connect_args={**arguments, "options": ""},  # said in each transaction instead; those of PGOPTIONS do not count
         pool_pre_ping=True,  # so a server that was restarted meanwhile is no trouble
     )

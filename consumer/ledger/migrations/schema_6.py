@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from alembic.operations import Operations
-from sqlalchemy import BigInteger, Column, Float, String, column, table
+from sqlalchemy import BigInteger, Column, Float, Integer, String, column, table
 
 
 def upgrade(op: Operations) -> None:
@@ -40,4 +40,6 @@ def _instances(op: Operations) -> None:
 
 
 def _policy(op: Operations) -> None:
-    """What the trigger decides by."""
+    """What the trigger decides by, and what is told of a cycle that fails."""
+    op.add_column("cycles", Column("last_error", String))
+    op.add_column("probes", Column("after_cycle", Integer))  # none: such a probe is simply made again
