@@ -19,8 +19,8 @@ from consumer.clock import Clock
 from consumer.cycles.failing import failing_now
 from consumer.cycles.running import TO_BE_RESUMED, claimed
 from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import shown
 from consumer.ledger.efforts import Failed, efforts
-from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed
