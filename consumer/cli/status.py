@@ -119,6 +119,7 @@ def without_ledger(settings: Settings, clock: Clock) -> dict[str, Any] | None:
     return {
         "state": service.state,
         "trouble": service.trouble,
+        "unable": service.unable,
         "lag": service.lag,
         "lag_known": _lag_known(service),
         "hold": service.hold,
