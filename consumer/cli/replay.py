@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer.cli.moment import moment
+from consumer.cli.output import cell, console, say
 from consumer.cli.train import report_cycle
 from consumer.connection import connected
 from consumer.cycles.foreground import run_cycle
@@ -43,28 +44,28 @@ def replay(
     replayed = _read(settings, begin, until)
     if replayed is None:
         topics = " or ".join(settings.kafka.topics)
-        typer.echo(f"topic {topics} holds no events from {begin.isoformat()} to {until.isoformat()}")
+        say(f"topic {topics} holds no events from {begin.isoformat()} to {until.isoformat()}")
         return
     _tell(replayed, dry_run)
     if dry_run:
         return
     with closing(open_ledger(settings.ledger.url)) as ledger:
         request = ledger.intake.record_replay(replayed.ranges, replayed.events, replayed.batch)
-        cycle = run_cycle(settings, ledger, CycleKind.BACKFILL, typer.echo, request)
+        cycle = run_cycle(settings, ledger, CycleKind.BACKFILL, say, request)
     report_cycle(cycle)
 
 
 def _read(settings: Settings, begin: datetime, until: datetime) -> Replayed | None:
-    console = Console(stderr=True)
+    bar = console(err=True)
 
     def waiting(reason: str, pause: float) -> None:
-        console.print(f"waiting for the broker, next try in {pause:.0f} s: {reason}")
+        bar.print(cell(f"waiting for the broker, next try in {pause:.0f} s: {reason}"))
 
     consumer = connect(settings.kafka, grouped=False, stopping=threading.Event(), waiting=waiting)
     assert consumer is not None
     with closing(consumer):
         ranges = find_window(consumer, settings.kafka.topics, begin, until)
-        return _read_with_bar(console, consumer, ranges, settings) if ranges else None
+        return _read_with_bar(bar, consumer, ranges, settings) if ranges else None
 
 
 def _read_with_bar(console: Console, consumer: object, ranges: Ranges, settings: Settings) -> Replayed:
@@ -77,10 +78,10 @@ def _read_with_bar(console: Console, consumer: object, ranges: Ranges, settings:
 def _tell(replayed: Replayed, dry_run: bool) -> None:
     for topic, partitions in replayed.ranges.items():
         for partition, (lower, upper) in sorted(partitions.items()):
-            typer.echo(f"{topic}[{partition}]: offsets {lower} to {upper}")
+            say(f"{topic}[{partition}]: offsets {lower} to {upper}")
     batch = replayed.batch
     whose = f"{len(batch.users)} users" + (f" and {len(batch.labels)} labels" if batch.labels else "")
-    typer.echo(
+    say(
         f"{replayed.events} events of {whose}; {sum(batch.ignored.values())} are of other groups, "
         f"{len(batch.dead)} cannot be understood" + ("; nothing was changed" if dry_run else "")
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from consumer.cli.output import say
 from consumer.cycles.foreground import run_cycle
 from consumer.ledger.ledger import open_ledger
 from consumer.logs import configure
@@ -33,22 +34,22 @@ def train(
     configure(settings.log)
     with closing(open_ledger(settings.ledger.url)) as ledger:
         kind = CycleKind.FULL if full else CycleKind.INCREMENTAL
-        cycle = run_cycle(settings, ledger, kind, typer.echo, accept=accept or ())
+        cycle = run_cycle(settings, ledger, kind, say, accept=accept or ())
     report_cycle(cycle)
 
 
 def report_cycle(cycle: dict[str, object] | None) -> None:
     """Say how a cycle ended, and exit with 1 if it failed, or if somebody has to look."""
     if cycle is None:
-        typer.echo("nothing is pending; `retrainer train --full` trains from scratch")
+        say("nothing is pending; `retrainer train --full` trains from scratch")
         return
     result = cycle["result"]
     assert isinstance(result, dict)
     version = f" as version {result['version']}" if result["version"] else ""
-    typer.echo(f"cycle {cycle['cycle_id']} ({cycle['kind']}) {cycle['state']}{version}: {result['reason']}")
+    say(f"cycle {cycle['cycle_id']} ({cycle['kind']}) {cycle['state']}{version}: {result['reason']}")
     if result.get("way_out"):
-        typer.echo(f"to do: {result['way_out']}")
+        say(f"to do: {result['way_out']}")
     if result.get("asks_full"):
-        typer.echo(f"a full retrain is asked for: {result['asks_full']}")
+        say(f"a full retrain is asked for: {result['asks_full']}")
     if cycle["state"] in {Outcome.FAILED, Outcome.HELD}:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ file, on PostgreSQL an advisory lock of the transaction, one for each schema. Re
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
+from consumer.ledger.address import secured
 from consumer.ledger.pooler import note_session, same_session
 from consumer.ledger.transactions import BUSY_SECONDS, beginning
 
@@ -39,11 +41,6 @@ def reading(engine: Engine) -> AbstractContextManager[Connection]:
     """A transaction that only reads: it takes no lock and sees one moment."""
     snapshot = {"postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}}
     return engine.execution_options(reading=True, **snapshot.get(engine.dialect.name, {})).begin()
-
-
-def shown(url: str) -> str:
-    """The address of a ledger, fit to be printed."""
-    return make_url(url).render_as_string(hide_password=True)
 
 
 def _sqlite(address: URL) -> Engine:
@@ -94,7 +91,8 @@ def _postgresql(address: URL) -> Engine:
     arguments = {name: value for name, value in _CONNECTING.items() if name not in address.query}
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),
-        connect_args={**arguments, "options": ""},  # said in each transaction instead; those of PGOPTIONS do not count
+        # Options are said in each transaction instead; those of PGOPTIONS do not count.
+        connect_args={**arguments, **secured(address, os.environ), "options": ""},
         pool_pre_ping=True,  # so a server that was restarted meanwhile is no trouble
     )
     event.listen(engine, "connect", note_session)
