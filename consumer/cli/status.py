@@ -65,7 +65,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     failed = efforts(ledger.engine, (), 0).failed
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
-    seen = ledger.instances.seen_since(now - _LIVE)
+    seen = ledger.instances.heard_within(_LIVE)
     instances = [_instance(instance) for instance in seen]
     cycle = alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances)
     of_ledger = {"held": past.held is not None, "failed": failed is not None}
@@ -73,6 +73,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     return {
         "state": state_now(alive, held=past.held is not None) if alive else _state(service),
         "trouble": alive.trouble if alive else None,
+        "unable": alive.unable if alive else None,
         "lag": alive.lag if alive else None,
         "notice": alive.notice if alive else None,
         "lag_known": _lag_known(service),
@@ -117,6 +118,7 @@ def without_ledger(settings: Settings, clock: Clock) -> dict[str, Any] | None:
     return {
         "state": service.state,
         "trouble": service.trouble,
+        "unable": service.unable,
         "lag": service.lag,
         "lag_known": _lag_known(service),
         "hold": service.hold,
@@ -138,8 +140,8 @@ def _held(held: Held) -> dict[str, Any]:
 
 
 def _instance(instance: Instance) -> dict[str, Any]:
-    told = ("state", "runs_cycles", "partitions", "lag")
-    return {"name": instance.name, **{name: instance.state.get(name) for name in told}}
+    told = ("state", "runs_cycles", "partitions", "lag", "unable", "trouble")
+    return {"name": instance.name, "id": instance.id, **{name: instance.state.get(name) for name in told}}
 
 
 def _state(service: Status | None) -> str:

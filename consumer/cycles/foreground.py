@@ -9,11 +9,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from consumer.cycles.leadership import Leadership, instance_name
+from consumer.cycles.leadership import Leadership
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Reason
 from consumer.deadline import Deadline, TimedOut
 from consumer.errors import AlreadyRunning, ConsumerError, LeaseLost
+from consumer.identity import identity
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
@@ -69,14 +70,15 @@ def _leading(settings: Settings, ledger: Ledger, interrupted: list[int]) -> Iter
     Raises:
         AlreadyRunning: another instance holds it, and renews it.
     """
-    leadership = Leadership(ledger.leases, instance_name(settings.state_dir), settings.lease.patience)
+    own = identity(settings.state_dir)
+    leadership = Leadership(ledger.leases, own.id, settings.lease.patience, name=own.name)
     first = None
     while not leadership.holds(time.time()):
         first = first or leadership.rival
         if interrupted:
             raise ConsumerError("interrupted before a cycle was started")
         if leadership.rival != first and leadership.rival is not None:
-            raise AlreadyRunning(f"{leadership.rival.holder} runs cycles")
+            raise AlreadyRunning(f"{leadership.rival.in_words} runs cycles")
         time.sleep(_TURN)
     try:
         yield leadership

@@ -33,7 +33,9 @@ from schemas.spans import united
 class Intake:
     """The listener's side of the ledger."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, ledger_id: str = "") -> None:
+        self.ledger_id = ledger_id
+        """By which the ledger is told from others."""
         self._engine = engine
 
     def positions(self, topic: str) -> dict[Partition, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.engine import make_url
@@ -18,10 +19,11 @@ from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
+from consumer.ledger.pooler import check_pooler, in_words
 from consumer.ledger.probes import Probes
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
-from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
+from consumer.ledger.tables import SCHEMA_VERSION, identity, metadata, schema_version
 from consumer.ledger.views import Views
 from schemas.private import FILE, narrow, private_file, private_folder
 
@@ -31,6 +33,8 @@ class Ledger:
     """A ledger by what is done with it. Safe to use from several threads and processes."""
 
     engine: Engine
+    ledger_id: str
+    """By which this ledger is told from others; a copy of it has the same."""
     intake: Intake
     cycles: Cycles
     leases: Leases
@@ -64,18 +68,19 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
     try:
         if file and create:
             _have_file(file)
+        check_pooler(engine)
         with reading(engine) as connection:
             found = _schema(connection)
         if create and (found is None or found < SCHEMA_VERSION):
             found = _bring_up_to_date(engine)
         _check(url, found)
+        return _on(engine)
     except BaseException as error:
         engine.dispose()
         if isinstance(error, DatabaseError | OSError):
-            reason = refusal(url, getattr(error, "orig", None) or error)
+            reason = in_words(str(refusal(url, getattr(error, "orig", None) or error)))
             raise LedgerError(f"cannot open the ledger {shown(url)}: {reason}") from error
         raise
-    return _on(engine)
 
 
 def ledger_on(engine: Engine, url: str) -> Ledger:
@@ -87,9 +92,12 @@ def ledger_on(engine: Engine, url: str) -> Ledger:
 
 
 def _on(engine: Engine) -> Ledger:
+    with reading(engine) as connection:
+        ledger_id = connection.scalars(select(identity.c.ledger_id)).one()
     return Ledger(
         engine,
-        Intake(engine),
+        ledger_id,
+        Intake(engine, ledger_id),
         Cycles(engine),
         Leases(engine),
         Instances(engine),
@@ -129,6 +137,7 @@ def _bring_up_to_date(engine: Engine) -> int:
         if found is None:
             metadata.create_all(connection)
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+            connection.execute(identity.insert().values(ledger_id=uuid4().hex))
         elif found < SCHEMA_VERSION:
             from consumer.ledger.migrations import migrate
 

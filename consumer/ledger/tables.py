@@ -26,6 +26,9 @@ metadata = MetaData()
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
+# By which this ledger is told from others; one row, made with the ledger.
+identity = Table("identity", metadata, Column("ledger_id", String, primary_key=True))
+
 offsets = Table(
     "offsets",
     metadata,
@@ -233,13 +236,14 @@ leases = Table(
     "leases",
     metadata,
     Column("name", String, primary_key=True),
-    Column("holder", String, nullable=False),  # empty: free
+    Column("holder", String, nullable=False),  # the id of an instance; empty: free
     Column("token", BigInteger, nullable=False),
     Column("renewals", BigInteger, nullable=False),
     Column("renewed_at", Float, nullable=False),
+    Column("holder_name", String),  # for people
 )
 
-# How each service is, by its own word.
+# How each service is, by its own word. Who is silent is told by `beats`, whatever the clocks say.
 instances = Table(
     "instances",
     metadata,
@@ -247,5 +251,8 @@ instances = Table(
     Column("pid", Integer, nullable=False),
     Column("host", String, nullable=False),
     Column("state", JSON, nullable=False),
-    Column("seen_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),  # by its own clock, for people
+    Column("name", String),  # for people
+    Column("beats", BigInteger, nullable=False, server_default="0"),  # grows with each word
+    Column("heard_at", Float),  # by the clock of the ledger
 )

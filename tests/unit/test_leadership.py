@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumer.cycles.leadership import Leadership
 from consumer.errors import LeaseLost
@@ -22,9 +23,9 @@ class Watched(Leadership):
         self._shown = 0.0
         super().__init__(ledger.leases, name, PATIENCE, lambda: self._shown)
 
-    def holds(self, now: float) -> bool:
+    def holds(self, now: float, *, candidate: bool = True) -> bool:
         self._shown = now
-        return super().holds(now)
+        return super().holds(now, candidate=candidate)
 
 
 @pytest.fixture
@@ -149,3 +150,44 @@ def test_tokens_outlive_a_ledger_that_was_lost(tmp_path: Path, first: Leadership
     assert later.holds(1_000_100.0)
     assert later.fence > first.fence
     anew.close()
+
+
+def test_who_is_no_candidate_gives_the_lease_back_and_takes_none(first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    assert not first.holds(1.0, candidate=False)
+    assert not first.held
+    assert not first.holds(2.0, candidate=False)  # it is free
+    assert not second.holds(20.0, candidate=False)
+    assert second.holds(21.0)
+    assert not first.holds(22.0)
+    assert not first.holds(31.5, candidate=False)  # by now it has been silent for long
+    assert first.holds(31.6)
+
+
+def test_who_comes_back_and_cannot_run_cycles_yet_takes_over_when_it_can(ledger: Ledger, first: Leadership) -> None:
+    assert first.holds(0.0)
+    again = Watched(ledger, "a")
+    assert not again.holds(0.5, candidate=False)
+    assert again.holds(1.0)
+    assert again.previous == first.fence
+
+
+def test_what_was_taken_meanwhile_is_not_taken_back_by_its_old_holder(
+    ledger: Ledger, first: Leadership, second: Leadership
+) -> None:
+    assert first.holds(0.0)
+    again = Watched(ledger, "a")
+    assert not again.holds(0.5, candidate=False)
+    assert not second.holds(0.5)
+    assert second.holds(9.5)
+    assert not again.holds(9.6)
+
+
+def test_logs_name_a_holder_as_people_know_it(ledger: Ledger) -> None:
+    first = Leadership(ledger.leases, "0123-aaaa", PATIENCE, name="host:/state")
+    second = Leadership(ledger.leases, "4567-aaaa", PATIENCE, name="host:/state")
+    assert first.holds(0.0)
+    with capture_logs() as said:
+        assert not second.holds(0.0)  # the name is the same, and it is another all the same
+    assert said[0]["runs_cycles"] == "host:/state"
+    assert ledger.leases.current() == Lease("0123-aaaa", first.fence, 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from alembic.operations import Operations
-from sqlalchemy import JSON, BigInteger, Column, Float, Integer, String
+from sqlalchemy import JSON, BigInteger, Column, Float, Integer, String, column, table
 
 # Up to now a record without a usable time got the time of its reading, by which its letter was stored as well. What it
 # said itself is not known, and it may have several letters: none of them is lost.
@@ -65,7 +67,13 @@ def _letters(op: Operations) -> None:
 
 
 def _instances(op: Operations) -> None:
-    """Instances and leases."""
+    """Instances, leases, and the ledger itself."""
+    op.create_table("identity", Column("ledger_id", String, primary_key=True))
+    op.bulk_insert(table("identity", column("ledger_id", String)), [{"ledger_id": uuid4().hex}])
+    op.add_column("leases", Column("holder_name", String))
+    op.add_column("instances", Column("name", String))
+    op.add_column("instances", Column("beats", BigInteger, nullable=False, server_default="0"))
+    op.add_column("instances", Column("heard_at", Float))
 
 
 def _policy(op: Operations) -> None:
