@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from schemas.base import Seconds, SomeSeconds
 
-__all__ = ["Seconds", "Section", "SomeSeconds"]
+__all__ = ["Names", "Seconds", "Section", "SomeSeconds", "listed"]
+
+
+def listed(value: object) -> object:
+    """`a,b` means a list, with quotes around each or without; blanks part as commas do."""
+    return (
+        [part for one in re.split(r"[,\s]+", value) if (part := one.strip("\"'"))] if isinstance(value, str) else value
+    )
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+"""`A,B` means two."""
 
 
 class Section(BaseModel):

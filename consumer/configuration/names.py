@@ -114,7 +114,7 @@ def _models(types: frozenset[Any]) -> list[type[BaseModel]]:
 
 def _setting(field: FieldInfo, types: frozenset[Any]) -> Setting:
     origins = {get_origin(one) for one in types}
-    is_list = any(get_origin(one) is list and set(_types(get_args(one)[0])) == {str} for one in types)
+    is_list = any(get_origin(one) in {list, tuple} and set(_types(get_args(one)[0])) == {str} for one in types)
     as_json = not is_list and bool(origins & {list, tuple, dict})
     return Setting(types, type(None) in types, is_list, as_json, _example(field))
 

@@ -7,24 +7,17 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from consumer.section import Seconds, Section
+from consumer.section import Seconds, Section, listed
 from schemas.hopsworks import Source
 
 _K = "RETRAINER_KAFKA__"
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _BY_PASSWORD = ("sasl_username", "sasl_password")
 _OAUTH = ("sasl_oauth_token_endpoint", "sasl_oauth_client_id", "sasl_oauth_client_secret")
-
-
-def _listed(value: object) -> object:
-    """`a:9092,b:9092` means a list, with quotes or without."""
-    return (
-        [part for one in re.split(r"[,\s]+", value) if (part := one.strip("\"'"))] if isinstance(value, str) else value
-    )
 
 
 def _address(value: str) -> str:
@@ -50,7 +43,7 @@ class KafkaSettings(Section):
     """Where change events are read, and how the client is secured."""
 
     bootstrap_servers: Annotated[
-        list[Annotated[str, AfterValidator(_address)]], BeforeValidator(_listed), Field(min_length=1)
+        list[Annotated[str, AfterValidator(_address)]], BeforeValidator(listed), Field(min_length=1)
     ] = ["localhost:9092"]
     source: Source = "notification"
     """What the records of the topic are."""
@@ -115,8 +108,8 @@ class KafkaSettings(Section):
         parts = urlsplit(url)
         if "@" in parts.netloc:
             raise ValueError("credentials belong into SASL_OAUTH_CLIENT_ID and SASL_OAUTH_CLIENT_SECRET")
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts))):
-            raise ValueError("must be an https:// URL; http:// is for this machine only, as in http://127.0.0.1/token")
+        if not keeps_a_secret(url):
+            raise ValueError(f"must be {SAFE_URL}")
         return url
 
     @model_validator(mode="after")
@@ -126,8 +119,18 @@ class KafkaSettings(Section):
         return self
 
 
-def _is_loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
+SAFE_URL = "an https:// URL; http:// is for this machine only, as in http://127.0.0.1/token"
+
+
+def keeps_a_secret(url: str) -> bool:
+    """Whether what is sent to a URL is read by nobody on its way."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
