@@ -36,7 +36,7 @@ def run_cycle(
     The limits in `accept` are waived for it.
 
     Returns:
-        The cycle as `Views.cycles` gives it; None when nothing is pending, so that there was nothing to do.
+        The cycle as `Views.cycle` gives it; None when nothing is pending, so that there was nothing to do.
 
     Raises:
         ConsumerError: interrupted.
@@ -107,7 +107,7 @@ def _run_here(
         raise
     finally:
         supervisor.stop()
-    return ledger.views.cycles()[-1]
+    return ledger.views.cycle()
 
 
 def _until_idle(supervisor: Supervisor, leadership: Leadership, woken: threading.Event, interrupted: list[int]) -> None:
@@ -143,7 +143,7 @@ def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: lis
 def _cycle_of(ledger: Ledger, request: int) -> dict[str, Any] | None:
     """The cycle that took up a request; None where none did, as there was nothing to do."""
     cycle_id = ledger.asked.taken_up(request)
-    return next((cycle for cycle in ledger.views.cycles() if cycle["cycle_id"] == cycle_id), None)
+    return ledger.views.cycle(cycle_id) if cycle_id else None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ without overlap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -17,20 +17,22 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, func, select, update
 
 from consumer.errors import LedgerError
+from consumer.ledger import portions
 from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import anchor, best_since, champion
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
-from consumer.ledger.settling import LAG_COVERED, give_back, settle_changes, settle_offsets
-from consumer.ledger.tables import PENDING, cycles, promotions, replays, versions
+from consumer.ledger.portions import in_portion_of, left_over
+from consumer.ledger.settling import LAG_COVERED, give_back, settle_changes, settle_offsets, sweep
+from consumer.ledger.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
 from schemas.labels import PairKey, pair_of
 
-RUNNING = "running"
+_IS_RUNNING = cycles.c.state == RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +91,12 @@ class Cycles:
         """
         with self._engine.begin() as connection:
             check_fence(connection, fence)
-            if (running := _running(connection)) is not None:
-                raise LedgerError(f"cycle {running.cycle_id} is running; it has to end before another starts")
+            if (running := connection.scalar(select(cycles.c.cycle_id).where(_IS_RUNNING))) is not None:
+                raise LedgerError(f"cycle {running} is running; it has to end before another starts")
             number = (connection.scalar(select(func.max(cycles.c.number))) or 0) + 1
             cycle_id = f"c{number:06d}-{blake2b(f'{number}:{now}'.encode(), digest_size=4).hexdigest()}"
-            for table in (*(kind.changes for kind in KINDS), replays):
-                connection.execute(update(table).where(table.c.cycle_id == PENDING).values(cycle_id=cycle_id))
+            portions.claim(connection, cycle_id)
+            connection.execute(update(replays).where(replays.c.cycle_id == PENDING).values(cycle_id=cycle_id))
             waived = {*accept, *take_up(connection, kind, cycle_id)}
             connection.execute(
                 cycles.insert().values(
@@ -110,8 +112,8 @@ class Cycles:
                     claimed_at=now,
                 )
             )
-            claimed = _running(connection)
             reached(Point.CLAIMING)
+        claimed = self.running()  # not before: it takes long where there are millions, and others want to write
         assert claimed is not None
         return claimed
 
@@ -123,10 +125,22 @@ class Cycles:
         """Labels that were settled after events of the last `LAG_COVERED` seconds."""
         return tuple(sorted(map(pair_of, self._lately(LABELS, now))))
 
-    def _lately(self, kind: Kind, now: float) -> Sequence[str]:
+    def _lately(self, kind: Kind, now: float) -> Set[str]:
         recent = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= now - LAG_COVERED)
         with reading(self._engine) as connection:
-            return connection.scalars(recent).all()
+            running = connection.scalar(select(cycles.c.cycle_id).where(_IS_RUNNING))
+            settled = kind.changes.c.portion.in_(left_over(connection, kind, running))
+            not_swept = select(kind.key).where(settled, kind.changes.c.received_at >= now - LAG_COVERED)
+            return {*connection.scalars(recent), *connection.scalars(not_swept)}
+
+    def sweep(self, now: float) -> bool:
+        """Take away some of what is settled, where it was too much for one transaction; says whether more is left."""
+        with reading(self._engine) as connection:
+            running = connection.scalar(select(cycles.c.cycle_id).where(_IS_RUNNING))
+            if not any(left_over(connection, kind, running) for kind in KINDS):
+                return False
+        with self._engine.begin() as connection:
+            return sweep(connection, now)
 
     def base(self) -> Base:
         """On what the next cycle would be based."""
@@ -219,11 +233,11 @@ def _settled_before(connection: Connection, result: CycleResult) -> bool:
 
 
 def _running(connection: Connection) -> Claim | None:
-    row = connection.execute(select(cycles).where(cycles.c.state == RUNNING)).one_or_none()
+    row = connection.execute(select(cycles).where(_IS_RUNNING)).one_or_none()
     if row is None:
         return None
     users, labels = (
-        connection.scalars(select(kind.key).where(kind.changes.c.cycle_id == row.cycle_id)).all() for kind in KINDS
+        connection.scalars(select(kind.key).where(in_portion_of(kind, row.cycle_id))).all() for kind in KINDS
     )
     last = last_settled(connection)
     return Claim(

@@ -13,16 +13,17 @@ from consumer.ledger.tables import changes, label_changes, learned, learned_labe
 class Kind:
     """Where the changes of a kind are kept, and who of it was settled not long ago."""
 
+    name: str
     changes: Table
     learned: Table
 
     @property
     def key(self) -> Column[str]:
-        """The column that names what changed."""
-        key: Column[str] = self.changes.primary_key.columns[0]
+        """The column that names what changed; before it stands the portion."""
+        key: Column[str] = self.changes.primary_key.columns[1]
         return key
 
 
-USERS = Kind(changes, learned)
-LABELS = Kind(label_changes, learned_labels)
+USERS = Kind("users", changes, learned)
+LABELS = Kind("labels", label_changes, learned_labels)
 KINDS = (USERS, LABELS)
