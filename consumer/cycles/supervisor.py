@@ -111,6 +111,7 @@ class Supervisor:
             self.resume(now)
         running = self._running
         if running is None:
+            self._ledger.cycles.sweep(now)
             return
         if running.result is not None:
             self._settle(running.result, now)
