@@ -69,7 +69,8 @@ class Supervisor:
 
     def resume(self, now: float) -> bool:
         """Take up the cycle that was running when the last holder of the lease ended; says whether there was one."""
-        claim = self._ledger.cycles.running()
+        with self._leadership.kept():
+            claim = self._ledger.cycles.running()
         self._may_have_claimed = False
         self._prune(None if claim is None else claim.cycle_id)
         if claim is None:
@@ -90,7 +91,8 @@ class Supervisor:
         """Claim all that is pending for a new cycle, for which the limits in `accept` are waived, and have it run."""
         reached(Point.CLAIM)
         try:
-            claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence, accept=accept)
+            with self._leadership.kept():
+                claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence, accept=accept)
         except DBAPIError:
             self._may_have_claimed = True  # the commit may be done, and only the answer to it lost
             raise
@@ -170,8 +172,13 @@ class Supervisor:
         # Should what follows fail, the disk being full perhaps, it is tried again like a trainer that failed.
         self._running.asks = False
         self._running.since, self._running.retry_at = now, now + self._settings.trainer.retry_wait
+        with self._leadership.kept():
+            self._trainer = self.warm.give(self._folder(claim.cycle_id), self._request(self._running, now))
+
+    def _request(self, running: Running, now: float) -> CycleRequest:
+        claim = running.claim
         may_lag = self._settings.feature_store.kind == "hopsworks"  # a copy that everything is read from
-        request = CycleRequest(
+        return CycleRequest(
             cycle_id=claim.cycle_id,
             kind=claim.kind,
             reason=claim.reason,
@@ -184,14 +191,13 @@ class Supervisor:
             follows=claim.follows,
             fence=self._leadership.fence,
             above=claim.above,
-            only_find=self._running.given_up is not None,
+            only_find=running.given_up is not None,
             settle_below=self._settle_below(claim),
             lately=self._ledger.cycles.lately(now) if may_lag else (),
             recent_labels=self._ledger.cycles.recent_labels(now) if may_lag else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
-        self._trainer = self.warm.give(self._folder(claim.cycle_id), request)
 
     def _settle_below(self, claim: Claim) -> float | None:
         """What a threshold has started may be settled without a fit; what was asked for or regretted may not."""

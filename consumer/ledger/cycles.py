@@ -24,7 +24,7 @@ from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
-from consumer.ledger.portions import in_portion_of, left_over
+from consumer.ledger.portions import keys_of, left_over
 from consumer.ledger.settling import LAG_COVERED, give_back, settle_changes, settle_offsets, sweep
 from consumer.ledger.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
@@ -236,9 +236,7 @@ def _running(connection: Connection) -> Claim | None:
     row = connection.execute(select(cycles).where(_IS_RUNNING)).one_or_none()
     if row is None:
         return None
-    users, labels = (
-        connection.scalars(select(kind.key).where(in_portion_of(kind, row.cycle_id))).all() for kind in KINDS
-    )
+    users, labels = (keys_of(connection, kind, row.cycle_id) for kind in KINDS)
     last = last_settled(connection)
     return Claim(
         cycle_id=row.cycle_id,

@@ -148,6 +148,13 @@ def waiting(kind: Kind, *columns: Column[Any]) -> Select[Any]:
     return select(*columns, portions.c.cycle_id).select_from(joined).where(not_settled)
 
 
+def keys_of(connection: Connection, kind: Kind, cycle_id: str) -> list[str]:
+    """The users or labels that a cycle has claimed, as the driver gives them: there may be millions."""
+    found = connection.execute(select(kind.key).where(in_portion_of(kind, cycle_id)))
+    assert found.cursor is not None
+    return [key for (key,) in found.cursor.fetchall()]
+
+
 def in_portion_of(kind: Kind, cycle_id: str) -> ColumnElement[bool]:
     """Whether a row of `kind.changes` is in what a cycle has claimed, or in what is pending."""
     which = portions.c.kind == kind.name, portions.c.cycle_id == cycle_id
