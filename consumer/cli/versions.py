@@ -27,14 +27,19 @@ _ROOMY = 140  # characters; on a narrower screen what says least is left out
 _LEFT_OUT = {"kind", "pairs", "champion's"}
 _TEXTS = {"kind", "why", "registered"}
 _WIDTH_IN_FILES = 150
+_SHOWN = 20
 
 
 def versions(
-    as_json: Annotated[bool, typer.Option("--json", help="For machines, with offsets and all figures.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For machines, oldest first, with offsets and all figures; of all versions.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help=f"At most so many. [default: {_SHOWN}]")] = None,
 ) -> None:
-    """List the registered versions, oldest first."""
+    """List the newest registered versions, newest first."""
+    newest = limit or (None if as_json else _SHOWN)
     with closing(open_ledger(load_settings().ledger.url, create=False)) as ledger:
-        found = ledger.views.versions()
+        found, known = ledger.views.versions(newest), ledger.views.count_versions()
     if as_json:
         typer.echo(json.dumps(found))
     elif not found:
@@ -43,11 +48,13 @@ def versions(
         console = Console()
         if not console.is_terminal:
             console.width = _WIDTH_IN_FILES
-        console.print(table(found, console.width))
+        console.print(table(found[::-1], console.width))
+        if known > len(found):
+            typer.echo(f"and {known - len(found)} earlier ones: --limit {known} shows all")
 
 
 def table(found: list[dict[str, Any]], width: int) -> Table:
-    """One row for every version, for a screen of `width` characters."""
+    """One row for every version, in their order, for a screen of `width` characters."""
     made = Table(box=None, pad_edge=False)
     rows = [_row(version, width >= _ROOMY) for version in found]
     left_out = set() if width >= _ROOMY else _LEFT_OUT

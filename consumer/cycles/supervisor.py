@@ -113,7 +113,7 @@ class Supervisor:
             self.resume(now)
         running = self._running
         if running is None:
-            self._ledger.cycles.sweep(now)
+            self._ledger.cycles.sweep(now, remember=self._remembers)
             return
         if running.result is not None:
             self._settle(running.result, now)
@@ -177,7 +177,6 @@ class Supervisor:
 
     def _request(self, running: Running, now: float) -> CycleRequest:
         claim = running.claim
-        may_lag = self._settings.feature_store.kind == "hopsworks"  # a copy that everything is read from
         return CycleRequest(
             cycle_id=claim.cycle_id,
             kind=claim.kind,
@@ -193,11 +192,22 @@ class Supervisor:
             above=claim.above,
             only_find=running.given_up is not None,
             settle_below=self._settle_below(claim),
-            lately=self._ledger.cycles.lately(now) if may_lag else (),
-            recent_labels=self._ledger.cycles.recent_labels(now) if may_lag else (),
+            lately=self._ledger.cycles.lately(now) if self._may_lag else (),
+            recent_labels=self._ledger.cycles.recent_labels(now) if self._may_lag else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether who was learned is remembered: for a bulk copy that lags, or for whoever wants to look."""
+        asked = self._settings.ledger.remember
+        return self._may_lag if asked is None else asked
+
+    @property
+    def _may_lag(self) -> bool:
+        """Whether cycles that read everything read a copy that may be behind."""
+        return self._settings.feature_store.kind == "hopsworks"
 
     def _settle_below(self, claim: Claim) -> float | None:
         """What a threshold has started may be settled without a fit; what was asked for or regretted may not."""
@@ -262,7 +272,8 @@ class Supervisor:
         assert self._running is not None
         claim, self._running.result = self._running.claim, result
         reached(Point.RESULT)
-        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
+        fence = self._leadership.fence
+        settled = self._ledger.cycles.settle(result, now, fence=fence, remember=self._remembers)
         reached(Point.SETTLED)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)

@@ -133,14 +133,14 @@ class Cycles:
             not_swept = select(kind.key).where(settled, kind.changes.c.received_at >= now - LAG_COVERED)
             return {*connection.scalars(recent), *connection.scalars(not_swept)}
 
-    def sweep(self, now: float) -> bool:
+    def sweep(self, now: float, *, remember: bool = True) -> bool:
         """Take away some of what is settled, where it was too much for one transaction; says whether more is left."""
         with reading(self._engine) as connection:
             running = connection.scalar(select(cycles.c.cycle_id).where(_IS_RUNNING))
             if not any(left_over(connection, kind, running) for kind in KINDS):
                 return False
         with self._engine.begin() as connection:
-            return sweep(connection, now)
+            return sweep(connection, now, remember=remember)
 
     def base(self) -> Base:
         """On what the next cycle would be based."""
@@ -160,8 +160,10 @@ class Cycles:
                 update(cycles).where(cycles.c.cycle_id == cycle_id).values(attempts=cycles.c.attempts + 1)
             )
 
-    def settle(self, result: CycleResult, now: float, *, fence: int) -> bool:
+    def settle(self, result: CycleResult, now: float, *, fence: int, remember: bool = True) -> bool:
         """End a running cycle. Says whether its users and labels are settled.
+
+        They are remembered for a while (`lately`, `recent_labels`), unless nobody will ask.
 
         They are when its version becomes champion, or when it ended unchanged and the champion answers for them; both
         only if the champion is still the one that the cycle was measured against (compare-and-set). Otherwise they are
@@ -187,12 +189,12 @@ class Cycles:
             )
             if ended.rowcount != 1:
                 return _settled_before(connection, result)
-            settled = _end(connection, result, now)
+            settled = _end(connection, result, now, remember=remember)
             reached(Point.SETTLING)
             return settled
 
 
-def _end(connection: Connection, result: CycleResult, now: float) -> bool:
+def _end(connection: Connection, result: CycleResult, now: float, *, remember: bool) -> bool:
     """What becomes of the claim and the requests of a cycle that ends now; whether the claim is settled."""
     cycle_id, outcome = result.cycle_id, result.outcome
     standing = champion(connection)
@@ -205,7 +207,7 @@ def _end(connection: Connection, result: CycleResult, now: float) -> bool:
             connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
             settle_offsets(connection, cycle_id)
     if settled:
-        settle_changes(connection, cycle_id, now)
+        settle_changes(connection, cycle_id, now, remember=remember)
     else:
         # No cycle has tried it on top of a champion that was set meanwhile.
         give_back(connection, cycle_id, tried=stands and outcome is not Outcome.FAILED)

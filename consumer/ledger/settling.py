@@ -18,36 +18,38 @@ from schemas.cycle import Lineage
 LAG_COVERED = 7 * 86_400.0
 """How far behind the online store, in seconds, a bulk copy may be without a full retrain missing a change."""
 
-
 SWEPT_AT_ONCE = 20_000
 """Rows that are taken away in one transaction: others want to write, too."""
 
 
-def settle_changes(connection: Connection, cycle_id: str, now: float) -> None:
+def settle_changes(connection: Connection, cycle_id: str, now: float, *, remember: bool) -> None:
     """The champion answers for what the cycle claimed: it is none of the ledger's any more, and is taken away."""
     connection.execute(update(cycles).where(cycles.c.cycle_id == cycle_id).values(settled=True))
-    sweep(connection, now)
+    sweep(connection, now, remember=remember)
 
 
-def sweep(connection: Connection, now: float) -> bool:
-    """Take away some of what is settled, and remember it for a while; says whether more may be left."""
+def sweep(connection: Connection, now: float, *, remember: bool) -> bool:
+    """Take away some of what is settled, and remember it for a while if asked to; says whether more may be left."""
+    for kind in KINDS:
+        connection.execute(delete(kind.learned).where(kind.learned.c.received_at < now - LAG_COVERED))
     running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
     room = SWEPT_AT_ONCE
     for kind in KINDS:
         for number in left_over(connection, kind, running):
-            room -= _sweep(connection, kind, number, room, now)
+            room -= _sweep(connection, kind, number, room, now - LAG_COVERED if remember else None)
             if room <= 0:
                 return True
     return False
 
 
-def _sweep(connection: Connection, kind: Kind, number: int, room: int, now: float) -> int:
+def _sweep(connection: Connection, kind: Kind, number: int, room: int, remember_since: float | None) -> int:
     """Take away the first rows of a portion, at most `room`; says how many."""
     changes = kind.changes
     of_portion = changes.c.portion == number
     end = connection.scalar(select(kind.key).where(of_portion).order_by(kind.key).offset(room - 1).limit(1))
     which = (of_portion,) if end is None else (of_portion, kind.key <= end)
-    _remember(connection, kind, which, now)
+    if remember_since is not None:
+        _remember(connection, kind, which, remember_since)
     gone = connection.execute(delete(changes).where(*which)).rowcount
     if end is None:
         close(connection, kind, number)
@@ -67,11 +69,10 @@ def settle_offsets(connection: Connection, cycle_id: str) -> None:
             connection.execute(update(offsets).where(*of_partition, ~made_anew).values(settled_offset=settled))
 
 
-def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], now: float) -> None:
+def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], since: float) -> None:
     """Keep for a while what was settled, for the cycles that read everything from a copy that may lag."""
     changes, learned = kind.changes, kind.learned
-    connection.execute(delete(learned).where(learned.c.received_at < now - LAG_COVERED))
-    recent = select(kind.key, changes.c.received_at).where(*which, changes.c.received_at >= now - LAG_COVERED)
+    recent = select(kind.key, changes.c.received_at).where(*which, changes.c.received_at >= since)
     known = upsert(connection, learned).from_select([kind.key.name, "received_at"], recent)
     newest = greatest(learned.c.received_at, known.excluded.received_at)
     connection.execute(known.on_conflict_do_update(index_elements=[kind.key.name], set_={"received_at": newest}))

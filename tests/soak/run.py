@@ -39,6 +39,7 @@ SETTINGS = {
     "TRIGGER__QUIET_PERIOD": "0",  # it is never quiet here
     "TRIGGER__MAX_STALENESS": "600",
     "LOG__FORMAT": "json",
+    "LEDGER__REMEMBER": "true",  # who was learned is looked up at the end
 }
 
 
