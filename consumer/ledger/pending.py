@@ -35,6 +35,8 @@ _BESIDE_KEY = (
     "received_at",
 )
 _TOGETHER = 500
+_PLACES = (1, 8, 64, _TOGETHER)
+"""Of keys in a statement: few sizes, as each statement is kept."""
 
 
 def store_changes(connection: Connection, kind: Kind, changed: Mapping[str, KeyChange], now: float) -> None:
@@ -93,10 +95,12 @@ def _known(connection: Connection, kind: Kind, portion: Portion, keys: Sequence[
         return 0, 0
     engine, known, tried = connection.dialect.name, 0, 0
     for at in range(0, len(keys), _TOGETHER):
-        some = keys[at : at + _TOGETHER]
-        # One list on a server, so that it has one statement to plan; SQLite has no lists.
-        given = (portion.number, list(some)) if engine == "postgresql" else (portion.number, *some)
-        counted = connection.exec_driver_sql(_counting(engine, kind, len(some)), given).one()
+        some = list(keys[at : at + _TOGETHER])
+        # One list on a server, so that it has one statement to plan. SQLite has no lists: the last key fills one up.
+        places = next(size for size in _PLACES if size >= len(some))
+        filled = (*some, *[some[-1]] * (places - len(some)))
+        given = (portion.number, some) if engine == "postgresql" else (portion.number, *filled)
+        counted = connection.exec_driver_sql(_counting(engine, kind, places), given).one()
         known, tried = known + counted[0], tried + counted[1]
     return known, tried
 

@@ -54,7 +54,7 @@ class Held:
     """Why it asked for a full retrain, where that is the way out."""
 
     @property
-    def when(self) -> str:
+    def in_words(self) -> str:
         """In a line: what is wrong, and what to do."""
         return f"{self.reason}; to do: {self.way_out}"
 

@@ -112,8 +112,8 @@ class LocalModelRegistry:
     def _put_notes_right(self) -> None:
         """Note the versions that an earlier release made, so that nobody has to look at them again."""
         index = index_of(self._folder)
-        for version, cycle_id in index.stray():
-            if (note := note_in(self._folder, version, cycle_id)) is not None:
+        for stray in index.stray():
+            if (note := note_in(self._folder, *stray)) is not None:
                 note.unlink(missing_ok=True)
         for number in index.without_note():
             cycle_id = made_by(self._folder / str(number))
