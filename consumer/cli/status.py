@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from consumer.cycles.running import claimed
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
@@ -106,16 +105,10 @@ def _state(service: Status | None, alive: Status | None) -> str:
 def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The running cycle that no service of this state folder works on."""
     runs = next((instance["name"] for instance in instances if instance["runs_cycles"]), None)
-    claim = ledger.cycles.running()
-    if claim is None:
+    running = ledger.views.running()
+    if running is None:
         return None
-    return {
-        "cycle_id": claim.cycle_id,
-        "kind": claim.kind.value,
-        "reason": claim.reason,
-        **claimed(claim),
-        "state": f"run by {runs}" if runs else "to be resumed at the next start",
-    }
+    return {**running, "state": f"run by {runs}" if runs else "to be resumed at the next start"}
 
 
 def _table(found: dict[str, Any]) -> Table:

@@ -24,8 +24,8 @@ from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
-from consumer.ledger.portions import keys_of, left_over
-from consumer.ledger.settling import LAG_COVERED, give_back, settle_changes, settle_offsets, sweep
+from consumer.ledger.portions import keys_of
+from consumer.ledger.settling import give_back, settle_changes, settle_offsets, settled_lately, sweep, to_sweep
 from consumer.ledger.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
@@ -126,18 +126,13 @@ class Cycles:
         return tuple(sorted(map(pair_of, self._lately(LABELS, now))))
 
     def _lately(self, kind: Kind, now: float) -> Set[str]:
-        recent = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= now - LAG_COVERED)
         with reading(self._engine) as connection:
-            running = connection.scalar(select(cycles.c.cycle_id).where(_IS_RUNNING))
-            settled = kind.changes.c.portion.in_(left_over(connection, kind, running))
-            not_swept = select(kind.key).where(settled, kind.changes.c.received_at >= now - LAG_COVERED)
-            return {*connection.scalars(recent), *connection.scalars(not_swept)}
+            return settled_lately(connection, kind, now)
 
     def sweep(self, now: float, *, remember: bool = True) -> bool:
         """Take away some of what is settled, where it was too much for one transaction; says whether more is left."""
         with reading(self._engine) as connection:
-            running = connection.scalar(select(cycles.c.cycle_id).where(_IS_RUNNING))
-            if not any(left_over(connection, kind, running) for kind in KINDS):
+            if not to_sweep(connection):
                 return False
         with self._engine.begin() as connection:
             return sweep(connection, now, remember=remember)

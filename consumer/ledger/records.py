@@ -1,4 +1,4 @@
-"""What is on record of a cycle or a version, as `--json` gives it."""
+"""What is on record of a cycle, a version or a gap, as `--json` gives it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ def cycle_record(row: Any) -> dict[str, Any]:
         "claimed_at": when(row.claimed_at),
         "ended_at": when(row.ended_at),
         "result": row.result,
+    }
+
+
+def gap_record(row: Any) -> dict[str, Any]:
+    """A row of `gaps`."""
+    return {
+        "topic": row.topic,
+        "partition": row.partition,
+        "from_offset": row.from_offset,
+        "to_offset": row.to_offset,
+        "at": when(row.at),
+        "reason": row.reason,
     }
 
 

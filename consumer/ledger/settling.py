@@ -32,14 +32,27 @@ def sweep(connection: Connection, now: float, *, remember: bool) -> bool:
     """Take away some of what is settled, and remember it for a while if asked to; says whether more may be left."""
     for kind in KINDS:
         connection.execute(delete(kind.learned).where(kind.learned.c.received_at < now - LAG_COVERED))
-    running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
     room = SWEPT_AT_ONCE
-    for kind in KINDS:
-        for number in left_over(connection, kind, running):
-            room -= _sweep(connection, kind, number, room, now - LAG_COVERED if remember else None)
-            if room <= 0:
-                return True
+    for kind, number in to_sweep(connection):
+        room -= _sweep(connection, kind, number, room, now - LAG_COVERED if remember else None)
+        if room <= 0:
+            return True
     return False
+
+
+def to_sweep(connection: Connection) -> list[tuple[Kind, int]]:
+    """The portions of which nothing is pending or claimed any more."""
+    running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
+    return [(kind, number) for kind in KINDS for number in left_over(connection, kind, running)]
+
+
+def settled_lately(connection: Connection, kind: Kind, now: float) -> set[str]:
+    """What was settled after events of the last `LAG_COVERED` seconds, taken away or not."""
+    since, changes = now - LAG_COVERED, kind.changes.c
+    portions = [number for of, number in to_sweep(connection) if of is kind]
+    remembered = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= since)
+    still_there = select(kind.key).where(changes.portion.in_(portions), changes.received_at >= since)
+    return {*connection.scalars(remembered), *connection.scalars(still_there)}
 
 
 def _sweep(connection: Connection, kind: Kind, number: int, room: int, remember_since: float | None) -> int:

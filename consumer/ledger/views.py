@@ -12,8 +12,8 @@ from consumer.ledger.champions import champion
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS
 from consumer.ledger.portions import earliest, figures_of, latest, miscounted
-from consumer.ledger.records import cycle_record, version_record, when
-from consumer.ledger.tables import PENDING, cycles, dead_letters, gaps, ignored, offsets, versions
+from consumer.ledger.records import cycle_record, gap_record, version_record, when
+from consumer.ledger.tables import PENDING, RUNNING, cycles, dead_letters, gaps, ignored, offsets, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 _PAST_CYCLES = 100  # more rejections in a row than that are as bad as that
@@ -169,17 +169,7 @@ class Views:
             good_until = latest(*(_last_whole(connection, kind) for kind in CycleKind if kind.from_scratch))
             since = gaps.c.at > (good_until or 0.0)
             rows = connection.execute(select(gaps).where(since).order_by(gaps.c.number)).all()
-        return [
-            {
-                "topic": row.topic,
-                "partition": row.partition,
-                "from_offset": row.from_offset,
-                "to_offset": row.to_offset,
-                "at": when(row.at),
-                "reason": row.reason,
-            }
-            for row in rows
-        ]
+        return [gap_record(row) for row in rows]
 
     def versions(self, newest: int | None = None) -> list[dict[str, Any]]:
         """The newest registered versions, or all, oldest first, as `retrainer versions --json` gives them."""
@@ -212,6 +202,17 @@ class Views:
             "version": row.result["version"],
             "ended_at": when(row.ended_at),
         }
+
+    def running(self) -> dict[str, Any] | None:
+        """The running cycle and how much it has claimed, as `status --json` gives it; it names nobody."""
+        which = select(cycles.c.cycle_id, cycles.c.kind, cycles.c.reason).where(cycles.c.state == RUNNING)
+        with reading(self._engine) as connection:
+            row = connection.execute(which).one_or_none()
+            if row is None:
+                return None
+            users, labels = (figures_of(connection, kind, row.cycle_id).rows for kind in KINDS)
+        told = {"cycle_id": row.cycle_id, "kind": row.kind, "reason": row.reason, "users": users}
+        return told | ({"labels": labels} if labels else {})
 
     def cycle(self, cycle_id: str | None = None) -> dict[str, Any] | None:
         """A cycle, or the newest one: what started it, what it covered, how it ended; None where there is none."""

@@ -21,7 +21,7 @@ from tests.contract.ledgers import P0, batch, begin, ended
 
 MANY = 300
 _GROWING = re.compile(r"SCAN (changes|label_changes|cycles|versions|promotions|learned|learned_labels)\b(?! USING)")
-LINEAGE = {"offsets": {"t": {"0": [0, 3]}}, "changed_users": 1}
+LINEAGE: dict[str, Any] = {"offsets": {"t": {"0": [0, 3]}}, "changed_users": 1}
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def many_cycles(ledger: Ledger, number: int = MANY) -> None:
         for at in range(1, number + 1):
             registered = at % 3 > 0
             result = ended(f"c{at}", Outcome.REGISTERED if registered else Outcome.REJECTED, at if registered else None)
-            row = {"kind": "incremental" if at > 1 else "bootstrap", "reason": "r", "lineage": LINEAGE}
+            row: dict[str, Any] = {"kind": "incremental" if at > 1 else "bootstrap", "reason": "r", "lineage": LINEAGE}
             row |= {"state": result.outcome.value, "settled": registered, "result": result.model_dump(mode="json")}
             times = {"claimed_at": at * 10.0, "ended_at": at * 10.0 + 5}
             connection.execute(insert(cycles).values(number=at, cycle_id=f"c{at}", attempts=0, **row, **times))

@@ -62,8 +62,8 @@ def _make_portions(op: Operations) -> None:
 
 def _divide(op: Operations, kind: str, name: str, key: str) -> None:
     """A portion for each cycle that has claimed something, and one for what is pending; then the figures of each."""
-    beside = ("operation", "events", "first_position", "last_position", "first_event_at", "last_event_at")
-    beside += ("fresh_since", "received_at", "tried")
+    times = ("first_event_at", "last_event_at", "fresh_since", "received_at")
+    beside = ("operation", "events", "first_position", "last_position", *times, "tried")
     op.create_table(
         f"{name}_in_portions",
         Column("portion", Integer, primary_key=True, autoincrement=False),
@@ -87,10 +87,10 @@ def _divide(op: Operations, kind: str, name: str, key: str) -> None:
         rows = select(literal(number), *(old.c[one] for one in (key, *beside))).where(old.c.cycle_id == cycle_id)
         connection.execute(insert(new).from_select(["portion", key, *beside], rows))
         of_portion = new.c.portion == number
-        times = func.min(new.c.first_event_at), func.max(new.c.last_event_at)
-        every = connection.execute(select(func.count(), *times).where(of_portion)).one()
-        times = func.min(new.c.fresh_since), func.max(new.c.received_at)
-        fresh = connection.execute(select(func.count(), *times).where(of_portion, new.c.tried.is_(False))).one()
+        seen = func.min(new.c.first_event_at), func.max(new.c.last_event_at)
+        every = connection.execute(select(func.count(), *seen).where(of_portion)).one()
+        waits = func.min(new.c.fresh_since), func.max(new.c.received_at)
+        fresh = connection.execute(select(func.count(), *waits).where(of_portion, new.c.tried.is_(False))).one()
         figures = dict(zip(_FIGURES, (every[0], fresh[0], every[1], every[2], fresh[1], fresh[2]), strict=True))
         connection.execute(insert(portions).values(kind=kind, number=number, cycle_id=cycle_id, **figures))
     op.drop_table(name)
