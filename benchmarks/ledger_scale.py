@@ -10,11 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.rows import Row, Setup, figure
+from consumer.clock import Clock
+from consumer.cycles.deciding import Deciding
 from consumer.cycles.leadership import Leadership
+from consumer.cycles.trigger import TriggerPolicy
 from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.tables import cycles, promotions, versions
-from consumer.service import trigger_state
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.events import Operation
 from schemas.manifest import MANIFEST_FILE
@@ -91,7 +93,7 @@ def history(setup: Setup) -> list[Row]:
 
 
 def _asked(ledger: Ledger) -> object:
-    return trigger_state(ledger, ledger.views.past(), busy=True, caught_up=True)
+    return Deciding(TriggerPolicy(), ledger, Clock()).decide(busy=True, probing=False, caught_up=True)
 
 
 def _find(root: Path, made: int) -> float:

@@ -6,10 +6,10 @@ import gc
 import os
 import signal
 import sys
-import time
 from contextlib import closing, suppress
 from functools import partial
 
+from consumer.clock import Clock, this_boot
 from consumer.connection import connected
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
@@ -44,9 +44,19 @@ def freeze_the_start() -> None:
 
 def _waiting(settings: Settings) -> None:
     """A cluster that is away makes the container no sicker than a broker that is."""
-    now = time.time()
+    clock = Clock()
+    now, elapsed = clock.now(), clock.elapsed()
     status = Status(
-        pid=os.getpid(), state="asking the cluster", written_at=now, polled_at=now, lag=None, hold=None, cycle=None
+        pid=os.getpid(),
+        state="asking the cluster",
+        written_at=now,
+        polled_at=now,
+        lag=None,
+        hold=None,
+        cycle=None,
+        boot=this_boot(),
+        written_elapsed=elapsed,
+        polled_elapsed=elapsed,
     )
     with suppress(OSError):
         write_status(settings.status_file, status)

@@ -91,6 +91,7 @@ class Plan:
             "RETRAINER_TRIGGER__QUIET_PERIOD": "1",
             "RETRAINER_TRIGGER__MIN_INTERVAL": "0",
             "RETRAINER_TRIGGER__MAX_STALENESS": "20",  # for a wave smaller than the threshold
+            "RETRAINER_TRIGGER__MAX_BACKOFF": "20",
             "RETRAINER_LOG__FORMAT": "json",
             **(learning if self.following else {}),
         }

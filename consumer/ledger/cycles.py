@@ -20,6 +20,7 @@ from consumer.errors import LedgerError
 from consumer.ledger import portions
 from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import anchor, best_since, champion
+from consumer.ledger.dialect import storable
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
@@ -56,6 +57,8 @@ class Claim:
     above: int
     """The highest number of a version so far; 0 before the first."""
     attempts: int
+    last_error: str | None
+    """Why the last of them failed."""
     claimed_at: float
 
 
@@ -143,8 +146,8 @@ class Cycles:
             last = last_settled(connection)
             return Base(champion(connection), None if last is None else last.cycle_id)
 
-    def attempt(self, cycle_id: str, *, fence: int) -> None:
-        """Count one more failed attempt of a running cycle.
+    def attempt(self, cycle_id: str, *, fence: int, error: str | None = None) -> None:
+        """Count one more failed attempt of a running cycle, and remember why it failed.
 
         Raises:
             LeaseLost: the lease is not held with token `fence`; nothing is counted.
@@ -152,7 +155,9 @@ class Cycles:
         with self._engine.begin() as connection:
             check_fence(connection, fence)
             connection.execute(
-                update(cycles).where(cycles.c.cycle_id == cycle_id).values(attempts=cycles.c.attempts + 1)
+                update(cycles)
+                .where(cycles.c.cycle_id == cycle_id)
+                .values(attempts=cycles.c.attempts + 1, last_error=storable(error) if error else None)
             )
 
     def settle(self, result: CycleResult, now: float, *, fence: int, remember: bool = True) -> bool:
@@ -249,5 +254,6 @@ def _running(connection: Connection) -> Claim | None:
         follows=None if last is None else last.cycle_id,
         above=connection.scalar(select(func.max(versions.c.version))) or 0,
         attempts=row.attempts,
+        last_error=row.last_error,
         claimed_at=row.claimed_at,
     )

@@ -45,3 +45,8 @@ def _min(element: Any, compiler: Any, **options: Any) -> str:
 @compiles(greatest, "sqlite")
 def _max(element: Any, compiler: Any, **options: Any) -> str:
     return f"max({compiler.process(element.clauses, **options)})"
+
+
+def storable(text: str) -> str:
+    """Any text in a form that both engines take: neither stores half a surrogate pair, PostgreSQL no NUL either."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")

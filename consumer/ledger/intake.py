@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from consumer.errors import OffsetConflict
 from consumer.ledger.batch import Batch, DeadLetter, Headers, Load, Mark, Partition, bounded
-from consumer.ledger.dialect import least, upsert
+from consumer.ledger.dialect import least, storable, upsert
 from consumer.ledger.digest import digest
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import LABELS, USERS
@@ -115,7 +115,7 @@ class Intake:
             )
             _expect_one(moved, partition, expected)
             if to != expected:
-                gap = {"from_offset": expected, "to_offset": to, "at": now, "reason": _storable(letter.reason)}
+                gap = {"from_offset": expected, "to_offset": to, "at": now, "reason": storable(letter.reason)}
                 connection.execute(gaps.insert().values(topic=partition.topic, partition=partition.number, **gap))
             _store_dead_letters(connection, [letter], now)
 
@@ -209,7 +209,7 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
             "value": letter.value,
             "headers": _texts(letter.headers),
             "stage": letter.stage,
-            "reason": _storable(letter.reason),
+            "reason": storable(letter.reason),
             "at": now,
         }
         for came, letter in zip(letters, map(bounded, letters), strict=True)
@@ -219,11 +219,6 @@ def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: 
 
 def _texts(headers: Headers) -> list[list[str | None]]:
     return [[name, _text(value)] for name, value in headers]
-
-
-def _storable(text: str) -> str:
-    """Any text in a form that both engines take: neither stores half a surrogate pair, PostgreSQL no NUL either."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _text(value: bytes | None) -> str | None:

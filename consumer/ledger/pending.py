@@ -59,8 +59,7 @@ def store_changes(connection: Connection, kind: Kind, changed: Mapping[str, KeyC
                 change.last,
                 first_at,
                 change.last_event_at,
-                # A producer's clock that runs ahead must not make a change look fresher than it is.
-                min(now, first_at),
+                now,  # by our clock: what time a producer gives its events makes no change older or fresher
                 now,
             )
         )
@@ -86,7 +85,7 @@ def _added(
     known, tried = _known(connection, kind, portion, keys)
     first = min(change.first_event_at for change in changed.values())
     last = max(change.last_event_at for change in changed.values())
-    return Figures(len(keys) - known, len(keys) - known + tried, first, last, min(now, first), now)
+    return Figures(len(keys) - known, len(keys) - known + tried, first, last, now, now)
 
 
 def _known(connection: Connection, kind: Kind, portion: Portion, keys: Sequence[str]) -> tuple[int, int]:

@@ -66,7 +66,7 @@ def _changes_of(name: str, key: str) -> Table:
         Column("last_position", String, nullable=False),
         Column("first_event_at", Float, nullable=False),
         Column("last_event_at", Float, nullable=False),
-        Column("fresh_since", Float, nullable=False),  # event time of the oldest event that no cycle has tried
+        Column("fresh_since", Float, nullable=False),  # when the oldest event arrived that no cycle has tried
         Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
         Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that settled nothing
     )
@@ -125,11 +125,11 @@ cycles = Table(
         "settled", Boolean, nullable=False, default=False, server_default=false()
     ),  # what it claimed left the ledger
     Column("known_labels", Integer),  # how many labels between known users there were, as `known_users`
+    Column("last_error", String),  # why its last attempt failed that was tried again
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
 Index("cycles_of_a_state", cycles.c.state, cycles.c.kind, cycles.c.number)
 Index("cycles_settled", cycles.c.settled, cycles.c.number)
-Index("cycles_by_end", cycles.c.ended_at)
 
 versions = Table(
     "versions",
@@ -197,6 +197,7 @@ probes = Table(
     Column("regret", Float),
     Column("error", Float),
     Column("told", String, nullable=False),
+    Column("after_cycle", Integer),  # the last cycle that had ended then; 0 before the first
 )
 
 replays = Table(

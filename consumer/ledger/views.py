@@ -205,14 +205,16 @@ class Views:
 
     def running(self) -> dict[str, Any] | None:
         """The running cycle and how much it has claimed, as `status --json` gives it; it names nobody."""
-        which = select(cycles.c.cycle_id, cycles.c.kind, cycles.c.reason).where(cycles.c.state == RUNNING)
+        of = cycles.c
+        which = select(of.cycle_id, of.kind, of.reason, of.attempts, of.last_error).where(of.state == RUNNING)
         with reading(self._engine) as connection:
             row = connection.execute(which).one_or_none()
             if row is None:
                 return None
             users, labels = (figures_of(connection, kind, row.cycle_id).rows for kind in KINDS)
         told = {"cycle_id": row.cycle_id, "kind": row.kind, "reason": row.reason, "users": users}
-        return told | ({"labels": labels} if labels else {})
+        failing = {"attempts": row.attempts, "last_error": row.last_error}
+        return told | ({"labels": labels} if labels else {}) | failing
 
     def cycle(self, cycle_id: str | None = None) -> dict[str, Any] | None:
         """A cycle, or the newest one: what started it, what it covered, how it ended; None where there is none."""

@@ -15,6 +15,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
 from consumer.ledger.tables import changes, gaps, promotions
 from schemas.events import Operation
+from schemas.labels import pair_text
 from tests.contract.ledgers import P0, P1, batch, begin, passed_over
 
 
@@ -49,12 +50,27 @@ def test_a_pending_user_s_row_says_what_all_batches_said(ledger: Ledger) -> None
         "last_position": "t[1]@1",
         "first_event_at": 90.0,
         "last_event_at": 105.0,
-        "fresh_since": 90.0,
+        "fresh_since": 100.0,
         "received_at": 110.0,
         "tried": False,
     }
     assert (b["first_position"], b["last_position"], b["operation"]) == ("t[0]@2", "t[0]@2", "upsert")
     assert (b["first_event_at"], b["fresh_since"], b["received_at"]) == (170.0, 100.0, 100.0)
+
+
+@pytest.mark.parametrize(
+    "off", [-7200.0, 7200.0, 100.0 / 1000 - 100.0], ids=["behind", "ahead", "seconds for milliseconds"]
+)
+def test_what_time_a_producer_gives_its_events_makes_no_change_older_or_fresher(ledger: Ledger, off: float) -> None:
+    begin(ledger)
+    for at, now in enumerate((100.0, 130.0)):
+        arrived = Batch(received_at=now, progress={P0: (at, at + 1)})
+        arrived.add(f"u{at}", Operation.UPSERT, str(Position("t", 0, at)), now + off)
+        arrived.add_label(pair_text(("a", f"u{at}")), Operation.UPSERT, str(Position("t", 0, at)), now + off)
+        ledger.intake.record(arrived)
+    backlog = ledger.views.backlog()
+    assert (backlog.oldest_change, backlog.newest_change) == (100.0, 130.0)
+    assert backlog.oldest_event_at == 100.0 + off
 
 
 def test_what_is_none_of_ours_is_counted_by_reason(ledger: Ledger) -> None:
@@ -189,7 +205,7 @@ def test_events_that_come_out_of_order_keep_the_earliest_and_the_latest_time(led
         ledger.intake.record(batch(P0, at, ["a"], now=now))
     with ledger.engine.begin() as connection:
         row = connection.execute(select(changes)).one()
-    assert (row.first_event_at, row.last_event_at, row.fresh_since) == (99.0, 199.0, 99.0)
+    assert (row.first_event_at, row.last_event_at, row.fresh_since) == (99.0, 199.0, 100.0)
 
 
 def test_two_who_read_the_same_partition_store_it_once(ledger: Ledger, ledger_url: str) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, func, insert, select, text
 
+from consumer.clock import Clock
+from consumer.cycles.deciding import Deciding
+from consumer.cycles.trigger import TriggerPolicy
 from consumer.ledger.kinds import KINDS, USERS
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.portions import recount
 from consumer.ledger.probes import Probed
 from consumer.ledger.tables import changes, cycles, learned, portions, promotions, versions
-from consumer.service import trigger_state
 from schemas.cycle import CycleKind, Outcome
 from tests.contract.ledgers import P0, batch, begin, ended
 
@@ -55,16 +57,21 @@ def many_cycles(ledger: Ledger, number: int = MANY) -> None:
                 connection.execute(insert(promotions).values(version=at, at=at * 10.0, reason="better"))
 
 
+def decide(ledger: Ledger) -> object:
+    return Deciding(TriggerPolicy(), ledger, Clock()).decide(busy=False, probing=False, caught_up=True)
+
+
 ASKED: dict[str, Callable[[Ledger], object]] = {
     "backlog": lambda ledger: ledger.views.backlog(),
     "past": lambda ledger: ledger.views.past(),
-    "trigger": lambda ledger: trigger_state(ledger, ledger.views.past(), busy=False, caught_up=True),
+    "trigger": lambda ledger: decide(ledger),
     "gaps": lambda ledger: ledger.views.open_gaps(),
     "last cycle": lambda ledger: ledger.views.last_cycle(),
     "a cycle": lambda ledger: ledger.views.cycle("c7"),
     "the newest cycle": lambda ledger: ledger.views.cycle(),
     "newest versions": lambda ledger: ledger.views.versions(20),
     "outcomes": lambda ledger: ledger.views.outcomes_since_version(),
+    "running, in short": lambda ledger: ledger.views.running(),
     "running": lambda ledger: ledger.cycles.running(),
     "base": lambda ledger: ledger.cycles.base(),
     "sweep": lambda ledger: ledger.cycles.sweep(1.0),
@@ -160,7 +167,7 @@ def test_whichever_portion_is_smaller_what_is_given_back_is_one_row_a_user(
         assert row.last_event_at == (199.0 if user in second else 99.0)
         assert row.received_at == (200.0 if user in second else 100.0)
         assert row.tried is (tried and user not in second)
-        assert row.fresh_since == (199.0 if user in second and (tried or user not in first) else 99.0)
+        assert row.fresh_since == (200.0 if user in second and (tried or user not in first) else 100.0)
         assert row.first_position == (f"t[0]@{int(user[1:])}" if user in first else row.last_position)
     backlog = ledger.views.backlog()
     assert (backlog.users, backlog.untried) == (max(claimed, came), came if tried else max(claimed, came))

@@ -63,3 +63,15 @@ def test_whoever_lost_the_lease_records_nothing(ledger: Ledger, fence: int) -> N
     with pytest.raises(LeaseLost):
         ledger.probes.record(Probed(200.0, 1, 4, 0.01, "a little"), fence=fence - 1)
     assert ledger.probes.last() is None
+
+
+def test_a_probe_that_was_made_after_the_clock_was_set_back_counts_like_any_other(ledger: Ledger, fence: int) -> None:
+    bootstrapped(ledger, fence)  # ended at 120
+    made = Probed(20.0, 1, 4, 0.01, "a little")
+    ledger.probes.record(made, fence=fence)
+    assert ledger.probes.last() == made
+    claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "enough", 30.0, fence=fence)
+    assert ledger.probes.last() == made
+    unchanged = CycleResult(cycle_id=claim.cycle_id, outcome=Outcome.UNCHANGED, reason="same", base_version=1)
+    ledger.cycles.settle(unchanged, 10.0, fence=fence)
+    assert ledger.probes.last() is None

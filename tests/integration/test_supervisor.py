@@ -62,10 +62,10 @@ def idle(supervisor: Supervisor) -> bool:
 
 
 def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor, ledger: Ledger) -> None:
-    supervisor.warm_up(time.time())
+    supervisor.warm_up()
     warm = supervisor.warm._trainer
     assert warm is not None
-    supervisor.warm_up(time.time())
+    supervisor.warm_up()
     assert supervisor.warm._trainer is warm
     supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
     assert supervisor._trainer is warm
@@ -221,13 +221,18 @@ def test_a_request_that_cannot_be_written_is_tried_again(
 
 
 def test_a_waiting_trainer_that_dies_is_replaced_but_not_at_once(supervisor: Supervisor) -> None:
-    supervisor.warm_up(1000.0)
+    now = 1000.0
+    supervisor.warm._clock = lambda: now
+    supervisor.warm_up()
     assert supervisor.warm._trainer is not None
     supervisor.warm._trainer.kill()
-    supervisor.warm_up(1001.0)
-    supervisor.warm_up(1002.0)
+    now = 1001.0
+    supervisor.warm_up()
+    now = 1002.0
+    supervisor.warm_up()
     assert supervisor.warm._trainer is None
-    supervisor.warm_up(1020.0)
+    now = 1020.0
+    supervisor.warm_up()
     assert supervisor.warm._trainer is not None
 
 

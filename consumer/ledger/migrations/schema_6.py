@@ -41,7 +41,6 @@ def _counts(op: Operations) -> None:
         _divide(op, kind, name, key)
     op.create_index("cycles_of_a_state", "cycles", ["state", "kind", "number"])
     op.create_index("cycles_settled", "cycles", ["settled", "number"])
-    op.create_index("cycles_by_end", "cycles", ["ended_at"])
 
 
 def _make_portions(op: Operations) -> None:
@@ -106,4 +105,6 @@ def _instances(op: Operations) -> None:
 
 
 def _policy(op: Operations) -> None:
-    """What the trigger decides by."""
+    """What the trigger decides by, and what is told of a cycle that fails."""
+    op.add_column("cycles", Column("last_error", String))
+    op.add_column("probes", Column("after_cycle", Integer))  # none: such a probe is simply made again
