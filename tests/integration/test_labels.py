@@ -97,6 +97,7 @@ def test_a_cycle_is_asked_for_users_and_labels_and_status_tells_both(trainer: St
 def test_where_a_bulk_copy_may_lag_behind_a_cycle_hears_which_labels_were_learned_lately(
     trainer: StandIn, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RETRAINER_LEDGER__REMEMBER", "true")  # as in a cluster, where the first cycle does not run here
     ledger.intake.record(batch(P0, 0, ["a", AB], now=time.time()))
     trainer.will(FIRST, {"outcome": "rejected"}, {"outcome": "rejected"})
     assert call("train", "--full").exit_code == 0
