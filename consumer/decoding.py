@@ -143,7 +143,8 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
             reason = said[:_LONGEST]
             headers = tuple((name, value) for name, value in given)
             position = Position(topic, number, offset)
-            batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
+            came = position, event_at, record.key, record.value, headers
+            batch.dead.append(DeadLetter(*came, "decode", reason, timestamp))
             continue
         if isinstance(event, Change):
             add_to(users, event.key, event.operation, f"{before}{offset}", event_at)

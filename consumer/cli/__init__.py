@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "consumer.cli.status:status",
     "versions": "consumer.cli.versions:versions",
     "dead-letters": "consumer.cli.dead_letters:dead_letters",
+    "refused": "consumer.cli.refused:refused",
     "simulate": "consumer.cli.simulate:simulate",
     "doctor": "consumer.cli.doctor:doctor",
     "setup-hopsworks": "consumer.cli.setup_hopsworks:setup_hopsworks",
@@ -68,7 +69,8 @@ def main() -> None:
     try:
         app()
     except SettingsError as error:
-        _end(f"wrong settings\n{error}", WRONG_USAGE)
+        between = "\n" if "\n" in str(error) else " "
+        _end(f"wrong settings:{between}{error}", WRONG_USAGE)
     except ConsumerError as error:
         _end(str(error), FAILED)
 

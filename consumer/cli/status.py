@@ -19,8 +19,8 @@ from consumer.clock import Clock
 from consumer.cycles.failing import failing_now
 from consumer.cycles.running import TO_BE_RESUMED
 from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import shown
 from consumer.ledger.efforts import Failed, efforts
-from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed
@@ -104,6 +104,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "dead_letters": read.dead_letters,
         "instances": instances,
         "open_dead_letters": read.open_letters,
+        "refused": {f"{what}s": count for what, count in ledger.refusals.counts().items()},
         "gaps": ledger.views.open_gaps(),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),

@@ -65,6 +65,8 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         f" ({found['open_dead_letters']} open)",
         "ledger": found["ledger"],
     }
+    if refused := ", ".join(f"{count} {what}" for what, count in found["refused"].items() if count):
+        told["refused"] = f"{refused}: see `retrainer refused list`"
     if len(found["instances"]) > 1:
         told["instances"] = "\n".join(_instance(instance) for instance in found["instances"])
     if gaps := found["gaps"]:

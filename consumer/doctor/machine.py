@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from contextlib import closing
@@ -14,8 +15,8 @@ from consumer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from consumer.doctor.registry import existing
 from consumer.doctor.visit import Visit
 from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import shown, weakness
 from consumer.ledger.efforts import efforts
-from consumer.ledger.engine import shown
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.status import STOPPED, read_status
 
@@ -81,6 +82,8 @@ def _ledger(visit: Visit) -> Finding:
         todo = "put it back from a copy, or set RETRAINER_STATE_DIR to a new folder to begin anew"
         return failed(str(error), todo if in_file else "see RETRAINER_LEDGER__URL and the log of PostgreSQL")
     found = f"{shown(url)} opens; {pending} users pending, {dead} open dead letters"
+    if weak := weakness(url, os.environ):
+        return warning(f"{found}; {weak}", "set `sslmode=verify-full` and `sslrootcert` in RETRAINER_LEDGER__URL")
     return warning(found, "see `retrainer dead-letters list`, then `replay` or `discard` them") if dead else ok(found)
 
 

@@ -6,16 +6,24 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Table
 
-from consumer.ledger.tables import changes, label_changes, learned, learned_labels
+from consumer.ledger.tables import (
+    changes,
+    label_changes,
+    learned,
+    learned_labels,
+    refused_labels,
+    refused_users,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """Where the changes of a kind are kept, and who of it was settled not long ago."""
+    """Where the changes of a kind are kept, who of it was settled not long ago, and what of it was refused."""
 
     name: str
     changes: Table
     learned: Table
+    refused: Table
 
     @property
     def key(self) -> Column[str]:
@@ -24,6 +32,6 @@ class Kind:
         return key
 
 
-USERS = Kind("users", changes, learned)
-LABELS = Kind("labels", label_changes, learned_labels)
+USERS = Kind("users", changes, learned, refused_users)
+LABELS = Kind("labels", label_changes, learned_labels, refused_labels)
 KINDS = (USERS, LABELS)
