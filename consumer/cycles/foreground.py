@@ -41,7 +41,7 @@ def run_cycle(
     A request that is given up is withdrawn where it was made here, and stays where the caller had made it.
 
     Returns:
-        The cycle as `Views.cycles` gives it; None when nothing is pending, so that there was nothing to do.
+        The cycle as `Views.cycle` gives it; None when nothing is pending, so that there was nothing to do.
 
     Raises:
         TimedOut: nothing went on for too long.
@@ -118,7 +118,7 @@ def _run_here(
         raise
     finally:
         supervisor.stop()
-    return ledger.views.cycles()[-1]
+    return ledger.views.cycle()
 
 
 def _until_idle(
@@ -195,7 +195,7 @@ def _give_up(ledger: Ledger, request: int, deadline: Deadline, *, ours: bool) ->
 def _cycle_of(ledger: Ledger, request: int) -> dict[str, Any] | None:
     """The cycle that took up a request; None where none did, as there was nothing to do."""
     cycle_id = ledger.asked.taken_up(request)
-    return next((cycle for cycle in ledger.views.cycles() if cycle["cycle_id"] == cycle_id), None)
+    return ledger.views.cycle(cycle_id) if cycle_id else None
 
 
 @contextmanager
