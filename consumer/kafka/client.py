@@ -20,7 +20,7 @@ from tenacity.stop import stop_when_event_set
 
 from consumer.errors import ConsumerError, SettingsError
 from consumer.kafka import tls_files
-from consumer.kafka.fetched import raising_again
+from consumer.kafka.fetched import bounded
 from consumer.kafka.net import Failure, WatchedClient
 from consumer.kafka.oauth import CachedToken, token_provider
 from consumer.kafka.refusals import in_words, without_secrets
@@ -169,13 +169,13 @@ def connect(
 
 
 def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int) -> str | None:
-    """Why the record at an offset cannot be parsed, tried by a consumer that is thrown away; None where it can be.
+    """What a broker says that has a damaged record at an offset, asked by a consumer that is thrown away; else None.
 
     Raises:
         KafkaError: the broker does not answer.
     """
     consumer, _ = made(KafkaConsumer, settings, consumer_options(settings, grouped=False))
-    with closing(consumer) as probe:
+    with closing(bounded(consumer)) as probe:
         probe.assign([partition])
         probe.seek(partition, offset)
         try:
@@ -244,7 +244,7 @@ def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event, 
         raise
     client.end_with(None)
     client.report_to(lambda failure: _log(failure, settings))
-    return raising_again(consumer)
+    return bounded(consumer)
 
 
 def made(
