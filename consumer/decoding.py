@@ -12,10 +12,11 @@ from typing import Protocol
 from consumer.kafka.records import Unreadable
 from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Partition, Position, add_to
 from consumer.settings import Settings
-from schemas.events import BadEvent, Change, Group, Ignored
+from schemas.events import Change, Group, Ignored
 from schemas.events import decode as decode_notification
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion
+from schemas.keys import BadEvent
 from schemas.labels import LabelGroup
 
 _NONE: Mapping[str, bytes] = MappingProxyType({})

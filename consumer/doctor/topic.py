@@ -12,7 +12,8 @@ from consumer.decoding import decoder
 from consumer.doctor.brokers import reader
 from consumer.doctor.checks import Finding, Trouble, failed, ok, warning
 from consumer.doctor.visit import Visit
-from schemas.events import BadEvent, Ignored
+from schemas.events import Ignored
+from schemas.keys import BadEvent
 
 _FETCH = 4.0  # seconds until a fetch has to be answered
 _TURN_MS = 200

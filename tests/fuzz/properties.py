@@ -10,21 +10,10 @@ from dataclasses import dataclass
 
 from consumer.decoding import decoder, to_batch
 from consumer.ledger.batch import Partition, Position
-from schemas.events import (
-    MAX_KEY_BYTES,
-    MAX_KEY_LENGTH,
-    BadEvent,
-    Change,
-    Group,
-    Ignored,
-    Operation,
-    decode,
-    encode,
-    encode_label,
-    key_columns,
-)
+from schemas.events import Change, Group, Ignored, Operation, decode, encode, encode_label, key_columns
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion
+from schemas.keys import MAX_KEY_BYTES, MAX_KEY_LENGTH, BadEvent
 from schemas.labels import LabelGroup, pair_of, pair_text
 
 LONGEST_REASON = 500

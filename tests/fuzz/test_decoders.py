@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import BadEvent
 from schemas.hopsworks import Source
+from schemas.keys import BadEvent
 from tests.fuzz.properties import Record, verdict_on
 from tests.fuzz.seeds import GROUPS
 

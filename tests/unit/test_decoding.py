@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from consumer.decoding import decoder, decoders, to_batch
 from consumer.ledger.batch import LabelChange, Partition
 from consumer.settings import Settings, load_settings
-from schemas.events import BadEvent, Change, Ignored, Operation, encode, encode_label
+from schemas.events import Change, Ignored, Operation, encode, encode_label
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Source
+from schemas.keys import BadEvent
 from schemas.labels import LabelGroup, pair_text
 from tests.fuzz.properties import Record, account_for
 
