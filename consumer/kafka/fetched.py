@@ -92,7 +92,7 @@ class _Fetched(Fetcher.PartitionRecords):  # type: ignore[misc]
             if magic == 2:
                 self._begin_batch(found, RecordBatch.of(wire))
             elif magic < 2:
-                self._open = OldBatch(wire, base)
+                self._open = OldBatch(wire)
                 self._following = self._open.last_offset + 1
             else:
                 raise Damaged(f"the batch is of format {magic}, which did not exist when this was made")
