@@ -32,7 +32,7 @@ _FEWEST = 14
 """Bytes behind offset and length, of the shortest that there is: an empty message of magic 0."""
 
 
-class _Fetched(Fetcher.PartitionRecords):  # type: ignore[misc]
+class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
     """One partition's part of a fetch: batches that are opened one after the other, as far as they are asked for."""
 
     next_fetch_offset: int
@@ -154,7 +154,7 @@ class _Fetched(Fetcher.PartitionRecords):  # type: ignore[misc]
 class _Fetcher(Fetcher):  # type: ignore[misc]
     """Ends a poll once it has brought many bytes; where it was given up to, the next one goes on."""
 
-    PartitionRecords = _Fetched
+    PartitionRecords = Portion
     _polled = 0
 
     def _append(self, drained: dict[Any, list[Found]], part: Any, max_records: int, update_offsets: bool) -> int:

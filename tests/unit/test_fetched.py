@@ -20,7 +20,7 @@ from kafka.record.memory_records import MemoryRecords
 from kafka.record.util import calc_crc32c
 
 from consumer.kafka import fetched as fetched_module
-from consumer.kafka.fetched import _Fetched
+from consumer.kafka.fetched import Portion
 from consumer.kafka.fields import MOST_HEADERS
 from consumer.kafka.records import Found, Record, Unreadable
 from tests.wire import (
@@ -53,7 +53,7 @@ class Aborted:
     first_offset: int
 
 
-def portion(data: bytes, start: int = 0, aborted: Sequence[Aborted] = (), kind: Any = _Fetched) -> Any:
+def portion(data: bytes, start: int = 0, aborted: Sequence[Aborted] = (), kind: Any = Portion) -> Any:
     return kind(
         start, T0, MemoryRecords(data), isolation_level=IsolationLevel.READ_COMMITTED, aborted_transactions=aborted
     )
