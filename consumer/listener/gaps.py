@@ -48,7 +48,7 @@ class Gaps:
         places: Places,
         clock: Callable[[], float],
         alive: Callable[[], None],
-        admits: Callable[[Load], bool],
+        admits: Callable[[Load], bool] = lambda _more: True,
     ) -> None:
         self.crossed = 0
         """How many were put on record."""

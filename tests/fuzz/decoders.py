@@ -103,7 +103,7 @@ def fetched(taken: Any) -> bytes:
     behind = batch_of([Sent(value=b"behind")], _BEHIND)
     shape, codec = taken.ConsumeIntInRange(0, 3), taken.ConsumeIntInRange(0, 7)
     if shape == 0:  # of any format, with a length that holds
-        rest = taken.ConsumeBytes(taken.remaining_bytes())
+        rest: bytes = taken.ConsumeBytes(taken.remaining_bytes())
         return struct.pack(">qi", 0, len(rest)) + rest + behind
     flags, count = taken.ConsumeIntInRange(0, 0x3F) << 3, taken.ConsumeIntInRange(-1, 9)
     last, producer = taken.ConsumeIntInRange(0, _BEHIND - 1), taken.ConsumeIntInRange(-1, 1)
@@ -174,8 +174,8 @@ def seeds() -> list[bytes]:
             found.append(b"u1" + value + bytes([held, name, 1, 2, 0, 0, 0]))
     sent = [Sent(b"k", b"one", [(b"h", b"1"), (b"\xff", None)]), Sent(None, None, delta=1), Sent(delta=2, later=5)]
     inside = b"".join(one.wire() for one in sent)
-    for shape, codec, held in [(2, 0, inside), *((2, at, bytes(pack(inside))) for at, pack in PACKED.items())]:
-        found.append(held + bytes([0, 2, 4, 0, codec, shape, 8, 0]))
+    for codec, packed in [(0, inside), *((at, bytes(pack(inside))) for at, pack in PACKED.items())]:
+        found.append(packed + bytes([0, 2, 4, 0, codec, 2, 8, 0]))
     found.append(batch_of(sent)[12:] + bytes([0, 0, 8, 0]))
     return found
 
