@@ -12,11 +12,13 @@ from consumer.decoding import decoder
 from consumer.doctor.brokers import reader
 from consumer.doctor.checks import Finding, Trouble, failed, ok, warning
 from consumer.doctor.visit import Visit
+from consumer.kafka.records import Unreadable
 from schemas.events import Ignored
 from schemas.keys import BadEvent
 
 _FETCH = 4.0  # seconds until a fetch has to be answered
 _TURN_MS = 200
+_SHOWN = "`retrainer dead-letters` shows such"
 
 
 def read_newest(visit: Visit) -> Finding:
@@ -32,13 +34,13 @@ def read_newest(visit: Visit) -> Finding:
     except TopicAuthorizationFailedError:
         return failed(f"reading topic {topic} is not permitted", "have READ on the topic permitted (ACL)")
     except CorruptRecordError as error:
-        return warning(
-            f"{topic} can be read, but its newest record not: {error}", "`retrainer dead-letters` shows such"
-        )
+        return warning(f"{topic} can be read, but its newest record not: {error}", _SHOWN)
     except KafkaError as error:
         raise Trouble(f"topic {topic} cannot be read: {error}", "ask whoever runs the brokers") from None
     if record is None:
         return ok(f"{topic} can be read; it holds {f'about {total} records' if total else 'nothing yet'}")
+    if isinstance(record, Unreadable):
+        return warning(f"{topic} can be read, but its newest record not: {record.why}", _SHOWN)
     visit.record_from = record.timestamp / 1000 if record.timestamp > 0 else None
     return _judged(visit, f"{topic} can be read; it holds about {total} records{_since(visit.record_from)}", record)
 

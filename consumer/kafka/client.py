@@ -175,7 +175,7 @@ def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int)
         KafkaError: the broker does not answer.
     """
     consumer, _ = made(KafkaConsumer, settings, consumer_options(settings, grouped=False))
-    with closing(bounded(consumer)) as probe:
+    with closing(consumer) as probe:
         probe.assign([partition])
         probe.seek(partition, offset)
         try:
@@ -244,13 +244,13 @@ def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event, 
         raise
     client.end_with(None)
     client.report_to(lambda failure: _log(failure, settings))
-    return bounded(consumer)
+    return consumer
 
 
 def made(
     kind: Callable[..., Any], settings: KafkaSettings, options: dict[str, Any], stopping: threading.Event | None = None
 ) -> tuple[Any, WatchedClient]:
-    """A client of the brokers, and the network under it that knows why it is not connected.
+    """A client of the brokers, and the network under it that knows why it is not connected. A consumer reads in bounds.
 
     Args:
         kind: consumer, producer or admin client.
@@ -272,7 +272,8 @@ def made(
 
     try:
         with _failing_in_words(settings, networks):
-            return kind(**{**options, "kafka_client": network}), networks[-1]
+            client = kind(**{**options, "kafka_client": network})
+            return bounded(client) if isinstance(client, KafkaConsumer) else client, networks[-1]
     except BaseException:
         for one in networks:
             one.close()  # the constructor has started its thread by now, and does not end it
