@@ -30,6 +30,7 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.ingest_topic import GROUP
 from consumer.cli.run import freeze_the_start
+from consumer.clock import Clock
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.ledger import open_ledger
 from consumer.listener.listener import Listener
@@ -82,7 +83,7 @@ def ours(broker: str, topic: str, events: int, folder: Path) -> dict[str, Any]:
             ended = time.perf_counter()
             done.set()
 
-    listener = Listener(settings, ledger.intake, time.time, heard)
+    listener = Listener(settings, ledger.intake, Clock(), heard)
     freeze_the_start()
     listener.start()
     if not done.wait(_LONGEST_SECONDS):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
 
+from consumer.environment import for_child
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
 
@@ -35,6 +37,7 @@ def ask_cluster(settings: Settings, question: str, detail: str) -> Any:
             text=True,
             check=False,
             timeout=_ANSWERS_WITHIN,
+            env=for_child(os.environ, cluster=True, also=settings.trainer.environment),
         )
     except subprocess.TimeoutExpired:
         raise ClusterTrouble(f"no answer to '{question}' within {_ANSWERS_WITHIN:.0f} s", again=True) from None

@@ -149,8 +149,8 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record 
         offset, timestamp = record.offset, record.timestamp
         event_at = timestamp / 1000 if 0 < timestamp <= _LAST_TIMESTAMP else received_at
         if isinstance(record, Unreadable):
-            position = Position(topic, number, offset)
-            batch.dead.append(DeadLetter(position, event_at, None, None, (), record.stage, record.reason))
+            lost = Position(topic, number, offset), event_at, None, None, ()
+            batch.dead.append(DeadLetter(*lost, record.stage, record.reason, timestamp))
             continue
         given = record.headers
         try:
@@ -160,7 +160,8 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record 
             reason = said[:_LONGEST]
             headers = tuple((name, value) for name, value in given)
             position = Position(topic, number, offset)
-            batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
+            came = position, event_at, record.key, record.value, headers
+            batch.dead.append(DeadLetter(*came, "decode", reason, timestamp))
             continue
         if isinstance(event, Change):
             add_to(users, event.key, event.operation, f"{before}{offset}", event_at)

@@ -13,25 +13,24 @@ from __future__ import annotations
 
 import os
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from consumer.clock import Clock, Jumps, this_boot
+from consumer.cycles.deciding import Deciding, Decision
+from consumer.cycles.failing import failing_now
 from consumer.cycles.leadership import Leadership, instance_name
 from consumer.cycles.others import Others
 from consumer.cycles.prober import Prober
 from consumer.cycles.schedule import Schedule
 from consumer.cycles.supervisor import Supervisor
-from consumer.cycles.trigger import Hold, Probe, Start, TriggerState, Wait, decide
+from consumer.cycles.trigger import Hold, Probe, Start, Wait
 from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.probes import Probed
-from consumer.ledger.views import Held, Past
 from consumer.listener.listener import Listener
 from consumer.listener.pressure import in_short
 from consumer.settings import Settings
@@ -51,29 +50,30 @@ _LISTENER_GRACE = 10.0
 class Service:
     """One running service. `stop` may be called from a signal handler."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, clock: Clock | None = None) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._clock = clock
+        self._clock = clock = clock or Clock()
         self._stopping = False  # a plain flag: setting an event in a signal handler can deadlock
         self._woken = threading.Event()
         self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
         self._name = instance_name(settings.state_dir)
-        self._leadership = Leadership(ledger.leases, self._name, settings.lease.patience)
-        self._others = Others(ledger.instances, self._name)
-        self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set)
-        self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm)
+        self._leadership = Leadership(ledger.leases, self._name, settings.lease.patience, clock.elapsed)
+        self._others = Others(ledger.instances, self._name, clock.elapsed)
+        self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set, clock.elapsed)
+        self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm, clock.elapsed)
+        self._deciding = Deciding(settings.trigger, ledger, clock)
         topic = settings.dead_letters.topic
         self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
         self._schedule = Schedule(settings.schedule, self._on_schedule)
+        self._jumps = Jumps(clock)
         self._resumed = False
         self._full_retrain_due: float | None = None
-        self._decision: Start | Probe | Wait | None = None
-        self._held: Held | None = None
-        self._status_at = self._reported_at = 0.0
+        self._decision = Decision(Wait(Hold.CATCHING_UP))
+        self._status_at = self._reported_at = float("-inf")
         self._told = _Told()
-        self._trouble = Trouble("trouble with ledger or disk", "ledger and disk work again", clock)
-        self._unwritten = Trouble("cannot write the status file", "the status file is written again", clock)
+        self._trouble = Trouble("trouble with ledger or disk", "ledger and disk work again", clock.elapsed)
+        self._unwritten = Trouble("cannot write the status file", "the status file is written again", clock.elapsed)
 
     def stop(self) -> None:
         """Stop in good order, within a few seconds: a cycle under way is given up and resumed at the next start."""
@@ -99,27 +99,31 @@ class Service:
     def _turned(self) -> bool:
         """One turn; False when ledger or disk could not be used, which ends nothing: they may come back."""
         try:
-            self._turn(self._clock())
+            self._turn(self._clock.now())
         except LeaseLost as error:
             self._leadership.lose(str(error))
             self._let_go()
         except (DBAPIError, OSError) as error:
             self._trouble.met(in_short(error))
-            self._write_status(self._state(), self._clock())
+            self._decision = replace(self._decision, outcome=Wait(Hold.TROUBLE), until=None)
+            self._write_status(self._state())
             return False
         self._trouble.over()
         return True
 
     def _turn(self, now: float) -> None:
+        if by := self._jumps.seen():
+            log.warning("the machine's clock was set, or it slept", by_s=round(by, 1))
+            self._schedule.look_again()
         if self._full_retrain_due is not None:
             self._ledger.asked.ask_by_schedule(CycleKind.FULL, self._full_retrain_due)
             self._full_retrain_due = None
         self._report(now)
         if not self._leadership.holds(now):
             self._let_go()
-            self._decision, self._held = Wait(Hold.ELSEWHERE), None
             backlog = self._ledger.views.backlog()
-            self._tell(now, backlog.untried, backlog.untried_labels)
+            self._decision = Decision(Wait(Hold.ELSEWHERE), backlog.untried, backlog.untried_labels)
+            self._tell(self._decision)
             return
         self._run_cycles(now)
 
@@ -132,18 +136,15 @@ class Service:
         self._supervisor.tick(now)
         self._prober.tick(now)
         if not self._prober.busy:
-            self._supervisor.warm_up(now)
-        past = self._ledger.views.past()
-        state = trigger_state(self._ledger, past, busy=self._supervisor.busy, caught_up=self._all_caught_up())
-        if self._settings.trigger.regret is not None:
-            state = with_probe(state, self._ledger.probes.last(), busy=self._prober.busy)
-        self._held = past.held
-        self._decision = decide(self._settings.trigger, state, now)
-        self._tell(now, state.pending_users, state.pending_labels)
-        if isinstance(self._decision, Start):
-            self._start(self._decision, now)
-        elif isinstance(self._decision, Probe):
-            self._prober.begin(now)
+            self._supervisor.warm_up()
+        self._decision = self._deciding.decide(
+            busy=self._supervisor.busy, probing=self._prober.busy, caught_up=self._all_caught_up()
+        )
+        self._tell(self._decision)
+        if isinstance(self._decision.outcome, Start):
+            self._start(self._decision.outcome, now)
+        elif isinstance(self._decision.outcome, Probe):
+            self._prober.begin()
 
     def _let_go(self) -> None:
         """Whatever was begun while we ran cycles is another instance's now."""
@@ -156,9 +157,9 @@ class Service:
 
     def _report(self, now: float) -> None:
         """Tell the other instances, by the ledger, how this one is."""
-        if now - self._reported_at >= _REPORT_EVERY:
-            self._ledger.instances.report(self._name, self._status(self._state(), now), now)
-            self._reported_at = now
+        if self._clock.elapsed() - self._reported_at >= _REPORT_EVERY:
+            self._ledger.instances.report(self._name, self._status(self._state()), now)
+            self._reported_at = self._clock.elapsed()
 
     def _all_caught_up(self) -> bool:
         """Whether this instance and the others have read what their partitions held."""
@@ -176,10 +177,10 @@ class Service:
         self._full_retrain_due = tick
         self._woken.set()
 
-    def _tell(self, now: float, pending: int, pending_labels: int) -> None:
-        if now - self._status_at < _STATUS_EVERY:
+    def _tell(self, decision: Decision) -> None:
+        if self._clock.elapsed() - self._status_at < _STATUS_EVERY:
             return
-        self._status_at = now
+        self._status_at = self._clock.elapsed()
         hearing = self._listener.hearing
         heard = _Told(hearing.events, hearing.ignored, hearing.dead)
         if heard != self._told:
@@ -188,12 +189,12 @@ class Service:
                 events=heard.events,
                 ignored=heard.ignored,
                 dead=heard.dead,
-                pending=pending,
-                **({"pending_labels": pending_labels} if self._settings.labels else {}),
+                pending=decision.pending_users,
+                **({"pending_labels": decision.pending_labels} if self._settings.labels else {}),
                 lag=hearing.lag,
             )
             self._told = heard
-        self._write_status(self._state(), now)
+        self._write_status(self._state())
 
     def _state(self) -> str:
         hearing = self._listener.hearing
@@ -201,28 +202,39 @@ class Service:
             return hearing.held or hearing.state
         if self._trouble.reason:
             return "in trouble"
-        return "training" if self._supervisor.busy else HELD if self._held else hearing.state
+        return "training" if self._supervisor.busy else HELD if self._decision.held else hearing.state
 
-    def _status(self, state: str, now: float) -> Status:
-        hearing = self._listener.hearing
+    def _status(self, state: str) -> Status:
+        hearing, decision, now = self._listener.hearing, self._decision, self._clock.now()
+        cycle, held = self._supervisor.view(now), decision.held
+        failing = failing_now(cycle, decision.failed, self._settings.trainer.attempts, decision.until)
         return Status(
             pid=os.getpid(),
             state=state,
             written_at=now,
             polled_at=hearing.polled_at,
             lag=hearing.lag,
-            hold=self._decision.hold.value if isinstance(self._decision, Wait) else None,
-            cycle=self._supervisor.view(now),
+            hold=decision.hold,
+            cycle=cycle,
             runs_cycles=self._leadership.held,
             partitions=hearing.partitions,
             caught_up=hearing.complete,
             trouble=hearing.trouble or self._trouble.reason or self._unwritten.reason,
-            held=self._held.in_words if self._held else None,
+            held=held.in_words if held else None,
+            listener=hearing.state,
+            last_lag=hearing.last_lag,
+            lag_at=hearing.lag_at,
+            hold_until=decision.until,
+            failing=asdict(failing) if failing else None,
+            full_waits=asdict(decision.full_waits) if decision.full_waits else None,
+            boot=this_boot(),
+            written_elapsed=self._clock.elapsed(),
+            polled_elapsed=hearing.polled_elapsed,
         )
 
-    def _write_status(self, state: str, now: float) -> None:
+    def _write_status(self, state: str) -> None:
         try:
-            unwritten = write_status(self._settings.status_file, self._status(state, now))
+            unwritten = write_status(self._settings.status_file, self._status(state))
         except OSError as error:
             unwritten = str(error)
         if unwritten:
@@ -240,9 +252,9 @@ class Service:
         self._supervisor.stop()
         self._listener.join(_LISTENER_GRACE)
         with suppress(DBAPIError):  # then the others wait out their patience
-            self._leadership.release(self._clock())
+            self._leadership.release(self._clock.now())
             self._ledger.instances.leave(self._name)
-        self._write_status(STOPPED, self._clock())
+        self._write_status(STOPPED)
         log.info("stopped")
 
 
@@ -253,35 +265,3 @@ class _Told:
     events: int = 0
     ignored: int = 0
     dead: int = 0
-
-
-def trigger_state(ledger: Ledger, past: Past, *, busy: bool, caught_up: bool) -> TriggerState:
-    """What the trigger decides by, as ledger and listener know it now."""
-    backlog = ledger.views.backlog()
-    return TriggerState(
-        pending_users=backlog.untried,
-        known_users=past.known_users,
-        pending_labels=backlog.untried_labels,
-        known_labels=past.known_labels,
-        oldest_change=backlog.oldest_change,
-        newest_change=backlog.newest_change,
-        last_cycle_end=past.last_end,
-        last_cycle_failed=past.last_failed,
-        has_champion=past.champion is not None,
-        rejections_in_a_row=past.rejections_in_a_row,
-        held_in_a_row=past.held.in_a_row if past.held else 0,
-        held_asks_full=past.held is not None and past.held.asks_full is not None,
-        cycle_running=busy,
-        caught_up=caught_up,
-        asked=ledger.asked.open("operator"),
-        full_retrain_due=ledger.asked.open("schedule") is not None,
-        drifted=ledger.asked.why_full() is not None,
-        last_full_end=past.last_full_end,
-    )
-
-
-def with_probe(state: TriggerState, last: Probed | None, *, busy: bool) -> TriggerState:
-    """The same, with what the last probe found, if it still counts."""
-    if last is None:
-        return replace(state, probing=busy)
-    return replace(state, probing=busy, probed_at=last.at, probed_changes=last.changes, regret=last.lost)

@@ -31,7 +31,7 @@ from consumer.cycles.trigger import TriggerPolicy
 from consumer.dead_letters.settings import DeadLetterSettings
 from consumer.errors import SettingsError
 from consumer.kafka.settings import KafkaSettings
-from consumer.section import Seconds, Section
+from consumer.section import Names, Seconds, Section
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
 from schemas.guard import GuardPolicy
@@ -90,6 +90,8 @@ class TrainerProcessSettings(Section):
     retry_wait: Seconds = 10.0
     stop_grace: Seconds = 8.0
     """How long a trainer that was told to stop may take before it is killed."""
+    environment: Names = ()
+    """Variables that a trainer gets beside those that every process needs (`consumer.environment`)."""
 
 
 class ScheduleSettings(Section):

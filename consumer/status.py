@@ -15,6 +15,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from consumer.clock import Clock, this_boot
+from schemas.private import private_file
+
 STOPPED, HELD = "stopped", "held"
 _FRESH = 10.0
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108  (who wrote what is found there is looked at)
@@ -41,10 +44,47 @@ class Status:
     """What keeps ledger or disk from being used, where something does."""
     held: str | None = None
     """Why the last cycle was held and what to do, where it was; said by the instance that runs cycles."""
+    listener: str | None = None
+    """How the listener is, whatever else the state tells of."""
+    last_lag: int | None = None
+    """The lag when it was last known."""
+    lag_at: float | None = None
+    """When that was."""
+    hold_until: float | None = None
+    """Until when no cycle starts even if nothing changes, where that is known."""
+    failing: dict[str, Any] | None = None
+    """What fails, by the fields of `consumer.cycles.failing.Failing`."""
+    full_waits: dict[str, Any] | None = None
+    """The full retrain that has to wait, by the fields of `consumer.cycles.deciding.FullWaits`."""
+    boot: str | None = None
+    """The boot of the machine by which the next two are counted."""
+    written_elapsed: float | None = None
+    """`written_at` by `Clock.elapsed`."""
+    polled_elapsed: float | None = None
+    """`polled_at` by `Clock.elapsed`."""
 
-    def alive(self, now: float) -> bool:
+    def alive(self, clock: Clock) -> bool:
         """Whether the service that wrote this is there: it writes every second, so long silence means gone or stuck."""
-        return self.state != STOPPED and now - self.written_at < _FRESH
+        return self.state != STOPPED and self.silence(clock) < _FRESH
+
+    def silence(self, clock: Clock) -> float:
+        """Seconds since this was written."""
+        return self._age(clock, self.written_at, self.written_elapsed)
+
+    def deafness(self, clock: Clock) -> float:
+        """Seconds since the listener last polled."""
+        return self._age(clock, self.polled_at, self.polled_elapsed)
+
+    def order(self) -> tuple[bool, float]:
+        """What is greater for the later of two."""
+        ours = self.boot is not None and self.boot == this_boot() and self.written_elapsed is not None
+        return ours, (self.written_elapsed or 0.0) if ours else self.written_at
+
+    def _age(self, clock: Clock, at: float, elapsed: float | None) -> float:
+        """By the clock that nobody sets, where it is the same; else by the wall clock, and a future is no good sign."""
+        if elapsed is not None and self.boot is not None and self.boot == this_boot():
+            return max(0.0, clock.elapsed() - elapsed)
+        return abs(clock.now() - at)
 
 
 def write_status(path: Path, status: Status) -> str | None:
@@ -70,7 +110,7 @@ def read_status(path: Path) -> Status | None:
     """The later of what is written here and in memory; None where there is nothing that can be read."""
     elsewhere = _elsewhere(path)
     found = [_read(path), _read(elsewhere) if _is_ours(elsewhere, path.parent) else None]
-    return max((status for status in found if status), key=lambda status: status.written_at, default=None)
+    return max((status for status in found if status), key=Status.order, default=None)
 
 
 def _replace(path: Path, status: Status) -> None:
@@ -78,7 +118,8 @@ def _replace(path: Path, status: Status) -> None:
     temporary = path.with_name(f".{path.name}")
     try:
         temporary.unlink(missing_ok=True)
-        with temporary.open("x") as file:  # and so through no link that somebody else has put there
+        private_file(temporary, new=True)  # a new one, and so through no link that somebody else has put there
+        with temporary.open("w") as file:
             json.dump(asdict(status), file)
         temporary.replace(path)
     except OSError:

@@ -17,7 +17,7 @@ class Trouble:
     Args:
         begun: how its beginning is logged.
         over: how its end is logged.
-        clock: seconds since the epoch.
+        clock: seconds, of a clock that nobody sets.
     """
 
     def __init__(self, begun: str, over: str, clock: Callable[[], float]) -> None:

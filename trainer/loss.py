@@ -119,17 +119,22 @@ def calibrate(
         step = np.linalg.solve(curve, slope)
         share = min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), _SETTLED))
         end = _MAX_SCALE if step[0] < 0 else _MIN_SCALE
-        if step[0]:
-            share = min(share, float((line[0] - end) / step[0]))
+        ends_there = bool(step[0]) and share * abs(step[0]) >= abs(line[0] - end)
+        if ends_there:
+            share = float((line[0] - end) / step[0])
+        after = line - share * step
         # Where few pairs lie near the line and very many far from it, a whole step overshoots for ever.
-        then = _entropy(line - share * step, design, label, counts)
+        then = _entropy(after, design, label, counts)
         while then > now and share > _SHORTEST_SHARE:
-            share /= 2
-            then = _entropy(line - share * step, design, label, counts)
+            share, ends_there = share / 2, False
+            after = line - share * step
+            then = _entropy(after, design, label, counts)
         if then > now:
             break
-        line, now = line - share * step, then
-        if share * float(np.abs(step).max()) < _SETTLED:
+        line, now = after, then
+        if ends_there:
+            line[0] = end  # and not a rounding before it: from there no step could be taken, and the bias stayed
+        elif share * float(np.abs(step).max()) < _SETTLED:
             break
     bias = float(line[1]) if middle is None else 0.0
     return float(line[0]), bias - float(line[0]) * origin

@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ from consumer.bridge.orders import DELETES_HELD_BACK, Orders
 from consumer.bridge.ports import Commits, Link
 from consumer.bridge.settings import BridgeSettings
 from consumer.bridge.state import BridgeState, Progress
+from consumer.clock import Clock
 from schemas.events import key_columns
 from schemas.labels import LabelGroup
 from trainer.errors import ContractError, NotThere, Refused, TrainerError
@@ -56,7 +56,7 @@ class Bridge:
         connect: makes the connections; called again when it failed, or when the group has gone.
         orders: what was decided for this start.
         stopping: ends the loop.
-        clock: seconds since the epoch.
+        clock: by which it waits, and by which it remembers when it compared.
     """
 
     def __init__(
@@ -66,14 +66,14 @@ class Bridge:
         connect: Callable[[], Link],
         orders: Orders,
         stopping: threading.Event,
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
     ) -> None:
         self._settings = settings
         self._state = state
         self._connect = connect
         self._beginning = Beginning(state, orders)
         self._stopping = stopping
-        self._clock = clock
+        self._clock = clock or Clock()
         self._link: Link | None = None
         self._accepts = orders.accept_deletes
         self._hold: _Hold | None = None
@@ -175,7 +175,7 @@ class Bridge:
             found = self._run(link, commits, self._publish(link, commits), self._believed(progress))
         except HeldBack:
             wait = min(_LONGEST_HOLD, 2 * (self._hold.wait if self._hold else self._settings.poll_interval))
-            self._hold = _Hold(commits, wait, self._clock() + wait)
+            self._hold = _Hold(commits, wait, self._clock.elapsed() + wait)
             raise
         self._hold = None
         self._accepts = False
@@ -191,7 +191,7 @@ class Bridge:
     def _run(self, link: Link, commits: Commits, publish: Publish | None, max_deleted: float) -> Compared:
         comparison = Comparison(self._state, link.group, publish, self._settings.chunk, self._step)
         found = comparison.run(link.store, max_deleted)
-        self._state.compared(commits, self._clock())
+        self._state.compared(commits, self._clock.now())
         if found.keyless:
             log.warning(
                 "rows without a user id are left out", rows=found.keyless, key=", ".join(key_columns(link.group))
@@ -208,9 +208,10 @@ class Bridge:
     def _is_due(self, commits: Commits, progress: Progress) -> bool:
         """Whether commits came, or went; or the last comparison was long ago."""
         if self._hold is not None and self._hold.commits == commits:
-            return self._clock() >= self._hold.until
+            return self._clock.elapsed() >= self._hold.until
         longest = self._settings.recompare_after
-        return commits != progress.commits or (longest > 0 and self._clock() >= progress.compared_at + longest)
+        age = abs(self._clock.now() - progress.compared_at)  # a time of the future is of a clock that was set back
+        return commits != progress.commits or (longest > 0 and age >= longest)
 
     def _publish(self, link: Link, commits: Commits) -> Publish:
         return lambda changes: link.topic.publish(changes, commits[0])

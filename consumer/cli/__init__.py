@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "consumer.cli.status:status",
     "versions": "consumer.cli.versions:versions",
     "dead-letters": "consumer.cli.dead_letters:dead_letters",
+    "refused": "consumer.cli.refused:refused",
     "simulate": "consumer.cli.simulate:simulate",
     "doctor": "consumer.cli.doctor:doctor",
     "setup-hopsworks": "consumer.cli.setup_hopsworks:setup_hopsworks",

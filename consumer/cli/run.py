@@ -6,17 +6,22 @@ import gc
 import os
 import signal
 import sys
-import time
 from contextlib import closing, suppress
 from functools import partial
 
+import structlog
+
+from consumer.clock import Clock, this_boot
 from consumer.connection import connected
+from consumer.ledger.address import weakness
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure
 from consumer.service import Service
 from consumer.settings import Settings, load_settings
 from consumer.status import Status, write_status
+
+log = structlog.get_logger()
 
 
 def run() -> None:
@@ -26,6 +31,8 @@ def run() -> None:
     """
     settings = load_settings()
     configure(settings.log)
+    if weak := weakness(settings.ledger.url, os.environ):
+        log.warning("the ledger can be read on its way", reason=weak)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
     with only_one(settings.state_dir), closing(open_ledger(settings.ledger.url)) as ledger:
@@ -44,9 +51,19 @@ def freeze_the_start() -> None:
 
 def _waiting(settings: Settings) -> None:
     """A cluster that is away makes the container no sicker than a broker that is."""
-    now = time.time()
+    clock = Clock()
+    now, elapsed = clock.now(), clock.elapsed()
     status = Status(
-        pid=os.getpid(), state="asking the cluster", written_at=now, polled_at=now, lag=None, hold=None, cycle=None
+        pid=os.getpid(),
+        state="asking the cluster",
+        written_at=now,
+        polled_at=now,
+        lag=None,
+        hold=None,
+        cycle=None,
+        boot=this_boot(),
+        written_elapsed=elapsed,
+        polled_elapsed=elapsed,
     )
     with suppress(OSError):
         write_status(settings.status_file, status)

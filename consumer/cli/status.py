@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,14 +12,20 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy.exc import DBAPIError
 
-from consumer.cycles.running import claimed
-from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
-from consumer.ledger.engine import shown
+from consumer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
+from consumer.clock import Clock
+from consumer.cycles.failing import failing_now
+from consumer.cycles.running import TO_BE_RESUMED, claimed
+from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import shown
+from consumer.ledger.efforts import Failed, efforts
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
+from consumer.listener.pressure import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
 
@@ -32,37 +37,58 @@ def status(
 ) -> None:
     """Show the state of the service, its lag, what is pending, running cycle, champion, and what somebody has to do."""
     settings = load_settings()
-    with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
-        found = collect(settings, ledger, time.time())
+    try:
+        with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
+            found = collect(settings, ledger, Clock())
+    except (NoLedger, OldLedger):
+        raise
+    except (LedgerError, DBAPIError) as error:
+        if (left := without_ledger(settings, Clock())) is not None:
+            _show(left, rows_without_ledger(left), as_json=as_json)
+        raise error if isinstance(error, LedgerError) else LedgerError(f"the ledger: {in_short(error)}") from error
+    _show(found, rows(found), as_json=as_json)
+
+
+def _show(found: dict[str, Any], lines: dict[str, str], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(found))
-        return
-    Console().print(_table(found))
+    else:
+        Console().print(_table(lines))
 
 
-def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
-    """The status as `--json` gives it. `lag` and `hold` are null while no service runs.
+def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
+    """The status as `--json` gives it. `hold` is null while no service runs; `lag` is, too, while it is not known.
 
     State, lag and hold are those of the service on this state folder; `instances` are all that share the ledger. Labels
     are told where there is a label group, or was.
     """
+    service, now = read_status(settings.status_file), clock.now()  # before the ledger, which is the newer one then
+    alive = service if service and service.alive(clock) else None
     backlog, past, read = ledger.views.backlog(), ledger.views.past(), ledger.views.read()
-    service = read_status(settings.status_file)
-    alive = service if service and service.alive(now) else None
+    failed = efforts(ledger.engine, (), 0).failed
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
-    instances = [_instance(instance) for instance in ledger.instances.seen_since(now - _LIVE)]
+    seen = ledger.instances.seen_since(now - _LIVE)
+    instances = [_instance(instance) for instance in seen]
+    cycle = alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances)
+    of_ledger = {"held": past.held is not None, "failed": failed is not None}
+    hold = hold_now(alive, backlog, cycle, **of_ledger) if alive else None
     return {
-        "state": _state(service, alive),
+        "state": state_now(alive, held=past.held is not None) if alive else _state(service),
         "trouble": alive.trouble if alive else None,
         "lag": alive.lag if alive else None,
-        "hold": alive.hold if alive else None,
+        "lag_known": _lag_known(service),
+        "hold": hold,
+        "hold_until": alive.hold_until if alive and hold else None,
+        "failing": _failing(settings, alive, seen, failed, cycle),
+        "full_waits": alive.full_waits if alive else None,
         "pending": {
             "users": backlog.users,
-            **({"labels": backlog.labels} if labelled else {}),
+            "untried_users": backlog.untried,
+            **({"labels": backlog.labels, "untried_labels": backlog.untried_labels} if labelled else {}),
             "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
         },
-        "cycle": alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances),
+        "cycle": cycle,
         "champion": past.champion,
         "last_cycle": ledger.views.last_cycle(),
         "cycles_since_version": ledger.views.outcomes_since_version(),
@@ -78,7 +104,28 @@ def collect(settings: Settings, ledger: Ledger, now: float) -> dict[str, Any]:
         "dead_letters": read.dead_letters,
         "instances": instances,
         "open_dead_letters": read.open_letters,
+        "refused": {f"{what}s": count for what, count in ledger.refusals.counts().items()},
         "gaps": ledger.views.open_gaps(),
+        "ledger": shown(settings.ledger.url),
+        "state_dir": str(settings.state_dir),
+    }
+
+
+def without_ledger(settings: Settings, clock: Clock) -> dict[str, Any] | None:
+    """What the service on this state folder says while the ledger cannot be asked; None where none runs."""
+    service = read_status(settings.status_file)
+    if service is None or not service.alive(clock):
+        return None
+    return {
+        "state": service.state,
+        "trouble": service.trouble,
+        "lag": service.lag,
+        "lag_known": _lag_known(service),
+        "hold": service.hold,
+        "hold_until": service.hold_until,
+        "failing": service.failing,
+        "pending": None,
+        "cycle": service.cycle,
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
@@ -97,10 +144,32 @@ def _instance(instance: Instance) -> dict[str, Any]:
     return {"name": instance.name, **{name: instance.state.get(name) for name in told}}
 
 
-def _state(service: Status | None, alive: Status | None) -> str:
-    if alive is not None:
-        return alive.state
+def _state(service: Status | None) -> str:
     return "never started" if service is None else STOPPED if service.state == STOPPED else "not responding"
+
+
+def _lag_known(service: Status | None) -> dict[str, Any] | None:
+    """The lag when the service on this state folder knew it last, and when that was."""
+    if service is None or service.last_lag is None or service.lag_at is None:
+        return None
+    return {"events": service.last_lag, "at": service.lag_at}
+
+
+def _failing(
+    settings: Settings,
+    alive: Status | None,
+    seen: list[Instance],
+    failed: Failed | None,
+    cycle: dict[str, Any] | None,
+) -> dict[str, Any] | None:
+    """What fails, by the word of the service that runs cycles, here or elsewhere; else as far as the ledger tells."""
+    runs = asdict(alive) if alive and alive.runs_cycles else None
+    runs = runs or next((one.state for one in seen if one.state.get("runs_cycles")), None)
+    if runs is not None:
+        said: dict[str, Any] | None = runs.get("failing")
+        return None if cycle is None and failed is None else said  # or a cycle has ended well since
+    found = failing_now(cycle, failed, settings.trainer.attempts, None)
+    return asdict(found) if found else None
 
 
 def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -114,63 +183,14 @@ def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any
         "kind": claim.kind.value,
         "reason": claim.reason,
         **claimed(claim),
-        "state": f"run by {runs}" if runs else "to be resumed at the next start",
+        "state": f"run by {runs}" if runs else TO_BE_RESUMED,
+        "attempts": claim.attempts,
+        "last_error": claim.last_error,
     }
 
 
-def _table(found: dict[str, Any]) -> Table:
+def _table(lines: dict[str, str]) -> Table:
     table = Table.grid(padding=(0, 2))
-    cycle, pending = found["cycle"], found["pending"]
-    age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
-    labels = f" and {pending['labels']} labels" if "labels" in pending else ""
-    last, held = found["last_cycle"], found["held"]
-    step = f", step {cycle['step']}" if cycle and cycle.get("step") else ""
-    rows = {
-        "state": found["state"] + (f" ({found['hold']})" if found["hold"] and not cycle else ""),
-        **({"trouble": found["trouble"]} if found["trouble"] else {}),
-        **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
-        **({"full retrain": _asked_for(found)} if found["asks_full"] else {}),
-        "lag": "unknown" if found["lag"] is None else f"{found['lag']} events",
-        "pending": f"{pending['users']} users{labels}{age}",
-        "cycle": f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}" if cycle else "none",
-        "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
-        **({"probe": found["probe"]["told"]} if found["probe"] else {}),
-        "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
-        "since the last version": _in_words(found["cycles_since_version"]),
-        "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
-        f" {found['dead_letters']} dead letters"
-        f" ({found['open_dead_letters']} open)",
-        "ledger": found["ledger"],
-    }
-    if len(found["instances"]) > 1:
-        rows["instances"] = "\n".join(_told(instance) for instance in found["instances"])
-    if found["state"] == TOO_MANY:
-        rows = {"state": rows.pop("state"), "to do": WAY_OUT, **rows}
-    if gaps := found["gaps"]:
-        newest = gaps[-1]
-        place = f"{newest['topic']}[{newest['partition']}]@{newest['from_offset']}"
-        rows["gaps"] = f"{len(gaps)} since the last full retrain, the last at {place}: {newest['reason']}"
-    for name, value in rows.items():
+    for name, value in lines.items():
         table.add_row(Text(name, "bold"), Text(value))
     return table
-
-
-def _asked_for(found: dict[str, Any]) -> str:
-    by_itself = found["full_on_drift"] and (found["held"] is None or found["held"]["asks_full"])
-    how = "starts by itself" if by_itself else "`retrainer train --full` starts it"
-    return f"asked for, and {how}: {found['asks_full']}"
-
-
-def _in_words(outcomes: dict[str, int]) -> str:
-    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no cycle"
-
-
-def _because(reasons: dict[str, int]) -> str:
-    told = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
-    return f" ({told})" if told else ""
-
-
-def _told(instance: dict[str, Any]) -> str:
-    lag = "unknown" if instance["lag"] is None else instance["lag"]
-    runs = ", runs cycles" if instance["runs_cycles"] else ""
-    return f"{instance['name']}: {instance['state']}, {instance['partitions']} partitions, lag {lag}{runs}"

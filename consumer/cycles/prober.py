@@ -7,6 +7,8 @@ that is cut short by a crash leaves nothing and is simply made again.
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -33,14 +35,24 @@ class Prober:
         ledger: where it is on record.
         leadership: the lease, held while anything is begun or ticked.
         warm: the trainer that is ready.
+        clock: by which a probe's time is measured; one that nobody sets. Times that are passed in are for people.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, leadership: Leadership, warm: WarmTrainer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        leadership: Leadership,
+        warm: WarmTrainer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._leadership = leadership
         self._warm = warm
+        self._clock = clock
         self._trainer: TrainerProcess | None = None
+        self._probed: Probed | None = None
         self._changes = 0
         self._since = 0.0
 
@@ -53,7 +65,7 @@ class Prober:
     def _folder(self) -> Path:
         return self._settings.work_dir / PROBE_ID
 
-    def begin(self, now: float) -> None:
+    def begin(self) -> None:
         """Ask the champion about the pending users and labels."""
         base = self._ledger.cycles.base()
         users, labels, self._changes = self._ledger.probes.pending()
@@ -70,7 +82,7 @@ class Prober:
             lineage=Lineage(offsets={}, changed_users=len(users), changed_labels=len(labels)),
             settings=self._settings.for_trainer(),
         )
-        self._trainer, self._since = self._warm.give(self._folder, request), now
+        self._trainer, self._since = self._warm.give(self._folder, request), self._clock()
         log.info("probe started", users=len(users), labels=len(labels), version=base.version)
 
     def tick(self, now: float) -> None:
@@ -78,9 +90,11 @@ class Prober:
         if self._trainer is None:
             return
         self._trainer.progress()  # nobody waits for it
-        if self._trainer.exit_code() is not None:
+        if self._probed is not None:
+            self._record(self._probed)
+        elif self._trainer.exit_code() is not None:
             self._end(now)
-        elif now - self._since > _TAKES:
+        elif self._clock() - self._since > _TAKES:
             self._trainer.kill()
             self._record(Probed(now, None, self._changes, None, f"took longer than {_TAKES:g} s"))
 
@@ -88,7 +102,7 @@ class Prober:
         """Give up what is under way."""
         if self._trainer is not None:
             self._trainer.stop(grace)
-        self._trainer = None
+        self._trainer = self._probed = None
 
     def _end(self, now: float) -> None:
         assert self._trainer is not None
@@ -101,8 +115,9 @@ class Prober:
         self._record(Probed(now, None, self._changes, None, words.splitlines()[-1]))
 
     def _record(self, probed: Probed) -> None:
+        self._probed = probed  # where the ledger cannot be used, the next tick comes by here again, with the same one
         self._ledger.probes.record(probed, fence=self._leadership.fence)
-        self._trainer = None  # only now: where the ledger cannot be used, the next tick comes by here again
+        self._trainer = self._probed = None
         shutil.rmtree(self._folder, ignore_errors=True)
         if probed.version is None:
             log.warning("probe failed", reason=probed.told)

@@ -12,6 +12,9 @@ from schemas.cycle import CycleResult, Metrics, Outcome, Progress, Step
 
 log = structlog.get_logger()
 
+TO_BE_RESUMED = "to be resumed at the next start"
+"""The state of a cycle that nobody works on."""
+
 
 @dataclass(slots=True)
 class Running:
@@ -19,9 +22,11 @@ class Running:
 
     claim: Claim
     since: float
-    """When its present attempt began."""
+    """When its present attempt began, by a clock that nobody sets."""
     retry_at: float | None = None
-    """When to try again, while no trainer works on it."""
+    """When to try again, while no trainer works on it, by the same clock."""
+    last_error: str | None = None
+    """Why the last attempt of this process failed."""
     may_have_registered: bool = False
     """Whether a trainer got its word, be it from us or from whoever ran the cycle before."""
     given_up: str | None = None
@@ -47,8 +52,9 @@ class Running:
             facts=progress.facts,
         )
 
-    def view(self, now: float, *, at_work: bool) -> dict[str, Any]:
-        """As `status` has it; `at_work` says whether a trainer works on it."""
+    def view(self, elapsed: float, now: float, *, at_work: bool) -> dict[str, Any]:
+        """As `status` has it; `at_work` says whether a trainer works on it, `elapsed` and `now` are the same moment."""
+        wait = None if at_work or self.retry_at is None else max(0.0, self.retry_at - elapsed)
         return {
             "cycle_id": self.claim.cycle_id,
             "kind": self.claim.kind.value,
@@ -59,7 +65,9 @@ class Running:
             "done": self.done,
             "total": self.total,
             "attempts": self.claim.attempts,
-            "running_s": round(now - self.since, 1),
+            "running_s": round(elapsed - self.since, 1),
+            "last_error": self.last_error or self.claim.last_error,
+            "next_try_at": None if wait is None else now + wait,
         }
 
 
@@ -108,7 +116,7 @@ def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
         **_of_outcomes("champion_", champion),
         way_out=result.way_out,
         asks_full=result.asks_full,
-        seconds=round(now - claim.claimed_at, 1),
+        seconds=round(max(0.0, now - claim.claimed_at), 1),  # the clock may have been set back
     )
 
 

@@ -34,6 +34,11 @@ class Schedule:
         """Begin to tick."""
         self._scheduler.start()
 
+    def look_again(self) -> None:
+        """The machine's clock was set: the wait for the next tick was measured by what it said before."""
+        if self._scheduler.running:
+            self._scheduler.wakeup()
+
     def _tick(self, event: JobSubmissionEvent) -> None:
         self._full_retrain_due(event.scheduled_run_times[-1].timestamp())
 

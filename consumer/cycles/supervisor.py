@@ -12,7 +12,9 @@ to the registry, before which the trainer asks and the lease is confirmed.
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -27,12 +29,14 @@ from consumer.cycles.running import Running, claimed, tell_end, tell_start
 from consumer.cycles.trainer_process import TrainerProcess, result_in
 from consumer.cycles.trigger import Reason
 from consumer.cycles.warm_trainer import WarmTrainer
+from consumer.environment import for_child
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
+from schemas.refused import refused_by
 
 log = structlog.get_logger()
 
@@ -50,16 +54,27 @@ class Supervisor:
         ledger: where they are claimed and settled.
         leadership: the lease, held while anything is started, resumed or ticked.
         spoke: called, from another thread, when there is a reason to tick.
+        clock: by which trainers are timed; one that nobody sets. Times that are passed in are for people.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, leadership: Leadership, spoke: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        leadership: Leadership,
+        spoke: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._leadership = leadership
+        self._clock = clock
         self._running: Running | None = None
         self._trainer: TrainerProcess | None = None
         self._may_have_claimed = False
-        self.warm = WarmTrainer(wanted=settings.trainer.warm, spoke=spoke)
+        self.warm = WarmTrainer(
+            wanted=settings.trainer.warm, spoke=spoke, environment=_of_a_trainer(settings), clock=clock
+        )
         """The trainer that is ready, for whoever needs one next."""
 
     @property
@@ -74,7 +89,7 @@ class Supervisor:
         self._prune(None if claim is None else claim.cycle_id)
         if claim is None:
             return False
-        self._running = Running(claim, since=now, may_have_registered=True)
+        self._running = Running(claim, since=self._clock(), may_have_registered=True)
         result = result_in(self._folder(claim.cycle_id))
         # Whatever another instance did meanwhile with the same cycle, a result of ours knows nothing of.
         ours = result is not None and result.fence == self._leadership.previous
@@ -96,13 +111,13 @@ class Supervisor:
             raise
         reached(Point.CLAIMED)
         tell_start(claim)
-        self._running = Running(claim, since=now)
+        self._running = Running(claim, since=self._clock())
         self._run(now)
 
-    def warm_up(self, now: float) -> None:
+    def warm_up(self) -> None:
         """Start the next trainer ahead of time, if that is wanted and none is ready."""
         if self._running is None:
-            self.warm.keep(now)
+            self.warm.keep()
 
     def tick(self, now: float) -> None:
         """Pass on progress, settle a cycle that has ended, try again one that failed."""
@@ -116,7 +131,7 @@ class Supervisor:
             self._settle(running.result, now)
             return
         if self._trainer is None:
-            if running.retry_at is not None and now >= running.retry_at:
+            if running.retry_at is not None and self._clock() >= running.retry_at:
                 self._run(now)
             return
         code = self._trainer.exit_code()
@@ -133,7 +148,7 @@ class Supervisor:
             reached(Point.PERMITTED)
         if code is not None:
             self._trainer_ended(running, self._trainer, code, now)
-        elif now - running.since > (limit := self._limit(running)):
+        elif self._clock() - running.since > (limit := self._limit(running)):
             self._trainer.kill()
             self._try_again(running, f"took longer than {limit:g} s", now)
 
@@ -155,7 +170,7 @@ class Supervisor:
         """The cycle under way, for `status`."""
         if self._running is None:
             return None
-        return self._running.view(now, at_work=self._trainer is not None)
+        return self._running.view(self._clock(), now, at_work=self._trainer is not None)
 
     def _end_trainers(self, grace: float) -> None:
         self.warm.stop(grace)
@@ -168,7 +183,8 @@ class Supervisor:
         claim = self._running.claim
         # Should what follows fail, the disk being full perhaps, it is tried again like a trainer that failed.
         self._running.asks = False
-        self._running.since, self._running.retry_at = now, now + self._settings.trainer.retry_wait
+        self._running.since = self._clock()
+        self._running.retry_at = self._running.since + self._settings.trainer.retry_wait
         may_lag = self._settings.feature_store.kind == "hopsworks"  # a copy that everything is read from
         request = CycleRequest(
             cycle_id=claim.cycle_id,
@@ -217,23 +233,24 @@ class Supervisor:
         self._try_again(running, reason, now)
 
     def _try_again(self, running: Running, reason: str, now: float) -> None:
-        claim = running.claim
+        claim, running.last_error, elapsed = running.claim, reason, self._clock()
         if running.given_up is not None:
-            self._trainer, running.retry_at = None, now + max(_ASK_AGAIN, self._settings.trainer.retry_wait)
+            self._trainer, running.retry_at = None, elapsed + max(_ASK_AGAIN, self._settings.trainer.retry_wait)
             log.warning("whether the cycle has registered is not known yet", cycle_id=claim.cycle_id, reason=reason)
             return
         if claim.attempts + 1 >= self._settings.trainer.attempts:
             if running.may_have_registered:
-                self._trainer, running.retry_at, running.given_up = None, now, reason
+                self._trainer, running.retry_at, running.given_up = None, elapsed, reason
             else:
                 self._fail(running, reason, now)
             return
-        self._ledger.cycles.attempt(claim.cycle_id, fence=self._leadership.fence)
+        self._ledger.cycles.attempt(claim.cycle_id, claim.attempts + 1, fence=self._leadership.fence, error=reason)
         # Only now: where the ledger cannot be used, the next tick comes by here again.
         self._trainer = None
         claim = running.claim = replace(claim, attempts=claim.attempts + 1)
-        running.retry_at = now + self._settings.trainer.retry_wait * 2 ** (claim.attempts - 1)
-        log.warning("cycle will be tried again", cycle_id=claim.cycle_id, in_s=running.retry_at - now, reason=reason)
+        wait = self._settings.trainer.retry_wait * 2 ** (claim.attempts - 1)
+        running.retry_at = elapsed + wait
+        log.warning("cycle will be tried again", cycle_id=claim.cycle_id, in_s=wait, reason=reason)
 
     def _fail(self, running: Running, reason: str, now: float) -> None:
         claim = running.claim
@@ -255,7 +272,8 @@ class Supervisor:
         assert self._running is not None
         claim, self._running.result = self._running.claim, result
         reached(Point.RESULT)
-        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
+        refused = refused_by(result, self._folder(claim.cycle_id))
+        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence, refused=refused)
         reached(Point.SETTLED)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
@@ -279,3 +297,8 @@ class Supervisor:
 
     def _folder(self, cycle_id: str) -> Path:
         return self._settings.work_dir / "cycles" / cycle_id
+
+
+def _of_a_trainer(settings: Settings) -> dict[str, str]:
+    cluster = "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}
+    return for_child(os.environ, cluster=cluster, also=settings.trainer.environment)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from contextlib import closing
 from tempfile import NamedTemporaryFile
 
+from consumer.clock import Clock
+from consumer.cycles.failing import Failing, failing_now
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from consumer.doctor.registry import existing
 from consumer.doctor.visit import Visit
 from consumer.errors import LedgerError, NoLedger, OldLedger
-from consumer.ledger.engine import shown
-from consumer.ledger.ledger import open_ledger
+from consumer.ledger.address import shown, weakness
+from consumer.ledger.efforts import efforts
+from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.status import STOPPED, read_status
 
 CLOCK, DISK, LEDGER, CYCLES, SERVICE = "clock", "disk", "ledger", "cycles", "service"
@@ -78,6 +82,8 @@ def _ledger(visit: Visit) -> Finding:
         todo = "put it back from a copy, or set RETRAINER_STATE_DIR to a new folder to begin anew"
         return failed(str(error), todo if in_file else "see RETRAINER_LEDGER__URL and the log of PostgreSQL")
     found = f"{shown(url)} opens; {pending} users pending, {dead} open dead letters"
+    if weak := weakness(url, os.environ):
+        return warning(f"{found}; {weak}", "set `sslmode=verify-full` and `sslrootcert` in RETRAINER_LEDGER__URL")
     return warning(found, "see `retrainer dead-letters list`, then `replay` or `discard` them") if dead else ok(found)
 
 
@@ -85,15 +91,26 @@ def _cycles(visit: Visit) -> Finding:
     try:
         with closing(open_ledger(visit.settings.ledger.url, create=False)) as ledger:
             held, last, why_full = ledger.views.past().held, ledger.views.last_cycle(), ledger.asked.why_full()
+            failing = _failing(visit, ledger)
     except NoLedger:
         return ok("none yet")
     except OldLedger:
         return skipped("the ledger has to be brought up to date first")
     if held is not None:
         return failed(_one_line(f"{held.cycle_id} was held: {held.reason}"), _one_line(held.way_out))
+    if failing is not None:
+        return warning(_one_line(failing.in_words), "see the log of the service for the trainer's last words")
     if why_full is not None and not visit.settings.trigger.full_on_drift:
         return warning(_one_line(f"a full retrain is asked for: {why_full}"), "`retrainer train --full`")
     return ok(_one_line(f"the last ended {last['outcome']}: {last['reason']}") if last else "none has ended yet")
+
+
+def _failing(visit: Visit, ledger: Ledger) -> Failing | None:
+    """What fails: a running service knows of the cycle under way, and when it is tried again."""
+    status = read_status(visit.settings.status_file)
+    if status is not None and status.alive(Clock()) and status.runs_cycles:
+        return Failing(**status.failing) if status.failing else None
+    return failing_now(None, efforts(ledger.engine, (), 0).failed, visit.settings.trainer.attempts, None)
 
 
 def _one_line(text: str) -> str:
@@ -101,16 +118,16 @@ def _one_line(text: str) -> str:
 
 
 def _service(visit: Visit) -> Finding:
-    status, now = read_status(visit.settings.status_file), time.time()
+    status, clock = read_status(visit.settings.status_file), Clock()
     if status is None or status.state == STOPPED:
         return ok(f"not running{' here yet' if status is None else ''}; `retrainer run` starts it")
-    if status.alive(now):
-        silent = max(0.0, now - status.polled_at)
+    if status.alive(clock):
+        silent = status.deafness(clock)
         found = f"running: {status.state}, last polled {silent:.0f} s ago"
         if silent > visit.settings.health.max_age:
             return warning(found, "see its log for what holds the listener up, then start it again; nothing is lost")
         return warning(found, WAY_OUT) if status.state == TOO_MANY else ok(found)
     return warning(
-        f"it last wrote its status {now - status.written_at:.0f} s ago, and did not say that it stops",
+        f"it last wrote its status {status.silence(clock):.0f} s ago, and did not say that it stops",
         "it was killed, or hangs: see its log, then `retrainer run`; nothing is lost",
     )

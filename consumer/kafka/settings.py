@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -93,8 +93,8 @@ class KafkaSettings(Section):
         parts = urlsplit(url)
         if "@" in parts.netloc:
             raise ValueError("credentials belong into SASL_OAUTH_CLIENT_ID and SASL_OAUTH_CLIENT_SECRET")
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts))):
-            raise ValueError("must be an https:// URL; http:// is for this machine only, as in http://127.0.0.1/token")
+        if not keeps_a_secret(url):
+            raise ValueError(f"must be {SAFE_URL}")
         return url
 
     @model_validator(mode="after")
@@ -104,8 +104,18 @@ class KafkaSettings(Section):
         return self
 
 
-def _is_loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
+SAFE_URL = "an https:// URL; http:// is for this machine only, as in http://127.0.0.1/token"
+
+
+def keeps_a_secret(url: str) -> bool:
+    """Whether what is sent to a URL is read by nobody on its way."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

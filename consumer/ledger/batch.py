@@ -78,6 +78,13 @@ class DeadLetter:
     headers: Headers
     stage: str
     reason: str
+    timestamp: int | None = field(default=None, compare=False)
+    """What the record itself says of its time, usable or not; None where that is `event_at`. It is not kept as such."""
+
+    @property
+    def recorded_ms(self) -> int:
+        """The record's own time in milliseconds, the same at every reading."""
+        return round(self.event_at * 1000) if self.timestamp is None else self.timestamp
 
     @property
     def size(self) -> int:

@@ -10,16 +10,19 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
 from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import refusal, shown
 from consumer.ledger.asked import Asked
 from consumer.ledger.cycles import Cycles
-from consumer.ledger.engine import make_engine, reading, shown
+from consumer.ledger.engine import make_engine, reading
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
 from consumer.ledger.probes import Probes
+from consumer.ledger.refusals import Refusals
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
+from schemas.private import FILE, narrow, private_file, private_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Ledger:
     views: Views
     letters: Letters
     probes: Probes
+    refusals: Refusals
 
     def close(self) -> None:
         """Give back the connections."""
@@ -56,8 +60,8 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         raise NoLedger(_not_there(url))
     engine = make_engine(url)
     try:
-        if file:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        if file and create:
+            _have_file(file)
         with reading(engine) as connection:
             found = _schema(connection)
         if create and (found is None or found < SCHEMA_VERSION):
@@ -66,7 +70,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
     except BaseException as error:
         engine.dispose()
         if isinstance(error, DatabaseError | OSError):
-            reason = getattr(error, "orig", None) or error
+            reason = refusal(url, getattr(error, "orig", None) or error)
             raise LedgerError(f"cannot open the ledger {shown(url)}: {reason}") from error
         raise
     return Ledger(
@@ -79,7 +83,18 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         Views(engine),
         Letters(engine),
         Probes(engine),
+        Refusals(engine),
     )
+
+
+def _have_file(file: Path) -> None:
+    """SQLite gives the files beside a ledger the mode of the ledger, and so it is made before SQLite makes it."""
+    if not file.parent.exists():
+        file.parent.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
+    private_file(file)
+    for beside in ("-wal", "-shm", "-journal"):
+        narrow(file.with_name(f"{file.name}{beside}"), FILE)
 
 
 def _check(url: str, found: int | None) -> None:
@@ -116,7 +131,8 @@ def _schema(connection: Connection) -> int | None:
 def _file(url: str) -> Path | None:
     """The file of a ledger that is in one."""
     address = make_url(url)
-    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+    place = address.database if address.get_backend_name() == "sqlite" else None
+    return Path(place) if place and place != ":memory:" and not place.startswith("file:") else None
 
 
 def _not_there(url: str) -> str:

@@ -54,8 +54,7 @@ def store_changes(connection: Connection, kind: Kind, changed: Mapping[str, KeyC
                 change.last,
                 first_at,
                 change.last_event_at,
-                # A producer's clock that runs ahead must not make a change look fresher than it is.
-                min(now, first_at),
+                now,  # by our clock: what time a producer gives its events makes no change older or fresher
                 now,
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from consumer.ledger.champions import champion
 from consumer.ledger.engine import reading
@@ -62,13 +62,15 @@ class Probes:
         return tuple(users), tuple(map(pair_of, labels)), total
 
     def record(self, probed: Probed, *, fence: int) -> None:
-        """Put a probe on record.
+        """Put a probe on record. The same one again changes nothing: its commit may be done and the answer to it lost.
 
         Raises:
             LeaseLost: the lease is not held with token `fence`; nothing is recorded.
         """
         with self._engine.begin() as connection:
             check_fence(connection, fence)
+            if connection.scalar(select(probes.c.number).where(probes.c.at == probed.at).limit(1)) is not None:
+                return
             connection.execute(
                 probes.insert().values(
                     at=probed.at,
@@ -77,6 +79,7 @@ class Probes:
                     regret=probed.regret,
                     told=probed.told,
                     error=probed.error,
+                    after_cycle=_last_ended(connection),
                 )
             )
             last = select(func.max(probes.c.number)).scalar_subquery()
@@ -88,7 +91,14 @@ class Probes:
             row = connection.execute(select(probes).order_by(probes.c.number.desc()).limit(1)).one_or_none()
             if row is None:
                 return None
-            ended = connection.scalar(select(func.max(cycles.c.ended_at))) or 0.0
-            if ended >= row.at or (row.version is not None and row.version != champion(connection)):
+            # By its number and not by its time: the clock may have been set back since it ended.
+            another = row.after_cycle != _last_ended(connection)
+            if another or (row.version is not None and row.version != champion(connection)):
                 return None
         return Probed(row.at, row.version, row.changes, row.regret, row.told, row.error)
+
+
+def _last_ended(connection: Connection) -> int:
+    """The number of the last cycle that has ended; 0 before the first."""
+    ended = select(cycles.c.number).where(cycles.c.ended_at.is_not(None))
+    return connection.scalar(ended.order_by(cycles.c.number.desc()).limit(1)) or 0

@@ -64,7 +64,7 @@ def _changes_of(name: str, key: str) -> Table:
         Column("last_position", String, nullable=False),
         Column("first_event_at", Float, nullable=False),
         Column("last_event_at", Float, nullable=False),
-        Column("fresh_since", Float, nullable=False),  # event time of the oldest event that no cycle has tried
+        Column("fresh_since", Float, nullable=False),  # when the oldest event arrived that no cycle has tried
         Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
         Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that settled nothing
     )
@@ -82,10 +82,26 @@ def _learned_of(name: str, key: str) -> Table:
     )
 
 
+def _refused_of(name: str, key: str) -> Table:
+    """What was read and not learned, as its row is unfit for use. It is not pending, and not forgotten either."""
+    return Table(
+        name,
+        metadata,
+        Column(key, String, primary_key=True),
+        Column("reason", String, nullable=False),
+        Column("since", Float, nullable=False),
+        Column("last_at", Float, nullable=False),
+        Column("times", BigInteger, nullable=False),  # how many cycles have refused it
+        Column("cycle_id", String, nullable=False),  # the last of them
+    )
+
+
 changes = _changes_of("changes", "user_id")
 learned = _learned_of("learned", "user_id")
+refused_users = _refused_of("refused_users", "user_id")
 label_changes = _changes_of("label_changes", "pair")  # `schemas.labels.pair_text`
 learned_labels = _learned_of("learned_labels", "pair")
+refused_labels = _refused_of("refused_labels", "pair")
 
 cycles = Table(
     "cycles",
@@ -108,6 +124,7 @@ cycles = Table(
         "settled", Boolean, nullable=False, default=False, server_default=false()
     ),  # what it claimed left the ledger
     Column("known_labels", Integer),  # how many labels between known users there were, as `known_users`
+    Column("last_error", String),  # why its last attempt failed that was tried again
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
 
@@ -148,9 +165,11 @@ dead_letters = Table(
     Column("settled_reason", String),
     Column("published", Boolean, nullable=False, server_default=false()),  # copied to the dead-letter topic
     Column("digest", String, nullable=False),  # of the record as it came
+    Column("record_time", BigInteger),  # what it says of its time; NULL where an earlier release kept only our own
+    Column("topic_id", String, nullable=False),  # empty where that was not known
     # A topic that was made anew, or a log that was cut off, has the same offsets again; a producer that sets times
-    # itself may do so at the same time, too. The same record once more is the same letter.
-    UniqueConstraint("topic", "partition", "offset", "event_at", "digest", name="dead_letters_once"),
+    # itself may do so at the same time, too. The same record once more is the same letter, whenever it is read.
+    UniqueConstraint("topic", "partition", "offset", "record_time", "digest", "topic_id", name="dead_letters_once"),
 )
 
 # What somebody asked for and no cycle has taken up yet.
@@ -177,6 +196,7 @@ probes = Table(
     Column("regret", Float),
     Column("error", Float),
     Column("told", String, nullable=False),
+    Column("after_cycle", Integer),  # the last cycle that had ended then; 0 before the first
 )
 
 replays = Table(

@@ -27,7 +27,7 @@ class Commits:
         self._interval = interval
         self._places = places
         self._clock = clock
-        self._committed_at = 0.0
+        self._committed_at = float("-inf")
 
     def follow(self, consumer: Any) -> None:
         """Commit when it is time; quiet partitions too, so that the retention of their offsets does not run out."""

@@ -36,7 +36,7 @@ class FloodGuard:
         settings: the limit, and how often to look whether there is room again.
         count: the open letters, as the ledger has them. Others write it too: operators, other instances.
         pauses: where reading is held up.
-        clock: seconds since the epoch.
+        clock: seconds, of a clock that nobody sets.
     """
 
     def __init__(

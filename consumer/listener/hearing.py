@@ -27,9 +27,15 @@ class Hearing:
     trouble: str | None = None
     """Why the ledger does not take changes, where it does not."""
     polled_at: float = 0.0
+    polled_elapsed: float | None = None
+    """The same moment by `Clock.elapsed`."""
     partitions: int = 0
     lag: int | None = None
     """Records that the topic holds behind what is stored of ours; None where it is not known."""
+    last_lag: int | None = None
+    """The lag when it was last known."""
+    lag_at: float | None = None
+    """When that was, seconds since the epoch."""
     caught_up: bool = False
     """Whether all is stored that the partitions held when they were first assigned; so too where there are none."""
     events: int = 0
@@ -50,7 +56,8 @@ class Hearsay:
     """How far the assigned partitions are stored, and how far they go, also while nothing is fetched of them.
 
     A fetch brings how far its partition goes. A paused partition is not fetched, and one whose turn comes late in a
-    burst not lately: so the broker is asked, too.
+    burst not lately: so the broker is asked, too. Once it does not answer, what it said before is no answer either,
+    until it answers again or a fetch brings something new.
     """
 
     def __init__(self, places: Places, clock: Callable[[], float]) -> None:
@@ -59,6 +66,13 @@ class Hearsay:
         self._stored: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._ask_at = 0.0
+        self._fetched: dict[TopicPartition, int | None] = {}
+        self._fetched_when_lost: dict[TopicPartition, int | None] | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the broker has not answered when it was asked last, and has brought nothing since."""
+        return self._fetched_when_lost is not None
 
     def heard(self, consumer: Any) -> dict[str, Any]:
         """Fields of `Hearing`. Call it when all that was polled is stored or refused."""
@@ -68,7 +82,7 @@ class Hearsay:
         stored = {**self._stored, **places.next}
         self._stored = {tp: at for tp, at in stored.items() if tp in mine}
         ends = self._ends_of(consumer, mine)
-        known = bool(mine or places.idle) and self._stored.keys() == ends.keys() == mine
+        known = not self.lost and bool(mine or places.idle) and self._stored.keys() == ends.keys() == mine
         return {
             "partitions": len(places.next),
             "lag": sum(max(0, ends[tp] - self._stored[tp]) for tp in mine) if known else None,
@@ -79,14 +93,20 @@ class Hearsay:
     def _ends_of(self, consumer: Any, mine: set[TopicPartition]) -> dict[TopicPartition, int]:
         if mine and self._clock() >= self._ask_at:
             self._ask(consumer, mine)
-        told = {tp: (self._ends.get(tp), _highwater(consumer, tp)) for tp in mine}
+        self._fetched = {tp: _highwater(consumer, tp) for tp in mine}
+        before = self._fetched_when_lost
+        if before is not None and (not mine or any(before.get(tp) != at for tp, at in self._fetched.items())):
+            self._fetched_when_lost = None
+        told = {tp: (self._ends.get(tp), self._fetched[tp]) for tp in mine}
         return {tp: max(end for end in ends if end is not None) for tp, ends in told.items() if ends != (None, None)}
 
     def _ask(self, consumer: Any, mine: set[TopicPartition]) -> None:
         try:
             self._ends = consumer.end_offsets(sorted(mine), timeout_ms=_ENDS_MS)
             self._ask_at = self._clock() + _ASK_EVERY
+            self._fetched_when_lost = None
         except KafkaError:
+            self._fetched_when_lost = {tp: _highwater(consumer, tp) for tp in mine}
             self._ask_at = self._clock() + _ASK_AFTER_TROUBLE
 
 

@@ -12,6 +12,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError, LogTruncationError
 from sqlalchemy.exc import DBAPIError
 
+from consumer.clock import Clock
 from consumer.errors import ConsumerError
 from consumer.kafka.client import connect
 from consumer.ledger.batch import Batch
@@ -39,13 +40,11 @@ class Listener(threading.Thread):
     Args:
         settings: broker, topics and groups.
         intake: where changes and offsets are stored.
-        clock: seconds since the epoch.
+        clock: by which it waits, and by which it tells when something happened.
         stored: called after something was stored, from this thread.
     """
 
-    def __init__(
-        self, settings: Settings, intake: Intake, clock: Callable[[], float], stored: Callable[[], None]
-    ) -> None:
+    def __init__(self, settings: Settings, intake: Intake, clock: Clock, stored: Callable[[], None]) -> None:
         super().__init__(name="listener", daemon=True)
         self.hearing = Hearing()
         self.failure: BaseException | None = None
@@ -55,14 +54,14 @@ class Listener(threading.Thread):
         self._stopping = threading.Event()
         self._pauses = Pauses()
         self._places = Places(settings.kafka, intake, clock)
-        self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock)
-        self._gaps = Gaps(settings.kafka, intake, self._places, clock, self._alive, self._flood.admits)
+        self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock.elapsed)
+        self._gaps = Gaps(settings.kafka, intake, self._places, clock.now, self._alive, self._flood.admits)
         patience = (settings.kafka.session_timeout_ms + settings.kafka.request_timeout_ms) / 1000
-        self._polling = Polling(self._gaps, clock, self._stopping, patience)
-        self._pressure = Pressure(clock)
+        self._polling = Polling(self._gaps, clock.elapsed, self._stopping, patience)
+        self._pressure = Pressure(clock.elapsed)
         self._storing = Storing(settings, intake, self._places, self._flood, self._pressure, clock)
-        self._hearsay = Hearsay(self._places, clock)
-        self._commits = Commits(settings.kafka.commit_interval, self._places, clock)
+        self._hearsay = Hearsay(self._places, clock.elapsed)
+        self._commits = Commits(settings.kafka.commit_interval, self._places, clock.elapsed)
 
     def stop(self) -> None:
         """Tell the thread to leave the group and end; `join` waits for it."""
@@ -151,7 +150,7 @@ class Listener(threading.Thread):
             state=self._state(),
             held=self._pauses.reason,
             trouble=self._pressure.reason,
-            polled_at=self._clock(),
+            **self._polled(),
             gaps=self._gaps.crossed,
             **heard,
         )
@@ -165,7 +164,7 @@ class Listener(threading.Thread):
         tell("connecting afresh", reason=reason, next_try_s=pause)
         self._show(state="connecting afresh", partitions=0, lag=None, afresh=self.hearing.afresh + 1)
         self._stopping.wait(pause)
-        self._show(polled_at=self._clock())
+        self._show(**self._polled())
 
     def _leave(self, consumer: Any) -> None:
         """Commit once more, and leave the group; a client that is beside itself is left as it is."""
@@ -186,15 +185,15 @@ class Listener(threading.Thread):
     def _wait_for_broker(self, reason: str, pause: float) -> None:
         servers = ",".join(self._kafka.bootstrap_servers)
         log.info("waiting for broker", servers=servers, reason=reason, next_try_s=round(pause, 1))
-        self._show(state="waiting for broker", polled_at=self._clock())
+        self._show(state="waiting for broker", lag=None, **self._polled())
 
     def _alive(self) -> None:
-        self._show(polled_at=self._clock())
+        self._show(**self._polled())
 
     def _state(self) -> str:
         if self._polling.trouble:
             return "poll fails"
-        if self._commits.trouble:
+        if self._commits.trouble or self._hearsay.lost:
             return "broker away"
         if self._pauses.reason is not None:
             return self._pauses.reason
@@ -204,5 +203,10 @@ class Listener(threading.Thread):
             return "placing"
         return "listening" if self._places.settled else "standing by" if self._places.idle else "joining"
 
+    def _polled(self) -> dict[str, float]:
+        return {"polled_at": self._clock.now(), "polled_elapsed": self._clock.elapsed()}
+
     def _show(self, **changed: Any) -> None:
+        if changed.get("lag") is not None:
+            changed |= {"last_lag": changed["lag"], "lag_at": self._clock.now()}
         self.hearing = replace(self.hearing, **changed)

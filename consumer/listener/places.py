@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import structlog
 from kafka import TopicPartition
 from kafka.errors import KafkaError, LogTruncationError
 
+from consumer.clock import Clock
 from consumer.kafka.client import position, seek, topic_id
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Mark, Partition
@@ -40,7 +41,7 @@ class Places:
     `anew` the next offset of those that cannot be placed because their topic was made anew since the ledger read it.
     """
 
-    def __init__(self, kafka: KafkaSettings, intake: Intake, clock: Callable[[], float]) -> None:
+    def __init__(self, kafka: KafkaSettings, intake: Intake, clock: Clock) -> None:
         self.next: dict[TopicPartition, int] = {}
         self.unplaced: set[TopicPartition] = set()
         self.ends: dict[TopicPartition, int] = {}
@@ -87,13 +88,13 @@ class Places:
         if any(found != self.topic_ids.get(topic) for topic, found in self._found(consumer, self.next)):
             self.rewind(consumer)
             self._retry_at = 0.0
-        if not self.unplaced or self._clock() < self._retry_at:
+        if not self.unplaced or self._clock.elapsed() < self._retry_at:
             return
         try:
             self._place(consumer)
         except (KafkaError, *WENT_AWAY) as error:
             log.warning("cannot place partitions yet", reason=str(error) or type(error).__name__)
-            self._retry_at = self._clock() + RETRY_AFTER
+            self._retry_at = self._clock.elapsed() + RETRY_AFTER
 
     def look_for_new_topic(self, consumer: Any) -> None:
         """Put the placed partitions into `anew` where the client knows by now that their topic is another one."""
@@ -109,7 +110,7 @@ class Places:
         for partition in self.unplaced:
             with suppress(*WENT_AWAY):
                 consumer.pause(partition)
-        self._retry_at = self._clock() + RETRY_AFTER
+        self._retry_at = self._clock.elapsed() + RETRY_AFTER
 
     def clear(self) -> None:
         """Nothing is assigned: there is another consumer now."""
@@ -179,7 +180,7 @@ class Places:
             there = {TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()}
             asked = consumer.end_offsets if self._start == "latest" else consumer.beginning_offsets
             starts = asked(list(there | here), timeout_ms=ASK_MS)
-        self._intake.start_at({partition_of(tp): start for tp, start in starts.items()}, self._clock(), found)
+        self._intake.start_at({partition_of(tp): start for tp, start in starts.items()}, self._clock.now(), found)
         marks = self._intake.marks(topic)  # another instance may have been first
         return {tp: marks[partition_of(tp)] for tp in starts}
 

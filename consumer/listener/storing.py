@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 from kafka import TopicPartition
 from sqlalchemy.exc import DBAPIError
 
+from consumer.clock import Clock
 from consumer.decoding import decoders, to_batch
 from consumer.errors import OffsetConflict
 from consumer.ledger.batch import Batch, load_of
@@ -33,7 +34,7 @@ class Storing:
         places: Places,
         flood: FloodGuard,
         pressure: Pressure,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._decoders = decoders(settings)
         self._intake = intake
@@ -41,7 +42,7 @@ class Storing:
         self._flood = flood
         self._pressure = pressure
         self._clock = clock
-        self._log = LetterLog(clock)
+        self._log = LetterLog(clock.elapsed)
 
     def store(
         self, consumer: Any, records: dict[TopicPartition, list[Any]], passed: Mapping[TopicPartition, Stand]
@@ -57,7 +58,7 @@ class Storing:
             return None
         fetched = {partition_of(tp): batch for tp, batch in fresh.items()}
         expected = {partition_of(tp): self._places.next[tp] for tp in fresh}
-        batch = to_batch(self._decoders, fetched, expected, self._clock())
+        batch = to_batch(self._decoders, fetched, expected, self._clock.now())
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
         self._pass(batch, passed)
         del fresh, fetched

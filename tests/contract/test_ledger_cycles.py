@@ -50,7 +50,7 @@ def test_a_rejected_cycle_gives_its_users_back_and_the_next_covers_its_offsets(l
     assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 300.0, fence=fence) is False
     backlog = ledger.views.backlog()
     assert (backlog.users, backlog.untried) == (3, 2)  # a was tried; b and c changed since
-    assert backlog.oldest_change == 249.0
+    assert backlog.oldest_change == 250.0
     assert backlog.oldest_event_at == 99.0
     assert ledger.views.past().rejections_in_a_row == 1
     following = ledger.cycles.claim(CycleKind.BOOTSTRAP, "again", 400.0, fence=fence)
@@ -75,7 +75,7 @@ def test_a_new_event_makes_a_tried_user_count_again(ledger: Ledger, fence: int) 
     assert ledger.views.backlog().untried == 0
     ledger.intake.record(batch(P0, 1, ["a"], now=500.0))
     backlog = ledger.views.backlog()
-    assert (backlog.untried, backlog.oldest_change) == (1, 499.0)
+    assert (backlog.untried, backlog.oldest_change) == (1, 500.0)
 
 
 def test_a_cycle_ends_once(ledger: Ledger, fence: int) -> None:
@@ -148,7 +148,7 @@ def test_a_failed_cycle_does_not_make_its_changes_look_fresher(ledger: Ledger, f
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     ledger.intake.record(batch(P0, 1, ["a"], now=250.0))
     ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0, fence=fence)
-    assert ledger.views.backlog().oldest_change == 99.0
+    assert ledger.views.backlog().oldest_change == 100.0
     assert ledger.views.past().last_failed
 
 

@@ -23,6 +23,7 @@ import psutil
 from confluent_kafka import Producer
 
 from benchmarks.machine import machine
+from consumer.clock import Clock
 from consumer.dead_letters.settings import DeadLetterSettings
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.ledger import Ledger, open_ledger
@@ -134,7 +135,7 @@ def _settings(topic: Topic, folder: Path, source: Source) -> Settings:
 def _listen(settings: Settings, ledger: Ledger, topic: Topic, count: int) -> tuple[float, int]:
     process, started = psutil.Process(), time.monotonic()
     before = largest = process.memory_info().rss
-    listener = Listener(settings, ledger.intake, time.time, lambda: None)
+    listener = Listener(settings, ledger.intake, Clock(), lambda: None)
     listener.start()
 
     def has_read(messages: int) -> bool:

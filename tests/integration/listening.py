@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import select
 
+from consumer.clock import Clock
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.intake import Intake
 from consumer.ledger.ledger import Ledger
@@ -46,7 +46,7 @@ def settings_for(topic: Topic, folder: Path, **kafka: object) -> Settings:
 @contextmanager
 def listening(settings: Settings, intake: Intake) -> Iterator[Listener]:
     """A listener, for as long as the block runs; it has to end in good order."""
-    listener = Listener(settings, intake, time.time, lambda: None)
+    listener = Listener(settings, intake, Clock(), lambda: None)
     listener.start()
     try:
         yield listener

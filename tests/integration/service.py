@@ -32,6 +32,8 @@ QUICK = {
     "TRIGGER__QUIET_PERIOD": "0.7",
     "TRIGGER__MIN_INTERVAL": "0",
     "TRIGGER__MAX_STALENESS": "60",
+    "TRIGGER__MAX_BACKOFF": "5",
+    "TRIGGER__MAX_FULL_PER_DAY": "1000",
     "TRIGGER__FULL_ON_DRIFT": "false",  # a story counts its cycles
     "PAIRS__MAX_POSITIVES_PER_USER": "15",
     "SPLIT__HOLDOUT_SHARE": "0.25",

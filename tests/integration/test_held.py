@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from consumer.cli import app
+from consumer.clock import Clock
 from consumer.cycles.leadership import instance_name
 from consumer.cycles.trigger import Hold
 from consumer.doctor.checks import Outcome as Found
@@ -171,26 +172,27 @@ def test_a_full_retrain_that_does_not_start_by_itself_is_a_warning(
     assert f"asked for, and `retrainer train --full` starts it: {WHY}" in lines_of(call("status"))
 
 
-class Clock:
+class Hand:
     """A clock that a test moves."""
 
     def __init__(self) -> None:
-        self.now = time.time()
+        self.now, self._ahead = time.time(), time.time() - time.monotonic()
 
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.now, lambda: self.now - self._ahead)
 
 
 @pytest.fixture
-def service(ledger: Ledger, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+def clock() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def service(ledger: Ledger, clock: Hand, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """One that listens to nothing: the test makes its turns."""
     monkeypatch.setenv("RETRAINER_TRIGGER__CHANGED_USERS", "1")
-    made = Service(load_settings(), ledger, clock)
+    made = Service(load_settings(), ledger, clock.clock)
     made._listener.hearing = Hearing("listening", polled_at=time.time(), partitions=1, lag=0, caught_up=True)
     yield made
     made._supervisor.stop()
@@ -208,7 +210,7 @@ def turn_until_idle(service: Service, ledger: Ledger, cycles: int) -> None:
 
 
 def test_a_corrupt_stream_is_tried_ever_later_and_health_and_state_tell_why(
-    trainer: StandIn, ledger: Ledger, service: Service, clock: Clock, capsys: pytest.CaptureFixture[str]
+    trainer: StandIn, ledger: Ledger, service: Service, clock: Hand, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trainer.will(HELD, HELD, {"outcome": "unchanged"})
     clock.now += 1000
@@ -237,7 +239,7 @@ def test_a_corrupt_stream_is_tried_ever_later_and_health_and_state_tell_why(
 
 
 def test_a_drifted_space_is_trained_anew_by_itself(
-    trainer: StandIn, ledger: Ledger, service: Service, clock: Clock
+    trainer: StandIn, ledger: Ledger, service: Service, clock: Hand
 ) -> None:
     trainer.will(
         {"outcome": "unchanged", "asks_full": WHY},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic, UserScramCredentialUpsertion
 from structlog.testing import capture_logs
 
+from consumer.clock import Clock
 from consumer.errors import SettingsError
 from consumer.kafka import client
 from consumer.kafka.client import admin_options, producer_options
@@ -118,7 +118,7 @@ def test_the_listener_reads_by_its_certificate(secure_kafka: SecureKafka, tmp_pa
     kafka = secure_kafka.settings("SSL", topic.name, session_timeout_ms=6000)
     settings = Settings(state_dir=tmp_path, feature_group=GROUP.model_copy(update={"id": 13}), kafka=kafka)
     with closing(open_ledger(settings.ledger.url)) as ledger:
-        listener = Listener(settings, ledger.intake, time.time, lambda: None)
+        listener = Listener(settings, ledger.intake, Clock(), lambda: None)
         listener.start()
         wait_until(lambda: ledger.views.read().events == 30, 30, "the events")
         listener.stop()
@@ -286,7 +286,7 @@ def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
     )
     settings = Settings(state_dir=tmp_path, feature_group=GROUP.model_copy(update={"id": 13}), kafka=kafka)
     with closing(open_ledger(settings.ledger.url)) as ledger:
-        listener = Listener(settings, ledger.intake, time.time, lambda: None)
+        listener = Listener(settings, ledger.intake, Clock(), lambda: None)
         listener.start()
         wait_until(lambda: ledger.views.read().events == 10, 30, "the events")
         if half == "gone":

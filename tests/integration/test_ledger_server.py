@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from typer.testing import CliRunner
 
 from consumer.cli import app
+from consumer.clock import Clock
 from consumer.errors import LedgerError, NoLedger
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Batch, Partition, Position
@@ -210,7 +211,7 @@ def test_a_listener_polls_on_while_its_ledger_is_away_and_reads_on_when_it_is_ba
         kafka=KafkaSettings(**kafka, session_timeout_ms=6000),
     )
     with databases.postgresql() as server, closing(open_ledger(server.url())) as ledger:
-        listener = Listener(settings, ledger.intake, time.time, lambda: None)
+        listener = Listener(settings, ledger.intake, Clock(), lambda: None)
         listener.start()
         try:
             topic.send_users(names(200))

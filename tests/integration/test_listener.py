@@ -270,11 +270,17 @@ def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Pa
             topic.create()
             topic.send_users(names(10))
             everything_is_read(ledger, 10)
+            wait_until(lambda: listener.hearing.lag == 0, 30, "it to know how far the topic goes")
             broker.stop()
             wait_until(lambda: listener.hearing.state == "broker away", 60, "it to notice that the broker is gone")
+            wait_until(lambda: listener.hearing.lag is None, 30, "it to say that it knows no lag")
+            assert listener.hearing.last_lag == 0
+            assert listener.hearing.lag_at is not None
             broker.start()
             topic.send_users(names(10, start=10))
             everything_is_read(ledger, 20)
+            wait_until(lambda: listener.hearing.lag == 0, 60, "it to know again how far the topic goes")
+            wait_until(lambda: listener.hearing.state == "listening", 30, "it to listen again")
     finally:
         broker.stop()
 

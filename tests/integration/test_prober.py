@@ -66,7 +66,7 @@ def test_a_real_trainer_answers_and_nothing_is_claimed(settings: Settings, ledge
     with closing(LocalFeatureStore(settings.state_dir / "feature_store.db", GROUP)) as store:
         store.commit(World(seed=5).rows(names(40)))
     arrive(ledger, names(40))
-    prober.begin(time.time())
+    prober.begin()
     wait_until(lambda: ended(prober), 90, "the answer")
     found = ledger.probes.last()
     assert found is not None
@@ -87,7 +87,7 @@ def test_a_trainer_that_dies_is_on_record_and_holds_nothing_up(
     supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
     wait_until(lambda: idle(supervisor), 30, "the first version")
     prober = Prober(settings, ledger, leadership, supervisor.warm)
-    prober.begin(time.time())
+    prober.begin()
     wait_until(lambda: ended(prober), 30, "the trainer to die")
     found = ledger.probes.last()
     assert found is not None

@@ -38,6 +38,8 @@ SETTINGS = {
     "TRIGGER__MIN_INTERVAL": "40",
     "TRIGGER__QUIET_PERIOD": "0",  # it is never quiet here
     "TRIGGER__MAX_STALENESS": "600",
+    "TRIGGER__MAX_BACKOFF": "40",  # cycles are what it is about, whatever comes of them
+    "TRIGGER__MAX_FULL_PER_DAY": "1000",
     "LOG__FORMAT": "json",
 }
 

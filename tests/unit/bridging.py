@@ -15,6 +15,7 @@ from consumer.bridge.orders import Orders
 from consumer.bridge.ports import Commits, Link, TopicState
 from consumer.bridge.settings import BridgeSettings
 from consumer.bridge.state import BridgeState
+from consumer.clock import Clock
 from schemas.events import Change, Operation
 from schemas.features import Column, FeatureGroup
 from trainer.errors import Unreachable
@@ -135,7 +136,8 @@ class Bench:
 
     def bridge(self, orders: Orders = Orders()) -> Bridge:  # noqa: B008  (it is frozen)
         """A bridge that has just been started."""
-        return Bridge(self.settings, self.state, self.link, orders, Event(), clock=lambda: self.now)
+        clock = Clock(lambda: self.now, lambda: self.now)
+        return Bridge(self.settings, self.state, self.link, orders, Event(), clock)
 
     def link(self) -> Link:
         return Link(GROUP, self.group, self.group, self.topic)

@@ -20,6 +20,7 @@ from kafka.errors import (
 )
 from kafka.structs import ConsumerGroupMetadata, MemberState, OffsetAndMetadata
 
+from consumer.clock import Clock
 from consumer.errors import OutsideGroup
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.ledger import Ledger, open_ledger
@@ -111,7 +112,7 @@ def found_id(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def gaps_at(ledger: Ledger, offset: int) -> tuple[Gaps, Places]:
     """A partition that is placed at an offset."""
     ledger.intake.start_at({partition_of(T0): offset}, 0.0)
-    places = Places(KafkaSettings(topic="t"), ledger.intake, lambda: 1.0)
+    places = Places(KafkaSettings(topic="t"), ledger.intake, Clock(lambda: 1.0, lambda: 1.0))
     places.next[T0] = offset
     return Gaps(KafkaSettings(topic="t"), ledger.intake, places, lambda: 1.0, lambda: None), places
 
@@ -167,7 +168,7 @@ def test_of_two_topics_the_one_that_was_made_anew_is_read_anew(ledger: Ledger, m
     ledger.intake.start_at({partition_of(labels): 7}, 0.0, "l-1")
     ids = {"t": "t-1", "l": "l-1"}
     monkeypatch.setattr(places_module, "topic_id", lambda _, topic: ids.get(topic))
-    places = Places(KafkaSettings(topic="t", label_topic="l"), ledger.intake, lambda: 1.0)
+    places = Places(KafkaSettings(topic="t", label_topic="l"), ledger.intake, Clock(lambda: 1.0, lambda: 1.0))
     broker = Broker(0, 50, {users, labels})
     places.note([Rebalance("assigned", frozenset({users, labels}))])
     places.place(broker)
@@ -188,7 +189,9 @@ def test_a_topic_of_labels_begins_whole_where_that_of_users_is_known(
     users, more = TopicPartition("t", 0), TopicPartition("t", 1)
     labels = TopicPartition("l", 0)
     ledger.intake.start_at({partition_of(users): 5}, 0.0)
-    places = Places(KafkaSettings(topic="t", label_topic="l", start=start), ledger.intake, lambda: 1.0)
+    places = Places(
+        KafkaSettings(topic="t", label_topic="l", start=start), ledger.intake, Clock(lambda: 1.0, lambda: 1.0)
+    )
     places.note([Rebalance("assigned", frozenset({users, more, labels}))])
     places.place(Broker(0, 50, {users, more, labels}))
     assert places.next == {users: 5, more: 0, labels: begins}  # a partition that is new in a known topic loses nothing
@@ -277,7 +280,7 @@ def test_what_a_poll_took_and_did_not_give_is_read_again(
     now = 1.0
     ledger.intake.start_at({partition_of(T0): 0}, now)
     settings = Settings(state_dir=tmp_path, feature_group=GROUP, kafka=KafkaSettings(topic="t"))
-    listener = Listener(settings, ledger.intake, lambda: now, lambda: None)
+    listener = Listener(settings, ledger.intake, Clock(lambda: now, lambda: now), lambda: None)
     broker = Broker(0, 100, {T0})
     notes = RebalanceNotes(broker)
     notes.on_partitions_assigned({T0})

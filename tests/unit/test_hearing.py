@@ -87,8 +87,35 @@ def test_a_broker_that_is_away_is_not_asked_in_every_turn() -> None:
     room.broker.fetched = {ONE: 8}
     for _ in range(90):
         room.now += 0.1
-        assert room.heard()["lag"] == 5
+        assert room.heard()["lag"] is None
     assert room.broker.asked == 1
+
+
+def test_what_a_broker_said_before_it_went_away_is_no_lag() -> None:
+    room = Room()
+    room.places.next, room.places.ends, room.broker.ends = {ONE: 3}, {ONE: 3}, {ONE: 3}
+    room.broker.fetched = {ONE: 3}
+    assert (room.heard()["lag"], room.hearsay.lost) == (0, False)
+    room.broker.away = True
+    room.now += 2
+    assert (room.heard()["lag"], room.hearsay.lost) == (None, True)
+    room.now += 9
+    assert room.heard()["lag"] is None  # it is not asked yet, and a fetch has brought nothing
+    room.broker.fetched = {ONE: 9}  # it was only slow to say how far it goes
+    assert (room.heard()["lag"], room.hearsay.lost) == (6, False)
+    room.now += 1
+    assert room.heard()["lag"] is None  # asked again, in vain
+    room.broker.away, room.broker.ends = False, {ONE: 10}
+    room.now += 10
+    assert (room.heard()["lag"], room.hearsay.lost) == (7, False)
+
+
+def test_who_has_no_partitions_has_lost_nobody() -> None:
+    room = Room()
+    room.places.next, room.places.ends, room.broker.away = {ONE: 3}, {ONE: 3}, True
+    assert (room.heard()["lag"], room.hearsay.lost) == (None, True)
+    room.places.next, room.places._joined = {}, True
+    assert (room.heard()["lag"], room.hearsay.lost) == (0, False)
 
 
 def test_what_another_instance_has_is_not_counted() -> None:

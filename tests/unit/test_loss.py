@@ -171,6 +171,22 @@ def test_calibration_of_cosines_that_say_nothing_or_the_opposite_stays_finite() 
     assert np.isfinite(calibrate(same, draw.random(500) < 0.5, 50.0)).all()
 
 
+@pytest.mark.parametrize("seed", [181, 561, 613, 1535, 2092])
+def test_a_search_whose_first_steps_meet_the_least_scale_goes_on(seed: int) -> None:
+    """It had stopped there, a rounding before the end, with a bias that had hardly moved: all or nobody was similar."""
+    draw = np.random.default_rng(seed)
+    count, threshold, noise = int(draw.integers(50, 4000)), draw.uniform(0.3, 0.95), 10 ** draw.uniform(-5, -1.5)
+    truth = np.clip(draw.normal(draw.uniform(-0.2, 0.3), draw.uniform(0.05, 0.4), count), -1, 1)
+    few = max(3, int(count * 10 ** draw.uniform(-2.5, -0.5)))
+    truth[:few] = draw.uniform(threshold, 1, few)
+    similar = truth > threshold
+    cosine = np.clip(truth + draw.normal(0, noise, count), -1, 1)
+    weight = np.where(similar, 1.0, draw.uniform(1, 50)) if draw.random() < 0.5 else np.ones(count)
+    scale, bias = calibrate(cosine, similar, 300.0, weight=weight)
+    assert scale > 500
+    assert -bias / scale == pytest.approx(threshold, abs=0.02)
+
+
 @pytest.mark.parametrize(("scale", "far"), [(50.0, 1e3), (300.0, 1e3), (800.0, 1e6)])
 def test_pairs_in_their_true_proportion_get_the_line_that_made_them(scale: float, far: float) -> None:
     """Many far pairs for each near one, given by weights: the middle stays where similar and dissimilar meet."""

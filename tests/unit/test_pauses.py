@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from kafka import TopicPartition
 
+from consumer.clock import Clock
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.ledger import open_ledger
 from consumer.listener.pauses import Pauses
@@ -35,7 +34,7 @@ class Client:
 
 
 def placed(*partitions: TopicPartition) -> Places:
-    places = Places(KafkaSettings(), open_ledger("sqlite://").intake, time.time)
+    places = Places(KafkaSettings(), open_ledger("sqlite://").intake, Clock())
     places.next = dict.fromkeys(partitions, 0)
     return places
 

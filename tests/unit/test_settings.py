@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from consumer.errors import SettingsError
-from consumer.ledger.engine import shown
+from consumer.ledger.address import shown
 from consumer.settings import load_settings
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.hopsworks import HopsworksStore

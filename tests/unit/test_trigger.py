@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from consumer.cycles.trigger import Hold, Probe, Reason, Start, TriggerPolicy, TriggerState, Wait, decide
+from consumer.cycles.trigger import Hold, Probe, Reason, Start, TriggerPolicy, TriggerState, Wait, decide, full_waits
 from schemas.cycle import CycleKind
 
 POLICY = TriggerPolicy(
@@ -20,7 +20,9 @@ POLICY = TriggerPolicy(
     changed_label_share=0.5,
     max_staleness=100,
     quiet_period=5,
+    max_quiet=40,
     min_interval=20,
+    max_backoff=100,
 )
 BUSY = TriggerState(pending_users=10, known_users=1000, oldest_change=50, newest_change=60, last_cycle_end=None)
 NEW = TriggerState(
@@ -73,6 +75,86 @@ def test_a_lone_change_starts_a_cycle_when_it_is_stale() -> None:
     assert decide(POLICY, lone, now=150) == Start(Reason.STALENESS)
 
 
+def test_changes_that_go_on_arriving_hold_a_cycle_back_only_for_a_while() -> None:
+    busy = replace(BUSY, oldest_change=50, newest_change=89)
+    assert decide(POLICY, busy, now=89) == Wait(Hold.QUIET, until=90)  # 40 s after the oldest came
+    assert decide(POLICY, busy, now=90) == Start(Reason.COUNT)
+    # Changes that trickled in before are no reason to cut a burst in two: it counts since when there is enough.
+    burst = replace(busy, enough_since=85)
+    assert decide(POLICY, burst, now=90) == Wait(Hold.QUIET, until=94)
+    assert decide(POLICY, replace(burst, newest_change=125), now=124) == Wait(Hold.QUIET, until=125)
+    assert decide(POLICY, replace(burst, newest_change=125), now=125) == Start(Reason.COUNT)
+    # Who sets a longer quiet period than that means it.
+    patient = POLICY.model_copy(update={"quiet_period": 60.0})
+    assert decide(patient, busy, now=109) == Wait(Hold.QUIET, until=110)
+
+
+def test_a_full_retrain_after_rejections_needs_as_much_as_any_cycle_and_waits_longer_each_time_it_is_refused() -> None:
+    rejected = replace(BUSY, pending_users=1, rejections_in_a_row=3, fruitless_in_a_row=3, last_cycle_end=0.0)
+    assert decide(POLICY, rejected, now=100) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(POLICY, rejected, now=150) == Start(Reason.REJECTIONS, CycleKind.FULL)
+    again = replace(
+        BUSY,
+        rejections_in_a_row=5,
+        fruitless_in_a_row=5,
+        last_cycle_end=100.0,
+        refused_from_scratch=2,
+        last_refused_from_scratch=100.0,
+    )
+    assert decide(POLICY, again, now=199) == Wait(Hold.FRUITLESS, until=200)
+    assert decide(POLICY, again, now=200) == Start(Reason.STALENESS)  # meanwhile the champion goes on learning
+    assert full_waits(POLICY, again, now=200) == (Reason.REJECTIONS, Wait(Hold.REFUSED, until=300))
+    assert decide(POLICY, again, now=300) == Start(Reason.REJECTIONS, CycleKind.FULL)
+    assert full_waits(POLICY, again, now=300) is None
+    assert full_waits(POLICY, replace(BUSY, last_refused_from_scratch=0.0), now=1) is None
+
+
+def test_a_day_has_so_many_cycles_from_scratch_that_nobody_asked_for() -> None:
+    policy = POLICY.model_copy(update={"max_full_per_day": 2})
+    used = replace(BUSY, full_ends=(5000.0, 4000.0), last_cycle_end=5000.0, rejections_in_a_row=3)
+    drifted = replace(used, drifted=True)
+    for state, reason in ((used, Reason.REJECTIONS), (drifted, Reason.DRIFT)):
+        assert decide(policy, state, now=6000) == Start(Reason.STALENESS)
+        assert full_waits(policy, state, now=6000) == (reason, Wait(Hold.CEILING, until=90_400))
+        assert decide(policy, state, now=90_400) == Start(reason, CycleKind.FULL)
+    first = replace(used, has_champion=False, rejections_in_a_row=0)
+    assert decide(policy, first, now=6000) == Wait(Hold.CEILING, until=90_400)
+    for word in (replace(first, asked=CycleKind.INCREMENTAL), replace(used, asked=CycleKind.FULL)):
+        assert isinstance(decide(policy, word, now=6000), Start)  # an operator outranks
+    assert decide(policy, replace(used, full_retrain_due=True), now=6000) == Start(Reason.SCHEDULE, CycleKind.FULL)
+
+
+def test_without_a_version_what_was_refused_is_tried_again_for_what_would_start_any_cycle() -> None:
+    refused = replace(
+        BUSY,
+        pending_users=1,
+        has_champion=False,
+        last_cycle_end=0.0,
+        fruitless_in_a_row=1,
+        refused_from_scratch=1,
+        last_refused_from_scratch=0.0,
+    )
+    assert decide(POLICY, refused, now=70) == Wait(Hold.THRESHOLD, until=150)
+    assert decide(POLICY, replace(refused, pending_users=10), now=70) == Wait(Hold.REFUSED, until=100)
+    assert decide(POLICY, replace(refused, pending_users=10), now=100) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
+    assert decide(POLICY, refused, now=150) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
+    nothing = replace(refused, pending_users=0, oldest_change=None, newest_change=None)
+    assert decide(POLICY, nothing, now=10_000) == Wait(Hold.NOTHING)
+
+
+def test_cycles_that_fail_are_tried_ever_later() -> None:
+    waits = []
+    for row in range(1, 6):
+        failed = replace(BUSY, last_cycle_end=1000.0, last_cycle_failed=True, fruitless_in_a_row=row)
+        match decide(POLICY, failed, now=1000):
+            case Wait(hold=Hold.FAILED, until=until) if until is not None:
+                waits.append(until - 1000)
+    assert waits == [20, 40, 80, 100, 100]
+    hurried = TriggerPolicy(min_interval=0, quiet_period=0)
+    failed = replace(BUSY, last_cycle_end=1000.0, last_cycle_failed=True, fruitless_in_a_row=5)
+    assert decide(hurried, failed, now=1000) == Wait(Hold.FAILED, 1016)
+
+
 LABELS = replace(BUSY, pending_users=0, pending_labels=20)
 
 
@@ -95,7 +177,7 @@ def test_of_no_known_labels_or_users_not_every_one_is_a_large_share() -> None:
 def test_labels_alone_start_no_first_version() -> None:
     waiting = replace(NEW, pending_labels=50, oldest_change=1.0, newest_change=1.0)
     assert decide(POLICY, waiting, now=0) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
-    assert decide(POLICY, replace(waiting, last_cycle_end=0.0), now=500) == Wait(Hold.NOTHING)
+    assert decide(POLICY, replace(waiting, last_cycle_end=0.0), now=500) == Wait(Hold.LABELS_ALONE)
     user = replace(waiting, last_cycle_end=0.0, pending_users=1)
     assert decide(POLICY, user, now=500) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
 
@@ -105,7 +187,7 @@ def test_the_first_cycle_starts_by_itself_and_only_once() -> None:
     assert decide(POLICY, replace(NEW, last_cycle_end=0.0), now=30) == Wait(Hold.NOTHING)
     # A feature store that was away is no reason never to start.
     failed = replace(NEW, last_cycle_end=0.0, last_cycle_failed=True)
-    assert decide(POLICY, failed, now=19) == Wait(Hold.INTERVAL, until=20)
+    assert decide(POLICY, failed, now=19) == Wait(Hold.FAILED, until=20)
     assert decide(POLICY, failed, now=20) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
     again = replace(NEW, last_cycle_end=0.0, pending_users=1, oldest_change=1.0, newest_change=1.0)
     assert decide(POLICY, again, now=30) == Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
@@ -147,7 +229,7 @@ def test_a_held_cycle_is_not_repeated_until_something_new_is_known() -> None:
     assert decide(POLICY, new, now=80) == Start(Reason.COUNT)
 
 
-def test_a_stream_that_stays_corrupt_is_tried_ever_later_but_never_later_than_a_change_may_wait() -> None:
+def test_a_stream_that_stays_corrupt_is_tried_ever_later_up_to_the_longest_wait() -> None:
     waits = []
     for row in range(1, 7):
         match decide(POLICY, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=row), now=1000):
@@ -155,9 +237,10 @@ def test_a_stream_that_stays_corrupt_is_tried_ever_later_but_never_later_than_a_
                 waits.append(until - 1000)
     assert waits == [20, 40, 80, 100, 100, 100]
     hurried = TriggerPolicy(min_interval=0, quiet_period=0, max_staleness=0)
-    assert decide(hurried, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=9), now=1000) == Wait(Hold.HELD, 1001)
+    assert decide(hurried, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=1), now=1000) == Wait(Hold.HELD, 1001)
+    assert decide(hurried, replace(BUSY, last_cycle_end=1000.0, held_in_a_row=9), now=1000) == Wait(Hold.HELD, 1256)
     endless = replace(BUSY, last_cycle_end=1000.0, held_in_a_row=10**6)
-    assert decide(TriggerPolicy(max_staleness=1e9), endless, now=1000) == Wait(Hold.HELD, 1000 + 1e9)
+    assert decide(TriggerPolicy(max_backoff=1e9), endless, now=1000) == Wait(Hold.HELD, 1000 + 1e9)
 
 
 def test_data_that_are_held_are_not_what_everything_is_trained_on() -> None:
@@ -188,8 +271,8 @@ def free_at(state: TriggerState) -> float:
     """When the interval since the last cycle is over."""
     if state.last_cycle_end is None:
         return 0.0
-    doubled = 2.0 ** max(0, state.held_in_a_row - 1)
-    return state.last_cycle_end + min(POLICY.min_interval * doubled, POLICY.max_staleness)
+    doubled = 2.0 ** max(0, state.held_in_a_row - 1, state.rejections_in_a_row - 1)
+    return state.last_cycle_end + min(POLICY.min_interval * doubled, POLICY.max_backoff)
 
 
 @given(states, times)
@@ -203,8 +286,10 @@ def test_no_change_waits_longer_than_its_limits(state: TriggerState, now: float)
 @given(states, times)
 def test_no_cycle_starts_before_the_interval_is_over(state: TriggerState, now: float) -> None:
     if now < (free := free_at(state)):
-        hold = Hold.HELD if state.held_in_a_row else Hold.INTERVAL
-        assert decide(POLICY, state, now) == Wait(hold, until=free)
+        found = decide(POLICY, state, now)
+        assert isinstance(found, Wait)
+        assert found.until == free
+        assert (found.hold is Hold.HELD) == (state.held_in_a_row > 0)
 
 
 @given(states, times)

@@ -1,0 +1,59 @@
+"""How cycles keep apart: what the last ones cost and what came of them decides when the next may start.
+
+A gate that refuses everything, or a trainer that always fails, must not train around the clock. After each cycle that
+settled nothing the next one waits twice as long; one from scratch, which costs most, waits longest, and a day has only
+so many that nobody asked for.
+"""
+
+from __future__ import annotations
+
+from consumer.cycles.terms import Hold, TriggerPolicy, TriggerState, Wait
+
+DAY = 86400.0
+_LEAST = 1.0  # seconds, after a failed or held cycle also where no interval is kept
+_DOUBLINGS = 30  # more would say no more
+
+
+def rest(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+    """The wait that the last cycle leaves behind for any other; None once it is over."""
+    if state.last_cycle_end is None or now >= (free := state.last_cycle_end + _interval(policy, state)):
+        return None
+    if state.held_in_a_row > 0:
+        return Wait(Hold.HELD, until=free)
+    if state.last_cycle_failed:
+        return Wait(Hold.FAILED, until=free)
+    return Wait(Hold.FRUITLESS if _fruitless(state) > 1 else Hold.INTERVAL, until=free)
+
+
+def rest_from_scratch(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+    """The wait before a cycle from scratch that nobody asked for; None once it is over, or where there is none."""
+    waits = []
+    if state.refused_from_scratch and state.last_refused_from_scratch is not None:
+        doubled = policy.max_backoff * 2.0 ** min(state.refused_from_scratch - 1, _DOUBLINGS)
+        longest = max(policy.drift_interval, policy.max_backoff)
+        waits.append(Wait(Hold.REFUSED, until=state.last_refused_from_scratch + min(doubled, longest)))
+    if len(state.full_ends) >= policy.max_full_per_day:
+        waits.append(Wait(Hold.CEILING, until=state.full_ends[policy.max_full_per_day - 1] + DAY))
+    longest_wait = max(waits, key=_until, default=None)
+    return longest_wait if longest_wait is not None and now < _until(longest_wait) else None
+
+
+def _interval(policy: TriggerPolicy, state: TriggerState) -> float:
+    """How long after the last cycle the next may start: after each that settled nothing, twice as long."""
+    in_a_row = _fruitless(state)
+    if in_a_row == 0:
+        return policy.min_interval
+    first, most = policy.min_interval, max(policy.min_interval, policy.max_backoff)
+    if state.held_in_a_row > 0 or state.last_cycle_failed:
+        first, most = max(first, policy.quiet_period, _LEAST), max(most, _LEAST)
+    return min(first * 2.0 ** min(in_a_row - 1, _DOUBLINGS), most)
+
+
+def _fruitless(state: TriggerState) -> int:
+    failed = 1 if state.last_cycle_failed else 0
+    return max(state.fruitless_in_a_row, state.rejections_in_a_row, state.held_in_a_row, failed)
+
+
+def _until(wait: Wait) -> float:
+    assert wait.until is not None
+    return wait.until

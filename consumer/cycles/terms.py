@@ -1,0 +1,171 @@
+"""The words of the trigger: the policy, what it is applied to, and what may come of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from schemas.base import Frozen
+from schemas.cycle import CycleKind
+
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class Reason(StrEnum):
+    """Why a cycle starts; recorded with the cycle."""
+
+    BOOTSTRAP = "no version yet"
+    OPERATOR = "operator asked"
+    REPLAY = "events were replayed"
+    REJECTIONS = "too many rejections in a row"
+    SCHEDULE = "full retrain is due"
+    DRIFT = "the space has drifted"
+    STALENESS = "oldest pending change is too old"
+    COUNT = "enough users changed"
+    SHARE = "large enough share of users changed"
+    REGRET = "the champion has lost too much on what is pending"
+    LABEL_COUNT = "enough labels changed"
+    LABEL_SHARE = "large enough share of labels changed"
+
+
+UNASKED_FROM_SCRATCH = (Reason.BOOTSTRAP, Reason.REJECTIONS, Reason.DRIFT)
+"""What a cycle from scratch starts for that neither an operator nor the schedule has asked for."""
+
+
+class Hold(StrEnum):
+    """Why no cycle starts yet; shown to the operator."""
+
+    TROUBLE = "ledger or disk cannot be used"
+    ELSEWHERE = "another instance runs cycles"
+    RUNNING = "a cycle is running"
+    PROBING = "the champion is being asked about what is pending"
+    CATCHING_UP = "the listener has not caught up with the topic yet"
+    NOTHING = "nothing new is pending"
+    LABELS_ALONE = "labels alone make no first version"
+    INTERVAL = "too soon after the last cycle"
+    FRUITLESS = "the last cycles settled nothing; each time the next one waits longer"
+    FAILED = "the last cycle failed; it is tried again later"
+    HELD = "the last cycle was held; new changes are tried again later"
+    REFUSED = "a model from scratch was refused; each time the next one waits longer"
+    CEILING = "the most cycles from scratch of a day have run"
+    QUIET = "changes are still arriving"
+    THRESHOLD = "too little has changed"
+
+
+class TriggerPolicy(Frozen):
+    """Rules for starting a cycle. Durations are seconds."""
+
+    changed_users: Annotated[int, Field(ge=1)] = 500
+    changed_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    changed_labels: Annotated[int, Field(ge=1)] = 500
+    changed_label_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    max_staleness: Seconds = 3600.0
+    quiet_period: Seconds = 30.0
+    max_quiet: Seconds = 120.0
+    """The longest that changes which go on arriving hold back a cycle for which enough has changed."""
+    min_interval: Seconds = 300.0
+    max_backoff: Seconds = 3600.0
+    """The longest wait after a cycle that settled nothing. It begins at the minimum interval and doubles each time."""
+    max_rejections: Annotated[int, Field(ge=1)] = 3
+    max_full_per_day: Annotated[int, Field(ge=1)] = 6
+    """Cycles from scratch in 24 hours that neither an operator nor the schedule asked for. One that failed or was held
+    does not count: it has judged no model, and the wait after it keeps it rare."""
+    full_on_drift: bool = True
+    """Train from scratch when a cycle asks for it; if not, `status` says that one does."""
+    drift_interval: Seconds = 86400.0
+    """Between the end of a full retrain and one that a cycle asks for."""
+    regret: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Start, before any threshold is reached, when the champion has lost more than this on what is pending, against its
+    own exam: of the figures of the objective the one that sank most, less its standard error. None asks no champion."""
+    probe_changes: Annotated[int, Field(ge=1)] = 50
+    """Users and labels that have to be pending, or more than at the last probe, before the champion is asked."""
+    probe_interval: Seconds = 60.0
+    """Between two probes."""
+    settle_unchanged: bool = False
+    """Settle as unchanged, without training, what a threshold starts a cycle for, where no more than `regret` is lost.
+    """
+
+    @model_validator(mode="after")
+    def _settles_by_a_limit(self) -> Self:
+        if self.settle_unchanged and self.regret is None:
+            raise ValueError("settle_unchanged needs regret, the loss up to which nothing is trained; 0 for none")
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerState:
+    """What is known. All times are of one clock, and so is the time of the decision; None where it never happened.
+
+    Pending here means changed and not yet tried by any cycle: what a rejected or held cycle gave back rides along with
+    the next one but does not start it, so neither is repeated until something new is known. `oldest_change` and
+    `newest_change` are those of users and labels together, and say when they arrived here: what time a producer gives
+    its events decides nothing.
+    """
+
+    pending_users: int
+    known_users: int
+    pending_labels: int = 0
+    known_labels: int = 0
+    oldest_change: float | None
+    newest_change: float | None
+    enough_since: float | None = None
+    """Since when enough has changed for a cycle; None where it has not, or where nobody has kept that."""
+    last_cycle_end: float | None
+    last_cycle_failed: bool = False
+    """Whether it ended for a reason that has nothing to do with what it learned, so that trying again may help."""
+    has_champion: bool = True
+    fruitless_in_a_row: int = 0
+    """Cycles since the last one that settled what it claimed, however they ended."""
+    rejections_in_a_row: int = 0
+    held_in_a_row: int = 0
+    """How many cycles were held one after another up to now; somebody has to look."""
+    held_asks_full: bool = False
+    """Whether the last of them asked for a full retrain: it knows that one is the way out."""
+    refused_from_scratch: int = 0
+    """Cycles from scratch since the last one that settled what it claimed, whose model the gate did not take."""
+    last_refused_from_scratch: float | None = None
+    """When the last of them ended."""
+    full_ends: tuple[float, ...] = ()
+    """When the last cycles from scratch ended that nobody asked for and whose model was judged, the newest first; at
+    least as many as a day may have."""
+    cycle_running: bool = False
+    caught_up: bool = True
+    """Whether the listener has read all that the topic held when its partitions were assigned."""
+    asked: CycleKind | None = None
+    """What an operator asked for."""
+    full_retrain_due: bool = False
+    drifted: bool = False
+    """Whether a cycle asked for a full retrain, and none has ended since."""
+    last_full_end: float | None = None
+    """When the last full retrain ended, however it did."""
+    probing: bool = False
+    probed_at: float | None = None
+    """When the present champion was last asked about what is pending, since the last cycle ended."""
+    probed_changes: int = 0
+    """How many users and labels were pending then."""
+    regret: float | None = None
+    """What it had lost, less the error of the figure; None where that could not be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a cycle of this kind now."""
+
+    reason: Reason
+    kind: CycleKind = CycleKind.INCREMENTAL
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask the champion about what is pending; nothing is claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Start nothing; `until` is when to look again even if no event arrives, None for only on an event."""
+
+    hold: Hold
+    until: float | None = None

@@ -1,0 +1,93 @@
+"""The ledger tells what the last cycles came to, for the trigger to space the next ones by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consumer.ledger.efforts import Efforts, Failed, efforts
+from consumer.ledger.ledger import Ledger
+from schemas.cycle import CycleKind, Outcome
+from tests.contract.ledgers import P0, batch, begin, ended
+
+BOOTSTRAP, FULL, INCREMENTAL = CycleKind.BOOTSTRAP, CycleKind.FULL, CycleKind.INCREMENTAL
+NONE = Efforts(0, None, 0, None, ())
+
+
+def run(ledger: Ledger, fence: int, kind: CycleKind, outcome: Outcome, at: float, **more: Any) -> str:
+    """A cycle that ends at a time."""
+    claim = ledger.cycles.claim(kind, more.get("reason", "drift"), at - 10, fence=fence)
+    for number in range(1, more.get("attempts", 0) + 1):
+        ledger.cycles.attempt(claim.cycle_id, number, fence=fence)
+    result = ended(claim.cycle_id, outcome, version=more.get("version"))
+    result = result.model_copy(update={"base_version": claim.base_version})
+    ledger.cycles.settle(result, at, fence=fence)
+    return claim.cycle_id
+
+
+def test_before_the_first_cycle_there_is_nothing_to_tell(ledger: Ledger, fence: int) -> None:
+    assert efforts(ledger.engine, ["drift"], 6) == NONE
+    ledger.cycles.claim(BOOTSTRAP, "first", 100.0, fence=fence)
+    assert efforts(ledger.engine, ["drift"], 6) == NONE
+
+
+def test_cycles_that_settled_nothing_are_counted_since_one_that_did(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    run(ledger, fence, INCREMENTAL, Outcome.REJECTED, 50.0)
+    run(ledger, fence, BOOTSTRAP, Outcome.REGISTERED, 100.0, version=1)
+    assert efforts(ledger.engine, ["drift"], 6) == Efforts(0, None, 0, None, (100.0,))
+    for at, outcome in enumerate((Outcome.REJECTED, Outcome.INCONCLUSIVE, Outcome.HELD, Outcome.FAILED), 2):
+        run(ledger, fence, INCREMENTAL, outcome, 100.0 * at)
+    assert efforts(ledger.engine, ["drift"], 6).fruitless_in_a_row == 4
+    run(ledger, fence, INCREMENTAL, Outcome.UNCHANGED, 700.0)
+    assert efforts(ledger.engine, ["drift"], 6).fruitless_in_a_row == 0
+
+
+def test_cycles_from_scratch_that_were_refused_are_told_whoever_asked_for_them(ledger: Ledger, fence: int) -> None:
+    run(ledger, fence, FULL, Outcome.REJECTED, 100.0, reason="operator asked")
+    run(ledger, fence, FULL, Outcome.INCONCLUSIVE, 200.0)
+    run(ledger, fence, INCREMENTAL, Outcome.REJECTED, 300.0)
+    run(ledger, fence, FULL, Outcome.FAILED, 400.0)
+    run(ledger, fence, FULL, Outcome.HELD, 500.0)
+    found = efforts(ledger.engine, ["drift"], 6)
+    assert (found.refused_from_scratch, found.last_refused_from_scratch) == (2, 200.0)
+
+
+def test_of_those_from_scratch_the_newest_are_told_that_nobody_asked_for_and_that_judged_a_model(
+    ledger: Ledger, fence: int
+) -> None:
+    run(ledger, fence, BOOTSTRAP, Outcome.REJECTED, 100.0, reason="first")
+    for at in (200.0, 300.0, 400.0):
+        run(ledger, fence, FULL, Outcome.REJECTED, at)
+    run(ledger, fence, FULL, Outcome.REJECTED, 500.0, reason="operator asked")
+    run(ledger, fence, FULL, Outcome.FAILED, 600.0)
+    run(ledger, fence, FULL, Outcome.HELD, 650.0)
+    run(ledger, fence, INCREMENTAL, Outcome.REJECTED, 700.0)
+    assert efforts(ledger.engine, ["drift", "first"], 3).full_ends == (400.0, 300.0, 200.0)
+    assert efforts(ledger.engine, ["drift", "first"], 9).full_ends == (400.0, 300.0, 200.0, 100.0)
+    assert efforts(ledger.engine, (), 0).full_ends == ()
+
+
+@pytest.mark.parametrize("attempts", [0, 2])
+def test_what_fails_is_told_with_its_attempts_and_how_many_failed_in_a_row(
+    ledger: Ledger, fence: int, attempts: int
+) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    run(ledger, fence, INCREMENTAL, Outcome.FAILED, 100.0)
+    run(ledger, fence, INCREMENTAL, Outcome.REJECTED, 200.0)
+    assert efforts(ledger.engine, (), 0).failed is None
+    run(ledger, fence, INCREMENTAL, Outcome.FAILED, 300.0)
+    last = run(ledger, fence, INCREMENTAL, Outcome.FAILED, 400.0, attempts=attempts)
+    assert efforts(ledger.engine, (), 0).failed == Failed(last, attempts + 1, "said so", 400.0, 2)
+
+
+def test_a_cycle_that_is_resumed_is_known_with_why_its_last_attempt_failed(ledger: Ledger, fence: int) -> None:
+    claim = ledger.cycles.claim(BOOTSTRAP, "first", 100.0, fence=fence)
+    assert (claim.attempts, claim.last_error) == (0, None)
+    for number, error in enumerate(("no room", "the store\0 is \udcff away"), 1):
+        ledger.cycles.attempt(claim.cycle_id, number, fence=fence, error=error)
+    found = ledger.cycles.running()
+    assert found is not None
+    assert (found.attempts, found.last_error) == (2, "the store\\x00 is \\udcff away")
