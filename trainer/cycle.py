@@ -38,7 +38,7 @@ from trainer.labels.outcomes import Outcomes
 from trainer.labels.protocol import LabelStore
 from trainer.learning import changed_rows, learn
 from trainer.leavers import note_leavers
-from trainer.model import TwoTower, build
+from trainer.model import TwoTower, build, with_dropout
 from trainer.package import manifest_of, stage
 from trainer.population import Population, populate
 from trainer.probe import lost_no_more, probe
@@ -195,10 +195,10 @@ class Cycle:
     def _base(self, space: Space, population: Population, champion: Standing | None) -> TwoTower:
         """The champion, optimizer state included; when training from scratch, a new model that keeps the cosine."""
         with self._reporter.step(Step.BASE) as facts:
+            policy = self._settings.fit
             if champion is not None and not self._request.kind.from_scratch:
                 facts["version"] = champion.version
-                return champion.copy()
-            policy = self._settings.fit
+                return with_dropout(champion.copy(), policy.dropout)
             model = build(space.info, self._settings.feature_group, policy.dropout, policy.learning_rate)
             threshold = self._settings.pairs.similarity_threshold
             begin(model, space.matrix.directions, population.of(Part.TRAIN), threshold)

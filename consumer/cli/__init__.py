@@ -69,7 +69,8 @@ def main() -> None:
     try:
         app()
     except SettingsError as error:
-        _end(f"wrong settings\n{error}", WRONG_USAGE)
+        between = "\n" if "\n" in str(error) else " "
+        _end(f"wrong settings:{between}{error}", WRONG_USAGE)
     except ConsumerError as error:
         _end(str(error), FAILED)
 

@@ -19,9 +19,6 @@ from consumer.kafka.fields import Damaged, TooLarge
 from consumer.kafka.old_batches import OldBatch
 from consumer.kafka.records import Found, Stage, Unpacked, Unreadable
 
-PRIVATE = ("_fetcher", "_fetcher._append", "_fetcher._next_partition_records", "_fetcher._parse_fetched_data")
-"""Attributes of a KafkaConsumer that are used or relied on here, and are not public."""
-
 _POLLED = 32 * 2**20
 """Bytes of records, unpacked, after which a poll has brought enough. One batch more may come to it."""
 

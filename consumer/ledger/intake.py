@@ -19,10 +19,10 @@ from sqlalchemy import (
 
 from consumer.errors import OffsetConflict
 from consumer.ledger.batch import Batch, DeadLetter, Load, Mark, Partition
-from consumer.ledger.dialect import least, upsert
+from consumer.ledger.dialect import least, storable, upsert
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import LABELS, USERS
-from consumer.ledger.letter_rows import adopt_letters, kept_bytes, storable, store_letters
+from consumer.ledger.letter_rows import adopt_letters, kept_bytes, store_letters
 from consumer.ledger.pending import store_changes
 from consumer.ledger.tables import asked, dead_letters, gaps, ignored, offsets, replays
 from schemas.cycle import CycleKind, OffsetRanges

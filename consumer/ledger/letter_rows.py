@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, String, cast, func, select, update
 
 from consumer.ledger.batch import DeadLetter, Headers, bounded
-from consumer.ledger.dialect import upsert
+from consumer.ledger.dialect import storable, upsert
 from consumer.ledger.digest import digest
 from consumer.ledger.tables import dead_letters, offsets
 
@@ -75,11 +75,6 @@ def kept_bytes() -> ColumnElement[int]:
     letter = dead_letters.c
     binary = func.coalesce(func.length(letter.key), 0) + func.coalesce(func.length(letter.value), 0)
     return binary + func.length(cast(letter.headers, String))
-
-
-def storable(text: str) -> str:
-    """Any text in a form that both engines take: neither stores half a surrogate pair, PostgreSQL no NUL either."""
-    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _texts(headers: Headers) -> list[list[str | None]]:

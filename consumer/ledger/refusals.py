@@ -15,10 +15,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Table, delete, exists, func, literal_column, select
 
-from consumer.ledger.dialect import by_position, upsert_in
+from consumer.ledger.dialect import by_position, storable, upsert_in
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import LABELS, USERS, Kind
-from consumer.ledger.letter_rows import storable
 from schemas.cycle import CycleResult
 from schemas.refused import LABEL, USER, Refused, What
 

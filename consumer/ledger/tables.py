@@ -182,7 +182,7 @@ asked = Table(
     Column("at", Float, nullable=False),
     Column("cycle_id", String),
     Column("accept", JSON),  # limits of the guard that are waived for the cycle that takes it up
-    Column("why", String),  # in the words of a trainer that asks for a full retrain
+    Column("why", String),  # in the words of a trainer that asks for a full retrain; of the schedule its line
 )
 
 # How the champion answered for what was pending.

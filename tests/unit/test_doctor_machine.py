@@ -21,8 +21,9 @@ from consumer.doctor.registry import registry_check
 from consumer.doctor.runner import Runner
 from consumer.doctor.visit import Visit
 from consumer.ledger.ledger import open_ledger
+from consumer.ledger.settings import LedgerSettings
 from consumer.ledger.tables import schema_version
-from consumer.settings import LedgerSettings, Settings
+from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
 from tests.brokers.apache_kafka import free_port
 from tests.databases.postgresql import PostgreSQL
