@@ -174,4 +174,4 @@ def _behind(one: Found) -> int:
 
 
 def _from(offset: int, one: Found) -> Found:
-    return one._replace(offset=offset) if isinstance(one, Unreadable) and one.offset < offset else one
+    return Unreadable(offset, *one[1:]) if isinstance(one, Unreadable) and one.offset < offset else one
