@@ -66,13 +66,13 @@ flicker: .venv/.bench
 test-container: setup
 	RETRAINER_CONTAINER_TESTS=1 $(BIN)/python -m pytest tests/container -x -o log_cli=true --log-cli-level=INFO
 
-# MINUTES for each of the three fuzzed decoders, then MESSAGES mutated events, and a tenth as many rows, through Kafka,
+# MINUTES for each of the four fuzzed decoders, then MESSAGES mutated events, and a tenth as many rows, through Kafka,
 # listener and ledger: a million leave tests/fuzz/results.json. An input that breaks something lies in build/fuzz and is
 # tried again by `python -m tests.fuzz.decoders TARGET FILE`.
 fuzz: MINUTES ?= 10
 fuzz: setup
 	@mkdir -p build/fuzz
-	@for target in notification ingestion batch; do \
+	@for target in notification ingestion batch wire; do \
 	    $(BIN)/python -m tests.fuzz.decoders $$target -max_total_time=$$(($(MINUTES) * 60)) -artifact_prefix=build/fuzz/ \
 	        -verbosity=0 -print_final_stats=1 || exit 1; \
 	done

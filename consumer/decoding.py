@@ -9,13 +9,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
+from consumer.kafka.records import Unreadable
 from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Partition, Position, add_to
 from consumer.record_times import FIRST, LAST, seconds_of, unit_of
 from consumer.settings import Settings
-from schemas.events import BadEvent, Change, Group, Ignored
+from schemas.events import Change, Group, Ignored
 from schemas.events import decode as decode_notification
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion
+from schemas.keys import BadEvent
 from schemas.labels import LabelGroup
 
 _NONE: Mapping[str, bytes] = MappingProxyType({})
@@ -107,7 +109,7 @@ class Record(Protocol):
 
 def to_batch(
     decoders: Decoders,
-    records: Mapping[Partition, Sequence[Record]],
+    records: Mapping[Partition, Sequence[Record | Unreadable]],
     expected: Mapping[Partition, int],
     now: float,
 ) -> Batch:
@@ -115,15 +117,16 @@ def to_batch(
 
     Args:
         decoders: what is asked about each record, by its topic.
-        records: in the order of their offsets, by partition.
+        records: in the order of their offsets, by partition; what could not be read stands in its place.
         expected: the ledger's next offset of each of these partitions; records before it are stored already.
         now: when they arrived, seconds since the epoch.
     """
     batch = Batch(received_at=now)
     for partition, fetched in records.items():
-        fresh = [record for record in fetched if record.offset >= expected[partition]]
+        at = expected[partition]
+        fresh = [record for record in fetched if record.offset >= at or _reaches(record, at)]
         if fresh:
-            batch.progress[partition] = (expected[partition], fresh[-1].offset + 1)
+            batch.progress[partition] = (at, max(at, _behind(fresh[-1])))
             batch.events[partition] = len(fresh)
             _decode_all(decoders[partition.topic], partition, fresh, batch)
     return batch
@@ -137,13 +140,27 @@ def _odd_time(topic: str, timestamp: int, batch: Batch) -> float:
     return batch.received_at if found is None else found
 
 
-def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record], batch: Batch) -> None:
+def _reaches(record: Record | Unreadable, expected: int) -> bool:
+    """Whether what could not be read may hold more than is stored already, though it begins before that."""
+    return isinstance(record, Unreadable) and record.following >= expected
+
+
+def _behind(last: Record | Unreadable) -> int:
+    return last.following if isinstance(last, Unreadable) else last.offset + 1
+
+
+def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record | Unreadable], batch: Batch) -> None:
     topic, number = partition
     before = str(Position(topic, number, 0)).removesuffix("0")
     users, labels = batch.users, batch.labels
     for record in records:
-        offset, timestamp, given = record.offset, record.timestamp, record.headers
+        offset, timestamp = record.offset, record.timestamp
         event_at = timestamp / 1000 if FIRST <= timestamp < LAST else _odd_time(topic, timestamp, batch)
+        if isinstance(record, Unreadable):
+            lost = Position(topic, number, offset), event_at, None, None, ()
+            batch.dead.append(DeadLetter(*lost, record.stage, record.reason, timestamp))
+            continue
+        given = record.headers
         try:
             event = decode(record.key, record.value, named(given) if given else _NONE)
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)

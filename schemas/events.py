@@ -7,26 +7,27 @@ with ids alone; unknown fields are ignored.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
-from msgspec import UNSET, DecodeError, MsgspecError, Struct, defstruct
-from msgspec import json as msgspec_json
+from msgspec import UNSET, MsgspecError, Struct, defstruct
 from msgspec.json import Decoder
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from schemas.features import FeatureGroup
-from schemas.labels import LabelGroup, PairKey, pair_text
+from schemas.keys import BadEvent, label_key, label_of_key, user_of, user_of_key
+from schemas.labels import LabelGroup, PairKey
 
-MAX_KEY_LENGTH = 1024
-"""Longest user id taken, in characters. Hopsworks online keys are shorter; a longer one is damage, not a user."""
-MAX_KEY_BYTES = 2048
-"""The same in UTF-8: what is longer does not fit into an index of PostgreSQL (2,704 bytes, with a cycle's id).
-The key of a label, two ids, is held to it as a whole."""
+MAX_NESTING = 200
+"""So deep may lists and objects lie in each other, the event among them; what lies deeper is damage, or meant to be."""
+_SHORT = 2 * MAX_NESTING
+"""Too short to open so many brackets and close them again."""
 
 Group = FeatureGroup | LabelGroup
 
@@ -50,10 +51,6 @@ class Ignored:
     """A sound event that is none of ours, and why."""
 
     reason: str
-
-
-class BadEvent(ValueError):  # noqa: N818  (an event, not an error class of ours: it names what the record is)
-    """The record cannot be understood; the message is the reason, fit for a dead letter."""
 
 
 class NotificationEvent(BaseModel):
@@ -94,11 +91,11 @@ def decode(group: Group, key: bytes | None, value: bytes | None, headers: Mappin
         raise BadEvent("entry is missing")
     if entry.user is UNSET:
         raise BadEvent(f"entry lacks the primary key '{keys[0]}'")
-    found = _user(entry.user, "entry.", keys[0])
+    found = user_of(entry.user, "entry.", keys[0])
     if len(keys) > 1 and isinstance(entry, _PairEntry):  # which is slow at it
         if entry.other is UNSET:
             raise BadEvent(f"entry lacks the primary key '{keys[1]}'")
-        found = label_key((found, _user(entry.other, "entry.", keys[1])))
+        found = label_key((found, user_of(entry.other, "entry.", keys[1])))
     deleted = bool(headers) and headers.get("operation", b"").lower() == b"delete"
     return Change(found, Operation.DELETE if deleted else Operation.UPSERT)
 
@@ -156,7 +153,7 @@ def _at_a_glance(keys: tuple[str, ...], value: bytes) -> _Event[_Entry] | None:
 
     The parser does not look whether fields that are not used hold text; they might not where there are escapes.
     """
-    if b"\\u" in value:
+    if b"\\u" in value or (len(value) > _SHORT and is_too_deep(value)):
         return None
     try:
         if not value.isascii():
@@ -167,6 +164,8 @@ def _at_a_glance(keys: tuple[str, ...], value: bytes) -> _Event[_Entry] | None:
 
 
 def _with_care(keys: tuple[str, ...], value: bytes) -> _Event[_Entry]:
+    if is_too_deep(value):
+        raise BadEvent(f"lists and objects lie {MAX_NESTING + 1} deep in it, more than {MAX_NESTING}")
     try:
         event = NotificationEvent.model_validate_json(value)
     except ValidationError as error:
@@ -184,6 +183,23 @@ def _entry(values: list[object]) -> _Entry:
     return _Entry(*values) if len(values) == 1 else _PairEntry(*values)
 
 
+def is_too_deep(value: bytes) -> bool:
+    """Whether lists and objects lie deeper in this JSON than `MAX_NESTING`. Each parser has a limit of its own.
+
+    Of what is no JSON, as a bracket is missing, it says no: there the parsers say so.
+    """
+    if value.count(b"[") + value.count(b"{") <= MAX_NESTING:
+        return False
+    brackets = _TEXTS.sub(b"", value).translate(None, _NO_BRACKETS)
+    depths = list(accumulate(map(_STEPS.__getitem__, brackets)))
+    return bool(depths) and depths[-1] == 0 and max(depths) > MAX_NESTING
+
+
+_TEXTS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)  # it never looks back
+_STEPS = {byte: 1 if byte in b"[{" else -1 for byte in b"[]{}"}
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
+
+
 def _why_not_ours(group: Group, event: _Event[_Entry]) -> str | None:
     """Ids decide where both sides have them, names otherwise; what is missing on one side speaks for nobody."""
     store, our_store = event.feature_store_id, group.feature_store_id
@@ -197,73 +213,6 @@ def _why_not_ours(group: Group, event: _Event[_Entry]) -> str | None:
     if event.feature_group_version not in (None, group.version):
         return "another version of the feature group"
     return None
-
-
-def user_of_key(key: bytes | None) -> str:
-    """The user whom a record's key names.
-
-    Raises:
-        BadEvent: it names nobody.
-    """
-    if not key:
-        raise BadEvent("no key: names no user")
-    try:
-        return _user(key.decode(), "the ", "key")
-    except UnicodeDecodeError:
-        raise BadEvent("the key is not UTF-8") from None
-
-
-def label_of_key(key: bytes | None) -> str:
-    """The label whose two users a record's key names, as a JSON array of them.
-
-    Raises:
-        BadEvent: it names no pair of users.
-    """
-    try:
-        ends = msgspec_json.decode(key or b"")
-    except (DecodeError, ValueError, RecursionError):
-        ends = None
-    if not isinstance(ends, list) or len(ends) != 2:
-        raise BadEvent("the key is no JSON array of two users")
-    return label_key((_user(ends[0], "the ", "key's user"), _user(ends[1], "the ", "key's other user")))
-
-
-def label_key(pair: PairKey) -> str:
-    """The `pair_text` of two users, each one that `user_id` can hold.
-
-    Raises:
-        BadEvent: both together are too long for a ledger.
-    """
-    text = pair_text(pair)
-    if len(text) * 4 > MAX_KEY_BYTES and (size := len(text.encode())) > MAX_KEY_BYTES:
-        raise BadEvent(f"the two users have {size} bytes together, more than {MAX_KEY_BYTES}")
-    return text
-
-
-def _user(value: object, where: str, name: str) -> str:
-    """A user id as text. Hopsworks sends every value as a string; a plain integer means the same."""
-    if type(value) is str and value.isascii() and 0 < len(value) <= MAX_KEY_LENGTH and "\0" not in value:
-        return value  # as nearly all are
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str):
-        raise BadEvent(f"{where}{name} is {type(value).__name__}, not a string or an integer")
-    if not value or len(value) > MAX_KEY_LENGTH:
-        raise BadEvent(f"{where}{name} has {len(value)} characters, not 1 to {MAX_KEY_LENGTH}")
-    if (why := _why_not_storable(value)) is not None:
-        raise BadEvent(f"{where}{name} {why}")
-    return value
-
-
-def _why_not_storable(user: str) -> str | None:
-    """What a ledger cannot store stops its whole batch, again and again, so it must not come so far."""
-    if "\0" in user:
-        return "has a NUL character, which PostgreSQL cannot store"
-    try:
-        size = len(user.encode())
-    except UnicodeEncodeError:
-        return "has half a surrogate pair, which is no text"
-    return None if size <= MAX_KEY_BYTES else f"has {size} bytes, more than {MAX_KEY_BYTES}"
 
 
 def _reason(error: ValidationError) -> str:

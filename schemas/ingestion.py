@@ -9,16 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.events import (
-    MAX_KEY_BYTES,
-    BadEvent,
-    Change,
-    Group,
-    Ignored,
-    Operation,
-    label_key,
-    user_of_key,
-)
+from schemas.events import Change, Group, Ignored, Operation
+from schemas.keys import MAX_KEY_BYTES, BadEvent, label_key, text_of_key, user_of_key
 from schemas.labels import LabelGroup
 
 _LOOKED_AT = 16_384
@@ -50,8 +42,18 @@ def decode_ingestion(
     if headers.get("storage", b"").lower() == b"offline":
         return Ignored("a row for the offline store only")
     deleted = value is None or headers.get("operation", b"").lower() == b"delete"
-    found = _label(group, key, value) if isinstance(group, LabelGroup) else user_of_key(key)
+    found = _label(group, key, value) if isinstance(group, LabelGroup) else _user(key, value)
     return Change(found, Operation.DELETE if deleted else Operation.UPSERT)
+
+
+def _user(key: bytes | None, row: bytes | None) -> str:
+    """The user in the key. An id that looks like JSON is one where the row has it like that, too."""
+    try:
+        return user_of_key(key)
+    except BadEvent:
+        if row is None or not any(form in row[:_LOOKED_AT] for form in _written(text_of_key(key))):
+            raise
+        return text_of_key(key)
 
 
 def _label(group: LabelGroup, key: bytes | None, row: bytes | None) -> str:
@@ -78,7 +80,7 @@ def _label(group: LabelGroup, key: bytes | None, row: bytes | None) -> str:
     if len(fitting) != 1:
         said = "in none" if not fitting else f"in {len(fitting)} ways"
         raise BadEvent(f"the key can be cut into the two ids of its row {said}")
-    user, other = (user_of_key(end.encode()) for end in fitting[0])
+    user, other = (text_of_key(end.encode()) for end in fitting[0])  # the row has them like that
     return label_key((user, other))
 
 

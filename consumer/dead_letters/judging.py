@@ -6,7 +6,8 @@ from consumer.decoding import decoders, named
 from consumer.ledger.batch import DeadLetter
 from consumer.ledger.letters import Judge, Told
 from consumer.settings import Settings
-from schemas.events import BadEvent, Ignored
+from schemas.events import Ignored
+from schemas.keys import BadEvent
 
 
 def judge_by(settings: Settings) -> Judge:

@@ -156,8 +156,11 @@ class _Copier:
 
 
 def _sendable(letter: DeadLetter) -> list[tuple[str, bytes]]:
-    """The headers of a letter; the client sends none without a value, so such a one gets an empty one."""
-    return [(name, value or b"") for name, value in letter.headers]
+    """The headers of a letter as the client can send them: with a value, if an empty one, and a name in UTF-8."""
+    return [
+        (name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), value or b"")
+        for name, value in letter.headers
+    ]
 
 
 def _told(stored: Stored) -> list[tuple[str, bytes]]:

@@ -14,11 +14,13 @@ from consumer.doctor.checks import Finding, Trouble, failed, ok, warning
 from consumer.doctor.rows import SAMPLE
 from consumer.doctor.tail import judged, looked_at
 from consumer.doctor.visit import Visit
+from consumer.kafka.records import Unreadable
 from consumer.record_times import seconds_of
 
 _FETCH = 4.0  # seconds until a fetch has to be answered
 _TURN_MS = 200
 _MOST_BYTES = 32 * 2**20  # of a sample
+_SHOWN = "`retrainer dead-letters` shows such"
 
 
 def read_newest(visit: Visit) -> Finding:
@@ -34,17 +36,18 @@ def read_newest(visit: Visit) -> Finding:
     except TopicAuthorizationFailedError:
         return failed(f"reading topic {topic} is not permitted", "have READ on the topic permitted (ACL)")
     except CorruptRecordError as error:
-        return warning(
-            f"{topic} can be read, but its newest record not: {error}", "`retrainer dead-letters` shows such"
-        )
+        return warning(f"{topic} can be read, but its newest record not: {error}", _SHOWN)
     except KafkaError as error:
         raise Trouble(f"topic {topic} cannot be read: {error}", "ask whoever runs the brokers") from None
     if not records:
         return ok(f"{topic} can be read; it holds {f'about {total} records' if total else 'nothing yet'}")
     newest = records[-1]
     visit.record_from = seconds_of(newest.timestamp)
+    if isinstance(newest, Unreadable):
+        return warning(f"{topic} can be read, but its newest record not: {newest.why}", _SHOWN)
     found = f"{topic} can be read; it holds about {total} records{_since(visit.record_from)}"
-    tail = looked_at(records, decoders(visit.settings.model_copy(update={"kafka": visit.kafka}))[topic])
+    sound = [record for record in records if not isinstance(record, Unreadable)]
+    tail = looked_at(sound, decoders(visit.settings.model_copy(update={"kafka": visit.kafka}))[topic])
     return judged(found, tail, visit.settings.feature_group, topic, visit.kafka.source)
 
 
@@ -73,7 +76,7 @@ def _last(
             return None
         for records in consumer.poll(timeout_ms=_TURN_MS).values():
             found += records
-            size += sum(len(record.value or b"") for record in records)
+            size += sum(len(record.value or b"") for record in records if not isinstance(record, Unreadable))
         if each > 1 and size > _MOST_BYTES:
             return None
     return found

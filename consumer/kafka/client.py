@@ -24,7 +24,7 @@ from tenacity.stop import stop_when_event_set
 
 from consumer.errors import ConsumerError, SettingsError
 from consumer.kafka import tls_files
-from consumer.kafka.fetched import raising_again
+from consumer.kafka.fetched import bounded
 from consumer.kafka.group import Membership
 from consumer.kafka.net import Failure, WatchedClient
 from consumer.kafka.oauth import CachedToken, token_provider
@@ -186,7 +186,7 @@ def connect(
 
 
 def why_corrupt(settings: KafkaSettings, partition: TopicPartition, offset: int) -> str | None:
-    """Why the record at an offset cannot be parsed, tried by a consumer that is thrown away; None where it can be.
+    """What a broker says that has a damaged record at an offset, asked by a consumer that is thrown away; else None.
 
     Raises:
         KafkaError: the broker does not answer.
@@ -264,13 +264,13 @@ def _connect(
         raise
     client.end_with(None)
     client.report_to(lambda failure: _log(failure, settings))
-    return raising_again(consumer)
+    return consumer
 
 
 def made(
     kind: Callable[..., Any], settings: KafkaSettings, options: dict[str, Any], stopping: threading.Event | None = None
 ) -> tuple[Any, WatchedClient]:
-    """A client of the brokers, and the network under it that knows why it is not connected.
+    """A client of the brokers, and the network under it that knows why it is not connected. A consumer reads in bounds.
 
     Args:
         kind: consumer, producer or admin client.
@@ -292,7 +292,8 @@ def made(
 
     try:
         with _failing_in_words(settings, networks):
-            return kind(**{**options, "kafka_client": network}), networks[-1]
+            client = kind(**{**options, "kafka_client": network})
+            return bounded(client) if isinstance(client, KafkaConsumer) else client, networks[-1]
     except BaseException:
         for one in networks:
             one.close()  # the constructor has started its thread by now, and does not end it

@@ -1,31 +1,177 @@
-"""Records as kafka-python's consumer has fetched them, with what it lacks where one of them cannot be parsed.
+"""What a fetch brought of one partition, read within bounds behind kafka-python's consumer.
 
-As it is, version 3.0 gives what comes before that record, and keeps the error for the next poll. If the partition is
-paused then, as it is in a rebalance, the error is forgotten; and once the partition goes on at the same offset, the
-poll asks an iterator that has come to its end for more, without end: it never returns, and the member leaves its group.
+As it is, version 3.0 unpacks a batch whole, whatever that takes, and raises where it cannot parse a record: it says not
+which, gives nothing of what is behind, and its poll may never return once it has met the same one twice. Ours gives an
+`Unreadable` in the place of what cannot be had, in order with the records, and goes on behind it. It never raises.
 """
 
 from __future__ import annotations
 
+import struct
+import sys
 from typing import Any
 
 from kafka.consumer.fetcher import Fetcher
+from kafka.protocol.consumer import IsolationLevel
+
+from consumer.kafka.batches import RecordBatch
+from consumer.kafka.fields import Damaged, TooLarge
+from consumer.kafka.old_batches import OldBatch
+from consumer.kafka.records import Found, Stage, Unpacked, Unreadable
+
+_POLLED = 32 * 2**20
+"""Bytes of records, unpacked, after which a poll has brought enough. One batch more may come to it."""
+
+_NO_TIME = -1
+_PLACE = struct.Struct(">qi")
+_MAGIC_AT = 16
+_FEWEST = 14
+"""Bytes behind offset and length, of the shortest that there is: an empty message of magic 0."""
 
 
-class _Fetched(Fetcher.PartitionRecords):  # type: ignore[misc]
-    _error: Exception | None = None
+class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
+    """One partition's part of a fetch: batches that are opened one after the other, as far as they are asked for."""
 
-    def take(self, n: int | None = None) -> Any:
-        if self._error is not None:
-            raise self._error
+    next_fetch_offset: int
+
+    def __init__(self, fetch_offset: int, tp: Any, records: Any, **options: Any) -> None:
+        super().__init__(fetch_offset, tp, records, **options)
+        self._data = memoryview(records._buffer)  # noqa: SLF001  (kafka-python's batches do not give it)
+        self._at = 0
+        self._following: int = fetch_offset
+        self._open: Unpacked | OldBatch | None = None
+
+    def take(self, n: int | None = None) -> list[Found]:
+        """The next records, or why there are none; at most `n`, fewer where they are large."""
+        found: list[Found] = []
+        most, room = sys.maxsize if n is None else n, _POLLED
+        while len(found) < most and room > 0:
+            if self._open is None and not self._begin(found):
+                self.drain()
+                break
+            if self._open is not None:
+                room -= self._read(found, most - len(found), room)
+        self.records_read += len(found)
+        return found
+
+    def _read(self, found: list[Found], most: int, room: int) -> int:
+        """Add records of the open batch; the bytes that they take."""
+        assert self._open is not None
+        read, size = self._open.read(most, room)
+        self.bytes_read += size
+        if read and read[0].offset < self.fetch_offset:  # a fetch from within a batch brings it whole
+            read = [_from(self.fetch_offset, one) for one in read if _behind(one) > self.fetch_offset]
+        found += read
+        if self._open.left == 0:
+            self._open = None
+            self.next_fetch_offset = max(self._following, self.next_fetch_offset)
+        elif read:
+            self.next_fetch_offset = _behind(read[-1])
+        return size
+
+    def _begin(self, found: list[Found]) -> bool:
+        """Open the next batch, or add why it is not to be had; False where there is none."""
+        data, at = self._data, self._at
+        if len(data) - at < _PLACE.size:
+            return False
+        base, length = _PLACE.unpack_from(data, at)
+        end = at + _PLACE.size + length
+        if length < _FEWEST:
+            self._at = len(data)  # nobody knows where the next one begins
+            self._lose(found, self.next_fetch_offset + 1, f"a batch of {length} bytes is said to be there")
+            return True
+        if end > len(data):
+            return False  # cut off, as the last one of a fetch may be
+        self._at = end
+        wire = data[at:end]
+        magic = wire[_MAGIC_AT]
         try:
-            return super().take(n)
-        except Exception as error:
-            self._error = error
-            raise
+            if magic == 2:
+                self._begin_batch(found, RecordBatch.of(wire))
+            elif magic < 2:
+                self._open = OldBatch(wire)
+                self._following = self._open.last_offset + 1
+            else:
+                raise Damaged(f"the batch is of format {magic}, which did not exist when this was made")
+        except Damaged as error:
+            self._lose(found, self._next_place(), str(error))
+        except TooLarge as error:
+            self._lose(found, base + 1, str(error), "size")
+        return True
+
+    def _begin_batch(self, found: list[Found], batch: RecordBatch) -> None:
+        try:
+            batch.check()
+        except Damaged as error:
+            self._lose(found, self._next_place(batch), str(error))
+            return
+        self.leader_epoch, self._following = batch.leader_epoch, batch.last_offset + 1
+        if self._passed_over(batch):
+            self.next_fetch_offset = max(self._following, self.next_fetch_offset)
+            return
+        try:
+            self._open = batch.opened()
+        except (Damaged, TooLarge) as error:
+            stage: Stage = "size" if isinstance(error, TooLarge) else "fetch"
+            self._lose(found, self._following, str(error), stage, batch.max_timestamp)
+
+    def _passed_over(self, batch: RecordBatch) -> bool:
+        """Whether a batch is a broker's mark, or of a transaction that was aborted."""
+        if batch.producer_id < 0 or self.isolation_level != IsolationLevel.READ_COMMITTED:
+            return batch.control
+        self._consume_aborted_transactions_up_to(batch.last_offset)
+        if batch.control:
+            self.aborted_producer_ids.discard(batch.producer_id)  # its transaction ends here, either way
+            return True
+        return batch.transactional and batch.producer_id in self.aborted_producer_ids
+
+    def _next_place(self, unsound: RecordBatch | None = None) -> int:
+        """Where to go on behind a batch of which nothing is sure: where the next begins, or its own header says.
+
+        Where neither can be, behind one offset: the broker gives the batch again, as long as it is in it.
+        """
+        here: int = self.next_fetch_offset
+        if len(self._data) - self._at >= _PLACE.size:
+            base, _ = _PLACE.unpack_from(self._data, self._at)
+            if base > here:
+                return int(base)
+        if unsound is not None and here <= unsound.last_offset < unsound.base_offset + len(unsound.wire):
+            return unsound.last_offset + 1
+        return here + 1
+
+    def _lose(
+        self, found: list[Found], following: int, why: str, stage: Stage = "fetch", timestamp: int = _NO_TIME
+    ) -> None:
+        here = self.next_fetch_offset
+        following = max(following, here + 1)
+        found.append(Unreadable(here, following, timestamp, self.leader_epoch, stage, why))
+        self.next_fetch_offset = following
 
 
-def raising_again(consumer: Any) -> Any:
-    """The same consumer; what it could not parse is raised at each poll from there, until it is sought elsewhere."""
-    consumer._fetcher.PartitionRecords = _Fetched  # noqa: SLF001  (there is no public way)
+class _Fetcher(Fetcher):  # type: ignore[misc]
+    """Ends a poll once it has brought many bytes; where it was given up to, the next one goes on."""
+
+    PartitionRecords = Portion
+    _polled = 0
+
+    def _append(self, drained: dict[Any, list[Found]], part: Any, max_records: int, update_offsets: bool) -> int:
+        if not drained:
+            self._polled = 0
+        before = part.bytes_read
+        count: int = super()._append(drained, part, max_records, update_offsets)
+        self._polled += part.bytes_read - before
+        return max_records if self._polled >= _POLLED else count
+
+
+def bounded(consumer: Any) -> Any:
+    """The same consumer; its poll gives lists of `Record` and `Unreadable`, and never more than memory can take."""
+    consumer._fetcher.__class__ = _Fetcher  # noqa: SLF001  (it makes its own)
     return consumer
+
+
+def _behind(one: Found) -> int:
+    return one.following if isinstance(one, Unreadable) else one.offset + 1
+
+
+def _from(offset: int, one: Found) -> Found:
+    return Unreadable(offset, *one[1:]) if isinstance(one, Unreadable) and one.offset < offset else one

@@ -16,8 +16,20 @@ from consumer.errors import ConsumerError
 
 USED: Mapping[str, tuple[str, ...]] = {
     "kafka.cluster:ClusterMetadata": ("broker_metadata", "brokers", "is_bootstrap", "request_update", "topic_id"),
-    "kafka.consumer.fetcher:Fetcher": ("PartitionRecords",),
-    "kafka.consumer.fetcher:Fetcher.PartitionRecords": ("take(n)",),
+    "kafka.consumer.fetcher:Fetcher": ("PartitionRecords", "_append(drained, part, max_records, update_offsets)"),
+    "kafka.consumer.fetcher:Fetcher.PartitionRecords": (
+        "(fetch_offset, tp, records, isolation_level, aborted_transactions)",
+        "_consume_aborted_transactions_up_to(offset)",
+        "aborted_producer_ids",
+        "bytes_read",
+        "drain()",
+        "fetch_offset",
+        "isolation_level",
+        "leader_epoch",
+        "next_fetch_offset",
+        "records_read",
+        "take(n)",
+    ),
     "kafka.consumer.group:KafkaConsumer": ("_client", "_fetcher", "_manager", "_net", "_subscription"),
     "kafka.consumer.subscription_state:SubscriptionState": ("position(partition)", "seek(partition, offset)"),
     "kafka.coordinator.assignors.cooperative_sticky:CooperativeStickyAssignor": (),
@@ -50,6 +62,9 @@ USED: Mapping[str, tuple[str, ...]] = {
     ),
     "kafka.net.transport:KafkaSSLTransport": ("_sock_recv()", "_net", "_sock"),
     "kafka.net.transport:KafkaTCPTransport": ("_sock_recv()",),
+    "kafka.protocol.consumer:IsolationLevel": ("READ_COMMITTED",),
+    "kafka.record.memory_records:MemoryRecords": ("_buffer",),
+    "kafka.record.util:calc_crc32c": ("(memview)",),
 }
 """By module and class: attributes, of the class or set by its `__init__`, and methods with the parameters we pass."""
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from consumer.errors import OffsetConflict
 from consumer.kafka.client import refresh_metadata, seek, why_corrupt
 from consumer.kafka.settings import KafkaSettings
-from consumer.ledger.batch import DeadLetter, Position
+from consumer.ledger.batch import DeadLetter, Load, Position
 from consumer.ledger.intake import Intake
 from consumer.listener.places import ASK_MS, Places, partition_of
 
@@ -38,6 +38,7 @@ class Gaps:
         places: the partitions.
         clock: seconds since the epoch.
         alive: called between steps that may take long.
+        admits: whether the ledger has room for so many dead letters; where not, reading is held up by then.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Gaps:
         places: Places,
         clock: Callable[[], float],
         alive: Callable[[], None],
+        admits: Callable[[Load], bool] = lambda _more: True,
     ) -> None:
         self.crossed = 0
         """How many were put on record."""
@@ -55,6 +57,7 @@ class Gaps:
         self._places = places
         self._clock = clock
         self._alive = alive
+        self._admits = admits
         self._lost: dict[TopicPartition, int] = {}
         self._cut: dict[TopicPartition, int | None] = {}
 
@@ -130,14 +133,17 @@ class Gaps:
         return None
 
     def pass_over_corrupt(self, consumer: Any) -> None:
-        """Go on behind the records that the client cannot parse, with a dead letter for each.
+        """Go on behind the records that a broker has and cannot read itself, with a dead letter for each.
 
-        The client does not say where they are, and its poll never returns once it has met the same one twice. So every
-        partition is probed by a consumer of its own, and this one does not poll before it stands behind them.
+        The client does not say where they are, and asks for the same ones in the next poll. So every partition is
+        probed by a consumer of its own, and this one does not poll before it stands behind them.
 
         Raises:
             KafkaError, DBAPIError, OffsetConflict: it does not stand there, and must not be polled again.
         """
+        if not self._admits(Load(1, 0)):
+            self._places.rewind(consumer)
+            return
         ends = consumer.end_offsets(list(self._places.next), timeout_ms=ASK_MS)
         for partition in sorted(tp for tp, offset in self._places.next.items() if offset < ends[tp]):
             self._alive()
@@ -148,7 +154,7 @@ class Gaps:
 
     def _bury(self, partition: TopicPartition, reason: str) -> None:
         position = Position(partition.topic, partition.partition, self._places.next[partition])
-        log.error("record cannot be parsed", position=str(position), reason=reason)
+        log.error("the broker cannot read a record", position=str(position), reason=reason)
         letter = DeadLetter(position, self._clock(), None, None, (), "fetch", reason, timestamp=0)
         self._intake.jump(partition_of(partition), position.offset, position.offset + 1, letter, self._clock())
         self._places.next[partition] += 1

@@ -65,10 +65,10 @@ class Listener(threading.Thread):
         self._stopping = threading.Event()
         self._pauses = Pauses()
         self._places = Places(settings.kafka, intake, clock)
-        self._gaps = Gaps(settings.kafka, intake, self._places, clock.now, self._alive)
+        self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock.elapsed)
+        self._gaps = Gaps(settings.kafka, intake, self._places, clock.now, self._alive, self._flood.admits)
         patience = (settings.kafka.session_timeout_ms + settings.kafka.request_timeout_ms) / 1000
         self._polling = Polling(self._gaps, clock.elapsed, self._stopping, patience)
-        self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock.elapsed)
         self._pressure = Pressure(clock.elapsed)
         self._storing = Storing(settings, intake, self._places, self._flood, self._pressure, clock)
         self._hearsay = Hearsay(self._places, clock.elapsed)

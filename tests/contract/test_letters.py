@@ -49,7 +49,8 @@ def by_value(found: DeadLetter) -> Change | Ignored | str:
 @pytest.mark.parametrize("key", [None, b"", b"\xff\x00"])
 @pytest.mark.parametrize("value", [None, b"", bytes(range(256)) * 8192])
 @pytest.mark.parametrize(
-    "headers", [(), (("h", b"1"), ("h", None), ("other", b""), ("h", b"\xfe")), (("n\0ul \N{SNOWMAN}", b"x"),)]
+    "headers",
+    [(), (("h", b"1"), ("h", None), ("other", b""), ("h", b"\xfe")), (("n\0ul \N{SNOWMAN}", b"x"), ("\udcff", b""))],
 )
 def test_a_letter_comes_back_byte_for_byte(
     ledger: Ledger, key: bytes | None, value: bytes | None, headers: Headers

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from schemas.events import BadEvent, Change, Group, decode, encode, encode_label
+from schemas.events import Change, Group, decode, encode, encode_label
 from schemas.fault_points import Point
+from schemas.keys import BadEvent
 from tests.crash.checker import check
 from tests.crash.evidence import Cycle, Evidence, Stand, Version, Waiting
 from tests.crash.follows import LABELS

@@ -1,12 +1,14 @@
 """Coverage-guided fuzzing of what turns bytes into events: `python -m tests.fuzz.decoders TARGET [OPTION ...]`.
 
-Targets are `notification`, `ingestion` and `batch`; options such as `-runs=1000` go to libFuzzer. An input that breaks
-a property ends the run and is written into the working folder; with its name as an option it is tried again.
+Targets are `notification`, `ingestion`, `batch` and, of what a fetch brings, `wire`; options such as `-runs=1000` go to
+libFuzzer. An input that breaks a property ends the run and is written into the working folder; with its name as an
+option it is tried again.
 """
 
 from __future__ import annotations
 
 import json
+import struct
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,9 +19,14 @@ from typing import Any
 import atheris
 
 from tests.fuzz.seeds import FIELDS, GOLDEN, GROUPS, HEADERS, LABEL_GROUPS, MARKS, WORDS
+from tests.wire import PACKED, Sent
+from tests.wire import batch as batch_of
 
-with atheris.instrument_imports(include=["schemas.events", "schemas.ingestion", "consumer.decoding"]):
-    from tests.fuzz.properties import Record, Tally, account_for, verdict_on
+_WIRE = ["fetched", "batches", "old_batches", "records", "fields", "unpacking"]
+with atheris.instrument_imports(
+    include=["schemas.events", "schemas.ingestion", "consumer.decoding", *(f"consumer.kafka.{name}" for name in _WIRE)]
+):
+    from tests.fuzz.properties import Record, Tally, account_for, read_whole, verdict_on
 
 # The decoder's JSON parser is compiled and shows no coverage. The same value in Python's own, instrumented, leads the
 # fuzzer through the grammar.
@@ -34,6 +41,8 @@ _KEY_BYTES = 2**13 - 1
 _COPIES = 5_000
 _LED = 400  # bytes; it is slow
 _SAID_EVERY = 10_000
+_BEHIND = 20
+"""The offset of what lies behind the fuzzed batch."""
 
 
 def main(arguments: list[str]) -> None:
@@ -81,7 +90,28 @@ def _targets(tally: Tally) -> dict[str, Callable[[bytes], None]]:
         source, expected = taken.PickValueInList(["notification", "ingestion"]), taken.ConsumeIntInRange(0, 5)
         tally.note(account_for(source, group, records, expected))
 
-    return {"notification": notification, "ingestion": ingestion, "batch": batch}
+    def wire(data: bytes) -> None:
+        taken = atheris.FuzzedDataProvider(data)
+        start, at_once = taken.ConsumeIntInRange(0, 5), taken.ConsumeIntInRange(1, 9)
+        tally.note(read_whole(fetched(taken), start, at_once))
+
+    return {"notification": notification, "ingestion": ingestion, "batch": batch, "wire": wire}
+
+
+def fetched(taken: Any) -> bytes:
+    """A fetch of one partition from a fuzzer's bytes: a batch that is sound or nearly, and a sound one behind it."""
+    behind = batch_of([Sent(value=b"behind")], _BEHIND)
+    shape, codec = taken.ConsumeIntInRange(0, 3), taken.ConsumeIntInRange(0, 7)
+    if shape == 0:  # of any format, with a length that holds
+        rest: bytes = taken.ConsumeBytes(taken.remaining_bytes())
+        return struct.pack(">qi", 0, len(rest)) + rest + behind
+    flags, count = taken.ConsumeIntInRange(0, 0x3F) << 3, taken.ConsumeIntInRange(-1, 9)
+    last, producer = taken.ConsumeIntInRange(0, _BEHIND - 1), taken.ConsumeIntInRange(-1, 1)
+    inside = taken.ConsumeBytes(taken.remaining_bytes())
+    if codec in PACKED and shape == 1:
+        inside = bytes(PACKED[codec](inside))
+    made = batch_of(b"", packed=inside, codec=codec, flags=flags, count=count, last=last, producer=producer)
+    return made + behind
 
 
 def record_of(taken: Any) -> Record:
@@ -142,6 +172,11 @@ def seeds() -> list[bytes]:
         deleted, ours = (HEADERS.index("operation"), 1 + MARKS.index(b"delete")), (1, 1 + MARKS.index(b"13"))
         for name, held in (deleted, ours):
             found.append(b"u1" + value + bytes([held, name, 1, 2, 0, 0, 0]))
+    sent = [Sent(b"k", b"one", [(b"h", b"1"), (b"\xff", None)]), Sent(None, None, delta=1), Sent(delta=2, later=5)]
+    inside = b"".join(one.wire() for one in sent)
+    for codec, packed in [(0, inside), *((at, bytes(pack(inside))) for at, pack in PACKED.items())]:
+        found.append(packed + bytes([0, 2, 4, 0, codec, 2, 8, 0]))
+    found.append(batch_of(sent)[12:] + bytes([0, 0, 8, 0]))
     return found
 
 

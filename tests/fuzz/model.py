@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from schemas.events import MAX_KEY_BYTES, MAX_KEY_LENGTH
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Source
+from schemas.keys import MAX_KEY_BYTES, MAX_KEY_LENGTH
 
 Kind = Literal["stored", "ignored", "dead"]
 Headers = Sequence[tuple[str, bytes | None]]
@@ -47,15 +47,38 @@ def verdict_of(
             return DEAD
         if named["featureGroupId"] != b"%d" % (group.id or 0) or named.get("storage", b"").lower() == b"offline":
             return IGNORED
-        return _by_key(key, deleted=marked or value is None)
-    return _by_key(key, deleted=True) if value is None else _by_value(group, value, deleted=marked)
+        return _by_key(key, value or b"", deleted=marked or value is None)
+    return _by_key(key, b"", deleted=True) if value is None else _by_value(group, value, deleted=marked)
 
 
-def _by_key(key: bytes | None, *, deleted: bool) -> Verdict:
+def _by_key(key: bytes | None, row: bytes, *, deleted: bool) -> Verdict:
+    """A key that is JSON names nobody, unless the row has the same text; to JSON a number is the same."""
     try:
-        return _change((key or b"").decode(), deleted=deleted)
+        user = (key or b"").decode()
     except UnicodeDecodeError:
         return DEAD
+    try:
+        said: object = json.loads(user, parse_constant=_no_constant)
+    except RecursionError:
+        return DEAD
+    except ValueError:
+        said = 0
+    if type(said) not in (int, float) and b"\x02" + _long(len(user.encode())) + user.encode() not in row:
+        return DEAD
+    return _change(user, deleted=deleted)
+
+
+def _no_constant(said: str) -> object:
+    raise ValueError(f"{said} is Python's")
+
+
+def _long(number: int) -> bytes:
+    """A length in Avro: seven bits a byte, of the double."""
+    return bytes([2 * number]) if number < 64 else bytes([2 * number & 0x7F | 0x80]) + _long_rest(2 * number >> 7)
+
+
+def _long_rest(rest: int) -> bytes:
+    return bytes([rest]) if rest < 0x80 else bytes([rest & 0x7F | 0x80]) + _long_rest(rest >> 7)
 
 
 def _by_value(group: FeatureGroup, value: bytes, *, deleted: bool) -> Verdict:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from schemas.events import MAX_KEY_BYTES, MAX_KEY_LENGTH, Operation
+from schemas.events import Operation
 from schemas.hopsworks import Source
+from schemas.keys import MAX_KEY_BYTES, MAX_KEY_LENGTH
 from tests.fuzz.messages import KNOWN_USERS, NOW_MS, Headers, Message
 from tests.fuzz.rows import row
 from tests.fuzz.seeds import FIELDS, GOLDEN, HEADERS, MARKS, WORDS

@@ -8,23 +8,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kafka import TopicPartition
+from kafka.protocol.consumer import IsolationLevel
+from kafka.record.memory_records import MemoryRecords
+
 from consumer.decoding import decoder, to_batch
+from consumer.kafka.fetched import Portion
+from consumer.kafka.records import Unreadable
 from consumer.ledger.batch import Partition, Position
-from schemas.events import (
-    MAX_KEY_BYTES,
-    MAX_KEY_LENGTH,
-    BadEvent,
-    Change,
-    Group,
-    Ignored,
-    Operation,
-    decode,
-    encode,
-    encode_label,
-    key_columns,
-)
+from schemas.events import Change, Group, Ignored, Operation, decode, encode, encode_label, key_columns
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion
+from schemas.keys import MAX_KEY_BYTES, MAX_KEY_LENGTH, BadEvent
 from schemas.labels import LabelGroup, pair_of, pair_text
 
 LONGEST_REASON = 500
@@ -165,6 +160,36 @@ def account_for(source: Source, group: Group, records: Sequence[Record], expecte
         _is_a_time(change.first_event_at)
         _is_a_time(change.last_event_at)
     return {"Change": stored, "Ignored": sum(batch.ignored.values()), "BadEvent": len(batch.dead)}
+
+
+def read_whole(data: bytes, start: int, at_once: int) -> dict[str, int]:
+    """What a fetch brought is read to its end, whatever it is: offset by offset, with no surprise.
+
+    Args:
+        data: the batches, whose offsets are the broker's, and rise.
+        start: the offset that was asked for.
+        at_once: how many records a poll asks for.
+
+    Returns:
+        How many records became what.
+    """
+    portion = Portion(start, TopicPartition("t", 0), MemoryRecords(data), isolation_level=IsolationLevel.READ_COMMITTED)
+    seen: Counter[str] = Counter()
+    at = start
+    while portion:
+        taken = portion.take(at_once)
+        for one in taken:
+            assert one.offset >= start
+            if isinstance(one, Unreadable):
+                assert one.following >= one.offset
+                _is_a_reason(one.reason.encode(errors="backslashreplace").decode())
+            following = one.following if isinstance(one, Unreadable) else one.offset + 1
+            assert following >= at
+            at = following
+            seen[type(one).__name__] += 1
+        assert portion.next_fetch_offset >= at
+        assert taken or not portion or portion.next_fetch_offset > start
+    return dict(seen)
 
 
 def _is_a_time(seconds: float) -> None:

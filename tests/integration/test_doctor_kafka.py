@@ -27,6 +27,7 @@ from tests.brokers.security import Security
 from tests.hopsworks.certificates import Pki
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
+from tests.wire import ZSTD, bomb, produce
 from tests.worlds import GROUP, World, names
 from trainer.features.local import LocalFeatureStore
 
@@ -74,6 +75,14 @@ def test_a_topic_that_holds_nothing_can_be_read(kafka_address: str, tmp_path: Pa
     results = examined(settings_for(Topic.new(kafka_address), tmp_path))
     assert results["topic"].found.endswith("it holds nothing yet")
     assert results["topic"].outcome is Outcome.OK
+
+
+def test_a_newest_record_that_unpacks_to_too_much_is_told(kafka_address: str, tmp_path: Path) -> None:
+    topic = Topic.new(kafka_address, partitions=1, retention_ms="-1")
+    assert produce(kafka_address, topic.name, bomb(ZSTD, 70))[0] == 0
+    told = examined(settings_for(topic, tmp_path))["topic"]
+    assert told.outcome is Outcome.WARNING
+    assert "its newest record not: unpacked, it is more than the 67,108,864 bytes" in told.found
 
 
 def test_nobody_in_the_group_notices_the_look(kafka_address: str, tmp_path: Path) -> None:

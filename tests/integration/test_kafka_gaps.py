@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.consumer import fetcher
 from kafka.errors import NoOffsetForPartitionError, UnknownBrokerIdError
-from kafka.record import MemoryRecords
 from structlog.testing import capture_logs
 
+from consumer.kafka import batches
+from consumer.kafka.unpacking import unpacked
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener import polling
 from consumer.listener.pressure import REFUSES
@@ -177,23 +177,16 @@ def test_retention_that_overtakes_it_while_its_ledger_takes_nothing_is_on_record
     assert stands_at(ledger, topic) == {0: 350}
 
 
-class Fetched(MemoryRecords):  # type: ignore[misc]
-    """Batches as they come from the broker, and the codec that each is marked with."""
-
-    codecs: list[int] = []
-
-    def next_batch(self, *arguments: Any, **named: Any) -> Any:
-        batch = super().next_batch(*arguments, **named)
-        if batch is not None:
-            self.codecs.append(batch.compression_type)
-        return batch
-
-
 def test_compressed_batches_are_read_whatever_the_codec(
     kafka_address: str, tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetcher, "MemoryRecords", Fetched)
-    monkeypatch.setattr(Fetched, "codecs", [])
+    met = set[int]()
+
+    def noted(codec: int, *arguments: Any) -> bytes:
+        met.add(codec)
+        return unpacked(codec, *arguments)
+
+    monkeypatch.setattr(batches, "unpacked", noted)
     codecs = ("gzip", "snappy", "lz4", "zstd")
     topic = Topic.new(kafka_address, partitions=len(codecs))
     for partition, codec in enumerate(codecs):
@@ -207,7 +200,7 @@ def test_compressed_batches_are_read_whatever_the_codec(
         everything_is_read(ledger, 400)
     assert pending(ledger) == set(names(400))
     assert stands_at(ledger, topic) == dict.fromkeys(range(4), 100)
-    assert set(Fetched.codecs) == {1, 2, 3, 4}
+    assert met == {1, 2, 3, 4}
 
 
 class Erratic(KafkaConsumer):  # type: ignore[misc]

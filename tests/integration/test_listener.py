@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import CorruptRecordError
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy.exc import OperationalError
 
@@ -21,7 +20,6 @@ from consumer.ledger.letters import Which
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
-from tests.integration.connecting import connecting
 from tests.integration.listening import (
     GROUP_13,
     committed,
@@ -107,46 +105,22 @@ class Malformed(str):
         return b"\xff\xfe"
 
 
-def test_a_record_that_the_client_cannot_parse_stops_nothing(broker: str, tmp_path: Path, ledger: Ledger) -> None:
+def test_a_header_name_that_is_not_utf_8_spoils_no_change(broker: str, tmp_path: Path, ledger: Ledger) -> None:
     topic = Topic.new(broker, partitions=2)
-    for users, headers in ((["a", "b"], ()), (["bad"], ((Malformed("x"), b"1"),)), (["c"], ()), (["d"], ())):
-        topic.send([(None, encode(GROUP_13, user), headers) for user in users], partition=0)
+    odd = ((Malformed("x"), b"1"),)
+    topic.send([(None, encode(GROUP_13, "a"), ()), (None, encode(GROUP_13, "b"), odd)], partition=0)
+    topic.send([(b"k", b"no event", odd), (None, encode(GROUP_13, "c"), ())], partition=0)
     topic.send_users(["z"], partition=1)
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
-        wait_until(lambda: ledger.views.backlog().users == 5, 40, "all that can be parsed")
+        everything_is_read(ledger, 5)
         has_caught_up(listener, 2)
-    (letter,) = ledger.letters.find(Which(), 10)
-    assert (letter.stage, letter.position.partition, letter.position.offset) == ("fetch", 0, 2)
-    assert "invalid record" in letter.reason
-
-
-@pytest.mark.timeout(60)
-def test_a_record_that_cannot_be_parsed_is_told_again_after_a_pause_and_the_poll_returns(
-    kafka_address: str, tmp_path: Path
-) -> None:
-    """The pause of a rebalance comes between what is before the record and the word of it."""
-    topic = Topic.new(kafka_address, partitions=1)
-    topic.send_users(["a", "b"])
-    topic.send([(None, encode(GROUP_13, "bad"), ((Malformed("x"), b"1"),))])
-    place = TopicPartition(topic.name, 0)
-    with connecting(settings_for(topic, tmp_path).kafka) as it:
-        it.gets_in()
-        consumer = it.consumer
-        consumer.assign([place])
-        consumer.seek(place, 0)
-        given = wait_until(lambda: consumer.poll(timeout_ms=500), 20, "what comes before it")
-        assert [record.offset for record in given[place]] == [0, 1]
-        for _ in range(2):
-            consumer.pause(place)
-            assert consumer.poll(timeout_ms=100) == {}
-            consumer.seek(place, 2)
-            consumer.resume(place)
-            with pytest.raises(CorruptRecordError):
-                wait_until(lambda: consumer.poll(timeout_ms=500), 20, "the word of it")
-        topic.send_users(["c"])
-        consumer.seek(place, 3)
-        (record,) = wait_until(lambda: consumer.poll(timeout_ms=500), 20, "what comes behind it")[place]
-        assert record.offset == 3
+    assert ledger.views.backlog().users == 4
+    (entry,) = ledger.letters.find(Which(), 10)
+    assert (entry.stage, entry.position.offset) == ("decode", 2)
+    stored = ledger.letters.get(entry.id)
+    assert stored is not None
+    ((name, value),) = stored.letter.headers
+    assert (name.encode("utf-8", "surrogateescape"), value) == (b"\xff\xfe", b"1")
 
 
 def test_a_partition_that_is_added_is_read_from_its_beginning(

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.decoding import decoder, decoders, to_batch
+from consumer.kafka.records import Unreadable
 from consumer.ledger.batch import LabelChange, Partition
 from consumer.settings import Settings, load_settings
-from schemas.events import BadEvent, Change, Ignored, Operation, encode, encode_label
+from schemas.events import Change, Ignored, Operation, encode, encode_label
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Source
+from schemas.keys import BadEvent
 from schemas.labels import LabelGroup, pair_text
 from tests.fuzz.properties import Record, account_for
 
@@ -69,6 +71,26 @@ def test_a_bad_record_between_good_ones_stops_nothing() -> None:
     assert (letter.position.offset, letter.key, letter.value) == (1, b"k", b"\x00bad")
     assert "Invalid JSON" in letter.reason
     assert batch.progress == {P0: (0, 3)}
+
+
+def test_what_cannot_be_read_is_one_letter_and_its_offsets_are_behind() -> None:
+    lost = Unreadable(1, 9, 7_000, 0, "size", "it is more than is read")
+    batch = to_batch(DECODE, {P0: [Fetched(0, encode(GROUP, "a")), lost, Fetched(9, encode(GROUP, "b"))]}, {P0: 0}, 1.0)
+    assert (sorted(batch.users), batch.progress, batch.events) == (["a", "b"], {P0: (0, 10)}, {P0: 3})
+    (letter,) = batch.dead
+    assert (letter.position.offset, letter.stage, letter.event_at) == (1, "size", 7.0)
+    assert (letter.key, letter.value, letter.headers) == (None, None, ())
+    assert letter.reason.startswith("offsets 1 to 8 cannot be read: it is more than is read; ")
+    assert to_batch(DECODE, {P0: [lost]}, {P0: 0}, 1.0).progress == {P0: (0, 9)}
+
+
+@pytest.mark.parametrize(("expected", "letters", "progress"), [(5, 1, (5, 9)), (9, 1, (9, 9)), (10, 0, None)])
+def test_what_cannot_be_read_is_told_unless_all_of_it_is_stored(
+    expected: int, letters: int, progress: tuple[int, int] | None
+) -> None:
+    batch = to_batch(DECODE, {P0: [Unreadable(1, 9, -1, 0, "fetch", "why")]}, {P0: expected}, now=77.0)
+    assert [letter.event_at for letter in batch.dead] == [77.0] * letters
+    assert batch.progress == ({} if progress is None else {P0: progress})
 
 
 def test_a_record_without_a_time_is_as_old_as_its_arrival() -> None:

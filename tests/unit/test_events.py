@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,9 +14,7 @@ from hypothesis import strategies as st
 import schemas
 from schemas import events
 from schemas.events import (
-    MAX_KEY_BYTES,
-    MAX_KEY_LENGTH,
-    BadEvent,
+    MAX_NESTING,
     Change,
     Group,
     Ignored,
@@ -26,6 +25,7 @@ from schemas.events import (
     encode_label,
 )
 from schemas.features import FeatureGroup
+from schemas.keys import MAX_KEY_BYTES, MAX_KEY_LENGTH, BadEvent
 from schemas.labels import LabelGroup, pair_of, pair_text
 
 GOLDEN = Path(schemas.__file__).parent / "golden" / "events"
@@ -357,3 +357,38 @@ def test_mutated_events_say_the_same_at_a_glance(event: bytes, cuts: list[tuple[
 )
 def test_any_json_says_the_same_at_a_glance(event: dict[str, object]) -> None:
     same_with_care(json.dumps(event).encode())
+
+
+def nested(depth: int, opened: bytes, inner: bytes, closed: bytes) -> bytes:
+    """An event that is so deep, itself among it."""
+    inside = opened * (depth - 1) + inner + closed * (depth - 1)
+    return b'{"featureGroupId": "13", "entry": {"user_id": "u1"}, "x": ' + inside + b"}"
+
+
+@pytest.mark.parametrize(
+    ("opened", "inner", "closed"), [(b"[", b"", b"]"), (b'{"a":', b"1", b"}"), (b'[{"a":', b"1", b"}]")]
+)
+def test_an_event_may_be_two_hundred_deep(opened: bytes, inner: bytes, closed: bytes) -> None:
+    most = 1 + (MAX_NESTING - 1) // (1 + opened.startswith(b"[{"))
+    assert said(nested(most, opened, inner, closed)) == Change("u1", Operation.UPSERT)
+    for depth in (most + 1, most + 2, 500, 900, 1100, 20_000):
+        event = nested(depth, opened, inner, closed)
+        for one in (event, event.replace(b'"13"', b"13")):
+            with pytest.raises(BadEvent, match="201 deep in it, more than 200"):
+                said(one)
+            assert events._at_a_glance(("user_id",), one) is None
+
+
+def test_brackets_in_a_text_are_not_deep() -> None:
+    for text in ("[" * 500, '{"[\\\\' * 300, '\\"' * 300 + "[" * 300):
+        event = {"featureGroupId": 13, "entry": {"user_id": "u1", "x": text}, "y": [[]] * 300, "z": [{}] * 300}
+        assert said(json.dumps(event).encode()) == Change("u1", Operation.UPSERT)
+
+
+@pytest.mark.parametrize("part", [b'\\"', b'"', b"[", b"[]", b'"\\', b'["', b"\\"])
+def test_how_deep_it_is_is_seen_in_no_time(part: bytes) -> None:
+    value = b"{" * 150 + b"[]" * 300 + part * (2**20 // len(part))
+    began = time.process_time()
+    with suppress(BadEvent):
+        said(value)
+    assert time.process_time() - began < 5

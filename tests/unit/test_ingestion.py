@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import MAX_KEY_LENGTH, BadEvent, Change, Ignored, Operation, decode, encode
+from schemas.events import Change, Ignored, Operation, decode, encode
 from schemas.features import FeatureGroup
 from schemas.ingestion import decode_ingestion
+from schemas.keys import MAX_KEY_LENGTH, BadEvent
 from schemas.labels import LabelGroup, pair_text
 
 GROUP = FeatureGroup(id=13, feature_store_id=67)
