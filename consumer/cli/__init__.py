@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "consumer.cli.demo:demo",
     "train": "consumer.cli.train:train",
     "replay": "consumer.cli.replay:replay",
+    "replays": "consumer.cli.replays:replays",
     "status": "consumer.cli.status:status",
     "versions": "consumer.cli.versions:versions",
     "dead-letters": "consumer.cli.dead_letters:dead_letters",

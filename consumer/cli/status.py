@@ -14,7 +14,7 @@ from consumer.cli.output import facts, tell
 from consumer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from consumer.clock import Clock
 from consumer.cycles.failing import failing_now
-from consumer.cycles.running import TO_BE_RESUMED, claimed
+from consumer.cycles.running import TO_BE_RESUMED
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.address import shown
 from consumer.ledger.efforts import Failed, efforts
@@ -175,15 +175,7 @@ def _failing(
 def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The running cycle that no service of this state folder works on."""
     runs = next((instance["name"] for instance in instances if instance["runs_cycles"]), None)
-    claim = ledger.cycles.running()
-    if claim is None:
+    running = ledger.views.running()
+    if running is None:
         return None
-    return {
-        "cycle_id": claim.cycle_id,
-        "kind": claim.kind.value,
-        "reason": claim.reason,
-        **claimed(claim),
-        "state": f"run by {runs}" if runs else TO_BE_RESUMED,
-        "attempts": claim.attempts,
-        "last_error": claim.last_error,
-    }
+    return {**running, "state": f"run by {runs}" if runs else TO_BE_RESUMED}

@@ -7,10 +7,13 @@ that was merely stalled finds its token outdated: the ledger refuses its writes,
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from consumer.errors import LeaseLost
 from consumer.ledger.leases import Lease, Leases
@@ -100,6 +103,36 @@ class Leadership:
         self._lease = self._leases.renew(self._lease, now)
         reached(Point.LEASE_RENEWED)
         self._renewed_at = self._clock()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Have the lease renewed meanwhile, by a thread: to claim millions of users may take longer than the patience.
+
+        Raises:
+            LeaseLost: somebody else has it by the end.
+        """
+        done = threading.Event()
+        lost: list[LeaseLost] = []
+
+        def renew() -> None:
+            while not done.wait(self._patience / _RENEWALS):
+                try:
+                    self.confirm(time.time())
+                except LeaseLost as error:
+                    lost.append(error)
+                    return
+                except DBAPIError:
+                    continue  # the ledger's lock is held for long, or it cannot be reached: it may be the next time
+
+        renewing = threading.Thread(target=renew, name="lease", daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewing.join()
+        if lost:
+            raise lost[0]
 
     def lose(self, reason: str) -> None:
         """Stand by: the lease is somebody else's."""

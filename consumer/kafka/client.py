@@ -138,6 +138,7 @@ def connect(
     stopping: threading.Event,
     waiting: Callable[[str, float], None],
     again: bool = False,
+    await_topics: bool = True,
     member: Membership | None = None,
 ) -> Any | None:
     """A consumer, once the broker answers and the topics are there; None when `stopping` was set first.
@@ -151,9 +152,11 @@ def connect(
         stopping: ends the wait.
         waiting: called before each pause with the reason and its length in seconds, at least every twenty seconds.
         again: whether there was a consumer by these settings. A file that is wrong now is being replaced, then.
+        await_topics: whether to wait for topics that are not there.
         member: who it is in the group.
 
     Raises:
+        TopicMissing: a topic is not there, and is not waited for.
         SettingsError: the client cannot use its settings or files, which no waiting mends.
     """
     if not again:
@@ -165,7 +168,7 @@ def connect(
         waiting(without_secrets(reason, settings) or type(error).__name__, attempt.upcoming_sleep)
 
     retrying = Retrying(
-        retry=retry_if_exception_type((KafkaError, TopicMissing)),
+        retry=retry_if_exception_type((KafkaError, TopicMissing) if await_topics else KafkaError),
         wait=wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT, jitter=0.5),
         stop=stop_when_event_set(stopping),
         sleep=sleep_using_event(stopping),
@@ -174,7 +177,11 @@ def connect(
     )
     try:
         return retrying(_connect, settings, grouped, stopping, again, member)
-    except (KafkaError, TopicMissing):
+    except KafkaError:
+        return None
+    except TopicMissing:
+        if not await_topics:
+            raise
         return None
 
 

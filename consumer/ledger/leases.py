@@ -92,12 +92,16 @@ class Leases:
 def check_fence(connection: Connection, fence: int) -> None:
     """Refuse a write in this transaction, unless `fence` is the token of the lease as it is held now.
 
+    Such a write shows that the holder lives, as a renewal does: while a long one holds the lock of all writers, nobody
+    can renew, and whoever waits to take the lease over finds it renewed.
+
     Raises:
         LeaseLost: it is not.
     """
     found = _current(connection)
     if found is None or found.token != fence or found.holder == FREE:
         raise LeaseLost(_lost(fence, found))
+    connection.execute(update(leases).where(*_is(found)).values(renewals=leases.c.renewals + 1))
 
 
 def _current(connection: Connection) -> Lease | None:

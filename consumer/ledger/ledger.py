@@ -22,6 +22,7 @@ from consumer.ledger.letters import Letters
 from consumer.ledger.pooler import check_pooler, in_words
 from consumer.ledger.probes import Probes
 from consumer.ledger.refusals import Refusals
+from consumer.ledger.replays import Replays
 from consumer.ledger.tables import SCHEMA_VERSION, identity, metadata, schema_version
 from consumer.ledger.views import Views
 from schemas.private import FILE, narrow, private_file, private_folder
@@ -43,6 +44,7 @@ class Ledger:
     letters: Letters
     probes: Probes
     refusals: Refusals
+    replays: Replays
 
     def close(self) -> None:
         """Give back the connections."""
@@ -104,6 +106,7 @@ def _on(engine: Engine) -> Ledger:
         Letters(engine),
         Probes(engine),
         Refusals(engine),
+        Replays(engine),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from consumer.cycles.leadership import Leadership
 from consumer.errors import LeaseLost
 from consumer.ledger.leases import Lease
 from consumer.ledger.ledger import Ledger, open_ledger
+from schemas.cycle import CycleKind
+from tests.waiting import wait_until
 
 PATIENCE = 9.0
 
@@ -132,6 +136,45 @@ def test_who_comes_back_after_another_knows_that_too(ledger: Ledger, first: Lead
     again = Watched(ledger, "a")
     assert again.holds(10.0)
     assert again.previous != ours
+
+
+def test_while_something_takes_long_the_lease_is_renewed(ledger: Ledger) -> None:
+    holder = Leadership(ledger.leases, "a", 0.3)
+    assert holder.holds(0.0)
+    taken = ledger.leases.current()
+    assert taken is not None
+    with holder.kept():
+        wait_until(lambda: _renewals(ledger) >= taken.renewals + 2, 30, "two renewals")
+    still = ledger.leases.current()
+    assert still == replace(taken, renewals=still.renewals if still else 0)
+    assert not any(thread.name == "lease" for thread in threading.enumerate())
+
+
+def test_who_loses_the_lease_in_something_that_takes_long_hears_of_it(ledger: Ledger) -> None:
+    holder = Leadership(ledger.leases, "a", 0.3)
+    assert holder.holds(0.0)
+
+    def loses_it() -> None:
+        with holder.kept():
+            assert ledger.leases.take("b", ledger.leases.current(), 1.0)
+            wait_until(lambda: not any(one.name == "lease" for one in threading.enumerate()), 30, "the last renewal")
+
+    with pytest.raises(LeaseLost, match="'b' has it"):
+        loses_it()
+
+
+def test_a_write_of_the_holder_shows_that_it_lives(ledger: Ledger, first: Leadership, second: Leadership) -> None:
+    """Who waits for the lock that a long write holds must not take the lease over when it is done."""
+    assert first.holds(0.0)
+    assert not second.holds(0.0)
+    ledger.cycles.claim(CycleKind.FULL, "takes long", 1.0, fence=first.fence)
+    assert not second.holds(PATIENCE + 0.1)
+    assert second.holds(2 * PATIENCE + 0.2)
+
+
+def _renewals(ledger: Ledger) -> int:
+    lease = ledger.leases.current()
+    return lease.renewals if lease else 0
 
 
 def test_confirming_a_lost_lease_says_so(first: Leadership, second: Leadership) -> None:
