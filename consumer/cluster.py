@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 from typing import Any
 
+from consumer.environment import for_child
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
 
@@ -36,6 +38,7 @@ def ask_cluster(settings: Settings, question: str, detail: str, within: float = 
             text=True,
             check=False,
             timeout=(limit := min(_ANSWERS_WITHIN, within)),
+            env=for_child(os.environ, cluster=True, also=settings.trainer.environment),
         )
     except subprocess.TimeoutExpired:
         raise ClusterTrouble(f"no answer to '{question}' within {limit:.0f} s", again=True) from None

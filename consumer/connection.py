@@ -21,6 +21,7 @@ from consumer.errors import ConsumerError
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts
 from schemas.labels import LabelGroup
+from schemas.private import private_file, private_folder
 
 log = structlog.get_logger()
 
@@ -151,9 +152,9 @@ def _say(state: RetryCallState) -> None:
 
 
 def _keep(path: Path, settings: Settings, facts: GroupFacts) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent, kept=0o011)
     fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(f"{_of(settings)}\n{facts.model_dump_json()}")
+    private_file(fresh).write_text(f"{_of(settings)}\n{facts.model_dump_json()}")
     fresh.replace(path)
 
 

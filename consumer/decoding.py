@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Partition, Position, add_to
+from consumer.record_times import FIRST, LAST, seconds_of, unit_of
 from consumer.settings import Settings
 from schemas.events import BadEvent, Change, Group, Ignored
 from schemas.events import decode as decode_notification
@@ -25,7 +26,6 @@ Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | L
 Decoders = Mapping[str, Decoder]
 """The decoder of each topic's records."""
 
-_LAST_TIMESTAMP = 253_402_300_799_999  # the end of the year 9999, where calendars end
 _LONGEST = 500  # characters of a reason: an error may quote the whole record
 
 
@@ -129,13 +129,21 @@ def to_batch(
     return batch
 
 
+def _odd_time(topic: str, timestamp: int, batch: Batch) -> float:
+    """When a record was made whose time is not in milliseconds of our years; when it arrived, if that does not tell."""
+    if (unit := unit_of(timestamp)) is not None:
+        batch.units[topic, unit] += 1
+    found = seconds_of(timestamp)
+    return batch.received_at if found is None else found
+
+
 def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record], batch: Batch) -> None:
     topic, number = partition
     before = str(Position(topic, number, 0)).removesuffix("0")
-    received_at, users, labels = batch.received_at, batch.users, batch.labels
+    users, labels = batch.users, batch.labels
     for record in records:
         offset, timestamp, given = record.offset, record.timestamp, record.headers
-        event_at = timestamp / 1000 if 0 < timestamp <= _LAST_TIMESTAMP else received_at
+        event_at = timestamp / 1000 if FIRST <= timestamp < LAST else _odd_time(topic, timestamp, batch)
         try:
             event = decode(record.key, record.value, named(given) if given else _NONE)
         except Exception as error:  # noqa: BLE001  (one record must never stop a partition)
@@ -143,7 +151,8 @@ def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record]
             reason = said[:_LONGEST]
             headers = tuple((name, value) for name, value in given)
             position = Position(topic, number, offset)
-            batch.dead.append(DeadLetter(position, event_at, record.key, record.value, headers, "decode", reason))
+            came = position, event_at, record.key, record.value, headers
+            batch.dead.append(DeadLetter(*came, "decode", reason, timestamp))
             continue
         if isinstance(event, Change):
             add_to(users, event.key, event.operation, f"{before}{offset}", event_at)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from consumer.errors import AlreadyRunning, StateFolderError
+from schemas.private import private_file, private_folder
 
 
 @contextmanager
@@ -31,10 +32,17 @@ def only_one(state_dir: Path) -> Iterator[None]:
 
 def _lock_file(state_dir: Path) -> IO[str]:
     try:
-        state_dir.mkdir(parents=True, exist_ok=True)
-        return (state_dir / "retrainer.lock").open("w")
+        state_dir.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(state_dir, kept=_way_through(state_dir))
+        return private_file(state_dir / "retrainer.lock").open("w")
     except OSError as error:
         raise StateFolderError(
             f"cannot write the state folder {state_dir}: {error.strerror}; make it writable or make room, "
             "or set RETRAINER_STATE_DIR"
         ) from None
+
+
+def _way_through(state_dir: Path) -> int:
+    """Who serves models from a registry in here, or writes the feature store, keeps the way to it, if he had one."""
+    shared = any((state_dir / name).exists() for name in ("registry", "feature_store.db"))
+    return 0o011 if shared else 0

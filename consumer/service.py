@@ -65,10 +65,9 @@ class Service:
         self._deciding = Deciding(settings.trigger, ledger, clock)
         topic = settings.dead_letters.topic
         self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
-        self._schedule = Schedule(settings.schedule, self._on_schedule)
+        self._schedule = Schedule(settings.schedule.full_retrain, ledger.asked)
         self._jumps = Jumps(clock)
         self._resumed = False
-        self._full_retrain_due: float | None = None
         self._decision = Decision(Wait(Hold.CATCHING_UP))
         self._status_at = self._reported_at = float("-inf")
         self._told = _Told()
@@ -86,7 +85,6 @@ class Service:
             Whatever ended the listener for good.
         """
         self._listener.start()
-        self._schedule.start()
         try:
             while not self._stopping and self._listener.is_alive():
                 self._woken.wait(_TICK if self._turned() else _AFTER_TROUBLE)
@@ -114,10 +112,7 @@ class Service:
     def _turn(self, now: float) -> None:
         if by := self._jumps.seen():
             log.warning("the machine's clock was set, or it slept", by_s=round(by, 1))
-            self._schedule.look_again()
-        if self._full_retrain_due is not None:
-            self._ledger.asked.ask_by_schedule(CycleKind.FULL, self._full_retrain_due)
-            self._full_retrain_due = None
+        self._schedule.tick(now)
         self._report(now)
         if not self._leadership.holds(now):
             self._let_go()
@@ -172,11 +167,6 @@ class Service:
             return
         self._supervisor.start(decision.kind, decision.reason.value, now)
 
-    def _on_schedule(self, tick: float) -> None:
-        """Runs in the schedule's thread; the ledger hears of it in the next turn that can reach it."""
-        self._full_retrain_due = tick
-        self._woken.set()
-
     def _tell(self, decision: Decision) -> None:
         if self._clock.elapsed() - self._status_at < _STATUS_EVERY:
             return
@@ -230,6 +220,7 @@ class Service:
             boot=this_boot(),
             written_elapsed=self._clock.elapsed(),
             polled_elapsed=hearing.polled_elapsed,
+            notice="\n".join(hearing.notices) or None,
         )
 
     def _write_status(self, state: str) -> None:
@@ -245,7 +236,6 @@ class Service:
     def _end(self) -> None:
         log.info("stopping")
         self._listener.stop()
-        self._schedule.stop()
         if self._publisher:
             self._publisher.stop()
         self._prober.stop(self._settings.trainer.stop_grace)

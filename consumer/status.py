@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from consumer.clock import Clock, this_boot
+from schemas.private import private_file
 
 STOPPED, HELD = "stopped", "held"
 _FRESH = 10.0
@@ -41,6 +42,8 @@ class Status:
     caught_up: bool = False
     trouble: str | None = None
     """What keeps ledger or disk from being used, where something does."""
+    notice: str | None = None
+    """What somebody should know of what comes, such as that none of it is ours; a line for each."""
     held: str | None = None
     """Why the last cycle was held and what to do, where it was; said by the instance that runs cycles."""
     listener: str | None = None
@@ -117,7 +120,8 @@ def _replace(path: Path, status: Status) -> None:
     temporary = path.with_name(f".{path.name}")
     try:
         temporary.unlink(missing_ok=True)
-        with temporary.open("x") as file:  # and so through no link that somebody else has put there
+        private_file(temporary, new=True)  # a new one, and so through no link that somebody else has put there
+        with temporary.open("w") as file:
             json.dump(asdict(status), file)
         temporary.replace(path)
     except OSError:

@@ -308,6 +308,8 @@ class ReadReport(Frozen):
     refused_total: int = 0
     keyless: int = 0
     """Rows that were refused without a user to name: their key is null, or is neither a text nor a whole number."""
+    whole: bool = False
+    """Whether everybody was read, and not only who was asked for; false in older results."""
 
 
 class LabelReport(Frozen):
@@ -331,6 +333,8 @@ class LabelReport(Frozen):
     """Labels that a later one about the same two users contradicts."""
     set_aside: int = 0
     """Labels that waited and were too many."""
+    whole: bool = False
+    """Whether all of the group's labels were read; false in older results."""
 
 
 class ProbeReport(Frozen):

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from schemas.base import Frozen
+from schemas.base import Policy
 
 
-class Column(Frozen):
+class Column(Policy):
     """One embedding column. A scalar (length 1) is standardised, a vector is brought to unit length."""
 
     name: Annotated[str, Field(min_length=1)]
     length: Annotated[int, Field(ge=1)]
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_layer(cls, name: str) -> str:
+        """The model has layers that bear the name, and Keras allows no slash in it."""
+        if "/" in name or not name.isprintable():
+            raise ValueError("a column name has no slash and no control characters, as Keras allows none in a model")
+        return name
 
     @property
     def is_scalar(self) -> bool:
@@ -21,7 +29,7 @@ class Column(Frozen):
         return self.length == 1
 
 
-class FeatureGroup(Frozen):
+class FeatureGroup(Policy):
     """A feature group of user embeddings and the part of it that a model is trained on.
 
     `id` and `feature_store_id` tell the group's events from others on a shared topic; where they are None, the names in

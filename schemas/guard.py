@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from schemas.base import Frozen
+from schemas.base import Frozen, Policy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -33,7 +33,7 @@ class GuardName(StrEnum):
     LOST_LABELS = "lost_labels"
 
 
-class GuardPolicy(Frozen):
+class GuardPolicy(Policy):
     """Limits: a figure above one of them holds the cycle. 1 switches a share off.
 
     Before: when a cycle was last settled. What is a figure of users read or sampled holds only where the share is

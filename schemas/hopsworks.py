@@ -10,30 +10,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Frozen
-
-Seconds = Annotated[float, Field(gt=0)]
+from schemas.base import Frozen, Policy, Seconds, SomeSeconds
 
 
-class Hopsworks(Frozen):
+class Hopsworks(Policy):
     """One project of a cluster, and the patience with it."""
 
-    host: Annotated[str, Field(min_length=1)]
+    host: Annotated[str, Field(min_length=1, examples=["hopsworks.example.com"])]
     port: Annotated[int, Field(ge=1, le=65535)] = 443
-    project: Annotated[str, Field(min_length=1)]
+    project: Annotated[str, Field(min_length=1, examples=["spotify"])]
     api_key_file: Path | None = None
     """The file with the API key; without it the usual places are tried, see `trainer.hopsworks.secrets`."""
     verify: bool = True
     """Whether the cluster's certificates are checked."""
     ca_file: Path | None = None
     """The certificates (PEM) of a private CA; without it those that the machine trusts."""
-    request_timeout: Seconds = 30.0
+    request_timeout: SomeSeconds = 30.0
     """How long the control plane may stay silent."""
-    retry_for: Annotated[float, Field(ge=0)] = 60.0
+    retry_for: Seconds = 60.0
     """How long a request that may be repeated is tried again."""
 
 
-class HopsworksStore(Frozen):
+class HopsworksStore(Policy):
     """The feature store of the cluster: online rows by key, the offline store for all of them."""
 
     kind: Literal["hopsworks"] = "hopsworks"
@@ -46,26 +44,26 @@ class HopsworksStore(Frozen):
     """Of the online store's REST server, where it is another than the cluster says."""
     online_port: Annotated[int, Field(ge=1, le=65535)] = 4406
     keys_per_read: Annotated[int, Field(ge=1, le=1000)] = 200
-    read_timeout: Seconds = 10.0
+    read_timeout: SomeSeconds = 10.0
     """How long one read of `keys_per_read` keys may take."""
-    query_timeout: Seconds = 900.0
+    query_timeout: SomeSeconds = 900.0
     """How long the query service may take with a snapshot."""
     awaits_ingestion: bool = False
     """Whether events come before the rows that they announce, as on the ingestion topic: reading then waits for the
     ingestion service."""
-    ingestion_timeout: Seconds = 600.0
+    ingestion_timeout: SomeSeconds = 600.0
     """How long it waits for that before the cycle fails, to be tried again."""
-    ingestion_delay: Annotated[float, Field(ge=0)] = 30.0
+    ingestion_delay: Seconds = 30.0
     """How long it waits where the cluster cannot tell how far an ingestion is, as with streaming inserts."""
 
 
-class HopsworksRegistry(Frozen):
+class HopsworksRegistry(Policy):
     """The model registry of the cluster."""
 
     kind: Literal["hopsworks"] = "hopsworks"
-    await_registration: Annotated[float, Field(ge=10)] = 120.0
+    await_registration: Annotated[Seconds, Field(ge=10)] = 120.0
     """How long the SDK waits until the registry shows a version that it took; it looks every 5 seconds."""
-    settle_for: Annotated[float, Field(ge=0)] = 30.0
+    settle_for: Seconds = 30.0
     """How long a version whose files are all there, but whose entry is not, is waited for before it is taken back."""
     upload_attempts: Annotated[int, Field(ge=1)] = 3
     """How often one call tries to save a version before it gives up; the cycle may be tried again after that."""

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Frozen
+from schemas.base import Policy
 
 PairKey = tuple[str, str]
 """The user and the other user; the key of a label."""
@@ -15,7 +15,7 @@ PairKey = tuple[str, str]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class LabelGroup(Frozen):
+class LabelGroup(Policy):
     """A feature group of pair labels, keyed by two users.
 
     `id` and `feature_store_id` tell its events from others on a shared topic, as those of the feature group do.

@@ -24,6 +24,7 @@ from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
 
 MANIFEST_FILE = "manifest.json"
+REFUSED_USERS_FILE = "refused.json"
 MODEL_FILE = "two_tower_model.keras"
 QUERY_TOWER_FILE = "query_tower.keras"
 CANDIDATE_TOWER_FILE = "candidate_tower.keras"

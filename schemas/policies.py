@@ -7,13 +7,13 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Frozen
+from schemas.base import Policy
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
 
-class PairPolicy(Frozen):
+class PairPolicy(Policy):
     """Which users count as similar, and how many pairs are kept.
 
     Similar: cosine of the normalised rows above `similarity_threshold`. With a cap, pair (i, j) is kept when j is among
@@ -29,11 +29,12 @@ class PairPolicy(Frozen):
     """Threads that mine; None takes one for each core that the process may use. The pairs are the same."""
 
 
-class SplitPolicy(Frozen):
+class SplitPolicy(Policy):
     """How users are split, by a stable hash of salt and id. A pair belongs to the holdout when either end does."""
 
     salt: str = "retrainer-1"
-    holdout_share: Share = 0.15
+    holdout_share: Annotated[Share, Field(gt=0)] = 0.15
+    """Without held-out users nobody can tell how good a version is, and none is registered."""
     dev_share: Share = 0.10
 
     @model_validator(mode="after")
@@ -56,7 +57,7 @@ class Objective(StrEnum):
         return self is not Objective.SIMILARITY
 
 
-class FitPolicy(Frozen):
+class FitPolicy(Policy):
     """How the model learns. An epoch is one pass over the users that a cycle trains on; loss: see `trainer.loss`."""
 
     objective: Objective = Objective.SIMILARITY
@@ -98,7 +99,7 @@ class FitPolicy(Frozen):
     seed: int = 0
 
 
-class GatePolicy(Frozen):
+class GatePolicy(Policy):
     """When a challenger may follow the champion. Margins are differences of the metric itself, not relative.
 
     A loss that is certain is refused whatever its size. One that is not must be smaller than the margin, by its lower
@@ -148,3 +149,12 @@ class GatePolicy(Frozen):
     """By how much a fresh start must beat champion and challenger for a full retrain to be asked for."""
     register_unchanged: bool = False
     """Register a version also where nothing was learned."""
+
+    @model_validator(mode="after")
+    def _enough_users_may_be_scored(self) -> Self:
+        if self.min_users > self.max_users:
+            raise ValueError(
+                f"min_users is {self.min_users}, but no more than max_users, {self.max_users}, are scored, so the gate "
+                "could never tell; raise max_users, or lower min_users"
+            )
+        return self

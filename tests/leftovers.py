@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import psutil
 
-MARK = "TEST_RUN"
+MARK = "XDG_TEST_RUN"  # of a kind that our own processes pass on to theirs
 """The environment variable that everything of a run inherits."""
 
 _LOOK_EVERY = 0.3

@@ -27,6 +27,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 from schemas.fault_points import Point, reached
+from trainer.files import keep_private
 from trainer.lock import only_trainer
 
 GIVEN_UP = 75  # EX_TEMPFAIL of sysexits.h: try again
@@ -35,6 +36,7 @@ READY, PERMIT = "ready", "permit"
 
 def main() -> int:
     """Run one cycle and return the exit code."""
+    keep_private()
     stopping, permit = threading.Event(), threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

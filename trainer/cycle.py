@@ -38,11 +38,12 @@ from trainer.labels.outcomes import Outcomes
 from trainer.labels.protocol import LabelStore
 from trainer.learning import changed_rows, learn
 from trainer.leavers import note_leavers
-from trainer.model import TwoTower, build
+from trainer.model import TwoTower, build, with_dropout
 from trainer.package import manifest_of, stage
 from trainer.population import Population, populate
 from trainer.probe import lost_no_more, probe
 from trainer.probing import probe_pending
+from trainer.refusing import keep_refused, keep_refused_of
 from trainer.registry.protocol import ModelRegistry
 from trainer.report import Reporter
 from trainer.slices import note_newcomers
@@ -86,6 +87,7 @@ class Cycle:
         self._registry.enter(self._request.fence)
         reached(Point.ENTERED)
         if (done := self._registry.find(self._request.cycle_id)) is not None:
+            keep_refused_of(self._request, self._registry, done)
             return self._told.registered(done)
         if self._request.only_find:
             return self._told.absent()
@@ -137,6 +139,7 @@ class Cycle:
     def _read(self, champion: Standing | None, watch: Watch) -> Intake:
         with self._reporter.step(Step.READ) as facts:
             taken = take_in(self._request, self._store, self._label_store, champion, watch, self._reporter)
+            keep_refused(self._request, taken.rows.refused, taken.labels.labels.refused if taken.labels else {})
             report = taken.report
             facts |= {"accepted": report.accepted, "deleted": report.deleted, "refused": report.refused_total}
             if taken.labels is not None:
@@ -192,10 +195,10 @@ class Cycle:
     def _base(self, space: Space, population: Population, champion: Standing | None) -> TwoTower:
         """The champion, optimizer state included; when training from scratch, a new model that keeps the cosine."""
         with self._reporter.step(Step.BASE) as facts:
+            policy = self._settings.fit
             if champion is not None and not self._request.kind.from_scratch:
                 facts["version"] = champion.version
-                return champion.copy()
-            policy = self._settings.fit
+                return with_dropout(champion.copy(), policy.dropout)
             model = build(space.info, self._settings.feature_group, policy.dropout, policy.learning_rate)
             threshold = self._settings.pairs.similarity_threshold
             begin(model, space.matrix.directions, population.of(Part.TRAIN), threshold)

@@ -8,6 +8,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+_PRIVATE = 0o077
+_before: list[int] = []
+"""The umask of this machine, where `keep_private` has set another."""
+
+
+def keep_private() -> None:
+    """What this process makes from now on is for its owner alone, but for what it makes `shared`."""
+    found = os.umask(_PRIVATE)
+    if not _before:
+        _before.append(found)
+
+
+@contextmanager
+def shared() -> Iterator[None]:
+    """What is made meanwhile is for all whom the umask of this machine lets read it."""
+    private = os.umask(_before[0]) if _before else None
+    try:
+        yield
+    finally:
+        if private is not None:
+            os.umask(private)
+
+
+def share(folder: Path) -> None:
+    """Let a folder, with all that is in it, be read by all whom the umask of this machine lets read."""
+    with shared():
+        umask = os.umask(_PRIVATE)
+        os.umask(umask)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:

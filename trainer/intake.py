@@ -82,7 +82,7 @@ def _users(
     return Intake(
         rows=rows,
         gone=[*deleted, *rows.refused],
-        report=read_report(rows, len(deleted)),
+        report=read_report(rows, len(deleted), whole=space is None),
         guard=watch.of_reading(rows, deleted, space, store),
         info=info or _new_space(request.cycle_id, group, settings.split, rows),
         space=space,

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+from schemas.private import private_folder
 from trainer.errors import TrainerError
 
 _LOOK_EVERY = 0.1
@@ -20,7 +21,7 @@ def only_trainer(work_dir: Path, patience: float = 30.0) -> IO[str]:
         TrainerError: it does not end within `patience` seconds. It may have been stopped, and then it does not notice
             that its consumer is gone.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
+    private_folder(work_dir)
     lock = (work_dir / "trainer.lock").open("a+")
     deadline = time.monotonic() + patience
     while not _taken(lock):

@@ -6,6 +6,7 @@ it loads anywhere with `safe_mode` on. Scale and bias are a Dense layer of one u
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,11 +84,43 @@ def load(path: Path) -> TwoTower:
         RegistryError: the file is no model of ours.
     """
     try:
-        whole = keras.models.load_model(path, safe_mode=True)
-        names = (f"{QUERY}_core", f"{CANDIDATE}_core", "scale_and_bias", "preprocess")
-        return TwoTower(whole, *(whole.get_layer(name) for name in names))
+        return _parts_of(keras.models.load_model(path, safe_mode=True))
     except (ValueError, OSError, KeyError, TypeError) as error:
         raise RegistryError(f"{path.name} does not load as a two-tower model: {error}") from error
+
+
+def with_dropout(model: TwoTower, rate: float) -> TwoTower:
+    """The same model, weights and optimizer state included, that drops out `rate` while it is trained.
+
+    A layer of Keras keeps the rate that it was made with, so one of another rate is a new model.
+    """
+    before = model.whole
+    config = before.get_config()
+    if all(layer["config"]["rate"] == rate for layer in _dropouts(config)):
+        return model
+    for layer in _dropouts(config):
+        layer["config"]["rate"] = rate
+    whole = type(before).from_config(config)
+    whole.set_weights(before.get_weights())
+    whole.compile_from_config(before.get_compile_config())
+    whole.optimizer.build(whole.trainable_variables)
+    for ours, theirs in zip(whole.optimizer.variables, before.optimizer.variables, strict=True):
+        ours.assign(theirs)
+    return _parts_of(whole)
+
+
+def _dropouts(config: Any) -> Iterator[dict[str, Any]]:
+    """The Dropout layers in a model's configuration, however deep."""
+    inner = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    if isinstance(config, dict) and config.get("class_name") == "Dropout":
+        yield config
+    for one in inner:
+        yield from _dropouts(one)
+
+
+def _parts_of(whole: Any) -> TwoTower:
+    names = (f"{QUERY}_core", f"{CANDIDATE}_core", "scale_and_bias", "preprocess")
+    return TwoTower(whole, *(whole.get_layer(name) for name in names))
 
 
 def _preprocess(space: SpaceInfo, group: FeatureGroup) -> Any:

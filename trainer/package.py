@@ -17,6 +17,7 @@ from schemas.manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
     QUERY_TOWER_FILE,
+    REFUSED_USERS_FILE,
     ModelManifest,
     SpaceInfo,
 )
@@ -103,7 +104,7 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[
     (folder / "metrics.json").write_text(manifest.metrics.model_dump_json(indent=2) + "\n")
     (folder / "lineage.json").write_text(json.dumps(manifest.lineage.model_dump(mode="json"), indent=2) + "\n")
     if refused:
-        (folder / "refused.json").write_text(json.dumps(refused, indent=2) + "\n")
+        (folder / REFUSED_USERS_FILE).write_text(json.dumps(refused, indent=2) + "\n")
     (folder / "report.md").write_text(report(manifest))
     complete = manifest.model_copy(update={"files": list_files(folder)})
     with replacing(folder / MANIFEST_FILE) as file:

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from consumer.section import Seconds, Section
+from consumer.section import Seconds, Section, SomeSeconds
 
 
 class BridgeSettings(Section):
     """How `retrainer bridge` watches a feature group and publishes what changed."""
 
-    poll_interval: Annotated[float, Field(gt=0)] = 30.0
+    poll_interval: SomeSeconds = 30.0
     """Seconds from one look at the group's commits to the next."""
     recompare_after: Seconds = 21600.0
     """Compare after so many seconds also without a commit; 0 for never. A writer that dies after it wrote the rows

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from consumer.bridge.errors import BridgeError
 from consumer.bridge.ports import Commits
+from schemas.private import private_file
 
 _VERSION = 1
 _KEYS_PER_QUERY = 500  # SQLite allows 999 parameters on old builds
@@ -64,6 +65,10 @@ class BridgeState:
         Raises:
             BridgeError: the file cannot be used, is damaged, or another release's.
         """
+        try:
+            private_file(path)
+        except OSError as error:
+            raise BridgeError(f"{path}: cannot be used: {error.strerror}") from None
         try:
             self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
             self._prepare(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer.cli.moment import is_relative, moment, span
+from consumer.cli.output import console, say, tell
 from consumer.cli.train import report_cycle
 from consumer.connection import connected
 from consumer.cycles.foreground import run_cycle
@@ -41,7 +40,7 @@ from schemas.cycle import CycleKind
 
 _TIMES = "2026-11-24T08:00 (UTC where no zone is given), 2h ago, -2h, now, or seconds or milliseconds since 1970"
 
-say = partial(typer.echo, err=True)
+_aside = partial(say, err=True)
 
 
 def replay(
@@ -92,7 +91,7 @@ def replay(
             found, cycle = _learn(settings, order, spool, deadline, read, as_json=as_json)
         shutil.rmtree(folder, ignore_errors=True)
     if as_json:
-        typer.echo(json.dumps({**found, "dry_run": dry_run, "cycle": cycle}))
+        tell({**found, "dry_run": dry_run, "cycle": cycle})
     if cycle is not None:
         report_cycle(cycle, quiet=as_json)
 
@@ -136,10 +135,10 @@ def _order(
 def _read(
     settings: Settings, order: Order, spool: Spool, deadline: Deadline, throttle: Throttle, allow_missing: bool
 ) -> tuple[Window, Replayed]:
-    kafka, console = settings.kafka, Console(stderr=True)
-    with consumer_for_once(kafka, deadline, say) as consumer, _progress(console) as tick:
+    kafka = settings.kafka
+    with consumer_for_once(kafka, deadline, _aside) as consumer, _progress() as tick:
         ids = {topic: topic_id(consumer, topic) for topic in kafka.topics}
-        goes_on = resumed(spool, order, ids, time.time(), say)
+        goes_on = resumed(spool, order, ids, time.time(), _aside)
         head = spool.head if goes_on and spool.head is not None else new_head(order, ids, time.time())
         window = window_of(order, head)
         reader = Reader(
@@ -176,7 +175,7 @@ def _learn(
     with closing(open_ledger(settings.ledger.url)) as ledger:
         request = None if spool.head is None or order.anew else ledger.replays.request_of(spool.head.replay_id)
         if request is not None:
-            say("this replay was read and stored before; waiting for its cycle (--anew begins again)")
+            _aside("this replay was read and stored before; waiting for its cycle (--anew begins again)")
             found: dict[str, Any] = next(
                 row["asked"] for row in reversed(ledger.replays.every()) if row["request"] == request
             )
@@ -189,13 +188,13 @@ def _learn(
             request = ledger.intake.record_replay(
                 replayed.ranges, replayed.events, replayed.batch, replay_id=spool.head.replay_id, told=found
             )
-        return found, run_cycle(settings, ledger, CycleKind.BACKFILL, say, request, deadline=deadline)
+        return found, run_cycle(settings, ledger, CycleKind.BACKFILL, _aside, request, deadline=deadline)
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Callable[[int, int], None]]:
+def _progress() -> Iterator[Callable[[int, int], None]]:
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TextColumn("offsets"), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console(err=True)) as progress:
         task = progress.add_task("replay", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
@@ -213,5 +212,5 @@ def _tell(
         elif after is not None:
             told.append(after)
     for line in told:
-        typer.echo(line, err=as_json)
+        say(line, err=as_json)
     return on_record(window, replayed)

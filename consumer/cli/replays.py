@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from consumer.dead_letters.showing import plain
+from consumer.cli.output import listing, say, tell
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import load_settings
 
 replays = typer.Typer(name="replays", help="What was replayed, and what came of it.", no_args_is_help=True)
 
 _RANGES = 3  # of a replay that are told one by one
-_WIDTH_IN_FILES = 150
+_HEADS = ("replay", "when", "events", "users", "labels", "outcome", "of")
 
 
 @replays.callback()
@@ -38,30 +34,22 @@ def list_replays(
     with closing(open_ledger(load_settings().ledger.url, create=False)) as ledger:
         found = ledger.replays.every()
     if as_json:
-        typer.echo(json.dumps(found))
+        tell(found)
     elif not found:
-        typer.echo("nothing was replayed yet")
+        say("nothing was replayed yet")
     else:
-        console = Console()
-        if not console.is_terminal:
-            console.width = _WIDTH_IN_FILES
-        console.print(_table(found))
+        listing(_HEADS, map(_row, found), right=("replay", "events", "users", "labels"))
 
 
-def _table(found: list[dict[str, Any]]) -> Table:
-    table = Table("replay", "when", "of", "offsets", "events", "users", "labels", "outcome", box=None, pad_edge=False)
-    for one in found:
-        version = f" as version {one['version']}" if one["version"] else ""
-        cells = (
-            str(one["number"]),
-            one["at"][:16].replace("T", " "),
-            _of(one["asked"]),
-            _offsets(one["ranges"]),
-            *(str(one[name]) for name in ("events", "users", "labels")),
-            f"{one['outcome']}{version}{' by ' + one['cycle_id'] if one['cycle_id'] else ''}",
-        )
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    return table
+def _row(one: Mapping[str, Any]) -> list[str]:
+    version = f" as version {one['version']}" if one["version"] else ""
+    return [
+        str(one["number"]),
+        one["at"][:16].replace("T", " "),
+        *(str(one[name]) for name in ("events", "users", "labels")),
+        f"{one['outcome']}{version}{' by ' + one['cycle_id'] if one['cycle_id'] else ''}",
+        f"{_of(one['asked'])}: {_offsets(one['ranges'])}",
+    ]
 
 
 def _of(asked: Mapping[str, Any] | None) -> str:

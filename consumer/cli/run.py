@@ -9,14 +9,19 @@ import sys
 from contextlib import closing, suppress
 from functools import partial
 
+import structlog
+
 from consumer.clock import Clock, this_boot
 from consumer.connection import connected
+from consumer.ledger.address import weakness
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure
 from consumer.service import Service
 from consumer.settings import Settings, load_settings
 from consumer.status import Status, write_status
+
+log = structlog.get_logger()
 
 
 def run() -> None:
@@ -26,6 +31,8 @@ def run() -> None:
     """
     settings = load_settings()
     configure(settings.log)
+    if weak := weakness(settings.ledger.url, os.environ):
+        log.warning("the ledger can be read on its way", reason=weak)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
     with only_one(settings.state_dir), closing(open_ledger(settings.ledger.url)) as ledger:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,8 @@ from typing import Annotated
 import typer
 from kafka import KafkaProducer
 
+from consumer.cli.output import say, tell
+from consumer.cli.streams import reader_gone
 from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.demo.errors import DemoError, DemoUsageError
 from consumer.demo.follows import LocalFollows
@@ -74,7 +75,7 @@ def simulate(
     except KeyboardInterrupt:
         return
     except DemoError as error:
-        typer.echo(f"retrainer simulate: {error}", err=True)
+        say(f"retrainer simulate: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
 
 
@@ -115,4 +116,6 @@ def _described(columns: Iterable[Column]) -> str:
 
 
 def _report(committed: Committed) -> None:
-    print(json.dumps(asdict(committed)), flush=True)
+    tell(asdict(committed))
+    if reader_gone():  # and nobody else would stop it, where it goes on for ever
+        raise KeyboardInterrupt

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
+from consumer.cli.output import facts, tell
 from consumer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from consumer.clock import Clock
 from consumer.cycles.failing import failing_now
 from consumer.cycles.running import TO_BE_RESUMED, claimed
 from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import shown
 from consumer.ledger.efforts import Failed, efforts
-from consumer.ledger.engine import shown
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed
@@ -51,9 +48,9 @@ def status(
 
 def _show(found: dict[str, Any], lines: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(found))
+        tell(found)
     else:
-        Console().print(_table(lines))
+        facts(lines)
 
 
 def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
@@ -77,6 +74,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "state": state_now(alive, held=past.held is not None) if alive else _state(service),
         "trouble": alive.trouble if alive else None,
         "lag": alive.lag if alive else None,
+        "notice": alive.notice if alive else None,
         "lag_known": _lag_known(service),
         "hold": hold,
         "hold_until": alive.hold_until if alive and hold else None,
@@ -104,6 +102,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "dead_letters": read.dead_letters,
         "instances": instances,
         "open_dead_letters": read.open_letters,
+        "refused": {f"{what}s": count for what, count in ledger.refusals.counts().items()},
         "gaps": ledger.views.open_gaps(),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
@@ -186,10 +185,3 @@ def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any
         "attempts": claim.attempts,
         "last_error": claim.last_error,
     }
-
-
-def _table(lines: dict[str, str]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for name, value in lines.items():
-        table.add_row(Text(name, "bold"), Text(value))
-    return table

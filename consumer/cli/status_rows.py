@@ -50,6 +50,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         "state": found["state"] + _why_none_starts(found),
         **({"to do": WAY_OUT} if found["state"] == TOO_MANY else {}),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
+        **({"notice": notice} if (notice := found.get("notice")) else {}),
         **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
         **({"failing": _failing(found)} if found["failing"] else {}),
         **({"full retrain": full} if (full := _full_retrain(found)) else {}),
@@ -65,6 +66,8 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         f" ({found['open_dead_letters']} open)",
         "ledger": found["ledger"],
     }
+    if refused := ", ".join(f"{count} {what}" for what, count in found["refused"].items() if count):
+        told["refused"] = f"{refused}: see `retrainer refused list`"
     if len(found["instances"]) > 1:
         told["instances"] = "\n".join(_instance(instance) for instance in found["instances"])
     if gaps := found["gaps"]:

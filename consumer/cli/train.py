@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from consumer.cli.output import say
 from consumer.cycles.foreground import run_cycle
 from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.ledger.ledger import open_ledger
@@ -36,14 +37,14 @@ def train(
     configure(settings.log)
     with closing(open_ledger(settings.ledger.url)) as ledger:
         kind = CycleKind.FULL if full else CycleKind.INCREMENTAL
-        cycle = run_cycle(settings, ledger, kind, typer.echo, accept=accept or (), deadline=Deadline(timeout))
+        cycle = run_cycle(settings, ledger, kind, say, accept=accept or (), deadline=Deadline(timeout))
     report_cycle(cycle)
 
 
 def report_cycle(cycle: dict[str, object] | None, *, quiet: bool = False) -> None:
     """Say how a cycle ended, unless it is `quiet`, and exit with 1 if it failed, or if somebody has to look."""
     if cycle is None:
-        typer.echo("nothing is pending; `retrainer train --full` trains from scratch")
+        say("nothing is pending; `retrainer train --full` trains from scratch")
         return
     result = cycle["result"]
     assert isinstance(result, dict)
@@ -54,6 +55,6 @@ def report_cycle(cycle: dict[str, object] | None, *, quiet: bool = False) -> Non
     if result.get("asks_full"):
         told.append(f"a full retrain is asked for: {result['asks_full']}")
     for line in told:
-        typer.echo(line, err=quiet)
+        say(line, err=quiet)
     if cycle["state"] in {Outcome.FAILED, Outcome.HELD}:
         raise typer.Exit(1)

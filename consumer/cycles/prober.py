@@ -52,6 +52,7 @@ class Prober:
         self._warm = warm
         self._clock = clock
         self._trainer: TrainerProcess | None = None
+        self._probed: Probed | None = None
         self._changes = 0
         self._since = 0.0
 
@@ -89,7 +90,9 @@ class Prober:
         if self._trainer is None:
             return
         self._trainer.progress()  # nobody waits for it
-        if self._trainer.exit_code() is not None:
+        if self._probed is not None:
+            self._record(self._probed)
+        elif self._trainer.exit_code() is not None:
             self._end(now)
         elif self._clock() - self._since > _TAKES:
             self._trainer.kill()
@@ -99,7 +102,7 @@ class Prober:
         """Give up what is under way."""
         if self._trainer is not None:
             self._trainer.stop(grace)
-        self._trainer = None
+        self._trainer = self._probed = None
 
     def _end(self, now: float) -> None:
         assert self._trainer is not None
@@ -112,8 +115,9 @@ class Prober:
         self._record(Probed(now, None, self._changes, None, words.splitlines()[-1]))
 
     def _record(self, probed: Probed) -> None:
+        self._probed = probed  # where the ledger cannot be used, the next tick comes by here again, with the same one
         self._ledger.probes.record(probed, fence=self._leadership.fence)
-        self._trainer = None  # only now: where the ledger cannot be used, the next tick comes by here again
+        self._trainer = self._probed = None
         shutil.rmtree(self._folder, ignore_errors=True)
         if probed.version is None:
             log.warning("probe failed", reason=probed.told)

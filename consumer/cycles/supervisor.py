@@ -12,6 +12,7 @@ to the registry, before which the trainer asks and the lease is confirmed.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -28,12 +29,14 @@ from consumer.cycles.running import Running, claimed, tell_end, tell_start
 from consumer.cycles.trainer_process import TrainerProcess, result_in
 from consumer.cycles.trigger import Reason
 from consumer.cycles.warm_trainer import WarmTrainer
+from consumer.environment import for_child
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
+from schemas.refused import refused_by
 
 log = structlog.get_logger()
 
@@ -69,7 +72,9 @@ class Supervisor:
         self._running: Running | None = None
         self._trainer: TrainerProcess | None = None
         self._may_have_claimed = False
-        self.warm = WarmTrainer(wanted=settings.trainer.warm, spoke=spoke, clock=clock)
+        self.warm = WarmTrainer(
+            wanted=settings.trainer.warm, spoke=spoke, environment=_of_a_trainer(settings), clock=clock
+        )
         """The trainer that is ready, for whoever needs one next."""
 
     @property
@@ -244,7 +249,7 @@ class Supervisor:
             else:
                 self._fail(running, reason, now)
             return
-        self._ledger.cycles.attempt(claim.cycle_id, fence=self._leadership.fence, error=reason)
+        self._ledger.cycles.attempt(claim.cycle_id, claim.attempts + 1, fence=self._leadership.fence, error=reason)
         # Only now: where the ledger cannot be used, the next tick comes by here again.
         self._trainer = None
         claim = running.claim = replace(claim, attempts=claim.attempts + 1)
@@ -272,7 +277,8 @@ class Supervisor:
         assert self._running is not None
         claim, self._running.result = self._running.claim, result
         reached(Point.RESULT)
-        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence)
+        refused = refused_by(result, self._folder(claim.cycle_id))
+        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence, refused=refused)
         reached(Point.SETTLED)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
@@ -296,3 +302,8 @@ class Supervisor:
 
     def _folder(self, cycle_id: str) -> Path:
         return self._settings.work_dir / "cycles" / cycle_id
+
+
+def _of_a_trainer(settings: Settings) -> dict[str, str]:
+    cluster = "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}
+    return for_child(os.environ, cluster=cluster, also=settings.trainer.environment)

@@ -8,10 +8,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Frozen
+from schemas.base import Policy, Seconds
 from schemas.cycle import CycleKind
-
-Seconds = Annotated[float, Field(ge=0)]
 
 
 class Reason(StrEnum):
@@ -55,7 +53,7 @@ class Hold(StrEnum):
     THRESHOLD = "too little has changed"
 
 
-class TriggerPolicy(Frozen):
+class TriggerPolicy(Policy):
     """Rules for starting a cycle. Durations are seconds."""
 
     changed_users: Annotated[int, Field(ge=1)] = 500

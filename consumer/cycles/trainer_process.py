@@ -6,11 +6,12 @@ this process is gone, however that came, the pipe closes and the trainer ends it
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -18,8 +19,10 @@ from typing import IO
 
 from pydantic import ValidationError
 
+from consumer.environment import for_child
 from schemas.cycle import CycleRequest, CycleResult, Progress
 from schemas.fault_points import Point, reached
+from schemas.private import private_file, private_folder
 
 _LAST_WORDS = 40
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
@@ -27,9 +30,14 @@ _PERMIT = b"permit\n"
 
 
 class TrainerProcess:
-    """A trainer, warm from its start. `spoke` is called, from another thread, when it has reported or ended."""
+    """A trainer, warm from its start.
 
-    def __init__(self, spoke: Callable[[], None]) -> None:
+    Args:
+        spoke: called, from another thread, when it has reported or ended.
+        environment: all that it gets of an environment; None for what every child of ours gets.
+    """
+
+    def __init__(self, spoke: Callable[[], None], environment: Mapping[str, str] | None = None) -> None:
         self._spoke = spoke
         self._given = False
         self._progress: SimpleQueue[Progress] = SimpleQueue()
@@ -39,6 +47,7 @@ class TrainerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=for_child(os.environ) if environment is None else environment,
             start_new_session=True,  # Ctrl-C on a terminal is for the consumer, which stops its trainer in good order
         )
         self._readers = [
@@ -55,9 +64,9 @@ class TrainerProcess:
 
     def give(self, folder: Path, request: CycleRequest) -> None:
         """Have it run a cycle; request and result lie in `folder`."""
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         (folder / RESULT_FILE).unlink(missing_ok=True)
-        path = folder / REQUEST_FILE
+        path = private_file(folder / REQUEST_FILE)
         path.write_text(request.model_dump_json())
         self._given = True
         reached(Point.REQUESTED)

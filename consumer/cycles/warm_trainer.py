@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import structlog
@@ -23,13 +23,22 @@ class WarmTrainer:
     Args:
         wanted: whether one is started before there is a cycle for it.
         spoke: called, from another thread, when a trainer has said something or has ended.
+        environment: what a trainer gets of ours.
         clock: seconds, of a clock that nobody sets.
     """
 
-    def __init__(self, *, wanted: bool, spoke: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        wanted: bool,
+        spoke: Callable[[], None],
+        environment: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._wanted = wanted
         self._clock = clock
         self._spoke = spoke
+        self._environment = environment
         self._trainer: TrainerProcess | None = None
         self._start_at = float("-inf")
 
@@ -42,7 +51,7 @@ class WarmTrainer:
             self._trainer = None
             self._start_at = self._clock() + _AGAIN
         else:
-            self._trainer = self._trainer or TrainerProcess(self._spoke)
+            self._trainer = self._trainer or TrainerProcess(self._spoke, self._environment)
 
     def give(self, folder: Path, request: CycleRequest) -> TrainerProcess:
         """Have the waiting trainer, or a new one, run a cycle.
@@ -51,7 +60,7 @@ class WarmTrainer:
             OSError: the request cannot be written; the trainer goes on waiting.
         """
         if self._trainer is None or self._trainer.exit_code() is not None:
-            self._trainer = TrainerProcess(self._spoke)
+            self._trainer = TrainerProcess(self._spoke, self._environment)
         self._trainer.give(folder, request)
         reached(Point.GIVEN)
         given, self._trainer = self._trainer, None

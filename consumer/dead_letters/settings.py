@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from consumer.section import Section
+from consumer.kafka.settings import Topic
+from consumer.section import Section, SomeSeconds
 
 TOO_MANY = "too many dead letters"
 """The listener's state while a flood holds up reading."""
@@ -19,11 +20,11 @@ WAY_OUT = (
 class DeadLetterSettings(Section):
     """How many dead letters may be open before reading pauses, and where copies of them go."""
 
-    topic: Annotated[str, Field(min_length=1)] | None = None
+    topic: Topic | None = None
     """The topic, on the brokers of the change events, to which each letter is copied; None for none."""
     limit: Annotated[int, Field(ge=1)] = 100_000
     """So many letters may be open."""
     megabytes: Annotated[int, Field(ge=1)] = 256
     """So many megabytes may be kept of open letters."""
-    check_every: Annotated[float, Field(gt=0)] = 5.0
+    check_every: SomeSeconds = 5.0
     """Seconds after which a pause looks whether there is room again."""

@@ -6,6 +6,7 @@ to it is gone with it.
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from consumer.demo.children import Child, tail
 from consumer.demo.errors import DemoError, DemoUsageError
+from consumer.environment import for_child
 
 _HOST = "127.0.0.1"
 _ATTEMPTS = 3  # between finding a free port and listening on it, somebody else may take it
@@ -63,7 +65,8 @@ def _binary() -> str:
 def _tansu(binary: str, address: str, output: int) -> Child:
     url = f"tcp://{address}"
     command = [binary, "broker", "--listener-url", url, "--advertised-listener-url", url]
-    return Child("broker", [*command, "--storage-engine", "memory://tansu/"], stdout=output, stderr=output)
+    command += ["--storage-engine", "memory://tansu/"]
+    return Child("broker", command, env=for_child(os.environ), stdout=output, stderr=output)
 
 
 def _free_port() -> int:

@@ -14,6 +14,7 @@ from consumer.demo.friends import friends_beside
 from consumer.demo.spam import SPAM_WAVE
 from consumer.demo.upstream_bug import BUG_WAVE
 from consumer.demo.waves import in_words
+from consumer.environment import for_child
 from schemas.policies import Objective
 
 
@@ -117,8 +118,8 @@ class Plan:
 
 
 def inherited(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """What a child gets: our environment, but none of the settings of a service that may be in it."""
-    return {name: value for name, value in environment.items() if not name.startswith("RETRAINER_")} | dict(settings)
+    """What a child gets: of our environment what it needs to run, and none of the settings that may be in it."""
+    return for_child(environment) | dict(settings)
 
 
 def as_shell(settings: Mapping[str, str]) -> str:

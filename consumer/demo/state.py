@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from consumer.demo.errors import DemoUsageError
+from schemas.private import private_folder
 
 MARKER = ".retrainer-demo"
 """A folder that holds this file is a demo's own and may be emptied by the next."""
@@ -26,7 +27,8 @@ def claimed(folder: Path) -> Iterator[Path]:
         raise DemoUsageError(f"{folder} is not a folder")
     if folder.is_dir() and not marker.exists() and any(folder.iterdir()):
         raise DemoUsageError(f"{folder} holds files that are not a demo's; name another folder with --state")
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     with marker.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

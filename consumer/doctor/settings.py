@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+from consumer.configuration.environment import CONFIG_VARIABLE
+from consumer.configuration.names import PREFIX
 from consumer.doctor.checks import Check, Finding, failed, ok
 from consumer.doctor.visit import Visit
 from consumer.errors import SettingsError
-from consumer.settings import CONFIG_VARIABLE, PREFIX
 
 NAME = "settings"
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import consumer.kafka.private  # noqa: F401  (first: it says what kafka-python lacks before that is used)
+
+# isort: split
+
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager

@@ -24,14 +24,18 @@ from kafka.net.sasl.oauth import AbstractTokenProvider
 from pydantic import SecretStr
 
 from consumer.errors import ConsumerError
+from consumer.kafka.settings import SAFE_URL, is_loopback, keeps_a_secret
+from consumer.masking import masked
 
 log = structlog.get_logger()
 
+_SETTING = "RETRAINER_KAFKA__SASL_OAUTH_TOKEN_ENDPOINT"
 _TIMEOUT = 5.0
 _REFRESH_AT = 0.8  # of its lifetime; kafka-python authenticates anew at 0.85 to 0.95
 _RETRY_AFTER = 5.0
 _LIFETIME = 300.0  # of a token whose lifetime the endpoint does not say
 _MOST = 1 << 20
+_HARMLESS = frozenset({"api-version", "audience", "grant_type", "resource", "scope", "version"})
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750; anything else could add fields to the SASL message
 
 
@@ -116,6 +120,8 @@ def client_credentials(
 ) -> Grant:
     """Ask an endpoint for a token. It is never followed to another place, where the secret does not belong.
 
+    One on this machine is asked without the proxies of the environment, which would read what is not encrypted.
+
     Args:
         endpoint: its URL.
         client_id: who asks, sent with the secret by HTTP Basic as RFC 6749 2.3.1 has it.
@@ -125,15 +131,18 @@ def client_credentials(
         timeout: seconds that the endpoint may be silent.
 
     Raises:
-        TokenError: it cannot be reached, refuses, or answers something else.
+        TokenError: it cannot be reached, refuses, or answers something else; or the way to it is not safe.
     """
+    if not keeps_a_secret(endpoint):
+        raise TokenError(f"{_SETTING}: {shown(endpoint)} is no place for a secret, it must be {SAFE_URL}")
     form = {"grant_type": "client_credentials", **({"scope": scope} if scope else {})}
     basic = f"{quote_plus(client_id)}:{quote_plus(secret.get_secret_value())}"
     headers = {"Authorization": f"Basic {base64.b64encode(basic.encode()).decode()}", "Accept": "application/json"}
     request = urllib.request.Request(endpoint, urlencode(form).encode(), headers)  # noqa: S310  (the settings allow https)
     try:
         context = ssl.create_default_context(cafile=cafile)
-        opener = urllib.request.build_opener(_NoRedirect, urllib.request.HTTPSHandler(context=context))
+        proxies = urllib.request.ProxyHandler({} if is_loopback(endpoint) else None)
+        opener = urllib.request.build_opener(_NoRedirect, proxies, urllib.request.HTTPSHandler(context=context))
         with opener.open(request, timeout=timeout) as response:
             return _grant(response.read(_MOST))
     except urllib.error.HTTPError as error:
@@ -143,8 +152,14 @@ def client_credentials(
         said = str(error.reason)
     except (OSError, http.client.HTTPException, ValueError) as error:
         said = str(error) or type(error).__name__
-    hidden = said.replace(secret.get_secret_value(), "…").replace(headers["Authorization"], "…")
-    raise TokenError(f"RETRAINER_KAFKA__SASL_OAUTH_TOKEN_ENDPOINT: no token from {endpoint}: {hidden}")
+    for hidden in (secret.get_secret_value(), headers["Authorization"]):
+        said = said.replace(hidden, "…")
+    raise TokenError(f"{_SETTING}: no token from {shown(endpoint)}: {said}")
+
+
+def shown(endpoint: str) -> str:
+    """The URL of an endpoint, fit to be printed."""
+    return masked(endpoint, _HARMLESS)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

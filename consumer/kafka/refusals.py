@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from consumer.kafka import tls_files
 from consumer.kafka.net import Failure, origin
+from consumer.kafka.oauth import shown
 from consumer.kafka.settings import KafkaSettings
 
 _K = "RETRAINER_KAFKA__"
@@ -58,7 +59,7 @@ def _said(error: BaseException) -> str:
 def _meaning(error: BaseException, said: str, kafka: KafkaSettings) -> str | None:
     if isinstance(error, SaslAuthenticationFailedError):
         if kafka.sasl_mechanism == "OAUTHBEARER":
-            return f"the broker refuses the token of {kafka.sasl_oauth_token_endpoint}"
+            return f"the broker refuses the token of {shown(kafka.sasl_oauth_token_endpoint or '')}"
         credentials = f"{_K}SASL_USERNAME={kafka.sasl_username} or its password"
         return f"the broker refuses {credentials} for {kafka.sasl_mechanism}"
     if isinstance(error, UnsupportedSaslMechanismError):

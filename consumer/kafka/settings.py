@@ -2,49 +2,64 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import NoDecode
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from consumer.section import Seconds, Section
+from consumer.section import Seconds, Section, listed
 from schemas.hopsworks import Source
 
 _K = "RETRAINER_KAFKA__"
+_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _BY_PASSWORD = ("sasl_username", "sasl_password")
 _OAUTH = ("sasl_oauth_token_endpoint", "sasl_oauth_client_id", "sasl_oauth_client_secret")
 
 
-def _listed(value: object) -> object:
-    """`a:9092,b:9092` from the environment means a list."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+def _address(value: str) -> str:
+    """`host:port`, from which the scheme is taken away that other clients allow before it."""
+    address = re.sub(rf"^({'|'.join(_PROTOCOLS)})://", "", value, flags=re.IGNORECASE)
+    found = re.fullmatch(r"(\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]\"',;@]+)(:(\d{1,5}))?", address)
+    if found is None or not 0 < int(found[3] or 9092) < 2**16:
+        raise ValueError(f"{value!r} is no address of a broker, which is host:port")
+    return address
+
+
+def _topic(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", name) or name in {".", ".."}:
+        raise ValueError("a topic has a name of letters, digits, '.', '_' and '-', 249 at most")
+    return name
+
+
+Topic = Annotated[str, AfterValidator(_topic)]
+Milliseconds = Annotated[int, Field(ge=1000, le=2**31 - 1)]  # Kafka's protocol has 32 bits for them
 
 
 class KafkaSettings(Section):
     """Where change events are read, and how the client is secured."""
 
-    bootstrap_servers: Annotated[list[str], NoDecode, BeforeValidator(_listed), Field(min_length=1)] = [
-        "localhost:9092"
-    ]
+    bootstrap_servers: Annotated[
+        list[Annotated[str, AfterValidator(_address)]], BeforeValidator(listed), Field(min_length=1)
+    ] = ["localhost:9092"]
     source: Source = "notification"
     """What the records of the topic are."""
-    topic: Annotated[str, Field(min_length=1)] = "spotify_user_embeddings_changes"
+    topic: Topic = "spotify_user_embeddings_changes"
     """Where a cluster is named and this is not set, the topic that the cluster names for the source."""
-    label_topic: Annotated[str, Field(min_length=1)] | None = None
+    label_topic: Topic | None = None
     """Where changes of labels are announced; None where that is the same topic, or the one that the cluster names."""
     group_id: Annotated[str, Field(min_length=1)] = "retrainer"
     start: Literal["earliest", "latest"] = "earliest"
     """Where to begin on a partition that the ledger does not know. Earliest loses nothing."""
-    session_timeout_ms: Annotated[int, Field(ge=1000)] = 45_000
-    max_poll_interval_ms: Annotated[int, Field(ge=1000)] = 300_000
+    session_timeout_ms: Milliseconds = 45_000
+    max_poll_interval_ms: Milliseconds = 300_000
     max_poll_records: Annotated[int, Field(ge=1)] = 50_000
     request_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 30_000
     """After how long a broker that does not answer is given up. A new leader may be known no sooner."""
-    metadata_max_age_ms: Annotated[int, Field(ge=500)] = 30_000
+    metadata_max_age_ms: Annotated[int, Field(ge=500, le=2**31 - 1)] = 30_000
     """After how long at most added partitions, and leaders that moved, are found."""
     assignment: Literal["eager", "cooperative"] = "eager"
     """How partitions move among the members of the group; the same for all of them, or the broker refuses them."""
@@ -93,8 +108,8 @@ class KafkaSettings(Section):
         parts = urlsplit(url)
         if "@" in parts.netloc:
             raise ValueError("credentials belong into SASL_OAUTH_CLIENT_ID and SASL_OAUTH_CLIENT_SECRET")
-        if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts))):
-            raise ValueError("must be an https:// URL; http:// is for this machine only, as in http://127.0.0.1/token")
+        if not keeps_a_secret(url):
+            raise ValueError(f"must be {SAFE_URL}")
         return url
 
     @model_validator(mode="after")
@@ -104,8 +119,18 @@ class KafkaSettings(Section):
         return self
 
 
-def _is_loopback(parts: SplitResult) -> bool:
-    host = parts.hostname or ""
+SAFE_URL = "an https:// URL; http:// is for this machine only, as in http://127.0.0.1/token"
+
+
+def keeps_a_secret(url: str) -> bool:
+    """Whether what is sent to a URL is read by nobody on its way."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:

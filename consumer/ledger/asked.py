@@ -33,16 +33,33 @@ class Asked:
         assert number is not None
         return int(number[0])
 
-    def ask_by_schedule(self, kind: CycleKind, tick: float) -> None:
-        """Ask for what the clock asks for.
+    def ask_by_schedule(self, kind: CycleKind, tick: float, line: str | None = None) -> bool:
+        """Ask for what the clock asks for; says whether nobody had yet.
 
         Of several instances the first one counts. `tick` is the time that the schedule names, seconds since the epoch,
-        and not the time it is: so it is the same for all of them, whatever their clocks say.
+        and not the time it is: so it is the same for all of them, whatever their clocks say. `line` is the schedule.
         """
         with self._engine.begin() as connection:
             heard = select(asked.c.number).where(asked.c.by == "schedule", asked.c.at == tick)
-            if connection.scalar(heard.limit(1)) is None:
-                connection.execute(asked.insert().values(kind=kind.value, by="schedule", at=tick))
+            if connection.scalar(heard.limit(1)) is not None:
+                return False
+            connection.execute(asked.insert().values(kind=kind.value, by="schedule", at=tick, why=line))
+            return True
+
+    def watch_schedule(self, line: str | None, now: float) -> float:
+        """Since when ticks of a schedule are still to be asked for: since its last one, or `now` where it is new.
+
+        A schedule is new where another one, or none, was watched last. That is on record without asking for anything.
+        """
+        with self._engine.begin() as connection:
+            last = select(asked.c.at, asked.c.why).where(asked.c.by == "schedule").order_by(asked.c.number.desc())
+            known = connection.execute(last.limit(1)).one_or_none()
+            if known is not None and known.why == line:
+                return float(known.at)
+            if known is not None or line is not None:
+                mark = {"kind": CycleKind.FULL.value, "by": "schedule", "at": now, "cycle_id": PENDING, "why": line}
+                connection.execute(asked.insert().values(**mark))
+            return now
 
     def open(self, by: By) -> CycleKind | None:
         """The strongest open request: full before backfill before incremental."""

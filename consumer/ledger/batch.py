@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from consumer.record_times import Unit
 from schemas.events import Operation
 
 
@@ -78,6 +79,13 @@ class DeadLetter:
     headers: Headers
     stage: str
     reason: str
+    timestamp: int | None = field(default=None, compare=False)
+    """What the record itself says of its time, usable or not; None where that is `event_at`. It is not kept as such."""
+
+    @property
+    def recorded_ms(self) -> int:
+        """The record's own time in milliseconds, the same at every reading."""
+        return round(self.event_at * 1000) if self.timestamp is None else self.timestamp
 
     @property
     def size(self) -> int:
@@ -115,6 +123,8 @@ class Batch:
     labels: dict[str, KeyChange] = field(default_factory=dict)
     """By `schemas.labels.pair_text`."""
     dead: list[DeadLetter] = field(default_factory=list)
+    units: Counter[tuple[str, Unit]] = field(default_factory=Counter)
+    """How many records of a topic had their time in another unit than milliseconds."""
     epochs: dict[Partition, int] = field(default_factory=dict)
     """The leader epoch of what was read last of each partition, be it a transaction marker."""
 

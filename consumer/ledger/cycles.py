@@ -24,12 +24,14 @@ from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
+from consumer.ledger.refusals import forget_mended, keep_refused
 from consumer.ledger.settling import LAG_COVERED, give_back, settle_changes, settle_offsets
 from consumer.ledger.tables import PENDING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
 from schemas.labels import PairKey, pair_of
+from schemas.refused import Refused, RefusedByName
 
 RUNNING = "running"
 
@@ -142,27 +144,33 @@ class Cycles:
             last = last_settled(connection)
             return Base(champion(connection), None if last is None else last.cycle_id)
 
-    def attempt(self, cycle_id: str, *, fence: int, error: str | None = None) -> None:
-        """Count one more failed attempt of a running cycle, and remember why it failed.
+    def attempt(self, cycle_id: str, number: int, *, fence: int, error: str | None = None) -> None:
+        """Count the failed attempt `number` of a running cycle, the first of which is 1, and remember why it failed.
+
+        It is counted once, however often that is asked for (compare-and-set): the commit may be done and the answer to
+        it lost.
 
         Raises:
+            LedgerError: another number of attempts is on record, or the cycle does not run.
             LeaseLost: the lease is not held with token `fence`; nothing is counted.
         """
+        running = cycles.c.cycle_id == cycle_id, cycles.c.state == RUNNING
         with self._engine.begin() as connection:
             check_fence(connection, fence)
-            connection.execute(
-                update(cycles)
-                .where(cycles.c.cycle_id == cycle_id)
-                .values(attempts=cycles.c.attempts + 1, last_error=storable(error) if error else None)
-            )
+            before = connection.scalar(select(cycles.c.attempts).where(*running))
+            if before not in {number - 1, number}:
+                raise LedgerError(f"cycle {cycle_id} has {before} failed attempts on record, so {number} cannot follow")
+            told = {"last_error": storable(error) if error else None}
+            connection.execute(update(cycles).where(*running).values(attempts=number, **told))
 
-    def settle(self, result: CycleResult, now: float, *, fence: int) -> bool:
+    def settle(self, result: CycleResult, now: float, *, fence: int, refused: Refused | None = None) -> bool:
         """End a running cycle. Says whether its users and labels are settled.
 
         They are when its version becomes champion, or when it ended unchanged and the champion answers for them; both
         only if the champion is still the one that the cycle was measured against (compare-and-set). Otherwise they are
-        given back. A cycle that has ended just like that may be settled again, which changes nothing: its commit may be
-        done and the answer to it lost.
+        given back. Whom it refused is on record in any case: all that are `refused`, or where that is not given those
+        whom the result names. A cycle that has ended just like that may be settled again, which changes nothing: its
+        commit may be done and the answer to it lost.
 
         Raises:
             LedgerError: that cycle is not running, and has not ended like that.
@@ -183,24 +191,26 @@ class Cycles:
             )
             if ended.rowcount != 1:
                 return _settled_before(connection, result)
-            settled = _end(connection, result, now)
+            settled = _end(connection, result, refused or RefusedByName(result), now)
             reached(Point.SETTLING)
             return settled
 
 
-def _end(connection: Connection, result: CycleResult, now: float) -> bool:
+def _end(connection: Connection, result: CycleResult, refused: Refused, now: float) -> bool:
     """What becomes of the claim and the requests of a cycle that ends now; whether the claim is settled."""
     cycle_id, outcome = result.cycle_id, result.outcome
     standing = champion(connection)
     stands = standing == connection.scalar(select(cycles.c.base_version).where(cycles.c.cycle_id == cycle_id))
     answers = outcome is Outcome.REGISTERED or (outcome is Outcome.UNCHANGED and standing is not None)
     settled = stands and answers
+    keep_refused(connection, result.cycle_id, refused, now)
     if result.version is not None:
         connection.execute(versions.insert().values(version=result.version, cycle_id=cycle_id, registered_at=now))
         if settled:
             connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
             settle_offsets(connection, cycle_id)
     if settled:
+        forget_mended(connection, result, refused)
         settle_changes(connection, cycle_id, now)
     else:
         # No cycle has tried it on top of a champion that was set meanwhile.

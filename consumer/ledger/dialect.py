@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import ReturnTypeFromArgs
@@ -21,6 +21,18 @@ def upsert_in(engine: str, table: Table) -> sqlite.Insert:
     """The same for an engine by its name."""
     insert: sqlite.Insert = _INSERTS[engine](table)
     return insert
+
+
+def by_position(engine: str) -> Dialect:
+    """How statements are written for a driver that is handed the values as they are, in their order."""
+    return _BY_POSITION[engine]
+
+
+_BY_POSITION: dict[str, Dialect] = {
+    "sqlite": sqlite.dialect(),  # type: ignore[no-untyped-call]
+    # By format it takes rows, and not dictionaries.
+    "postgresql": postgresql.psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
+}
 
 
 class least(ReturnTypeFromArgs[Any]):  # noqa: N801  (a function of SQL)

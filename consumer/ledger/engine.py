@@ -7,12 +7,15 @@ file, on PostgreSQL an advisory lock of the transaction, one for each schema. Re
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
+
+from consumer.ledger.address import secured
 
 _BUSY_SECONDS = 5.0  # shorter than any poll interval, so that a held lock cannot keep the listener from polling
 
@@ -49,11 +52,6 @@ def reading(engine: Engine) -> AbstractContextManager[Connection]:
     """A transaction that only reads: it takes no lock and sees one moment."""
     snapshot = {"postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}}
     return engine.execution_options(reading=True, **snapshot.get(engine.dialect.name, {})).begin()
-
-
-def shown(url: str) -> str:
-    """The address of a ledger, fit to be printed."""
-    return make_url(url).render_as_string(hide_password=True)
 
 
 def _sqlite(address: URL) -> Engine:
@@ -103,7 +101,7 @@ def _postgresql(address: URL) -> Engine:
     arguments = {name: value for name, value in _CONNECTING.items() if name not in address.query}
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),
-        connect_args={**arguments, "options": " ".join(options)},
+        connect_args={**arguments, **secured(address, os.environ), "options": " ".join(options)},
         pool_pre_ping=True,  # so a server that was restarted meanwhile is no trouble
     )
     event.listen(engine, "begin", _begin_on_server)

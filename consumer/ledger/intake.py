@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     CursorResult,
     Engine,
-    String,
     Update,
-    cast,
     func,
     literal,
     select,
@@ -22,11 +18,11 @@ from sqlalchemy import (
 )
 
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, DeadLetter, Headers, Load, Mark, Partition, bounded
+from consumer.ledger.batch import Batch, DeadLetter, Load, Mark, Partition
 from consumer.ledger.dialect import least, storable, upsert
-from consumer.ledger.digest import digest
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import LABELS, USERS
+from consumer.ledger.letter_rows import adopt_letters, kept_bytes, store_letters
 from consumer.ledger.pending import store_changes
 from consumer.ledger.tables import asked, dead_letters, gaps, ignored, offsets, replays
 from schemas.cycle import CycleKind
@@ -62,10 +58,14 @@ class Intake:
         unknown = offsets.c.topic == topic, offsets.c.topic_id.is_(None)
         with self._engine.begin() as connection:
             connection.execute(update(offsets).where(*unknown).values(topic_id=topic_id))
+            adopt_letters(connection, topic, topic_id)
 
     def start_at(self, starts: Mapping[Partition, int], now: float, topic_id: str | None = None) -> None:
         """Remember where reading begins on partitions that the ledger does not know yet; known ones are left alone."""
         with self._engine.begin() as connection:
+            if topic_id is not None:
+                for topic in {partition.topic for partition in starts}:
+                    adopt_letters(connection, topic, topic_id)
             for partition, start in starts.items():
                 row: dict[str, Any] = {"topic": partition.topic, "partition": partition.number, "updated_at": now}
                 row |= {"next_offset": start, "settled_offset": start, "topic_id": topic_id}
@@ -83,7 +83,7 @@ class Intake:
                 _advance(connection, batch, partition, expected, following)
             _count_ignored(connection, batch.ignored)
             store_batch(connection, batch)
-            _store_dead_letters(connection, batch.dead, batch.received_at)
+            store_letters(connection, batch.dead, batch.received_at)
             reached(Point.STORING)
 
     def jump(
@@ -118,7 +118,7 @@ class Intake:
             if to != expected:
                 gap = {"from_offset": expected, "to_offset": to, "at": now, "reason": storable(letter.reason)}
                 connection.execute(gaps.insert().values(topic=partition.topic, partition=partition.number, **gap))
-            _store_dead_letters(connection, [letter], now)
+            store_letters(connection, [letter], now)
 
     def open_letters(self) -> Load:
         """The dead letters that nobody has settled."""
@@ -157,7 +157,7 @@ class Intake:
                 if known is not None:
                     return int(known)
             store_batch(connection, batch)
-            _store_dead_letters(connection, batch.dead, now)
+            store_letters(connection, batch.dead, now)
             request = asked.insert().values(kind=CycleKind.BACKFILL.value, by="operator", at=now)
             number = connection.execute(request).inserted_primary_key
             assert number is not None
@@ -169,13 +169,6 @@ def store_batch(connection: Connection, batch: Batch) -> None:
     """Make the users and labels of a batch pending."""
     store_changes(connection, USERS, batch.users, batch.received_at)
     store_changes(connection, LABELS, batch.labels, batch.received_at)
-
-
-def kept_bytes() -> ColumnElement[int]:
-    """How many bytes the ledger keeps of a dead letter, as an expression over its table."""
-    letter = dead_letters.c
-    binary = func.coalesce(func.length(letter.key), 0) + func.coalesce(func.length(letter.value), 0)
-    return binary + func.length(cast(letter.headers, String))
 
 
 def _advance(connection: Connection, batch: Batch, partition: Partition, expected: int, following: int) -> None:
@@ -214,33 +207,3 @@ def _at(partition: Partition, expected: int) -> Update:
 def _expect_one(moved: CursorResult[Any], partition: Partition, expected: int) -> None:
     if moved.rowcount != 1:
         raise OffsetConflict(f"{partition} is not at offset {expected} any more")
-
-
-def _store_dead_letters(connection: Connection, letters: list[DeadLetter], now: float) -> None:
-    if not letters:
-        return
-    rows = [
-        {
-            "topic": letter.position.topic,
-            "partition": letter.position.partition,
-            "offset": letter.position.offset,
-            "event_at": letter.event_at,
-            "digest": digest(came.key, came.value, _texts(came.headers)),
-            "key": letter.key,
-            "value": letter.value,
-            "headers": _texts(letter.headers),
-            "stage": letter.stage,
-            "reason": storable(letter.reason),
-            "at": now,
-        }
-        for came, letter in zip(letters, map(bounded, letters), strict=True)
-    ]
-    connection.execute(upsert(connection, dead_letters).on_conflict_do_nothing(), rows)
-
-
-def _texts(headers: Headers) -> list[list[str | None]]:
-    return [[name, _text(value)] for name, value in headers]
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else base64.b64encode(value).decode()

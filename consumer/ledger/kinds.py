@@ -6,15 +6,23 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Table
 
-from consumer.ledger.tables import changes, label_changes, learned, learned_labels
+from consumer.ledger.tables import (
+    changes,
+    label_changes,
+    learned,
+    learned_labels,
+    refused_labels,
+    refused_users,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """Where the changes of a kind are kept, and who of it was settled not long ago."""
+    """Where the changes of a kind are kept, who of it was settled not long ago, and what of it was refused."""
 
     changes: Table
     learned: Table
+    refused: Table
 
     @property
     def key(self) -> Column[str]:
@@ -23,6 +31,6 @@ class Kind:
         return key
 
 
-USERS = Kind(changes, learned)
-LABELS = Kind(label_changes, learned_labels)
+USERS = Kind(changes, learned, refused_users)
+LABELS = Kind(label_changes, learned_labels, refused_labels)
 KINDS = (USERS, LABELS)

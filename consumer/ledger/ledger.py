@@ -10,17 +10,20 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
 from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import refusal, shown
 from consumer.ledger.asked import Asked
 from consumer.ledger.cycles import Cycles
-from consumer.ledger.engine import make_engine, reading, shown
+from consumer.ledger.engine import make_engine, reading
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
 from consumer.ledger.probes import Probes
+from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
 from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.ledger.views import Views
+from schemas.private import FILE, narrow, private_file, private_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class Ledger:
     letters: Letters
     probes: Probes
     replays: Replays
+    refusals: Refusals
 
     def close(self) -> None:
         """Give back the connections."""
@@ -53,13 +57,13 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         OldLedger: an earlier release made it.
         LedgerError: it cannot be opened, or a later release made it.
     """
-    file = _file(url)
+    file = file_of(url)
     if file and not create and not file.exists():
-        raise NoLedger(_not_there(url))
+        raise not_there(url)
     engine = make_engine(url)
     try:
-        if file:
-            file.parent.mkdir(parents=True, exist_ok=True)
+        if file and create:
+            _have_file(file)
         with reading(engine) as connection:
             found = _schema(connection)
         if create and (found is None or found < SCHEMA_VERSION):
@@ -68,9 +72,21 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
     except BaseException as error:
         engine.dispose()
         if isinstance(error, DatabaseError | OSError):
-            reason = getattr(error, "orig", None) or error
+            reason = refusal(url, getattr(error, "orig", None) or error)
             raise LedgerError(f"cannot open the ledger {shown(url)}: {reason}") from error
         raise
+    return _on(engine)
+
+
+def ledger_on(engine: Engine, url: str) -> Ledger:
+    """The ledger that an engine leads to; `url` names it in errors, which are those of `open_ledger`."""
+    with reading(engine) as connection:
+        found = _schema(connection)
+    _check(url, found)
+    return _on(engine)
+
+
+def _on(engine: Engine) -> Ledger:
     return Ledger(
         engine,
         Intake(engine),
@@ -82,12 +98,23 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         Letters(engine),
         Probes(engine),
         Replays(engine),
+        Refusals(engine),
     )
+
+
+def _have_file(file: Path) -> None:
+    """SQLite gives the files beside a ledger the mode of the ledger, and so it is made before SQLite makes it."""
+    if not file.parent.exists():
+        file.parent.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
+    private_file(file)
+    for beside in ("-wal", "-shm", "-journal"):
+        narrow(file.with_name(f"{file.name}{beside}"), FILE)
 
 
 def _check(url: str, found: int | None) -> None:
     if found is None:
-        raise NoLedger(_not_there(url))
+        raise not_there(url)
     told = f"the ledger {shown(url)} has schema {found}, this release needs {SCHEMA_VERSION}"
     if found < SCHEMA_VERSION:
         raise OldLedger(f"{told}: `retrainer run` brings it up to date")
@@ -116,12 +143,14 @@ def _schema(connection: Connection) -> int | None:
     return connection.scalar(select(schema_version.c.version))
 
 
-def _file(url: str) -> Path | None:
+def file_of(url: str) -> Path | None:
     """The file of a ledger that is in one."""
     address = make_url(url)
-    return Path(address.database) if address.get_backend_name() == "sqlite" and address.database else None
+    place = address.database if address.get_backend_name() == "sqlite" else None
+    return Path(place) if place and place != ":memory:" and not place.startswith("file:") else None
 
 
-def _not_there(url: str) -> str:
-    setting = "RETRAINER_STATE_DIR" if _file(url) else "RETRAINER_LEDGER__URL"
-    return f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another"
+def not_there(url: str) -> NoLedger:
+    """The error that says that there is none."""
+    setting = "RETRAINER_STATE_DIR" if file_of(url) else "RETRAINER_LEDGER__URL"
+    return NoLedger(f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another")

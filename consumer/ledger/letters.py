@@ -15,7 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select,
 
 from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Position
 from consumer.ledger.engine import reading
-from consumer.ledger.intake import kept_bytes, store_batch
+from consumer.ledger.intake import store_batch
+from consumer.ledger.letter_rows import kept_bytes
 from consumer.ledger.tables import dead_letters, replays
 from schemas.events import Change, Ignored
 from schemas.spans import united

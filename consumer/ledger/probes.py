@@ -62,13 +62,15 @@ class Probes:
         return tuple(users), tuple(map(pair_of, labels)), total
 
     def record(self, probed: Probed, *, fence: int) -> None:
-        """Put a probe on record.
+        """Put a probe on record. The same one again changes nothing: its commit may be done and the answer to it lost.
 
         Raises:
             LeaseLost: the lease is not held with token `fence`; nothing is recorded.
         """
         with self._engine.begin() as connection:
             check_fence(connection, fence)
+            if connection.scalar(select(probes.c.number).where(probes.c.at == probed.at).limit(1)) is not None:
+                return
             connection.execute(
                 probes.insert().values(
                     at=probed.at,

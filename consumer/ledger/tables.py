@@ -82,10 +82,26 @@ def _learned_of(name: str, key: str) -> Table:
     )
 
 
+def _refused_of(name: str, key: str) -> Table:
+    """What was read and not learned, as its row is unfit for use. It is not pending, and not forgotten either."""
+    return Table(
+        name,
+        metadata,
+        Column(key, String, primary_key=True),
+        Column("reason", String, nullable=False),
+        Column("since", Float, nullable=False),
+        Column("last_at", Float, nullable=False),
+        Column("times", BigInteger, nullable=False),  # how many cycles have refused it
+        Column("cycle_id", String, nullable=False),  # the last of them
+    )
+
+
 changes = _changes_of("changes", "user_id")
 learned = _learned_of("learned", "user_id")
+refused_users = _refused_of("refused_users", "user_id")
 label_changes = _changes_of("label_changes", "pair")  # `schemas.labels.pair_text`
 learned_labels = _learned_of("learned_labels", "pair")
+refused_labels = _refused_of("refused_labels", "pair")
 
 cycles = Table(
     "cycles",
@@ -149,9 +165,11 @@ dead_letters = Table(
     Column("settled_reason", String),
     Column("published", Boolean, nullable=False, server_default=false()),  # copied to the dead-letter topic
     Column("digest", String, nullable=False),  # of the record as it came
+    Column("record_time", BigInteger),  # what it says of its time; NULL where an earlier release kept only our own
+    Column("topic_id", String, nullable=False),  # empty where that was not known
     # A topic that was made anew, or a log that was cut off, has the same offsets again; a producer that sets times
-    # itself may do so at the same time, too. The same record once more is the same letter.
-    UniqueConstraint("topic", "partition", "offset", "event_at", "digest", name="dead_letters_once"),
+    # itself may do so at the same time, too. The same record once more is the same letter, whenever it is read.
+    UniqueConstraint("topic", "partition", "offset", "record_time", "digest", "topic_id", name="dead_letters_once"),
 )
 
 # What somebody asked for and no cycle has taken up yet.
@@ -164,7 +182,7 @@ asked = Table(
     Column("at", Float, nullable=False),
     Column("cycle_id", String),
     Column("accept", JSON),  # limits of the guard that are waived for the cycle that takes it up
-    Column("why", String),  # in the words of a trainer that asks for a full retrain
+    Column("why", String),  # in the words of a trainer that asks for a full retrain; of the schedule its line
 )
 
 # How the champion answered for what was pending.

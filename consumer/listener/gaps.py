@@ -149,7 +149,7 @@ class Gaps:
     def _bury(self, partition: TopicPartition, reason: str) -> None:
         position = Position(partition.topic, partition.partition, self._places.next[partition])
         log.error("record cannot be parsed", position=str(position), reason=reason)
-        letter = DeadLetter(position, self._clock(), None, None, (), "fetch", reason)
+        letter = DeadLetter(position, self._clock(), None, None, (), "fetch", reason, timestamp=0)
         self._intake.jump(partition_of(partition), position.offset, position.offset + 1, letter, self._clock())
         self._places.next[partition] += 1
 

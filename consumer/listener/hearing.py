@@ -43,6 +43,8 @@ class Hearing:
     dead: int = 0
     gaps: int = 0
     """How often the topic did not have what came next, since the service was started."""
+    notices: tuple[str, ...] = ()
+    """What somebody should know of what comes, though nothing is wrong here."""
     afresh: int = 0
     """How often the client was given up and a new one connected."""
 

@@ -21,6 +21,7 @@ from consumer.listener.commits import Commits
 from consumer.listener.flood import FloodGuard
 from consumer.listener.gaps import Gaps
 from consumer.listener.hearing import Hearing, Hearsay
+from consumer.listener.notices import Notices, groups_of
 from consumer.listener.pauses import Pauses
 from consumer.listener.places import Places
 from consumer.listener.polling import Polling
@@ -61,6 +62,7 @@ class Listener(threading.Thread):
         self._pressure = Pressure(clock.elapsed)
         self._storing = Storing(settings, intake, self._places, self._flood, self._pressure, clock)
         self._hearsay = Hearsay(self._places, clock.elapsed)
+        self._notices = Notices(groups_of(settings), clock.elapsed)
         self._commits = Commits(settings.kafka.commit_interval, self._places, clock.elapsed)
 
     def stop(self) -> None:
@@ -175,7 +177,9 @@ class Listener(threading.Thread):
             log.warning("client not closed in good order", reason=f"{type(error).__name__}: {error}")
 
     def _count(self, batch: Batch) -> None:
+        self._notices.stored(batch)
         self._show(
+            notices=self._notices.told,
             events=self.hearing.events + sum(batch.events.values()),
             ignored=self.hearing.ignored + sum(batch.ignored.values()),
             dead=self.hearing.dead + len(batch.dead),

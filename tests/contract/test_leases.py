@@ -96,7 +96,7 @@ def test_every_write_of_a_holder_that_slept_is_refused(ledger: Ledger) -> None:
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0, fence=sleeper)
     holder = take(ledger, "b").token
     with pytest.raises(LeaseLost):
-        ledger.cycles.attempt(claim.cycle_id, fence=sleeper)
+        ledger.cycles.attempt(claim.cycle_id, 1, fence=sleeper)
     with pytest.raises(LeaseLost):
         ledger.cycles.settle(registered(claim.cycle_id), 2.0, fence=sleeper)
     request = ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 2.5)
@@ -115,7 +115,10 @@ def test_every_write_of_a_holder_that_slept_is_refused(ledger: Ledger) -> None:
 def test_who_takes_over_finds_the_cycle_and_counts_its_attempts(ledger: Ledger) -> None:
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1.0, fence=take(ledger, "a").token)
     holder = take(ledger, "b").token
-    ledger.cycles.attempt(claim.cycle_id, fence=holder)
+    for _ in range(2):  # the answer to the first was lost
+        ledger.cycles.attempt(claim.cycle_id, 1, fence=holder)
+    with pytest.raises(LedgerError, match="has 1 failed attempts on record, so 3 cannot follow"):
+        ledger.cycles.attempt(claim.cycle_id, 3, fence=holder)
     found = ledger.cycles.running()
     assert found is not None
     assert (found.cycle_id, found.attempts) == (claim.cycle_id, 1)

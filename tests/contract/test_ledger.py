@@ -5,16 +5,20 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select
 
+from consumer.decoding import decoder, to_batch
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, DeadLetter, Position
+from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
 from consumer.ledger.tables import changes, gaps, promotions
 from schemas.events import Operation
+from schemas.features import FeatureGroup
 from schemas.labels import pair_text
 from tests.contract.ledgers import P0, P1, batch, begin, passed_over
 
@@ -161,6 +165,48 @@ def test_another_record_at_the_same_place_and_time_is_another_letter(ledger: Led
         ledger.intake.jump(P0, 1, 0, DeadLetter(Position("t", 0, 1), 50.0, None, None, (), "gap", "made anew"), 99.0)
     kept = [ledger.letters.get(number) for number in ledger.letters.ids(Which(stage="decode"))]
     assert [stored.letter for stored in kept if stored] == letters
+
+
+@pytest.mark.parametrize("timestamp", [-1, 0, 10**15, 1_700_000_000_000])
+def test_a_record_that_is_read_again_is_the_same_letter_whatever_its_time(ledger: Ledger, timestamp: int) -> None:
+    """By a log that was cut off, a restart before its batch was stored, or a replay."""
+    begin(ledger)
+    record = SimpleNamespace(offset=0, timestamp=timestamp, key=b"k", value=b"{", headers=())
+    decode = {"t": decoder("notification", FeatureGroup())}
+    for now in (1000.0, 2000.0):
+        ledger.intake.record(to_batch(decode, {P0: [record]}, {P0: 0}, now))
+        passed_over(ledger, P0, 1, 0, now)
+        ledger.intake.record_replay({}, 1, to_batch(decode, {P0: [record]}, {P0: 0}, now + 1))
+    (found,) = ledger.letters.ids(Which(status=None, stage="decode"))
+    ledger.letters.discard([found], "no use", 3000.0)
+    ledger.intake.record_replay({}, 1, to_batch(decode, {P0: [record]}, {P0: 0}, 4000.0))
+    assert ledger.letters.ids(Which(status="open", stage="decode")) == []
+
+
+def test_a_record_of_a_topic_that_was_made_anew_is_another_letter_though_it_says_the_same(ledger: Ledger) -> None:
+    """Without a time of its own, and after the first one was settled: what it says would be lost."""
+    ledger.intake.start_at({P0: 0}, 0.0, "first")
+    letter = DeadLetter(Position("t", 0, 0), 50.0, None, b"{", (), "decode", "no JSON", timestamp=-1)
+    ledger.intake.record(Batch(received_at=50.0, progress={P0: (0, 1)}, dead=[letter]))
+    ledger.letters.discard(ledger.letters.ids(Which()), "no use", 60.0)
+    gap = DeadLetter(Position("t", 0, 1), 70.0, None, None, (), "gap", "made anew")
+    ledger.intake.jump(P0, 1, 0, gap, 70.0, "second")
+    ledger.intake.record(Batch(received_at=80.0, progress={P0: (0, 1)}, dead=[replace(letter, event_at=80.0)]))
+    (found,) = ledger.letters.find(Which(stage="decode"), 9)
+    assert found.stored_at == 80.0
+
+
+def test_a_letter_from_before_the_topic_s_id_was_known_is_known_again(ledger: Ledger) -> None:
+    letter = DeadLetter(Position("t", 0, 0), 50.0, None, b"{", (), "decode", "no JSON", timestamp=-1)
+    ledger.intake.record_replay({}, 1, Batch(received_at=50.0, dead=[letter]))  # before anything was listened to
+    ledger.intake.start_at({P0: 0}, 0.0, "it")
+    ledger.intake.record(Batch(received_at=80.0, progress={P0: (0, 1)}, dead=[replace(letter, event_at=80.0)]))
+    other = replace(letter, position=Position("u", 0, 0))
+    ledger.intake.start_at({Partition("u", 0): 0}, 0.0)
+    ledger.intake.record(Batch(received_at=80.0, progress={Partition("u", 0): (0, 1)}, dead=[other]))
+    ledger.intake.identify("u", "that")
+    ledger.intake.record_replay({}, 1, Batch(received_at=90.0, dead=[replace(other, event_at=90.0)]))
+    assert len(ledger.letters.ids(Which())) == 2
 
 
 def test_looking_needs_no_lock(ledger: Ledger) -> None:

@@ -18,8 +18,8 @@ NONE = Efforts(0, None, 0, None, ())
 def run(ledger: Ledger, fence: int, kind: CycleKind, outcome: Outcome, at: float, **more: Any) -> str:
     """A cycle that ends at a time."""
     claim = ledger.cycles.claim(kind, more.get("reason", "drift"), at - 10, fence=fence)
-    for _ in range(more.get("attempts", 0)):
-        ledger.cycles.attempt(claim.cycle_id, fence=fence)
+    for number in range(1, more.get("attempts", 0) + 1):
+        ledger.cycles.attempt(claim.cycle_id, number, fence=fence)
     result = ended(claim.cycle_id, outcome, version=more.get("version"))
     result = result.model_copy(update={"base_version": claim.base_version})
     ledger.cycles.settle(result, at, fence=fence)
@@ -86,8 +86,8 @@ def test_what_fails_is_told_with_its_attempts_and_how_many_failed_in_a_row(
 def test_a_cycle_that_is_resumed_is_known_with_why_its_last_attempt_failed(ledger: Ledger, fence: int) -> None:
     claim = ledger.cycles.claim(BOOTSTRAP, "first", 100.0, fence=fence)
     assert (claim.attempts, claim.last_error) == (0, None)
-    for error in ("no room", "the store\0 is \udcff away"):
-        ledger.cycles.attempt(claim.cycle_id, fence=fence, error=error)
+    for number, error in enumerate(("no room", "the store\0 is \udcff away"), 1):
+        ledger.cycles.attempt(claim.cycle_id, number, fence=fence, error=error)
     found = ledger.cycles.running()
     assert found is not None
     assert (found.attempts, found.last_error) == (2, "the store\\x00 is \\udcff away")

@@ -17,8 +17,9 @@ from consumer.errors import LeaseLost, OffsetConflict
 from consumer.ledger.batch import Partition
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.tables import changes, label_changes, metadata
-from schemas.cycle import CycleKind, Outcome
-from schemas.labels import PairKey, pair_of
+from schemas.cycle import CycleKind, CycleResult, LabelReport, Outcome, ReadReport
+from schemas.labels import PairKey, pair_of, pair_text
+from schemas.refused import LABEL, USER
 from tests.contract.ledgers import P0, P1, batch, begin, ended, passed_over, take
 
 WHO: list[str | PairKey] = [*"abcdef", ("a", "b"), ("b", "a"), ("c", "d"), ("e", "\u2028")]
@@ -37,6 +38,8 @@ class _Model:
     claimed_to: dict[Partition, int] = field(default_factory=dict)
     unchanged: Counter[type] = field(default_factory=Counter)
     """How many users (text) and how many labels (pairs)."""
+    refused: set[str | PairKey] = field(default_factory=set)
+    """Whose row was unfit for use when it was last read, and no version has learned it since."""
     version: int = 0
 
 
@@ -77,7 +80,7 @@ class LedgerHistory(RuleBasedStateMachine):
             self.ledger.cycles.claim(CycleKind.FULL, "asleep", self.now, fence=asleep)
         if self.cycle_id is not None:
             with pytest.raises(LeaseLost):
-                self.ledger.cycles.attempt(self.cycle_id, fence=asleep)
+                self.ledger.cycles.attempt(self.cycle_id, 1, fence=asleep)
             with pytest.raises(LeaseLost):
                 self.ledger.cycles.settle(ended(self.cycle_id, Outcome.REJECTED), self.now, fence=asleep)
 
@@ -106,14 +109,19 @@ class LedgerHistory(RuleBasedStateMachine):
         self.model.claimed_to = dict(self.model.next_offset)
 
     @precondition(lambda self: self.cycle_id is not None)
-    @rule(outcome=st.sampled_from(Outcome))
-    def the_cycle_ends(self, outcome: Outcome) -> None:
+    @rule(outcome=st.sampled_from(Outcome), bad=st.sets(st.sampled_from(WHO), max_size=4), whole=st.booleans())
+    def the_cycle_ends(self, outcome: Outcome, bad: set[str | PairKey], whole: bool) -> None:
         assert self.cycle_id is not None
+        bad = bad if whole else bad & self.model.claimed
         registered = outcome is Outcome.REGISTERED
         unchanged = outcome is Outcome.UNCHANGED and self.model.version > 0
         version = self.model.version + 1 if registered else None
-        settled = self.ledger.cycles.settle(ended(self.cycle_id, outcome, version), self.now, fence=self.fence)
+        result = _refusing(ended(self.cycle_id, outcome, version), bad, whole=whole)
+        settled = self.ledger.cycles.settle(result, self.now, fence=self.fence)
         assert settled is (registered or unchanged)
+        if settled:
+            self.model.refused = set() if whole else self.model.refused - self.model.claimed
+        self.model.refused |= bad
         self.cycle_id = None
         if registered:
             self.model.version += 1
@@ -134,6 +142,21 @@ class LedgerHistory(RuleBasedStateMachine):
         assert {who for who, cycle_id in rows if not cycle_id} == self.model.pending
         assert {who for who, cycle_id in rows if cycle_id} == self.model.claimed
         assert self.ledger.intake.positions("t") == self.model.next_offset
+
+    @invariant()
+    def nobody_who_was_refused_is_forgotten(self) -> None:
+        find = self.ledger.refusals.find
+        assert {one.key for one in find(USER)} | {pair_of(one.key) for one in find(LABEL)} == self.model.refused
+
+
+def _refusing(result: CycleResult, bad: set[str | PairKey], *, whole: bool) -> CycleResult:
+    users = {who: "unfit" for who in bad if isinstance(who, str)}
+    labels = {pair_text(who): "unfit" for who in bad if not isinstance(who, str)}
+    told = {
+        "read": ReadReport(accepted=1, deleted=0, refused=users, refused_total=len(users), whole=whole),
+        "labels": LabelReport(accepted=1, deleted=0, refused=labels, refused_total=len(labels), whole=whole),
+    }
+    return result.model_copy(update=told)
 
 
 @pytest.mark.parametrize(("engine", "examples"), [("sqlite", 40), ("postgresql", 15)])

@@ -174,7 +174,7 @@ def test_limits_are_waived_for_one_cycle_and_its_repetitions_and_are_on_record(l
     ledger.asked.ask(CycleKind.FULL, "operator", 201.0, [GuardName.LABELS_MOVED])
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "asked", 210.0, fence=fence, accept=[lost, refused])
     assert claim.accept == (pairs, lost, refused)  # not that of the full retrain, which still waits
-    ledger.cycles.attempt(claim.cycle_id, fence=fence)
+    ledger.cycles.attempt(claim.cycle_id, 1, fence=fence)
     resumed = ledger.cycles.running()
     assert resumed is not None
     assert resumed.accept == claim.accept

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import func, select
 
 from consumer.errors import LeaseLost
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import MOST_ASKED, Probed
+from consumer.ledger.tables import probes
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from tests.contract.ledgers import P0, P1, batch, begin, ended
 
@@ -75,3 +77,12 @@ def test_a_probe_that_was_made_after_the_clock_was_set_back_counts_like_any_othe
     unchanged = CycleResult(cycle_id=claim.cycle_id, outcome=Outcome.UNCHANGED, reason="same", base_version=1)
     ledger.cycles.settle(unchanged, 10.0, fence=fence)
     assert ledger.probes.last() is None
+
+
+def test_the_same_probe_is_on_record_once(ledger: Ledger, fence: int) -> None:
+    """The answer to the first commit was lost."""
+    bootstrapped(ledger, fence)
+    for _ in range(2):
+        ledger.probes.record(Probed(200.0, 1, 4, 0.01, "a little"), fence=fence)
+    with ledger.engine.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(probes)) == 1

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, MetaData, Table, select
 
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.batch import Batch, DeadLetter, Position
+from consumer.ledger.digest import digest
 from consumer.ledger.engine import make_engine
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
@@ -152,6 +153,26 @@ def test_a_dead_letter_of_an_earlier_release_is_known_again_and_another_in_its_p
             ledger.intake.record_replay({}, 1, Batch(received_at=1.0, dead=[letter]))
         values = [ledger.letters.get(number) for number in ledger.letters.ids(Which(stage="decode"))]
         assert [stored.letter.value for stored in values if stored] == [b"\xff\xfe{", b"\xff\xfe["]
+
+
+@pytest.mark.parametrize("old", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("released", [5], indirect=True)
+def test_letters_that_told_of_one_record_several_times_are_kept_and_it_is_known_again(old: str) -> None:
+    """Earlier releases knew a record without a usable time by when it was read."""
+    engine = make_engine(old)
+    with engine.begin() as connection:
+        found = Table("dead_letters", MetaData(), autoload_with=connection)
+        row: dict[str, Any] = {"topic": "notifications", "partition": 0, "offset": 7, "headers": [], "stage": "decode"}
+        row |= {"value": b"{", "reason": "no JSON", "digest": digest(None, b"{", []), "published": False}
+        for at in (2000.5, 3000.5, 4000.5):
+            connection.execute(found.insert().values(row | {"event_at": at, "at": at}))
+    engine.dispose()
+    letter = DeadLetter(Position("notifications", 0, 7), 5000.0, None, b"{", (), "decode", "no JSON", timestamp=-1)
+    with closing(open_ledger(old)) as ledger:
+        known = ledger.letters.ids(Which())
+        assert len(known) == 5
+        ledger.intake.record_replay({}, 1, Batch(received_at=5000.0, dead=[letter]))
+        assert ledger.letters.ids(Which()) == known
 
 
 def test_the_steps_from_nothing_make_the_tables_of_a_new_ledger(ledger_url: str) -> None:

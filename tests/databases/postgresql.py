@@ -86,6 +86,33 @@ class PostgreSQL:
             self._process = self._run("postgres", "-D", str(self._folder / "data"), *options, stdout=log)
         wait_until(self._answers, 30, f"PostgreSQL at port {self._port} to answer; see {self._folder / 'server.log'}")
 
+    @contextmanager
+    def speaking_tls(self, certificate: str, key: str) -> Iterator[None]:
+        """Have it offer TLS while the block runs; connections that are open stay as they are."""
+        for name, held in (("server.crt", certificate), ("server.key", key)):
+            file = self._folder / "data" / name
+            file.unlink(missing_ok=True)
+            file.touch(mode=0o600)
+            file.write_text(held)
+            if self._user:
+                shutil.chown(file, self._user)
+        self._speak_tls("on")
+        try:
+            yield
+        finally:
+            self._speak_tls("off")
+
+    def _speak_tls(self, said: str) -> None:
+        with self.connect() as connection:
+            connection.execute(f"ALTER SYSTEM SET ssl = {said}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+        wait_until(lambda: self._tls() == said, 10, f"PostgreSQL to have turned TLS {said}")
+
+    def _tls(self) -> str:
+        with self.connect() as connection:
+            found = connection.execute("SHOW ssl").fetchone()
+        return str(found[0]) if found else ""
+
     def stop(self) -> None:
         """Stop it at once, but in good order; connections end."""
         self._end(signal.SIGINT)

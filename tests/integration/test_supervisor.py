@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trainer_process import TrainerProcess
 from consumer.errors import LeaseLost
+from consumer.ledger.batch import Batch
+from consumer.ledger.cycles import Cycles
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, TrainerProcessSettings
 from schemas.cycle import CycleKind, CycleResult, Outcome
+from schemas.events import Operation
 from schemas.fault_points import POINT_VARIABLE, Point
+from schemas.refused import USER
 from tests.contract.ledgers import ended
 from tests.leading import leading, settings_with_users
 from tests.waiting import wait_until
+from tests.worlds import GROUP, Row, World
+from trainer.features.local import LocalFeatureStore
 from trainer.registry.local import LocalModelRegistry
 
 
@@ -71,6 +80,96 @@ def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor,
     assert supervisor._trainer is warm
     wait_until(lambda: idle(supervisor), 60, "the cycle to end")
     assert [version["version"] for version in ledger.views.versions()] == [1]
+
+
+@pytest.mark.full
+def test_a_refused_user_stays_on_record_until_a_version_has_learned_the_row(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    sound = World(seed=7).row()
+    bad: Row = {**sound, "taste": np.full(8, np.nan, np.float32)}
+
+    def run(kind: CycleKind, rows: dict[str, Row], *told: str) -> list[str]:
+        """Cycle over the users who were told of; whom the ledger holds as refused after it."""
+        with closing(LocalFeatureStore(settings.state_dir / "feature_store.db", GROUP)) as store:
+            store.commit(rows)
+        batch = Batch(received_at=time.time())
+        for user in told:
+            batch.add(user, Operation.UPSERT, "t[0]@1", time.time())
+        ledger.intake.record(batch)
+        supervisor.start(kind, "the test says so", time.time())
+        wait_until(lambda: idle(supervisor), 60, "the cycle to end")
+        assert ledger.views.cycles()[-1]["settled"]
+        assert ledger.views.backlog().empty
+        return sorted(one.key for one in ledger.refusals.find(USER))
+
+    assert run(CycleKind.BOOTSTRAP, {"u1": bad, "u2": bad, "u3": bad}) == ["u1", "u2", "u3"]
+    assert run(CycleKind.INCREMENTAL, {"u1": sound, "u3": sound, "u4": bad}, "u1", "u4", "u9") == ["u2", "u3", "u4"]
+    assert run(CycleKind.FULL, {}) == ["u2", "u4"]  # nobody had told of u3
+
+
+@pytest.mark.full
+def test_what_a_cycle_leaves_is_the_owner_s_alone_but_for_the_model(
+    supervisor: Supervisor, settings: Settings, ledger: Ledger
+) -> None:
+    before = os.umask(0o022)
+    try:
+        supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+        wait_until(lambda: idle(supervisor), 60, "the cycle to end")
+    finally:
+        os.umask(before)
+    assert [version["version"] for version in ledger.views.versions()] == [1]
+    modes = {path: path.stat().st_mode & 0o777 for path in settings.work_dir.rglob("*")}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    registry = settings.state_dir / "registry"
+    modes = {path: path.stat().st_mode & 0o777 for path in (registry, *registry.rglob("*"))}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o644}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o755}
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
+def test_a_trainer_is_given_no_secret_that_it_has_no_use_for(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("RETRAINER_KAFKA__SASL_PASSWORD", "RETRAINER_LEDGER__PASSWORD", "HOPSWORKS_API_KEY", "PGPASSWORD"):
+        monkeypatch.setenv(name, "hush-hush")
+    monkeypatch.setenv("OF_THIS_SITE", "told")
+    told = settings.model_copy(update={"trainer": TrainerProcessSettings(environment=("OF_THIS_SITE",))})
+    supervisor = Supervisor(told, ledger, leading(ledger), lambda: None)
+    supervisor.warm_up()
+    assert supervisor.warm._trainer is not None
+    given = Path(f"/proc/{supervisor.warm._trainer.pid}/environ").read_bytes().split(b"\0")
+    supervisor.stop()
+    assert not [pair for pair in given if b"hush-hush" in pair]
+    assert b"OF_THIS_SITE=told" in given
+    assert [pair for pair in given if pair.startswith(b"PATH=")]
+
+
+def test_a_failure_whose_count_was_stored_and_not_answered_counts_once(
+    settings: Settings, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cold = settings.model_copy(update={"trainer": TrainerProcessSettings(warm=False, retry_wait=100.0)})
+    supervisor = Supervisor(cold, ledger, leading(ledger), lambda: None)
+    supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
+    assert supervisor._trainer is not None
+    supervisor._trainer.kill()
+    count, lost = Cycles.attempt, [True]
+
+    def unanswered(cycles: Cycles, *arguments: Any, **named: Any) -> None:
+        count(cycles, *arguments, **named)
+        if lost.pop() if lost else False:
+            raise OperationalError("UPDATE cycles", {}, Exception("server closed the connection unexpectedly"))
+
+    monkeypatch.setattr(Cycles, "attempt", unanswered)
+    with pytest.raises(OperationalError):
+        supervisor.tick(time.time())
+    supervisor.tick(time.time())
+    told, claim = supervisor.view(time.time()), ledger.cycles.running()
+    supervisor.stop()
+    assert told is not None
+    assert claim is not None
+    assert (told["attempts"], claim.attempts) == (1, 1)
 
 
 @pytest.mark.full

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,13 @@ from hypothesis import strategies as st
 
 from consumer.clock import Ages, Clock, Jumps, this_boot
 from consumer.cycles.deciding import Deciding
-from consumer.cycles.schedule import Schedule
 from consumer.cycles.trigger import Hold, Start, TriggerPolicy
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.service import Service
-from consumer.settings import ScheduleSettings, Settings, TrainerProcessSettings
+from consumer.settings import Settings, TrainerProcessSettings
 from consumer.status import STOPPED, Status, read_status, write_status
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from tests.contract.ledgers import P0, batch, take
-from tests.waiting import wait_until
 
 HOUR = 3600.0
 JUMPS = [-3 * HOUR, 3 * HOUR]
@@ -89,25 +86,6 @@ def test_a_jump_is_seen_once_and_drift_is_none(hands: Hands) -> None:
         hands.go(0.5)
         hands.jump(0.05)  # NTP brings a clock up to date
         assert jumps.seen() == 0
-
-
-def test_a_schedule_whose_wait_was_measured_by_another_time_looks_again() -> None:
-    """It waits for a tick at noon; then its clock is set to noon."""
-    told: list[float] = []
-    schedule = Schedule(ScheduleSettings(full_retrain="0 12 * * *"), told.append)
-    schedule.look_again()  # it has not started, and so does not wait
-    scheduler = schedule._scheduler
-    schedule.start()
-    try:
-        (job,) = scheduler.get_jobs()
-        job.modify(next_run_time=datetime.now(UTC) + timedelta(hours=2))
-        wait_until(lambda: scheduler._event.is_set() is False, 5, "it to wait")
-        job._modify(next_run_time=datetime.now(UTC))  # as if two hours had been jumped over: nobody has told it
-        scheduler._jobstores["default"].update_job(job)
-        schedule.look_again()
-        wait_until(lambda: len(told) == 1, 5, "the tick")
-    finally:
-        schedule.stop()
 
 
 def test_what_is_not_on_record_any_more_is_forgotten(hands: Hands) -> None:

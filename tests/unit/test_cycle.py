@@ -26,7 +26,9 @@ from schemas.cycle import (
     Step,
     TrainerSettings,
 )
+from schemas.guard import GuardName
 from schemas.manifest import MODEL_FILE, ModelManifest
+from schemas.refused import NAMED, USER, refused_by
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.errors import StaleFence
 from trainer.features.local import LocalFeatureStore
@@ -341,6 +343,28 @@ def test_bad_rows_are_refused_and_reported_and_the_rest_goes_on(started: Bench) 
     assert result.known_users == 397
     everyone = json.loads((started.registry.fetch(2) / "refused.json").read_text())
     assert everyone == result.read.refused
+    assert not result.read.whole
+    beside = started.settings.work_dir / "cycles" / "c2"
+    assert dict(refused_by(result, beside).of(USER)) == result.read.refused
+
+
+@pytest.mark.full
+def test_more_refused_rows_than_a_result_names_are_all_told_to_the_consumer_on_another_machine_too(
+    started: Bench,
+) -> None:
+    """The cycle has registered, and the machine on which its file lay is gone."""
+    row: dict[str, Any] = {**started.world.row(), "taste": [1.0]}
+    started.store.commit({f"bad{number:03}": row for number in range(130)})
+    accept = {"accept": (GuardName.REFUSED_SHARE,)}
+    request = started.request("c2", CycleKind.FULL, [], base=1).model_copy(update=accept)
+    for _ in range(2):
+        result = started.run(request)
+        assert result.outcome is Outcome.REGISTERED
+        assert result.read is not None
+        assert (len(result.read.refused), result.read.refused_total, result.read.whole) == (NAMED, 130, True)
+        beside = started.settings.work_dir / "cycles" / "c2"
+        assert len(dict(refused_by(result, beside).of(USER))) == 130
+        shutil.rmtree(beside)
 
 
 def spoiled(model: TwoTower, *args: Any, **settings: Any) -> FitReport:

@@ -47,6 +47,15 @@ def test_the_places_are_tried_in_order(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert (api_key(named), key_source(named)) == ("from-file", str(tmp_path / "named"))
 
 
+def test_what_editors_and_docker_put_around_a_key_is_no_part_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "docker").write_bytes(b"\xef\xbb\xbfabc.def\r\n")
+    assert api_key(CLUSTER) == "abc.def"
+    monkeypatch.setenv(secrets.KEY_VARIABLE, '"ghi.jkl"')
+    assert api_key(CLUSTER) == "ghi.jkl"
+
+
 def test_a_key_that_was_read_is_never_shown(tmp_path: Path) -> None:
     (tmp_path / "seed").write_text("s3cret.key")
     api_key(CLUSTER)

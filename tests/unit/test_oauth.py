@@ -198,3 +198,69 @@ def test_an_endpoint_that_is_silent_is_given_up(answering: Answering) -> None:
 def test_an_endpoint_that_is_not_there_is_named() -> None:
     with pytest.raises(TokenError, match=r"no token from http://127\.0\.0\.1:9/: .*refused"):
         client_credentials("http://127.0.0.1:9/", "me", SECRET, None, None)
+
+
+@pytest.fixture
+def proxy(answering: Answering, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str]]]:
+    """A proxy that the environment names for everything, and what it was asked: the path and its credentials."""
+    asked: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append((self.path, self.headers.get("Authorization", "")))
+            self.send_error(502)
+
+        def do_CONNECT(self) -> None:
+            asked.append((self.path, self.headers.get("Authorization", "")))
+            self.send_error(502)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{server.server_address[1]}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    yield asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_proxy_is_not_asked_for_an_endpoint_on_this_machine(
+    answering: Answering, proxy: list[tuple[str, str]]
+) -> None:
+    assert answering.ask() == Grant("abc.DEF-1", 60.0)
+    answering.url = answering.url.replace("127.0.0.1", "localhost")
+    assert answering.ask() == Grant("abc.DEF-1", 60.0)
+    assert proxy == []
+
+
+def test_a_proxy_on_the_way_to_another_machine_is_used_and_does_not_see_the_secret(
+    proxy: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TokenError):
+        client_credentials("https://idp.invalid/token", "me", SECRET, None, None)
+    assert proxy == [("idp.invalid:443", "")]
+    proxy.clear()
+    monkeypatch.setenv("no_proxy", "idp.invalid")
+    with pytest.raises(TokenError):
+        client_credentials("https://idp.invalid/token", "me", SECRET, None, None)
+    assert proxy == []
+
+
+def test_a_secret_goes_nowhere_else_without_encryption(proxy: list[tuple[str, str]]) -> None:
+    for place in ("http://idp.invalid/token", "http://localhost.idp.invalid/token", "ftp://localhost/token", "token"):
+        with pytest.raises(TokenError, match="https://"):
+            client_credentials(place, "me", SECRET, None, None)
+    assert proxy == []
+
+
+def test_what_the_query_of_an_endpoint_holds_is_not_told() -> None:
+    with pytest.raises(TokenError) as caught:
+        client_credentials("http://127.0.0.1:9/t?code=hush-hush&scope=kafka#hush-hush", "me", SECRET, None, None)
+    assert "http://127.0.0.1:9/t?code=***&scope=kafka#***" in str(caught.value)
+    assert "hush-hush" not in str(caught.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from consumer.errors import SettingsError
-from consumer.ledger.engine import shown
+from consumer.ledger.address import shown
 from consumer.settings import load_settings
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.hopsworks import HopsworksStore
@@ -34,11 +34,11 @@ def test_everything_has_a_default_in_the_state_folder(monkeypatch: pytest.Monkey
 
 def test_the_environment_outranks_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     config = tmp_path / "retrainer.toml"
-    config.write_text('[kafka]\ntopic = "from file"\ngroup_id = "g"\nbootstrap_servers = ["a:1"]\n')
+    config.write_text('[kafka]\ntopic = "of-the-file"\ngroup_id = "g"\nbootstrap_servers = ["a:1"]\n')
     monkeypatch.setenv("RETRAINER_CONFIG", str(config))
-    monkeypatch.setenv("RETRAINER_KAFKA__TOPIC", "from environment")
+    monkeypatch.setenv("RETRAINER_KAFKA__TOPIC", "of-the-environment")
     kafka = load_settings().kafka
-    assert (kafka.topic, kafka.group_id, kafka.bootstrap_servers) == ("from environment", "g", ["a:1"])
+    assert (kafka.topic, kafka.group_id, kafka.bootstrap_servers) == ("of-the-environment", "g", ["a:1"])
 
 
 def test_the_password_of_the_ledger_may_come_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_secret_comes_from_a_file_and_is_never_shown(monkeypatch: pytest.Monke
         ("RETRAINER_LEDGER__URL", "ledger.db", "RETRAINER_LEDGER__URL: .*is no address"),
         ("RETRAINER_LEDGER__URL", "postgresql://h/d?password=p", "RETRAINER_LEDGER__URL: .*before the @"),
         ("RETRAINER_LEDGER__URL", "mysql://x", "RETRAINER_LEDGER__URL: .*sqlite:///file or in postgresql"),
-        ("RETRAINER_FEATURE_GROUP__COLUMNS", '[{"name"', "feature_group"),
+        ("RETRAINER_FEATURE_GROUP__COLUMNS", '[{"name"', "RETRAINER_FEATURE_GROUP__COLUMNS: is no JSON .*as in"),
         ("RETRAINER_KAFKA__SASL_PASSWORD_FILE", "no-such-file", "RETRAINER_KAFKA__SASL_PASSWORD_FILE: cannot read"),
         ("RETRAINER_CONFIG", "no-such-file.toml", "no-such-file.toml"),
     ],

@@ -14,12 +14,12 @@ import numpy as np
 
 from schemas.cycle import ReadReport
 from schemas.features import FeatureGroup
+from schemas.refused import NAMED
 from trainer.errors import ContractError
 from trainer.features.checks import CheckedRows, check_rows
 from trainer.features.protocol import FeatureRows, FeatureStore
 
 _KEYS_PER_READ = 5000
-_REFUSED_NAMED = 100
 _NEARLY_ALL = 0.9  # of the rows with another length: the contract is wrong then, and not the rows
 
 
@@ -57,14 +57,15 @@ def absent(users: Iterable[str], rows: CheckedRows) -> list[str]:
     return [user for user in users if user not in found]
 
 
-def read_report(rows: CheckedRows, deleted: int) -> ReadReport:
-    """What became of the users, with the first refusals by name."""
+def read_report(rows: CheckedRows, deleted: int, *, whole: bool = False) -> ReadReport:
+    """What became of the users, or of `whole` the group's, with the first refusals by name."""
     return ReadReport(
         accepted=len(rows.keys),
         deleted=deleted,
-        refused=dict(islice(rows.refused.items(), _REFUSED_NAMED)),
+        refused=dict(islice(rows.refused.items(), NAMED)),
         refused_total=len(rows.refused),
         keyless=rows.keyless,
+        whole=whole,
     )
 
 

@@ -67,13 +67,13 @@ def redacted(text: str) -> str:
 
 
 def _in_the_usual_places() -> str:
-    if key := os.environ.get(KEY_VARIABLE, "").strip():
+    if key := os.environ.get(KEY_VARIABLE, "").strip(" \t\r\n\"'"):  # Docker keeps the quotes of a file of variables
         return key
     return next((_read(path) for path in USUAL_FILES if path.is_file()), "")
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Unauthorized(f"cannot read the API key from {path}: {error}") from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from schemas.cycle import CycleRequest, LabelReport, Step
 from schemas.labels import LabelGroup, PairKey, pair_text
+from schemas.refused import NAMED
 from trainer.labels.book import LabelBook, Told
 from trainer.labels.checks import CheckedLabels
 from trainer.labels.protocol import LabelStore
@@ -13,8 +14,6 @@ from trainer.labels.reading import absent, read_all, read_pairs
 from trainer.report import Reporter
 from trainer.space import Space
 from trainer.split import Part
-
-_REASONS = 100  # that are reported, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class LabelIntake:
         return LabelReport(
             accepted=len(self.labels.pairs),
             deleted=len(self.deleted),
-            refused={pair_text(pair): why for pair, why in list(refused.items())[:_REASONS]},
+            refused={pair_text(pair): why for pair, why in list(refused.items())[:NAMED]},
             refused_total=len(refused) + self.labels.keyless,
             known=len(book),
             positives=positives,
@@ -59,6 +58,7 @@ class LabelIntake:
             waiting=told.waiting,
             overruled=told.overruled,
             set_aside=book.set_aside,
+            whole=self.whole,
         )
 
 

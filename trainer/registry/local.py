@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from schemas.fault_points import Point, reached
 from trainer.errors import RegistryError, StaleFence
-from trainer.files import flush_folder
+from trainer.files import flush_folder, share, shared
 from trainer.registry.files import check_files, read_manifest
 from trainer.registry.protocol import RegisteredVersion
 
@@ -31,7 +31,8 @@ class LocalModelRegistry:
 
     def __init__(self, root: Path, model_name: str) -> None:
         self._folder = root / model_name
-        self._folder.mkdir(parents=True, exist_ok=True)
+        with shared():
+            self._folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, cycle_id: str) -> RegisteredVersion | None:
         """See ModelRegistry."""
@@ -40,7 +41,8 @@ class LocalModelRegistry:
     def enter(self, fence: int) -> None:
         """See ModelRegistry."""
         self._check(fence)
-        (self._folder / f"{_FENCE}{fence}").touch()
+        with shared():
+            (self._folder / f"{_FENCE}{fence}").touch()
         for token, left in self._by_token(_INCOMING):
             if token < fence:
                 with suppress(FileNotFoundError):  # it is a version since, or somebody else took it away
@@ -63,6 +65,7 @@ class LocalModelRegistry:
             shutil.rmtree(incoming, ignore_errors=True)
             try:
                 shutil.copytree(staged, incoming)
+                share(incoming)  # whoever serves models reads them
                 _flush(incoming)
                 self._check(fence)  # whoever enters after this finds what was copied, and takes it away
                 reached(Point.REGISTER_COPIED)
@@ -113,7 +116,9 @@ class LocalModelRegistry:
 
     @contextmanager
     def _locked(self, fence: int) -> Iterator[None]:
-        with (self._folder / f"{_LOCK}{fence}").open("w") as lock:
+        with shared():
+            lock = (self._folder / f"{_LOCK}{fence}").open("w")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

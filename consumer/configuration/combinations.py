@@ -1,0 +1,53 @@
+"""Settings that are sound one by one, and cannot be together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from consumer.settings import Settings
+    from schemas.labels import LabelGroup
+
+
+def misfits(settings: Settings) -> Iterator[str]:
+    """What contradicts itself or lacks its other half, each with the way out."""
+    if settings.labels is not None and len(settings.kafka.topics) == 1:
+        yield from _indistinguishable(settings, settings.labels)
+    yield from _without_a_cluster(settings)
+    yield from _own_dead_letters(settings)
+
+
+def _indistinguishable(settings: Settings, labels: LabelGroup) -> Iterator[str]:
+    """Both groups share a topic."""
+    users = settings.feature_group
+    if None not in (users.id, labels.id):
+        apart, by = users.id != labels.id, f"id {users.id}"
+    else:
+        apart, by = (users.name, users.version) != (labels.name, labels.version), f"name {users.name}"
+    if not apart:
+        yield (
+            f"the feature group and the label group share topic {settings.kafka.topic} and have the same {by}: set "
+            "RETRAINER_LABELS__NAME or __ID to the label group's own, or RETRAINER_KAFKA__LABEL_TOPIC to its topic"
+        )
+
+
+def _without_a_cluster(settings: Settings) -> Iterator[str]:
+    if settings.hopsworks is not None:
+        return
+    if "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}:
+        yield "a store or registry of kind hopsworks needs RETRAINER_HOPSWORKS__HOST and __PROJECT"
+    if settings.kafka.source == "ingestion" and settings.feature_group.id is None:
+        # Every row would be taken for another group's, and passed over without a word.
+        yield "RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_FEATURE_GROUP__ID, or a cluster to ask"
+    if settings.kafka.source == "ingestion" and settings.labels is not None and settings.labels.id is None:
+        yield "RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_LABELS__ID, or a cluster to ask"
+
+
+def _own_dead_letters(settings: Settings) -> Iterator[str]:
+    if (topic := settings.dead_letters.topic) in settings.kafka.topics:
+        name = "TOPIC" if topic == settings.kafka.topic else "LABEL_TOPIC"
+        yield (
+            f"RETRAINER_DEAD_LETTERS__TOPIC and RETRAINER_KAFKA__{name} are both {topic}: every dead letter would come "
+            "back as another; name a topic of their own"
+        )

@@ -1,0 +1,106 @@
+"""What of our environment a child process gets: what it needs to run, and no secret that it has no use for.
+
+A list of what is passed on, and not of what is held back: nobody can list all the secrets that a machine's environment
+may hold. `/proc/PID/environ` of a process shows for ever what it was started with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from schemas.fault_points import MARK_VARIABLE, POINT_VARIABLE, SIGNAL_VARIABLE
+
+_NAMES = frozenset(
+    {
+        "COVERAGE_PROCESS_CONFIG",
+        "COVERAGE_PROCESS_START",
+        "GLIBC_TUNABLES",
+        "HOME",
+        "HOSTNAME",
+        "LANG",
+        "LANGUAGE",
+        "LOGNAME",
+        "NO_COLOR",
+        "PATH",
+        "SHELL",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "TEMP",
+        "TERM",
+        "TMP",
+        "TMPDIR",
+        "TZ",
+        "TZDIR",
+        "USER",
+        "VIRTUAL_ENV",
+        MARK_VARIABLE,
+        POINT_VARIABLE,
+        SIGNAL_VARIABLE,
+    }
+)
+_KINDS = (
+    "BLIS_",
+    "CONDA_",
+    "CUBLAS_",
+    "CUDA_",
+    "CUDNN_",
+    "DNNL_",
+    "DYLD_",
+    "GOMP_",
+    "GOTO_",
+    "JEMALLOC_",
+    "KMP_",
+    "LC_",
+    "LD_",
+    "MALLOC_",
+    "MKL_",
+    "NCCL_",
+    "NUMEXPR_",
+    "NVIDIA_",
+    "OMP_",
+    "ONEDNN_",
+    "OPENBLAS_",
+    "PYTHON",
+    "TCMALLOC_",
+    "TF_",
+    "VECLIB_",
+    "XDG_",
+    "XLA_",
+)
+"""How names begin that say where libraries lie, and how numbers are computed, in threads and on accelerators."""
+
+_SECRET = re.compile("^TF_VAR_|AUTH|CREDENTIAL|KEY|PASS|SECRET|TOKEN")  # the first kind is Terraform's
+
+_CLUSTER = frozenset(
+    {
+        "ALL_PROXY",
+        "CURL_CA_BUNDLE",
+        "HOPSWORKS_API_KEY",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "NO_PROXY",
+        "REQUESTS_CA_BUNDLE",
+        "all_proxy",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+    }
+)
+"""What a process needs that speaks with a cluster. A proxy's address may hold a password."""
+
+
+def for_child(environment: Mapping[str, str], *, cluster: bool = False, also: Collection[str] = ()) -> dict[str, str]:
+    """The part of an environment that a child gets.
+
+    Args:
+        environment: ours.
+        cluster: whether the child speaks with a Hopsworks cluster, so that it needs the key and the way there.
+        also: names that an operator wants passed on.
+    """
+    wanted = _NAMES | set(also) | (_CLUSTER if cluster else frozenset())
+    return {name: value for name, value in environment.items() if name in wanted or _is_of_a_kind(name)}
+
+
+def _is_of_a_kind(name: str) -> bool:
+    return name.startswith(_KINDS) and not _SECRET.search(name)

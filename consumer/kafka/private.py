@@ -1,0 +1,97 @@
+"""What we use of kafka-python that it does not promise, looked at before any of it is used.
+
+A later version may name it otherwise. Then the start ends with a sentence that says what is missing, and not with an
+`AttributeError` in the middle of the night. Importing this module is the check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from inspect import signature
+from typing import Any
+
+from consumer.errors import ConsumerError
+
+USED: Mapping[str, tuple[str, ...]] = {
+    "kafka.cluster:ClusterMetadata": ("broker_metadata", "brokers", "is_bootstrap", "request_update", "topic_id"),
+    "kafka.consumer.fetcher:Fetcher": ("PartitionRecords",),
+    "kafka.consumer.fetcher:Fetcher.PartitionRecords": ("take(n)",),
+    "kafka.consumer.group:KafkaConsumer": ("_client", "_fetcher", "_manager", "_net", "_subscription"),
+    "kafka.consumer.subscription_state:SubscriptionState": ("position(partition)", "seek(partition, offset)"),
+    "kafka.coordinator.assignors.cooperative_sticky:CooperativeStickyAssignor": (),
+    "kafka.coordinator.assignors.range:RangePartitionAssignor": (),
+    "kafka.coordinator.assignors.roundrobin:RoundRobinPartitionAssignor": (),
+    "kafka.future:Future": ("_callbacks", "_errbacks", "_lock", "chain(future)", "is_done"),
+    "kafka.net.compat:KafkaNetClient": ("_manager", "_net"),
+    "kafka.net.inet:create_connection": ("(net, host, port, socket_options, proxy_url, timeout_at)",),
+    "kafka.net.manager:KafkaConnectionManager": (
+        "_backoff",
+        "_build_transport(node, timeout_at)",
+        "_connect(node, conn, reset_backoff_on_connect, timeout_at)",
+        "_conns",
+        "cluster",
+        "closed",
+        "config",
+        "get_connection(node_id)",
+        "least_loaded_node()",
+        "reset_backoff(node_id)",
+        "ssl_enabled",
+        "update_backoff(node_id)",
+        "wait_for(future, timeout_ms)",
+    ),
+    "kafka.net.selector:NetworkSelector": (
+        "call_later(delay)",
+        "call_soon_threadsafe",
+        "run",
+        "wait_read(fileobj, timeout_at)",
+        "wait_write(fileobj, timeout_at)",
+    ),
+    "kafka.net.transport:KafkaSSLTransport": ("_sock_recv()", "_net", "_sock"),
+    "kafka.net.transport:KafkaTCPTransport": ("_sock_recv()",),
+}
+"""By module and class: attributes, of the class or set by its `__init__`, and methods with the parameters we pass."""
+
+
+def lacking(used: Mapping[str, tuple[str, ...]] = USED) -> Iterator[str]:
+    """What of it is not there, or takes other parameters."""
+    for place, attributes in used.items():
+        module, _, path = place.partition(":")
+        try:
+            found: Any = import_module(module)
+            for name in path.split("."):
+                found = getattr(found, name)
+        except (ImportError, AttributeError):
+            yield place.replace(":", ".")
+            continue
+        for attribute in attributes:
+            if not _has(found, attribute):
+                yield f"{place.replace(':', '.')}{'' if attribute.startswith('(') else '.'}{attribute}"
+
+
+def _has(owner: Any, attribute: str) -> bool:
+    name, _, parameters = attribute.partition("(")
+    method = getattr(owner, name, None) if name else owner
+    if method is None:
+        return any(name in getattr(one.__init__, "__code__", _NO_CODE).co_names for one in owner.__mro__)
+    wanted = [one for one in parameters.rstrip(")").split(", ") if one]
+    return not wanted or set(wanted) <= set(signature(method).parameters)
+
+
+_NO_CODE = lacking.__code__.replace(co_names=())
+
+
+def _check() -> None:
+    if missing := list(lacking()):
+        try:
+            installed = version("kafka-python")
+        except PackageNotFoundError:
+            installed = "of an unknown version"
+        raise ConsumerError(
+            f"kafka-python {installed} cannot be used: it lacks {', '.join(missing)}, or has it otherwise; install the "
+            "version that requirements/runtime.txt names"
+        )
+
+
+_check()

@@ -1,0 +1,121 @@
+"""Users and labels whose rows no version has learned, as they were unfit for use: who, why, since when, how often.
+
+A cycle that settles what it claimed takes these out of what is pending, since nothing can be learned from them; they
+stay on record here (P1). They are read again when their row changes, and whenever a cycle reads everybody. Where the
+row is sound by then, or gone, and the cycle is settled, they leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Column, Connection, Engine, Table, delete, exists, func, literal_column, select
+
+from consumer.ledger.dialect import by_position, storable, upsert_in
+from consumer.ledger.engine import reading
+from consumer.ledger.kinds import LABELS, USERS, Kind
+from schemas.cycle import CycleResult
+from schemas.refused import LABEL, USER, Refused, What
+
+_AT_ONCE = 10_000
+_LONGEST = 500  # characters of a reason
+_KINDS: dict[What, Kind] = {USER: USERS, LABEL: LABELS}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One of them. Times are seconds since the epoch."""
+
+    key: str
+    """The user's id, or the label's `pair_text`."""
+    reason: str
+    """Why it was refused last."""
+    since: float
+    """When a cycle first found it so."""
+    last_at: float
+    times: int
+    """How many cycles have found it so."""
+    cycle_id: str
+    """The last of them."""
+
+
+class Refusals:
+    """The readers' side."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def counts(self) -> dict[What, int]:
+        """How many there are."""
+        with reading(self._engine) as connection:
+            return {
+                what: connection.scalar(select(func.count()).select_from(kind.refused)) or 0
+                for what, kind in _KINDS.items()
+            }
+
+    def find(self, what: What, limit: int | None = None) -> list[Refusal]:
+        """Those that were refused last, the newest first."""
+        table = _KINDS[what].refused
+        key = _key(table)
+        columns = key, table.c.reason, table.c.since, table.c.last_at, table.c.times, table.c.cycle_id
+        newest = select(*columns).order_by(table.c.last_at.desc(), key).limit(limit)
+        with reading(self._engine) as connection:
+            return [Refusal(*row) for row in connection.execute(newest)]
+
+
+def keep_refused(connection: Connection, cycle_id: str, refused: Refused, now: float) -> None:
+    """Put on record whom a cycle refused, whatever becomes of the cycle."""
+    for what, kind in _KINDS.items():
+        _keep(connection, kind.refused, cycle_id, refused.of(what), now)
+
+
+def forget_mended(connection: Connection, result: CycleResult, refused: Refused) -> None:
+    """What a settled cycle has read and not refused is learned, or gone: before its claim is settled.
+
+    Where it is not known of all whether they were refused, they stay.
+    """
+    whole = {
+        USERS: result.read is not None and result.read.whole,
+        LABELS: result.labels is not None and result.labels.whole,
+    }
+    for what, kind in _KINDS.items():
+        if not refused.complete(what):
+            continue
+        key = _key(kind.refused)
+        by_others = kind.refused.c.cycle_id != result.cycle_id
+        claimed = exists().where(kind.changes.c.cycle_id == result.cycle_id, kind.key == key)
+        connection.execute(delete(kind.refused).where(*(by_others,) if whole[kind] else (by_others, claimed)))
+
+
+def _keep(connection: Connection, table: Table, cycle_id: str, refused: Iterator[tuple[str, str]], now: float) -> None:
+    statement = _statement(connection.dialect.name, table)
+    while portion := list(islice(refused, _AT_ONCE)):
+        rows = [(storable(key), storable(why[:_LONGEST]), now, now, 1, cycle_id) for key, why in portion]
+        connection.exec_driver_sql(statement, rows)
+
+
+@cache
+def _statement(engine: str, table: Table) -> str:
+    """The upsert of one, in the words of a driver: a million rows are not to go through SQLAlchemy."""
+    new = upsert_in(engine, table).values(dict.fromkeys(table.columns.keys()))
+    again = new.on_conflict_do_update(
+        index_elements=[_key(table)],
+        set_={
+            "reason": new.excluded.reason,
+            "last_at": new.excluded.last_at,
+            "times": table.c.times + literal_column("1"),
+            "cycle_id": new.excluded.cycle_id,
+        },
+    )
+    compiled: Any = again.compile(dialect=by_position(engine))
+    assert compiled.positiontup == table.columns.keys()
+    return str(compiled)
+
+
+def _key(table: Table) -> Column[str]:
+    key: Column[str] = next(iter(table.primary_key.columns))
+    return key

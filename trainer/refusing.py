@@ -1,0 +1,46 @@
+"""Whom a cycle refused, for the consumer: in a file beside the result, which names only the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from schemas.cycle import CycleRequest
+from schemas.labels import PairKey, pair_of
+from schemas.manifest import REFUSED_USERS_FILE
+from schemas.private import private_folder
+from schemas.refused import NAMED, REFUSED_FILE, write_refused
+from trainer.errors import TrainerError
+from trainer.files import replacing
+from trainer.registry.protocol import ModelRegistry, RegisteredVersion
+
+
+def keep_refused(request: CycleRequest, users: Mapping[str, str], labels: Mapping[PairKey, str]) -> None:
+    """Leave all of them, each with the reason, where the consumer looks."""
+    file = _file(request)
+    private_folder(file.parent)
+    with replacing(file) as opened:
+        write_refused(opened, users, labels)
+
+
+def keep_refused_of(request: CycleRequest, registry: ModelRegistry, done: RegisteredVersion) -> None:
+    """The same of a cycle that has registered, maybe from another machine: a file that lies here may be of another try.
+
+    A version tells all the users, but of labels only those that its report names. Where there are more, there is no
+    file, by which the consumer knows.
+    """
+    file, read, report = _file(request), done.manifest.read_report, done.manifest.label_report
+    users, labels = read.refused, report.refused if report is not None else {}
+    try:
+        if len(labels) >= NAMED:
+            raise TrainerError(f"version {done.version} does not name all labels that were refused")
+        if len(users) >= NAMED:
+            users = json.loads((registry.fetch(done.version) / REFUSED_USERS_FILE).read_bytes())
+        keep_refused(request, users, {pair_of(text): why for text, why in labels.items()})
+    except (TrainerError, ValueError):
+        file.unlink(missing_ok=True)
+
+
+def _file(request: CycleRequest) -> Path:
+    return request.settings.work_dir / "cycles" / request.cycle_id / REFUSED_FILE
