@@ -74,7 +74,7 @@ class Service:
         self._deciding = Deciding(settings.trigger, ledger, clock)
         topic = settings.dead_letters.topic
         self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
-        self._schedule = Schedule(settings.schedule.full_retrain, ledger.asked)
+        self._schedule = Schedule(settings.schedule.full_retrain, ledger.asked, self._woken.set)
         self._jumps = Jumps(clock)
         self._resumed = False
         self._decision = Decision(Wait(Hold.CATCHING_UP))
@@ -95,6 +95,7 @@ class Service:
         """
         self._listener.start()
         self._neighbours.start()
+        self._schedule.start()
         try:
             while not self._stopping and self._listener.is_alive():
                 self._woken.wait(_TICK if self._turned() else _AFTER_TROUBLE)
@@ -122,6 +123,7 @@ class Service:
     def _turn(self, now: float) -> None:
         if by := self._jumps.seen():
             log.warning("the machine's clock was set, or it slept", by_s=round(by, 1))
+            self._schedule.look_again()
         self._schedule.tick(now)
         self._report(now)
         if not self._leadership.holds(now, candidate=self._stands()):
@@ -257,6 +259,7 @@ class Service:
     def _end(self) -> None:
         log.info("stopping")
         self._listener.stop()
+        self._schedule.stop()
         self._neighbours.stop()
         if self._publisher:
             self._publisher.stop()

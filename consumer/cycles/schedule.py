@@ -1,16 +1,20 @@
 """Full retrains by the clock. A tick writes a request into the ledger: what comes of it, the trigger decides.
 
-The ledger knows up to when the line was watched. So a tick that passed while no service ran is made up at the next
-start, once, however many there were; and a line that is new makes up nothing.
+APScheduler wakes the service when a time of the crontab line has come. The ledger knows up to when the line was
+watched. So a tick that passed while no service ran is made up at the next start, once, however many there were; and a
+line that is new makes up nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 
-from consumer.cycles.crontab import from_crontab
+from consumer.cycles.crontab import Crontab, from_crontab
 from consumer.ledger.asked import Asked
 from schemas.cycle import CycleKind
 
@@ -27,16 +31,55 @@ class Schedule:
     Args:
         line: the crontab line; None for never.
         asked: where requests wait.
+        woken: called, from another thread, when a time has come.
     """
 
-    def __init__(self, line: str | None, asked: Asked) -> None:
+    def __init__(self, line: str | None, asked: Asked, woken: Callable[[], None]) -> None:
         self._line = line
         self._crontab = from_crontab(line) if line is not None else None
         self._asked = asked
+        self._woken = woken
+        self._scheduler = BackgroundScheduler(timezone=UTC)
+        self._due = True  # something may have come due before this start
         self._watched: float | None = None  # up to when ticks have been asked for; None before the ledger was asked
+        if self._crontab is not None:
+            # By default it drops a tick that is a second late.
+            self._scheduler.add_job(self._ring, _Times(self._crontab), coalesce=True, misfire_grace_time=None)
+
+    def start(self) -> None:
+        """Begin to watch the clock."""
+        self._scheduler.start()
+
+    def look_again(self) -> None:
+        """The machine's clock was set: the wait for the next time was measured by what it said before."""
+        self._due = True
+        if self._scheduler.running:
+            self._scheduler.wakeup()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
 
     def tick(self, now: float) -> None:
-        """Ask for what has come due since the last call, or since the line was last watched by anybody."""
+        """Ask for what has come due since the last call, or since the line was last watched by anybody.
+
+        What raises here is tried again by the next call.
+        """
+        if not self._due:
+            return
+        self._due = False
+        try:
+            self._ask(now)
+        except BaseException:
+            self._due = True
+            raise
+
+    def _ring(self) -> None:
+        self._due = True
+        self._woken()
+
+    def _ask(self, now: float) -> None:
         if self._watched is None:
             self._watched = self._asked.watch_schedule(self._line, now)
         if self._crontab is None:
@@ -52,3 +95,15 @@ class Schedule:
                 schedule=self._line,
             )
         self._watched = now
+
+
+class _Times(BaseTrigger):  # type: ignore[misc]
+    """A crontab line as APScheduler asks for its times."""
+
+    def __init__(self, crontab: Crontab) -> None:
+        self._crontab = crontab
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
+        """The first time after the `previous` one, or after `now` where there was none."""
+        after = now if previous is None else previous
+        return datetime.fromtimestamp(self._crontab.after(after.timestamp()), UTC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
-from consumer.cycles.crontab import from_crontab
+from consumer.cycles.crontab import Crontab, from_crontab
 from consumer.cycles.schedule import Schedule
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.tables import asked
 from schemas.cycle import CycleKind
+from tests.waiting import wait_until
 
 DAILY = "0 3 * * *"
 DAY = 86_400.0
@@ -33,9 +35,15 @@ def requests(ledger: Ledger) -> int:
 
 def started(ledger: Ledger, line: str | None, now: float) -> Schedule:
     """A service starts."""
-    schedule = Schedule(line, ledger.asked)
+    schedule = Schedule(line, ledger.asked, lambda: None)
     schedule.tick(now)
     return schedule
+
+
+def turn(schedule: Schedule, now: float) -> None:
+    """APScheduler has rung, and the service turns."""
+    schedule.look_again()
+    schedule.tick(now)
 
 
 def test_a_first_start_makes_up_nothing(ledger: Ledger) -> None:
@@ -47,7 +55,7 @@ def test_a_tick_asks_once_and_in_time(ledger: Ledger) -> None:
     schedule = started(ledger, DAILY, at("2026-01-05T02:59:59"))
     with capture_logs() as logged:
         for second in range(5):
-            schedule.tick(at("2026-01-05T03:00") + second)
+            turn(schedule, at("2026-01-05T03:00") + second)
     assert requests(ledger) == 1
     assert logged == []
     assert ledger.asked.open("schedule") is CycleKind.FULL
@@ -57,7 +65,7 @@ def test_what_was_missed_is_made_up_once_and_said(ledger: Ledger) -> None:
     started(ledger, DAILY, at("2026-01-05T12:00"))
     with capture_logs() as logged:
         again = started(ledger, DAILY, at("2026-01-09T12:00"))  # four ticks later
-        again.tick(at("2026-01-09T12:01"))
+        turn(again, at("2026-01-09T12:01"))
     assert requests(ledger) == 1
     (line,) = logged
     assert (line["log_level"], line["due"]) == ("warning", "2026-01-09T03:00:00+00:00")
@@ -78,7 +86,7 @@ def test_a_new_line_makes_up_nothing(ledger: Ledger) -> None:
 def test_of_several_instances_one_asks(ledger: Ledger) -> None:
     both = [started(ledger, DAILY, at("2026-01-05T12:00")) for _ in range(2)]
     for schedule in both:
-        schedule.tick(at("2026-01-06T03:00:01"))
+        turn(schedule, at("2026-01-06T03:00:01"))
     assert requests(ledger) == 1
     started(ledger, DAILY, at("2026-01-06T03:10"))  # a third one
     assert requests(ledger) == 1
@@ -87,25 +95,57 @@ def test_of_several_instances_one_asks(ledger: Ledger) -> None:
 def test_a_clock_that_was_ahead_does_not_silence_the_schedule(ledger: Ledger) -> None:
     started(ledger, DAILY, at("2036-01-05T12:00"))
     schedule = started(ledger, DAILY, at("2026-01-05T12:00"))
-    schedule.tick(at("2026-01-06T03:00:01"))
+    turn(schedule, at("2026-01-06T03:00:01"))
     assert requests(ledger) == 1
 
 
 def test_a_clock_that_is_set_forward_asks_at_once_for_what_it_leaps_over(ledger: Ledger) -> None:
     schedule = started(ledger, DAILY, at("2026-01-05T12:00"))
-    schedule.tick(at("2026-01-06T03:00"))
+    turn(schedule, at("2026-01-06T03:00"))
     assert requests(ledger) == 1
 
 
 def test_a_clock_that_is_set_back_asks_for_no_tick_twice(ledger: Ledger) -> None:
     schedule = started(ledger, DAILY, at("2026-01-05T12:00"))
     for now in ("2026-01-06T03:00:01", "2026-01-06T00:30", "2026-01-06T03:00:02"):
-        schedule.tick(at(now))
+        turn(schedule, at(now))
     assert requests(ledger) == 1
 
 
+def test_it_is_woken_when_a_time_of_the_line_comes_and_asks_then(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Crontab, "after", lambda _crontab, moment: moment + 0.05)  # which minutes it names, others test
+    woken = threading.Event()
+    schedule = Schedule(DAILY, ledger.asked, woken.set)
+    schedule.tick(at("2026-01-05T12:00"))
+    schedule.tick(at("2026-01-06T03:00"))
+    assert requests(ledger) == 0  # nobody has rung
+    schedule.start()
+    try:
+        wait_until(woken.is_set, 5, "a time of the line wakes the service")
+        schedule.tick(at("2026-01-06T03:00"))
+        assert requests(ledger) == 1
+    finally:
+        schedule.stop()
+
+
+def test_what_cannot_be_asked_is_asked_by_the_next_turn(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = started(ledger, DAILY, at("2026-01-05T12:00"))
+    with monkeypatch.context() as away:
+        away.setattr(type(ledger.asked), "ask_by_schedule", _no_ledger)
+        with pytest.raises(OSError, match="away"):
+            turn(schedule, at("2026-01-06T03:00"))
+    schedule.tick(at("2026-01-06T03:00:05"))
+    assert requests(ledger) == 1
+
+
+def _no_ledger(*_: object) -> bool:
+    raise OSError("the ledger is away")
+
+
 def test_without_a_line_nothing_is_asked_and_nothing_written(ledger: Ledger) -> None:
-    started(ledger, None, at("2026-01-05T12:00")).tick(at("2027-01-05T12:00"))
+    turn(started(ledger, None, at("2026-01-05T12:00")), at("2027-01-05T12:00"))
     with ledger.engine.connect() as connection:
         assert connection.scalar(select(func.count()).select_from(asked)) == 0
 
@@ -126,7 +166,7 @@ def test_each_time_a_service_runs_it_asks_for_the_latest_tick_since_it_was_last_
         now += pause
         if restarts:
             schedule = started(ledger, line, now)
-        schedule.tick(now)
+        turn(schedule, now)
         with ledger.engine.connect() as connection:
             heard = connection.scalars(select(asked.c.at).where(asked.c.cycle_id.is_(None))).all()
         assert len(heard) == len(set(heard))
