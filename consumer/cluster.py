@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -23,8 +24,8 @@ class ClusterTrouble(ConsumerError):  # noqa: N818
         self.again = again
 
 
-def ask_cluster(settings: Settings, question: str, detail: str) -> Any:
-    """The answer to a question of `trainer.hopsworks.__main__`.
+def ask_cluster(settings: Settings, question: str, detail: str, within: float = math.inf) -> Any:
+    """The answer to a question of `trainer.hopsworks.__main__`, `within` so many seconds at most.
 
     Raises:
         ClusterTrouble: there is none.
@@ -36,11 +37,11 @@ def ask_cluster(settings: Settings, question: str, detail: str) -> Any:
             capture_output=True,
             text=True,
             check=False,
-            timeout=_ANSWERS_WITHIN,
             env=for_child(os.environ, cluster=True, also=settings.trainer.environment),
+            timeout=(limit := min(_ANSWERS_WITHIN, within)),
         )
     except subprocess.TimeoutExpired:
-        raise ClusterTrouble(f"no answer to '{question}' within {_ANSWERS_WITHIN:.0f} s", again=True) from None
+        raise ClusterTrouble(f"no answer to '{question}' within {limit:.0f} s", again=True) from None
     try:
         answer = json.loads(ended.stdout)
     except ValueError:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
 from consumer.cluster import ClusterTrouble, ask_cluster
+from consumer.deadline import Deadline
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts
@@ -32,17 +33,20 @@ def connected(
     settings: Settings,
     sleep: Callable[[float], None] = time.sleep,
     waiting: Callable[[], None] = lambda: None,
+    deadline: Deadline | None = None,
 ) -> Settings:
     """The settings, completed by what the cluster says; as they are where no cluster is named.
 
-    Waits while the cluster cannot be reached, unless it has been before. `waiting` is called before each try.
+    Waits while the cluster cannot be reached, unless it has been before. `waiting` is called before each try. A
+    deadline ends the wait.
 
     Raises:
+        TimedOut: the cluster did not answer for too long.
         ConsumerError: the cluster refuses the key, has no such group, or the group has no such topic.
     """
     if settings.hopsworks is None:
         return settings
-    return with_facts(settings, _facts(settings, sleep, waiting))
+    return with_facts(settings, _facts(settings, sleep, waiting, deadline or Deadline(0)))
 
 
 def with_facts(settings: Settings, facts: GroupFacts) -> Settings:
@@ -111,18 +115,24 @@ def _label_topic(settings: Settings, labels: LabelGroup, facts: GroupFacts) -> s
     return topic
 
 
-def _facts(settings: Settings, sleep: Callable[[float], None], waiting: Callable[[], None]) -> GroupFacts:
+def _facts(
+    settings: Settings, sleep: Callable[[float], None], waiting: Callable[[], None], deadline: Deadline
+) -> GroupFacts:
     kept = settings.state_dir / "cluster.json"
 
     def ask() -> GroupFacts:
         waiting()
         try:
-            facts = GroupFacts.model_validate(ask_cluster(settings, "describe", str(settings.tls_dir)))
+            told = ask_cluster(settings, "describe", str(settings.tls_dir), within=deadline.left)
+            facts = GroupFacts.model_validate(told)
         except ClusterTrouble as trouble:
             if trouble.again and (known := _kept(kept, settings)) is not None:
                 log.warning("the cluster is away, going on with what it told before", reason=str(trouble))
                 return known
+            if trouble.again:
+                deadline.check(f"the cluster did not answer ({trouble})")
             raise
+        deadline.moved()
         _keep(kept, settings, facts)
         return facts
 

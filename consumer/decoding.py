@@ -11,6 +11,7 @@ from typing import Protocol
 
 from consumer.kafka.records import Unreadable
 from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Partition, Position, add_to
+from consumer.record_times import FIRST, LAST, seconds_of, unit_of
 from consumer.settings import Settings
 from schemas.events import Change, Group, Ignored
 from schemas.events import decode as decode_notification
@@ -27,7 +28,6 @@ Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | L
 Decoders = Mapping[str, Decoder]
 """The decoder of each topic's records."""
 
-_LAST_TIMESTAMP = 253_402_300_799_999  # the end of the year 9999, where calendars end
 _LONGEST = 500  # characters of a reason: an error may quote the whole record
 
 
@@ -141,13 +141,21 @@ def _behind(last: Record | Unreadable) -> int:
     return last.following if isinstance(last, Unreadable) else last.offset + 1
 
 
+def _odd_time(topic: str, timestamp: int, batch: Batch) -> float:
+    """When a record was made whose time is not in milliseconds of our years; when it arrived, if that does not tell."""
+    if (unit := unit_of(timestamp)) is not None:
+        batch.units[topic, unit] += 1
+    found = seconds_of(timestamp)
+    return batch.received_at if found is None else found
+
+
 def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record | Unreadable], batch: Batch) -> None:
     topic, number = partition
     before = str(Position(topic, number, 0)).removesuffix("0")
-    received_at, users, labels = batch.received_at, batch.users, batch.labels
+    users, labels = batch.users, batch.labels
     for record in records:
         offset, timestamp = record.offset, record.timestamp
-        event_at = timestamp / 1000 if 0 < timestamp <= _LAST_TIMESTAMP else received_at
+        event_at = timestamp / 1000 if FIRST <= timestamp < LAST else _odd_time(topic, timestamp, batch)
         if isinstance(record, Unreadable):
             lost = Position(topic, number, offset), event_at, None, None, ()
             batch.dead.append(DeadLetter(*lost, record.stage, record.reason, timestamp))

@@ -18,6 +18,7 @@ import sys
 from consumer.clock import Clock
 from consumer.cycles.failing import Failing
 from consumer.errors import SettingsError
+from consumer.plain import one_line, plain
 from consumer.settings import load_settings
 from consumer.status import STOPPED, read_status
 
@@ -27,7 +28,7 @@ def main() -> int:
     try:
         settings = load_settings()
     except SettingsError as error:
-        print(error)
+        print(plain(str(error)))
         return 1
     status = read_status(settings.status_file)
     if status is None:
@@ -38,7 +39,7 @@ def main() -> int:
         print(f"{status.state}: the listener last polled {age:.0f} s ago, more than {settings.health.max_age:.0f} s")
         return 1
     if status.held is not None and settings.health.held:
-        print(f"held: {status.held}")
+        print(f"held: {one_line(status.held)}")
         return 1
     failing = f"; failing: {Failing(**status.failing).in_words}" if status.failing else ""
     print(f"{status.state}: the listener polled {age:.0f} s ago{failing}")

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 import structlog
 
+from consumer.plain import one_line, plain
 from consumer.settings import LogSettings
 
 
 def configure(settings: LogSettings) -> None:
     """Set up logging for this process."""
     for_people = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderers: list[structlog.typing.Processor] = (
+        [_for_a_terminal, structlog.dev.ConsoleRenderer(colors=coloured, exception_formatter=_plain_traceback)]
         if for_people
-        else structlog.processors.JSONRenderer(default=str)
+        else [structlog.processors.JSONRenderer(default=str)]
     )
     if for_people:
         shared.pop()  # the console renderer formats exceptions itself
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
             foreign_pre_chain=shared,
         )
     )
@@ -53,3 +59,25 @@ def configure(settings: LogSettings) -> None:
 
 def _named_ours(*_names: object) -> logging.Logger:
     return logging.getLogger("consumer")
+
+
+def _for_a_terminal(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A line of the log is one line, and steers nothing: values come from brokers, records and trainers, too."""
+    return {name: value if name == "exc_info" else _shown(value) for name, value in event.items()}
+
+
+def _shown(value: object) -> object:
+    """Numbers and the like keep the form that the renderer gives them."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, Mapping):
+        return {_shown(name): _shown(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float) else one_line(str(value))
+
+
+def _plain_traceback(out: TextIO, exc_info: structlog.typing.ExcInfo) -> None:
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    out.write(plain(written.getvalue()))

@@ -20,9 +20,10 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock, Jumps, this_boot
+from consumer.cycles.candidacy import Candidacy
 from consumer.cycles.deciding import Deciding, Decision
 from consumer.cycles.failing import failing_now
-from consumer.cycles.leadership import Leadership, instance_name
+from consumer.cycles.leadership import Leadership
 from consumer.cycles.others import Others
 from consumer.cycles.prober import Prober
 from consumer.cycles.schedule import Schedule
@@ -30,9 +31,12 @@ from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Hold, Probe, Start, Wait
 from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
+from consumer.identity import identity
+from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger
 from consumer.listener.listener import Listener
 from consumer.listener.pressure import in_short
+from consumer.neighbours import Neighbours
 from consumer.settings import Settings
 from consumer.status import HELD, STOPPED, Status, write_status
 from consumer.trouble import Trouble
@@ -56,10 +60,15 @@ class Service:
         self._clock = clock = clock or Clock()
         self._stopping = False  # a plain flag: setting an event in a signal handler can deadlock
         self._woken = threading.Event()
-        self._listener = Listener(settings, ledger.intake, clock, self._woken.set)
-        self._name = instance_name(settings.state_dir)
-        self._leadership = Leadership(ledger.leases, self._name, settings.lease.patience, clock.elapsed)
-        self._others = Others(ledger.instances, self._name, clock.elapsed)
+        self._own = identity(settings.state_dir)
+        self._listener = Listener(settings, ledger.intake, clock, self._woken.set, self._own.id)
+        self._leadership = Leadership(
+            ledger.leases, self._own.id, settings.lease.patience, clock.elapsed, self._own.name
+        )
+        self._candidacy = Candidacy(clock.elapsed)
+        self._others = Others(ledger.instances, self._own.id, clock.elapsed)
+        member = Membership(ledger.ledger_id, self._own.id)
+        self._neighbours = Neighbours(settings.kafka, member, self._others.heard_within)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set, clock.elapsed)
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm, clock.elapsed)
         self._deciding = Deciding(settings.trigger, ledger, clock)
@@ -85,6 +94,7 @@ class Service:
             Whatever ended the listener for good.
         """
         self._listener.start()
+        self._neighbours.start()
         try:
             while not self._stopping and self._listener.is_alive():
                 self._woken.wait(_TICK if self._turned() else _AFTER_TROUBLE)
@@ -114,7 +124,7 @@ class Service:
             log.warning("the machine's clock was set, or it slept", by_s=round(by, 1))
         self._schedule.tick(now)
         self._report(now)
-        if not self._leadership.holds(now):
+        if not self._leadership.holds(now, candidate=self._stands()):
             self._let_go()
             backlog = self._ledger.views.backlog()
             self._decision = Decision(Wait(Hold.ELSEWHERE), backlog.untried, backlog.untried_labels)
@@ -153,11 +163,21 @@ class Service:
     def _report(self, now: float) -> None:
         """Tell the other instances, by the ledger, how this one is."""
         if self._clock.elapsed() - self._reported_at >= _REPORT_EVERY:
-            self._ledger.instances.report(self._name, self._status(self._state()), now)
+            self._ledger.instances.report(self._own.id, self._status(self._state()), now, self._own.name)
+            self._others.look()
             self._reported_at = self._clock.elapsed()
 
+    def _stands(self) -> bool:
+        """Whether this instance should run cycles, rather than one that can read where this one cannot."""
+        return self._candidacy.stands(
+            reads=self._listener.hearing.unable is None,
+            others_read=self._others.anybody_reads(),
+            holds=self._leadership.held,
+            busy=self._supervisor.busy,
+        )
+
     def _all_caught_up(self) -> bool:
-        """Whether this instance and the others have read what their partitions held."""
+        """Whether this instance, and those of the others that can read, have read what their partitions held."""
         return self._others.caught_up() and self._listener.hearing.complete
 
     def _start(self, decision: Start, now: float) -> None:
@@ -209,7 +229,8 @@ class Service:
             runs_cycles=self._leadership.held,
             partitions=hearing.partitions,
             caught_up=hearing.complete,
-            trouble=hearing.trouble or self._trouble.reason or self._unwritten.reason,
+            unable=hearing.unable,
+            trouble=hearing.trouble or self._trouble.reason or self._neighbours.trouble or self._unwritten.reason,
             held=held.in_words if held else None,
             listener=hearing.state,
             last_lag=hearing.last_lag,
@@ -220,6 +241,7 @@ class Service:
             boot=this_boot(),
             written_elapsed=self._clock.elapsed(),
             polled_elapsed=hearing.polled_elapsed,
+            notice="\n".join(hearing.notices) or None,
         )
 
     def _write_status(self, state: str) -> None:
@@ -235,6 +257,7 @@ class Service:
     def _end(self) -> None:
         log.info("stopping")
         self._listener.stop()
+        self._neighbours.stop()
         if self._publisher:
             self._publisher.stop()
         self._prober.stop(self._settings.trainer.stop_grace)
@@ -242,7 +265,7 @@ class Service:
         self._listener.join(_LISTENER_GRACE)
         with suppress(DBAPIError):  # then the others wait out their patience
             self._leadership.release(self._clock.now())
-            self._ledger.instances.leave(self._name)
+            self._ledger.instances.leave(self._own.id)
         self._write_status(STOPPED)
         log.info("stopped")
 

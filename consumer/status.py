@@ -42,6 +42,10 @@ class Status:
     caught_up: bool = False
     trouble: str | None = None
     """What keeps ledger or disk from being used, where something does."""
+    unable: str | None = None
+    """Why it cannot read: it is not in its group, say, or broker or ledger are away."""
+    notice: str | None = None
+    """What somebody should know of what comes, such as that none of it is ours; a line for each."""
     held: str | None = None
     """Why the last cycle was held and what to do, where it was; said by the instance that runs cycles."""
     listener: str | None = None

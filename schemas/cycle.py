@@ -17,13 +17,10 @@ from schemas.guard import GuardName, GuardPolicy, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
 from schemas.policies import FitPolicy, GatePolicy, Objective, PairPolicy, SplitPolicy
+from schemas.spans import Offset, OffsetSpans
 
-Offset = Annotated[int, Field(ge=0)]
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
 """{topic: {partition: [from, to)}}: `from` is the first offset covered, `to` the first that is not."""
-
-OffsetGaps = dict[str, dict[int, tuple[tuple[Offset, Offset], ...]]]
-"""{topic: {partition: ([from, to), ...)}}: offsets that were passed over, in order, apart from each other."""
 
 
 class CycleKind(StrEnum):
@@ -117,9 +114,10 @@ class Lineage(Frozen):
     """What a version has learned, exactly: the events it covers and the users they named."""
 
     offsets: OffsetRanges
-    replayed: OffsetRanges = {}
-    """Events read a second time by a replay; they never move `offsets`."""
-    gaps: OffsetGaps = {}
+    replayed: OffsetSpans = {}
+    """Events read a second time by a replay, exactly those; they never move `offsets`. Earlier releases wrote one range
+    around all of a partition, which is read as a list of one."""
+    gaps: OffsetSpans = {}
     """What of `offsets` could not be read, as the topic had lost it, or its records could not be parsed."""
     changed_users: Annotated[int, Field(ge=0)]
     unchanged_users: Annotated[int, Field(ge=0)] = 0

@@ -14,6 +14,7 @@ from consumer.demo.broker import embedded_broker
 from tests.brokers import apache_kafka
 from tests.brokers.secure_kafka import SecureKafka
 from tests.brokers.secure_kafka import secure_kafka as start_secure_kafka
+from tests.databases import pgbouncer
 from tests.databases import postgresql as databases
 from tests.databases.postgresql import PostgreSQL
 from tests.leftovers import guarded
@@ -21,6 +22,7 @@ from tests.leftovers import guarded
 _WAYS_OUT = {
     "Apache Kafka": "The other tests ran on Tansu. Install Java 17 and Maven to run them all.",
     "PostgreSQL": "The ledger was tested on SQLite only. Install PostgreSQL's server to test both.",
+    "PgBouncer": "The ledger was tested without a pooler only. Install PgBouncer to test both.",
     "full and read-only disks": "They need a machine that lets root mount a tmpfs and a loop device.",
 }
 """What may be left out, and how not to."""
@@ -82,6 +84,16 @@ def postgresql() -> Iterator[PostgreSQL]:
         pytest.skip(f"PostgreSQL left out: {lacking}")
     with databases.postgresql() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_can_run() -> None:
+    """Without PgBouncer the tests that need one are skipped, or fail where REQUIRE_PGBOUNCER=1."""
+    lacking = pgbouncer.missing()
+    if lacking is not None:
+        if os.environ.get("REQUIRE_PGBOUNCER") == "1":
+            pytest.fail(f"REQUIRE_PGBOUNCER=1, but PgBouncer cannot run: {lacking}")
+        pytest.skip(f"PgBouncer left out: {lacking}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -42,6 +42,7 @@ _OUTCOMES = {
     "calibration error of outcomes": "outcome_calibration_error",
 }
 _PROBED = {"accuracy": "accuracy", "recall@10": "recall_at_10", "AUC of outcomes": "auc", "recall@50": "recall_at_50"}
+_RANGES_TOLD = 20
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "retrainer")
 
 
@@ -125,6 +126,7 @@ def report(manifest: ModelManifest) -> str:
         for topic, ranges in manifest.lineage.offsets.items()
         for partition, (start, end) in sorted(ranges.items())
     )
+    offsets += _replayed(manifest)
     return f"""# {manifest.model_name}, cycle {manifest.cycle_id}
 
 A cycle of kind {manifest.kind}, because: {manifest.reason}. Base version: {manifest.base_version or "none"}.
@@ -145,6 +147,17 @@ deleted, {manifest.read_report.refused_total} refused
 - {fit.epochs} epochs over {fit.users} users ({fit.replayed_users} replayed), {_kept(fit)}
 {offsets}
 """
+
+
+def _replayed(manifest: ModelManifest) -> str:
+    """The offsets that were read again, as a line for each partition; of many ranges the first ones."""
+    lines = []
+    for topic, partitions in manifest.lineage.replayed.items():
+        for partition, spans in sorted(partitions.items()):
+            told = ", ".join(f"{start} to {end}" for start, end in spans[:_RANGES_TOLD])
+            more = f", and {len(spans) - _RANGES_TOLD} more ranges" if len(spans) > _RANGES_TOLD else ""
+            lines.append(f"\n- replayed: `{topic}` [{partition}]: offsets {told}{more}")
+    return "".join(lines)
 
 
 def _by_labels(gate: GateReport) -> str:

@@ -57,6 +57,7 @@ class Bridge:
         orders: what was decided for this start.
         stopping: ends the loop.
         clock: by which it waits, and by which it remembers when it compared.
+        moved: is told of progress.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Bridge:
         orders: Orders,
         stopping: threading.Event,
         clock: Clock | None = None,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._state = state
@@ -74,6 +76,7 @@ class Bridge:
         self._beginning = Beginning(state, orders)
         self._stopping = stopping
         self._clock = clock or Clock()
+        self._moved = moved
         self._link: Link | None = None
         self._accepts = orders.accept_deletes
         self._hold: _Hold | None = None
@@ -217,6 +220,7 @@ class Bridge:
         return lambda changes: link.topic.publish(changes, commits[0])
 
     def _step(self) -> None:
+        self._moved()
         if self._stopping.is_set():
             raise Stopped
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from consumer.errors import ConsumerError, SettingsError
+from consumer.cli.output import say
+from consumer.cli.streams import OutputError, give_up_output, take_over
+from consumer.errors import SettingsError
 
 COMMANDS = {
     "run": "consumer.cli.run:run",
     "demo": "consumer.cli.demo:demo",
     "train": "consumer.cli.train:train",
     "replay": "consumer.cli.replay:replay",
+    "replays": "consumer.cli.replays:replays",
     "status": "consumer.cli.status:status",
     "versions": "consumer.cli.versions:versions",
     "dead-letters": "consumer.cli.dead_letters:dead_letters",
@@ -29,6 +34,9 @@ COMMANDS = {
 
 FAILED, WRONG_USAGE = 1, 2
 
+_Usage: Any = typer.BadParameter.__bases__[0]  # of typer's click, which is its own or a package, as its release is
+_ClickError: Any = _Usage.__bases__[0]
+
 
 class _OnDemand(TyperGroup):
     """The commands, each imported when somebody asks for it."""
@@ -36,8 +44,11 @@ class _OnDemand(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
+            # Here and not later: typer would look for similar names among commands that are loaded, and none is.
+            if not ctx.resilient_parsing:
+                raise _Usage(_no_command(cmd_name), ctx)
             return None
         module, name = COMMANDS[cmd_name].split(":")
         found = getattr(import_module(module), name)
@@ -48,6 +59,12 @@ class _OnDemand(TyperGroup):
         return typer.main.get_command(single)
 
 
+def _no_command(name: str) -> str:
+    like = get_close_matches(name, COMMANDS, n=3, cutoff=0.6)
+    meant = f" (did you mean {' or '.join(like)}?)" if like else f"; there are {', '.join(COMMANDS)}"
+    return f"there is no command '{name}'{meant}"
+
+
 def _app(**options: Any) -> typer.Typer:
     return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown", **options)
 
@@ -55,8 +72,22 @@ def _app(**options: Any) -> typer.Typer:
 app = _app(cls=_OnDemand, no_args_is_help=True)
 
 
+def _tell_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        say(f"retrainer {version('retrainer')}")
+    except PackageNotFoundError:
+        say("retrainer, of a checkout that is not installed")
+    raise typer.Exit
+
+
 @app.callback()
-def retrainer() -> None:
+def retrainer(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which release this is.")
+    ] = False,
+) -> None:
     """Turns feature-store commits into better versions of a two-tower similarity model.
 
     Settings come from the environment (RETRAINER_KAFKA__TOPIC, ...) or from the TOML file that RETRAINER_CONFIG names.
@@ -66,15 +97,60 @@ def retrainer() -> None:
 
 def main() -> None:
     """The console command `retrainer`."""
+    take_over()
     try:
-        app()
-    except SettingsError as error:
-        between = "\n" if "\n" in str(error) else " "
-        _end(f"wrong settings:{between}{error}", WRONG_USAGE)
-    except ConsumerError as error:
+        sys.exit(_ended())
+    except _ClickError as error:
+        _end(_in_words(error), error.exit_code)
+    except typer.Abort:
+        _end("aborted", FAILED)
+    except OutputError as error:
+        give_up_output()
         _end(str(error), FAILED)
+    except SettingsError as error:
+        problems = str(error).split("\n")
+        if len(problems) == 1:
+            _end(f"wrong settings: {error}", WRONG_USAGE)
+        for line in ("retrainer: wrong settings:", *problems):
+            say(line, err=True)
+        sys.exit(WRONG_USAGE)
+    except Exception as error:
+        if (told := _told(error)) is None:
+            raise
+        _end(told, FAILED)
+
+
+def _ended() -> int:
+    """Run the command that the arguments name, and say how it ended."""
+    code = typer.main.get_command(app).main(prog_name="retrainer", standalone_mode=False)
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: Exception) -> str | None:
+    """An error in words; None where only its trace tells what went wrong."""
+    # Here, as they are needed only now: a command that ends well need not wait for their imports.
+    from kafka.errors import KafkaError
+    from sqlalchemy.exc import DBAPIError
+
+    from consumer.errors import ConsumerError
+    from consumer.listener.pressure import in_short
+    from trainer.errors import TrainerError
+
+    if isinstance(error, DBAPIError):
+        return f"the ledger cannot be used: {in_short(error)}"
+    if isinstance(error, KafkaError):
+        return f"the brokers refuse: {error}"
+    return str(error) if isinstance(error, ConsumerError | TrainerError) else None
+
+
+def _in_words(error: Any) -> str:
+    message = str(error.format_message()).rstrip(".")
+    context = error.ctx if isinstance(error, _Usage) else None
+    # Without any arguments the help has been shown, and nothing is left to say.
+    return f"{message}; see `{context.command_path} --help`" if message and context else message
 
 
 def _end(message: str, code: int) -> None:
-    print(f"retrainer: {message}", file=sys.stderr)
+    if message:
+        say(f"retrainer: {message}", err=True)
     sys.exit(code)

@@ -20,7 +20,9 @@ from consumer.bridge.orders import Orders
 from consumer.bridge.ports import Link
 from consumer.bridge.publishing import KafkaTopic
 from consumer.bridge.state import BridgeState
+from consumer.cli import FAILED
 from consumer.connection import connected
+from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.errors import SettingsError
 from consumer.lock import only_one
 from consumer.logs import configure
@@ -31,6 +33,7 @@ from schemas.hopsworks import HopsworksStore
 log = structlog.get_logger()
 
 _TURN = 0.2
+_LATE = "the bridge heard nothing from the cluster, or from the brokers,"
 _GRACE = 5.0  # a request under way may take longer; nothing is lost by leaving it
 
 
@@ -46,11 +49,14 @@ def bridge(
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="Compare once, then exit.")] = False,
     labels: Annotated[bool, typer.Option("--labels", help="Watch the label group instead of the users'.")] = False,
+    timeout: Annotated[float, typer.Option(min=0.0, help=f"With --once. {HELP}")] = WITHOUT_PROGRESS,
 ) -> None:
     """Watch the commits of an offline-only feature group and publish its changes, until told to stop.
 
     Its topic, and the service's, is `RETRAINER_KAFKA__TOPIC`, with `RETRAINER_KAFKA__SOURCE=bridge` for both; that of
     labels is `RETRAINER_KAFKA__LABEL_TOPIC`. A first run takes a baseline and creates the topic; see docs/bridge.md.
+    With --once it ends with exit code 1 when nothing goes on for --timeout seconds, or for as long as a snapshot may
+    take (RETRAINER_FEATURE_STORE__QUERY_TIMEOUT) where that is longer; what was found is kept.
     """
     if publish_existing and new_baseline:
         raise SettingsError("--publish-existing and --new-baseline exclude each other")
@@ -61,19 +67,23 @@ def bridge(
         signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
     with only_one(folder := _folder(settings, labels)):
         orders = Orders(publish_existing, new_baseline, accept_deletes)
-        _Worker(connected(settings), folder, orders, once, labels).work()
+        settings = connected(settings, deadline=Deadline(timeout if once else 0))
+        _Worker(settings, folder, orders, once, labels, _deadline(settings, timeout if once else 0)).work()
 
 
 class _Worker(threading.Thread):
     """The bridge's thread. Signals are met by the main thread, as a request can keep this one for long."""
 
-    def __init__(self, settings: Settings, folder: Path, orders: Orders, once: bool, labels: bool) -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, orders: Orders, once: bool, labels: bool, deadline: Deadline
+    ) -> None:
         super().__init__(name="bridge", daemon=True)
         self._settings = settings
         self._folder = folder
         self._orders = orders
         self._once = once
         self._labels = labels
+        self._deadline = deadline
         self._stopping = threading.Event()
         self._failure: BaseException | None = None
 
@@ -81,16 +91,23 @@ class _Worker(threading.Thread):
         """Run until it ends, or a signal comes.
 
         Raises:
+            TimedOut: it is to look once, and nothing went on for too long.
             Whatever ended the bridge.
         """
         told: list[int] = []  # setting an event in a signal handler can deadlock
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda came, _frame: told.append(came))
         self.start()
-        while self.is_alive() and not told:
+        while self.is_alive() and not told and self._deadline.left > 0.0:
             self.join(_TURN)
+        late = self.is_alive() and not told
         self._stopping.set()
         self.join(_GRACE)
+        if late and self.is_alive():
+            print(f"retrainer: {_LATE} for {self._deadline.seconds:g} s (--timeout)", file=sys.stderr, flush=True)
+            os._exit(FAILED)  # as below
+        if late:
+            self._deadline.check(_LATE)
         if self.is_alive():
             log.info("stopped in the middle of a request; the next start goes on from there")
             sys.stderr.flush()
@@ -106,7 +123,8 @@ class _Worker(threading.Thread):
         try:
             with closing(BridgeState(self._folder / "state.db")) as state:
                 log.info("bridge started", group=group.name, version=group.version, topic=topic)
-                bridge = Bridge(settings.bridge, state, partial(_link, settings, group), self._orders, self._stopping)
+                link, moved = partial(_link, settings, group), self._deadline.moved
+                bridge = Bridge(settings.bridge, state, link, self._orders, self._stopping, moved=moved)
                 if self._once:
                     bridge.once()
                 else:
@@ -128,6 +146,12 @@ def _refuse_what_needs_none(settings: Settings, labels: bool) -> None:
         raise SettingsError(
             f"RETRAINER_KAFKA__SOURCE is {settings.kafka.source}; set it to bridge, here and for the service"
         )
+
+
+def _deadline(settings: Settings, timeout: float) -> Deadline:
+    """For the comparison. A snapshot tells nothing of its progress before it is there, and has a limit of its own."""
+    assert isinstance(settings.feature_store, HopsworksStore)
+    return Deadline(max(timeout, settings.feature_store.query_timeout) if timeout else 0)
 
 
 def _watched(settings: Settings, labels: bool) -> Group:

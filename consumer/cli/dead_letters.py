@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from consumer.cli.moment import moment
+from consumer.cli.output import listing, say, tell
 from consumer.connection import connected
 from consumer.dead_letters.judging import judge_by
-from consumer.dead_letters.showing import lines, on_record, plain, when, whole
+from consumer.dead_letters.showing import lines, on_record, when, whole
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Entry, Letters, Status, Stored, Verdict, Which
+from consumer.plain import one_line
 from consumer.settings import load_settings
 
 dead_letters = typer.Typer(
@@ -29,6 +27,7 @@ dead_letters = typer.Typer(
 )
 
 _TOLD = 20  # letters that have a line each
+_HEADS = ("id", "position", "when", "stage", "bytes", "status", "reason")
 _NO_RECORD = (
     "`retrainer train --full` reads every user again, `retrainer replay --from TIME` what the topic still holds; then "
     "discard the letter"
@@ -36,7 +35,7 @@ _NO_RECORD = (
 
 Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="Numbers of letters, as `list` shows them.")]
 All = Annotated[bool, typer.Option("--all", help="All open letters that the filters let through.")]
-Stage = Annotated[str | None, typer.Option(help="Only of this stage: decode, fetch, gap or size.")]
+Stage = Annotated[Literal["decode", "fetch", "gap", "size"] | None, typer.Option(help="Only of this stage.")]
 Reason = Annotated[
     str | None, typer.Option("--with-reason", "--reason", help="Only those whose reason has this in it, in any case.")
 ]
@@ -66,13 +65,13 @@ def list_letters(
         found = ledger.letters.find(which, limit)
         counts = ledger.letters.counts(which)
     if as_json:
-        typer.echo(json.dumps([on_record(entry) for entry in found]))
+        tell([on_record(entry) for entry in found])
         return
     if found:
-        Console().print(_table(found))
+        listing(_HEADS, map(_row, found))
     shown = "" if len(found) == sum(counts.values()) else f"; the newest {len(found)} are shown"
-    told = ", ".join(f"{count} {status} of stage {plain(stage)}" for (status, stage), count in counts.items())
-    typer.echo(f"{told}{shown}" if told else f"no {'' if status == 'all' else f'{status} '}dead letters")
+    told = ", ".join(f"{count} {status} of stage {one_line(stage)}" for (status, stage), count in counts.items())
+    say(f"{told}{shown}" if told else f"no {'' if status == 'all' else f'{status} '}dead letters")
 
 
 @dead_letters.command("show")
@@ -86,13 +85,15 @@ def show_letter(
         stored = ledger.letters.get(number)
     if stored is None:
         raise LedgerError(f"there is no dead letter {number}; see `retrainer dead-letters list --status all`")
+    if raw and sys.stdout.isatty():
+        raise typer.BadParameter("the bytes may steer this terminal: write them to a file or a pipe (--raw > FILE)")
     if raw:
         _write_value(stored)
     elif as_json:
-        typer.echo(json.dumps(whole(stored)))
+        tell(whole(stored))
     else:
         for line in lines(stored):
-            typer.echo(line)
+            say(line)
 
 
 @dead_letters.command("replay")
@@ -121,7 +122,7 @@ def replay_letters(
                 left.append(verdict)
     missing = len(set(wanted)) - counts.total()
     _tell_left(left)
-    typer.echo(_summary(counts, missing) + ("; nothing was changed" if dry_run else ""))
+    say(_summary(counts, missing) + ("; nothing was changed" if dry_run else ""))
     if ids and (missing or any(verdict.outcome != "not open" for verdict in left)):
         raise typer.Exit(1)
 
@@ -150,7 +151,7 @@ def discard_letters(
         said = why.encode(errors="backslashreplace").decode()
         discarded = ledger.letters.discard(wanted, said, time.time(), replayed=replayed)
     others = len(set(wanted)) - discarded
-    typer.echo(f"{discarded} discarded" + (f"; {others} are not {status}, or not there" if others else ""))
+    say(f"{discarded} discarded" + (f"; {others} are not {status}, or not there" if others else ""))
     if ids and others:
         raise typer.Exit(1)
 
@@ -171,29 +172,27 @@ def _wanted(letters: Letters, ids: list[int] | None, everything: bool, which: Wh
     return sorted(set(ids)) if ids else letters.ids(which)
 
 
-def _table(found: Sequence[Entry]) -> Table:
-    table = Table("id", "position", "when", "stage", "bytes", "status", "reason", box=None, pad_edge=False)
-    for entry in found:
-        cells = (str(entry.position), when(entry.event_at), entry.stage, str(entry.size), entry.status, entry.reason)
-        table.add_row(str(entry.id), *(Text(plain(cell)) for cell in cells))  # a stranger's brackets are no markup
-    return table
+def _row(entry: Entry) -> tuple[str, ...]:
+    place, moment_of = str(entry.position), when(entry.event_at)
+    return str(entry.id), place, moment_of, entry.stage, str(entry.size), entry.status, entry.reason
 
 
 def _write_value(stored: Stored) -> None:
     if stored.letter.value is None:
         raise LedgerError(f"dead letter {stored.entry.id} has no value; see `retrainer dead-letters show`")
-    sys.stdout.buffer.write(stored.letter.value)
-    sys.stdout.buffer.flush()
+    with suppress(BrokenPipeError):  # whoever reads them has had enough
+        sys.stdout.buffer.write(stored.letter.value)
+    sys.stdout.flush()
 
 
 def _tell_left(left: Sequence[Verdict]) -> None:
     for verdict in left[:_TOLD]:
         told = {"refused": "stays open", "no bytes": "holds no record"}.get(verdict.outcome, "is not open")
-        typer.echo(f"{verdict.id} {told}: {plain(verdict.said)}")
+        say(f"{verdict.id} {told}: {one_line(verdict.said)}")
     if len(left) > _TOLD:
-        typer.echo(f"... and {len(left) - _TOLD} more")
+        say(f"... and {len(left) - _TOLD} more")
     if any(verdict.outcome == "no bytes" for verdict in left):
-        typer.echo(f"what holds no record cannot be replayed: {_NO_RECORD}")
+        say(f"what holds no record cannot be replayed: {_NO_RECORD}")
 
 
 def _summary(counts: Counter[str], missing: int) -> str:

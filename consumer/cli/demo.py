@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from consumer.cli.output import say
 from consumer.demo.demo import Demo
 from consumer.demo.ending import closing, opening
 from consumer.demo.errors import DemoError, DemoUsageError
@@ -49,10 +50,10 @@ def demo(
         screen.console.print("stopped; nothing is left running", style="bold")
         raise typer.Exit(_INTERRUPTED) from None
     except DemoError as error:
-        typer.echo(f"retrainer demo: {error}", err=True)
+        say(f"retrainer demo: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
     if not succeeded:
-        typer.echo(f"retrainer demo: not every wave ended in a decision; {plan.log_of('service')} says more", err=True)
+        say(f"retrainer demo: not every wave ended in a decision; {plan.log_of('service')} says more", err=True)
     raise typer.Exit(0 if succeeded else 1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 import warnings
@@ -11,8 +10,8 @@ from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from consumer.cli.output import console, tell
 from consumer.doctor.checks import Outcome
 from consumer.doctor.report import Report, as_json
 from consumer.doctor.run import Examination
@@ -24,17 +23,21 @@ _FAILED, _WRONG_SETTINGS = 1, 2
 
 def doctor(
     in_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    try_writing: Annotated[
+        bool, typer.Option("--try-writing", help="Make a folder in the cluster's model registry, and remove it.")
+    ] = False,
 ) -> None:
     """Check all that the service needs, from the settings to the disk, and say what to do where something is amiss.
 
-    It changes nothing, joins no group, and ends within a minute; to see that the model registry of a cluster can be
-    written, it makes a folder there and removes it. Exit codes: 0 nothing failed, 1 something did, 2 wrong settings.
+    It changes nothing, joins no group, and ends within a minute. Only with --try-writing it makes a folder in the model
+    registry of a cluster and removes it, to see that models can be registered. Exit codes: 0 nothing failed, 1
+    something did, 2 wrong settings.
     """
     configure(LogSettings(level="error"))
     warnings.simplefilter("ignore")  # of libraries: what they warn of is looked at here
     out = sys.stdout
-    report = Report(Console(file=out))
-    examination = Examination(load_settings)
+    report = Report(console(out))
+    examination = Examination(load_settings, try_writing=try_writing)
     results = []
     with redirect_stdout(io.StringIO()):  # the SDK prints; we write to the real one
         for result in examination.results():
@@ -44,7 +47,7 @@ def doctor(
         if not in_json:
             report.summary(results)
     if in_json:
-        print(json.dumps(as_json(results)), file=out)
+        tell(as_json(results), out)
     failed = any(result.outcome is Outcome.FAILED for result in results)
     _end(_WRONG_SETTINGS if examination.wrong_settings else _FAILED if failed else 0, at_once=examination.hanging)
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from consumer.dead_letters.showing import plain, when
+from consumer.cli.output import listing, say, tell
+from consumer.dead_letters.showing import when
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.refusals import Refusal
 from consumer.settings import load_settings
@@ -46,12 +42,12 @@ def list_refused(
         found = ledger.refusals.find(what, None if as_json else limit)
         count = ledger.refusals.counts()[what]
     if as_json:
-        typer.echo(json.dumps([on_record(what, one) for one in found]))
+        tell([on_record(what, one) for one in found])
         return
     if found:
-        Console().print(_table(what, found))
+        listing((what, "since", "times", "reason"), (_row(what, one) for one in found), right={"times"})
     shown = "" if len(found) == count else f"; the last {len(found)} are shown, `--limit` or `--json` shows more"
-    typer.echo(f"{count} {what}s are refused{shown}; {WAY_OUT}" if count else f"no {what}s are refused")
+    say(f"{count} {what}s are refused{shown}; {WAY_OUT}" if count else f"no {what}s are refused")
 
 
 def on_record(what: What, one: Refusal) -> dict[str, Any]:
@@ -66,10 +62,6 @@ def on_record(what: What, one: Refusal) -> dict[str, Any]:
     }
 
 
-def _table(what: What, found: Sequence[Refusal]) -> Table:
-    table = Table(what, "since", "times", "reason", box=None, pad_edge=False)
-    for one in found:
-        name = one.key if what == USER else " and ".join(pair_of(one.key))
-        cells = (name, when(one.since), str(one.times), one.reason)
-        table.add_row(*(Text(plain(cell)) for cell in cells))  # a stranger's brackets are no markup
-    return table
+def _row(what: What, one: Refusal) -> tuple[str, str, str, str]:
+    name = one.key if what == USER else " and ".join(pair_of(one.key))
+    return name, when(one.since), str(one.times), one.reason

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from consumer.cli.output import say
 from consumer.hopsworks_setup.steps import Wishes
 from consumer.logs import configure
+from consumer.plain import one_line
 from consumer.settings import load_settings
 
 
@@ -31,4 +33,4 @@ def setup_hopsworks(
     warnings.simplefilter("ignore")  # of the SDK, to people who write programs with it
     configure(settings.log)
     for step in set_up(settings, Wishes(dry_run=dry_run, partitions=partitions, replace=replace)):
-        typer.echo(f"{step.made.value:<13}  {step.what}")
+        say(f"{step.made.value:<13}  {one_line(step.what)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,9 @@ from typing import Annotated
 import typer
 from kafka import KafkaProducer
 
+from consumer.cli.output import say, tell
+from consumer.cli.streams import reader_gone
+from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.demo.errors import DemoError, DemoUsageError
 from consumer.demo.follows import LocalFollows
 from consumer.demo.friends import friends_beside
@@ -50,12 +52,14 @@ def simulate(
     spam_wave: Annotated[
         int, typer.Option(min=0, help="The wave in which bots follow for pay; the next deletes that. 0: none.")
     ] = 0,
+    timeout: Annotated[float, typer.Option(min=0.0, help=HELP)] = WITHOUT_PROGRESS,
 ) -> None:
     """Fill the local feature store if it is empty, then change its users in waves and publish the change events.
 
     Broker, topic, groups and store are those of the service's settings; where these name a label group, the listeners
     follow each other. Every commit is reported as one line of JSON. A simulator that is stopped goes on where it was
-    when it is started again with the same arguments.
+    when it is started again with the same arguments. One that cannot publish for --timeout seconds ends with exit code
+    1; what it has committed is published when it is started again.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     ticks: Iterable[object] = sys.stdin if on_demand else every(interval, waves)
@@ -66,12 +70,12 @@ def simulate(
             source = _source(data, users, seed, following=settings.labels is not None)
             source = WithUpstreamBug(source, bug_wave, seed) if bug_wave else source
             source = WithSpam(source, spam_wave, seed) if spam_wave else source
-            simulator = _simulator(settings, source, partitions, stack)
+            simulator = _simulator(settings, source, partitions, stack, Deadline(timeout))
             run(simulator, ticks, _report)
     except KeyboardInterrupt:
         return
     except DemoError as error:
-        typer.echo(f"retrainer simulate: {error}", err=True)
+        say(f"retrainer simulate: {error}", err=True)
         raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
 
 
@@ -81,7 +85,9 @@ def _source(data: Path | None, users: int, seed: int, *, following: bool) -> Lis
     return GeneratedListeners(users, seed, following=following)
 
 
-def _simulator(settings: Settings, source: Listeners, partitions: int, stack: ExitStack) -> Simulator:
+def _simulator(
+    settings: Settings, source: Listeners, partitions: int, stack: ExitStack, deadline: Deadline
+) -> Simulator:
     """A simulator on the service's own settings; the stack closes what it needs."""
     group, kafka = settings.feature_group, settings.kafka
     if source.columns != group.columns:
@@ -92,17 +98,17 @@ def _simulator(settings: Settings, source: Listeners, partitions: int, stack: Ex
     path = settings.feature_store.path
     store = LocalFeatureStore(path, group)
     stack.callback(store.close)
-    patiently(lambda: ensure_topic(admin_options(kafka), kafka.topic, partitions))
-    producer = patiently(lambda: KafkaProducer(**producer_options(kafka)))
+    patiently(lambda: ensure_topic(admin_options(kafka), kafka.topic, partitions), deadline)
+    producer = patiently(lambda: KafkaProducer(**producer_options(kafka)), deadline)
     stack.callback(producer.close, timeout=5)
     follows = None
     if settings.labels is not None:
         topic = kafka.label_topic or kafka.topic
-        patiently(lambda: ensure_topic(admin_options(kafka), topic, partitions))
+        patiently(lambda: ensure_topic(admin_options(kafka), topic, partitions), deadline)
         follows = LocalFollows(path, settings.labels, producer, topic)
         stack.callback(follows.close)
     place = path.with_name(path.name + ".waves")
-    return Simulator(source, store, Relay(store, producer, kafka.topic), place, follows)
+    return Simulator(source, store, Relay(store, producer, kafka.topic), place, follows, deadline)
 
 
 def _described(columns: Iterable[Column]) -> str:
@@ -110,4 +116,6 @@ def _described(columns: Iterable[Column]) -> str:
 
 
 def _report(committed: Committed) -> None:
-    print(json.dumps(asdict(committed)), flush=True)
+    tell(asdict(committed))
+    if reader_gone():  # and nobody else would stop it, where it goes on for ever
+        raise KeyboardInterrupt

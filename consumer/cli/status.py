@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 from sqlalchemy.exc import DBAPIError
 
+from consumer.cli.output import facts, tell
 from consumer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from consumer.clock import Clock
 from consumer.cycles.failing import failing_now
-from consumer.cycles.running import TO_BE_RESUMED, claimed
+from consumer.cycles.running import TO_BE_RESUMED
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.address import shown
 from consumer.ledger.efforts import Failed, efforts
@@ -51,9 +48,9 @@ def status(
 
 def _show(found: dict[str, Any], lines: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(found))
+        tell(found)
     else:
-        Console().print(_table(lines))
+        facts(lines)
 
 
 def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
@@ -68,7 +65,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     failed = efforts(ledger.engine, (), 0).failed
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
-    seen = ledger.instances.seen_since(now - _LIVE)
+    seen = ledger.instances.heard_within(_LIVE)
     instances = [_instance(instance) for instance in seen]
     cycle = alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances)
     of_ledger = {"held": past.held is not None, "failed": failed is not None}
@@ -76,7 +73,9 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     return {
         "state": state_now(alive, held=past.held is not None) if alive else _state(service),
         "trouble": alive.trouble if alive else None,
+        "unable": alive.unable if alive else None,
         "lag": alive.lag if alive else None,
+        "notice": alive.notice if alive else None,
         "lag_known": _lag_known(service),
         "hold": hold,
         "hold_until": alive.hold_until if alive and hold else None,
@@ -119,6 +118,7 @@ def without_ledger(settings: Settings, clock: Clock) -> dict[str, Any] | None:
     return {
         "state": service.state,
         "trouble": service.trouble,
+        "unable": service.unable,
         "lag": service.lag,
         "lag_known": _lag_known(service),
         "hold": service.hold,
@@ -140,8 +140,8 @@ def _held(held: Held) -> dict[str, Any]:
 
 
 def _instance(instance: Instance) -> dict[str, Any]:
-    told = ("state", "runs_cycles", "partitions", "lag")
-    return {"name": instance.name, **{name: instance.state.get(name) for name in told}}
+    told = ("state", "runs_cycles", "partitions", "lag", "unable", "trouble")
+    return {"name": instance.name, "id": instance.id, **{name: instance.state.get(name) for name in told}}
 
 
 def _state(service: Status | None) -> str:
@@ -175,22 +175,7 @@ def _failing(
 def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The running cycle that no service of this state folder works on."""
     runs = next((instance["name"] for instance in instances if instance["runs_cycles"]), None)
-    claim = ledger.cycles.running()
-    if claim is None:
+    running = ledger.views.running()
+    if running is None:
         return None
-    return {
-        "cycle_id": claim.cycle_id,
-        "kind": claim.kind.value,
-        "reason": claim.reason,
-        **claimed(claim),
-        "state": f"run by {runs}" if runs else TO_BE_RESUMED,
-        "attempts": claim.attempts,
-        "last_error": claim.last_error,
-    }
-
-
-def _table(lines: dict[str, str]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for name, value in lines.items():
-        table.add_row(Text(name, "bold"), Text(value))
-    return table
+    return {**running, "state": f"run by {runs}" if runs else TO_BE_RESUMED}

@@ -49,7 +49,9 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
     told = {
         "state": found["state"] + _why_none_starts(found),
         **({"to do": WAY_OUT} if found["state"] == TOO_MANY else {}),
+        **({"cannot read": found["unable"]} if found.get("unable") else {}),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
+        **({"notice": notice} if (notice := found.get("notice")) else {}),
         **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
         **({"failing": _failing(found)} if found["failing"] else {}),
         **({"full retrain": full} if (full := _full_retrain(found)) else {}),

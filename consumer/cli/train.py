@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from consumer.cli.output import say
 from consumer.cycles.foreground import run_cycle
+from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.ledger.ledger import open_ledger
 from consumer.logs import configure
 from consumer.settings import load_settings
@@ -21,34 +23,38 @@ def train(
         list[GuardName] | None,
         typer.Option(case_sensitive=False, help="A limit of the guard to waive for this cycle; may come again."),
     ] = None,
+    timeout: Annotated[float, typer.Option(min=0.0, help=HELP)] = WITHOUT_PROGRESS,
 ) -> None:
     """Run a cycle now, without waiting for the trigger, and see it end.
 
     Where the service is running, it is asked to; otherwise the cycle runs here. Without --full it learns the pending
     users on top of the champion. After a cycle that was held, --accept goes on beyond the limit that it names, for this
     cycle alone and on record. Exits with 0 also when the gate refused the new model or nothing was learned: that is a
-    result; with 1 when the cycle failed or was held.
+    result; with 1 when the cycle failed or was held, or when a service that runs cycles has not taken up the request
+    within --timeout, which withdraws it.
     """
     settings = load_settings()
     configure(settings.log)
     with closing(open_ledger(settings.ledger.url)) as ledger:
         kind = CycleKind.FULL if full else CycleKind.INCREMENTAL
-        cycle = run_cycle(settings, ledger, kind, typer.echo, accept=accept or ())
+        cycle = run_cycle(settings, ledger, kind, say, accept=accept or (), deadline=Deadline(timeout))
     report_cycle(cycle)
 
 
-def report_cycle(cycle: dict[str, object] | None) -> None:
-    """Say how a cycle ended, and exit with 1 if it failed, or if somebody has to look."""
+def report_cycle(cycle: dict[str, object] | None, *, quiet: bool = False) -> None:
+    """Say how a cycle ended, unless it is `quiet`, and exit with 1 if it failed, or if somebody has to look."""
     if cycle is None:
-        typer.echo("nothing is pending; `retrainer train --full` trains from scratch")
+        say("nothing is pending; `retrainer train --full` trains from scratch")
         return
     result = cycle["result"]
     assert isinstance(result, dict)
     version = f" as version {result['version']}" if result["version"] else ""
-    typer.echo(f"cycle {cycle['cycle_id']} ({cycle['kind']}) {cycle['state']}{version}: {result['reason']}")
+    told = [f"cycle {cycle['cycle_id']} ({cycle['kind']}) {cycle['state']}{version}: {result['reason']}"]
     if result.get("way_out"):
-        typer.echo(f"to do: {result['way_out']}")
+        told.append(f"to do: {result['way_out']}")
     if result.get("asks_full"):
-        typer.echo(f"a full retrain is asked for: {result['asks_full']}")
+        told.append(f"a full retrain is asked for: {result['asks_full']}")
+    for line in told:
+        say(line, err=quiet)
     if cycle["state"] in {Outcome.FAILED, Outcome.HELD}:
         raise typer.Exit(1)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from consumer.cycles.leadership import Leadership, instance_name
+from consumer.cycles.leadership import Leadership
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Reason
+from consumer.deadline import Deadline, TimedOut
 from consumer.errors import AlreadyRunning, ConsumerError, LeaseLost
+from consumer.identity import identity
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
@@ -30,27 +32,34 @@ def run_cycle(
     say: Callable[[str], None],
     request: int | None = None,
     accept: Collection[GuardName] = (),
+    deadline: Deadline | None = None,
 ) -> dict[str, Any] | None:
     """Have a cycle of this kind run and wait for its end; `request` is its number where it was asked for already.
 
-    The limits in `accept` are waived for it.
+    The limits in `accept` are waived for it. The deadline is for a service that does not take the request up, and for a
+    registry that does not say whether a cycle is in it; training has a limit of its own, RETRAINER_TRAINER__TIMEOUT.
+    A request that is given up is withdrawn where it was made here, and stays where the caller had made it.
 
     Returns:
-        The cycle as `Views.cycles` gives it; None when nothing is pending, so that there was nothing to do.
+        The cycle as `Views.cycle` gives it; None when nothing is pending, so that there was nothing to do.
 
     Raises:
+        TimedOut: nothing went on for too long.
         ConsumerError: interrupted.
     """
+    deadline = deadline or Deadline(0)
+    deadline.moved()
+    ours = request is None
     with _interruptible() as interrupted:
         while True:
             try:
                 with only_one(settings.state_dir), _leading(settings, ledger, interrupted) as leadership:
-                    return _run_here(settings, ledger, leadership, kind, say, interrupted, request, accept)
+                    return _run_here(settings, ledger, leadership, kind, say, interrupted, request, accept, deadline)
             except AlreadyRunning:
                 if request is None:
                     say("asking the retrainer that runs cycles; waiting for its cycle")
                     request = ledger.asked.ask(kind, "operator", time.time(), accept)
-                if _answered(settings, ledger, request, interrupted):
+                if _answered(settings, ledger, request, interrupted, deadline, ours=ours):
                     return _cycle_of(ledger, request)
 
 
@@ -61,14 +70,15 @@ def _leading(settings: Settings, ledger: Ledger, interrupted: list[int]) -> Iter
     Raises:
         AlreadyRunning: another instance holds it, and renews it.
     """
-    leadership = Leadership(ledger.leases, instance_name(settings.state_dir), settings.lease.patience)
+    own = identity(settings.state_dir)
+    leadership = Leadership(ledger.leases, own.id, settings.lease.patience, name=own.name)
     first = None
     while not leadership.holds(time.time()):
         first = first or leadership.rival
         if interrupted:
             raise ConsumerError("interrupted before a cycle was started")
         if leadership.rival != first and leadership.rival is not None:
-            raise AlreadyRunning(f"{leadership.rival.holder} runs cycles")
+            raise AlreadyRunning(f"{leadership.rival.in_words} runs cycles")
         time.sleep(_TURN)
     try:
         yield leadership
@@ -85,13 +95,14 @@ def _run_here(
     interrupted: list[int],
     request: int | None,
     accept: Collection[GuardName],
+    deadline: Deadline,
 ) -> dict[str, Any] | None:
     woken = threading.Event()
     supervisor = Supervisor(settings, ledger, leadership, woken.set)
     try:
         if supervisor.resume(time.time()):
             say("finishing the cycle that was cut short first")
-            _until_idle(supervisor, leadership, woken, interrupted)
+            _until_idle(supervisor, leadership, woken, interrupted, deadline)
         if request is not None:
             if ledger.asked.taken_up(request) is not None:  # by the cycle that whoever was asked did not finish
                 return _cycle_of(ledger, request)
@@ -101,17 +112,30 @@ def _run_here(
         has_champion = ledger.views.past().champion is not None
         reason = Reason.REPLAY if kind is CycleKind.BACKFILL else Reason.OPERATOR
         supervisor.start(kind if has_champion else CycleKind.BOOTSTRAP, reason.value, time.time(), accept)
-        _until_idle(supervisor, leadership, woken, interrupted)
+        _until_idle(supervisor, leadership, woken, interrupted, deadline)
     except LeaseLost:
         supervisor.abandon()
         raise
     finally:
         supervisor.stop()
-    return ledger.views.cycles()[-1]
+    return ledger.views.cycle()
 
 
-def _until_idle(supervisor: Supervisor, leadership: Leadership, woken: threading.Event, interrupted: list[int]) -> None:
+def _until_idle(
+    supervisor: Supervisor,
+    leadership: Leadership,
+    woken: threading.Event,
+    interrupted: list[int],
+    deadline: Deadline,
+) -> None:
+    deadline.moved()
     while supervisor.busy:
+        if not supervisor.only_asks:
+            deadline.moved()
+        deadline.check(
+            "the registry did not say whether the failed cycle has a version (the next `retrainer run` or `retrainer "
+            "train` asks again)"
+        )
         if not leadership.holds(time.time()):
             raise LeaseLost("another instance runs cycles by now, this one too: see `retrainer versions`")
         if interrupted:
@@ -121,10 +145,15 @@ def _until_idle(supervisor: Supervisor, leadership: Leadership, woken: threading
         woken.clear()
 
 
-def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: list[int]) -> bool:
+def _answered(
+    settings: Settings, ledger: Ledger, request: int, interrupted: list[int], deadline: Deadline, *, ours: bool
+) -> bool:
     """Wait until a request has been dealt with; False when nobody is there any more to deal with it.
 
     Nobody is there when the lease is free, or was not renewed for as long as the patience lasts.
+
+    Raises:
+        TimedOut: somebody is there, runs no cycle, and has not taken the request up for too long.
     """
     lease, since = ledger.leases.current(), time.monotonic()
     while True:
@@ -133,6 +162,10 @@ def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: lis
         cycle = _cycle_of(ledger, request)
         if ledger.asked.taken_up(request) == PENDING or (cycle is not None and cycle["ended_at"] is not None):
             return True
+        if cycle is not None or ledger.cycles.is_any_running():
+            deadline.moved()
+        elif deadline.left == 0.0:
+            _give_up(ledger, request, deadline, ours=ours)
         time.sleep(_TURN)
         if (now := ledger.leases.current()) != lease:
             lease, since = now, time.monotonic()
@@ -140,10 +173,29 @@ def _answered(settings: Settings, ledger: Ledger, request: int, interrupted: lis
             return False
 
 
+def _give_up(ledger: Ledger, request: int, deadline: Deadline, *, ours: bool) -> None:
+    """Nobody has taken the request up.
+
+    Raises:
+        TimedOut: unless somebody has by now.
+    """
+    lease = ledger.leases.current()
+    who = lease.holder if lease is not None and lease.holder else "the service"
+    if ours:
+        ledger.asked.withdraw(request)
+    if ledger.asked.taken_up(request) not in (None, PENDING):
+        return
+    what_becomes = "it is withdrawn" if ours else "it stays, and is taken up when that is well"
+    raise TimedOut(
+        f"{who} runs cycles and has not taken up the request for {deadline.seconds:g} s (--timeout): {what_becomes}; "
+        "see `retrainer status`"
+    )
+
+
 def _cycle_of(ledger: Ledger, request: int) -> dict[str, Any] | None:
     """The cycle that took up a request; None where none did, as there was nothing to do."""
     cycle_id = ledger.asked.taken_up(request)
-    return next((cycle for cycle in ledger.views.cycles() if cycle["cycle_id"] == cycle_id), None)
+    return ledger.views.cycle(cycle_id) if cycle_id else None
 
 
 @contextmanager

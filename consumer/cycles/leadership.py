@@ -7,12 +7,13 @@ that was merely stalled finds its token outdated: the ledger refuses its writes,
 
 from __future__ import annotations
 
-import socket
+import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from consumer.errors import LeaseLost
 from consumer.ledger.leases import Lease, Leases
@@ -23,34 +24,40 @@ log = structlog.get_logger()
 _RENEWALS = 3  # within the patience of the others
 
 
-def instance_name(state_dir: Path) -> str:
-    """What an instance is known by. One process at a time works on a state folder of a machine (`consumer.lock`)."""
-    return f"{socket.gethostname()}:{state_dir}"
-
-
 class Leadership:
     """One instance's view of the lease.
 
     Args:
         leases: where it is kept.
-        name: this instance. Who comes back under the holder's name takes over at once: the other is gone.
+        own: the id of this instance. Who finds a lease under its own id at the start takes it over at once: whoever
+            left it was an earlier process on the same state folder, and is gone (`consumer.identity`).
         patience: seconds without a renewal after which another instance takes over.
         clock: by which that is measured; one that nobody sets. Times that are passed in are for people.
+        name: what people know this instance by.
     """
 
-    def __init__(self, leases: Leases, name: str, patience: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        own: str,
+        patience: float,
+        clock: Callable[[], float] = time.monotonic,
+        name: str = "",
+    ) -> None:
         self.previous: int | None = None
         """The token before ours: whatever bears it was done while nobody else ran cycles."""
         self.rival: Lease | None = None
         """The lease as another instance holds it, as far as we know."""
         self._leases = leases
+        self._own = own
         self._name = name
         self._patience = patience
         self._clock = clock
         self._lease: Lease | None = None
         self._renewed_at = 0.0
         self._rival_since: float | None = None
-        self._just_started = True
+        self._looked = False
+        self._left_behind: int | None = None  # the token of a lease that was ours before the start
 
     @property
     def held(self) -> bool:
@@ -68,10 +75,16 @@ class Leadership:
             raise LeaseLost("this instance does not hold the lease, so it must not run cycles")
         return self._lease.token
 
-    def holds(self, now: float) -> bool:
-        """Keep the lease renewed, or try to get it; says whether we have it."""
+    def holds(self, now: float, *, candidate: bool = True) -> bool:
+        """Keep the lease renewed, or try to get it; says whether we have it.
+
+        Who is no candidate gives it back, and only watches.
+        """
+        if self._lease is not None and not candidate:
+            log.warning("the lease is given back: this instance cannot read, and another can")
+            self.release(now)
         if self._lease is None:
-            return self._seek(now)
+            return self._seek(now, candidate)
         if self._clock() - self._renewed_at >= self._patience / _RENEWALS:
             try:
                 self.confirm(now)
@@ -91,6 +104,36 @@ class Leadership:
         reached(Point.LEASE_RENEWED)
         self._renewed_at = self._clock()
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Have the lease renewed meanwhile, by a thread: to claim millions of users may take longer than the patience.
+
+        Raises:
+            LeaseLost: somebody else has it by the end.
+        """
+        done = threading.Event()
+        lost: list[LeaseLost] = []
+
+        def renew() -> None:
+            while not done.wait(self._patience / _RENEWALS):
+                try:
+                    self.confirm(time.time())
+                except LeaseLost as error:
+                    lost.append(error)
+                    return
+                except DBAPIError:
+                    continue  # the ledger's lock is held for long, or it cannot be reached: it may be the next time
+
+        renewing = threading.Thread(target=renew, name="lease", daemon=True)
+        renewing.start()
+        try:
+            yield
+        finally:
+            done.set()
+            renewing.join()
+        if lost:
+            raise lost[0]
+
     def lose(self, reason: str) -> None:
         """Stand by: the lease is somebody else's."""
         if self.held:
@@ -103,23 +146,25 @@ class Leadership:
             self._leases.release(self._lease, now)
             self._lease = None
 
-    def _seek(self, now: float) -> bool:
+    def _seek(self, now: float, candidate: bool) -> bool:
         current, watch = self._leases.current(), self._clock()
         if self._rival_since is None or current != self.rival:
-            if self._rival_since is None and current is not None and current.holder not in {"", self._name}:
-                log.info("standing by", runs_cycles=current.holder)
+            if self._rival_since is None and current is not None and current.holder not in {"", self._own}:
+                log.info("standing by", runs_cycles=current.in_words)
             self.rival, self._rival_since = current, watch
-        back = self._just_started and current is not None and current.holder == self._name
+        if not self._looked and current is not None and current.holder == self._own:
+            self._left_behind = current.token
+        self._looked = True
+        back = current is not None and current.token == self._left_behind
         left = current is None or not current.holder or watch - self._rival_since >= self._patience
-        self._just_started = False
-        if not (back or left):
+        if not candidate or not (back or left):
             return False
-        taken = self._leases.take(self._name, current, now)
+        taken = self._leases.take(self._own, current, now, self._name)
         if taken is None:
             return False  # somebody was faster
         reached(Point.LEASE_TAKEN)
         if left and current is not None and current.holder:
-            log.warning("taking over", from_instance=current.holder, silent_s=round(watch - self._rival_since, 1))
+            log.warning("taking over", from_instance=current.in_words, silent_s=round(watch - self._rival_since, 1))
         self.previous = current.token if current else None
         self._lease, self._renewed_at = taken, watch
         self.rival = self._rival_since = None

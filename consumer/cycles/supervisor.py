@@ -82,9 +82,15 @@ class Supervisor:
         """Whether a cycle is under way."""
         return self._running is not None
 
+    @property
+    def only_asks(self) -> bool:
+        """Whether the cycle has failed, and all that is left is to hear from the registry that it has no version."""
+        return self._running is not None and self._running.given_up is not None
+
     def resume(self, now: float) -> bool:
         """Take up the cycle that was running when the last holder of the lease ended; says whether there was one."""
-        claim = self._ledger.cycles.running()
+        with self._leadership.kept():
+            claim = self._ledger.cycles.running()
         self._may_have_claimed = False
         self._prune(None if claim is None else claim.cycle_id)
         if claim is None:
@@ -105,7 +111,8 @@ class Supervisor:
         """Claim all that is pending for a new cycle, for which the limits in `accept` are waived, and have it run."""
         reached(Point.CLAIM)
         try:
-            claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence, accept=accept)
+            with self._leadership.kept():
+                claim = self._ledger.cycles.claim(kind, reason, now, fence=self._leadership.fence, accept=accept)
         except DBAPIError:
             self._may_have_claimed = True  # the commit may be done, and only the answer to it lost
             raise
@@ -126,6 +133,7 @@ class Supervisor:
             self.resume(now)
         running = self._running
         if running is None:
+            self._ledger.cycles.sweep(now, remember=self._remembers)
             return
         if running.result is not None:
             self._settle(running.result, now)
@@ -185,8 +193,12 @@ class Supervisor:
         self._running.asks = False
         self._running.since = self._clock()
         self._running.retry_at = self._running.since + self._settings.trainer.retry_wait
-        may_lag = self._settings.feature_store.kind == "hopsworks"  # a copy that everything is read from
-        request = CycleRequest(
+        with self._leadership.kept():
+            self._trainer = self.warm.give(self._folder(claim.cycle_id), self._request(self._running, now))
+
+    def _request(self, running: Running, now: float) -> CycleRequest:
+        claim = running.claim
+        return CycleRequest(
             cycle_id=claim.cycle_id,
             kind=claim.kind,
             reason=claim.reason,
@@ -199,14 +211,24 @@ class Supervisor:
             follows=claim.follows,
             fence=self._leadership.fence,
             above=claim.above,
-            only_find=self._running.given_up is not None,
+            only_find=running.given_up is not None,
             settle_below=self._settle_below(claim),
-            lately=self._ledger.cycles.lately(now) if may_lag else (),
-            recent_labels=self._ledger.cycles.recent_labels(now) if may_lag else (),
+            lately=self._ledger.cycles.lately(now) if self._may_lag else (),
+            recent_labels=self._ledger.cycles.recent_labels(now) if self._may_lag else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
-        self._trainer = self.warm.give(self._folder(claim.cycle_id), request)
+
+    @property
+    def _remembers(self) -> bool:
+        """Whether who was learned is remembered: for a bulk copy that lags, or for whoever wants to look."""
+        asked = self._settings.ledger.remember
+        return self._may_lag if asked is None else asked
+
+    @property
+    def _may_lag(self) -> bool:
+        """Whether cycles that read everything read a copy that may be behind."""
+        return self._settings.feature_store.kind == "hopsworks"
 
     def _settle_below(self, claim: Claim) -> float | None:
         """What a threshold has started may be settled without a fit; what was asked for or regretted may not."""
@@ -272,8 +294,8 @@ class Supervisor:
         assert self._running is not None
         claim, self._running.result = self._running.claim, result
         reached(Point.RESULT)
-        refused = refused_by(result, self._folder(claim.cycle_id))
-        settled = self._ledger.cycles.settle(result, now, fence=self._leadership.fence, refused=refused)
+        fence, refused = self._leadership.fence, refused_by(result, self._folder(claim.cycle_id))
+        settled = self._ledger.cycles.settle(result, now, fence=fence, refused=refused, remember=self._remembers)
         reached(Point.SETTLED)
         self._running = self._trainer = None
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)

@@ -27,9 +27,10 @@ __all__ = [
 def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:
     """Whether to start a cycle at `now`, of which kind, and why; or to ask the champion first.
 
-    A running cycle and a listener that is still catching up outrank everything: a claim made earlier would cut a
-    backlog in two. An operator outranks the rest, the wait after the last cycle all rules but that. Otherwise a change
-    waits at most `max_staleness`: after that neither the quiet period nor the thresholds hold it back.
+    A running cycle outranks everything, an operator all but that. A listener that is still catching up outranks the
+    rest, as a claim made earlier would cut a backlog in two, and the wait after the last cycle whatever is left then.
+    Otherwise a change waits at most `max_staleness`: after that neither the quiet period nor the thresholds hold it
+    back.
 
     After a cycle that settled nothing the next one waits ever longer. After one that was held nothing from scratch
     starts by itself unless that cycle asked for it: data that are not believed must not become the whole of what a
@@ -39,11 +40,11 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
         return Wait(Hold.RUNNING)
     if state.probing:  # it takes seconds, and trainers work one at a time
         return Wait(Hold.PROBING)
-    if not state.caught_up:
-        return Wait(Hold.CATCHING_UP)
-    if state.asked is not None:
+    if state.asked is not None and (state.caught_up or not _in_vain(state.asked, state)):
         reason = Reason.REPLAY if state.asked is CycleKind.BACKFILL else Reason.OPERATOR
         return Start(reason, state.asked if state.has_champion else CycleKind.BOOTSTRAP)
+    if not state.caught_up:
+        return Wait(Hold.CATCHING_UP)
     if (wait := rest(policy, state, now)) is not None:
         return wait
     if state.full_retrain_due and state.has_champion and state.held_in_a_row == 0:
@@ -86,6 +87,11 @@ def enough(policy: TriggerPolicy, state: TriggerState) -> Reason | None:
 
 def _is_rejected_for_long(policy: TriggerPolicy, state: TriggerState) -> bool:
     return state.rejections_in_a_row >= policy.max_rejections and state.held_in_a_row == 0
+
+
+def _in_vain(asked: CycleKind, state: TriggerState) -> bool:
+    """Whether there is nothing to learn yet of what was asked for, which is dropped where all is read."""
+    return asked is CycleKind.INCREMENTAL and state.pending_users == 0 and state.pending_labels == 0
 
 
 def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:

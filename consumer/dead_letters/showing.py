@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumer.ledger.letters import WITHOUT_BYTES, Entry, Stored
+from consumer.plain import one_line, plain
 
 _WIDTH = 16
-_LEFT_ALONE = {"\n", "\t"}
 
 
 def when(seconds: float) -> str:
@@ -19,13 +19,6 @@ def when(seconds: float) -> str:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):
         return f"{seconds:.0f} s since 1970"
-
-
-def plain(text: str) -> str:
-    """A text in which nothing can steer a terminal: what cannot be printed is escaped."""
-    return "".join(
-        one if one.isprintable() or one in _LEFT_ALONE else one.encode("unicode_escape").decode() for one in text
-    )
 
 
 def readable(held: bytes | None) -> list[str]:
@@ -53,13 +46,15 @@ def lines(stored: Stored) -> Iterator[str]:
     """Everything about one letter."""
     entry, letter = stored.entry, stored.letter
     yield f"letter    {entry.id}"
-    yield f"position  {plain(str(entry.position))}"
+    yield f"position  {one_line(str(entry.position))}"
     yield f"event     {when(entry.event_at)}"
     yield f"stored    {when(entry.stored_at)}"
-    yield f"stage     {entry.stage}"
-    yield f"reason    {plain(entry.reason)}"
-    settled = "" if entry.settled_at is None else f" at {when(entry.settled_at)}: {plain(entry.settled_reason or '')}"
-    yield f"status    {entry.status}{settled}"
+    yield f"stage     {one_line(entry.stage)}"
+    yield f"reason    {one_line(entry.reason)}"
+    settled = (
+        "" if entry.settled_at is None else f" at {when(entry.settled_at)}: {one_line(entry.settled_reason or '')}"
+    )
+    yield f"status    {one_line(entry.status)}{settled}"
     yield f"published {'yes' if entry.published else 'no'}"
     if entry.stage in WITHOUT_BYTES:
         yield "it holds no record"
@@ -68,7 +63,7 @@ def lines(stored: Stored) -> Iterator[str]:
         yield "its bytes are gone"
         return
     for name, value in letter.headers:
-        yield from _indented(f"header    {plain(name)}", value)
+        yield from _indented(f"header    {one_line(name)}", value)
     yield from _indented("key", letter.key)
     yield from _indented("value", letter.value)
 

@@ -15,13 +15,16 @@ from rich.text import Text
 from consumer.demo.plan import Plan
 from consumer.demo.story import CycleView, Record, Story
 from consumer.demo.waves import in_words
+from consumer.plain import one_line
 from schemas.cycle import Outcome
 
 
 def opening(console: Console, plan: Plan) -> None:
     """What is going to happen."""
     text = f"{plan.whom}, {plan.changes}. {plan.stage}; what they keep lies in {plan.state}."
-    console.print(Panel(text, title="Retrainer demo", title_align="left", border_style="cyan", padding=(0, 1)))
+    console.print(
+        Panel(Text(one_line(text)), title="Retrainer demo", title_align="left", border_style="cyan", padding=(0, 1))
+    )
 
 
 def closing(console: Console, story: Story, plan: Plan) -> None:
@@ -34,12 +37,12 @@ def closing(console: Console, story: Story, plan: Plan) -> None:
         console.print()
         console.print(note)
     console.print()
-    console.print(f"{_summary(story)}\n", style="bold")
+    console.print(Text(f"{_summary(story)}\n", "bold"))
     console.print(_listing(("dim", ""), *((what, str(path)) for what, path in plan.places())))
     console.print()
     console.print("Look around with the same settings:", style="dim")
     for command in plan.commands():
-        console.print(f"  {command}", style="bold", soft_wrap=True)
+        console.print(Text(f"  {one_line(command)}", "bold"), soft_wrap=True)
 
 
 def _listing(styles: tuple[str, str], *rows: tuple[str, str]) -> Table:
@@ -48,7 +51,7 @@ def _listing(styles: tuple[str, str], *rows: tuple[str, str]) -> Table:
     found.add_column(style=styles[0], no_wrap=True)
     found.add_column(style=styles[1], overflow="fold")
     for row in rows:
-        found.add_row(*(Text(cell) for cell in row))
+        found.add_row(*(Text(one_line(cell)) for cell in row))
     return found
 
 
@@ -185,15 +188,15 @@ def _row(cycle: CycleView, end: Record, arrow: str, width: int) -> dict[str, Tex
 
     return {
         "wave": Text(str(cycle.wave or "")),
-        "cycle": Text(cycle.kind),
-        "why": Text(cycle.reason, "dim"),
+        "cycle": Text(one_line(cycle.kind)),
+        "why": Text(one_line(cycle.reason), "dim"),
         "users": Text(f"{end.get('changed_users') or 0:,}"),
         "labels": Text(f"{labels:,}" if (labels := end.get("changed_labels")) else ""),
         "at first": Text(_from_to(None, cycle.probe.get("auc"), arrow, ".3f")),
         "AUC": figure("outcome_auc", 0, ".3f"),
         "recall@50": figure("recall_at_50", _ROOMY, ".3f"),
         "similar pairs": Text(_from_to(end.get("pairs_before") or None, end.get("pairs_after"), arrow, ",")),
-        "outcome": Text(str(cycle.outcome), f"bold {_colour(cycle)}"),
+        "outcome": Text(one_line(str(cycle.outcome)), f"bold {_colour(cycle)}"),
         "version": Text("" if version is None else str(version), "bold" if new else "dim"),
         "accuracy": figure("accuracy", _ROOMIER),
         "precision": figure("precision", _WIDE),

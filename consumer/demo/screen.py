@@ -21,6 +21,7 @@ from consumer.demo.glyphs import Glyphs
 from consumer.demo.status import status
 from consumer.demo.story import Story
 from consumer.demo.telling import Said, Tone
+from consumer.plain import UNLESS_IT_HAS_IT, one_line
 
 _PLAIN_WIDTH = 110  # of a file; a terminal knows its own
 _REFRESHES = 8  # a second
@@ -80,22 +81,24 @@ class Screen:
                 self.console.print(self._line(line))
         if self._live is not None:
             self._live.refresh()
+        if getattr(self.console.file, "gone", False):
+            raise KeyboardInterrupt  # nobody watches any more
 
     def _chapter(self, line: Said) -> None:
         self.console.print()
-        title = Text.assemble((line.subject, "bold cyan"), f"{self._glyphs.dash}{line.text}")
+        title = Text.assemble((one_line(line.subject), "bold cyan"), f"{self._glyphs.dash}{one_line(line.text)}")
         self.console.rule(title, align="left", style="cyan", characters=self._glyphs.rule)
 
     def _line(self, line: Said) -> RenderableType:
         style = _STYLES[line.tone]
-        text = Text(self._glyphs.translated(line.text), style=style)
+        text = Text(self._glyphs.translated(one_line(line.text)), style=style)
         if not style:
             text.highlight_regex(_NUMBERS, "bold")
         row = Table.grid(padding=(0, 1, 0, 0))
         row.add_column(justify="right", width=5, style="dim")
         row.add_column(width=_SUBJECT, style=style or "cyan", no_wrap=True)
         row.add_column(overflow="fold")
-        row.add_row(clock_time(self._clock() - self._start), line.subject, text)
+        row.add_row(clock_time(self._clock() - self._start), Text(one_line(line.subject)), text)
         return row
 
     def _status(self) -> RenderableType:
@@ -110,6 +113,8 @@ def clock_time(seconds: float) -> str:
 
 def _standard_console() -> Console:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # what cannot be written is not worth an end of the demo
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+        sys.stdout.reconfigure(errors=UNLESS_IT_HAS_IT)  # what cannot be written is not worth an end of the demo
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, markup=False, emoji=False, width=_PLAIN_WIDTH)

@@ -16,6 +16,7 @@ import structlog
 from kafka.errors import KafkaConfigurationError, KafkaError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_not_exception_type, wait_exponential
 
+from consumer.deadline import Deadline
 from consumer.demo.errors import DemoUsageError
 from consumer.demo.waves import Committed, Listeners, Row, Wave
 from schemas.labels import PairKey
@@ -57,16 +58,24 @@ class Simulator:
         relay: publishes its events.
         place: the file that counts the waves.
         follows: of their labels; without it there are none.
+        deadline: how long Kafka is waited for each time; for ever without it.
     """
 
     def __init__(
-        self, source: Listeners, store: Store, relay: Publisher, place: Path, follows: Follows | None = None
+        self,
+        source: Listeners,
+        store: Store,
+        relay: Publisher,
+        place: Path,
+        follows: Follows | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         self._source = source
         self._store = store
         self._relay = relay
         self._place = place
         self._follows = follows
+        self._deadline = deadline
         self._number = 0
         self._waves: Iterator[Wave] = iter(())
 
@@ -104,9 +113,9 @@ class Simulator:
         self._number = number
 
     def _published(self, wave: Wave) -> Committed:
-        events = patiently(self._relay.publish)
+        events = patiently(self._relay.publish, self._deadline)
         if self._follows is not None:
-            events += patiently(self._follows.publish)
+            events += patiently(self._follows.publish, self._deadline)
         return Committed(
             wave=self._number,
             title=wave.title,
@@ -139,16 +148,19 @@ def every(seconds: float, times: int = 0) -> Iterator[None]:
         ticked += 1
 
 
-def patiently(attempt: Callable[[], T]) -> T:
-    """Try until Kafka takes part, waiting longer from time to time, up to half a minute.
+def patiently(attempt: Callable[[], T], deadline: Deadline | None = None) -> T:
+    """Try until Kafka takes part, waiting longer from time to time, up to half a minute; with a deadline, until then.
 
     Raises:
+        TimedOut: Kafka has not taken part for too long.
         DemoUsageError: the client refuses its settings, which no waiting mends.
     """
+    deadline = deadline or Deadline(0)
+    deadline.moved()
     retrying = Retrying(
         retry=retry_if_exception_type(KafkaError) & retry_if_not_exception_type(KafkaConfigurationError),
-        wait=wait_exponential(multiplier=0.5, max=30),
-        before_sleep=_say,
+        wait=lambda state: min(_LONGER(state), deadline.left),
+        before_sleep=lambda state: _say(state, deadline),
         reraise=True,
     )
     try:
@@ -157,7 +169,11 @@ def patiently(attempt: Callable[[], T]) -> T:
         raise DemoUsageError(f"the Kafka client refuses its settings: {error}") from error
 
 
-def _say(state: RetryCallState) -> None:
+_LONGER = wait_exponential(multiplier=0.5, max=30)
+
+
+def _say(state: RetryCallState, deadline: Deadline) -> None:
     error = state.outcome.exception() if state.outcome else None
+    deadline.check(f"Kafka did not answer ({error})")
     wait = state.next_action.sleep if state.next_action else 0.0
     log.warning("waiting for Kafka", reason=str(error), next_try_s=round(wait, 1))

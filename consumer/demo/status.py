@@ -11,6 +11,7 @@ from rich.text import Text
 from consumer.demo.glyphs import Glyphs
 from consumer.demo.story import CycleView, Story
 from consumer.demo.telling import accuracies
+from consumer.plain import one_line
 
 _MARGIN = 3  # a terminal that echoes ^C at the end of a full line begins a new one, and the status is not wiped out
 _ROOMY = 100  # characters
@@ -38,7 +39,7 @@ def status(story: Story, glyphs: Glyphs, width: int, time: str) -> RenderableTyp
         parts += [_steps(cycle, glyphs, gap), _progress(cycle, glyphs, bars)]
     return Panel(
         Group(*parts),
-        title="between two cycles" if cycle is None else f"{cycle.kind} cycle",
+        title=Text("between two cycles" if cycle is None else f"{one_line(cycle.kind)} cycle"),
         title_align="left",
         border_style="cyan",
         padding=(0, 1),

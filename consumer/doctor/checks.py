@@ -23,6 +23,8 @@ class Finding:
     outcome: Outcome
     found: str
     todo: str | None = None
+    unused: bool = False
+    """Whether the settings do without what it is about; such a one is for machines only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Result:
     outcome: Outcome
     found: str
     todo: str | None = None
+    unused: bool = False
 
 
 class Trouble(Exception):  # noqa: N818  (a finding, raised where it is met)
@@ -72,6 +75,11 @@ def warning(found: str, todo: str) -> Finding:
 def failed(found: str, todo: str) -> Finding:
     """It does not work."""
     return Finding(Outcome.FAILED, found, todo)
+
+
+def unused(found: str) -> Finding:
+    """The settings do without it."""
+    return Finding(Outcome.SKIPPED, found, unused=True)
 
 
 def skipped(found: str) -> Finding:

@@ -9,15 +9,17 @@ from typing import Any
 
 from consumer.doctor.checks import Check, Finding, Trouble, failed, ok, skipped, warning
 from consumer.doctor.group import GROUP, ONLINE
+from consumer.doctor.rows import in_words
+from consumer.doctor.samples import read_batches, some_users, user_judged, users_judged
 from consumer.doctor.visit import Visit
 from schemas.hopsworks import HopsworksStore
-from trainer.errors import TrainerError, Unreachable
+from trainer.errors import TrainerError
 
 QUERY, VIEW, READ = "query service", "feature view", "online read"
 
 _FLIGHT_PORT = 5005  # the SDK does not let it be chosen
 _CONNECT = 3.0
-_QUERY_TIMEOUT, _READ_TIMEOUT = 8.0, 5.0
+_READ_TIMEOUT = 5.0
 _SETUP = "retrainer setup-hopsworks"
 _NO_QUERIES = "have it enabled (variable enable_flyingduck), or set RETRAINER_FEATURE_STORE__SNAPSHOT=online"
 
@@ -43,27 +45,23 @@ def _query(visit: Visit) -> Finding:
         found = f"no connection to the query service at {host}:{_FLIGHT_PORT}: {reason}"
         return _unless_online(visit, failed(found, _down("the query service", f" at port {_FLIGHT_PORT}")))
     started = time.monotonic()
-    visit.user = _somebody(visit, read_options={"arrow_flight_config": {"timeout": _QUERY_TIMEOUT}})
+    rows, visit.user = some_users(visit)
+    visit.queries = True
     took = f"{1000 * (time.monotonic() - started):.0f} ms"
-    return ok(f"{host}:{_FLIGHT_PORT} gave {'a user' if visit.user else 'nobody: the group is empty'} in {took}")
+    if not rows.keys and not rows.keyless:
+        found = f"{host}:{_FLIGHT_PORT} gave nobody: the group is empty, and no cycle succeeds until it is not"
+        return _unless_online(visit, failed(found, "write rows into the feature group"))
+    return users_judged(visit, f"{host}:{_FLIGHT_PORT} gave {in_words(len(rows.keys), 'user')} in {took}", rows)
 
 
 def _somebody(visit: Visit, **how: Any) -> str | None:
     """A user whom a read of all gives first; None where there is nobody."""
     from trainer.features.keys import user_key
-    from trainer.hopsworks.failures import told
 
     one = visit.group.select([visit.settings.feature_group.primary_key]).limit(1)
-    try:
-        # Not by the session: for as long as the SDK hangs it would keep others from it, and their prints back.
-        with one.read_batches(**how) as batches:
-            keys = (user_key(value) for batch in batches for value in batch.column(0).to_pylist())
-            return next((key for key in keys if key is not None), None)
-    except (AttributeError, ValueError) as error:
-        # Of a Flight client that could not begin, the SDK says that it has no version, or speaks of Hive.
-        raise Unreachable(f"read a user: the service did not let us in ({type(error).__name__})") from None
-    except Exception as error:  # noqa: BLE001  (the SDK raises anything)
-        raise told("read a user", error) from None
+    batches = read_batches("read a user", one, **how)
+    keys = (user_key(value) for batch in batches for value in batch.column(0).to_pylist())
+    return next((key for key in keys if key is not None), None)
 
 
 def _unless_online(visit: Visit, finding: Finding) -> Finding:
@@ -118,7 +116,7 @@ def _read(visit: Visit) -> Finding:
         return failed(f"no connection to the online store's REST server at {where}: {reason}", todo)
     user = visit.user or _somebody_by_sql(visit)
     if user is None:
-        return warning("nobody is in the feature group yet, so nobody can be read", "write rows into the feature group")
+        return failed("nobody is in the feature group yet, so nobody can be read", "write rows into the feature group")
     impatient = store.model_copy(update={"read_timeout": min(store.read_timeout, _READ_TIMEOUT)})
     with closing(HopsworksFeatureStore(visit.session, impatient, visit.settings.feature_group)) as opened:
         opened.read([user])  # the first read logs in, too
@@ -130,7 +128,7 @@ def _read(visit: Visit) -> Finding:
             f"{where} answers in {took}, but does not have a user whom the offline store has",
             "see whether rows are written to both stores, and whether the offline one was cleaned up",
         )
-    return ok(f"{where} gave one user in {took}")
+    return user_judged(visit, f"{where} gave one user in {took}", rows)
 
 
 def _somebody_by_sql(visit: Visit) -> str | None:

@@ -6,6 +6,7 @@ from contextlib import closing
 
 from consumer.doctor.checks import Check, Finding, failed, ok, warning
 from consumer.doctor.cluster import PROJECT
+from consumer.doctor.rows import judged
 from consumer.doctor.visit import Visit
 from schemas.cycle import LocalStore
 from schemas.hopsworks import HopsworksStore
@@ -16,6 +17,7 @@ GROUP, ONLINE, NOTIFICATION = "feature group", "online store", "notification top
 _SETUP = "retrainer setup-hopsworks"
 _DELAY = "the cluster heeds it within 30 minutes"
 _WRITER = "whoever writes features makes it; `retrainer simulate` does so for a trial"
+_ROWS = "set RETRAINER_FEATURE_GROUP__COLUMNS to what the rows have, or have whoever writes features mend them"
 _COLUMNS = "set RETRAINER_FEATURE_GROUP__COLUMNS and __PRIMARY_KEY to what the group has, or name another group"
 
 
@@ -31,21 +33,25 @@ def group_checks(visit: Visit) -> list[Check]:
 
 
 def _local(visit: Visit) -> Finding:
+    from trainer.features.checks import check_rows
     from trainer.features.local import LocalFeatureStore
 
     store, group = visit.settings.feature_store, visit.settings.feature_group
     assert isinstance(store, LocalStore)
     if not store.path.exists():
-        return warning(
+        return failed(
             f"there is no {store.path}, and no cycle succeeds until there is",
             f"mount its volume, or set RETRAINER_FEATURE_STORE__PATH; {_WRITER}",
         )
-    with closing(LocalFeatureStore(store.path, group)) as opened:
+    with closing(LocalFeatureStore(store.path, group, untouched=True)) as opened:
         opened.check_contract()
         users = opened.count()
-    if users == 0:
-        return warning(f"{group.name} in {store.path} holds no users, and no cycle succeeds until it does", _WRITER)
-    return ok(f"{group.name} in {store.path} has the {len(group.columns)} columns, and {users} users")
+        some = next(opened.snapshot(), None)
+    if users == 0 or some is None:
+        return failed(f"{group.name} in {store.path} holds no users, and no cycle succeeds until it does", _WRITER)
+    found = check_rows(group, some)
+    has = f"{group.name} in {store.path} has the {len(group.columns)} columns, and {users} users"
+    return judged(has, len(found.keys), found.refused.values(), found.keyless, _ROWS)
 
 
 def _group(visit: Visit) -> Finding:

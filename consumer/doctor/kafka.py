@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from kafka.errors import (
@@ -20,7 +21,9 @@ from consumer.doctor.checks import Check, Finding, Trouble, failed, ok, warning
 from consumer.doctor.group import NOTIFICATION, ONLINE
 from consumer.doctor.topic import read_newest
 from consumer.doctor.visit import Visit
-from consumer.errors import ConsumerError
+from consumer.errors import ConsumerError, LedgerError, NoLedger
+from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, members_of, strangers
+from consumer.ledger.ledger import open_ledger
 
 BROKERS, TOPIC, PARTITIONS, GROUP = "Kafka", "topic", "partitions", "consumer group"
 
@@ -116,6 +119,7 @@ def _group(visit: Visit) -> Finding:
         try:
             _patiently(lambda: client.list_group_offsets(group))
             described = _described(client, group)
+            found = _strangers(visit, client)
         except GroupAuthorizationFailedError:
             raise _denied(group) from None
         except KafkaError as error:
@@ -123,10 +127,27 @@ def _group(visit: Visit) -> Finding:
     permitted = described.get("authorized_operations")
     if "Authorization" in str(described.get("error")) or (permitted and "READ" not in permitted):
         raise _denied(group)
+    if found:
+        raise Trouble(in_words(found, group), WAY_OUT)
     members = len(described.get("members", ()))
     # They do not of a group that nobody has used yet.
     may = "may be joined" if permitted else "may be looked at; whether it may be joined, the brokers do not say yet"
     return ok(f"{group} {may}; {f'{members} reading' if members else 'nobody reads'} now")
+
+
+def _strangers(visit: Visit, client: Any) -> list[Member]:
+    """Members that are no instances of the ledger. One that it has not forgotten counts as one."""
+    members, ours = members_of(client, visit.kafka.group_id), set[str]()
+    if not members:
+        return []
+    try:
+        with closing(open_ledger(visit.settings.ledger.url, create=False)) as ledger:
+            ours = {Membership(ledger.ledger_id, one.id).client_id for one in ledger.instances.all()}
+    except NoLedger:
+        pass  # whoever is there works on another one
+    except LedgerError:
+        return []  # the check of the ledger tells
+    return strangers(members, visit.kafka.topics, ours)
 
 
 def _described(client: Any, group: str) -> dict[str, Any]:

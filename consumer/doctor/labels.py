@@ -6,19 +6,21 @@ from contextlib import closing
 from typing import Any
 
 from consumer.doctor.brokers import admin
-from consumer.doctor.checks import Check, Finding, failed, ok, warning
+from consumer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from consumer.doctor.cluster import PROJECT
 from consumer.doctor.group import GROUP
 from consumer.doctor.kafka import BROKERS
+from consumer.doctor.rows import judged
 from consumer.doctor.visit import Visit
 from schemas.cycle import LocalStore
 from schemas.hopsworks import HopsworksStore
 from schemas.labels import LabelGroup
 from trainer.errors import NotThere
 
-LABELS, LABEL_TOPIC = "label group", "label topic"
+LABELS, LABEL_TOPIC, LABEL_ROWS = "label group", "label topic", "label rows"
 
 _COLUMNS = "set RETRAINER_LABELS__… to what the group has, or name another group"
+_ROWS = "see RETRAINER_LABELS__WORDS, and have whoever writes labels write what it names"
 _SETUP = "retrainer setup-hopsworks"
 _DELAY = "the cluster heeds it within 30 minutes"
 
@@ -32,24 +34,46 @@ def label_checks(visit: Visit, labels: LabelGroup) -> list[Check]:
     ]
 
 
+def label_rows_check(visit: Visit, labels: LabelGroup) -> Check:
+    """Whether a cycle would take what the label group of a cluster holds."""
+    return Check(LABEL_ROWS, lambda: _rows(visit, labels), needs=(LABELS,), deadline=14.0)
+
+
+def _rows(visit: Visit, labels: LabelGroup) -> Finding:
+    if not visit.queries:
+        return skipped("needs query service")
+    from consumer.doctor.samples import labels_judged
+
+    return labels_judged(visit.label_group, labels)
+
+
 def _local(visit: Visit, labels: LabelGroup) -> Finding:
+    from trainer.labels.checks import check_labels
     from trainer.labels.local import LocalLabelStore
 
     store, kafka = visit.settings.feature_store, visit.settings.kafka
     assert isinstance(store, LocalStore)
     visit.label_topic = kafka.label_topic or kafka.topic
     if not store.path.exists():
-        return warning(f"there is no {store.path}", "see the feature group, which lies in the same file")
-    with closing(LocalLabelStore(store.path, labels)) as opened:
+        return failed(f"there is no {store.path}", "see the feature group, which lies in the same file")
+    with closing(LocalLabelStore(store.path, labels, untouched=True)) as opened:
         opened.check_contract()
-        return ok(f"{labels.name} in {store.path} has the columns, and {opened.count()} labels")
+        count = opened.count()
+        some = next(opened.snapshot(), None)
+    if count == 0 or some is None:
+        return ok(
+            f"{labels.name} in {store.path} holds no labels yet; until it does, users are similar by their features"
+        )
+    found = check_labels(labels, some)
+    has = f"{labels.name} in {store.path} has the columns, and {count} labels"
+    return judged(has, len(found), found.refused.values(), found.keyless, _ROWS)
 
 
 def _group(visit: Visit, labels: LabelGroup) -> Finding:
     from trainer.hopsworks.groups import differences, find_group, unreadable_offline
 
     try:
-        group = find_group(visit.session, labels)
+        visit.label_group = group = find_group(visit.session, labels)
     except NotThere as error:
         return failed(str(error), "docs/labels.md makes one in ten lines; or see RETRAINER_LABELS__NAME and __VERSION")
     if found := differences(group, labels):

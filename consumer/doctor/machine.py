@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from contextlib import closing
-from tempfile import NamedTemporaryFile
 
 from consumer.clock import Clock
 from consumer.cycles.failing import Failing, failing_now
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.doctor.checks import Check, Finding, failed, ok, skipped, warning
-from consumer.doctor.registry import existing
+from consumer.doctor.folders import existing, why_not_writable
 from consumer.doctor.visit import Visit
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.address import shown, weakness
 from consumer.ledger.efforts import efforts
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
+from consumer.ledger.looking import look
 from consumer.status import STOPPED, read_status
 
 CLOCK, DISK, LEDGER, CYCLES, SERVICE = "clock", "disk", "ledger", "cycles", "service"
@@ -55,11 +54,8 @@ def _clock(visit: Visit) -> Finding:
 def _disk(visit: Visit) -> Finding:
     state = visit.settings.state_dir
     folder = existing(state)
-    try:
-        with NamedTemporaryFile(prefix=".retrainer_doctor_", dir=folder):
-            pass
-    except OSError as error:
-        return failed(f"{folder} cannot be written: {error.strerror}", "set RETRAINER_STATE_DIR, or the folder's owner")
+    if (why := why_not_writable(folder)) is not None:
+        return failed(f"{folder} cannot be written: {why}", "set RETRAINER_STATE_DIR, or the folder's owner")
     free = shutil.disk_usage(folder).free
     found = f"{free / 1e9:.1f} GB free for {state}"
     if free >= LITTLE:
@@ -71,8 +67,7 @@ def _disk(visit: Visit) -> Finding:
 def _ledger(visit: Visit) -> Finding:
     url = visit.settings.ledger.url
     try:
-        with closing(open_ledger(url, create=False)) as ledger:
-            pending, dead = ledger.views.backlog().users, ledger.views.read().open_letters
+        pending, dead = look(url, lambda ledger: (ledger.views.backlog().users, ledger.views.read().open_letters))
     except NoLedger:
         return ok("none yet; the first start makes it")
     except OldLedger as error:
@@ -89,9 +84,15 @@ def _ledger(visit: Visit) -> Finding:
 
 def _cycles(visit: Visit) -> Finding:
     try:
-        with closing(open_ledger(visit.settings.ledger.url, create=False)) as ledger:
-            held, last, why_full = ledger.views.past().held, ledger.views.last_cycle(), ledger.asked.why_full()
-            failing = _failing(visit, ledger)
+        held, last, why_full, failing = look(
+            visit.settings.ledger.url,
+            lambda ledger: (
+                ledger.views.past().held,
+                ledger.views.last_cycle(),
+                ledger.asked.why_full(),
+                _failing(visit, ledger),
+            ),
+        )
     except NoLedger:
         return ok("none yet")
     except OldLedger:

@@ -1,13 +1,12 @@
-"""The model registry, tried by the one thing that shows that it can be written: something is, and is removed again."""
+"""The model registry: is it there and, where the doctor is asked to try, can it be written."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from secrets import token_hex
-from tempfile import NamedTemporaryFile
 
 from consumer.doctor.checks import Check, Finding, Trouble, failed, ok
 from consumer.doctor.cluster import PROJECT
+from consumer.doctor.folders import existing, why_not_writable
 from consumer.doctor.visit import Visit
 from schemas.cycle import LocalRegistry
 from trainer.errors import TrainerError, Unauthorized
@@ -29,13 +28,8 @@ def _local(visit: Visit) -> Finding:
     registry = visit.settings.model_registry
     assert isinstance(registry, LocalRegistry)
     folder = existing(registry.path)
-    try:
-        with NamedTemporaryFile(prefix=f".{_TRACE}", dir=folder):
-            pass
-    except OSError as error:
-        return failed(
-            f"{folder} cannot be written: {error.strerror}", "set RETRAINER_MODEL_REGISTRY__PATH, or its owner"
-        )
+    if (why := why_not_writable(folder)) is not None:
+        return failed(f"{folder} cannot be written: {why}", "set RETRAINER_MODEL_REGISTRY__PATH, or its owner")
     return ok(f"{registry.path} can be written{'' if folder == registry.path else ' (it is made at the first use)'}")
 
 
@@ -48,6 +42,8 @@ def _cluster(visit: Visit) -> Finding:
             f"project {visit.cluster.project} has no dataset Models, so no model registry",
             "enable serving in the project's settings, which makes it",
         )
+    if not visit.try_writing:
+        return ok(f"{models} is there; `retrainer doctor --try-writing` shows whether this key may write it")
     folder = f"{models}/{_TRACE}{token_hex(4)}"
     try:
         dataset.make(folder)
@@ -60,8 +56,3 @@ def _cluster(visit: Visit) -> Finding:
             f"a folder could be made, but not removed: {error}", f"{_ROLE}; then remove {folder} by hand"
         ) from None
     return ok(f"a folder was made in {models}, and removed again")
-
-
-def existing(path: Path) -> Path:
-    """The path, or the innermost folder above it that is there."""
-    return next(one for one in (path, *path.parents) if one.exists())

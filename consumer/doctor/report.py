@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from consumer.doctor.checks import Outcome, Result
+from consumer.plain import one_line
 
 _MARKS = {
     Outcome.OK: ("✓", "+", "green"),
@@ -32,21 +33,23 @@ class Report:
             self._ascii = False
 
     def line(self, result: Result) -> None:
-        """One result, and below it what to do, where something is."""
+        """One result, and below it what to do, where something is; nothing of what is not used."""
+        if result.unused:
+            return
         mark, plain, style = _MARKS[result.outcome]
         quiet = "dim" if result.outcome is Outcome.SKIPPED else ""
         line = Text.assemble(
-            (plain if self._ascii else mark, style), " ", (f"{result.name:<{_NAMES}} {result.found}", quiet)
+            (plain if self._ascii else mark, style), " ", (f"{result.name:<{_NAMES}} {one_line(result.found)}", quiet)
         )
         # Left to the terminal to wrap, so that a command can be copied as it is.
         self._console.print(line, soft_wrap=True)
         if result.todo:
             arrow = "->" if self._ascii else "→"
-            self._console.print(Text(f"{'':<{_NAMES + 2}} {arrow} {result.todo}", "bold"), soft_wrap=True)
+            self._console.print(Text(f"{'':<{_NAMES + 2}} {arrow} {one_line(result.todo)}", "bold"), soft_wrap=True)
 
     def summary(self, results: Iterable[Result]) -> None:
         """How many of each."""
-        counts = tally(results)
+        counts = tally(result for result in results if not result.unused)
         told = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
         self._console.print(Text(", ".join(told), "bold red" if counts[Outcome.FAILED] else "bold green"))
 

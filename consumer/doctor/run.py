@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-from consumer.doctor.checks import Check, Outcome, Result, skipped
+from consumer.doctor.checks import Check, Outcome, Result, unused
 from consumer.doctor.cluster import KEY, PROJECT, REACHED, VERSIONS, cluster_checks
 from consumer.doctor.features import QUERY, READ, VIEW, feature_checks
 from consumer.doctor.group import NOTIFICATION, ONLINE, group_checks
 from consumer.doctor.kafka import kafka_checks
-from consumer.doctor.labels import label_checks
+from consumer.doctor.labels import label_checks, label_rows_check
 from consumer.doctor.machine import machine_checks
 from consumer.doctor.registry import registry_check
 from consumer.doctor.runner import Runner
@@ -28,8 +28,8 @@ _GOODBYE = 2.0
 class Examination:
     """One call of the doctor: `results` does it, `wrong_settings` and `hanging` tell how it went."""
 
-    def __init__(self, load: Callable[[], Settings], budget: float = BUDGET) -> None:
-        self._visit = Visit(load)
+    def __init__(self, load: Callable[[], Settings], budget: float = BUDGET, *, try_writing: bool = False) -> None:
+        self._visit = Visit(load, try_writing)
         self._runner = Runner(budget, self._redacted)
         self.wrong_settings = False
 
@@ -68,6 +68,8 @@ def _checks(visit: Visit) -> Iterator[Check]:
     yield registry_check(visit)
     if visit.reads_from_cluster:
         yield from feature_checks(visit)
+        if visit.settings.labels is not None:
+            yield label_rows_check(visit, visit.settings.labels)
     else:
         yield from _unused("not used: the feature store is local", QUERY, VIEW, READ)
     yield from machine_checks(visit)
@@ -75,4 +77,4 @@ def _checks(visit: Visit) -> Iterator[Check]:
 
 def _unused(why: str, *names: str) -> Iterator[Check]:
     for name in names:
-        yield Check(name, lambda: skipped(why))
+        yield Check(name, lambda: unused(why))

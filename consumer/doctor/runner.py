@@ -42,7 +42,7 @@ class Runner:
             finding = self._finding(check)
             self._outcomes[check.name] = finding.outcome
             found, todo = self._line(finding.found), finding.todo and self._line(finding.todo)
-            yield Result(check.name, finding.outcome, found, todo)
+            yield Result(check.name, finding.outcome, found, todo, finding.unused)
 
     def _finding(self, check: Check) -> Finding:
         lacking = next((name for name in check.needs if self._missing(name)), None)

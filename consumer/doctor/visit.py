@@ -25,6 +25,8 @@ class Visit:
     """One call of the doctor. An attribute without a value is set by the check that finds it."""
 
     load: Callable[[], Settings]
+    try_writing: bool = False
+    """Whether the model registry of a cluster may be written for a moment; nothing else ever is."""
     settings: Settings = field(init=False)
     session: Session = field(init=False)
     group: Any = field(init=False)
@@ -43,6 +45,10 @@ class Visit:
     user: str | None = None
     """Somebody who is in the offline store."""
     view_is_there: bool = False
+    queries: bool = False
+    """Whether the query service answers."""
+    label_group: Any = field(init=False)
+    """The SDK's group of labels."""
     label_topic: str = ""
     """Where changes of labels are told."""
     _folder: PrivateFolder | None = None

@@ -25,6 +25,7 @@ from tenacity.stop import stop_when_event_set
 from consumer.errors import ConsumerError, SettingsError
 from consumer.kafka import tls_files
 from consumer.kafka.fetched import bounded
+from consumer.kafka.group import Membership
 from consumer.kafka.net import Failure, WatchedClient
 from consumer.kafka.oauth import CachedToken, token_provider
 from consumer.kafka.refusals import in_words, without_secrets
@@ -103,13 +104,16 @@ def admin_options(settings: KafkaSettings) -> dict[str, Any]:
     return client_options(settings)
 
 
-def consumer_options(settings: KafkaSettings, *, grouped: bool) -> dict[str, Any]:
+def consumer_options(settings: KafkaSettings, *, grouped: bool, member: Membership | None = None) -> dict[str, Any]:
     """A consumer of raw bytes that never commits or resets by itself: offsets are the ledger's business.
 
-    Grouped, it shares the partitions of the topic; alone, it has no group and cannot commit at all.
+    Grouped, it shares the partitions of the topic with those on the same ledger as `member`; alone, it has no group and
+    cannot commit at all.
     """
+    assignors = _ASSIGNORS[settings.assignment]
     return {
         **client_options(settings),
+        **({"client_id": member.client_id} if member else {}),
         "group_id": settings.group_id if grouped else None,
         "enable_auto_commit": False,
         "auto_offset_reset": "none",
@@ -123,7 +127,7 @@ def consumer_options(settings: KafkaSettings, *, grouped: bool) -> dict[str, Any
         "allow_auto_create_topics": False,
         "metadata_max_age_ms": settings.metadata_max_age_ms,
         "request_timeout_ms": settings.request_timeout_ms,
-        "partition_assignment_strategy": _ASSIGNORS[settings.assignment],
+        "partition_assignment_strategy": member.assignors(assignors) if member else assignors,
     }
 
 
@@ -134,6 +138,8 @@ def connect(
     stopping: threading.Event,
     waiting: Callable[[str, float], None],
     again: bool = False,
+    await_topics: bool = True,
+    member: Membership | None = None,
 ) -> Any | None:
     """A consumer, once the broker answers and the topics are there; None when `stopping` was set first.
 
@@ -146,8 +152,11 @@ def connect(
         stopping: ends the wait.
         waiting: called before each pause with the reason and its length in seconds, at least every twenty seconds.
         again: whether there was a consumer by these settings. A file that is wrong now is being replaced, then.
+        await_topics: whether to wait for topics that are not there.
+        member: who it is in the group.
 
     Raises:
+        TopicMissing: a topic is not there, and is not waited for.
         SettingsError: the client cannot use its settings or files, which no waiting mends.
     """
     if not again:
@@ -159,7 +168,7 @@ def connect(
         waiting(without_secrets(reason, settings) or type(error).__name__, attempt.upcoming_sleep)
 
     retrying = Retrying(
-        retry=retry_if_exception_type((KafkaError, TopicMissing)),
+        retry=retry_if_exception_type((KafkaError, TopicMissing) if await_topics else KafkaError),
         wait=wait_exponential_jitter(multiplier=0.5, max=_LONGEST_WAIT, jitter=0.5),
         stop=stop_when_event_set(stopping),
         sleep=sleep_using_event(stopping),
@@ -167,8 +176,12 @@ def connect(
         reraise=True,
     )
     try:
-        return retrying(_connect, settings, grouped, stopping, again)
-    except (KafkaError, TopicMissing):
+        return retrying(_connect, settings, grouped, stopping, again, member)
+    except KafkaError:
+        return None
+    except TopicMissing:
+        if not await_topics:
+            raise
         return None
 
 
@@ -232,12 +245,15 @@ def position(consumer: Any, partition: TopicPartition) -> OffsetAndMetadata | No
     return consumer._subscription.position(partition)  # noqa: SLF001  (the public way tells the offset only)
 
 
-def _connect(settings: KafkaSettings, grouped: bool, stopping: threading.Event, again: bool) -> Any:
+def _connect(
+    settings: KafkaSettings, grouped: bool, stopping: threading.Event, again: bool, member: Membership | None
+) -> Any:
     if again and (wrong := tls_files.wrong(settings)) is not None:
         raise Unreachable(wrong)
     if (tokens := _tokens(settings)) is not None:
         tokens.token()  # here and not on the client's thread, which would be held up
-    consumer, client = made(KafkaConsumer, settings, consumer_options(settings, grouped=grouped), stopping)
+    options = consumer_options(settings, grouped=grouped, member=member)
+    consumer, client = made(KafkaConsumer, settings, options, stopping)
     try:
         with _failing_in_words(settings, [client]):
             missing = [topic for topic in settings.topics if not consumer.partitions_for_topic(topic)]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from consumer.record_times import Unit
 from schemas.events import Operation
 
 
@@ -122,6 +123,8 @@ class Batch:
     labels: dict[str, KeyChange] = field(default_factory=dict)
     """By `schemas.labels.pair_text`."""
     dead: list[DeadLetter] = field(default_factory=list)
+    units: Counter[tuple[str, Unit]] = field(default_factory=Counter)
+    """How many records of a topic had their time in another unit than milliseconds."""
     epochs: dict[Partition, int] = field(default_factory=dict)
     """The leader epoch of what was read last of each partition, be it a transaction marker."""
 

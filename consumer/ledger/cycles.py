@@ -9,7 +9,7 @@ without overlap.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Engine, func, select, update
 
 from consumer.errors import LedgerError
+from consumer.ledger import portions
 from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import anchor, best_since, champion
 from consumer.ledger.dialect import storable
@@ -24,16 +25,17 @@ from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
+from consumer.ledger.portions import keys_of
 from consumer.ledger.refusals import forget_mended, keep_refused
-from consumer.ledger.settling import LAG_COVERED, give_back, settle_changes, settle_offsets
-from consumer.ledger.tables import PENDING, cycles, promotions, replays, versions
+from consumer.ledger.settling import give_back, settle_changes, settle_offsets, settled_lately, sweep, to_sweep
+from consumer.ledger.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
 from schemas.labels import PairKey, pair_of
 from schemas.refused import Refused, RefusedByName
 
-RUNNING = "running"
+_IS_RUNNING = cycles.c.state == RUNNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ class Cycles:
         with reading(self._engine) as connection:
             return _running(connection)
 
+    def is_any_running(self) -> bool:
+        """The same without its users."""
+        with reading(self._engine) as connection:
+            return connection.scalar(select(cycles.c.number).where(cycles.c.state == RUNNING).limit(1)) is not None
+
     def claim(self, kind: CycleKind, reason: str, now: float, *, fence: int, accept: Iterable[GuardName] = ()) -> Claim:
         """Start a cycle: all pending users and labels become its own, and so do the open requests that it answers.
 
@@ -94,12 +101,12 @@ class Cycles:
         """
         with self._engine.begin() as connection:
             check_fence(connection, fence)
-            if (running := _running(connection)) is not None:
-                raise LedgerError(f"cycle {running.cycle_id} is running; it has to end before another starts")
+            if (running := connection.scalar(select(cycles.c.cycle_id).where(_IS_RUNNING))) is not None:
+                raise LedgerError(f"cycle {running} is running; it has to end before another starts")
             number = (connection.scalar(select(func.max(cycles.c.number))) or 0) + 1
             cycle_id = f"c{number:06d}-{blake2b(f'{number}:{now}'.encode(), digest_size=4).hexdigest()}"
-            for table in (*(kind.changes for kind in KINDS), replays):
-                connection.execute(update(table).where(table.c.cycle_id == PENDING).values(cycle_id=cycle_id))
+            portions.claim(connection, cycle_id)
+            connection.execute(update(replays).where(replays.c.cycle_id == PENDING).values(cycle_id=cycle_id))
             waived = {*accept, *take_up(connection, kind, cycle_id)}
             connection.execute(
                 cycles.insert().values(
@@ -115,8 +122,8 @@ class Cycles:
                     claimed_at=now,
                 )
             )
-            claimed = _running(connection)
             reached(Point.CLAIMING)
+        claimed = self.running()  # not before: it takes long where there are millions, and others want to write
         assert claimed is not None
         return claimed
 
@@ -128,10 +135,17 @@ class Cycles:
         """Labels that were settled after events of the last `LAG_COVERED` seconds."""
         return tuple(sorted(map(pair_of, self._lately(LABELS, now))))
 
-    def _lately(self, kind: Kind, now: float) -> Sequence[str]:
-        recent = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= now - LAG_COVERED)
+    def _lately(self, kind: Kind, now: float) -> Set[str]:
         with reading(self._engine) as connection:
-            return connection.scalars(recent).all()
+            return settled_lately(connection, kind, now)
+
+    def sweep(self, now: float, *, remember: bool = True) -> bool:
+        """Take away some of what is settled, where it was too much for one transaction; says whether more is left."""
+        with reading(self._engine) as connection:
+            if not to_sweep(connection):
+                return False
+        with self._engine.begin() as connection:
+            return sweep(connection, now, remember=remember)
 
     def base(self) -> Base:
         """On what the next cycle would be based."""
@@ -158,8 +172,12 @@ class Cycles:
             told = {"last_error": storable(error) if error else None}
             connection.execute(update(cycles).where(*running).values(attempts=number, **told))
 
-    def settle(self, result: CycleResult, now: float, *, fence: int, refused: Refused | None = None) -> bool:
+    def settle(
+        self, result: CycleResult, now: float, *, fence: int, refused: Refused | None = None, remember: bool = True
+    ) -> bool:
         """End a running cycle. Says whether its users and labels are settled.
+
+        They are remembered for a while (`lately`, `recent_labels`), unless nobody will ask.
 
         They are when its version becomes champion, or when it ended unchanged and the champion answers for them; both
         only if the champion is still the one that the cycle was measured against (compare-and-set). Otherwise they are
@@ -186,12 +204,12 @@ class Cycles:
             )
             if ended.rowcount != 1:
                 return _settled_before(connection, result)
-            settled = _end(connection, result, refused or RefusedByName(result), now)
+            settled = _end(connection, result, refused or RefusedByName(result), now, remember=remember)
             reached(Point.SETTLING)
             return settled
 
 
-def _end(connection: Connection, result: CycleResult, refused: Refused, now: float) -> bool:
+def _end(connection: Connection, result: CycleResult, refused: Refused, now: float, *, remember: bool) -> bool:
     """What becomes of the claim and the requests of a cycle that ends now; whether the claim is settled."""
     cycle_id, outcome = result.cycle_id, result.outcome
     standing = champion(connection)
@@ -206,7 +224,7 @@ def _end(connection: Connection, result: CycleResult, refused: Refused, now: flo
             settle_offsets(connection, cycle_id)
     if settled:
         forget_mended(connection, result, refused)
-        settle_changes(connection, cycle_id, now)
+        settle_changes(connection, cycle_id, now, remember=remember)
     else:
         # No cycle has tried it on top of a champion that was set meanwhile.
         give_back(connection, cycle_id, tried=stands and outcome is not Outcome.FAILED)
@@ -234,12 +252,10 @@ def _settled_before(connection: Connection, result: CycleResult) -> bool:
 
 
 def _running(connection: Connection) -> Claim | None:
-    row = connection.execute(select(cycles).where(cycles.c.state == RUNNING)).one_or_none()
+    row = connection.execute(select(cycles).where(_IS_RUNNING)).one_or_none()
     if row is None:
         return None
-    users, labels = (
-        connection.scalars(select(kind.key).where(kind.changes.c.cycle_id == row.cycle_id)).all() for kind in KINDS
-    )
+    users, labels = (keys_of(connection, kind, row.cycle_id) for kind in KINDS)
     last = last_settled(connection)
     return Claim(
         cycle_id=row.cycle_id,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table
+from sqlalchemy import Connection, Dialect, Float, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import ReturnTypeFromArgs
+from sqlalchemy.sql.functions import FunctionElement, ReturnTypeFromArgs
 
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -57,6 +57,23 @@ def _min(element: Any, compiler: Any, **options: Any) -> str:
 @compiles(greatest, "sqlite")
 def _max(element: Any, compiler: Any, **options: Any) -> str:
     return f"max({compiler.process(element.clauses, **options)})"
+
+
+class ledger_time(FunctionElement[float]):  # noqa: N801
+    """Seconds since the epoch by the clock of the ledger: one clock for all who share it."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(ledger_time, "postgresql")
+def _clock_of_server(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "extract(epoch FROM clock_timestamp())::float8"
+
+
+@compiles(ledger_time, "sqlite")
+def _clock_of_machine(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 def storable(text: str) -> str:

@@ -8,6 +8,7 @@ file, on PostgreSQL an advisory lock of the transaction, one for each schema. Re
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -16,21 +17,9 @@ from sqlalchemy.engine import make_url
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from consumer.ledger.address import secured
+from consumer.ledger.pooler import note_session, same_session
+from consumer.ledger.transactions import BUSY_SECONDS, beginning
 
-_BUSY_SECONDS = 5.0  # shorter than any poll interval, so that a held lock cannot keep the listener from polling
-
-_LOCK = "SELECT pg_advisory_xact_lock(1919247457, coalesce(hashtext(current_schema()), 0))"  # b"rtra" as a number
-_OPTIONS = {
-    "synchronous_commit": "on",  # a commit survives a crash, whatever else the server is used to
-    "lock_timeout": f"{_BUSY_SECONDS:g}s",
-    "statement_timeout": "120s",  # the longest, a claim of millions of users, takes less
-    "idle_in_transaction_session_timeout": "10s",  # a writer that stalls loses its transaction, and with it the lock
-    # The same for a writer whose machine is gone: the server notices by its silence.
-    "tcp_keepalives_idle": "5",
-    "tcp_keepalives_interval": "2",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "10s",
-}
 _CONNECTING: dict[str, Any] = {
     "connect_timeout": 5,
     "application_name": "retrainer",
@@ -55,7 +44,7 @@ def reading(engine: Engine) -> AbstractContextManager[Connection]:
 
 
 def _sqlite(address: URL) -> Engine:
-    engine = create_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+    engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_file)
     event.listen(engine, "begin", _begin_on_file)
     event.listen(engine, "handle_error", _throw_away)
@@ -75,7 +64,7 @@ def _prepare_file(connection: Any, _record: object) -> None:
 _unless_busy_for_long = Retrying(
     retry=retry_if_exception(lambda error: "locked" in str(error)),
     wait=wait_random(0, 0.1),
-    stop=stop_after_delay(_BUSY_SECONDS),
+    stop=stop_after_delay(BUSY_SECONDS),
     reraise=True,
 )
 
@@ -97,21 +86,26 @@ def _throw_away(context: Any) -> None:
 
 def _postgresql(address: URL) -> Engine:
     """Whatever the address says of a timeout or of connecting holds; else what is said here."""
-    options = [*(f"-c{name}={value}" for name, value in _OPTIONS.items()), str(address.query.get("options", ""))]
+    options = str(address.query.get("options", ""))
+    begin = {writes: beginning(options, writes=writes) for writes in (False, True)}
     arguments = {name: value for name, value in _CONNECTING.items() if name not in address.query}
     engine = create_engine(
         address.set(drivername="postgresql+psycopg"),
-        connect_args={**arguments, **secured(address, os.environ), "options": " ".join(options)},
+        # Options are said in each transaction instead; those of PGOPTIONS do not count.
+        connect_args={**arguments, **secured(address, os.environ), "options": ""},
         pool_pre_ping=True,  # so a server that was restarted meanwhile is no trouble
     )
-    event.listen(engine, "begin", _begin_on_server)
+    event.listen(engine, "connect", note_session)
+    event.listen(engine, "begin", lambda connection: _begin_on_server(connection, begin))
     return engine
 
 
-def _begin_on_server(connection: Connection) -> None:
+def _begin_on_server(connection: Connection, begin: Mapping[bool, str]) -> None:
     """What a writer waited for is there when it reads: it takes a new look with each statement after this one."""
-    if not _only_reads(connection):
-        connection.exec_driver_sql(_LOCK)
+    said = connection.exec_driver_sql(
+        begin[not _only_reads(connection)], execution_options={"no_parameters": True}
+    ).scalar_one()
+    same_session(connection.info, said)
 
 
 def _only_reads(connection: Connection) -> bool:

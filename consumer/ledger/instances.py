@@ -6,23 +6,26 @@ import socket
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import ColumnElement, Engine, delete, select
 
-from consumer.ledger.dialect import upsert
+from consumer.ledger.dialect import ledger_time, upsert
 from consumer.ledger.engine import reading
 from consumer.ledger.tables import instances
 from consumer.status import Status
-
-_FORGOTTEN_AFTER = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One service, as it last said: its status by field."""
 
+    id: str
     name: str
+    """What people know it by."""
     state: dict[str, Any]
     seen_at: float
+    """When it spoke, by its own clock: for people."""
+    beats: int
+    """How often it has spoken. Whoever wants to know whether it is there watches whether this grows."""
 
 
 class Instances:
@@ -31,25 +34,44 @@ class Instances:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def report(self, name: str, status: Status, now: float) -> None:
-        """Say how an instance is."""
-        values = {"host": socket.gethostname(), "pid": status.pid, "state": asdict(status), "seen_at": now}
+    def report(self, instance: str, status: Status, now: float, name: str = "") -> None:
+        """Say how an instance is, by its id; `name` is what people know it by."""
+        own = {"host": socket.gethostname(), "pid": status.pid, "name": name or instance}
+        values = {**own, "state": asdict(status), "seen_at": now, "heard_at": ledger_time()}
         with self._engine.begin() as connection:
-            row = upsert(connection, instances).values(instance_id=name, **values)
-            connection.execute(row.on_conflict_do_update(index_elements=[instances.c.instance_id], set_=values))
-            connection.execute(delete(instances).where(instances.c.seen_at < now - _FORGOTTEN_AFTER))
+            row = upsert(connection, instances).values(instance_id=instance, **values, beats=1)
+            again = {**values, "beats": instances.c.beats + 1}
+            connection.execute(row.on_conflict_do_update(index_elements=[instances.c.instance_id], set_=again))
 
-    def leave(self, name: str) -> None:
+    def leave(self, instance: str) -> None:
         """Say that an instance has ended in good order."""
         with self._engine.begin() as connection:
-            connection.execute(delete(instances).where(instances.c.instance_id == name))
+            connection.execute(delete(instances).where(instances.c.instance_id == instance))
+
+    def forget(self, gone: Instance) -> None:
+        """Forget one that is silent for good; not one that has spoken since it was read."""
+        same = instances.c.instance_id == gone.id, instances.c.beats == gone.beats, instances.c.seen_at == gone.seen_at
+        with self._engine.begin() as connection:
+            connection.execute(delete(instances).where(*same))
+
+    def all(self) -> list[Instance]:
+        """Whoever has reported and was not forgotten, by name."""
+        return self._found()
 
     def seen_since(self, moment: float) -> list[Instance]:
-        """Who has reported since then, by name."""
+        """Who has reported since then, each by its own clock."""
+        return self._found(instances.c.seen_at >= moment)
+
+    def heard_within(self, seconds: float) -> list[Instance]:
+        """Who has reported in so many seconds, by the clock of the ledger; of those who ask or report none counts."""
+        return self._found(instances.c.heard_at >= ledger_time() - seconds)
+
+    def _found(self, *which: ColumnElement[bool]) -> list[Instance]:
+        of = instances.c
         with reading(self._engine) as connection:
             rows = connection.execute(
-                select(instances.c.instance_id, instances.c.state, instances.c.seen_at)
-                .where(instances.c.seen_at >= moment)
-                .order_by(instances.c.instance_id)
+                select(of.instance_id, of.name, of.state, of.seen_at, of.beats)
+                .where(*which)
+                .order_by(of.name, of.instance_id)
             )
-            return [Instance(*row) for row in rows]
+            return [Instance(row.instance_id, row.name or row.instance_id, *row[2:]) for row in rows]

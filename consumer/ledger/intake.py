@@ -25,14 +25,17 @@ from consumer.ledger.kinds import LABELS, USERS
 from consumer.ledger.letter_rows import adopt_letters, kept_bytes, store_letters
 from consumer.ledger.pending import store_changes
 from consumer.ledger.tables import asked, dead_letters, gaps, ignored, offsets, replays
-from schemas.cycle import CycleKind, OffsetRanges
+from schemas.cycle import CycleKind
 from schemas.fault_points import Point, reached
+from schemas.spans import united
 
 
 class Intake:
     """The listener's side of the ledger."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, ledger_id: str = "") -> None:
+        self.ledger_id = ledger_id
+        """By which the ledger is told from others."""
         self._engine = engine
 
     def positions(self, topic: str) -> dict[Partition, int]:
@@ -126,21 +129,41 @@ class Intake:
             count, size = connection.execute(still_open).one()
         return Load(count, int(size or 0))
 
-    def record_replay(self, ranges: OffsetRanges, events: int, batch: Batch) -> int:
+    def record_replay(
+        self,
+        ranges: Mapping[str, Mapping[int, Any]],
+        events: int,
+        batch: Batch,
+        *,
+        replay_id: str | None = None,
+        told: Mapping[str, Any] | None = None,
+    ) -> int:
         """Make the users and labels of `batch` pending and ask for the backfill; live offsets stay where they are.
+
+        Args:
+            ranges: the offsets that were read again, as `schemas.spans.OffsetSpans` has them.
+            events: how many there were.
+            batch: what they say.
+            replay_id: by it a replay that is recorded a second time is known, and stored once.
+            told: what was asked for, and what was found; for people.
 
         Returns:
             The number of the request.
         """
         now = batch.received_at
+        row: dict[str, Any] = {"ranges": united(ranges), "events": events, "at": now, "replay_id": replay_id}
+        row |= {"users": len(batch.users), "labels": len(batch.labels), "told": None if told is None else dict(told)}
         with self._engine.begin() as connection:
+            if replay_id is not None:
+                known = connection.scalar(select(replays.c.request).where(replays.c.replay_id == replay_id))
+                if known is not None:
+                    return int(known)
             store_batch(connection, batch)
             store_letters(connection, batch.dead, now)
-            row = {"ranges": ranges, "events": events, "users": len(batch.users), "at": now}
-            connection.execute(replays.insert().values(row))
             request = asked.insert().values(kind=CycleKind.BACKFILL.value, by="operator", at=now)
             number = connection.execute(request).inserted_primary_key
-        assert number is not None
+            assert number is not None
+            connection.execute(replays.insert().values(**row, request=number[0]))
         return int(number[0])
 
 

@@ -20,17 +20,18 @@ from consumer.ledger.tables import (
 class Kind:
     """Where the changes of a kind are kept, who of it was settled not long ago, and what of it was refused."""
 
+    name: str
     changes: Table
     learned: Table
     refused: Table
 
     @property
     def key(self) -> Column[str]:
-        """The column that names what changed."""
-        key: Column[str] = self.changes.primary_key.columns[0]
+        """The column that names what changed; before it stands the portion."""
+        key: Column[str] = self.changes.primary_key.columns[1]
         return key
 
 
-USERS = Kind(changes, learned, refused_users)
-LABELS = Kind(label_changes, learned_labels, refused_labels)
+USERS = Kind("users", changes, learned, refused_users)
+LABELS = Kind("labels", label_changes, learned_labels, refused_labels)
 KINDS = (USERS, LABELS)

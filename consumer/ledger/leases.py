@@ -7,7 +7,7 @@ finds that its token is not the last one, and its writes are refused.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
@@ -26,8 +26,16 @@ class Lease:
     """Who holds the lease, by which token, and how often it was renewed since."""
 
     holder: str
+    """The id of an instance."""
     token: int
     renewals: int
+    name: str = field(default="", compare=False)
+    """What people know the holder by."""
+
+    @property
+    def in_words(self) -> str:
+        """The holder, for people."""
+        return self.name or self.holder or "nobody"
 
 
 class Leases:
@@ -41,20 +49,22 @@ class Leases:
         with reading(self._engine) as connection:
             return _current(connection)
 
-    def take(self, holder: str, seen: Lease | None, now: float) -> Lease | None:
+    def take(self, holder: str, seen: Lease | None, now: float, name: str = "") -> Lease | None:
         """Become holder with the next token, if the lease is still as it was `seen`; None where somebody was faster.
 
         Args:
             holder: who takes it.
             seen: what `current` said.
             now: seconds since the epoch, for people who look and for the first token.
+            name: what people know the holder by.
         """
         with self._engine.begin() as connection:
             if _current(connection) != seen:
                 return None
             # At least the time, so that the tokens of a ledger made anew outrank those that a registry remembers.
-            taken = Lease(holder, max(seen.token + 1 if seen else 1, int(now)), 0)
-            values = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals, "renewed_at": now}
+            taken = Lease(holder, max(seen.token + 1 if seen else 1, int(now)), 0, name)
+            told = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals}
+            values = {**told, "renewed_at": now, "holder_name": name}
             row = upsert(connection, leases).values(name=CYCLES, **values)
             connection.execute(row.on_conflict_do_update(index_elements=[leases.c.name], set_=values))
         return taken
@@ -76,11 +86,14 @@ class Leases:
     def release(self, lease: Lease, now: float) -> None:
         """Give it back, so that nobody has to wait. The token stays. Quiet where the lease is lost already."""
         with self._engine.begin() as connection:
-            connection.execute(update(leases).where(*_is(lease)).values(holder=FREE, renewed_at=now))
+            connection.execute(update(leases).where(*_is(lease)).values(holder=FREE, holder_name="", renewed_at=now))
 
 
 def check_fence(connection: Connection, fence: int) -> None:
     """Refuse a write in this transaction, unless `fence` is the token of the lease as it is held now.
+
+    Such a write shows that the holder lives, as a renewal does: while a long one holds the lock of all writers, nobody
+    can renew, and whoever waits to take the lease over finds it renewed.
 
     Raises:
         LeaseLost: it is not.
@@ -88,13 +101,14 @@ def check_fence(connection: Connection, fence: int) -> None:
     found = _current(connection)
     if found is None or found.token != fence or found.holder == FREE:
         raise LeaseLost(_lost(fence, found))
+    connection.execute(update(leases).where(*_is(found)).values(renewals=leases.c.renewals + 1))
 
 
 def _current(connection: Connection) -> Lease | None:
     row = connection.execute(
-        select(leases.c.holder, leases.c.token, leases.c.renewals).where(leases.c.name == CYCLES)
+        select(leases.c.holder, leases.c.token, leases.c.renewals, leases.c.holder_name).where(leases.c.name == CYCLES)
     ).one_or_none()
-    return None if row is None else Lease(*row)
+    return None if row is None else Lease(row.holder, row.token, row.renewals, row.holder_name or "")
 
 
 def _is(lease: Lease) -> tuple[ColumnElement[bool], ...]:
@@ -102,5 +116,5 @@ def _is(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 
 
 def _lost(token: int, found: Lease | None) -> str:
-    now = "nobody ever took it" if found is None else f"'{found.holder or 'nobody'}' has it with token {found.token}"
+    now = "nobody ever took it" if found is None else f"'{found.in_words}' has it with token {found.token}"
     return f"the lease for running cycles is not held with token {token} any more: {now}; take it again to go on"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.engine import make_url
@@ -18,9 +19,11 @@ from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.letters import Letters
+from consumer.ledger.pooler import check_pooler, in_words
 from consumer.ledger.probes import Probes
 from consumer.ledger.refusals import Refusals
-from consumer.ledger.tables import SCHEMA_VERSION, metadata, schema_version
+from consumer.ledger.replays import Replays
+from consumer.ledger.tables import SCHEMA_VERSION, identity, metadata, schema_version
 from consumer.ledger.views import Views
 from schemas.private import FILE, narrow, private_file, private_folder
 
@@ -30,6 +33,8 @@ class Ledger:
     """A ledger by what is done with it. Safe to use from several threads and processes."""
 
     engine: Engine
+    ledger_id: str
+    """By which this ledger is told from others; a copy of it has the same."""
     intake: Intake
     cycles: Cycles
     leases: Leases
@@ -39,6 +44,7 @@ class Ledger:
     letters: Letters
     probes: Probes
     refusals: Refusals
+    replays: Replays
 
     def close(self) -> None:
         """Give back the connections."""
@@ -55,27 +61,43 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         OldLedger: an earlier release made it.
         LedgerError: it cannot be opened, or a later release made it.
     """
-    file = _file(url)
+    file = file_of(url)
     if file and not create and not file.exists():
-        raise NoLedger(_not_there(url))
+        raise not_there(url)
     engine = make_engine(url)
     try:
         if file and create:
             _have_file(file)
+        check_pooler(engine)
         with reading(engine) as connection:
             found = _schema(connection)
         if create and (found is None or found < SCHEMA_VERSION):
             found = _bring_up_to_date(engine)
         _check(url, found)
+        return _on(engine)
     except BaseException as error:
         engine.dispose()
         if isinstance(error, DatabaseError | OSError):
-            reason = refusal(url, getattr(error, "orig", None) or error)
+            reason = in_words(str(refusal(url, getattr(error, "orig", None) or error)))
             raise LedgerError(f"cannot open the ledger {shown(url)}: {reason}") from error
         raise
+
+
+def ledger_on(engine: Engine, url: str) -> Ledger:
+    """The ledger that an engine leads to; `url` names it in errors, which are those of `open_ledger`."""
+    with reading(engine) as connection:
+        found = _schema(connection)
+    _check(url, found)
+    return _on(engine)
+
+
+def _on(engine: Engine) -> Ledger:
+    with reading(engine) as connection:
+        ledger_id = connection.scalars(select(identity.c.ledger_id)).one()
     return Ledger(
         engine,
-        Intake(engine),
+        ledger_id,
+        Intake(engine, ledger_id),
         Cycles(engine),
         Leases(engine),
         Instances(engine),
@@ -84,6 +106,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         Letters(engine),
         Probes(engine),
         Refusals(engine),
+        Replays(engine),
     )
 
 
@@ -99,7 +122,7 @@ def _have_file(file: Path) -> None:
 
 def _check(url: str, found: int | None) -> None:
     if found is None:
-        raise NoLedger(_not_there(url))
+        raise not_there(url)
     told = f"the ledger {shown(url)} has schema {found}, this release needs {SCHEMA_VERSION}"
     if found < SCHEMA_VERSION:
         raise OldLedger(f"{told}: `retrainer run` brings it up to date")
@@ -114,6 +137,7 @@ def _bring_up_to_date(engine: Engine) -> int:
         if found is None:
             metadata.create_all(connection)
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
+            connection.execute(identity.insert().values(ledger_id=uuid4().hex))
         elif found < SCHEMA_VERSION:
             from consumer.ledger.migrations import migrate
 
@@ -128,13 +152,14 @@ def _schema(connection: Connection) -> int | None:
     return connection.scalar(select(schema_version.c.version))
 
 
-def _file(url: str) -> Path | None:
+def file_of(url: str) -> Path | None:
     """The file of a ledger that is in one."""
     address = make_url(url)
     place = address.database if address.get_backend_name() == "sqlite" else None
     return Path(place) if place and place != ":memory:" and not place.startswith("file:") else None
 
 
-def _not_there(url: str) -> str:
-    setting = "RETRAINER_STATE_DIR" if _file(url) else "RETRAINER_LEDGER__URL"
-    return f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another"
+def not_there(url: str) -> NoLedger:
+    """The error that says that there is none."""
+    setting = "RETRAINER_STATE_DIR" if file_of(url) else "RETRAINER_LEDGER__URL"
+    return NoLedger(f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another")

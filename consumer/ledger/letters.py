@@ -18,8 +18,8 @@ from consumer.ledger.engine import reading
 from consumer.ledger.intake import store_batch
 from consumer.ledger.letter_rows import kept_bytes
 from consumer.ledger.tables import dead_letters, replays
-from schemas.cycle import OffsetRanges
 from schemas.events import Change, Ignored
+from schemas.spans import united
 
 Status = Literal["open", "replayed", "discarded"]
 Told = Change | LabelChange
@@ -240,7 +240,7 @@ def _settle_replayed(
     """What is understood is settled, and who it names is pending; which positions that comes from is on record."""
     reasons: dict[str, list[int]] = {}
     batch, events = Batch(received_at=now), 0
-    ranges: OffsetRanges = {}
+    positions: list[Position] = []
     for stored, (verdict, change) in zip(found, verdicts, strict=True):
         if verdict.outcome == "ignored":
             reasons.setdefault(f"ignored: {verdict.said}", []).append(verdict.id)
@@ -249,24 +249,20 @@ def _settle_replayed(
             position = stored.letter.position
             add = batch.add_label if isinstance(change, LabelChange) else batch.add
             add(change.key, change.operation, str(position), stored.letter.event_at)
-            _widen(ranges, position)
+            positions.append(position)
             events += 1
     for reason, ids in reasons.items():
         connection.execute(_settled(ids, "replayed", reason, now))
     if events:
         store_batch(connection, batch)
-        row = {"ranges": ranges, "events": events, "users": len(batch.users), "at": now}
+        ranges = united(*({topic: {number: ((offset, offset + 1),)}} for topic, number, offset in positions))
+        row = {"ranges": ranges, "events": events, "users": len(batch.users), "labels": len(batch.labels), "at": now}
+        row["told"] = {"dead_letters": sorted(verdict.id for verdict, change in verdicts if change is not None)}
         connection.execute(replays.insert().values(row))
 
 
 def _kind(change: Told) -> str:
     return "label" if isinstance(change, LabelChange) else "user"
-
-
-def _widen(ranges: OffsetRanges, position: Position) -> None:
-    of_topic = ranges.setdefault(position.topic, {})
-    start, end = of_topic.get(position.partition, (position.offset, position.offset + 1))
-    of_topic[position.partition] = min(start, position.offset), max(end, position.offset + 1)
 
 
 def _settled(ids: Sequence[int], status: Status, reason: str, now: float, *, replayed: bool = False) -> Any:

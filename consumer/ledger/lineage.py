@@ -9,11 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
-from consumer.ledger.kinds import KINDS, Kind
+from consumer.ledger.kinds import KINDS
+from consumer.ledger.portions import figures_of
 from consumer.ledger.tables import cycles, gaps, offsets, replays
-from schemas.cycle import Lineage, OffsetGaps, OffsetRanges, Outcome
+from schemas.cycle import Lineage, OffsetRanges, Outcome
+from schemas.spans import OffsetSpans, united
 
 
 def lineage_of(connection: Connection, cycle_id: str) -> Lineage:
@@ -23,31 +25,19 @@ def lineage_of(connection: Connection, cycle_id: str) -> Lineage:
         if row.settled_offset < row.next_offset:
             live.setdefault(row.topic, {})[row.partition] = (row.settled_offset, row.next_offset)
     before = _uncovered(connection)
-    replayed: OffsetRanges = {topic: dict(partitions) for topic, partitions in before.replayed.items()}
-    for ranges in connection.scalars(select(replays.c.ranges).where(replays.c.cycle_id == cycle_id)):
-        for topic, partitions in ranges.items():
-            for partition, (start, end) in partitions.items():
-                known = replayed.setdefault(topic, {}).get(int(partition), (start, end))
-                replayed[topic][int(partition)] = (min(known[0], start), max(known[1], end))
-    (users, *user_times), (labels, *label_times) = (_claimed(connection, kind, cycle_id) for kind in KINDS)
+    again = connection.scalars(select(replays.c.ranges).where(replays.c.cycle_id == cycle_id))
+    users, labels = (figures_of(connection, kind, cycle_id) for kind in KINDS)
     return Lineage(
         offsets=live,
-        replayed=replayed,
+        replayed=united(before.replayed, *again),
         gaps=_gaps(connection),
-        changed_users=users,
+        changed_users=users.rows,
         unchanged_users=before.changed_users + before.unchanged_users,
-        changed_labels=labels,
+        changed_labels=labels.rows,
         unchanged_labels=before.changed_labels + before.unchanged_labels,
-        first_event_at=min(_times(user_times[0], label_times[0], before.first_event_at), default=None),
-        last_event_at=max(_times(user_times[1], label_times[1], before.last_event_at), default=None),
+        first_event_at=min(_times(users.first_event_at, labels.first_event_at, before.first_event_at), default=None),
+        last_event_at=max(_times(users.last_event_at, labels.last_event_at, before.last_event_at), default=None),
     )
-
-
-def _claimed(connection: Connection, kind: Kind, cycle_id: str) -> Row[Any]:
-    """How many of a kind a cycle has claimed, and the times of their first and last event."""
-    of = kind.changes.c
-    times = func.min(of.first_event_at), func.max(of.last_event_at)
-    return connection.execute(select(func.count(), *times).where(of.cycle_id == cycle_id)).one()
 
 
 def last_settled(connection: Connection) -> Row[Any] | None:
@@ -71,7 +61,7 @@ def _times(*moments: float | datetime | None) -> list[datetime]:
     return [one for one in told if one is not None]
 
 
-def _gaps(connection: Connection) -> OffsetGaps:
+def _gaps(connection: Connection) -> OffsetSpans:
     """What was passed over and not settled since; what a topic had lost before it was made anew is none of it."""
     of_partition = (gaps.c.topic == offsets.c.topic) & (gaps.c.partition == offsets.c.partition)
     not_settled = gaps.c.to_offset > offsets.c.settled_offset
@@ -87,7 +77,7 @@ def _gaps(connection: Connection) -> OffsetGaps:
             passed_over[-1] = passed_over[-1][0], row.to_offset
         else:
             passed_over.append((row.from_offset, row.to_offset))
-    found: OffsetGaps = {}
+    found: OffsetSpans = {}
     for (topic, partition), passed_over in sorted(lost.items()):
         if passed_over:
             found.setdefault(topic, {})[partition] = tuple(passed_over)

@@ -7,17 +7,17 @@ the interpreter's lock from whoever fetches meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, case, false, literal_column
+from sqlalchemy import Connection, Dialect, case, false
 from sqlalchemy.dialects import postgresql, sqlite
 
 from consumer.ledger.dialect import greatest, least, upsert_in
 from consumer.ledger.kinds import Kind
-from consumer.ledger.tables import PENDING
+from consumer.ledger.portions import Figures, Portion, keep, open_portion
 from schemas.events import Operation
 
 if TYPE_CHECKING:
@@ -35,18 +35,23 @@ _BESIDE_KEY = (
     "received_at",
 )
 _TOGETHER = 500
+_PLACES = (1, 8, 64, _TOGETHER)
+"""Of keys in a statement: few sizes, as each statement is kept."""
 
 
 def store_changes(connection: Connection, kind: Kind, changed: Mapping[str, KeyChange], now: float) -> None:
     """Make users or labels pending, or add to what is pending of them, in the connection's transaction."""
     if not changed:
         return
+    portion = open_portion(connection, kind)
     rows = []
-    for key in sorted(changed):  # as the primary key is, so that rows of the same page come one after another
+    keys = sorted(changed)  # as the primary key is, so that rows of the same page come one after another
+    for key in keys:
         change = changed[key]
         first_at = change.first_event_at
         rows.append(
             (
+                portion.number,
                 key,
                 _DELETE if change.operation is Operation.DELETE else _UPSERT,
                 change.events,
@@ -58,39 +63,84 @@ def store_changes(connection: Connection, kind: Kind, changed: Mapping[str, KeyC
                 now,
             )
         )
+    figures = portion.figures.with_more(_added(connection, kind, portion, keys, changed, now))
     engine = connection.dialect.name
     alone = len(rows) % _TOGETHER
     if alone:
         connection.exec_driver_sql(_statement(engine, kind, 1), rows[:alone])
     for at in range(alone, len(rows), _TOGETHER):
         connection.exec_driver_sql(_statement(engine, kind, _TOGETHER), tuple(chain(*rows[at : at + _TOGETHER])))
+    keep(connection, kind, portion.number, figures)
+
+
+def _added(
+    connection: Connection,
+    kind: Kind,
+    portion: Portion,
+    keys: Sequence[str],
+    changed: Mapping[str, KeyChange],
+    now: float,
+) -> Figures:
+    """What the figures of a portion have to be carried on by, before these are stored."""
+    known, tried = _known(connection, kind, portion, keys)
+    first = min(change.first_event_at for change in changed.values())
+    last = max(change.last_event_at for change in changed.values())
+    return Figures(len(keys) - known, len(keys) - known + tried, first, last, now, now)
+
+
+def _known(connection: Connection, kind: Kind, portion: Portion, keys: Sequence[str]) -> tuple[int, int]:
+    """How many of these keys are in a portion already, and how many of them are tried: each a look into an index."""
+    if not portion.figures.rows:
+        return 0, 0
+    engine, known, tried = connection.dialect.name, 0, 0
+    for at in range(0, len(keys), _TOGETHER):
+        some = list(keys[at : at + _TOGETHER])
+        # One list on a server, so that it has one statement to plan. SQLite has no lists: the last key fills one up.
+        places = next(size for size in _PLACES if size >= len(some))
+        filled = (*some, *[some[-1]] * (places - len(some)))
+        given = (portion.number, some) if engine == "postgresql" else (portion.number, *filled)
+        counted = connection.exec_driver_sql(_counting(engine, kind, places), given).one()
+        known, tried = known + counted[0], tried + counted[1]
+    return known, tried
+
+
+@cache
+def _counting(engine: str, kind: Kind, keys: int) -> str:
+    """How many of so many keys are in a portion, and how many of them are tried, in the words of a driver."""
+    count = f"SELECT count(*), coalesce(sum(CASE WHEN tried THEN 1 ELSE 0 END), 0) FROM {kind.changes.name}"  # noqa: S608
+    if engine == "postgresql":
+        return f"{count} WHERE portion = %s AND {kind.key.name} = ANY(%s)"
+    return f"{count} WHERE portion = ? AND {kind.key.name} IN ({', '.join('?' * keys)})"
 
 
 @cache
 def _statement(engine: str, kind: Kind, rows: int) -> str:
-    """The upsert of so many rows, with a place for the key and `_BESIDE_KEY` of each, in the words of a driver."""
+    """The upsert of so many rows, with places for portion, key and `_BESIDE_KEY` of each, in the words of a driver."""
     new = upsert_in(engine, kind.changes).inline()  # nothing is to be given back
-    old = kind.changes.c
-    columns = (kind.key.name, *_BESIDE_KEY)
-    row = dict.fromkeys(columns, None) | {"cycle_id": literal_column(f"'{PENDING}'"), "tried": false()}
+    columns = ("portion", kind.key.name, *_BESIDE_KEY)
+    row = dict.fromkeys(columns, None) | {"tried": false()}
     merged = new.values([row] * rows).on_conflict_do_update(
-        index_elements=[kind.key, old.cycle_id],
-        set_={
-            "operation": new.excluded.operation,
-            "events": old.events + new.excluded.events,
-            "last_position": new.excluded.last_position,
-            "first_event_at": least(old.first_event_at, new.excluded.first_event_at),
-            "last_event_at": greatest(old.last_event_at, new.excluded.last_event_at),
-            "fresh_since": case(
-                (old.tried, new.excluded.fresh_since), else_=least(old.fresh_since, new.excluded.fresh_since)
-            ),
-            "received_at": new.excluded.received_at,
-            "tried": false(),
-        },
+        index_elements=list(kind.changes.primary_key), set_=later(kind, new.excluded)
     )
     compiled: Any = merged.compile(dialect=_DIALECTS[engine])
     assert compiled.positiontup == [f"{name}_m{number}" for number in range(rows) for name in columns]
     return str(compiled)
+
+
+def later(kind: Kind, new: Any) -> dict[str, Any]:
+    """What becomes of a row when the same user or label has changed once more, which no cycle has tried."""
+    old = kind.changes.c
+    return {
+        "operation": new.operation,
+        "events": old.events + new.events,
+        "last_position": new.last_position,
+        "first_event_at": least(old.first_event_at, new.first_event_at),
+        "last_event_at": greatest(old.last_event_at, new.last_event_at),
+        "fresh_since": case((old.tried, new.fresh_since), else_=least(old.fresh_since, new.fresh_since)),
+        # Of what is not tried, it does not go back with a clock that was set back: nor does the latest of a portion.
+        "received_at": case((old.tried, new.received_at), else_=greatest(old.received_at, new.received_at)),
+        "tried": false(),
+    }
 
 
 _DIALECTS: dict[str, Dialect] = {

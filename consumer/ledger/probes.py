@@ -8,8 +8,10 @@ from sqlalchemy import Connection, Engine, delete, func, select
 
 from consumer.ledger.champions import champion
 from consumer.ledger.engine import reading
+from consumer.ledger.kinds import KINDS
 from consumer.ledger.leases import check_fence
-from consumer.ledger.tables import PENDING, changes, cycles, label_changes, probes
+from consumer.ledger.portions import figures_of, in_portion_of
+from consumer.ledger.tables import PENDING, cycles, probes
 from schemas.labels import PairKey, pair_of
 
 MOST_ASKED = 2000
@@ -52,12 +54,12 @@ class Probes:
         found: list[list[str]] = []
         total = 0
         with reading(self._engine) as connection:
-            for table in (changes, label_changes):
-                untried = table.c.cycle_id == PENDING, table.c.tried.is_(False)
-                key = next(iter(table.primary_key.columns))
-                newest = select(key).where(*untried).order_by(table.c.received_at.desc(), key).limit(MOST_ASKED)
+            for kind in KINDS:
+                of = kind.changes.c
+                untried = in_portion_of(kind, PENDING), of.tried.is_(False)
+                newest = select(kind.key).where(*untried).order_by(of.received_at.desc(), kind.key).limit(MOST_ASKED)
                 found.append(sorted(connection.scalars(newest)))
-                total += connection.scalar(select(func.count()).select_from(table).where(*untried)) or 0
+                total += figures_of(connection, kind, PENDING).untried
         users, labels = found
         return tuple(users), tuple(map(pair_of, labels)), total
 

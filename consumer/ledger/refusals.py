@@ -18,6 +18,7 @@ from sqlalchemy import Column, Connection, Engine, Table, delete, exists, func, 
 from consumer.ledger.dialect import by_position, storable, upsert_in
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import LABELS, USERS, Kind
+from consumer.ledger.portions import in_portion_of
 from schemas.cycle import CycleResult
 from schemas.refused import LABEL, USER, Refused, What
 
@@ -87,7 +88,7 @@ def forget_mended(connection: Connection, result: CycleResult, refused: Refused)
             continue
         key = _key(kind.refused)
         by_others = kind.refused.c.cycle_id != result.cycle_id
-        claimed = exists().where(kind.changes.c.cycle_id == result.cycle_id, kind.key == key)
+        claimed = exists().where(in_portion_of(kind, result.cycle_id), kind.key == key)
         connection.execute(delete(kind.refused).where(*(by_others,) if whole[kind] else (by_others, claimed)))
 
 

@@ -18,6 +18,8 @@ class LedgerSettings(Section):
     url: Annotated[str, Field(repr=False, examples=["postgresql://user@host/database"])]
     password: SecretStr | None = None
     """The password of a PostgreSQL address that names none."""
+    remember: bool | None = None
+    """Whether who was learned is remembered for a week. None: in a cluster, whose bulk copy may lag behind."""
 
     @field_validator("url")
     @classmethod

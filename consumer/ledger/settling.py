@@ -2,23 +2,71 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Connection, case, delete, exists, literal, select, update
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, case, delete, exists, literal, select, update
 
 from consumer.ledger.dialect import greatest, least, upsert
 from consumer.ledger.kinds import KINDS, Kind
-from consumer.ledger.tables import PENDING, cycles, gaps, offsets, replays
+from consumer.ledger.pending import later
+from consumer.ledger.portions import Portion, close, keep, left_over, portion_of, recount, reopen
+from consumer.ledger.tables import PENDING, RUNNING, cycles, gaps, offsets, replays
 from schemas.cycle import Lineage
 
 LAG_COVERED = 7 * 86_400.0
 """How far behind the online store, in seconds, a bulk copy may be without a full retrain missing a change."""
 
+SWEPT_AT_ONCE = 20_000
+"""Rows that are taken away in one transaction: others want to write, too."""
 
-def settle_changes(connection: Connection, cycle_id: str, now: float) -> None:
-    """The champion answers for what the cycle claimed, which leaves the ledger, and is remembered for a while."""
+
+def settle_changes(connection: Connection, cycle_id: str, now: float, *, remember: bool) -> None:
+    """The champion answers for what the cycle claimed: it is none of the ledger's any more, and is taken away."""
     connection.execute(update(cycles).where(cycles.c.cycle_id == cycle_id).values(settled=True))
+    sweep(connection, now, remember=remember)
+
+
+def sweep(connection: Connection, now: float, *, remember: bool) -> bool:
+    """Take away some of what is settled, and remember it for a while if asked to; says whether more may be left."""
     for kind in KINDS:
-        _remember(connection, kind, cycle_id, now)
-        connection.execute(delete(kind.changes).where(kind.changes.c.cycle_id == cycle_id))
+        connection.execute(delete(kind.learned).where(kind.learned.c.received_at < now - LAG_COVERED))
+    room = SWEPT_AT_ONCE
+    for kind, number in to_sweep(connection):
+        room -= _sweep(connection, kind, number, room, now - LAG_COVERED if remember else None)
+        if room <= 0:
+            return True
+    return False
+
+
+def to_sweep(connection: Connection) -> list[tuple[Kind, int]]:
+    """The portions of which nothing is pending or claimed any more."""
+    running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
+    return [(kind, number) for kind in KINDS for number in left_over(connection, kind, running)]
+
+
+def settled_lately(connection: Connection, kind: Kind, now: float) -> set[str]:
+    """What was settled after events of the last `LAG_COVERED` seconds, taken away or not."""
+    since, changes = now - LAG_COVERED, kind.changes.c
+    portions = [number for of, number in to_sweep(connection) if of is kind]
+    remembered = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= since)
+    still_there = select(kind.key).where(changes.portion.in_(portions), changes.received_at >= since)
+    return {*connection.scalars(remembered), *connection.scalars(still_there)}
+
+
+def _sweep(connection: Connection, kind: Kind, number: int, room: int, remember_since: float | None) -> int:
+    """Take away the first rows of a portion, at most `room`; says how many."""
+    changes = kind.changes
+    of_portion = changes.c.portion == number
+    end = connection.scalar(select(kind.key).where(of_portion).order_by(kind.key).offset(room - 1).limit(1))
+    which = (of_portion,) if end is None else (of_portion, kind.key <= end)
+    if remember_since is not None:
+        _remember(connection, kind, which, remember_since)
+    gone = connection.execute(delete(changes).where(*which)).rowcount
+    if end is None:
+        close(connection, kind, number)
+    return gone
 
 
 def settle_offsets(connection: Connection, cycle_id: str) -> None:
@@ -34,42 +82,69 @@ def settle_offsets(connection: Connection, cycle_id: str) -> None:
             connection.execute(update(offsets).where(*of_partition, ~made_anew).values(settled_offset=settled))
 
 
-def _remember(connection: Connection, kind: Kind, cycle_id: str, now: float) -> None:
+def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], since: float) -> None:
     """Keep for a while what was settled, for the cycles that read everything from a copy that may lag."""
     changes, learned = kind.changes, kind.learned
-    connection.execute(delete(learned).where(learned.c.received_at < now - LAG_COVERED))
-    which = select(kind.key, changes.c.received_at).where(
-        changes.c.cycle_id == cycle_id, changes.c.received_at >= now - LAG_COVERED
-    )
-    known = upsert(connection, learned).from_select([kind.key.name, "received_at"], which)
-    latest = greatest(learned.c.received_at, known.excluded.received_at)
-    connection.execute(known.on_conflict_do_update(index_elements=[kind.key.name], set_={"received_at": latest}))
+    recent = select(kind.key, changes.c.received_at).where(*which, changes.c.received_at >= since)
+    known = upsert(connection, learned).from_select([kind.key.name, "received_at"], recent)
+    newest = greatest(learned.c.received_at, known.excluded.received_at)
+    connection.execute(known.on_conflict_do_update(index_elements=[kind.key.name], set_={"received_at": newest}))
 
 
 def give_back(connection: Connection, cycle_id: str, *, tried: bool) -> None:
     """What the cycle claimed becomes pending."""
     for kind in KINDS:
-        _give_back(connection, kind, cycle_id, tried)
+        claimed = portion_of(connection, kind, cycle_id)
+        if claimed is not None:
+            _give_back(connection, kind, claimed, tried)
     connection.execute(update(replays).where(replays.c.cycle_id == cycle_id).values(cycle_id=PENDING))
 
 
-def _give_back(connection: Connection, kind: Kind, cycle_id: str, tried: bool) -> None:
-    """Where a user or a label has changed again meanwhile, its two rows become one."""
+def _give_back(connection: Connection, kind: Kind, claimed: Portion, tried: bool) -> None:
+    """Where a user or a label has changed again meanwhile, its two rows become one: the smaller portion moves."""
+    came = portion_of(connection, kind, PENDING)
+    if came is None or came.figures.rows <= claimed.figures.rows:
+        changes = kind.changes
+        whole = changes.c.portion == claimed.number, changes.c.tried.is_not(tried)
+        connection.execute(update(changes).where(*whole).values(tried=tried))
+        if came is not None:
+            _move(connection, kind, came.number, claimed.number, partial(later, kind))
+        reopen(connection, kind, claimed.number)
+        number = claimed.number
+    else:
+        _move(connection, kind, claimed.number, came.number, partial(_earlier, kind), tried=tried)
+        number = came.number
+    keep(connection, kind, number, recount(connection, kind, number))
+
+
+def _move(
+    connection: Connection,
+    kind: Kind,
+    number: int,
+    to: int,
+    merged: Callable[[Any], dict[str, Any]],
+    *,
+    tried: bool | None = None,
+) -> None:
+    """Move the rows of a portion to another one, and close it; `merged` says what becomes of a row that is there."""
     changes = kind.changes
-    kept = [column for column in changes.c if column.name not in {"cycle_id", "tried"}]
-    claimed = select(*kept, literal(PENDING), literal(tried)).where(changes.c.cycle_id == cycle_id)
-    back = upsert(connection, changes).from_select([*(column.name for column in kept), "cycle_id", "tried"], claimed)
-    merged = back.on_conflict_do_update(
-        index_elements=[kind.key, changes.c.cycle_id],
-        set_={
-            "events": changes.c.events + back.excluded.events,
-            "first_position": back.excluded.first_position,
-            "first_event_at": least(changes.c.first_event_at, back.excluded.first_event_at),
-            "fresh_since": case(
-                (back.excluded.tried, changes.c.fresh_since),
-                else_=least(changes.c.fresh_since, back.excluded.fresh_since),
-            ),
-        },
-    )
-    connection.execute(merged)
-    connection.execute(delete(changes).where(changes.c.cycle_id == cycle_id))
+    kept = [column for column in changes.c if column.name not in {"portion", "tried"}]
+    as_tried = changes.c.tried if tried is None else literal(tried)
+    rows = select(*kept, literal(to), as_tried).where(changes.c.portion == number)
+    moved = upsert(connection, changes).from_select([*(column.name for column in kept), "portion", "tried"], rows)
+    there = moved.on_conflict_do_update(index_elements=list(changes.primary_key), set_=merged(moved.excluded))
+    connection.execute(there)
+    connection.execute(delete(changes).where(changes.c.portion == number))
+    close(connection, kind, number)
+
+
+def _earlier(kind: Kind, old: Any) -> dict[str, Any]:
+    """What becomes of a row when what was claimed of the same user or label comes back to it."""
+    changes = kind.changes.c
+    return {
+        "events": changes.events + old.events,
+        "first_position": old.first_position,
+        "first_event_at": least(changes.first_event_at, old.first_event_at),
+        "last_event_at": greatest(changes.last_event_at, old.last_event_at),
+        "fresh_since": case((old.tried, changes.fresh_since), else_=least(changes.fresh_since, old.fresh_since)),
+    }

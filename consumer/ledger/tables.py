@@ -20,11 +20,16 @@ from sqlalchemy import (
 
 SCHEMA_VERSION = 6
 PENDING = ""
-"""The cycle id of changes that no cycle has claimed."""
+"""The cycle id of what no cycle has claimed."""
+RUNNING = "running"
+"""The state of a cycle that has not ended."""
 
 metadata = MetaData()
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
+
+# By which this ledger is told from others; one row, made with the ledger.
+identity = Table("identity", metadata, Column("ledger_id", String, primary_key=True))
 
 offsets = Table(
     "offsets",
@@ -52,12 +57,12 @@ ignored = Table(
 
 
 def _changes_of(name: str, key: str) -> Table:
-    """One row a user or a label, and one more for each cycle that has claimed it and is not settled."""
-    table = Table(
+    """One row a user or a label in each portion that it is in: the open one, and the one that a cycle has claimed."""
+    return Table(
         name,
         metadata,
+        Column("portion", Integer, primary_key=True, autoincrement=False),
         Column(key, String, primary_key=True),
-        Column("cycle_id", String, primary_key=True, default=PENDING),
         Column("operation", String, nullable=False),
         Column("events", BigInteger, nullable=False),
         Column("first_position", String, nullable=False),
@@ -68,8 +73,6 @@ def _changes_of(name: str, key: str) -> Table:
         Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
         Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that settled nothing
     )
-    Index(f"{name}_of_a_cycle", table.c.cycle_id)
-    return table
 
 
 def _learned_of(name: str, key: str) -> Table:
@@ -103,6 +106,23 @@ label_changes = _changes_of("label_changes", "pair")  # `schemas.labels.pair_tex
 learned_labels = _learned_of("learned_labels", "pair")
 refused_labels = _refused_of("refused_labels", "pair")
 
+# What is pending is the open portion; a cycle claims it whole, by one row here. The figures are those of its rows, kept
+# in the transactions that change them. A portion of a cycle that is settled is gone; its rows are taken away piecemeal.
+portions = Table(
+    "portions",
+    metadata,
+    Column("kind", String, primary_key=True),  # users or labels
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("cycle_id", String, nullable=False),  # none: the open one
+    Column("rows", BigInteger, nullable=False, default=0),
+    Column("untried", BigInteger, nullable=False, default=0),
+    Column("first_event_at", Float),
+    Column("last_event_at", Float),
+    Column("fresh_since", Float),  # the earliest, of those not tried
+    Column("received_at", Float),  # the latest, of those not tried
+)
+Index("portions_of_a_cycle", portions.c.cycle_id)
+
 cycles = Table(
     "cycles",
     metadata,
@@ -127,6 +147,8 @@ cycles = Table(
     Column("last_error", String),  # why its last attempt failed that was tried again
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
+Index("cycles_of_a_state", cycles.c.state, cycles.c.kind, cycles.c.number)
+Index("cycles_settled", cycles.c.settled, cycles.c.number)
 
 versions = Table(
     "versions",
@@ -203,11 +225,16 @@ replays = Table(
     "replays",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("ranges", JSON, nullable=False),
+    Column("ranges", JSON, nullable=False),  # `schemas.spans.OffsetSpans`; one range a partition up to schema 5
     Column("events", BigInteger, nullable=False),
     Column("users", Integer, nullable=False),
     Column("at", Float, nullable=False),
     Column("cycle_id", String, nullable=False, default=PENDING),
+    Column("labels", Integer, nullable=False, server_default="0"),
+    Column("replay_id", String),  # of a window: one that was cut short is stored once; none of dead letters
+    Column("request", Integer),  # the number in `asked`
+    Column("told", JSON),  # what was asked for, and what was found, for people
+    Index("replays_once", "replay_id", unique=True),
 )
 
 # Offsets that were passed over unread. Where a topic was made anew, `to_offset` may be the smaller one.
@@ -228,13 +255,14 @@ leases = Table(
     "leases",
     metadata,
     Column("name", String, primary_key=True),
-    Column("holder", String, nullable=False),  # empty: free
+    Column("holder", String, nullable=False),  # the id of an instance; empty: free
     Column("token", BigInteger, nullable=False),
     Column("renewals", BigInteger, nullable=False),
     Column("renewed_at", Float, nullable=False),
+    Column("holder_name", String),  # for people
 )
 
-# How each service is, by its own word.
+# How each service is, by its own word. Who is silent is told by `beats`, whatever the clocks say.
 instances = Table(
     "instances",
     metadata,
@@ -242,5 +270,8 @@ instances = Table(
     Column("pid", Integer, nullable=False),
     Column("host", String, nullable=False),
     Column("state", JSON, nullable=False),
-    Column("seen_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),  # by its own clock, for people
+    Column("name", String),  # for people
+    Column("beats", BigInteger, nullable=False, server_default="0"),  # grows with each word
+    Column("heard_at", Float),  # by the clock of the ledger
 )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any
 
@@ -13,8 +11,10 @@ from sqlalchemy import Connection, Engine, func, select
 from consumer.ledger.champions import champion
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS
-from consumer.ledger.tables import PENDING, cycles, dead_letters, gaps, ignored, offsets, versions
-from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
+from consumer.ledger.portions import earliest, figures_of, latest, miscounted
+from consumer.ledger.records import cycle_record, gap_record, version_record, when
+from consumer.ledger.tables import PENDING, RUNNING, cycles, dead_letters, gaps, ignored, offsets, versions
+from schemas.cycle import CycleKind, CycleResult, Outcome
 
 _PAST_CYCLES = 100  # more rejections in a row than that are as bad as that
 _SETTLING = {Outcome.REGISTERED, Outcome.UNCHANGED}
@@ -96,29 +96,22 @@ class Views:
 
     def backlog(self) -> Backlog:
         """What is pending now."""
-        counted = []
         with reading(self._engine) as connection:
-            for kind in KINDS:
-                of = kind.changes.c
-                pending = of.cycle_id == PENDING
-                every = select(func.count(), func.min(of.first_event_at)).where(pending)
-                untried = select(func.count(), func.min(of.fresh_since), func.max(of.received_at))
-                counted.append(
-                    (
-                        *connection.execute(every).one(),
-                        *connection.execute(untried.where(pending, of.tried.is_(False))).one(),
-                    )
-                )
-        (users, labels), oldest, (untried_users, untried_labels), fresh, newest = zip(*counted, strict=True)
+            users, labels = (figures_of(connection, kind, PENDING) for kind in KINDS)
         return Backlog(
-            users=users,
-            untried=untried_users,
-            labels=labels,
-            untried_labels=untried_labels,
-            oldest_event_at=min(_told(oldest), default=None),
-            oldest_change=min(_told(fresh), default=None),
-            newest_change=max(_told(newest), default=None),
+            users=users.rows,
+            untried=users.untried,
+            labels=labels.rows,
+            untried_labels=labels.untried,
+            oldest_event_at=earliest(users.first_event_at, labels.first_event_at),
+            oldest_change=earliest(users.fresh_since, labels.fresh_since),
+            newest_change=latest(users.received_at, labels.received_at),
         )
+
+    def miscounted(self) -> list[str]:
+        """Where the figures of `backlog` are not those of a recount, which takes long where much is pending."""
+        with reading(self._engine) as connection:
+            return miscounted(connection)
 
     def past(self) -> Past:
         """What went before."""
@@ -152,8 +145,9 @@ class Views:
     def outcomes_since_version(self) -> dict[str, int]:
         """How many cycles ended how since the last version, by outcome."""
         with reading(self._engine) as connection:
-            last = select(func.max(cycles.c.number)).join(versions, versions.c.cycle_id == cycles.c.cycle_id)
-            since = cycles.c.number > (connection.scalar(last) or 0), cycles.c.ended_at.is_not(None)
+            of_versions = select(cycles.c.number).join(versions, versions.c.cycle_id == cycles.c.cycle_id)
+            last = connection.scalar(of_versions.order_by(cycles.c.number.desc()).limit(1))
+            since = cycles.c.number > (last or 0), cycles.c.ended_at.is_not(None)
             rows = connection.execute(select(cycles.c.state, func.count()).where(*since).group_by(cycles.c.state))
             return dict(rows.tuples().all())
 
@@ -171,33 +165,25 @@ class Views:
 
     def open_gaps(self) -> list[dict[str, Any]]:
         """Gaps in what was read that no full retrain has made good, the oldest first."""
-        whole = cycles.c.state == Outcome.REGISTERED, cycles.c.kind.in_([CycleKind.FULL, CycleKind.BOOTSTRAP])
         with reading(self._engine) as connection:
-            good_until = connection.scalar(select(func.max(cycles.c.claimed_at)).where(*whole))
+            good_until = latest(*(_last_whole(connection, kind) for kind in CycleKind if kind.from_scratch))
             since = gaps.c.at > (good_until or 0.0)
             rows = connection.execute(select(gaps).where(since).order_by(gaps.c.number)).all()
-        return [
-            {
-                "topic": row.topic,
-                "partition": row.partition,
-                "from_offset": row.from_offset,
-                "to_offset": row.to_offset,
-                "at": _when(row.at),
-                "reason": row.reason,
-            }
-            for row in rows
-        ]
+        return [gap_record(row) for row in rows]
 
-    def versions(self) -> list[dict[str, Any]]:
-        """Every registered version, oldest first, as `retrainer versions --json` gives it."""
+    def versions(self, newest: int | None = None) -> list[dict[str, Any]]:
+        """The newest registered versions, or all, oldest first, as `retrainer versions --json` gives them."""
+        columns = versions, cycles.c.kind, cycles.c.reason, cycles.c.lineage, cycles.c.result
+        found = select(*columns).join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
         with reading(self._engine) as connection:
-            rows = connection.execute(
-                select(versions, cycles.c.kind, cycles.c.reason, cycles.c.lineage, cycles.c.result)
-                .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
-                .order_by(versions.c.version)
-            ).all()
+            rows = connection.execute(found.order_by(versions.c.version.desc()).limit(newest)).all()
             standing = champion(connection)
-        return [_version(row, standing) for row in rows]
+        return [version_record(row, standing) for row in reversed(rows)]
+
+    def count_versions(self) -> int:
+        """How many versions are registered."""
+        with reading(self._engine) as connection:
+            return connection.scalar(select(func.count()).select_from(versions)) or 0
 
     def last_cycle(self) -> dict[str, Any] | None:
         """How the last cycle that ended came out, and why; None before the first."""
@@ -214,29 +200,43 @@ class Views:
             "reason": row.result["reason"],
             "way_out": row.result.get("way_out"),
             "version": row.result["version"],
-            "ended_at": _when(row.ended_at),
+            "ended_at": when(row.ended_at),
         }
 
+    def running(self) -> dict[str, Any] | None:
+        """The running cycle and how much it has claimed, as `status --json` gives it; it names nobody."""
+        of = cycles.c
+        which = select(of.cycle_id, of.kind, of.reason, of.attempts, of.last_error).where(of.state == RUNNING)
+        with reading(self._engine) as connection:
+            row = connection.execute(which).one_or_none()
+            if row is None:
+                return None
+            users, labels = (figures_of(connection, kind, row.cycle_id).rows for kind in KINDS)
+        told = {"cycle_id": row.cycle_id, "kind": row.kind, "reason": row.reason, "users": users}
+        failing = {"attempts": row.attempts, "last_error": row.last_error}
+        return told | ({"labels": labels} if labels else {}) | failing
+
+    def cycle(self, cycle_id: str | None = None) -> dict[str, Any] | None:
+        """A cycle, or the newest one: what started it, what it covered, how it ended; None where there is none."""
+        which = select(cycles).order_by(cycles.c.number.desc()).limit(1)
+        if cycle_id is not None:
+            which = select(cycles).where(cycles.c.cycle_id == cycle_id)
+        with reading(self._engine) as connection:
+            row = connection.execute(which).one_or_none()
+        return None if row is None else cycle_record(row)
+
     def cycles(self) -> list[dict[str, Any]]:
-        """Every cycle, oldest first: what started it, what it covered, how it ended."""
+        """Every cycle, oldest first: all that is on record of each, which is much where there are many."""
         with reading(self._engine) as connection:
             rows = connection.execute(select(cycles).order_by(cycles.c.number)).all()
-        return [
-            {
-                "cycle_id": row.cycle_id,
-                "kind": row.kind,
-                "reason": row.reason,
-                "state": row.state,
-                "base_version": row.base_version,
-                "accept": row.accept or [],
-                "settled": row.settled,
-                "lineage": row.lineage,
-                "claimed_at": _when(row.claimed_at),
-                "ended_at": _when(row.ended_at),
-                "result": row.result,
-            }
-            for row in rows
-        ]
+        return [cycle_record(row) for row in rows]
+
+
+def _last_whole(connection: Connection, kind: CycleKind) -> float | None:
+    """When the last cycle of a kind was claimed that has registered a version."""
+    registered = cycles.c.state == Outcome.REGISTERED, cycles.c.kind == kind
+    newest = select(cycles.c.claimed_at).where(*registered).order_by(cycles.c.number.desc())
+    return connection.scalar(newest.limit(1))
 
 
 def _held(connection: Connection, cycle_id: str, in_a_row: int) -> Held:
@@ -244,38 +244,3 @@ def _held(connection: Connection, cycle_id: str, in_a_row: int) -> Held:
     found = CycleResult.model_validate(row.result)
     way_out = found.way_out or "see `retrainer status --json`"
     return Held(cycle_id, row.kind, found.reason, way_out, row.ended_at, in_a_row, found.asks_full)
-
-
-def _version(row: Any, standing: int | None) -> dict[str, Any]:
-    lineage = Lineage.model_validate(row.lineage)
-    result = CycleResult.model_validate(row.result)
-    gate = result.gate
-    scores = gate.challenger if gate else None
-    return {
-        "version": row.version,
-        "cycle_id": row.cycle_id,
-        "kind": row.kind,
-        "base_version": result.base_version,
-        "champion": row.version == standing,
-        "registered_at": _when(row.registered_at),
-        "reason": row.reason,
-        "changed_users": lineage.changed_users,
-        "unchanged_users": lineage.unchanged_users,
-        "changed_labels": lineage.changed_labels,
-        "unchanged_labels": lineage.unchanged_labels,
-        "offsets": lineage.model_dump(mode="json")["offsets"],
-        "replayed": lineage.model_dump(mode="json")["replayed"],
-        "gaps": lineage.model_dump(mode="json")["gaps"],
-        "pairs": result.pairs.after if result.pairs else None,
-        "metrics": scores.model_dump() if scores else None,
-        "probe": result.probe.model_dump() if result.probe else None,
-        "gate": gate.model_dump() if gate else None,
-    }
-
-
-def _told(times: Iterable[float | None]) -> list[float]:
-    return [one for one in times if one is not None]
-
-
-def _when(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

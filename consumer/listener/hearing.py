@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from consumer.dead_letters.settings import TOO_MANY
 from consumer.listener.places import WENT_AWAY, Places
 
+_READS = {"listening", "placing", "standing by"}
 _ENDS_MS = 1000
 _ASK_EVERY = 2.0
 _ASK_AFTER_TROUBLE = 10.0
@@ -22,6 +23,8 @@ class Hearing:
     """How the listener is. Replaced whole, so that other threads may read it at any time."""
 
     state: str = "connecting"
+    why: str | None = None
+    """What a state in which nothing can be read has come of, where that is known."""
     held: str | None = None
     """Why nothing is read for now; None where nothing holds it up."""
     trouble: str | None = None
@@ -43,8 +46,17 @@ class Hearing:
     dead: int = 0
     gaps: int = 0
     """How often the topic did not have what came next, since the service was started."""
+    notices: tuple[str, ...] = ()
+    """What somebody should know of what comes, though nothing is wrong here."""
     afresh: int = 0
     """How often the client was given up and a new one connected."""
+
+    @property
+    def unable(self) -> str | None:
+        """Why it cannot read what the topic holds; None where it can, or has no part of it to read."""
+        if self.state in _READS or self.state == self.held:
+            return None
+        return f"{self.state}: {self.why}" if self.why else self.state
 
     @property
     def complete(self) -> bool:

@@ -15,12 +15,14 @@ from sqlalchemy.exc import DBAPIError
 from consumer.clock import Clock
 from consumer.errors import ConsumerError
 from consumer.kafka.client import connect
+from consumer.kafka.group import Membership
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.listener.commits import Commits
 from consumer.listener.flood import FloodGuard
 from consumer.listener.gaps import Gaps
 from consumer.listener.hearing import Hearing, Hearsay
+from consumer.listener.notices import Notices, groups_of
 from consumer.listener.pauses import Pauses
 from consumer.listener.places import Places
 from consumer.listener.polling import Polling
@@ -42,13 +44,22 @@ class Listener(threading.Thread):
         intake: where changes and offsets are stored.
         clock: by which it waits, and by which it tells when something happened.
         stored: called after something was stored, from this thread.
+        instance: the id of the instance that it listens for.
     """
 
-    def __init__(self, settings: Settings, intake: Intake, clock: Clock, stored: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        intake: Intake,
+        clock: Clock,
+        stored: Callable[[], None],
+        instance: str = "",
+    ) -> None:
         super().__init__(name="listener", daemon=True)
         self.hearing = Hearing()
         self.failure: BaseException | None = None
         self._kafka = settings.kafka
+        self._member = Membership(intake.ledger_id, instance)
         self._clock = clock
         self._stored = stored
         self._stopping = threading.Event()
@@ -61,6 +72,7 @@ class Listener(threading.Thread):
         self._pressure = Pressure(clock.elapsed)
         self._storing = Storing(settings, intake, self._places, self._flood, self._pressure, clock)
         self._hearsay = Hearsay(self._places, clock.elapsed)
+        self._notices = Notices(groups_of(settings), clock.elapsed)
         self._commits = Commits(settings.kafka.commit_interval, self._places, clock.elapsed)
 
     def stop(self) -> None:
@@ -82,6 +94,7 @@ class Listener(threading.Thread):
                     stopping=self._stopping,
                     waiting=self._wait_for_broker,
                     again=again,
+                    member=self._member,
                 )
                 if consumer is not None:
                     self._listen(consumer)
@@ -148,6 +161,7 @@ class Listener(threading.Thread):
             self._pressure.took()  # there is nothing left that it could refuse
         self._show(
             state=self._state(),
+            why=self._polling.trouble or self._commits.trouble,
             held=self._pauses.reason,
             trouble=self._pressure.reason,
             **self._polled(),
@@ -162,7 +176,7 @@ class Listener(threading.Thread):
         understood = isinstance(error, (KafkaError, DBAPIError, ConsumerError))
         tell = log.error if understood else log.exception
         tell("connecting afresh", reason=reason, next_try_s=pause)
-        self._show(state="connecting afresh", partitions=0, lag=None, afresh=self.hearing.afresh + 1)
+        self._show(state="connecting afresh", why=reason, partitions=0, lag=None, afresh=self.hearing.afresh + 1)
         self._stopping.wait(pause)
         self._show(**self._polled())
 
@@ -175,7 +189,9 @@ class Listener(threading.Thread):
             log.warning("client not closed in good order", reason=f"{type(error).__name__}: {error}")
 
     def _count(self, batch: Batch) -> None:
+        self._notices.stored(batch)
         self._show(
+            notices=self._notices.told,
             events=self.hearing.events + sum(batch.events.values()),
             ignored=self.hearing.ignored + sum(batch.ignored.values()),
             dead=self.hearing.dead + len(batch.dead),
@@ -185,7 +201,7 @@ class Listener(threading.Thread):
     def _wait_for_broker(self, reason: str, pause: float) -> None:
         servers = ",".join(self._kafka.bootstrap_servers)
         log.info("waiting for broker", servers=servers, reason=reason, next_try_s=round(pause, 1))
-        self._show(state="waiting for broker", lag=None, **self._polled())
+        self._show(state="waiting for broker", why=reason, lag=None, **self._polled())
 
     def _alive(self) -> None:
         self._show(**self._polled())

@@ -10,6 +10,7 @@ import structlog
 from kafka import TopicPartition
 from kafka.errors import (
     CorruptRecordError,
+    InconsistentGroupProtocolError,
     KafkaError,
     LogTruncationError,
     NoOffsetForPartitionError,
@@ -23,6 +24,10 @@ from consumer.listener.places import RETRY_AFTER
 
 log = structlog.get_logger()
 
+_OTHERS = (
+    "the members of the consumer group do not let this one in: they are no instances of this ledger, or have another "
+    "RETRAINER_KAFKA__ASSIGNMENT; give each ledger a group of its own by RETRAINER_KAFKA__GROUP_ID"
+)
 _POLL_MS = 500
 _GIVEN_UP_AFTER = 30
 """Failed polls in a row, a second each."""
@@ -87,21 +92,23 @@ class Polling:
         except KafkaError as error:
             self._fail(error)
             return None
-        if self.trouble:
-            log.info("polling again")
-        self.trouble, self._failed = None, 0
-        self._look_for_group(consumer)
+        member = consumer.group_metadata().state == MemberState.STABLE
+        if self.trouble != _OTHERS or member:  # who was refused polls in vain until it is let in
+            if self.trouble:
+                log.info("polling again")
+            self.trouble, self._failed = None, 0
+        self._look_for_group(member=member)
         return found
 
-    def _look_for_group(self, consumer: Any) -> None:
+    def _look_for_group(self, *, member: bool) -> None:
         now = self._clock()
-        if consumer.group_metadata().state == MemberState.STABLE:
+        if member:
             self._member_at = now
         elif now - self._member_at > self._patience:
             raise OutsideGroup(f"the client has not been in its group for {now - self._member_at:.0f} s")
 
     def _fail(self, error: KafkaError) -> None:
-        reason = str(error) or type(error).__name__
+        reason = _OTHERS if isinstance(error, InconsistentGroupProtocolError) else str(error) or type(error).__name__
         if reason != self.trouble:
             log.warning("poll failed", reason=reason)
         self.trouble = reason

@@ -170,7 +170,39 @@ def test_a_replay_makes_users_pending_and_moves_no_offset(ledger: Ledger, fence:
     claim = ledger.cycles.claim(CycleKind.BACKFILL, "replayed", 3.0, fence=fence)
     assert claim.users == ("a",)
     assert claim.lineage.offsets == {}
-    assert claim.lineage.replayed == {"t": {0: (0, 1)}}
+    assert claim.lineage.replayed == {"t": {0: ((0, 1),)}}
+
+
+def test_the_lineage_of_several_replays_is_what_was_replayed_and_nothing_between(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    for span, user in (((0, 6), "a"), ((94, 100), "b"), ((6, 8), "c"), ((97, 99), "a")):
+        ledger.intake.record_replay({"t": {0: (span,)}}, 6, batch(P0, span[0], [user]))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "replayed", 3.0, fence=fence)
+    assert claim.lineage.replayed == {"t": {0: ((0, 8), (94, 100))}}
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 4.0, fence=fence)
+    (version,) = ledger.views.versions()
+    assert version["replayed"] == {"t": {"0": [[0, 8], [94, 100]]}}
+
+
+def test_a_replay_is_stored_once_and_is_on_record(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    told = {"from": "2026-11-01T00:00:00+00:00"}
+    numbers = {
+        ledger.intake.record_replay(
+            {"t": {0: ((0, 2),)}}, 2, batch(P0, 0, ["a", ("a", "b")]), replay_id="r1", told=told
+        )
+        for _ in range(2)
+    }
+    assert numbers == {ledger.replays.request_of("r1")}
+    assert ledger.replays.request_of("r2") is None
+    (row,) = ledger.replays.every()
+    assert (row["ranges"], row["events"], row["users"], row["labels"]) == ({"t": {0: ((0, 2),)}}, 2, 1, 1)
+    assert (row["asked"], row["of"], row["outcome"], row["cycle_id"]) == (told, "window", "pending", None)
+    claim = ledger.cycles.claim(CycleKind.BACKFILL, "replayed", 3.0, fence=fence)
+    assert ledger.replays.every()[0]["outcome"] == "running"
+    ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 4.0, fence=fence)
+    (row,) = ledger.replays.every()
+    assert (row["cycle_id"], row["outcome"], row["version"]) == (claim.cycle_id, "registered", 1)
 
 
 def test_a_version_says_what_it_could_not_learn(ledger: Ledger, fence: int) -> None:

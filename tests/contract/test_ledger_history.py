@@ -11,12 +11,14 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import select
 
 from consumer.errors import LeaseLost, OffsetConflict
 from consumer.ledger.batch import Partition
+from consumer.ledger.intake import store_batch
+from consumer.ledger.kinds import KINDS
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import changes, label_changes, metadata
+from consumer.ledger.portions import waiting
+from consumer.ledger.tables import metadata
 from schemas.cycle import CycleKind, CycleResult, LabelReport, Outcome, ReadReport
 from schemas.labels import PairKey, pair_of, pair_text
 from schemas.refused import LABEL, USER
@@ -55,9 +57,14 @@ class LedgerHistory(RuleBasedStateMachine):
         self.cycle_id: str | None = None
         self.now = 0.0
 
-    @rule(partition=st.sampled_from([P0, P1]), changed=st.lists(st.sampled_from(WHO), min_size=1, max_size=5))
-    def events_arrive(self, partition: Partition, changed: list[str | PairKey]) -> None:
-        self.ledger.intake.record(batch(partition, self.model.next_offset[partition], changed, self.now))
+    @rule(
+        partition=st.sampled_from([P0, P1]),
+        changed=st.lists(st.sampled_from(WHO), min_size=1, max_size=5),
+        behind=st.integers(0, 9),
+    )
+    def events_arrive(self, partition: Partition, changed: list[str | PairKey], behind: int) -> None:
+        """Not always later than the ones before: clocks are set back."""
+        self.ledger.intake.record(batch(partition, self.model.next_offset[partition], changed, self.now - behind))
         self.model.next_offset[partition] += len(changed)
         self.model.pending |= set(changed)
 
@@ -133,11 +140,28 @@ class LedgerHistory(RuleBasedStateMachine):
             self.model.pending |= self.model.claimed
         self.model.claimed = set()
 
+    @rule(missing=st.integers(1, 9))
+    def a_transaction_breaks_off(self, missing: int) -> None:
+        """What was counted goes with what was stored."""
+        new = batch(P0, self.model.next_offset[P0], [f"gone-{n}" for n in range(missing)], self.now)
+        with self.ledger.engine.connect() as connection:
+            store_batch(connection, new)
+            connection.rollback()
+
+    @rule()
+    def what_is_settled_is_swept(self) -> None:
+        self.ledger.cycles.sweep(self.now)
+
+    @invariant()
+    def what_is_counted_is_what_is_there(self) -> None:
+        assert self.ledger.views.miscounted() == []
+        backlog = self.ledger.views.backlog()
+        assert backlog.users + backlog.labels == len(self.model.pending)
+
     @invariant()
     def nobody_is_lost(self) -> None:
         with self.ledger.engine.begin() as connection:
-            users = connection.execute(select(changes.c.user_id, changes.c.cycle_id)).all()
-            labels = connection.execute(select(label_changes.c.pair, label_changes.c.cycle_id)).all()
+            users, labels = (connection.execute(waiting(kind, kind.key)).all() for kind in KINDS)
         rows = [*users, *((pair_of(pair), cycle_id) for pair, cycle_id in labels)]
         assert {who for who, cycle_id in rows if not cycle_id} == self.model.pending
         assert {who for who, cycle_id in rows if cycle_id} == self.model.claimed
@@ -160,8 +184,11 @@ def _refusing(result: CycleResult, bad: set[str | PairKey], *, whole: bool) -> C
 
 
 @pytest.mark.parametrize(("engine", "examples"), [("sqlite", 40), ("postgresql", 15)])
-def test_nobody_is_lost_whatever_the_history(request: pytest.FixtureRequest, engine: str, examples: int) -> None:
+def test_nobody_is_lost_whatever_the_history(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, engine: str, examples: int
+) -> None:
     url = "sqlite://" if engine == "sqlite" else request.getfixturevalue("postgresql").new_schema()
+    monkeypatch.setattr("consumer.ledger.settling.SWEPT_AT_ONCE", 2)
     with closing(open_ledger(url)) as ledger:
 
         def fresh() -> LedgerHistory:

@@ -122,4 +122,4 @@ def test_a_replay_makes_labels_pending(ledger: Ledger, fence: int) -> None:
     ledger.intake.record_replay({"t": {0: (0, 2)}}, 2, batch(P0, 0, ["a", AB]))
     claim = ledger.cycles.claim(CycleKind.BACKFILL, "events were replayed", 200.0, fence=fence)
     assert (claim.users, claim.labels) == (("a",), (AB,))
-    assert (claim.lineage.replayed, claim.lineage.offsets) == ({"t": {0: (0, 2)}}, {})
+    assert (claim.lineage.replayed, claim.lineage.offsets) == ({"t": {0: ((0, 2),)}}, {})

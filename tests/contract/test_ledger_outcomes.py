@@ -85,7 +85,7 @@ def test_a_replay_that_changed_nothing_is_in_the_lineage_of_the_next_version(led
         ledger.intake.record_replay({"t": {0: span}}, 1, batch(P0, span[0], users))
         run(ledger, fence, CycleKind.BACKFILL, {"outcome": Outcome.UNCHANGED})
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "enough", 600.0, fence=fence)
-    assert claim.lineage.replayed == {"t": {0: (0, 2)}}
+    assert claim.lineage.replayed == {"t": {0: ((0, 2),)}}
 
 
 def test_a_cycle_that_follows_has_to_have_seen_the_unchanged_ones(ledger: Ledger, fence: int) -> None:

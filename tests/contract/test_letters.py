@@ -140,7 +140,7 @@ def test_what_is_understood_now_is_pending_and_the_rest_stays_open(ledger: Ledge
     assert lease is not None
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 300.0, fence=lease.token)
     assert claim.users == ("u1",)
-    assert claim.lineage.replayed == {"t": {0: (0, 1)}}
+    assert claim.lineage.replayed == {"t": {0: ((0, 1),)}}
 
 
 def test_a_letter_that_is_replayed_twice_counts_once(ledger: Ledger) -> None:

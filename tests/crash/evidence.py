@@ -16,6 +16,7 @@ from sqlalchemy import select
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS
 from consumer.ledger.ledger import open_ledger
+from consumer.ledger.portions import waiting
 from consumer.ledger.tables import cycles, dead_letters, offsets, promotions, versions
 from schemas.cycle import Lineage, OffsetRanges
 from tests.crash.matrix import Matrix, Pair, Said, examine
@@ -151,7 +152,7 @@ def _of_ledger(url: str, topics: Topics) -> Evidence:
             waiting=[
                 Waiting(*row)
                 for kind in KINDS
-                for row in connection.execute(select(kind.key, kind.changes.c.events, kind.changes.c.cycle_id))
+                for row in connection.execute(waiting(kind, kind.key, kind.changes.c.events))
             ],
             learned={
                 key: received_at

@@ -13,6 +13,7 @@ from sqlalchemy import Select, func, select
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, Kind
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.portions import waiting
 from consumer.ledger.tables import PENDING, cycles, offsets, promotions, versions
 from schemas.cycle import CycleKind
 from schemas.fault_points import Point
@@ -249,5 +250,5 @@ class Run:
 
 def _untried(kind: Kind) -> Select[tuple[int]]:
     """How many of a kind are still to be claimed for the first time, or are claimed."""
-    of = kind.changes.c
-    return select(func.count()).where(of.tried.is_(False) | (of.cycle_id != PENDING))
+    found = waiting(kind, kind.changes.c.tried).subquery()
+    return select(func.count()).where(found.c.tried.is_(False) | (found.c.cycle_id != PENDING))

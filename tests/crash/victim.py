@@ -50,6 +50,7 @@ HASTY = {
     "GATE__MIN_ACCURACY": "0",
     "GATE__MIN_AUC": "0",
     "GATE__MIN_RECALL_AT_10": "0",
+    "LEDGER__REMEMBER": "true",  # who was learned is looked up at the end
     "GUARD__SAMPLE": "0",  # the stream moves everybody within seconds, long before a killed service hears of it
 }
 

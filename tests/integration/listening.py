@@ -14,9 +14,11 @@ from sqlalchemy import select
 from consumer.clock import Clock
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.intake import Intake
+from consumer.ledger.kinds import USERS
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.letters import Which
-from consumer.ledger.tables import PENDING, changes
+from consumer.ledger.portions import in_portion_of
+from consumer.ledger.tables import PENDING
 from consumer.listener.listener import Listener
 from consumer.settings import Settings
 from tests.integration.topics import Topic
@@ -84,7 +86,7 @@ def everything_is_read(ledger: Ledger, count: int, seconds: float = 40) -> None:
 def pending(ledger: Ledger) -> set[str]:
     """The users whose changes are pending."""
     with ledger.engine.connect() as connection:
-        return set(connection.scalars(select(changes.c.user_id).where(changes.c.cycle_id == PENDING)))
+        return set(connection.scalars(select(USERS.key).where(in_portion_of(USERS, PENDING))))
 
 
 def stands_at(ledger: Ledger, topic: Topic) -> dict[int, int]:

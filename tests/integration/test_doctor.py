@@ -18,11 +18,12 @@ from consumer.doctor.run import Examination
 from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
 from schemas.events import encode
+from schemas.features import Column
 from schemas.hopsworks import HopsworksStore
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.hopsworks.faults import Fault, Stall
 from tests.hopsworks.running import cluster_of
-from tests.integration.doctor_worlds import BROKEN, Sound, with_cluster, with_kafka
+from tests.integration.doctor_worlds import BROKEN, Sound, with_cluster, with_group, with_kafka
 from tests.integration.service import RETRAINER
 from tests.integration.topics import Topic
 from tests.waiting import within
@@ -65,8 +66,11 @@ def settings(double: HopsworksDouble, tmp_path: Path) -> Settings:
     )
 
 
-def examined(double: HopsworksDouble, settings: Settings, budget: float = 55.0) -> Results:
-    results = {result.name: result for result in Examination(lambda: settings, budget).results()}
+def examined(
+    double: HopsworksDouble, settings: Settings, budget: float = 55.0, *, try_writing: bool = False
+) -> Results:
+    examination = Examination(lambda: settings, budget, try_writing=try_writing)
+    results = {result.name: result for result in examination.results()}
     no_secret_in(double, json.dumps([[one.found, one.todo] for one in results.values()]))
     for result in results.values():
         assert bool(result.todo) == (result.outcome in {Outcome.FAILED, Outcome.WARNING}), result
@@ -92,7 +96,10 @@ def test_in_a_whole_world_all_is_well_and_nothing_is_left_behind(
 ) -> None:
     temporary = tmp_path_factory.mktemp("tmp")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    results = examined(double, settings)
+    assert set(results := examined(double, settings)) - named(results, Outcome.OK) == set()
+    asked = [f"{one.method} {one.path}" for one in double.requests if one.method not in {"GET", "HEAD"}]
+    assert {one.rpartition("/")[2] for one in asked} <= {"query"}  # by which the SDK has a query written, no more
+    results = examined(double, settings, try_writing=True)
     assert set(results) - named(results, Outcome.OK) == set()
     assert list(settings.state_dir.iterdir()) == []
     left = [path for path in temporary.rglob("*") if path.name != ".lock" and path.parent != temporary]
@@ -127,7 +134,8 @@ def test_what_is_broken_is_told_and_nothing_else(
 ) -> None:
     monkeypatch.setattr("consumer.doctor.brokers.BOOTSTRAP_MS", 500)
     broken = BROKEN[world]
-    results = examined(double, broken.breaking(Sound(double, settings, monkeypatch)) or settings)
+    given = broken.breaking(Sound(double, settings, monkeypatch)) or settings
+    results = examined(double, given, try_writing=True)
     check = broken.check
     assert named(results, Outcome.FAILED) == {check}
     assert named(results, Outcome.WARNING) == set()
@@ -194,12 +202,21 @@ def test_where_nobody_names_a_user_it_is_told_who_does_not(
     assert "3306" in str(results["online read"].todo)
 
 
-def test_an_empty_group_is_warned_of(double: HopsworksDouble, settings: Settings) -> None:
+def test_lengths_that_rows_do_not_have_fail(double: HopsworksDouble, settings: Settings) -> None:
+    columns = (Column(name=GROUP.columns[0].name, length=99), *GROUP.columns[1:])
+    results = examined(double, with_group(settings, columns=columns))
+    assert named(results, Outcome.FAILED) == {"query service", "online read"}
+    assert "refuse every one of 30 rows: taste has 8 numbers, not 99 (30)" in results["query service"].found
+    assert "taste has 8 numbers, not 99" in results["online read"].found
+    assert "RETRAINER_FEATURE_GROUP__COLUMNS" in str(results["online read"].todo)
+
+
+def test_an_empty_group_fails(double: HopsworksDouble, settings: Settings) -> None:
     users = list(double.store.online)
     double.store.put({}, deletes=users)
     try:
         results = examined(double, settings)
-        assert named(results, Outcome.WARNING) == {"online read"}
+        assert named(results, Outcome.FAILED) == {"query service", "online read"}
         assert "the group is empty" in results["query service"].found
         double.store.put_offline(World().rows(["u1"]))
         assert "not have a user whom the offline store has" in warned(double, settings, "online read").found

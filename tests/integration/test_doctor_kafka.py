@@ -16,9 +16,11 @@ from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from consumer.doctor.checks import Outcome, Result
+from consumer.doctor.kafka import _patiently
 from consumer.doctor.run import Examination
 from consumer.kafka.settings import KafkaSettings
 from consumer.settings import Settings
+from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.oauth import TokenIssuer
 from tests.brokers.security import Security
@@ -33,6 +35,10 @@ Results = dict[str, Result]
 
 
 def settings_for(topic: Topic, folder: Path, **kafka: object) -> Settings:
+    """Of a service whose feature store is well."""
+    if not (path := folder / "feature_store.db").exists():
+        with closing(LocalFeatureStore(path, GROUP)) as store:
+            store.commit(World().rows(names(3)))
     given = {"bootstrap_servers": [topic.broker], "topic": topic.name, "group_id": f"g-{topic.name}", **kafka}
     return Settings(state_dir=folder, feature_group=GROUP, kafka=KafkaSettings.model_validate(given))
 
@@ -101,11 +107,44 @@ def test_nobody_in_the_group_notices_the_look(kafka_address: str, tmp_path: Path
         wait_until(has_settled, 20, "the consumer to have joined")
         before = consumer.group_metadata()
         results = examined(settings)
-        assert results["consumer group"].found == f"{settings.kafka.group_id} may be joined; 1 reading now"
+        assert "is no instance of this ledger" in results["consumer group"].found  # it reads our topic in our group
         for _ in range(5):
             consumer.poll(timeout_ms=100)
         assert consumer.group_metadata() == before
         assert len(consumer.assignment()) == 3
+
+
+def on_the_brokers(address: str) -> dict[str, object]:
+    """Topics with their partitions, groups, and what these have committed."""
+    with (
+        closing(KafkaAdminClient(bootstrap_servers=address)) as client,
+        closing(KafkaConsumer(bootstrap_servers=address)) as consumer,
+    ):
+        topics = {name: sorted(consumer.partitions_for_topic(name) or ()) for name in sorted(client.list_topics())}
+        groups = sorted(str(group) for group in client.list_groups())
+        everything = [TopicPartition(name, number) for name, numbers in topics.items() for number in numbers]
+        ends = consumer.end_offsets([one for one in everything if not one.topic.startswith("__")])
+        committed = {str(group): str(client.list_group_offsets(_name_of(group))) for group in client.list_groups()}
+    topics = {name: numbers for name, numbers in topics.items() if not name.startswith("__")}
+    return {"topics": topics, "groups": groups, "ends": ends, "committed": committed}
+
+
+def _name_of(group: object) -> str:
+    return str(group["group_id"] if isinstance(group, dict) else group[0] if isinstance(group, tuple) else group)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_brokers_are_as_they_were(kafka_address: str, tmp_path: Path, there: bool) -> None:
+    topic = Topic.new(kafka_address)
+    topic.send_users(["u1", "u2"])
+    settings = settings_for(topic if there else Topic(kafka_address, f"{topic.name}-misspelt"), tmp_path)
+    with closing(KafkaAdminClient(bootstrap_servers=kafka_address)) as client:
+        place = TopicPartition(topic.name, 0)
+        committed = {place: OffsetAndMetadata(1, "", -1)}
+        _patiently(lambda: client.alter_group_offsets(settings.kafka.group_id, committed))
+    before = on_the_brokers(kafka_address)
+    assert examined(settings)["topic"].outcome is (Outcome.OK if there else Outcome.FAILED)
+    assert on_the_brokers(kafka_address) == before
 
 
 @dataclass(frozen=True)
@@ -187,3 +226,21 @@ def test_a_group_that_is_not_permitted_is_told(guarded: str, tmp_path: Path, gro
     results = examined(settings_for(Topic(guarded, "open"), tmp_path, group_id=group))
     assert named(results, Outcome.FAILED) == {"consumer group"}
     assert f"--operation Read --group {group}" in str(results["consumer group"].todo)
+
+
+def test_the_newest_records_are_a_sample_and_big_ones_are_looked_at_singly(
+    kafka_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = Topic.new(kafka_address)
+    theirs = GROUP.model_copy(update={"name": "songs", "id": 14})
+    topic.send([(None, encode(theirs, f"u{number}"), ()) for number in range(900)])
+    settings = settings_for(topic, tmp_path)
+    told = examined(settings)["topic"]
+    assert told.outcome is Outcome.WARNING
+    assert "none of the last 900 events is of ours, feature group (listeners, version 1)" in told.found
+    assert "they are 900 of feature group 14 (songs, version 1)" in told.found
+    monkeypatch.setattr("consumer.doctor.topic._MOST_BYTES", 100)
+    assert "none of the last 3 events is of ours" in examined(settings)["topic"].found
+    topic.send_users(["u1"])
+    monkeypatch.undo()
+    assert examined(settings)["topic"].outcome is Outcome.OK

@@ -147,7 +147,7 @@ def test_without_a_service_the_ledger_tells_what_fails(trainer: StandIn, hand: H
     hand.ahead += 30
     hand.until(lambda: hand.ended() == 1, "the cycle to fail")
     hand.service._write_status(STOPPED)
-    hand.ledger.instances.leave(hand.service._name)
+    hand.ledger.instances.leave(hand.service._own.id)
     found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert (found["state"], found["hold"]) == ("stopped", None)
     assert (found["failing"]["attempts"], found["failing"]["next_try_at"]) == (2, None)
@@ -159,7 +159,7 @@ def test_a_cycle_that_was_cut_short_is_told_with_its_last_error_whoever_looks(tr
     hand.until(lambda: hand.service._supervisor.busy, "a cycle")
     hand.until(lambda: hand.service._supervisor._trainer is None, "the first attempt to fail")
     hand.service._write_status(STOPPED)
-    hand.ledger.instances.leave(hand.service._name)
+    hand.ledger.instances.leave(hand.service._own.id)
     found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert found["cycle"]["state"] == TO_BE_RESUMED
     assert (found["failing"]["attempts"], found["failing"]["at_work"]) == (1, False)

@@ -14,12 +14,12 @@ from typer.testing import CliRunner, Result
 
 from consumer.cli import app
 from consumer.clock import Clock
-from consumer.cycles.leadership import instance_name
 from consumer.cycles.trigger import Hold
 from consumer.doctor.checks import Outcome as Found
 from consumer.doctor.machine import CYCLES, machine_checks
 from consumer.doctor.visit import Visit
 from consumer.health import main as health
+from consumer.identity import identity
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.hearing import Hearing
 from consumer.service import Service
@@ -278,7 +278,7 @@ def test_a_service_that_is_asked_hands_over_what_was_accepted(
 def test_a_held_result_that_was_left_unsettled_is_settled_at_the_next_start(
     trainer: StandIn, ledger: Ledger, service: Service
 ) -> None:
-    leader = leading(ledger, instance_name(load_settings().state_dir))
+    leader = leading(ledger, identity(load_settings().state_dir).id)
     arrive(ledger, "b")
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "enough", time.time(), fence=leader.fence)
     folder = load_settings().work_dir / "cycles" / claim.cycle_id

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -303,3 +305,28 @@ def test_aborted_records_are_not_read_and_markers_do_not_look_like_lag(
         has_caught_up(listener, 1)
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "look", 0.0, fence=leading(ledger).fence)
     assert claim.users == tuple(sorted(names(10) + names(5, start=90)))
+
+
+def test_that_nothing_is_ours_and_times_are_in_seconds_is_noticed(
+    kafka_address: str, tmp_path: Path, ledger: Ledger
+) -> None:
+    topic = Topic.new(kafka_address)
+    settings = settings_for(topic, tmp_path)
+    theirs = GROUP_13.model_copy(update={"id": 14})
+    with closing(KafkaProducer(bootstrap_servers=kafka_address)) as producer:
+        for number in range(120):
+            producer.send(topic.name, value=encode(theirs, f"u{number}"), timestamp_ms=int(time.time()))
+        producer.flush()
+    with listening(settings, ledger.intake) as listener:
+        wait_until(lambda: len(listener.hearing.notices) == 2, 40, "the listener to notice both")
+        others, seconds = listener.hearing.notices
+        assert others.startswith(f"none of the last 120 events of topic {topic.name} is of listeners, version 1 ")
+        assert "(another feature group: 120)" in others
+        assert "have times in seconds" in seconds
+        with closing(KafkaProducer(bootstrap_servers=kafka_address)) as producer:
+            producer.send(topic.name, value=encode(GROUP_13, "u1"), timestamp_ms=int(time.time())).get(20)
+        everything_is_read(ledger, 121)
+        wait_until(lambda: len(listener.hearing.notices) == 1, 40, "the listener to see that one is ours")
+    oldest = ledger.views.backlog().oldest_event_at
+    assert oldest is not None
+    assert abs(time.time() - oldest) < 120  # not since 1970

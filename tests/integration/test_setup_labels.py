@@ -10,13 +10,14 @@ from uuid import uuid4
 import pytest
 
 from consumer.doctor.checks import Outcome, Result
-from consumer.doctor.labels import LABEL_TOPIC, LABELS
+from consumer.doctor.group import GROUP as GROUP_CHECK
+from consumer.doctor.labels import LABEL_ROWS, LABEL_TOPIC, LABELS
 from consumer.doctor.run import Examination
 from consumer.errors import ConsumerError
 from consumer.hopsworks_setup.run import set_up
 from consumer.hopsworks_setup.steps import Wishes
 from consumer.settings import Settings
-from schemas.labels import LabelGroup
+from schemas.labels import LabelGroup, pair_text
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.hopsworks.running import cluster_of
 from tests.integration.doctor_worlds import with_kafka
@@ -77,6 +78,15 @@ def test_from_nothing_all_is_made_once_and_the_doctor_is_content(double: Hopswor
     assert f"tells its changes to {topic}" in results[LABELS].found
     assert results[LABEL_TOPIC].found == f"{topic}, with 3 partitions"
 
+    assert "holds no labels yet" in results[LABEL_ROWS].found
+    for label, outcome, said in (
+        ("follow", Outcome.OK, "gave 1 labels"),
+        ("liked it", Outcome.FAILED, "refuse every one of 1 rows: label is"),
+    ):
+        double.labels.store.put({pair_text(("a", "b")): {"label": label, "labelled_at": 1_767_225_600_000}})
+        rows = examined(settings)[LABEL_ROWS]
+        assert (rows.outcome, said in rows.found) == (outcome, True), rows
+
     another = with_kafka(settings, label_topic="another")
     assert examined(another)[LABELS].outcome is Outcome.WARNING
     with pytest.raises(ConsumerError, match=f"to {topic} already, and RETRAINER_KAFKA__LABEL_TOPIC is another"):
@@ -116,7 +126,10 @@ def test_an_offline_only_label_group_gets_the_topic_of_its_bridge(tmp_path: Path
 def test_a_local_label_group_is_looked_at_and_not_made(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, feature_group=GROUP, labels=FOLLOWS)
     path = tmp_path / "feature_store.db"
-    assert examined(settings)[LABELS].outcome is Outcome.WARNING
+    results = examined(settings)
+    assert results[GROUP_CHECK].outcome is Outcome.FAILED
+    assert results[LABELS].found == f"needs {GROUP_CHECK}"
+    assert not path.exists()
     with closing(LocalFeatureStore(path, GROUP)) as users:
         users.commit(World().rows(["a", "b"]))
     assert "has no table follows_1" in examined(settings)[LABELS].found

@@ -41,6 +41,7 @@ SETTINGS = {
     "TRIGGER__MAX_BACKOFF": "40",  # cycles are what it is about, whatever comes of them
     "TRIGGER__MAX_FULL_PER_DAY": "1000",
     "LOG__FORMAT": "json",
+    "LEDGER__REMEMBER": "true",  # who was learned is looked up at the end
 }
 
 

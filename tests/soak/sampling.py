@@ -17,6 +17,7 @@ from consumer.status import read_status
 
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 
+_PENDING = "SELECT coalesce(sum(rows), 0) FROM portions WHERE kind = 'users' AND cycle_id = ''"
 _NUMBER = re.compile(r":\[\d+\]$")
 
 
@@ -86,7 +87,7 @@ def ledger(path: Path) -> dict[str, Any]:
         of = "SELECT m.tbl_name, sum(s.pgsize) FROM dbstat s JOIN sqlite_schema m ON m.name = s.name GROUP BY 1"
         found["bytes"] = {name: size for name, size in db.execute(of) if name in tables}
         found["free"] = _pragma(db, "freelist_count") * _pragma(db, "page_size")
-        found["pending"] = db.execute("SELECT count(*) FROM changes WHERE cycle_id = ''").fetchone()[0]
+        found["pending"] = db.execute(_PENDING).fetchone()[0]
         found["next"], found["events"] = db.execute("SELECT sum(next_offset), sum(events) FROM offsets").fetchone()
     return found
 

@@ -37,7 +37,7 @@ def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         db.execute(insert(versions).values(version=1, cycle_id="c1", registered_at=0.0))
         db.execute(insert(learned).values(user_id="listener-1", received_at=0.0))
         positions = {"first_position": "t[0]@4", "last_position": "t[0]@4"}
-        change = {"user_id": "listener-2", "operation": "upsert", "events": 1, **positions, **times}
+        change = {"portion": 1, "user_id": "listener-2", "operation": "upsert", "events": 1, **positions, **times}
         db.execute(insert(changes).values(**change))
         letter = {"offset": 3, "event_at": 0.0, "headers": {}, "stage": "decode", "reason": "no event", "at": 0.0}
         letter["digest"] = ""

@@ -132,6 +132,10 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
         "outcomes.recall50.lastfm",
         "outcomes.stream",
         "outcomes.fit_seconds",
+        "ledger.turn",
+        "ledger.claim",
+        "ledger.history",
+        "ledger.registry",
         "ingest.durable_vs_bare",
         "ingest.vs_quix",
     ]

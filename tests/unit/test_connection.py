@@ -11,6 +11,7 @@ import pytest
 import consumer.connection
 from consumer.cluster import ClusterTrouble
 from consumer.connection import connected, with_facts
+from consumer.deadline import Deadline, TimedOut
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts, KafkaAccess
@@ -116,7 +117,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
     def give(*given: GroupFacts | Exception) -> list[int]:
         asked: list[int] = []
 
-        def answer(*_: object) -> Any:
+        def answer(*_: object, **_more: object) -> Any:
             asked.append(1)
             said = given[min(len(asked), len(given)) - 1]
             if isinstance(said, Exception):
@@ -135,6 +136,20 @@ def test_a_cluster_that_is_away_is_waited_for(tmp_path: Path, answers: Callable[
     pauses: list[float] = []
     assert connected(settings(tmp_path), pauses.append).kafka.topic == "told"
     assert (len(asked), len(pauses)) == (3, 2)
+
+
+def test_a_cluster_that_stays_away_is_waited_for_until_the_deadline(
+    tmp_path: Path, answers: Callable[..., list[int]]
+) -> None:
+    now = [0.0]
+    asked = answers(ClusterTrouble("no connection", again=True))
+    with pytest.raises(TimedOut, match=r"the cluster did not answer \(no connection\) for 60 s"):
+        connected(
+            settings(tmp_path),
+            lambda pause: now.append(now[-1] + max(pause, 1)),
+            deadline=Deadline(60, lambda: now[-1]),
+        )
+    assert len(asked) > 5
 
 
 def test_a_refusal_is_not_waited_for(tmp_path: Path, answers: Callable[..., list[int]]) -> None:

@@ -14,11 +14,12 @@ from consumer.cli.dead_letters import dead_letters
 from consumer.cli.status import status
 from consumer.dead_letters.publisher import Publisher
 from consumer.dead_letters.settings import TOO_MANY
-from consumer.dead_letters.showing import hexdump, plain, readable, when
+from consumer.dead_letters.showing import hexdump, readable, when
 from consumer.errors import LedgerError, SettingsError
 from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.plain import plain
 from consumer.settings import load_settings
 
 P0 = Partition("t", 0)

@@ -22,6 +22,7 @@ from consumer.doctor.runner import Runner
 from consumer.doctor.visit import Visit
 from consumer.errors import SettingsError
 from consumer.settings import Settings
+from tests.hostile import HOSTILE, steering
 from tests.waiting import within
 from trainer.errors import Unreachable
 from trainer.features.local import LocalFeatureStore
@@ -149,6 +150,19 @@ def test_the_lines_are_aligned_and_never_broken() -> None:
     ]
 
 
+@pytest.mark.parametrize("text", HOSTILE.values())
+def test_an_answer_of_a_server_is_one_line_and_steers_nothing(text: str) -> None:
+    written = io.StringIO()
+    report = Report(Console(file=written, width=40))
+    (result,) = Runner(5.0, lambda text: text).run([Check("a", lambda: failed(text, text))])
+    report.line(result)
+    assert steering(written.getvalue()) == []
+    assert len(written.getvalue().splitlines()) == 2
+    written.seek(0)
+    report.line(Result("b", Outcome.FAILED, text, text))
+    assert steering(written.getvalue()) == []
+
+
 def test_a_console_that_knows_ascii_alone_gets_ascii() -> None:
     assert [line[:2] for line in lines("ascii") if line[0] != " "] == ["+ ", "x ", "! ", "- ", "1 "]
 
@@ -189,9 +203,19 @@ def test_without_a_cluster_what_is_about_it_is_not_used(tmp_path: Path, monkeypa
     monkeypatch.setattr("consumer.doctor.brokers.BOOTSTRAP_MS", 300)
     settings = Settings(state_dir=tmp_path, kafka={"bootstrap_servers": ["127.0.0.1:9"]})
     results = {result.name: result for result in Examination(lambda: settings).results()}
-    assert [name for name, result in results.items() if result.outcome is Outcome.FAILED] == ["Kafka"]
+    failures = [name for name, result in results.items() if result.outcome is Outcome.FAILED]
+    assert failures == ["feature group", "Kafka"]  # there is no store yet
     assert "127.0.0.1:9" in results["Kafka"].found
-    unused = {name for name, result in results.items() if result.found.startswith("not used")}
+    unused = {name for name, result in results.items() if result.unused}
+    assert all(results[name].found.startswith("not used") for name in unused)
+    written = io.StringIO()
+    report = Report(Console(file=written, width=200))
+    for result in results.values():
+        report.line(result)
+    report.summary(results.values())
+    assert "not used" not in written.getvalue()
+    assert "9 skipped" not in written.getvalue()
+    assert {check["name"] for check in as_json(results.values())["checks"]} >= unused
     assert unused == {
         "cluster",
         "API key",
@@ -214,14 +238,24 @@ def test_a_local_store_is_looked_at_and_not_made(tmp_path: Path) -> None:
         (result,) = run(*group_checks(visit)).values()
         return result
 
-    assert (found().outcome, str(tmp_path / "feature_store.db") in found().found) == (Outcome.WARNING, True)
+    assert (found().outcome, str(tmp_path / "feature_store.db") in found().found) == (Outcome.FAILED, True)
     assert "RETRAINER_FEATURE_STORE__PATH" in str(found().todo)
     assert not list(tmp_path.iterdir())
     with closing(LocalFeatureStore(tmp_path / "feature_store.db", settings.feature_group)) as store:
         store.commit({})
-        assert (found().outcome, "holds no users" in found().found) == (Outcome.WARNING, True)
-        store.commit({"u1": {}})
+        assert (found().outcome, "holds no users" in found().found) == (Outcome.FAILED, True)
+        sound = {column.name: [1.0] * column.length for column in settings.feature_group.columns}
+        store.commit({"u1": sound})
         assert (found().outcome, "and 1 users" in found().found) == (Outcome.OK, True)
+        store.commit({"u2": {}})
+        assert (found().outcome, "refuse 1 of 2 rows: genre_embedding is missing (1)" in found().found) == (
+            Outcome.WARNING,
+            True,
+        )
+        store.commit({name: {**sound, "artist_embedding": [1.0] * 8} for name in ("u1", "u2")})
+        assert found().outcome is Outcome.FAILED
+        assert "refuse every one of 2 rows: artist_embedding has 8 numbers, not 100 (2)" in found().found
+        assert "RETRAINER_FEATURE_GROUP__COLUMNS" in str(found().todo)
     other = settings.feature_group.model_copy(update={"version": 2})
     visit.settings = settings.model_copy(update={"feature_group": other})
     assert found().outcome is Outcome.FAILED

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 
 from consumer.doctor.checks import Check, Outcome, Result
 from consumer.doctor.kafka import kafka_checks
@@ -22,7 +22,7 @@ from consumer.doctor.runner import Runner
 from consumer.doctor.visit import Visit
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.settings import LedgerSettings
-from consumer.ledger.tables import schema_version
+from consumer.ledger.tables import metadata, schema_version
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
 from tests.brokers.apache_kafka import free_port
@@ -67,14 +67,11 @@ def test_looking_leaves_no_trace(visit: Visit) -> None:
 
 
 def test_folders_that_cannot_be_written_fail(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(**_options: object) -> None:
+    def refused(*_more: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    for name, module, setting in (
-        ("disk", "machine", "RETRAINER_STATE_DIR"),
-        ("model registry", "registry", "RETRAINER_MODEL_REGISTRY__PATH"),
-    ):
-        monkeypatch.setattr(f"consumer.doctor.{module}.NamedTemporaryFile", refused)
+    monkeypatch.setattr("consumer.doctor.folders.os.open", refused)
+    for name, setting in (("disk", "RETRAINER_STATE_DIR"), ("model registry", "RETRAINER_MODEL_REGISTRY__PATH")):
         found = look(visit, name)
         assert found.outcome is Outcome.FAILED
         assert "Permission denied" in found.found
@@ -136,6 +133,17 @@ def test_a_ledger_that_has_to_be_brought_up_to_date_is_a_warning(visit: Visit) -
     assert "retrainer run" in str(found.todo)
 
 
+def everything_in(url: str) -> dict[str, object]:
+    """Every row of every table, and what the server counts of writes to them."""
+    with closing(open_ledger(url, create=False)) as ledger, ledger.engine.connect() as connection:
+        connection = connection.execution_options(reading=True)
+        rows: dict[str, object] = {
+            table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables
+        }
+        rows["writes"] = connection.scalar(text("SELECT pg_current_xact_id_if_assigned()"))
+    return rows
+
+
 def test_a_ledger_on_a_server_is_looked_at_without_its_password(visit: Visit, postgresql: PostgreSQL) -> None:
     visit.settings = visit.settings.model_copy(update={"ledger": LedgerSettings(url=postgresql.new_schema())})
     assert look(visit, "ledger").found == "none yet; the first start makes it"
@@ -143,6 +151,9 @@ def test_a_ledger_on_a_server_is_looked_at_without_its_password(visit: Visit, po
     found = look(visit, "ledger")
     assert found.outcome is Outcome.OK
     assert re.match(r"postgresql://retrainer:\*\*\*@127.0.0.1:.* opens; 0 users pending", found.found)
+    rows = everything_in(visit.settings.ledger.url)
+    assert look(visit, "cycles").outcome is Outcome.OK
+    assert everything_in(visit.settings.ledger.url) == rows
     away = LedgerSettings(url=f"postgresql://retrainer:hush@127.0.0.1:{free_port()}/ledger")
     visit.settings = visit.settings.model_copy(update={"ledger": away})
     found = look(visit, "ledger")

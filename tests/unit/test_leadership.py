@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumer.cycles.leadership import Leadership
 from consumer.errors import LeaseLost
 from consumer.ledger.leases import Lease
 from consumer.ledger.ledger import Ledger, open_ledger
+from schemas.cycle import CycleKind
+from tests.waiting import wait_until
 
 PATIENCE = 9.0
 
@@ -22,9 +27,9 @@ class Watched(Leadership):
         self._shown = 0.0
         super().__init__(ledger.leases, name, PATIENCE, lambda: self._shown)
 
-    def holds(self, now: float) -> bool:
+    def holds(self, now: float, *, candidate: bool = True) -> bool:
         self._shown = now
-        return super().holds(now)
+        return super().holds(now, candidate=candidate)
 
 
 @pytest.fixture
@@ -133,6 +138,45 @@ def test_who_comes_back_after_another_knows_that_too(ledger: Ledger, first: Lead
     assert again.previous != ours
 
 
+def test_while_something_takes_long_the_lease_is_renewed(ledger: Ledger) -> None:
+    holder = Leadership(ledger.leases, "a", 0.3)
+    assert holder.holds(0.0)
+    taken = ledger.leases.current()
+    assert taken is not None
+    with holder.kept():
+        wait_until(lambda: _renewals(ledger) >= taken.renewals + 2, 30, "two renewals")
+    still = ledger.leases.current()
+    assert still == replace(taken, renewals=still.renewals if still else 0)
+    assert not any(thread.name == "lease" for thread in threading.enumerate())
+
+
+def test_who_loses_the_lease_in_something_that_takes_long_hears_of_it(ledger: Ledger) -> None:
+    holder = Leadership(ledger.leases, "a", 0.3)
+    assert holder.holds(0.0)
+
+    def loses_it() -> None:
+        with holder.kept():
+            assert ledger.leases.take("b", ledger.leases.current(), 1.0)
+            wait_until(lambda: not any(one.name == "lease" for one in threading.enumerate()), 30, "the last renewal")
+
+    with pytest.raises(LeaseLost, match="'b' has it"):
+        loses_it()
+
+
+def test_a_write_of_the_holder_shows_that_it_lives(ledger: Ledger, first: Leadership, second: Leadership) -> None:
+    """Who waits for the lock that a long write holds must not take the lease over when it is done."""
+    assert first.holds(0.0)
+    assert not second.holds(0.0)
+    ledger.cycles.claim(CycleKind.FULL, "takes long", 1.0, fence=first.fence)
+    assert not second.holds(PATIENCE + 0.1)
+    assert second.holds(2 * PATIENCE + 0.2)
+
+
+def _renewals(ledger: Ledger) -> int:
+    lease = ledger.leases.current()
+    return lease.renewals if lease else 0
+
+
 def test_confirming_a_lost_lease_says_so(first: Leadership, second: Leadership) -> None:
     assert first.holds(0.0)
     assert not second.holds(0.0)
@@ -149,3 +193,44 @@ def test_tokens_outlive_a_ledger_that_was_lost(tmp_path: Path, first: Leadership
     assert later.holds(1_000_100.0)
     assert later.fence > first.fence
     anew.close()
+
+
+def test_who_is_no_candidate_gives_the_lease_back_and_takes_none(first: Leadership, second: Leadership) -> None:
+    assert first.holds(0.0)
+    assert not first.holds(1.0, candidate=False)
+    assert not first.held
+    assert not first.holds(2.0, candidate=False)  # it is free
+    assert not second.holds(20.0, candidate=False)
+    assert second.holds(21.0)
+    assert not first.holds(22.0)
+    assert not first.holds(31.5, candidate=False)  # by now it has been silent for long
+    assert first.holds(31.6)
+
+
+def test_who_comes_back_and_cannot_run_cycles_yet_takes_over_when_it_can(ledger: Ledger, first: Leadership) -> None:
+    assert first.holds(0.0)
+    again = Watched(ledger, "a")
+    assert not again.holds(0.5, candidate=False)
+    assert again.holds(1.0)
+    assert again.previous == first.fence
+
+
+def test_what_was_taken_meanwhile_is_not_taken_back_by_its_old_holder(
+    ledger: Ledger, first: Leadership, second: Leadership
+) -> None:
+    assert first.holds(0.0)
+    again = Watched(ledger, "a")
+    assert not again.holds(0.5, candidate=False)
+    assert not second.holds(0.5)
+    assert second.holds(9.5)
+    assert not again.holds(9.6)
+
+
+def test_logs_name_a_holder_as_people_know_it(ledger: Ledger) -> None:
+    first = Leadership(ledger.leases, "0123-aaaa", PATIENCE, name="host:/state")
+    second = Leadership(ledger.leases, "4567-aaaa", PATIENCE, name="host:/state")
+    assert first.holds(0.0)
+    with capture_logs() as said:
+        assert not second.holds(0.0)  # the name is the same, and it is another all the same
+    assert said[0]["runs_cycles"] == "host:/state"
+    assert ledger.leases.current() == Lease("0123-aaaa", first.fence, 0)

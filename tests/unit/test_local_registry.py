@@ -21,6 +21,7 @@ from tests.contract.test_model_registry import staged
 from tests.waiting import wait_until
 from trainer.errors import RegistryError, StaleFence
 from trainer.registry.local import LocalModelRegistry
+from trainer.registry.local_index import made_by
 
 
 def test_what_a_crash_left_half_copied_is_no_version(tmp_path: Path) -> None:
@@ -62,6 +63,7 @@ _REGISTERS = """
 import sys
 from pathlib import Path
 from schemas.fault_points import Point, reached
+from trainer.registry.files import read_manifest
 from trainer.registry.local import LocalModelRegistry
 
 registry = LocalModelRegistry(Path(sys.argv[1]), "m")
@@ -109,7 +111,7 @@ def test_nobody_waits_for_a_writer_who_was_stopped_and_when_it_wakes_it_is_refus
     assert successor.versions() == []
     assert successor.register(folder, 6).version == 1
     left = {path.name for path in (tmp_path / "registry" / "m").glob(".*")} - {".lock-5"}
-    assert left == {".fence-6", ".lock-6"}
+    assert left == {".fence-6", ".lock-6", ".cycle-1-c1"}
 
 
 @pytest.mark.timeout(300)
@@ -154,3 +156,92 @@ def test_tokens_do_not_go_back_whoever_comes_last(tmp_path: Path, monkeypatch: p
     monkeypatch.undo()
     with pytest.raises(StaleFence, match="token 7, ours is 6"):
         first.register(staged(tmp_path, "c1"), 6)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The versions whose manifest was looked at, by the name of their folder."""
+    found: list[str] = []
+
+    def counted(folder: Path) -> str | None:
+        found.append(folder.name)
+        return made_by(folder)
+
+    monkeypatch.setattr("trainer.registry.local.made_by", counted)
+    return found
+
+
+def test_however_many_versions_there_are_a_cycle_is_looked_up_by_name(tmp_path: Path, read: list[str]) -> None:
+    registry = LocalModelRegistry(tmp_path / "registry", "m")
+    for number in range(1, 21):
+        registry.register(staged(tmp_path, f"c{number}"))
+    read.clear()
+    assert registry.find("c99") is None
+    assert read == []
+    assert registry.register(staged(tmp_path, "c21")).version == 21
+    assert read == []
+    found = registry.find("c7")
+    assert found is not None
+    assert (found.version, found.manifest.cycle_id) == (7, "c7")
+    assert read == ["7"]
+
+
+def test_versions_of_an_earlier_release_are_looked_at_until_the_next_cycle(tmp_path: Path, read: list[str]) -> None:
+    registry, folder = LocalModelRegistry(tmp_path / "registry", "m"), tmp_path / "registry" / "m"
+    for number in range(1, 4):
+        registry.register(staged(tmp_path, f"c{number}"))
+    for note in folder.glob(".cycle-*"):
+        note.unlink()
+    read.clear()
+    assert registry.register(staged(tmp_path, "c2")).version == 2
+    assert set(read) == {"2", "3"}
+    registry.enter(1)
+    read.clear()
+    assert registry.find("c1") is not None
+    assert registry.find("c9") is None
+    assert read == ["1"]
+
+
+def test_versions_that_were_deleted_or_put_there_by_hand_are_told_apart(tmp_path: Path) -> None:
+    registry, folder = LocalModelRegistry(tmp_path / "registry", "m"), tmp_path / "registry" / "m"
+    for number in range(1, 4):
+        registry.register(staged(tmp_path, f"c{number}"))
+    shutil.rmtree(folder / "3")
+    assert registry.find("c3") is None
+    assert registry.register(staged(tmp_path, "c4")).version == 3  # the number of one that is gone
+    assert registry.find("c3") is None
+    found = registry.find("c4")
+    assert found is not None
+    assert found.version == 3
+    (folder / "1").rename(folder / "9")
+    found = registry.find("c1")
+    assert found is not None
+    assert found.version == 9
+    assert registry.register(staged(tmp_path, "c1")).version == 9
+    registry.enter(1)
+    assert not (folder / ".cycle-1-c1").exists()
+
+
+def test_a_note_whose_version_never_came_is_nobody_s(tmp_path: Path) -> None:
+    registry, folder = LocalModelRegistry(tmp_path / "registry", "m"), tmp_path / "registry" / "m"
+    (folder / ".cycle-1-c1").touch()
+    assert registry.find("c1") is None
+    assert registry.register(staged(tmp_path, "c2")).version == 1
+    assert registry.find("c1") is None
+    assert registry.find("c2") is not None
+
+
+def test_a_cycle_whose_name_is_none_for_a_file_is_found_all_the_same(tmp_path: Path) -> None:
+    registry = LocalModelRegistry(tmp_path / "registry", "m")
+    registry.register(staged(tmp_path, "c 1"))
+    found = registry.find("c 1")
+    assert found is not None
+    assert registry.register(staged(tmp_path, "c 1")) == found
+
+
+def test_of_many_versions_a_message_names_the_newest(tmp_path: Path) -> None:
+    registry = LocalModelRegistry(tmp_path / "registry", "m")
+    for number in range(1, 41):
+        (tmp_path / "registry" / "m" / str(number)).mkdir()
+    with pytest.raises(RegistryError, match="it has 36, 37, 38, 39, 40 and 35 earlier ones"):
+        registry.fetch(99)

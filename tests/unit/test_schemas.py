@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 import schemas
-from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
+from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, Outcome
 from schemas.export import EXPORTED, stale
 from schemas.features import Column, FeatureGroup
 from schemas.manifest import ModelManifest
@@ -37,6 +37,15 @@ def test_a_manifest_from_before_average_precision_and_slices_loads() -> None:
     found = ModelManifest.model_validate(manifest)
     assert found.metrics.average_precision is None
     assert found.gate_report.slices == {}
+
+
+def test_lineage_with_one_range_of_replayed_offsets_loads_as_a_list_of_one() -> None:
+    lineage = json.loads((GOLDEN / "lineage.json").read_text()) | {"replayed": {"t": {"0": [3, 9], "1": [[0, 2]]}}}
+    found = Lineage.model_validate(lineage)
+    assert found.replayed == {"t": {0: ((3, 9),), 1: ((0, 2),)}}
+    assert found == Lineage.model_validate_json(found.model_dump_json())
+    manifest = json.loads((GOLDEN / "model_manifest.json").read_text()) | {"lineage": lineage}
+    assert ModelManifest.model_validate(manifest).lineage == found
 
 
 def test_an_unknown_field_is_refused_at_our_own_borders() -> None:

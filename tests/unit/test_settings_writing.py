@@ -88,6 +88,12 @@ def test_brokers_can_be_listed_in_several_ways(
     assert load_settings().kafka.bootstrap_servers == servers
 
 
+@pytest.mark.parametrize("written", ["A,B", '["A", "B"]', '"A, B"', "A B"])
+def test_names_can_be_listed_in_the_same_ways(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("RETRAINER_TRAINER__ENVIRONMENT", written)
+    assert load_settings().trainer.environment == ("A", "B")
+
+
 def test_quotes_of_a_file_of_variables_are_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETRAINER_KAFKA__TOPIC", '"t"')
     monkeypatch.setenv("RETRAINER_SCHEDULE__FULL_RETRAIN", "'0 3 * * 0'")

@@ -45,6 +45,8 @@ QUIET: dict[str, Any] = {
     "open_dead_letters": 0,
     "instances": [],
     "gaps": [],
+    "refused": {},
+    "notice": None,
     "ledger": "sqlite:///ledger.db",
 }
 CYCLE = {"cycle_id": "c9", "kind": "full", "state": "running", "attempts": 1}

@@ -195,8 +195,20 @@ def test_the_first_cycle_starts_by_itself_and_only_once() -> None:
 
 def test_a_backlog_is_read_before_anything_is_claimed() -> None:
     assert decide(POLICY, replace(NEW, caught_up=False), now=0) == Wait(Hold.CATCHING_UP)
-    asked = replace(BUSY, caught_up=False, asked=CycleKind.FULL)
-    assert decide(POLICY, asked, now=500) == Wait(Hold.CATCHING_UP)
+    assert decide(POLICY, replace(BUSY, caught_up=False), now=500) == Wait(Hold.CATCHING_UP)
+
+
+def test_an_operator_does_not_wait_until_all_is_read_unless_there_is_nothing_to_learn_before() -> None:
+    """It may never be: the broker of one instance is away for good, or a backlog takes hours."""
+    behind = replace(BUSY, caught_up=False)
+    for kind in (CycleKind.FULL, CycleKind.INCREMENTAL):
+        assert decide(POLICY, replace(behind, asked=kind), now=500) == Start(Reason.OPERATOR, kind)
+    nothing = replace(NEW, has_champion=True, caught_up=False)
+    assert decide(POLICY, replace(nothing, asked=CycleKind.FULL), now=0) == Start(Reason.OPERATOR, CycleKind.FULL)
+    assert decide(POLICY, replace(nothing, asked=CycleKind.BACKFILL), now=0) == Start(Reason.REPLAY, CycleKind.BACKFILL)
+    assert decide(POLICY, replace(nothing, asked=CycleKind.INCREMENTAL), now=0) == Wait(Hold.CATCHING_UP)
+    labels = replace(nothing, asked=CycleKind.INCREMENTAL, pending_labels=1)
+    assert decide(POLICY, labels, now=0) == Start(Reason.OPERATOR)
 
 
 def test_an_operator_does_not_wait_for_the_interval_but_for_the_running_cycle() -> None:

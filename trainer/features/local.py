@@ -30,10 +30,11 @@ class LocalFeatureStore:
     """A feature group in a SQLite file. Any number of processes may read while one commits.
 
     Nothing is opened before it is used. Every method that reads raises ContractError where the file, the group's table
-    or a column of the contract is missing.
+    or a column of the contract is missing. `untouched` readers leave no trace, see `untouched.py`.
     """
 
-    def __init__(self, path: Path, group: FeatureGroup) -> None:
+    def __init__(self, path: Path, group: FeatureGroup, *, untouched: bool = False) -> None:
+        self._untouched = untouched
         self._group = group
         self._path = path
         self._names = [column.name for column in group.columns]
@@ -56,7 +57,7 @@ class LocalFeatureStore:
 
     def snapshot(self, changed: Collection[str] = ()) -> Iterator[FeatureRows]:  # noqa: ARG002  (there is one copy)
         """See FeatureStore. A connection of its own holds one read transaction, so later commits stay unseen."""
-        with closing(Reading(self._path, self._described)) as reading:
+        with closing(Reading(self._path, self._described, untouched=self._untouched)) as reading:
             yield from map(self._decoded, reading.batches(f"SELECT {self._selected} FROM {self._table}"))  # noqa: S608
 
     def read(self, keys: Sequence[str]) -> FeatureRows:
@@ -114,7 +115,7 @@ class LocalFeatureStore:
 
     def _reading(self) -> Reading:
         if self._reader is None:
-            self._reader = Reading(self._path, self._described)
+            self._reader = Reading(self._path, self._described, untouched=self._untouched)
         return self._reader
 
     def _writing(self) -> sqlite3.Connection:

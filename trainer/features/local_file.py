@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from trainer.errors import ContractError, TrainerError
+from trainer.features.untouched import connect as untouched_file
 
 BUSY_SECONDS = 30.0
 OUTBOXES = frozenset({"outbox", "label_outbox"})
@@ -35,11 +36,16 @@ class Table(NamedTuple):
 class Reading:
     """A connection that reads one table, which is there with its columns.
 
+    Args:
+        path: the file.
+        table: the table.
+        untouched: leave no trace; what it gives may then be of two moments, where somebody writes meanwhile.
+
     Raises:
         ContractError: the file, the table or a column is missing, or the file is no store; the message says which.
     """
 
-    def __init__(self, path: Path, table: Table) -> None:
+    def __init__(self, path: Path, table: Table, *, untouched: bool = False) -> None:
         self._path = path
         self._unlocked: _Stamp | None = None
         stamp = _stamp(path)
@@ -49,7 +55,7 @@ class Reading:
                 "RETRAINER_FEATURE_STORE__PATH names the file"
             )
         try:
-            self._db = self._opened(stamp)
+            self._db = untouched_file(path) if untouched else self._opened(stamp)
             _check(self._db, path, table)
         except sqlite3.DatabaseError as error:
             raise ContractError(f"{path} cannot be read as a feature store: {error}") from None

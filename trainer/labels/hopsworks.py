@@ -43,14 +43,19 @@ class HopsworksLabelStore:
         self._reader.close()
 
     def _labels(self, rows: Rows) -> LabelRows:
-        group, columns = self._group, rows.columns
-        return LabelRows(
-            pairs=[pair_of(key) for key in rows.keys],
-            labels=columns[group.label],
-            weights=columns[group.weight] if group.weight is not None else [1.0] * len(rows.keys),
-            times=[moment(value) for value in columns[group.labelled_at]],
-            keyless=rows.keyless,
-        )
+        return label_rows(self._group, rows)
+
+
+def label_rows(group: LabelGroup, rows: Rows) -> LabelRows:
+    """Rows of the label group as labels, unchecked."""
+    columns = rows.columns
+    return LabelRows(
+        pairs=[pair_of(key) for key in rows.keys],
+        labels=columns[group.label],
+        weights=columns[group.weight] if group.weight is not None else [1.0] * len(rows.keys),
+        times=[moment(value) for value in columns[group.labelled_at]],
+        keyless=rows.keyless,
+    )
 
 
 def moment(value: object) -> float | None:

@@ -35,10 +35,11 @@ class LocalLabelStore:
     """A label group in a SQLite file. Any number of processes may read while one commits.
 
     Nothing is opened before it is used. Every method that reads raises ContractError where the file, the group's table
-    or a column of it is missing.
+    or a column of it is missing. `untouched` readers leave no trace, see `untouched.py`.
     """
 
-    def __init__(self, path: Path, group: LabelGroup) -> None:
+    def __init__(self, path: Path, group: LabelGroup, *, untouched: bool = False) -> None:
+        self._untouched = untouched
         self._path = path
         self._weighted = group.weight is not None
         names = [group.user_key, group.other_key, group.label, group.labelled_at]
@@ -63,7 +64,7 @@ class LocalLabelStore:
 
     def snapshot(self, changed: Collection[PairKey] = ()) -> Iterator[LabelRows]:  # noqa: ARG002  (there is one copy)
         """See LabelStore. A connection of its own holds one read transaction, so later commits stay unseen."""
-        with closing(Reading(self._path, self._described)) as reading:
+        with closing(Reading(self._path, self._described, untouched=self._untouched)) as reading:
             yield from map(self._rows, reading.batches(self._select))
 
     def read(self, pairs: Sequence[PairKey]) -> LabelRows:
@@ -132,7 +133,7 @@ class LocalLabelStore:
 
     def _reading(self) -> Reading:
         if self._reader is None:
-            self._reader = Reading(self._path, self._described)
+            self._reader = Reading(self._path, self._described, untouched=self._untouched)
         return self._reader
 
     def _writing(self) -> sqlite3.Connection:

@@ -20,8 +20,10 @@ from trainer.registry.hopsworks_cache import VersionCache, key_of
 from trainer.registry.hopsworks_saving import Saver
 from trainer.registry.hopsworks_versions import Owned, Versions
 from trainer.registry.hopsworks_words import cycle_in
-from trainer.registry.protocol import RegisteredVersion
+from trainer.registry.protocol import RegisteredVersion, some_of
 
+_ASKED = 20
+"""How many of the newest entries are asked whether they bear the tag: another machine may have put it there."""
 _one_writer = threading.Lock()  # beside the lock of the folder, for two registries of a process may have different ones
 
 
@@ -80,18 +82,22 @@ class HopsworksModelRegistry:
         """
         owned, tag = self._owned(version), self._settings.tag
         value = {"champion": True, "cycle_id": owned.cycle_id, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        before = self._cache.tagged()
+        self._cache.keep_tagged({*before, version})
         if note := self._models.tag(owned.entry, tag, value):
             return note
-        # After it, so that at every moment one has it; of two, the one with the later `at` is meant.
-        for entry in self._models.entries():
-            if entry.version != version and cycle_in(entry.description):
-                self._models.untag(entry, tag)
+        # After it, so that at every moment one has it; of two, the one with the later `at` is meant. Each entry is a
+        # question of its own, so of many only those are asked about that this machine has tagged, and the newest.
+        ours = [entry for entry in self._models.entries() if entry.version != version and cycle_in(entry.description)]
+        for entry in [*(entry for entry in ours[:-_ASKED] if entry.version in before), *ours[-_ASKED:]]:
+            self._models.untag(entry, tag)
+        self._cache.keep_tagged({version})
         return None
 
     def _owned(self, version: int) -> Owned:
         owned = self._versions.numbered(version)
         if owned is None or owned.registered is None:
-            known = ", ".join(str(found.version) for found in self.versions()) or "none"
+            known = some_of(self._versions.numbers())
             why = f" ({owned.upload.why})" if owned else ""
             raise RegistryError(f"{self._name} in the registry has no version {version}; it has {known}{why}")
         return owned

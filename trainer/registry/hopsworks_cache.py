@@ -67,6 +67,18 @@ class VersionCache:
                 if path.stem not in but:
                     path.unlink(missing_ok=True)
 
+    def tagged(self) -> set[int]:
+        """The versions that may bear the champion's tag, as far as this machine has put it on them."""
+        try:
+            return set(map(int, (self._folder / "tagged").read_text().split()))
+        except (FileNotFoundError, ValueError):
+            return set()
+
+    def keep_tagged(self, versions: Collection[int]) -> None:
+        """Remember which versions may bear it."""
+        with replacing(self._folder / "tagged") as file:
+            file.write(" ".join(map(str, sorted(versions))).encode())
+
     def files(self, key: str) -> Path:
         """Where the files of a version are, if they are there."""
         return self._versions / key

@@ -65,6 +65,10 @@ class Versions:
                 found.setdefault(owned.cycle_id, owned.registered)
         return list(found.values())
 
+    def numbers(self) -> list[int]:
+        """The numbers of our entries, complete or not."""
+        return [entry.version for entry in self._models.entries() if cycle_in(entry.description)]
+
     def of(self, cycle_id: str, entries: Sequence[Entry] | None = None) -> list[Owned]:
         """The entries of a cycle, oldest first, among all there are or among these."""
         found = self._models.entries() if entries is None else entries

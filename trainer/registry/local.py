@@ -4,6 +4,7 @@ A folder is copied under a name that no version has, flushed to disk, and rename
 all. Writers with the same token come one after the other. Nobody waits for one with an earlier token, who may have been
 stopped for good: whoever enters leaves its token beside the versions, and takes away what earlier ones have copied. An
 earlier one that goes on finds the token, or nothing to rename any more; what it renamed before is found as a version.
+Which cycle made a version is told by a name beside it (`trainer.registry.local_index`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from schemas.fault_points import Point, reached
 from trainer.errors import RegistryError, StaleFence
 from trainer.files import flush_folder, share, shared
 from trainer.registry.files import check_files, read_manifest
-from trainer.registry.protocol import RegisteredVersion
+from trainer.registry.local_index import index_of, made_by, note_in
+from trainer.registry.protocol import RegisteredVersion, some_of
 
 _INCOMING, _OUTDATED = ".incoming-", ".outdated-"
 _FENCE, _LOCK = ".fence-", ".lock-"
@@ -36,7 +38,11 @@ class LocalModelRegistry:
 
     def find(self, cycle_id: str) -> RegisteredVersion | None:
         """See ModelRegistry."""
-        return next((found for found in reversed(self.versions()) if found.manifest.cycle_id == cycle_id), None)
+        for number in index_of(self._folder).of(cycle_id):
+            found = self._version(number) if made_by(self._folder / str(number)) == cycle_id else None
+            if found is not None:
+                return found
+        return None
 
     def enter(self, fence: int) -> None:
         """See ModelRegistry."""
@@ -52,6 +58,7 @@ class LocalModelRegistry:
                 old[1].unlink(missing_ok=True)
         for taken in self._folder.glob(f"{_OUTDATED}*"):
             shutil.rmtree(taken, ignore_errors=True)
+        self._put_notes_right()  # after what was to become a version was taken away
         flush_folder(self._folder)  # so a version that is found now stays, whoever renamed it and did not come to this
 
     def register(self, staged: Path, fence: int = 0, above: int = 0) -> RegisteredVersion:
@@ -62,6 +69,7 @@ class LocalModelRegistry:
             self._check(fence)
             if (existing := self.find(manifest.cycle_id)) is not None:
                 return existing
+            note: Path | None = None
             shutil.rmtree(incoming, ignore_errors=True)
             try:
                 shutil.copytree(staged, incoming)
@@ -69,11 +77,16 @@ class LocalModelRegistry:
                 _flush(incoming)
                 self._check(fence)  # whoever enters after this finds what was copied, and takes it away
                 reached(Point.REGISTER_COPIED)
-                version = max([above, *self._numbers()]) + 1
+                version = max([above, *index_of(self._folder).numbers]) + 1
+                if (note := note_in(self._folder, version, manifest.cycle_id)) is not None:
+                    note.touch()
+                    flush_folder(self._folder)
                 incoming.rename(self._folder / str(version))
                 reached(Point.REGISTER_RENAMED)
                 flush_folder(self._folder)
             except OSError as error:
+                if note is not None:
+                    note.unlink(missing_ok=True)
                 self._check(fence)
                 raise RegistryError(f"the registry {self._folder} cannot be written: {_said(error)}") from error
             finally:
@@ -84,18 +97,31 @@ class LocalModelRegistry:
         """See ModelRegistry."""
         folder = self._folder / str(version)
         if not folder.is_dir():
-            known = ", ".join(map(str, self._numbers())) or "none"
+            known = some_of(index_of(self._folder).numbers)
             raise RegistryError(f"{self._folder} has no version {version}; it has {known}")
         check_files(folder)
         return folder
 
     def versions(self) -> list[RegisteredVersion]:
         """See ModelRegistry. A folder whose manifest cannot be read is none of ours; its number stays taken."""
-        found: list[RegisteredVersion] = []
-        for number in self._numbers():
-            with suppress(RegistryError):
-                found.append(RegisteredVersion(number, read_manifest(self._folder / str(number))))
-        return found
+        found = (self._version(number) for number in sorted(index_of(self._folder).numbers))
+        return [version for version in found if version is not None]
+
+    def _version(self, number: int) -> RegisteredVersion | None:
+        with suppress(RegistryError):
+            return RegisteredVersion(number, read_manifest(self._folder / str(number)))
+        return None
+
+    def _put_notes_right(self) -> None:
+        """Note the versions that an earlier release made, so that nobody has to look at them again."""
+        index = index_of(self._folder)
+        for stray in index.stray():
+            if (note := note_in(self._folder, *stray)) is not None:
+                note.unlink(missing_ok=True)
+        for number in index.without_note():
+            cycle_id = made_by(self._folder / str(number))
+            if cycle_id is not None and (note := note_in(self._folder, number, cycle_id)) is not None:
+                note.touch()
 
     def _check(self, fence: int) -> None:
         """Refuse a token that is not the latest seen here.
@@ -110,9 +136,6 @@ class LocalModelRegistry:
     def _by_token(self, kind: str) -> list[tuple[int, Path]]:
         named = [(path.name.removeprefix(kind), path) for path in self._folder.glob(f"{kind}*")]
         return [(int(token), path) for token, path in named if token.isdecimal()]
-
-    def _numbers(self) -> list[int]:
-        return sorted(int(path.name) for path in self._folder.iterdir() if path.name.isdecimal())
 
     @contextmanager
     def _locked(self, fence: int) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,17 @@ class RegisteredVersion:
 
     version: int
     manifest: ModelManifest
+
+
+_NAMED = 5
+
+
+def some_of(versions: Iterable[int]) -> str:
+    """The newest of these, for a message: there may be thousands."""
+    known = sorted(versions)
+    if len(known) <= _NAMED:
+        return ", ".join(map(str, known)) or "none"
+    return f"{', '.join(map(str, known[-_NAMED:]))} and {len(known) - _NAMED} earlier ones"
 
 
 class ModelRegistry(Protocol):

@@ -16,6 +16,7 @@ from tests.hopsworks.registries import (
     put_entry,
 )
 from trainer.errors import RegistryError, Unreachable
+from trainer.hopsworks.models import Entry, Models
 from trainer.registry.hopsworks import HopsworksModelRegistry
 
 
@@ -56,3 +57,25 @@ def test_without_a_schema_for_the_tag_it_is_noted_and_nothing_fails(
     fail(double, "^PUT .*/tags/", Status(503), times=None)
     with pytest.raises(Unreachable):
         registry.mirror_champion(1)
+
+
+def test_of_many_versions_only_those_are_asked_that_may_bear_the_tag(
+    double: HopsworksDouble, registry: HopsworksModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is a request of its own, and there may be thousands."""
+    monkeypatch.setattr("trainer.registry.hopsworks._ASKED", 1)
+    double.registry.tag_schemas.add(SETTINGS.tag)
+    for number in range(5):
+        registry.register(staged(tmp_path, f"c{number}"))
+    assert registry.mirror_champion(1) is None
+    asked: list[int] = []
+    untag = Models.untag
+
+    def counted(models: Models, entry: Entry, name: str) -> None:
+        asked.append(entry.version)
+        untag(models, entry, name)
+
+    monkeypatch.setattr(Models, "untag", counted)
+    assert registry.mirror_champion(4) is None
+    assert asked == [1, 5]
+    assert champions(double) == {f"{MODEL}_4": "c3"}

@@ -21,6 +21,7 @@ from consumer.demo.status import status
 from consumer.demo.story import Story
 from consumer.demo.telling import Said, of_commit, of_record
 from consumer.demo.waves import Committed
+from tests.hostile import HOSTILE, steering
 
 LOG = [json.loads(line) for line in (Path(__file__).parent / "service.jsonl").read_text().splitlines()]
 PLAN = Plan(state=Path("var/demo"))
@@ -54,6 +55,25 @@ def refused() -> list[dict[str, Any]]:
     """The same, but the second cycle ends in a refusal."""
     end = {**LOG[-1], "outcome": "rejected", "version": None, "reason": "accuracy sank by 0.020, more than 0.010"}
     return [*LOG[:-1], end]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values())
+def test_what_the_service_logs_and_paths_are_text_and_nothing_else(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "PLAN", Plan(state=Path(f"var/[red]{text}[/]")))
+    end = {**LOG[-1], "outcome": "held", "version": None, "reason": text, "way_out": text, "asks_full": text}
+    started = [{**line, "reason": text} if line["event"] == "cycle started" else line for line in LOG[:-1]]
+    failing = {"event": text, "level": "error", "reason": text, text: text}
+    told = drawn(log=[*started, failing, {"event": "waiting for topic", "topic": text}, end])
+    assert steering(told) == []
+    assert "[red]" in told
+
+
+def test_a_demo_that_nobody_watches_any_more_ends() -> None:
+    class Gone(io.StringIO):
+        gone = True
+
+    with pytest.raises(KeyboardInterrupt):
+        Screen(Story(), Console(file=Gone())).say([Said("cycle", "goes on")])
 
 
 def test_a_file_gets_plain_lines_that_fit() -> None:

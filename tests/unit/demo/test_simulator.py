@@ -11,6 +11,7 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaConfigurationError, KafkaTimeoutError
 
+from consumer.deadline import Deadline, TimedOut
 from consumer.demo.errors import DemoUsageError
 from consumer.demo.follows import LocalFollows
 from consumer.demo.listeners import GeneratedListeners
@@ -264,6 +265,20 @@ def test_it_waits_for_kafka_longer_from_time_to_time(monkeypatch: pytest.MonkeyP
     assert len(waits) == 3
     with pytest.raises(ZeroDivisionError):  # what is not Kafka's fault is not waited for
         patiently(lambda: 1 // 0)
+
+
+def test_with_a_deadline_it_waits_for_kafka_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("tenacity.nap.time.sleep", lambda pause: now.append(now[-1] + pause))
+
+    def away() -> None:
+        raise KafkaTimeoutError("nobody there")
+
+    for _ in range(2):  # the wait begins anew with each attempt
+        began = now[-1]
+        with pytest.raises(TimedOut, match=r"Kafka did not answer \(.*nobody there\) for 60 s"):
+            patiently(away, Deadline(60, lambda: now[-1]))
+        assert now[-1] - began == pytest.approx(60)
 
 
 def test_ticks_come_at_an_interval_and_as_often_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:

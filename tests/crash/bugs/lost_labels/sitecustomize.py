@@ -10,8 +10,8 @@ if any(argument.endswith("retrainer") for argument in sys.orig_argv):
 
     settle = cycles.settle_changes  # type: ignore[attr-defined]
 
-    def settle_too_much(connection: Connection, cycle_id: str, now: float) -> None:
-        settle(connection, cycle_id, now)
+    def settle_too_much(connection: Connection, cycle_id: str, now: float, *, remember: bool) -> None:
+        settle(connection, cycle_id, now, remember=remember)
         connection.execute(delete(label_changes))
 
     cycles.settle_changes = settle_too_much  # type: ignore[attr-defined]

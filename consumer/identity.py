@@ -1,0 +1,91 @@
+"""Who an instance is: by an id of its own, as host names are shared by containers of an image and by host networking.
+
+The id is a random one that the state folder keeps, with a sign of where the folder lies: its file on its disk, under
+the kernel that runs. So a folder that was copied into an image, or beside its original, gives another instance; and
+whoever comes back with the same id works on the same folder, on a machine that has not been restarted. One process at a
+time does that (`consumer.lock`), so the one before is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from uuid import uuid4
+
+import structlog
+
+log = structlog.get_logger()
+
+_FILE = "instance_id"
+_KEPT = re.compile(r"[0-9a-f]{16}")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One instance."""
+
+    id: str
+    name: str
+    """What people know it by: its host and state folder. Two may have the same."""
+
+    @property
+    def folder(self) -> str:
+        """What its id has in common with those of copies of its state folder."""
+        return folder_of(self.id)
+
+
+def identity(state_dir: Path) -> Identity:
+    """The instance on a state folder, which the caller holds; made at the first call.
+
+    Where the folder cannot keep it, the instance is another one at each start: it then waits like any other for a lease
+    that it left behind.
+    """
+    name, file = f"{socket.gethostname()}:{state_dir}", state_dir / _FILE
+    try:
+        kept = _read(file) or _made(file)
+        place = file.stat()
+    except OSError as error:
+        log.warning("cannot keep the id of this instance", file=str(file), reason=str(error))
+        return Identity(f"{_random()}-{_random()[:8]}", name)
+    lies = f"{_boot()} {place.st_dev} {place.st_ino}"
+    return Identity(f"{kept}-{blake2b(lies.encode(), digest_size=4).hexdigest()}", name)
+
+
+def folder_of(instance: str) -> str:
+    """What the ids of instances have in common when their state folders are copies of one."""
+    return instance.partition("-")[0]
+
+
+def _read(file: Path) -> str | None:
+    try:
+        found = file.read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return None
+    return found if _KEPT.fullmatch(found) else None  # the machine may have died while it was written
+
+
+def _made(file: Path) -> str:
+    """The file is whole or not there, also after a crash."""
+    made, temporary = _random(), file.with_name(f".{file.name}")
+    with temporary.open("w") as opened:
+        opened.write(made)
+        opened.flush()
+        os.fsync(opened.fileno())
+    temporary.replace(file)
+    return made
+
+
+def _random() -> str:
+    return uuid4().hex[:16]
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return _BOOT.read_text().strip()
+    return ""

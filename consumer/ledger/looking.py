@@ -1,0 +1,62 @@
+"""Looking into a ledger without leaving a trace, for whoever only wants to know how it is."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
+
+from consumer.errors import LedgerError
+from consumer.ledger.address import shown
+from consumer.ledger.ledger import Ledger, file_of, ledger_on, not_there, open_ledger
+from trainer.features.untouched import connect, stamps
+
+_Found = TypeVar("_Found")
+
+
+def look(url: str, ask: Callable[[Ledger], _Found]) -> _Found:
+    """What `ask` finds in the ledger at a URL. No file changes, nor is one made, as long as nobody else is at work.
+
+    Where a service writes meanwhile, it is asked once more, as every other reader does.
+
+    Raises:
+        NoLedger: it is not there.
+        OldLedger: an earlier release made it.
+        LedgerError: it cannot be opened, or a later release made it.
+    """
+    file = file_of(url)
+    if file is None:
+        return _as_others_do(url, ask)
+    if not file.exists():
+        raise not_there(url)
+    before = stamps(file)
+    try:
+        with closing(ledger_on(_engine(file), url)) as ledger:
+            found = ask(ledger)
+    except (DatabaseError, sqlite3.DatabaseError) as error:
+        if stamps(file) != before:
+            return _as_others_do(url, ask)
+        raise LedgerError(f"cannot open the ledger {shown(url)}: {getattr(error, 'orig', None) or error}") from error
+    return found if stamps(file) == before else _as_others_do(url, ask)
+
+
+def _as_others_do(url: str, ask: Callable[[Ledger], _Found]) -> _Found:
+    with closing(open_ledger(url, create=False)) as ledger:
+        return ask(ledger)
+
+
+def _engine(file: Path) -> Engine:
+    engine = create_engine("sqlite://", creator=partial(connect, file), poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")

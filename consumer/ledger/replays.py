@@ -1,0 +1,56 @@
+"""What was replayed, for people, and for a replay that goes on where it was cut short."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, Row, select
+
+from consumer.ledger.engine import reading
+from consumer.ledger.tables import PENDING, cycles, replays, versions
+from schemas.spans import united
+
+
+class Replays:
+    """The readers' side of replays; `Intake.record_replay` and `Letters.replay` write them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def every(self) -> list[dict[str, Any]]:
+        """Every replay, oldest first: what was asked for and found, and how its cycle ended."""
+        of = replays.c
+        cycle = (cycles.c.state, cycles.c.kind.label("cycle_kind"), versions.c.version)
+        listed = (
+            select(replays, *cycle)
+            .join(cycles, cycles.c.cycle_id == of.cycle_id, isouter=True)
+            .join(versions, versions.c.cycle_id == of.cycle_id, isouter=True)
+            .order_by(of.number)
+        )
+        with reading(self._engine) as connection:
+            return [_told(row) for row in connection.execute(listed)]
+
+    def request_of(self, replay_id: str) -> int | None:
+        """The request of a replay that is stored; None where it is not."""
+        with reading(self._engine) as connection:
+            found = connection.scalar(select(replays.c.request).where(replays.c.replay_id == replay_id))
+            return None if found is None else int(found)
+
+
+def _told(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "at": datetime.fromtimestamp(row.at, UTC).isoformat(),
+        "of": None if row.told is None else "dead letters" if "dead_letters" in row.told else "window",
+        "asked": row.told,
+        "ranges": united(row.ranges),
+        "request": row.request,
+        "events": row.events,
+        "users": row.users,
+        "labels": row.labels,
+        "cycle_id": row.cycle_id if row.cycle_id != PENDING else None,
+        "cycle_kind": row.cycle_kind,
+        "outcome": row.state if row.cycle_id != PENDING else "pending",
+        "version": row.version,
+    }

@@ -1,0 +1,140 @@
+"""What the listener notices that no single event tells: none of the events is ours, or their times are in a wrong unit.
+
+Nothing is wrong with the service then, and nothing is lost, yet it may learn nothing for ever. So somebody is told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from consumer.ledger.batch import Batch
+from consumer.record_times import Unit
+from consumer.settings import Settings
+
+log = structlog.get_logger()
+
+ENOUGH = 100
+"""So many events without one of ours are no accident; in a topic that many groups share they may be."""
+
+_NOT_OURS, _UNITS = "nothing that comes is ours", "record times are in another unit"
+_AGAIN = 3600.0  # seconds; in such a topic they come and go
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Events of a topic, one after the other, of which none could be used."""
+
+    ignored: Counter[str] = field(default_factory=Counter)
+    """Those of others, by the reason why they are."""
+    dead: int = 0
+    """Those that could not be understood."""
+    last_reason: str = ""
+    """Why the last one could not."""
+
+    @property
+    def events(self) -> int:
+        """How many there are."""
+        return self.ignored.total() + self.dead
+
+    def after(self, batch: Batch, topic: str) -> Run:
+        """The run when this was read as well; an event of ours ends it."""
+        ignored: Counter[str] = Counter()
+        for (partition, reason), count in batch.ignored.items():
+            if partition.topic == topic:
+                ignored[reason] += count
+        dead = [letter for letter in batch.dead if letter.position.topic == topic]
+        read = sum(count for partition, count in batch.events.items() if partition.topic == topic)
+        if read > ignored.total() + len(dead):
+            return Run()
+        return Run(self.ignored + ignored, self.dead + len(dead), dead[-1].reason if dead else self.last_reason)
+
+
+def about_run(run: Run, topic: str, group: str) -> str | None:
+    """What to tell of a run, once it is long enough."""
+    if run.events < ENOUGH:
+        return None
+    none = f"none of the last {run.events:,} events of topic {topic}"
+    why = ", ".join(f"{reason}: {count:,}" for reason, count in run.ignored.most_common())
+    if not run.dead:
+        told = f"{none} is of {group} ({why})"
+        return f"{told}; see whether group and topic are the right ones, `retrainer doctor` names what comes"
+    if not run.ignored:
+        told = f"{none} can be understood, the last because: {run.last_reason}"
+        return f"{told}; see RETRAINER_KAFKA__SOURCE, RETRAINER_KAFKA__TOPIC and `retrainer dead-letters list`"
+    told = f"{none} is of {group}: {run.dead:,} cannot be understood, {why}"
+    return f"{told}; see whether group, topic and RETRAINER_KAFKA__SOURCE are the right ones"
+
+
+def groups_of(settings: Settings) -> dict[str, str]:
+    """What is listened to on each topic, for people, with the settings that name it."""
+    users, labels = settings.feature_group, settings.labels
+    told = {settings.kafka.topic: f"{users.name}, version {users.version} (RETRAINER_FEATURE_GROUP__…)"}
+    if labels is None:
+        return told
+    topic, named = settings.kafka.label_topic, f"{labels.name}, version {labels.version} (RETRAINER_LABELS__…)"
+    if topic not in (None, settings.kafka.topic):
+        return {**told, topic: named}
+    return {name: f"{user_group} or {named}" for name, user_group in told.items()}
+
+
+def about_units(units: Mapping[tuple[str, Unit], int]) -> str | None:
+    """What to tell of record times that are in another unit than milliseconds; by topic, how many."""
+    if not units:
+        return None
+    (topic, unit), count = max(units.items(), key=lambda one: one[1])
+    deleted = "deleted too soon" if unit == "seconds" else "kept for ever"
+    return (
+        f"{count:,} records of topic {topic} have times in {unit}, not in milliseconds as Kafka has them; here they "
+        f"are read as {unit}, but the broker takes them for milliseconds, so they are {deleted} where time decides: "
+        "have the producer write milliseconds, or set message.timestamp.type=LogAppendTime for the topic"
+    )
+
+
+class Notices:
+    """Follows what is stored, and tells it: in the log when it begins, and to whoever asks while it lasts.
+
+    Args:
+        groups: what is listened to on each topic, as `groups_of` has it.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, groups: Mapping[str, str], clock: Callable[[], float]) -> None:
+        self._groups = groups
+        self._clock = clock
+        self._runs = {topic: Run() for topic in groups}
+        self._units: Counter[tuple[str, Unit]] = Counter()
+        self._logged: dict[str, float] = {}
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What there is to tell now."""
+        return tuple(self._told().values())
+
+    def stored(self, batch: Batch) -> None:
+        """These are in the ledger now."""
+        self._runs = {topic: run.after(batch, topic) for topic, run in self._runs.items()}
+        odd, read = {topic for topic, _ in batch.units}, {partition.topic for partition in batch.events}
+        for topic, unit in [*self._units]:
+            if topic in read - odd:  # whoever writes it has mended it
+                del self._units[topic, unit]
+        self._units.update(batch.units)
+        self._log()
+
+    def _told(self) -> dict[str, str]:
+        """By the event of the log, and what distinguishes it."""
+        found = {
+            f"{_NOT_OURS} {topic}": about_run(run, topic, self._groups[topic]) for topic, run in self._runs.items()
+        }
+        found[_UNITS] = about_units(self._units)
+        return {what: told for what, told in found.items() if told is not None}
+
+    def _log(self) -> None:
+        now = self._clock()
+        for what, told in self._told().items():
+            if not 0 <= now - self._logged.get(what, float("-inf")) < _AGAIN:
+                self._logged[what] = now
+                log.warning(_UNITS if what == _UNITS else _NOT_OURS, reason=told)

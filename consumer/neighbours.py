@@ -1,0 +1,113 @@
+"""The other members of our consumer group: whoever reads our topic without being an instance of our ledger is told of.
+
+Its partitions are read into another ledger, or into none: ours does not hear of their events, and the lag that it knows
+of is none. Two services with ledgers of their own in one group would each learn half.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from consumer.errors import ConsumerError
+from consumer.kafka.client import admin_options, made
+from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, is_of_ledger, members_of, strangers
+from consumer.kafka.settings import KafkaSettings
+from consumer.trouble import Trouble
+
+log = structlog.get_logger()
+
+_LOOK_EVERY = 10.0
+_LATE = 15.0  # seconds; an instance that has joined the group may not have reported yet
+_END = 1.0
+
+
+class Suspicion:
+    """Which members are strangers, look by look: a pure rule with a memory of the last one.
+
+    Who says that it works on another ledger, or does not say so at all, is one at once. Who says that it works on ours
+    and does not speak there is one at the second look.
+    """
+
+    def __init__(self, own: Membership, topics: tuple[str, ...]) -> None:
+        self._own = own
+        self._topics = topics
+        self._silent: set[str] = set()
+
+    def found(self, members: list[Member], heard: set[str] | None) -> list[Member]:
+        """The strangers among the members.
+
+        Args:
+            members: of our group.
+            heard: the ids of the other instances that have spoken in our ledger; None where that is not known.
+        """
+        ours = {
+            Membership(self._own.ledger_id, instance).client_id for instance in {self._own.instance, *(heard or ())}
+        }
+        others = strangers(members, self._topics, ours)
+        silent = {one.id for one in others if heard is not None and is_of_ledger(one, self._own.ledger_id)}
+        before, self._silent = self._silent, silent
+        return [one for one in others if not is_of_ledger(one, self._own.ledger_id) or one.id in before & silent]
+
+
+class Neighbours(threading.Thread):
+    """Looks at the group every ten seconds, by a client of its own that is no member.
+
+    Args:
+        kafka: where the group is.
+        own: this instance as its member.
+        heard: the ids of the other instances that have spoken in so many seconds; None where that is not known.
+    """
+
+    def __init__(self, kafka: KafkaSettings, own: Membership, heard: Callable[[float], set[str] | None]) -> None:
+        super().__init__(name="neighbours", daemon=True)
+        self._kafka = kafka
+        self._heard = heard
+        self._suspicion = Suspicion(own, kafka.topics)
+        self._stopping = threading.Event()
+        self._client: Any = None
+        self._trouble = Trouble("others read our topic", "nobody else reads our topic any more", time.monotonic)
+
+    @property
+    def trouble(self) -> str | None:
+        """Who is there that should not be, and what to do; None where nobody is."""
+        return self._trouble.reason
+
+    def stop(self) -> None:
+        """End the thread, soon."""
+        self._stopping.set()
+        if self.is_alive():
+            self.join(_END)
+
+    def run(self) -> None:
+        """Look until stopped. A broker that does not answer leaves what was found before."""
+        while not self._stopping.wait(_LOOK_EVERY):
+            try:
+                self._look()
+            except (KafkaError, ConsumerError, OSError) as error:
+                log.debug("cannot look at the consumer group", reason=str(error) or type(error).__name__)
+                self._close()
+        self._close()
+
+    def _look(self) -> None:
+        if self._client is None:
+            self._client, _ = made(KafkaAdminClient, self._kafka, admin_options(self._kafka), self._stopping)
+        members = members_of(self._client, self._kafka.group_id)
+        if members is None:
+            return  # they are on the move
+        heard = self._heard(self._kafka.session_timeout_ms / 1000 + _LATE)
+        if found := self._suspicion.found(members, heard):
+            self._trouble.met(f"{in_words(found, self._kafka.group_id)}: {WAY_OUT}")
+        else:
+            self._trouble.over()
+
+    def _close(self) -> None:
+        if self._client is not None:
+            client, self._client = self._client, None
+            client.close()

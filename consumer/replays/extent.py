@@ -1,0 +1,168 @@
+"""What there is to read: where each partition begins and ends now, and which part of the window is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import KafkaError
+
+from consumer.deadline import Deadline
+from consumer.errors import ConsumerError
+from consumer.kafka.client import admin_options, made
+from consumer.kafka.settings import KafkaSettings
+from consumer.ledger.batch import Partition
+from consumer.replays.stretch import Stretch
+from consumer.replays.window import FOR_EVER, Window, is_sensible, moment_of
+
+_LOOK_BACK = 1000
+"""Records that are read before those that the index of times points at, to see whether their times can be meant."""
+_TURN_MS = 200
+_SHORT = 3.0  # seconds; a partition may hold nothing but marks of transactions
+
+
+class Gone(ConsumerError):  # noqa: N818
+    """Part of the window is not in the topic any more, or never was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Offsets that cannot be read again, and why, for people."""
+
+    partition: Partition
+    start: int
+    end: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.partition}: offsets {self.start} to {self.end} are gone: {self.why}"
+
+
+def by_record_time(settings: KafkaSettings) -> bool:
+    """Whether the broker finds offsets by the times of records, so that all that is before them is surely earlier.
+
+    Apache Kafka does (the first record of that time or later, whatever the order of times), and is known by the feature
+    that only it has. Others find by the time of arrival, or by search among times that they take to rise.
+    """
+    try:
+        client, _ = made(KafkaAdminClient, settings, admin_options(settings))
+        with closing(client):
+            return "metadata.version" in client.describe_features()
+    except KafkaError:
+        return False
+
+
+def extents(
+    consumer: Any, topics: Sequence[str], window: Window, indexed: Callable[[], bool], deadline: Deadline
+) -> tuple[list[Stretch], list[Missing]]:
+    """What has to be read of each partition, and what of the window is not there any more.
+
+    Args:
+        consumer: has no partition yet.
+        topics: to read.
+        window: what of them.
+        indexed: whether offsets may be found by time.
+        deadline: for the broker.
+
+    Raises:
+        Gone: offsets that were asked for are not there yet, or their partition is not.
+        ConsumerError: the broker does not tell.
+    """
+    partitions = {
+        Partition(topic, number): TopicPartition(topic, number)
+        for topic in topics
+        for number in sorted(consumer.partitions_for_topic(topic) or ())
+    }
+    try:
+        ends = consumer.end_offsets(list(partitions.values()))
+        begins = consumer.beginning_offsets(list(partitions.values()))
+        stretches = _asked(window, {ours: (begins[tp], ends[tp]) for ours, tp in partitions.items()})
+        if window.start is not None and window.start > 0 and indexed():
+            wanted = {partitions[one.partition]: window.start for one in stretches}
+            found = consumer.offsets_for_times(wanted)
+            for one in stretches:
+                at = found[partitions[one.partition]]
+                _skip(one, one.end if at is None or at.timestamp < 0 else int(at.offset))
+        missing = list(_missing(consumer, stretches, window, deadline))
+    except KafkaError as error:
+        reason = str(error) or type(error).__name__
+        raise ConsumerError(f"cannot find out what {' and '.join(topics)} holds: {reason}") from error
+    return stretches, missing
+
+
+def _asked(window: Window, logs: Mapping[Partition, tuple[int, int]]) -> list[Stretch]:
+    """What to read, before times are thought of."""
+    if window.offsets is None:
+        return [_stretch(partition, begins, begins, ends, FOR_EVER) for partition, (begins, ends) in logs.items()]
+    wrong, stretches = [], []
+    for partition, spans in window.offsets.items():
+        if partition not in logs:
+            known = sorted(one.number for one in logs if one.topic == partition.topic)
+            wrong.append(f"{partition} is not there; the topic has the partitions {known[0]} to {known[-1]}")
+            continue
+        begins, ends = logs[partition]
+        first, most = spans[0][0], spans[-1][1]
+        start = max(begins, min(first, ends))
+        stretches.append(_stretch(partition, begins, start, max(start, min(most, ends)), most))
+    if wrong:
+        raise Gone("; ".join(wrong))
+    return stretches
+
+
+def _stretch(partition: Partition, begins: int, start: int, end: int, most: int) -> Stretch:
+    return Stretch(*partition, begins=begins, start=start, end=end, next=start, most=most)
+
+
+def _skip(stretch: Stretch, first: int) -> None:
+    """All records before `first` are earlier than the window."""
+    stretch.start = stretch.next = max(stretch.start, min(first, stretch.end) - _LOOK_BACK)
+
+
+def _missing(consumer: Any, stretches: Sequence[Stretch], window: Window, deadline: Deadline) -> list[Missing]:
+    """What retention has removed of the window.
+
+    By offsets that is known. By time it is where the partition begins later than at offset 0, and with a record of
+    the window, or after it: what was before may have been in the window.
+    """
+    cut = [one for one in stretches if one.begins > 0 and one.start == one.begins]
+    if window.offsets is not None:
+        found = []
+        for one in cut:
+            gone = [(start, min(end, one.begins)) for start, end in window.offsets[one.partition] if start < one.begins]
+            found += [Missing(one.partition, start, end, f"it begins at {one.begins} now") for start, end in gone]
+        return found
+    firsts = _first_times(consumer, cut, deadline)
+    found = []
+    for one in cut:
+        at = firsts.get(one.partition)
+        if at is not None and (window.start is None or at < window.start):
+            continue
+        since = "and holds nothing now" if at is None else f"with a record of {moment_of(at)}"
+        why = f"it begins at {one.begins} now, {since}; what was before may have been in the window"
+        found.append(Missing(one.partition, 0, one.begins, why))
+    return found
+
+
+def _first_times(consumer: Any, stretches: Sequence[Stretch], deadline: Deadline) -> dict[Partition, int]:
+    """The time of the first record of each partition that has one that can be meant."""
+    waited = {one.partition: TopicPartition(*one.partition) for one in stretches if one.start < one.end}
+    if not waited:
+        return {}
+    consumer.assign(list(waited.values()))
+    for one in stretches:
+        if one.partition in waited:
+            consumer.seek(waited[one.partition], one.start)
+    found: dict[Partition, int] = {}
+    began = time.monotonic()
+    while waited and (time.monotonic() - began < _SHORT or not any(consumer.highwater(tp) for tp in waited.values())):
+        deadline.check(f"{' and '.join(map(str, waited))} could not be read")
+        for tp, records in consumer.poll(timeout_ms=_TURN_MS, max_records=_LOOK_BACK).items():
+            deadline.moved()
+            times = [record.timestamp for record in records if is_sensible(record.timestamp, time.time())]
+            if times and waited.pop(Partition(tp.topic, tp.partition), None) is not None:
+                found[Partition(tp.topic, tp.partition)] = times[0]
+    return found

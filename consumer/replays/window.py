@@ -1,0 +1,117 @@
+"""Which records are replayed. Pure: by a record's own time, its offset, and whom it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from consumer.errors import ConsumerError
+from consumer.ledger.batch import LabelChange, Partition
+from schemas.events import Change
+from schemas.labels import pair_of
+from schemas.spans import Span, joined
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SENSIBLE = 10**12  # September 2001, in milliseconds; what is in seconds looks older, what is in µs far newer
+_AHEAD = timedelta(days=1)  # so far a clock may be ahead
+_SPANS = re.compile(r"(?:(?P<topic>[\w.\-]+):)?(?P<partition>\d+)(?::(?P<first>\d+)-(?P<end>\d*))?", re.ASCII)
+FOR_EVER = 2**63 - 1
+"""The end of offsets that end where the partition does."""
+
+
+class WrongOffsets(ConsumerError):  # noqa: N818  (the command's usage, not a fault)
+    """Offsets that were asked for mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `start` to before `end`, in milliseconds since the epoch, where they are given, at `offsets`, if there are.
+
+    A record counts by its own time: that of its producer, or that of its arrival where the topic is configured so.
+    """
+
+    start: int | None = None
+    end: int | None = None
+    offsets: Mapping[Partition, tuple[Span, ...]] | None = None
+    users: frozenset[str] | None = None
+    """Only these, and labels that name one of them; None for all."""
+
+    @property
+    def timed(self) -> bool:
+        """Whether times decide."""
+        return self.start is not None or self.end is not None
+
+    def holds(self, partition: Partition, offset: int, timestamp: int) -> bool:
+        """Whether a record is in the window. One without a time is in none that goes by time."""
+        if self.timed and (
+            timestamp < 0
+            or (self.start is not None and timestamp < self.start)
+            or (self.end is not None and timestamp >= self.end)
+        ):
+            return False
+        return self.offsets is None or any(first <= offset < end for first, end in self.offsets.get(partition, ()))
+
+    def concerns(self, event: object) -> bool:
+        """Whether an event names one of the users."""
+        if self.users is None:
+            return True
+        if isinstance(event, LabelChange):
+            return not self.users.isdisjoint(pair_of(event.key))
+        return isinstance(event, Change) and event.key in self.users
+
+
+def milliseconds(when: datetime) -> int:
+    """The first whole millisecond at or after a time: records have whole ones."""
+    return -((_EPOCH - when) // timedelta(milliseconds=1))
+
+
+def moment_of(timestamp: int) -> str:
+    """A record's time, for people; of one that calendars do not know, the number."""
+    try:
+        return (_EPOCH + timedelta(milliseconds=timestamp)).isoformat(timespec="seconds")
+    except OverflowError:
+        return f"{timestamp} ms"
+
+
+def is_sensible(timestamp: int, now: float) -> bool:
+    """Whether a record's time can be meant: it is in this century, and no more than a day ahead of `now` (seconds)."""
+    return _FIRST_SENSIBLE <= timestamp <= 1000 * (now + _AHEAD.total_seconds())
+
+
+def guessed(timestamp: int) -> str:
+    """By its size, what a time that cannot be meant looks like."""
+    if timestamp <= 0:
+        return "no time"
+    for name, factor in (("seconds", 1000), ("microseconds", 1 / 1000), ("nanoseconds", 1 / 1_000_000)):
+        if _FIRST_SENSIBLE <= timestamp * factor < 5 * _FIRST_SENSIBLE:
+            return f"{name} instead of milliseconds"
+    return "a wrong clock"
+
+
+def offsets_of(texts: Collection[str], topics: Collection[str]) -> dict[Partition, tuple[Span, ...]] | None:
+    """What `TOPIC:0:100-200`, `0:100-200`, `0:100-` or `0` mean: offsets from the first to before the second.
+
+    Raises:
+        WrongOffsets: nothing, or the topic is not known.
+    """
+    if not texts:
+        return None
+    found: dict[Partition, list[Span]] = {}
+    for text in texts:
+        match = _SPANS.fullmatch(text)
+        if match is None:
+            raise WrongOffsets(f"--offsets {text!r} is not of the form PARTITION:FROM-TO, such as 0:100-200")
+        topic = match["topic"] or next(iter(topics))
+        if topic not in topics:
+            raise WrongOffsets(f"--offsets {text!r}: topic {topic} is not listened to; {' or '.join(topics)} is")
+        if match["topic"] is None and len(topics) > 1:
+            raise WrongOffsets(f"--offsets {text!r}: say of which topic: {next(iter(topics))}:{text}")
+        first, end = int(match["first"] or 0), int(match["end"] or FOR_EVER)
+        if first >= end:
+            raise WrongOffsets(f"--offsets {text!r} holds nothing: {first} is not before {end}, which is not included")
+        if end > FOR_EVER:
+            raise WrongOffsets(f"--offsets {text!r}: no offset is as large as {end}")
+        found.setdefault(Partition(topic, int(match["partition"])), []).append((first, end))
+    return {partition: joined(spans) for partition, spans in found.items()}

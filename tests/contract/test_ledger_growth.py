@@ -1,0 +1,209 @@
+"""What the ledger is asked again and again costs the same however much is in it: each question looks into an index."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, func, insert, select, text
+
+from consumer.clock import Clock
+from consumer.cycles.deciding import Deciding
+from consumer.cycles.trigger import TriggerPolicy
+from consumer.ledger.kinds import KINDS, USERS
+from consumer.ledger.ledger import Ledger
+from consumer.ledger.portions import recount
+from consumer.ledger.probes import Probed
+from consumer.ledger.tables import changes, cycles, learned, portions, promotions, versions
+from schemas.cycle import CycleKind, Outcome
+from tests.contract.ledgers import P0, batch, begin, ended
+
+MANY = 300
+_GROWING = re.compile(r"SCAN (changes|label_changes|cycles|versions|promotions|learned|learned_labels)\b(?! USING)")
+LINEAGE: dict[str, Any] = {"offsets": {"t": {"0": [0, 3]}}, "changed_users": 1}
+
+
+@contextmanager
+def statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """What is asked of the database in the block, with the values."""
+    found: list[tuple[str, Any]] = []
+
+    def heard(_connection: Any, _cursor: Any, statement: str, values: Any, *_more: Any) -> None:
+        found.append((statement, values))
+
+    event.listen(engine, "before_cursor_execute", heard)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", heard)
+
+
+def many_cycles(ledger: Ledger, number: int = MANY) -> None:
+    """A year of cycles: most have registered a version, the others were rejected."""
+    begin(ledger)
+    with ledger.engine.begin() as connection:
+        for at in range(1, number + 1):
+            registered = at % 3 > 0
+            result = ended(f"c{at}", Outcome.REGISTERED if registered else Outcome.REJECTED, at if registered else None)
+            row: dict[str, Any] = {"kind": "incremental" if at > 1 else "bootstrap", "reason": "r", "lineage": LINEAGE}
+            row |= {"state": result.outcome.value, "settled": registered, "result": result.model_dump(mode="json")}
+            times = {"claimed_at": at * 10.0, "ended_at": at * 10.0 + 5}
+            connection.execute(insert(cycles).values(number=at, cycle_id=f"c{at}", attempts=0, **row, **times))
+            if registered:
+                connection.execute(insert(versions).values(version=at, cycle_id=f"c{at}", registered_at=at * 10.0))
+                connection.execute(insert(promotions).values(version=at, at=at * 10.0, reason="better"))
+
+
+def decide(ledger: Ledger) -> object:
+    return Deciding(TriggerPolicy(), ledger, Clock()).decide(busy=False, probing=False, caught_up=True)
+
+
+ASKED: dict[str, Callable[[Ledger], object]] = {
+    "backlog": lambda ledger: ledger.views.backlog(),
+    "past": lambda ledger: ledger.views.past(),
+    "trigger": lambda ledger: decide(ledger),
+    "gaps": lambda ledger: ledger.views.open_gaps(),
+    "last cycle": lambda ledger: ledger.views.last_cycle(),
+    "a cycle": lambda ledger: ledger.views.cycle("c7"),
+    "the newest cycle": lambda ledger: ledger.views.cycle(),
+    "newest versions": lambda ledger: ledger.views.versions(20),
+    "outcomes": lambda ledger: ledger.views.outcomes_since_version(),
+    "running, in short": lambda ledger: ledger.views.running(),
+    "running": lambda ledger: ledger.cycles.running(),
+    "base": lambda ledger: ledger.cycles.base(),
+    "sweep": lambda ledger: ledger.cycles.sweep(1.0),
+    "last probe": lambda ledger: ledger.probes.last(),
+}
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_what_is_asked_in_every_turn_scans_no_table_that_grows(ledger: Ledger, fence: int, question: str) -> None:
+    if ledger.engine.dialect.name != "sqlite":
+        pytest.skip("a server plans by what is in its tables")
+    many_cycles(ledger)
+    ledger.probes.record(Probed(1e9, None, 1, None, "failed"), fence=fence)
+    ledger.intake.record(batch(P0, 0, ["a", "b"]))
+    with statements(ledger.engine) as asked:
+        ASKED[question](ledger)
+    assert asked
+    with ledger.engine.connect() as connection:
+        for statement, values in asked:
+            if statement.startswith(("SELECT", "WITH")):
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+                scans = [row[3] for row in plan if _GROWING.search(row[3]) and " LIMIT " not in statement]
+                assert not scans, statement
+
+
+def test_a_claim_takes_as_many_statements_for_many_users_as_for_one(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    counts, claimed = [], []
+    for users in (2, 1, 700):  # the first has no version before it
+        start = ledger.intake.positions("t")[P0]
+        ledger.intake.record(batch(P0, start, [f"u{n}" for n in range(users)]))
+        with statements(ledger.engine) as asked:
+            claim = ledger.cycles.claim(CycleKind.FULL, "now", 1.0, fence=fence)
+        counts.append(len(asked))
+        claimed.append(len(claim.users))
+        assert not [statement for statement, _ in asked if statement.startswith(("UPDATE changes", "DELETE FROM"))]
+        assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, len(counts)), 2.0, fence=fence)
+    assert claimed == [2, 1, 700]
+    assert counts[1] == counts[2]
+
+
+def test_what_is_settled_is_taken_away_piecemeal_and_counts_as_learned_meanwhile(
+    ledger: Ledger, fence: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.ledger.settling.SWEPT_AT_ONCE", 3)
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, [f"u{n}" for n in range(8)]))
+    claim = ledger.cycles.claim(CycleKind.FULL, "now", 101.0, fence=fence)
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 102.0, fence=fence)
+    assert rows_in(ledger) == 5
+    assert ledger.views.backlog().empty
+    assert ledger.cycles.lately(103.0) == claim.users
+    ledger.intake.record(batch(P0, 8, ["u7", "v"]))
+    following = ledger.cycles.claim(CycleKind.INCREMENTAL, "now", 104.0, fence=fence)
+    assert following.users == ("u7", "v")
+    assert ledger.views.miscounted() == []
+    assert ledger.cycles.sweep(105.0)
+    assert not ledger.cycles.sweep(105.0)
+    assert rows_in(ledger) == 2
+    assert ledger.cycles.lately(106.0) == claim.users
+    running = ledger.cycles.running()
+    assert running is not None
+    assert running.users == following.users
+
+
+def rows_in(ledger: Ledger) -> int:
+    with ledger.engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(changes)) or 0
+
+
+@pytest.mark.parametrize(("claimed", "came"), [(1, 5), (5, 1), (3, 3), (4, 0)])
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.FAILED])
+def test_whichever_portion_is_smaller_what_is_given_back_is_one_row_a_user(
+    ledger: Ledger, fence: int, claimed: int, came: int, outcome: Outcome
+) -> None:
+    begin(ledger)
+    first, second = [f"u{n}" for n in range(claimed)], [f"u{n}" for n in range(came)]
+    ledger.intake.record(batch(P0, 0, first, 100.0))
+    claim = ledger.cycles.claim(CycleKind.FULL, "now", 101.0, fence=fence)
+    if came:
+        ledger.intake.record(batch(P0, claimed, second, 200.0))
+    assert not ledger.cycles.settle(ended(claim.cycle_id, outcome), 201.0, fence=fence)
+    tried = outcome is Outcome.REJECTED
+    with ledger.engine.connect() as connection:
+        rows = {row.user_id: row for row in connection.execute(select(changes))}
+        (number,) = connection.scalars(select(portions.c.number))
+        assert recount(connection, USERS, number).rows == max(claimed, came)
+    assert rows.keys() == {*first, *second}
+    for user, row in rows.items():
+        again = user in first and user in second
+        assert row.events == 1 + again
+        assert row.first_event_at == (99.0 if user in first else 199.0)
+        assert row.last_event_at == (199.0 if user in second else 99.0)
+        assert row.received_at == (200.0 if user in second else 100.0)
+        assert row.tried is (tried and user not in second)
+        assert row.fresh_since == (200.0 if user in second and (tried or user not in first) else 100.0)
+        assert row.first_position == (f"t[0]@{int(user[1:])}" if user in first else row.last_position)
+    backlog = ledger.views.backlog()
+    assert (backlog.users, backlog.untried) == (max(claimed, came), came if tried else max(claimed, came))
+    assert ledger.views.miscounted() == []
+
+
+def test_where_nobody_asks_who_was_learned_is_not_remembered(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    with ledger.engine.begin() as connection:
+        connection.execute(insert(learned).values(user_id="of an earlier release", received_at=0.0))
+    ledger.intake.record(batch(P0, 0, ["a"]))
+    claim = ledger.cycles.claim(CycleKind.FULL, "now", 101.0, fence=fence)
+    a_week_later = 101.0 + 8 * 86_400
+    registered = ended(claim.cycle_id, Outcome.REGISTERED, 1)
+    assert ledger.cycles.settle(registered, a_week_later, fence=fence, remember=False)
+    with ledger.engine.connect() as connection:
+        assert not [row for kind in KINDS for row in connection.execute(select(kind.learned))]
+    assert ledger.cycles.lately(102.0) == ()
+
+
+def test_a_figure_that_is_wrong_is_told(ledger: Ledger) -> None:
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a", "b"]))
+    assert ledger.views.miscounted() == []
+    with ledger.engine.begin() as connection:
+        connection.execute(text("UPDATE portions SET untried = 7"))
+    (told,) = ledger.views.miscounted()
+    assert told.startswith("portion 1 of users has ")
+
+
+def test_versions_are_counted_and_the_newest_are_given_oldest_first(ledger: Ledger) -> None:
+    many_cycles(ledger, 30)
+    assert ledger.views.count_versions() == 20
+    assert [found["version"] for found in ledger.views.versions(3)] == [26, 28, 29]
+    assert len(ledger.views.versions()) == 20
+    newest = ledger.views.cycle()
+    assert newest is not None
+    assert newest["cycle_id"] == "c30"
+    assert ledger.views.cycle("nobody's") is None
