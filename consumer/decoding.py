@@ -132,6 +132,14 @@ def to_batch(
     return batch
 
 
+def _odd_time(topic: str, timestamp: int, batch: Batch) -> float:
+    """When a record was made whose time is not in milliseconds of our years; when it arrived, if that does not tell."""
+    if (unit := unit_of(timestamp)) is not None:
+        batch.units[topic, unit] += 1
+    found = seconds_of(timestamp)
+    return batch.received_at if found is None else found
+
+
 def _reaches(record: Record | Unreadable, expected: int) -> bool:
     """Whether what could not be read may hold more than is stored already, though it begins before that."""
     return isinstance(record, Unreadable) and record.following >= expected
@@ -139,14 +147,6 @@ def _reaches(record: Record | Unreadable, expected: int) -> bool:
 
 def _behind(last: Record | Unreadable) -> int:
     return last.following if isinstance(last, Unreadable) else last.offset + 1
-
-
-def _odd_time(topic: str, timestamp: int, batch: Batch) -> float:
-    """When a record was made whose time is not in milliseconds of our years; when it arrived, if that does not tell."""
-    if (unit := unit_of(timestamp)) is not None:
-        batch.units[topic, unit] += 1
-    found = seconds_of(timestamp)
-    return batch.received_at if found is None else found
 
 
 def _decode_all(decode: Decoder, partition: Partition, records: Iterable[Record | Unreadable], batch: Batch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 from kafka.errors import (
@@ -23,7 +22,8 @@ from consumer.doctor.topic import read_newest
 from consumer.doctor.visit import Visit
 from consumer.errors import ConsumerError, LedgerError, NoLedger
 from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, members_of, strangers
-from consumer.ledger.ledger import open_ledger
+from consumer.ledger.ledger import Ledger
+from consumer.ledger.looking import look
 
 BROKERS, TOPIC, PARTITIONS, GROUP = "Kafka", "topic", "partitions", "consumer group"
 
@@ -141,13 +141,16 @@ def _strangers(visit: Visit, client: Any) -> list[Member]:
     if not members:
         return []
     try:
-        with closing(open_ledger(visit.settings.ledger.url, create=False)) as ledger:
-            ours = {Membership(ledger.ledger_id, one.id).client_id for one in ledger.instances.all()}
+        ours = look(visit.settings.ledger.url, _instances)
     except NoLedger:
         pass  # whoever is there works on another one
     except LedgerError:
         return []  # the check of the ledger tells
     return strangers(members, visit.kafka.topics, ours)
+
+
+def _instances(ledger: Ledger) -> set[str]:
+    return {Membership(ledger.ledger_id, one.id).client_id for one in ledger.instances.all()}
 
 
 def _described(client: Any, group: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from consumer.decoding import Decoder, Record, named
 from consumer.doctor.checks import Finding, ok, warning
 from consumer.record_times import Unit, unit_of
-from schemas.events import BadEvent, Group, Ignored, NotificationEvent
+from schemas.events import Group, Ignored, NotificationEvent
+from schemas.keys import BadEvent
 
 _TOLD = 3  # groups that are named
 

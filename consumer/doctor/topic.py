@@ -19,8 +19,8 @@ from consumer.record_times import seconds_of
 
 _FETCH = 4.0  # seconds until a fetch has to be answered
 _TURN_MS = 200
-_SHOWN = "`retrainer dead-letters` shows such"
 _MOST_BYTES = 32 * 2**20  # of a sample
+_SHOWN = "`retrainer dead-letters` shows such"
 
 
 def read_newest(visit: Visit) -> Finding:
@@ -42,12 +42,12 @@ def read_newest(visit: Visit) -> Finding:
     if not records:
         return ok(f"{topic} can be read; it holds {f'about {total} records' if total else 'nothing yet'}")
     newest = records[-1]
+    visit.record_from = seconds_of(newest.timestamp)
     if isinstance(newest, Unreadable):
         return warning(f"{topic} can be read, but its newest record not: {newest.why}", _SHOWN)
-    visit.record_from = seconds_of(newest.timestamp)
     found = f"{topic} can be read; it holds about {total} records{_since(visit.record_from)}"
-    readable = [record for record in records if not isinstance(record, Unreadable)]
-    tail = looked_at(readable, decoders(visit.settings.model_copy(update={"kafka": visit.kafka}))[topic])
+    sound = [record for record in records if not isinstance(record, Unreadable)]
+    tail = looked_at(sound, decoders(visit.settings.model_copy(update={"kafka": visit.kafka}))[topic])
     return judged(found, tail, visit.settings.feature_group, topic, visit.kafka.source)
 
 
