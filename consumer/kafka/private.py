@@ -15,6 +15,7 @@ from typing import Any
 from consumer.errors import ConsumerError
 
 USED: Mapping[str, tuple[str, ...]] = {
+    "kafka.admin.client:KafkaAdminClient": ("_find_coordinator_ids(keys)", "_manager"),
     "kafka.cluster:ClusterMetadata": ("broker_metadata", "brokers", "is_bootstrap", "request_update", "topic_id"),
     "kafka.consumer.fetcher:Fetcher": ("PartitionRecords", "_append(drained, part, max_records, update_offsets)"),
     "kafka.consumer.fetcher:Fetcher.PartitionRecords": (
