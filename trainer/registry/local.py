@@ -79,7 +79,8 @@ class LocalModelRegistry:
                 reached(Point.REGISTER_COPIED)
                 version = max([above, *index_of(self._folder).numbers]) + 1
                 if (note := note_in(self._folder, version, manifest.cycle_id)) is not None:
-                    note.touch()
+                    with shared():
+                        note.touch()
                     flush_folder(self._folder)
                 incoming.rename(self._folder / str(version))
                 reached(Point.REGISTER_RENAMED)
@@ -121,7 +122,8 @@ class LocalModelRegistry:
         for number in index.without_note():
             cycle_id = made_by(self._folder / str(number))
             if cycle_id is not None and (note := note_in(self._folder, number, cycle_id)) is not None:
-                note.touch()
+                with shared():
+                    note.touch()
 
     def _check(self, fence: int) -> None:
         """Refuse a token that is not the latest seen here.
