@@ -20,7 +20,6 @@ from consumer.errors import LedgerError
 from consumer.ledger import portions
 from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import anchor, best_since, champion
-from consumer.ledger.dialect import storable
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
@@ -169,8 +168,7 @@ class Cycles:
             before = connection.scalar(select(cycles.c.attempts).where(*running))
             if before not in {number - 1, number}:
                 raise LedgerError(f"cycle {cycle_id} has {before} failed attempts on record, so {number} cannot follow")
-            told = {"last_error": storable(error) if error else None}
-            connection.execute(update(cycles).where(*running).values(attempts=number, **told))
+            connection.execute(update(cycles).where(*running).values(attempts=number, last_error=error))
 
     def settle(
         self, result: CycleResult, now: float, *, fence: int, refused: Refused | None = None, remember: bool = True

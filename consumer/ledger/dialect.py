@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Float, Table
+from sqlalchemy import Connection, Dialect, Float, String, Table, TypeDecorator
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement, ReturnTypeFromArgs
@@ -79,3 +79,14 @@ def _clock_of_machine(_element: Any, _compiler: Any, **_options: Any) -> str:
 def storable(text: str) -> str:
     """Any text in a form that both engines take: neither stores half a surrogate pair, PostgreSQL no NUL either."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
+class FreeText(TypeDecorator[str]):
+    """A column of text that somebody wrote, who may have written anything: see `storable`."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """What is stored."""
+        return None if value is None else storable(value)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from consumer.errors import OffsetConflict
 from consumer.ledger.batch import Batch, DeadLetter, Load, Mark, Partition
-from consumer.ledger.dialect import least, storable, upsert
+from consumer.ledger.dialect import least, upsert
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import LABELS, USERS
 from consumer.ledger.letter_rows import adopt_letters, kept_bytes, store_letters
@@ -118,7 +118,7 @@ class Intake:
             )
             _expect_one(moved, partition, expected)
             if to != expected:
-                gap = {"from_offset": expected, "to_offset": to, "at": now, "reason": storable(letter.reason)}
+                gap = {"from_offset": expected, "to_offset": to, "at": now, "reason": letter.reason}
                 connection.execute(gaps.insert().values(topic=partition.topic, partition=partition.number, **gap))
             store_letters(connection, [letter], now)
 

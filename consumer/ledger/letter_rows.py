@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, Connection, String, cast, func, select, update
 
 from consumer.ledger.batch import DeadLetter, Headers, bounded
-from consumer.ledger.dialect import storable, upsert
+from consumer.ledger.dialect import upsert
 from consumer.ledger.digest import digest
 from consumer.ledger.tables import dead_letters, offsets
 
@@ -32,7 +32,7 @@ def store_letters(connection: Connection, letters: list[DeadLetter], now: float)
             "value": letter.value,
             "headers": _texts(letter.headers),
             "stage": letter.stage,
-            "reason": storable(letter.reason),
+            "reason": letter.reason,
             "at": now,
         }
         for came, letter in zip(letters, map(bounded, letters), strict=True)

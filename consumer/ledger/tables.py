@@ -18,6 +18,8 @@ from sqlalchemy import (
     false,
 )
 
+from consumer.ledger.dialect import FreeText
+
 SCHEMA_VERSION = 6
 PENDING = ""
 """The cycle id of what no cycle has claimed."""
@@ -91,7 +93,7 @@ def _refused_of(name: str, key: str) -> Table:
         name,
         metadata,
         Column(key, String, primary_key=True),
-        Column("reason", String, nullable=False),
+        Column("reason", FreeText, nullable=False),
         Column("since", Float, nullable=False),
         Column("last_at", Float, nullable=False),
         Column("times", BigInteger, nullable=False),  # how many cycles have refused it
@@ -129,7 +131,7 @@ cycles = Table(
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("cycle_id", String, nullable=False, unique=True),
     Column("kind", String, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("reason", FreeText, nullable=False),
     Column("state", String, nullable=False),  # running, or an outcome
     Column("base_version", Integer),
     Column("anchor_version", Integer),
@@ -144,7 +146,7 @@ cycles = Table(
         "settled", Boolean, nullable=False, default=False, server_default=false()
     ),  # what it claimed left the ledger
     Column("known_labels", Integer),  # how many labels between known users there were, as `known_users`
-    Column("last_error", String),  # why its last attempt failed that was tried again
+    Column("last_error", FreeText),  # why its last attempt failed that was tried again
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
 Index("cycles_of_a_state", cycles.c.state, cycles.c.kind, cycles.c.number)
@@ -165,7 +167,7 @@ promotions = Table(
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("version", Integer, nullable=False),
     Column("at", Float, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("reason", FreeText, nullable=False),
 )
 
 dead_letters = Table(
@@ -180,11 +182,11 @@ dead_letters = Table(
     Column("value", LargeBinary),
     Column("headers", JSON, nullable=False),  # [[name, base64 or null], ...]; {name: base64} up to schema 2
     Column("stage", String, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("reason", FreeText, nullable=False),
     Column("at", Float, nullable=False),
     Column("status", String, nullable=False, server_default="open"),  # open, replayed or discarded
     Column("settled_at", Float),
-    Column("settled_reason", String),
+    Column("settled_reason", FreeText),
     Column("published", Boolean, nullable=False, server_default=false()),  # copied to the dead-letter topic
     Column("digest", String, nullable=False),  # of the record as it came
     Column("record_time", BigInteger),  # what it says of its time; NULL where an earlier release kept only our own
@@ -204,7 +206,7 @@ asked = Table(
     Column("at", Float, nullable=False),
     Column("cycle_id", String),
     Column("accept", JSON),  # limits of the guard that are waived for the cycle that takes it up
-    Column("why", String),  # in the words of a trainer that asks for a full retrain; of the schedule its line
+    Column("why", FreeText),  # in the words of a trainer that asks for a full retrain; of the schedule its line
 )
 
 # How the champion answered for what was pending.
@@ -217,7 +219,7 @@ probes = Table(
     Column("changes", Integer, nullable=False),
     Column("regret", Float),
     Column("error", Float),
-    Column("told", String, nullable=False),
+    Column("told", FreeText, nullable=False),
     Column("after_cycle", Integer),  # the last cycle that had ended then; 0 before the first
 )
 
@@ -247,7 +249,7 @@ gaps = Table(
     Column("from_offset", BigInteger, nullable=False),
     Column("to_offset", BigInteger, nullable=False),
     Column("at", Float, nullable=False),
-    Column("reason", String, nullable=False),
+    Column("reason", FreeText, nullable=False),
 )
 
 # Who may run cycles. Times are for people: expiry is judged by those who watch, each by a clock of its own.
@@ -259,7 +261,7 @@ leases = Table(
     Column("token", BigInteger, nullable=False),
     Column("renewals", BigInteger, nullable=False),
     Column("renewed_at", Float, nullable=False),
-    Column("holder_name", String),  # for people
+    Column("holder_name", FreeText),  # for people
 )
 
 # How each service is, by its own word. Who is silent is told by `beats`, whatever the clocks say.
@@ -268,10 +270,10 @@ instances = Table(
     metadata,
     Column("instance_id", String, primary_key=True),
     Column("pid", Integer, nullable=False),
-    Column("host", String, nullable=False),
+    Column("host", FreeText, nullable=False),
     Column("state", JSON, nullable=False),
     Column("seen_at", Float, nullable=False),  # by its own clock, for people
-    Column("name", String),  # for people
+    Column("name", FreeText),  # for people
     Column("beats", BigInteger, nullable=False, server_default="0"),  # grows with each word
     Column("heard_at", Float),  # by the clock of the ledger
 )

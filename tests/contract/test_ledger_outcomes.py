@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from consumer.ledger.batch import Batch, DeadLetter, Position
 from consumer.ledger.champions import MOST_NOMINATED
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
+from consumer.ledger.letters import Which
 from consumer.ledger.tables import offsets, promotions
 from schemas.cycle import CycleKind, CycleResult, GateReport, Metrics, Outcome
 from schemas.guard import GuardName
@@ -245,3 +247,24 @@ def test_before_there_are_figures_nobody_is_nominated(ledger: Ledger, fence: int
     first_version(ledger, fence)
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.REGISTERED, "version": 2})
     assert ledger.cycles.claim(CycleKind.INCREMENTAL, "next", 600.0, fence=fence).best_since == ()
+
+
+def test_words_that_no_database_takes_are_stored_as_they_can_be(ledger: Ledger, fence: int) -> None:
+    """A trainer, an operator and a broker may say anything: half a surrogate pair, or a NUL."""
+    hostile, stored = "half a \udcff pair\0", "half a \\udcff pair\\x00"
+    begin(ledger)
+    ledger.intake.record(batch(P0, 0, ["a"], now=100.0))
+    claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, hostile, 150.0, fence=fence)
+    ledger.cycles.attempt(claim.cycle_id, 1, fence=fence, error=hostile)
+    told = CycleResult(
+        cycle_id=claim.cycle_id, outcome=Outcome.FAILED, reason="gone", base_version=None, asks_full=hostile
+    )
+    ledger.cycles.settle(told, 160.0, fence=fence)
+    dead = Batch(received_at=170.0, dead=[DeadLetter(Position("t", 0, 1), 1.0, None, b"", (), "decode", hostile, 1000)])
+    ledger.intake.record_replay({}, 1, dead)
+    ledger.letters.discard(ledger.letters.ids(Which()), hostile, 180.0)
+    cycle = ledger.views.cycle(claim.cycle_id)
+    assert cycle is not None
+    assert cycle["reason"] == ledger.asked.why_full() == stored
+    (letter,) = ledger.letters.find(Which(status=None), 9)
+    assert (letter.reason, letter.settled_reason) == (stored, stored)
