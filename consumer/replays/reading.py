@@ -15,6 +15,7 @@ from consumer.deadline import Deadline
 from consumer.decoding import Decoders, named, to_batch
 from consumer.errors import ConsumerError
 from consumer.kafka.client import position as position_of
+from consumer.kafka.records import Unreadable
 from consumer.ledger.batch import Batch, Partition
 from consumer.replays.extent import Gone, Missing
 from consumer.replays.found import Replayed, merge
@@ -83,7 +84,7 @@ class Reader:
             for tp, stretch in left.items():
                 if stretch.high is None:
                     stretch.high = consumer.highwater(tp)
-            came = self._take(polled, left, part)
+            came = self._take(polled, left, part, head)
             unkept += came
             ended = []
             for tp, stretch in left.items():
@@ -117,21 +118,34 @@ class Reader:
             ) from error
         return polled
 
-    def _take(self, polled: Mapping[TopicPartition, Any], left: Mapping[TopicPartition, Stretch], part: Batch) -> int:
+    def _take(
+        self, polled: Mapping[TopicPartition, Any], left: Mapping[TopicPartition, Stretch], part: Batch, head: Head
+    ) -> int:
         taken: dict[Partition, list[Any]] = {}
         came, now = 0, time.time()
         for tp, records in polled.items():
             if (stretch := left.get(tp)) is None:
                 continue
             came += len(records)
+            self.miss(self._unreadable(stretch, records), head)
             if found := stretch.sift(records, partial(self._holds, stretch.partition), now):
                 taken[stretch.partition] = found
         if taken:
             merge(part, to_batch(self.decoders, taken, dict.fromkeys(taken, 0), part.received_at))
         return came
 
+    def _unreadable(self, stretch: Stretch, records: Sequence[Any]) -> list[Missing]:
+        """Places of the window where no record can be had; whom it would have named, nobody knows."""
+        return [
+            Missing(stretch.partition, one.offset, one.following, f"unreadable: {one.why}")
+            for one in records
+            if isinstance(one, Unreadable)
+            and stretch.next <= one.offset < stretch.limit
+            and self.window.holds(stretch.partition, one.offset, one.timestamp)
+        ]
+
     def _holds(self, partition: Partition, record: Any) -> bool:
-        if not self.window.holds(partition, record.offset, record.timestamp):
+        if isinstance(record, Unreadable) or not self.window.holds(partition, record.offset, record.timestamp):
             return False
         if self.window.users is None:
             return True

@@ -17,6 +17,7 @@ from kafka.errors import CorruptRecordError, KafkaTimeoutError, OffsetOutOfRange
 from consumer.deadline import Deadline, TimedOut
 from consumer.decoding import decoder
 from consumer.errors import ConsumerError
+from consumer.kafka.records import Unreadable
 from consumer.replays.extent import Gone
 from consumer.replays.found import Replayed
 from consumer.replays.order import Order, new_head
@@ -44,7 +45,7 @@ class Log:
     """A partition behind a client, as far as a reader uses one. At some offsets a poll raises what stands there."""
 
     def __init__(self, offsets: list[int], end: int, at_once: int = 3, raises: Mapping[int, Exception] = {}) -> None:
-        self.records = [Record(at, MS, b"", encode(GROUP, f"u{at}")) for at in offsets]
+        self.records: list[Record | Unreadable] = [Record(at, MS, b"", encode(GROUP, f"u{at}")) for at in offsets]
         self.end, self.begin, self.at, self.polls = end, 0, 0, 0
         self._at_once, self._raises = at_once, dict(raises)
         self._subscription = SimpleNamespace(position=lambda _: SimpleNamespace(offset=self.at))
@@ -64,7 +65,7 @@ class Log:
     def beginning_offsets(self, _: object) -> dict[TopicPartition, int]:
         return {T0: self.begin}
 
-    def poll(self, **_: object) -> dict[TopicPartition, list[Record]]:
+    def poll(self, **_: object) -> dict[TopicPartition, list[Record | Unreadable]]:
         self.polls += 1
         ahead = [record for record in self.records if record.offset >= self.at][: self._at_once]
         trouble = next((at for at in sorted(self._raises) if at >= self.at), None)
@@ -124,6 +125,24 @@ def test_every_record_is_read_once_wherever_the_broker_says_that_the_log_ends(
     assert found.events == found.read == len(offsets)
 
 
+def test_what_is_unreadable_in_its_place_ends_the_replay_unless_it_may_be_left_out(tmp_path: Path) -> None:
+    """A batch that unpacks to too much, say; its letter is on record since the listener met it."""
+    bomb = Unreadable(3, 6, MS, 0, "size", "it unpacks to more than 64 MiB")
+
+    def log() -> Log:
+        made = Log([0, 1, 2, 6, 7], 8)
+        made.records.insert(3, bomb)
+        return made
+
+    (tmp_path / "ends").mkdir()
+    with pytest.raises(Gone, match=r"t\[0\]: offsets 3 to 6 are gone: unreadable: it unpacks .* --allow-missing"):
+        read(log(), tmp_path / "ends")
+    found = read(log(), tmp_path, allow_missing=True)
+    assert sorted(found.batch.users) == ["u0", "u1", "u2", "u6", "u7"]
+    assert found.ranges == {"t": {0: ((0, 3), (6, 8))}}
+    assert found.batch.dead == []
+
+
 def test_what_retention_takes_meanwhile_ends_the_replay_unless_it_may_be_left_out(tmp_path: Path) -> None:
     def log() -> Log:
         made = Log(list(range(10)), 10, raises={4: OffsetOutOfRangeError({T0: 4})})
@@ -170,7 +189,7 @@ def test_what_was_read_before_an_error_is_not_read_again(tmp_path: Path) -> None
 def test_a_broker_that_gives_nothing_ends_the_replay_with_the_reason(tmp_path: Path) -> None:
     log, now = Log([], 5), [0.0]
 
-    def nothing(**_: object) -> dict[TopicPartition, list[Record]]:
+    def nothing(**_: object) -> dict[TopicPartition, list[Record | Unreadable]]:
         now.append(now[-1] + 1)
         return {}
 
