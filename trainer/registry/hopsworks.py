@@ -23,7 +23,8 @@ from trainer.registry.hopsworks_words import cycle_in
 from trainer.registry.protocol import RegisteredVersion, some_of
 
 _ASKED = 20
-"""How many of the newest entries are asked whether they bear the tag: another machine may have put it there."""
+"""How many of the newest entries are asked whether they bear the tag, which another machine may have put there, and
+named where a version is not there."""
 _one_writer = threading.Lock()  # beside the lock of the folder, for two registries of a process may have different ones
 
 
@@ -97,7 +98,7 @@ class HopsworksModelRegistry:
     def _owned(self, version: int) -> Owned:
         owned = self._versions.numbered(version)
         if owned is None or owned.registered is None:
-            known = some_of(self._versions.numbers())
+            known = some_of(self._versions.newest(_ASKED))
             why = f" ({owned.upload.why})" if owned else ""
             raise RegistryError(f"{self._name} in the registry has no version {version}; it has {known}{why}")
         return owned

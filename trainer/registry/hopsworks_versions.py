@@ -65,9 +65,11 @@ class Versions:
                 found.setdefault(owned.cycle_id, owned.registered)
         return list(found.values())
 
-    def numbers(self) -> list[int]:
-        """The numbers of our entries, complete or not."""
-        return [entry.version for entry in self._models.entries() if cycle_in(entry.description)]
+    def newest(self, entries: int) -> list[int]:
+        """The numbers of the complete versions among so many of our newest entries."""
+        ours = [entry for entry in self._models.entries() if cycle_in(entry.description)]
+        found = (self.look(entry) for entry in ours[-entries:])
+        return [owned.entry.version for owned in found if owned and owned.registered]
 
     def of(self, cycle_id: str, entries: Sequence[Entry] | None = None) -> list[Owned]:
         """The entries of a cycle, oldest first, among all there are or among these."""
