@@ -233,7 +233,8 @@ def test_the_newest_records_are_a_sample_and_big_ones_are_looked_at_singly(
 ) -> None:
     topic = Topic.new(kafka_address)
     theirs = GROUP.model_copy(update={"name": "songs", "id": 14})
-    topic.send([(None, encode(theirs, f"u{number}"), ()) for number in range(900)])
+    for partition in range(3):
+        topic.send([(None, encode(theirs, f"u{number}"), ()) for number in range(300)], partition)
     settings = settings_for(topic, tmp_path)
     told = examined(settings)["topic"]
     assert told.outcome is Outcome.WARNING
