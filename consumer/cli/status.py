@@ -25,6 +25,7 @@ from consumer.ledger.views import Held
 from consumer.listener.pressure import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
+from schemas.refused import LABEL
 
 _LIVE = 15.0  # seconds; an instance reports every three
 
@@ -103,7 +104,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "dead_letters": read.dead_letters,
         "instances": instances,
         "open_dead_letters": read.open_letters,
-        "refused": {f"{what}s": count for what, count in ledger.refusals.counts().items()},
+        "refused": {f"{what}s": count for what, count in ledger.refusals.counts().items() if labelled or what != LABEL},
         "gaps": ledger.views.open_gaps(),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),

@@ -15,6 +15,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import NoOffsetForPartitionError
 
 from consumer.kafka.client import connect
+from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger, open_ledger
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
@@ -140,7 +141,8 @@ def test_a_coordinator_that_hangs_in_the_middle_of_a_rebalance_is_not_waited_for
 ) -> None:
     topic = cluster.topic(new_name(), EVERYWHERE, min_insync_replicas="2")
     settings = settings_for(topic, tmp_path, **IMPATIENT)
-    other = connect(settings.kafka, grouped=True, stopping=Event(), waiting=lambda _reason, _pause: None)
+    member = Membership(ledger.ledger_id, "another")
+    other = connect(settings.kafka, grouped=True, stopping=Event(), waiting=lambda _reason, _pause: None, member=member)
     assert other is not None
     other.subscribe([topic.name])
     with suppress(NoOffsetForPartitionError):  # it has its partitions then
