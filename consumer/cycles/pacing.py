@@ -38,6 +38,14 @@ def rest_from_scratch(policy: TriggerPolicy, state: TriggerState, now: float) ->
     return longest_wait if longest_wait is not None and now < _until(longest_wait) else None
 
 
+def rest_for_drift(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+    """The wait before a full retrain that a cycle asked for: not soon after another either, whatever came of that."""
+    waits = [wait] if (wait := rest_from_scratch(policy, state, now)) is not None else []
+    if state.last_full_end is not None and now < (again := state.last_full_end + policy.drift_interval):
+        waits.append(Wait(Hold.DRIFT_INTERVAL, until=again))
+    return max(waits, key=_until, default=None)
+
+
 def _interval(policy: TriggerPolicy, state: TriggerState) -> float:
     """How long after the last cycle the next may start: after each that settled nothing, twice as long."""
     in_a_row = _fruitless(state)

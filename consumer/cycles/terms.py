@@ -41,12 +41,14 @@ class Hold(StrEnum):
     RUNNING = "a cycle is running"
     PROBING = "the champion is being asked about what is pending"
     CATCHING_UP = "the listener has not caught up with the topic yet"
+    OTHERS_CATCHING_UP = "another instance has not caught up with the topic yet"
     NOTHING = "nothing new is pending"
     LABELS_ALONE = "labels alone make no first version"
     INTERVAL = "too soon after the last cycle"
     FRUITLESS = "the last cycles settled nothing; each time the next one waits longer"
     FAILED = "the last cycle failed; it is tried again later"
     HELD = "the last cycle was held; new changes are tried again later"
+    DRIFT_INTERVAL = "too soon after the last full retrain"
     REFUSED = "a model from scratch was refused; each time the next one waits longer"
     CEILING = "the most cycles from scratch of a day have run"
     QUIET = "changes are still arriving"
@@ -106,6 +108,8 @@ class TriggerState:
     pending_users: int
     known_users: int
     pending_labels: int = 0
+    given_back: int = 0
+    """Users and labels that a cycle has tried and gave back: an operator may ask for them alone."""
     known_labels: int = 0
     oldest_change: float | None
     newest_change: float | None
@@ -132,6 +136,8 @@ class TriggerState:
     cycle_running: bool = False
     caught_up: bool = True
     """Whether the listener has read all that the topic held when its partitions were assigned."""
+    others_caught_up: bool = True
+    """The same of all other instances that read."""
     asked: CycleKind | None = None
     """What an operator asked for."""
     full_retrain_due: bool = False

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from consumer.clock import Clock
+from consumer.cycles.deciding import Deciding
+from consumer.cycles.trigger import Reason, Start, TriggerPolicy
 from consumer.ledger.efforts import Efforts, Failed, efforts
 from consumer.ledger.ledger import Ledger
 from schemas.cycle import CycleKind, Outcome
@@ -91,3 +94,14 @@ def test_a_cycle_that_is_resumed_is_known_with_why_its_last_attempt_failed(ledge
     found = ledger.cycles.running()
     assert found is not None
     assert (found.attempts, found.last_error) == (2, "the store\\x00 is \\udcff away")
+
+
+def test_an_operator_has_what_was_given_back_tried_again_though_not_all_is_read(ledger: Ledger, fence: int) -> None:
+    """The broker is away, say, after a cycle was held: `train --accept` is what was asked for."""
+    begin(ledger)
+    run(ledger, fence, BOOTSTRAP, Outcome.REGISTERED, 100.0, version=1)
+    ledger.intake.record(batch(P0, 0, ["b"], now=150.0))
+    run(ledger, fence, INCREMENTAL, Outcome.HELD, 200.0)
+    ledger.asked.ask(INCREMENTAL, "operator", 300.0)
+    found = Deciding(TriggerPolicy(), ledger, Clock()).decide(busy=False, probing=False, caught_up=False)
+    assert (found.pending_users, found.outcome) == (0, Start(Reason.OPERATOR))

@@ -187,7 +187,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
         backlog = replace(backlog, labels=0, untried_labels=0)
         hold = hold_now(service, backlog, cycle, held=held, failed=failed is not None)
     found = told(
-        state=state_now(service, held=held),
+        state=state_now(service, cycle, held=held),
         lag=service.lag,
         hold=hold,
         hold_until=service.hold_until if hold else None,
@@ -212,6 +212,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
         assert found["cycle"] != "none"
     else:
         assert "a cycle is running" not in state
+        assert not state.startswith("training")
     if state.startswith(HELD) or "was held" in state:
         assert "held" in found
     if "failed" in state:
