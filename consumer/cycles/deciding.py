@@ -136,6 +136,7 @@ def trigger_state(ledger: Ledger, past: Past, found: Efforts, *, busy: bool, cau
         held_asks_full=past.held is not None and past.held.asks_full is not None,
         refused_from_scratch=found.refused_from_scratch,
         last_refused_from_scratch=found.last_refused_from_scratch,
+        failed_fulls=found.failed_fulls,
         full_ends=found.full_ends,
         cycle_running=busy,
         caught_up=caught_up,

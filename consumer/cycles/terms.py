@@ -48,6 +48,7 @@ class Hold(StrEnum):
     FRUITLESS = "the last cycles settled nothing; each time the next one waits longer"
     FAILED = "the last cycle failed; it is tried again later"
     HELD = "the last cycle was held; new changes are tried again later"
+    FULL_FAILED = "the last full retrain failed; each time the next one waits longer"
     DRIFT_INTERVAL = "too soon after the last full retrain"
     REFUSED = "a model from scratch was refused; each time the next one waits longer"
     CEILING = "the most cycles from scratch of a day have run"
@@ -130,6 +131,8 @@ class TriggerState:
     """Cycles from scratch since the last one that settled what it claimed, whose model the gate did not take."""
     last_refused_from_scratch: float | None = None
     """When the last of them ended."""
+    failed_fulls: int = 0
+    """Full retrains that failed one after another up to now, whatever came of other cycles in between."""
     full_ends: tuple[float, ...] = ()
     """When the last cycles from scratch ended that nobody asked for and whose model was judged, the newest first; at
     least as many as a day may have."""

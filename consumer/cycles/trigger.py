@@ -6,7 +6,7 @@ here reads a clock, a database or a broker, so every rule can be tested with pla
 
 from __future__ import annotations
 
-from consumer.cycles.pacing import rest, rest_for_drift, rest_from_scratch
+from consumer.cycles.pacing import rest, rest_after_failed_full, rest_for_drift, rest_from_scratch
 from consumer.cycles.terms import Hold, Probe, Reason, Start, TriggerPolicy, TriggerState, Wait
 from schemas.cycle import CycleKind
 
@@ -34,7 +34,8 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
 
     After a cycle that settled nothing the next one waits ever longer. After one that was held nothing from scratch
     starts by itself unless that cycle asked for it: data that are not believed must not become the whole of what a
-    model knows. While a full retrain that nobody asked for has to wait, cycles on top of the champion go on.
+    model knows. While a full retrain has to wait, cycles on top of the champion go on: one that always fails keeps no
+    change from being learned.
     """
     if state.cycle_running:
         return Wait(Hold.RUNNING)
@@ -49,7 +50,7 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
         return Wait(Hold.OTHERS_CATCHING_UP)
     if (wait := rest(policy, state, now)) is not None:
         return wait
-    if state.full_retrain_due and state.has_champion and state.held_in_a_row == 0:
+    if _schedule_counts(state) and rest_after_failed_full(policy, state, now) is None:
         return Start(Reason.SCHEDULE, CycleKind.FULL)
     if _drift_is_met(policy, state, now):
         return Start(Reason.DRIFT, CycleKind.FULL)
@@ -66,6 +67,8 @@ def full_waits(policy: TriggerPolicy, state: TriggerState, now: float) -> tuple[
     rejected, wait = _is_rejected_for_long(policy, state), rest_from_scratch(policy, state, now)
     if not state.has_champion or (rejected and wait is None):
         return None
+    if _schedule_counts(state) and (again := rest_after_failed_full(policy, state, now)) is not None:
+        return Reason.SCHEDULE, again
     if _drift_counts(policy, state):
         longer = rest_for_drift(policy, state, now)
         return None if longer is None else (Reason.DRIFT, longer)
@@ -105,6 +108,10 @@ def _in_vain(asked: CycleKind, state: TriggerState) -> bool:
 def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:
     """Whether a full retrain that a cycle asked for starts; not soon after another, whatever came of that."""
     return state.has_champion and _drift_counts(policy, state) and rest_for_drift(policy, state, now) is None
+
+
+def _schedule_counts(state: TriggerState) -> bool:
+    return state.full_retrain_due and state.has_champion and state.held_in_a_row == 0
 
 
 def _drift_counts(policy: TriggerPolicy, state: TriggerState) -> bool:

@@ -15,7 +15,7 @@ from schemas.cycle import CycleKind, Outcome
 from tests.contract.ledgers import P0, batch, begin, ended
 
 BOOTSTRAP, FULL, INCREMENTAL = CycleKind.BOOTSTRAP, CycleKind.FULL, CycleKind.INCREMENTAL
-NONE = Efforts(0, None, 0, None, ())
+NONE = Efforts(0, None, 0, None, 0, ())
 
 
 def run(ledger: Ledger, fence: int, kind: CycleKind, outcome: Outcome, at: float, **more: Any) -> str:
@@ -39,7 +39,7 @@ def test_cycles_that_settled_nothing_are_counted_since_one_that_did(ledger: Ledg
     begin(ledger)
     run(ledger, fence, INCREMENTAL, Outcome.REJECTED, 50.0)
     run(ledger, fence, BOOTSTRAP, Outcome.REGISTERED, 100.0, version=1)
-    assert efforts(ledger.engine, ["drift"], 6) == Efforts(0, None, 0, None, (100.0,))
+    assert efforts(ledger.engine, ["drift"], 6) == Efforts(0, None, 0, None, 0, (100.0,))
     for at, outcome in enumerate((Outcome.REJECTED, Outcome.INCONCLUSIVE, Outcome.HELD, Outcome.FAILED), 2):
         run(ledger, fence, INCREMENTAL, outcome, 100.0 * at)
     assert efforts(ledger.engine, ["drift"], 6).fruitless_in_a_row == 4
@@ -55,6 +55,18 @@ def test_cycles_from_scratch_that_were_refused_are_told_whoever_asked_for_them(l
     run(ledger, fence, FULL, Outcome.HELD, 500.0)
     found = efforts(ledger.engine, ["drift"], 6)
     assert (found.refused_from_scratch, found.last_refused_from_scratch) == (2, 200.0)
+
+
+def test_full_retrains_that_failed_in_a_row_are_counted_past_what_else_was_settled(ledger: Ledger, fence: int) -> None:
+    begin(ledger)
+    run(ledger, fence, BOOTSTRAP, Outcome.REGISTERED, 100.0, version=1)
+    run(ledger, fence, FULL, Outcome.FAILED, 200.0)
+    run(ledger, fence, INCREMENTAL, Outcome.REGISTERED, 300.0, version=2)
+    run(ledger, fence, FULL, Outcome.FAILED, 400.0)
+    run(ledger, fence, INCREMENTAL, Outcome.FAILED, 500.0)
+    assert efforts(ledger.engine, (), 0).failed_fulls == 2
+    run(ledger, fence, FULL, Outcome.REJECTED, 600.0)
+    assert efforts(ledger.engine, (), 0).failed_fulls == 0
 
 
 def test_of_those_from_scratch_the_newest_are_told_that_nobody_asked_for_and_that_judged_a_model(

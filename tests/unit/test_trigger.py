@@ -396,3 +396,20 @@ def test_probes_keep_no_change_waiting_beyond_its_limits(
 def test_settling_without_training_needs_a_limit() -> None:
     with pytest.raises(ValidationError, match="settle_unchanged needs regret"):
         TriggerPolicy(settle_unchanged=True)
+
+
+def test_after_a_full_retrain_that_failed_changes_go_first_and_that_is_told() -> None:
+    """The schedule's had been tried again and again, and nothing was learned meanwhile."""
+    failed = replace(
+        BUSY, full_retrain_due=True, last_cycle_end=100.0, last_cycle_failed=True, last_full_end=100.0, failed_fulls=1
+    )
+    assert decide(POLICY, failed, now=119) == Wait(Hold.FAILED, until=120)
+    assert decide(POLICY, failed, now=120) == Start(Reason.COUNT)
+    assert full_waits(POLICY, failed, now=120) == (Reason.SCHEDULE, Wait(Hold.FULL_FAILED, until=140))
+    assert decide(POLICY, failed, now=140) == Start(Reason.SCHEDULE, CycleKind.FULL)
+    quiet = replace(failed, pending_users=0, oldest_change=None, newest_change=None)
+    assert decide(POLICY, quiet, now=139) == Wait(Hold.NOTHING)
+    assert decide(POLICY, quiet, now=140) == Start(Reason.SCHEDULE, CycleKind.FULL)
+    rejected = replace(failed, full_retrain_due=False, rejections_in_a_row=3, failed_fulls=4)
+    assert decide(POLICY, rejected, now=200) == Start(Reason.STALENESS)
+    assert decide(POLICY, rejected, now=300) == Start(Reason.REJECTIONS, CycleKind.FULL)
