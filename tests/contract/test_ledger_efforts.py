@@ -117,3 +117,21 @@ def test_an_operator_has_what_was_given_back_tried_again_though_not_all_is_read(
     ledger.asked.ask(INCREMENTAL, "operator", 300.0)
     found = Deciding(TriggerPolicy(), ledger, Clock()).decide(busy=False, probing=False, caught_up=False)
     assert (found.pending_users, found.outcome) == (0, Start(Reason.OPERATOR))
+
+
+@pytest.mark.parametrize("more", [1, 3])
+def test_what_was_refused_starts_no_cycle_because_a_later_one_failed(ledger: Ledger, fence: int, more: int) -> None:
+    """It had become as new as what no cycle has tried, and stale at that: each failure cost one more refusal."""
+    begin(ledger)
+    run(ledger, fence, BOOTSTRAP, Outcome.REGISTERED, 100.0, version=1)
+    ledger.intake.record(batch(P0, 0, ["a", "b"], now=150.0))
+    run(ledger, fence, INCREMENTAL, Outcome.INCONCLUSIVE, 200.0)
+    ledger.intake.record(batch(P0, 2, ["c"], now=250.0))
+    claim = ledger.cycles.claim(INCREMENTAL, "stale", 300.0, fence=fence)
+    assert claim.users == ("a", "b", "c")
+    ledger.intake.record(batch(P0, 3, ["b", *(f"d{n}" for n in range(more * 2))], now=350.0))
+    failed = ended(claim.cycle_id, Outcome.FAILED).model_copy(update={"base_version": claim.base_version})
+    ledger.cycles.settle(failed, 400.0, fence=fence)
+    found = ledger.views.backlog()
+    assert (found.users, found.untried, found.oldest_change) == (3 + 2 * more, 2 + 2 * more, 250.0)
+    assert ledger.views.miscounted() == []
