@@ -82,6 +82,7 @@ def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
     """The lines of what `consumer.cli.status.without_ledger` found."""
     return {
         "state": found["state"] + _why_none_starts(found),
+        **({"cannot read": found["unable"]} if found["unable"] else {}),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
         **({"failing": _failing(found)} if found["failing"] else {}),
         "lag": _lag(found),
