@@ -38,7 +38,7 @@ from consumer.listener.listener import Listener
 from consumer.listener.pressure import in_short
 from consumer.neighbours import Neighbours
 from consumer.settings import Settings
-from consumer.status import HELD, STOPPED, Status, write_status
+from consumer.status import HELD, STOPPED, TRAINING, Status, write_status
 from consumer.trouble import Trouble
 from schemas.cycle import CycleKind
 
@@ -145,7 +145,10 @@ class Service:
         if not self._prober.busy:
             self._supervisor.warm_up()
         self._decision = self._deciding.decide(
-            busy=self._supervisor.busy, probing=self._prober.busy, caught_up=self._all_caught_up()
+            busy=self._supervisor.busy,
+            probing=self._prober.busy,
+            caught_up=self._listener.hearing.complete,
+            others_caught_up=self._others.caught_up(),
         )
         self._tell(self._decision)
         if isinstance(self._decision.outcome, Start):
@@ -178,15 +181,12 @@ class Service:
             busy=self._supervisor.busy,
         )
 
-    def _all_caught_up(self) -> bool:
-        """Whether this instance, and those of the others that can read, have read what their partitions held."""
-        return self._others.caught_up() and self._listener.hearing.complete
-
     def _start(self, decision: Start, now: float) -> None:
         if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().empty:
             log.info("nothing is pending, nothing to train")
             self._ledger.asked.drop_incremental(fence=self._leadership.fence)
             return
+        self._prober.stop(grace=0.0)  # an operator does not wait for a probe, and trainers work one at a time
         self._supervisor.start(decision.kind, decision.reason.value, now)
 
     def _tell(self, decision: Decision) -> None:
@@ -214,7 +214,7 @@ class Service:
             return hearing.held or hearing.state
         if self._trouble.reason:
             return "in trouble"
-        return "training" if self._supervisor.busy else HELD if self._decision.held else hearing.state
+        return TRAINING if self._supervisor.busy else HELD if self._decision.held else hearing.state
 
     def _status(self, state: str) -> Status:
         hearing, decision, now = self._listener.hearing, self._decision, self._clock.now()

@@ -18,7 +18,7 @@ from typing import Any
 from consumer.clock import Clock, this_boot
 from schemas.private import private_file
 
-STOPPED, HELD = "stopped", "held"
+STOPPED, HELD, TRAINING = "stopped", "held", "training"
 _FRESH = 10.0
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108  (who wrote what is found there is looked at)
 

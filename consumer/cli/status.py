@@ -13,11 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from consumer.cli.output import facts, tell
 from consumer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from consumer.clock import Clock
-from consumer.cycles.failing import failing_now
-from consumer.cycles.running import TO_BE_RESUMED
+from consumer.cycles.word import LIVE, Word
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.address import shown
-from consumer.ledger.efforts import Failed, efforts
+from consumer.ledger.efforts import efforts
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed
@@ -26,8 +25,6 @@ from consumer.listener.pressure import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
 from schemas.refused import LABEL
-
-_LIVE = 15.0  # seconds; an instance reports every three
 
 
 def status(
@@ -66,13 +63,13 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     failed = efforts(ledger.engine, (), 0).failed
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
-    seen = ledger.instances.heard_within(_LIVE)
-    instances = [_instance(instance) for instance in seen]
-    cycle = alive.cycle if alive and alive.runs_cycles else _elsewhere(ledger, instances)
+    seen = ledger.instances.heard_within(LIVE)
+    word, last = Word(alive, seen), ledger.views.last_cycle()
+    cycle = word.cycle(ledger, last["cycle_id"] if last else None)
     of_ledger = {"held": past.held is not None, "failed": failed is not None}
     hold = hold_now(alive, backlog, cycle, **of_ledger) if alive else None
     return {
-        "state": state_now(alive, held=past.held is not None) if alive else _state(service),
+        "state": state_now(alive, cycle, held=past.held is not None) if alive else _state(service),
         "trouble": alive.trouble if alive else None,
         "unable": alive.unable if alive else None,
         "lag": alive.lag if alive else None,
@@ -80,8 +77,8 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "lag_known": _lag_known(service),
         "hold": hold,
         "hold_until": alive.hold_until if alive and hold else None,
-        "failing": _failing(settings, alive, seen, failed, cycle),
-        "full_waits": alive.full_waits if alive else None,
+        "failing": word.failing(cycle, failed, settings.trainer.attempts),
+        "full_waits": word.full_waits,
         "pending": {
             "users": backlog.users,
             "untried_users": backlog.untried,
@@ -90,7 +87,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         },
         "cycle": cycle,
         "champion": past.champion,
-        "last_cycle": ledger.views.last_cycle(),
+        "last_cycle": last,
         "cycles_since_version": ledger.views.outcomes_since_version(),
         "held": _held(past.held) if past.held else None,
         "asks_full": ledger.asked.why_full(),
@@ -102,7 +99,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "ignored": read.ignored,
         "ignored_because": read.ignored_because,
         "dead_letters": read.dead_letters,
-        "instances": instances,
+        "instances": [_instance(instance) for instance in seen],
         "open_dead_letters": read.open_letters,
         "refused": {f"{what}s": count for what, count in ledger.refusals.counts().items() if labelled or what != LABEL},
         "gaps": ledger.views.open_gaps(),
@@ -154,29 +151,3 @@ def _lag_known(service: Status | None) -> dict[str, Any] | None:
     if service is None or service.last_lag is None or service.lag_at is None:
         return None
     return {"events": service.last_lag, "at": service.lag_at}
-
-
-def _failing(
-    settings: Settings,
-    alive: Status | None,
-    seen: list[Instance],
-    failed: Failed | None,
-    cycle: dict[str, Any] | None,
-) -> dict[str, Any] | None:
-    """What fails, by the word of the service that runs cycles, here or elsewhere; else as far as the ledger tells."""
-    runs = asdict(alive) if alive and alive.runs_cycles else None
-    runs = runs or next((one.state for one in seen if one.state.get("runs_cycles")), None)
-    if runs is not None:
-        said: dict[str, Any] | None = runs.get("failing")
-        return None if cycle is None and failed is None else said  # or a cycle has ended well since
-    found = failing_now(cycle, failed, settings.trainer.attempts, None)
-    return asdict(found) if found else None
-
-
-def _elsewhere(ledger: Ledger, instances: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The running cycle that no service of this state folder works on."""
-    runs = next((instance["name"] for instance in instances if instance["runs_cycles"]), None)
-    running = ledger.views.running()
-    if running is None:
-        return None
-    return {**running, "state": f"run by {runs}" if runs else TO_BE_RESUMED}

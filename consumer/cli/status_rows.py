@@ -13,7 +13,7 @@ from consumer.cycles.trigger import Hold
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.ledger.views import Backlog
 from consumer.moments import told_at
-from consumer.status import HELD, Status
+from consumer.status import HELD, TRAINING, Status
 
 TRIED = {"rejected", "inconclusive", "held"}
 """Outcomes after which what was claimed rides with the next cycle and starts none."""
@@ -37,9 +37,9 @@ def hold_now(alive: Status, backlog: Backlog, cycle: object, *, held: bool, fail
     return None if wrong else hold
 
 
-def state_now(alive: Status, *, held: bool) -> str:
+def state_now(alive: Status, cycle: object, *, held: bool) -> str:
     """The state, as the service said, if that still goes with the ledger; else how its listener is."""
-    wrong = alive.state == HELD and not held
+    wrong = (alive.state == HELD and not held) or (alive.state == TRAINING and cycle is None)
     return (alive.listener or "running") if wrong else alive.state
 
 
@@ -82,6 +82,7 @@ def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
     """The lines of what `consumer.cli.status.without_ledger` found."""
     return {
         "state": found["state"] + _why_none_starts(found),
+        **({"cannot read": found["unable"]} if found["unable"] else {}),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
         **({"failing": _failing(found)} if found["failing"] else {}),
         "lag": _lag(found),

@@ -64,12 +64,13 @@ class Deciding:
         self._ages = Ages(clock)
         self._enough_since: float | None = None
 
-    def decide(self, *, busy: bool, probing: bool, caught_up: bool) -> Decision:
-        """Decide now. Given are whether a cycle runs, whether a probe does, and whether all of the topic is read."""
+    def decide(self, *, busy: bool, probing: bool, caught_up: bool, others_caught_up: bool = True) -> Decision:
+        """Decide now. Given is whether a cycle runs, whether a probe does, and who has read all that there was."""
         policy, ledger = self._policy, self._ledger
         past = ledger.views.past()
         found = efforts(ledger.engine, UNASKED_FROM_SCRATCH, policy.max_full_per_day)
         state = trigger_state(ledger, past, found, busy=busy, caught_up=caught_up)
+        state = replace(state, others_caught_up=others_caught_up)
         if policy.regret is not None:
             state = with_probe(state, ledger.probes.last(), busy=probing)
         state = self._with_our_times(state)
@@ -122,6 +123,7 @@ def trigger_state(ledger: Ledger, past: Past, found: Efforts, *, busy: bool, cau
         pending_users=backlog.untried,
         known_users=past.known_users,
         pending_labels=backlog.untried_labels,
+        given_back=backlog.users + backlog.labels - backlog.untried - backlog.untried_labels,
         known_labels=past.known_labels,
         oldest_change=backlog.oldest_change,
         newest_change=backlog.newest_change,
@@ -134,6 +136,7 @@ def trigger_state(ledger: Ledger, past: Past, found: Efforts, *, busy: bool, cau
         held_asks_full=past.held is not None and past.held.asks_full is not None,
         refused_from_scratch=found.refused_from_scratch,
         last_refused_from_scratch=found.last_refused_from_scratch,
+        failed_fulls=found.failed_fulls,
         full_ends=found.full_ends,
         cycle_running=busy,
         caught_up=caught_up,

@@ -103,11 +103,11 @@ def _run_here(
         if supervisor.resume(time.time()):
             say("finishing the cycle that was cut short first")
             _until_idle(supervisor, leadership, woken, interrupted, deadline)
-        if request is not None:
-            if ledger.asked.taken_up(request) is not None:  # by the cycle that whoever was asked did not finish
-                return _cycle_of(ledger, request)
-            ledger.asked.withdraw(request)
+        if request is not None and ledger.asked.taken_up(request) is not None:
+            return _cycle_of(ledger, request)  # the cycle that whoever was asked did not finish
         if kind is CycleKind.INCREMENTAL and ledger.views.backlog().empty:
+            if request is not None:
+                ledger.asked.withdraw(request)
             return None
         has_champion = ledger.views.past().champion is not None
         reason = Reason.REPLAY if kind is CycleKind.BACKFILL else Reason.OPERATOR
@@ -180,7 +180,7 @@ def _give_up(ledger: Ledger, request: int, deadline: Deadline, *, ours: bool) ->
         TimedOut: unless somebody has by now.
     """
     lease = ledger.leases.current()
-    who = lease.holder if lease is not None and lease.holder else "the service"
+    who = lease.in_words if lease is not None and lease.holder else "the service"
     if ours:
         ledger.asked.withdraw(request)
     if ledger.asked.taken_up(request) not in (None, PENDING):

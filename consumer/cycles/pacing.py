@@ -27,7 +27,7 @@ def rest(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
 
 def rest_from_scratch(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
     """The wait before a cycle from scratch that nobody asked for; None once it is over, or where there is none."""
-    waits = []
+    waits = [wait] if (wait := rest_after_failed_full(policy, state, now)) is not None else []
     if state.refused_from_scratch and state.last_refused_from_scratch is not None:
         doubled = policy.max_backoff * 2.0 ** min(state.refused_from_scratch - 1, _DOUBLINGS)
         longest = max(policy.drift_interval, policy.max_backoff)
@@ -38,14 +38,39 @@ def rest_from_scratch(policy: TriggerPolicy, state: TriggerState, now: float) ->
     return longest_wait if longest_wait is not None and now < _until(longest_wait) else None
 
 
+def rest_after_failed_full(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+    """The wait before a full retrain after one that failed: twice that of any other cycle, so that changes go first."""
+    if not state.has_champion or not state.failed_fulls or state.last_full_end is None:
+        return None
+    until = state.last_full_end + 2 * _doubled(*_after_failure(policy), state.failed_fulls)
+    return Wait(Hold.FULL_FAILED, until=until) if now < until else None
+
+
+def rest_for_drift(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+    """The wait before a full retrain that a cycle asked for: not soon after another either, whatever came of that."""
+    waits = [wait] if (wait := rest_from_scratch(policy, state, now)) is not None else []
+    if state.last_full_end is not None and now < (again := state.last_full_end + policy.drift_interval):
+        waits.append(Wait(Hold.DRIFT_INTERVAL, until=again))
+    return max(waits, key=_until, default=None)
+
+
 def _interval(policy: TriggerPolicy, state: TriggerState) -> float:
     """How long after the last cycle the next may start: after each that settled nothing, twice as long."""
     in_a_row = _fruitless(state)
     if in_a_row == 0:
         return policy.min_interval
-    first, most = policy.min_interval, max(policy.min_interval, policy.max_backoff)
     if state.held_in_a_row > 0 or state.last_cycle_failed:
-        first, most = max(first, policy.quiet_period, _LEAST), max(most, _LEAST)
+        return _doubled(*_after_failure(policy), in_a_row)
+    return _doubled(policy.min_interval, max(policy.min_interval, policy.max_backoff), in_a_row)
+
+
+def _after_failure(policy: TriggerPolicy) -> tuple[float, float]:
+    """The first wait after a cycle that failed or was held, and the longest."""
+    first = max(policy.min_interval, policy.quiet_period, _LEAST)
+    return first, max(policy.min_interval, policy.max_backoff, _LEAST)
+
+
+def _doubled(first: float, most: float, in_a_row: int) -> float:
     return min(first * 2.0 ** min(in_a_row - 1, _DOUBLINGS), most)
 
 

@@ -41,12 +41,15 @@ class Hold(StrEnum):
     RUNNING = "a cycle is running"
     PROBING = "the champion is being asked about what is pending"
     CATCHING_UP = "the listener has not caught up with the topic yet"
+    OTHERS_CATCHING_UP = "another instance has not caught up with the topic yet"
     NOTHING = "nothing new is pending"
     LABELS_ALONE = "labels alone make no first version"
     INTERVAL = "too soon after the last cycle"
     FRUITLESS = "the last cycles settled nothing; each time the next one waits longer"
     FAILED = "the last cycle failed; it is tried again later"
     HELD = "the last cycle was held; new changes are tried again later"
+    FULL_FAILED = "the last full retrain failed; each time the next one waits longer"
+    DRIFT_INTERVAL = "too soon after the last full retrain"
     REFUSED = "a model from scratch was refused; each time the next one waits longer"
     CEILING = "the most cycles from scratch of a day have run"
     QUIET = "changes are still arriving"
@@ -106,6 +109,8 @@ class TriggerState:
     pending_users: int
     known_users: int
     pending_labels: int = 0
+    given_back: int = 0
+    """Users and labels that a cycle has tried and gave back: an operator may ask for them alone."""
     known_labels: int = 0
     oldest_change: float | None
     newest_change: float | None
@@ -126,12 +131,16 @@ class TriggerState:
     """Cycles from scratch since the last one that settled what it claimed, whose model the gate did not take."""
     last_refused_from_scratch: float | None = None
     """When the last of them ended."""
+    failed_fulls: int = 0
+    """Full retrains that failed one after another up to now, whatever came of other cycles in between."""
     full_ends: tuple[float, ...] = ()
     """When the last cycles from scratch ended that nobody asked for and whose model was judged, the newest first; at
     least as many as a day may have."""
     cycle_running: bool = False
     caught_up: bool = True
     """Whether the listener has read all that the topic held when its partitions were assigned."""
+    others_caught_up: bool = True
+    """The same of all other instances that read."""
     asked: CycleKind | None = None
     """What an operator asked for."""
     full_retrain_due: bool = False

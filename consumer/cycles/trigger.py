@@ -6,7 +6,7 @@ here reads a clock, a database or a broker, so every rule can be tested with pla
 
 from __future__ import annotations
 
-from consumer.cycles.pacing import rest, rest_from_scratch
+from consumer.cycles.pacing import rest, rest_after_failed_full, rest_for_drift, rest_from_scratch
 from consumer.cycles.terms import Hold, Probe, Reason, Start, TriggerPolicy, TriggerState, Wait
 from schemas.cycle import CycleKind
 
@@ -34,20 +34,23 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
 
     After a cycle that settled nothing the next one waits ever longer. After one that was held nothing from scratch
     starts by itself unless that cycle asked for it: data that are not believed must not become the whole of what a
-    model knows. While a full retrain that nobody asked for has to wait, cycles on top of the champion go on.
+    model knows. While a full retrain has to wait, cycles on top of the champion go on: one that always fails keeps no
+    change from being learned.
     """
     if state.cycle_running:
         return Wait(Hold.RUNNING)
-    if state.probing:  # it takes seconds, and trainers work one at a time
-        return Wait(Hold.PROBING)
-    if state.asked is not None and (state.caught_up or not _in_vain(state.asked, state)):
+    if state.asked is not None and (_all_is_read(state) or not _in_vain(state.asked, state)):
         reason = Reason.REPLAY if state.asked is CycleKind.BACKFILL else Reason.OPERATOR
         return Start(reason, state.asked if state.has_champion else CycleKind.BOOTSTRAP)
+    if state.probing:  # it takes seconds, and trainers work one at a time
+        return Wait(Hold.PROBING)
     if not state.caught_up:
         return Wait(Hold.CATCHING_UP)
+    if not state.others_caught_up:
+        return Wait(Hold.OTHERS_CATCHING_UP)
     if (wait := rest(policy, state, now)) is not None:
         return wait
-    if state.full_retrain_due and state.has_champion and state.held_in_a_row == 0:
+    if _schedule_counts(state) and rest_after_failed_full(policy, state, now) is None:
         return Start(Reason.SCHEDULE, CycleKind.FULL)
     if _drift_is_met(policy, state, now):
         return Start(Reason.DRIFT, CycleKind.FULL)
@@ -61,11 +64,15 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
 
 def full_waits(policy: TriggerPolicy, state: TriggerState, now: float) -> tuple[Reason, Wait] | None:
     """Why a full retrain would start, and what holds it back while other cycles go on; None where nothing does."""
-    if not state.has_champion or (wait := rest_from_scratch(policy, state, now)) is None:
+    rejected, wait = _is_rejected_for_long(policy, state), rest_from_scratch(policy, state, now)
+    if not state.has_champion or (rejected and wait is None):
         return None
-    if policy.full_on_drift and state.drifted and (state.held_in_a_row == 0 or state.held_asks_full):
-        return Reason.DRIFT, wait
-    return (Reason.REJECTIONS, wait) if _is_rejected_for_long(policy, state) else None
+    if _schedule_counts(state) and (again := rest_after_failed_full(policy, state, now)) is not None:
+        return Reason.SCHEDULE, again
+    if _drift_counts(policy, state):
+        longer = rest_for_drift(policy, state, now)
+        return None if longer is None else (Reason.DRIFT, longer)
+    return (Reason.REJECTIONS, wait) if rejected and wait is not None else None
 
 
 def enough(policy: TriggerPolicy, state: TriggerState) -> Reason | None:
@@ -89,17 +96,26 @@ def _is_rejected_for_long(policy: TriggerPolicy, state: TriggerState) -> bool:
     return state.rejections_in_a_row >= policy.max_rejections and state.held_in_a_row == 0
 
 
+def _all_is_read(state: TriggerState) -> bool:
+    return state.caught_up and state.others_caught_up
+
+
 def _in_vain(asked: CycleKind, state: TriggerState) -> bool:
     """Whether there is nothing to learn yet of what was asked for, which is dropped where all is read."""
-    return asked is CycleKind.INCREMENTAL and state.pending_users == 0 and state.pending_labels == 0
+    return asked is CycleKind.INCREMENTAL and state.pending_users == state.pending_labels == state.given_back == 0
 
 
 def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:
     """Whether a full retrain that a cycle asked for starts; not soon after another, whatever came of that."""
-    asked = state.drifted and (state.held_in_a_row == 0 or state.held_asks_full)
-    again = state.last_full_end is None or now >= state.last_full_end + policy.drift_interval
-    wanted = state.has_champion and policy.full_on_drift and asked and again
-    return wanted and rest_from_scratch(policy, state, now) is None
+    return state.has_champion and _drift_counts(policy, state) and rest_for_drift(policy, state, now) is None
+
+
+def _schedule_counts(state: TriggerState) -> bool:
+    return state.full_retrain_due and state.has_champion and state.held_in_a_row == 0
+
+
+def _drift_counts(policy: TriggerPolicy, state: TriggerState) -> bool:
+    return policy.full_on_drift and state.drifted and (state.held_in_a_row == 0 or state.held_asks_full)
 
 
 def _first_version(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:

@@ -7,7 +7,8 @@ import shutil
 import time
 
 from consumer.clock import Clock
-from consumer.cycles.failing import Failing, failing_now
+from consumer.cycles.failing import Failing
+from consumer.cycles.word import LIVE, Word
 from consumer.dead_letters.settings import TOO_MANY, WAY_OUT
 from consumer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from consumer.doctor.folders import existing, why_not_writable
@@ -107,11 +108,12 @@ def _cycles(visit: Visit) -> Finding:
 
 
 def _failing(visit: Visit, ledger: Ledger) -> Failing | None:
-    """What fails: a running service knows of the cycle under way, and when it is tried again."""
-    status = read_status(visit.settings.status_file)
-    if status is not None and status.alive(Clock()) and status.runs_cycles:
-        return Failing(**status.failing) if status.failing else None
-    return failing_now(None, efforts(ledger.engine, (), 0).failed, visit.settings.trainer.attempts, None)
+    """What fails: whoever runs cycles knows of the one under way, and when it is tried again."""
+    status, last = read_status(visit.settings.status_file), ledger.views.last_cycle()
+    word = Word(status if status and status.alive(Clock()) else None, ledger.instances.heard_within(LIVE))
+    cycle = word.cycle(ledger, last["cycle_id"] if last else None)
+    said = word.failing(cycle, efforts(ledger.engine, (), 0).failed, visit.settings.trainer.attempts)
+    return Failing(**said) if said else None
 
 
 def _one_line(text: str) -> str:

@@ -224,8 +224,9 @@ def _end(connection: Connection, result: CycleResult, refused: Refused, now: flo
         forget_mended(connection, result, refused)
         settle_changes(connection, cycle_id, now, remember=remember)
     else:
-        # No cycle has tried it on top of a champion that was set meanwhile.
-        give_back(connection, cycle_id, tried=stands and outcome is not Outcome.FAILED)
+        # No cycle has tried it on top of a champion that was set meanwhile; one that failed has tried nothing itself.
+        tried = None if outcome is Outcome.FAILED else True
+        give_back(connection, cycle_id, tried=tried if stands else False)
     if outcome in {Outcome.FAILED, Outcome.HELD}:
         open_again(connection, cycle_id)
     if result.asks_full is not None:

@@ -42,6 +42,8 @@ class Efforts:
     refused_from_scratch: int
     """Cycles from scratch among them whose model the gate did not take."""
     last_refused_from_scratch: float | None
+    failed_fulls: int
+    """Full retrains that failed one after another, whatever came of other cycles in between."""
     full_ends: tuple[float, ...]
     """When cycles from scratch ended that started for the given reasons and judged a model, the newest first."""
 
@@ -56,9 +58,11 @@ def efforts(engine: Engine, unasked: Iterable[str], most: int) -> Efforts:
         of.ended_at.is_not(None),
         of.state.not_in([Outcome.FAILED.value, Outcome.HELD.value]),
     )
+    of_fulls = select(of.state).where(of.kind == CycleKind.FULL, of.ended_at.is_not(None))
     with reading(engine) as connection:
         rows = connection.execute(ended.order_by(of.number.desc()).limit(_LOOKED_AT)).all()
         full_ends = connection.scalars(full.order_by(of.number.desc()).limit(most)).all()
+        fulls = connection.scalars(of_fulls.order_by(of.number.desc()).limit(_LOOKED_AT)).all()
         failures = sum(1 for _ in takewhile(lambda row: row.state == Outcome.FAILED, rows))
         result = connection.scalar(select(of.result).where(of.cycle_id == rows[0].cycle_id)) if failures else None
     fruitless = list(takewhile(lambda row: row.state not in _SETTLING, rows))
@@ -68,6 +72,7 @@ def efforts(engine: Engine, unasked: Iterable[str], most: int) -> Efforts:
         failed=_failed(rows, failures, result) if failures else None,
         refused_from_scratch=len(refused),
         last_refused_from_scratch=refused[0].ended_at if refused else None,
+        failed_fulls=sum(1 for _ in takewhile(lambda state: state == Outcome.FAILED, fulls)),
         full_ends=tuple(full_ends),
     )
 

@@ -63,8 +63,11 @@ class Instances:
         return self._found(instances.c.seen_at >= moment)
 
     def heard_within(self, seconds: float) -> list[Instance]:
-        """Who has reported in so many seconds, by the clock of the ledger; of those who ask or report none counts."""
-        return self._found(instances.c.heard_at >= ledger_time() - seconds)
+        """Who has reported in so many seconds, by the clock of the ledger; of those who ask or report none counts.
+
+        Where that clock was set back, whoever has not reported since is left out, for all that it may be dead.
+        """
+        return self._found(instances.c.heard_at.between(ledger_time() - seconds, ledger_time() + seconds))
 
     def _found(self, *which: ColumnElement[bool]) -> list[Instance]:
         of = instances.c

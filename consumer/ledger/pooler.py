@@ -38,10 +38,7 @@ def same_session(info: MutableMapping[str, Any], session: int) -> None:
         LedgerError: it runs in another one.
     """
     if info[_SESSION] != session:
-        raise LedgerError(
-            "a pooler between us and PostgreSQL gives two transactions of one connection two sessions, as PgBouncer "
-            f"does in transaction mode; the ledger needs sessions of its own: {WAY_OUT}"
-        )
+        raise _lends("two transactions of one connection two sessions")
 
 
 def check_pooler(engine: Engine) -> None:
@@ -56,6 +53,9 @@ def check_pooler(engine: Engine) -> None:
     with engine.connect() as ours:
         if not ours.info[_POOLED]:
             return
+        with engine.connect() as other:
+            if other.info[_SESSION] == ours.info[_SESSION]:
+                raise _lends("two connections one session")
         # While the other is in a transaction it has the session that was free last, which is ours if it may be lent.
         for _ in range(_ROUNDS):
             with ours.begin():
@@ -65,5 +65,14 @@ def check_pooler(engine: Engine) -> None:
 
 
 def in_words(reason: str) -> str:
-    """What a pooler said, with the way out where it does not let transactions through at all."""
+    """What a pooler said, with the way out where it lets no transaction through, or has no session left."""
+    if "query_wait_timeout" in reason:
+        return f"{reason}: the pooler has no session free; give it room for ten of each instance (default_pool_size)"
     return f"{reason}; {WAY_OUT}" if "statement pooling mode" in reason else reason
+
+
+def _lends(what: str) -> LedgerError:
+    return LedgerError(
+        f"a pooler between us and PostgreSQL gives {what}, as PgBouncer does in transaction mode; the ledger needs "
+        f"sessions of its own: {WAY_OUT}"
+    )

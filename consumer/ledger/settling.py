@@ -91,8 +91,8 @@ def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[boo
     connection.execute(known.on_conflict_do_update(index_elements=[kind.key.name], set_={"received_at": newest}))
 
 
-def give_back(connection: Connection, cycle_id: str, *, tried: bool) -> None:
-    """What the cycle claimed becomes pending."""
+def give_back(connection: Connection, cycle_id: str, *, tried: bool | None) -> None:
+    """What the cycle claimed becomes pending; `tried` is None where it is as much tried as it was before."""
     for kind in KINDS:
         claimed = portion_of(connection, kind, cycle_id)
         if claimed is not None:
@@ -100,13 +100,14 @@ def give_back(connection: Connection, cycle_id: str, *, tried: bool) -> None:
     connection.execute(update(replays).where(replays.c.cycle_id == cycle_id).values(cycle_id=PENDING))
 
 
-def _give_back(connection: Connection, kind: Kind, claimed: Portion, tried: bool) -> None:
+def _give_back(connection: Connection, kind: Kind, claimed: Portion, tried: bool | None) -> None:
     """Where a user or a label has changed again meanwhile, its two rows become one: the smaller portion moves."""
     came = portion_of(connection, kind, PENDING)
     if came is None or came.figures.rows <= claimed.figures.rows:
         changes = kind.changes
-        whole = changes.c.portion == claimed.number, changes.c.tried.is_not(tried)
-        connection.execute(update(changes).where(*whole).values(tried=tried))
+        if tried is not None:
+            whole = changes.c.portion == claimed.number, changes.c.tried.is_not(tried)
+            connection.execute(update(changes).where(*whole).values(tried=tried))
         if came is not None:
             _move(connection, kind, came.number, claimed.number, partial(later, kind))
         reopen(connection, kind, claimed.number)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from sqlalchemy import update
+
+from consumer.ledger.dialect import ledger_time
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.tables import instances
 from consumer.status import Status
 
 
@@ -24,6 +28,15 @@ def test_each_word_counts_whatever_the_clock_of_who_speaks_says(ledger: Ledger) 
     assert found[1].state["state"] == "joining"
     assert ledger.instances.heard_within(60.0) == found  # by the ledger's clock both spoke now
     assert ledger.instances.heard_within(-60.0) == []
+
+
+def test_who_was_heard_before_the_ledgers_clock_was_set_back_does_not_live_on(ledger: Ledger) -> None:
+    ledger.instances.report("dead", status(), 1.0)
+    ledger.instances.report("well", status(), 1.0)
+    ahead = update(instances).where(instances.c.instance_id == "dead").values(heard_at=ledger_time() + 10_800.0)
+    with ledger.engine.begin() as connection:
+        connection.execute(ahead)
+    assert [one.id for one in ledger.instances.heard_within(15.0)] == ["well"]
 
 
 def test_a_report_makes_nobody_else_be_forgotten(ledger: Ledger) -> None:

@@ -164,6 +164,8 @@ def test_a_cycle_that_was_cut_short_is_told_with_its_last_error_whoever_looks(tr
     assert found["cycle"]["state"] == TO_BE_RESUMED
     assert (found["failing"]["attempts"], found["failing"]["at_work"]) == (1, False)
     assert WHY in found["failing"]["error"]
+    outcome, seen = looked()
+    assert (outcome, "tried 1 of 2 times" in seen) == (Found.WARNING, True)
     hand.service._supervisor.stop()
     again = Hand(hand.ledger)
     again.turn()

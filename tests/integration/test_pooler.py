@@ -105,11 +105,20 @@ def traffic(url: str, clients: int) -> Iterator[None]:
             stopping.set()
 
 
-@pytest.mark.parametrize("more", ["", DROPS_OPTIONS, "server_round_robin = 1"])
+@pytest.mark.parametrize("more", ["", DROPS_OPTIONS, "server_round_robin = 1", "default_pool_size = 1"])
 def test_in_transaction_mode_it_is_refused(postgresql: PostgreSQL, more: str) -> None:
     with (
         pgbouncer(postgresql, "transaction", more=more) as url,
         pytest.raises(LedgerError, match=r"set pool_mode = session .* or name the address of PostgreSQL itself"),
+    ):
+        open_ledger(url)
+
+
+def test_a_pooler_without_room_is_told_with_the_way_out(postgresql: PostgreSQL) -> None:
+    more = "default_pool_size = 1\nquery_wait_timeout = 2"
+    with (
+        pgbouncer(postgresql, "session", more=more) as url,
+        pytest.raises(LedgerError, match=r"no session free; give it room for ten of each instance"),
     ):
         open_ledger(url)
 

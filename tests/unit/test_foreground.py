@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from consumer.cycles.foreground import _until_idle
+from consumer.cycles.foreground import _until_idle, run_cycle
+from consumer.cycles.supervisor import Supervisor
 from consumer.deadline import Deadline, TimedOut
+from consumer.ledger.ledger import open_ledger
+from consumer.settings import Settings
+from schemas.cycle import CycleKind
 
 
 @dataclass
@@ -55,3 +62,21 @@ def test_a_registry_that_does_not_say_whether_it_has_the_version_is_asked_until_
     with pytest.raises(TimedOut, match=r"the registry did not say .* for 60 s"):
         run(cycle, monkeypatch)
     assert 1000 - cycle.ticks in {105, 106}
+
+
+def test_a_backfill_that_was_asked_for_stays_asked_for_until_it_is_claimed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same replay, given again, finds its request open; it had been answered by no cycle."""
+    monkeypatch.setattr(Supervisor, "start", Mock(side_effect=OSError("killed here")))
+    settings = Settings(state_dir=tmp_path)
+    with closing(open_ledger(settings.ledger.url)) as ledger:
+        for kind in (CycleKind.BACKFILL, CycleKind.INCREMENTAL):
+            request = ledger.asked.ask(kind, "operator", 1.0)
+            if kind is CycleKind.BACKFILL:
+                with pytest.raises(OSError, match="killed here"):
+                    run_cycle(settings, ledger, kind, print, request)
+                assert ledger.asked.taken_up(request) is None
+            else:
+                assert run_cycle(settings, ledger, kind, print, request) is None  # nothing is pending
+                assert ledger.asked.taken_up(request) is not None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.cli.status_rows import TRIED, hold_now, rows, state_now
+from consumer.cli.status_rows import TRIED, hold_now, rows, rows_without_ledger, state_now
 from consumer.cycles.failing import failing_now
 from consumer.cycles.running import TO_BE_RESUMED
 from consumer.cycles.trigger import Hold
@@ -79,6 +79,13 @@ def test_a_lag_that_is_not_known_is_told_with_the_last_that_was() -> None:
     found = told(lag=None, lag_known={"events": 7, "at": AT}, state="broker away")
     assert found["lag"] == "unknown, 7 events at 2027-01-15 08:00:00 UTC"
     assert told(lag=7, lag_known={"events": 7, "at": AT})["lag"] == "7 events"
+
+
+def test_who_cannot_read_either_while_the_ledger_is_away_is_told_so() -> None:
+    left = {"state": "in trouble", "hold": None, "trouble": "no room", "failing": None, "cycle": None, "ledger": "l"}
+    found = rows_without_ledger({**left, "unable": "poll fails: no permit", "lag": None, "lag_known": None})
+    assert found["cannot read"] == "poll fails: no permit"
+    assert "cannot read" not in rows_without_ledger({**left, "unable": None, "lag": 0, "lag_known": None})
 
 
 def test_why_nothing_starts_is_told_with_until_when() -> None:
@@ -187,7 +194,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
         backlog = replace(backlog, labels=0, untried_labels=0)
         hold = hold_now(service, backlog, cycle, held=held, failed=failed is not None)
     found = told(
-        state=state_now(service, held=held),
+        state=state_now(service, cycle, held=held),
         lag=service.lag,
         hold=hold,
         hold_until=service.hold_until if hold else None,
@@ -212,6 +219,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
         assert found["cycle"] != "none"
     else:
         assert "a cycle is running" not in state
+        assert not state.startswith("training")
     if state.startswith(HELD) or "was held" in state:
         assert "held" in found
     if "failed" in state:

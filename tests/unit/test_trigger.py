@@ -207,8 +207,31 @@ def test_an_operator_does_not_wait_until_all_is_read_unless_there_is_nothing_to_
     assert decide(POLICY, replace(nothing, asked=CycleKind.FULL), now=0) == Start(Reason.OPERATOR, CycleKind.FULL)
     assert decide(POLICY, replace(nothing, asked=CycleKind.BACKFILL), now=0) == Start(Reason.REPLAY, CycleKind.BACKFILL)
     assert decide(POLICY, replace(nothing, asked=CycleKind.INCREMENTAL), now=0) == Wait(Hold.CATCHING_UP)
+    assert decide(POLICY, replace(nothing, caught_up=True, others_caught_up=False, asked=CycleKind.INCREMENTAL), 0) == (
+        Wait(Hold.OTHERS_CATCHING_UP)
+    )
     labels = replace(nothing, asked=CycleKind.INCREMENTAL, pending_labels=1)
     assert decide(POLICY, labels, now=0) == Start(Reason.OPERATOR)
+    tried = replace(nothing, asked=CycleKind.INCREMENTAL, given_back=1)  # by a cycle that was held, say
+    assert decide(POLICY, tried, now=0) == Start(Reason.OPERATOR)
+
+
+def test_who_has_to_read_on_is_told() -> None:
+    """`the listener has not caught up` stood beside `lag 0`: it was another instance's."""
+    assert decide(POLICY, replace(BUSY, others_caught_up=False), now=500) == Wait(Hold.OTHERS_CATCHING_UP)
+    assert decide(POLICY, replace(BUSY, caught_up=False, others_caught_up=False), now=500) == Wait(Hold.CATCHING_UP)
+
+
+def test_a_full_retrain_that_waits_for_the_last_one_is_told() -> None:
+    """`asked for, and starts by itself` stood there for a day."""
+    policy = POLICY.model_copy(update={"drift_interval": 1000, "max_full_per_day": 1})
+    drifted = replace(NEW, has_champion=True, last_cycle_end=50.0, last_full_end=50.0, drifted=True)
+    assert full_waits(policy, drifted, now=70) == (Reason.DRIFT, Wait(Hold.DRIFT_INTERVAL, until=1050))
+    assert full_waits(policy, drifted, now=1050) is None
+    refused = replace(drifted, full_ends=(50.0,))
+    assert full_waits(policy, refused, now=70) == (Reason.DRIFT, Wait(Hold.CEILING, until=86450))
+    rejected = replace(drifted, rejections_in_a_row=3)
+    assert full_waits(policy, rejected, now=70) is None  # the next that would start a cycle starts this one
 
 
 def test_an_operator_does_not_wait_for_the_interval_but_for_the_running_cycle() -> None:
@@ -336,6 +359,8 @@ def test_below_the_thresholds_the_champion_is_asked_once_enough_has_changed() ->
     assert decide(ASKING, FEW, now=65) == Probe()
     assert decide(ASKING, replace(FEW, pending_labels=0), now=65) == Wait(Hold.THRESHOLD, until=150)
     assert decide(ASKING, replace(FEW, probing=True), now=65) == Wait(Hold.PROBING)
+    asked = replace(FEW, probing=True, asked=CycleKind.INCREMENTAL)
+    assert decide(ASKING, asked, now=65) == Start(Reason.OPERATOR)  # `train` gives up sooner than a probe that hangs
     assert decide(ASKING, replace(FEW, held_in_a_row=1), now=65) == Wait(Hold.THRESHOLD, until=150)
 
 
@@ -371,3 +396,20 @@ def test_probes_keep_no_change_waiting_beyond_its_limits(
 def test_settling_without_training_needs_a_limit() -> None:
     with pytest.raises(ValidationError, match="settle_unchanged needs regret"):
         TriggerPolicy(settle_unchanged=True)
+
+
+def test_after_a_full_retrain_that_failed_changes_go_first_and_that_is_told() -> None:
+    """The schedule's had been tried again and again, and nothing was learned meanwhile."""
+    failed = replace(
+        BUSY, full_retrain_due=True, last_cycle_end=100.0, last_cycle_failed=True, last_full_end=100.0, failed_fulls=1
+    )
+    assert decide(POLICY, failed, now=119) == Wait(Hold.FAILED, until=120)
+    assert decide(POLICY, failed, now=120) == Start(Reason.COUNT)
+    assert full_waits(POLICY, failed, now=120) == (Reason.SCHEDULE, Wait(Hold.FULL_FAILED, until=140))
+    assert decide(POLICY, failed, now=140) == Start(Reason.SCHEDULE, CycleKind.FULL)
+    quiet = replace(failed, pending_users=0, oldest_change=None, newest_change=None)
+    assert decide(POLICY, quiet, now=139) == Wait(Hold.NOTHING)
+    assert decide(POLICY, quiet, now=140) == Start(Reason.SCHEDULE, CycleKind.FULL)
+    rejected = replace(failed, full_retrain_due=False, rejections_in_a_row=3, failed_fulls=4)
+    assert decide(POLICY, rejected, now=200) == Start(Reason.STALENESS)
+    assert decide(POLICY, rejected, now=300) == Start(Reason.REJECTIONS, CycleKind.FULL)

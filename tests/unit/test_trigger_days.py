@@ -44,6 +44,8 @@ class Days:
     known: int = 100_000
     champion: bool = True
     drifted: bool = False
+    due: bool = False
+    fulls_fail: bool = False
     ran: list[Ran] = field(default_factory=list)
     tried: int = 0
     """How many of the changes that came a cycle has tried."""
@@ -56,7 +58,7 @@ class Days:
         fruitless = self.ran[len(self.ran) - settled :]
         refused = [r for r in fruitless if r.decision.kind.from_scratch and r.outcome in {"rejected", "inconclusive"}]
         told = [ran.outcome for ran in reversed(self.ran) if ran.outcome != "failed"]
-        fulls = [ran.ended for ran in reversed(self.ran) if ran.decision.kind is CycleKind.FULL]
+        fulls = [ran for ran in reversed(self.ran) if ran.decision.kind is CycleKind.FULL]
         return TriggerState(
             pending_users=0,
             known_users=self.known,
@@ -72,7 +74,9 @@ class Days:
             last_refused_from_scratch=refused[-1].ended if refused else None,
             full_ends=tuple(islice((ran.ended for ran in reversed(self.ran) if ran.costs_a_place), 6)),
             drifted=self.drifted,
-            last_full_end=fulls[0] if fulls else None,
+            full_retrain_due=self.due,
+            failed_fulls=next((n for n, ran in enumerate(fulls) if ran.outcome != "failed"), len(fulls)),
+            last_full_end=fulls[0].ended if fulls else None,
         )
 
     def pass_by(self, until: float) -> Days:
@@ -97,7 +101,8 @@ class Days:
         return self
 
     def _run(self, decision: Start, now: float, came: int) -> float:
-        outcome = next(self.answers)
+        fails = self.fulls_fail and decision.kind is CycleKind.FULL
+        outcome = "failed" if fails else next(self.answers)
         end = now + (3 * self.takes if outcome == "failed" else self.takes)
         self.ran.append(Ran(now, end, decision, outcome))
         if outcome != "failed":
@@ -176,3 +181,16 @@ def test_the_first_version_is_tried_at_once_and_again_soon_where_the_trainer_cou
     assert [ran.outcome for ran in days.ran[:4]] == ["failed", "failed", "failed", "registered"]
     gaps = [after.started - before.ended for before, after in zip(days.ran, days.ran[1:4], strict=False)]
     assert gaps == [300.0, 600.0, 1200.0]
+
+
+@pytest.mark.parametrize(("due", "drifted"), [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("every", [10.0, 60.0, 900.0])
+def test_a_full_retrain_that_always_fails_costs_little_and_keeps_no_change_from_being_learned(
+    due: bool, drifted: bool, every: float
+) -> None:
+    """It fails for want of room, say, or of a bulk copy, which what changes does not need."""
+    days = Days(repeat("registered"), every, known=1000, fulls_fail=True, due=due, drifted=drifted).pass_by(2 * DAY)
+    fulls = [ran for ran in days.ran if ran.decision.kind is CycleKind.FULL]
+    assert 1 <= days.most(fulls) <= 20
+    assert days.longest_wait <= POLICY.max_staleness + POLICY.max_backoff
+    assert 2 * DAY - (days.tried + 1) * every <= POLICY.max_staleness + POLICY.max_backoff
