@@ -6,6 +6,7 @@ it loads anywhere with `safe_mode` on. Scale and bias are a Dense layer of one u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,16 +128,21 @@ def _preprocess(space: SpaceInfo, group: FeatureGroup) -> Any:
     """`trainer.scaling.to_directions` as layers."""
     raw = keras.Input((group.width,), name="raw")
     blocks = []
-    for name, where in group.slices().items():
-        block = raw[:, where.start : where.stop]
+    for at, (name, where) in enumerate(group.slices().items()):
+        block, named = raw[:, where.start : where.stop], _in_a_graph(name, at)
         if name in space.scalars:
-            blocks.append(_standardised(block, space.scalars[name], name))
+            blocks.append(_standardised(block, space.scalars[name], named))
         else:
-            blocks.append(layers.UnitNormalization(name=f"unit_{name}")(block))
+            blocks.append(layers.UnitNormalization(name=f"unit_{named}")(block))
     joined = layers.Concatenate(name="blocks")(blocks) if len(blocks) > 1 else blocks[0]
     direction = layers.UnitNormalization(name="direction")(joined)
     told = keras.ops.max(keras.ops.absolute(raw), axis=1, keepdims=True) >= SMALLEST
     return keras.Model(raw, direction * keras.ops.cast(told, "float32"), name="preprocess")
+
+
+def _in_a_graph(column: str, at: int) -> str:
+    """A column's name as part of a layer's; its place, where graphs (`predict`, exports) take no such name."""
+    return column if re.fullmatch("[A-Za-z0-9_]+", column) else f"column-{at}"
 
 
 def _standardised(block: Any, scale: ScalarScale, name: str) -> Any:

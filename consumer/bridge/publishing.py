@@ -8,6 +8,9 @@ one's state does not start (see `bridge.py`), and one with a copy of it shows in
 
 from __future__ import annotations
 
+import consumer.kafka.private  # noqa: F401  (first: it says what kafka-python lacks before that is used)
+
+# isort: split
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Any

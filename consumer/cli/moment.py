@@ -11,7 +11,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "
 _PART = r"(\d+(?:\.\d+)?)\s*(s|min|m|h|d|w)"
 _SPAN = re.compile(rf"(?:{_PART}\s*)+", re.ASCII)
 _RELATIVE = re.compile(rf"-\s*(?P<before>(?:{_PART}\s*)+)|(?P<ago>(?:{_PART}\s*)+)ago", re.ASCII)
-_EPOCH = re.compile(r"\d{9,20}(\.\d+)?", re.ASCII)  # a date without dashes has eight digits
+# Since 1973, in each unit. A date without dashes has eight digits, and one with the time of day fourteen.
+_EPOCH = re.compile(r"(\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(\.\d+)?", re.ASCII)
 _FORMS = "2026-11-24T08:00, 2h ago, -2h, or seconds or milliseconds since 1970"
 
 

@@ -30,7 +30,7 @@ from consumer.lock import only_one
 from consumer.logs import configure
 from consumer.replays.extent import by_record_time, extents
 from consumer.replays.found import Replayed
-from consumer.replays.order import NoUsers, Order, new_head, resumed, users_in, window_of
+from consumer.replays.order import NoUsers, Order, is_over, new_head, resumed, users_in, window_of
 from consumer.replays.reading import Reader
 from consumer.replays.spool import Spool
 from consumer.replays.telling import lines, notes, nothing, on_record
@@ -174,7 +174,8 @@ def _learn(
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Read, unless that was done before, and have a cycle learn it; gives what was found, and the cycle."""
     with closing(open_ledger(settings.ledger.url)) as ledger:
-        request = None if spool.head is None or order.anew else ledger.replays.request_of(spool.head.replay_id)
+        anew = spool.head is None or order.anew or is_over(spool, order, time.time())
+        request = None if anew or spool.head is None else ledger.replays.request_of(spool.head.replay_id)
         if request is not None:
             say_beside("this replay was read and stored before; waiting for its cycle (--anew begins again)")
             found: dict[str, Any] = next(

@@ -20,6 +20,7 @@ from schemas.cycle import CycleKind
 
 log = structlog.get_logger()
 
+_JOB = "full retrain"
 _LATE = 60.0  # seconds: later than that a tick was missed, and is made up
 
 
@@ -44,7 +45,8 @@ class Schedule:
         self._watched: float | None = None  # up to when ticks have been asked for; None before the ledger was asked
         if self._crontab is not None:
             # By default it drops a tick that is a second late.
-            self._scheduler.add_job(self._ring, _Times(self._crontab), coalesce=True, misfire_grace_time=None)
+            options = {"id": _JOB, "coalesce": True, "misfire_grace_time": None}
+            self._scheduler.add_job(self._ring, _Times(self._crontab), **options)
 
     def start(self) -> None:
         """Begin to watch the clock."""
@@ -53,8 +55,8 @@ class Schedule:
     def look_again(self) -> None:
         """The machine's clock was set: the wait for the next time was measured by what it said before."""
         self._due = True
-        if self._scheduler.running:
-            self._scheduler.wakeup()
+        if self._scheduler.running and self._crontab is not None:
+            self._scheduler.reschedule_job(_JOB, trigger=_Times(self._crontab))
 
     def stop(self) -> None:
         """Watch no more."""
@@ -103,7 +105,6 @@ class _Times(BaseTrigger):  # type: ignore[misc]
     def __init__(self, crontab: Crontab) -> None:
         self._crontab = crontab
 
-    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:
-        """The first time after the `previous` one, or after `now` where there was none."""
-        after = now if previous is None else previous
-        return datetime.fromtimestamp(self._crontab.after(after.timestamp()), UTC)
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime:  # noqa: ARG002
+        """The first time after `now`. The ledger knows which ones came before it; there may be millions of them."""
+        return datetime.fromtimestamp(self._crontab.after(now.timestamp()), UTC)

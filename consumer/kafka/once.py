@@ -24,7 +24,8 @@ def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable
         SettingsError: the client cannot use its settings or files.
     """
     stopping = threading.Event()
-    timer = threading.Timer(deadline.left, stopping.set) if deadline.seconds else None
+    left = deadline.left
+    timer = threading.Timer(left, stopping.set) if left < threading.TIMEOUT_MAX else None
     reasons: list[str] = []
 
     def waiting(reason: str, pause: float) -> None:

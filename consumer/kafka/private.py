@@ -90,9 +90,13 @@ def _has(owner: Any, attribute: str) -> bool:
     name, _, parameters = attribute.partition("(")
     method = getattr(owner, name, None) if name else owner
     if method is None:
-        return any(name in getattr(one.__init__, "__code__", _NO_CODE).co_names for one in owner.__mro__)
+        classes = getattr(owner, "__mro__", ())
+        return any(name in getattr(one.__init__, "__code__", _NO_CODE).co_names for one in classes)
     wanted = [one for one in parameters.rstrip(")").split(", ") if one]
-    return not wanted or set(wanted) <= set(signature(method).parameters)
+    try:
+        return not wanted or set(wanted) <= set(signature(method).parameters)
+    except (TypeError, ValueError):  # it is no method any more, or one that does not say
+        return False
 
 
 _NO_CODE = lacking.__code__.replace(co_names=())

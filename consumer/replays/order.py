@@ -43,6 +43,11 @@ class Order:
         return settings.state_dir / "replays" / blake2b(what.encode(), digest_size=8).hexdigest()
 
 
+def is_over(spool: Spool, order: Order, now: float) -> bool:
+    """Whether the spool's replay is too old to be the one that is asked for now, as both depend on the present."""
+    return order.relative and now - spool.at > _FRESH
+
+
 def resumed(spool: Spool, order: Order, ids: Mapping[str, str | None], now: float, say: Callable[[str], None]) -> bool:
     """Whether the spool's replay goes on: it is told, as is why it does not.
 
@@ -65,7 +70,7 @@ def resumed(spool: Spool, order: Order, ids: Mapping[str, str | None], now: floa
     if any(head.topic_ids.get(topic) != number for topic, number in ids.items()):
         say(f"the topic was made anew since the replay of {when} was cut short; beginning again")
         return False
-    if order.relative and now - spool.at > _FRESH:
+    if is_over(spool, order, now):
         say(
             f"the replay of {when} was cut short too long ago for a window that depends on the present; beginning again"
         )
@@ -97,7 +102,7 @@ def users_in(path: Path) -> frozenset[str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise NoUsers(f"--users {path}: cannot be read: {reason}") from None
-    found = frozenset(filter(None, map(str.strip, text.splitlines())))
+    found = frozenset(filter(None, map(str.strip, text.split("\n"))))
     if not found:
         raise NoUsers(f"--users {path}: names nobody; it wants one user id a line")
     return found

@@ -25,7 +25,7 @@ from consumer.replays.throttle import Throttle
 from consumer.replays.window import FOR_EVER, Window
 
 _POLL_MS = 500
-_QUIET_POLLS = 3  # that bring nothing, before a partition whose end nobody told is taken to be empty
+_QUIET_POLLS = 3  # that bring nothing of any partition, before what does not come is taken not to be there
 _KEEP_EVERY = 20_000  # records
 _KEEP_AFTER = 5.0  # seconds
 _WAY_OUT = "--allow-missing goes on without it, on record; `retrainer train --full` reads every user again"
@@ -88,7 +88,7 @@ class Reader:
             unkept += came
             ended = []
             for tp, stretch in left.items():
-                quiet[tp] = 0 if self._moved(consumer, tp, stretch) or tp in polled else quiet[tp] + 1
+                quiet[tp] = 0 if self._moved(consumer, tp, stretch) or polled else quiet[tp] + 1
                 if _has_ended(stretch, quiet[tp]):
                     ended.append(tp)
             for tp in ended:
@@ -101,7 +101,9 @@ class Reader:
             self._tell(head)
             if left:
                 self._check(consumer, left)
-            time.sleep(self.throttle.pause(came, time.monotonic()))
+            if (pause := self.throttle.pause(came, time.monotonic())) > 0.0:
+                time.sleep(pause)
+                self.deadline.moved()  # nobody was waited for
 
     def _poll(self, consumer: Any, left: Mapping[TopicPartition, Stretch], head: Head) -> dict[TopicPartition, Any]:
         try:
@@ -141,7 +143,7 @@ class Reader:
             for one in records
             if isinstance(one, Unreadable)
             and stretch.next <= one.offset < stretch.limit
-            and self.window.holds(stretch.partition, one.offset, one.timestamp)
+            and self.window.may_hold(stretch.partition, one.offset, one.following, one.timestamp)
         ]
 
     def _holds(self, partition: Partition, record: Any) -> bool:
@@ -222,9 +224,9 @@ def _has_ended(stretch: Stretch, quiet: int) -> bool:
     Its end as the broker told it may be too early: Tansu tells where its last batch begins. So the end of the first
     fetch counts where there is more behind. What is behind and does not come belongs to a transaction that is open.
     """
-    if stretch.high is None:
-        return stretch.next >= stretch.end and quiet >= _QUIET_POLLS
-    return stretch.next >= stretch.limit or (stretch.next >= stretch.end and quiet > 0)
+    if stretch.high is not None and stretch.next >= stretch.limit:
+        return True
+    return stretch.next >= stretch.end and quiet >= _QUIET_POLLS
 
 
 def _end(stretch: Stretch) -> None:

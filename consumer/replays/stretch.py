@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from consumer.kafka.records import Unreadable
 from consumer.ledger.batch import Partition
 from consumer.replays.window import is_sensible
 from schemas.spans import Span
@@ -69,7 +70,7 @@ class Stretch(Struct):
             if offset < self.next or offset >= last:
                 continue
             self.read += 1
-            if not is_sensible(timestamp, now):
+            if not is_sensible(timestamp, now) and not isinstance(record, Unreadable):
                 if self.odd == 0:
                     self.odd_at, self.odd_time = offset, timestamp
                 self.odd += 1

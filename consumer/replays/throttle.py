@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-_LONGEST = 1.0  # seconds of one pause, so that it can be seen that there is progress
+import math
+
+_LONGEST = 1.0  # seconds whose records are taken at once, so that it can be seen that there is progress
 
 
 class Throttle:
-    """Pauses that keep a reader to so many records a second, from its first one on.
+    """Pauses that keep a reader to so many records a second, with no credit for time in which none came.
 
     Args:
-        rate: records a second; None for no limit.
+        rate: records a second; None, or one that is infinite, for no limit.
         now: by a clock that nobody sets.
     """
 
     def __init__(self, rate: float | None, now: float) -> None:
-        self._rate = rate
-        self._began_at = now
-        self._records = 0
+        self._rate = rate if rate is not None and math.isfinite(rate) else None
+        self._free_at = now
 
     @property
     def at_once(self) -> int | None:
@@ -27,5 +28,5 @@ class Throttle:
         """Seconds to wait after taking so many records more."""
         if self._rate is None:
             return 0.0
-        self._records += records
-        return max(0.0, self._began_at + self._records / self._rate - now)
+        self._free_at = max(self._free_at, now - _LONGEST) + records / self._rate
+        return max(0.0, self._free_at - now)

@@ -53,6 +53,17 @@ class Window:
             return False
         return self.offsets is None or any(first <= offset < end for first, end in self.offsets.get(partition, ()))
 
+    def may_hold(self, partition: Partition, first: int, end: int, latest: int) -> bool:
+        """Whether a record of these offsets may be in the window, where none of them can be read.
+
+        `latest` is the latest time that any of them has; negative where nobody knows.
+        """
+        if self.start is not None and 0 <= latest < self.start:
+            return False
+        if self.end is not None and latest >= self.end and end - first == 1:
+            return False
+        return self.offsets is None or any(start < end and first < to for start, to in self.offsets.get(partition, ()))
+
     def concerns(self, event: object) -> bool:
         """Whether an event names one of the users."""
         if self.users is None:

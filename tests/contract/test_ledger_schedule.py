@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
+from apscheduler.schedulers import base as scheduling
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
@@ -126,6 +128,33 @@ def test_it_is_woken_when_a_time_of_the_line_comes_and_asks_then(
         wait_until(woken.is_set, 5, "a time of the line wakes the service")
         schedule.tick(at("2026-01-06T03:00"))
         assert requests(ledger) == 1
+    finally:
+        schedule.stop()
+
+
+def test_a_clock_that_was_set_is_looked_at_afresh_by_what_rings(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set back, it does not wait for the time that was next before; set forward, it counts no tick one by one."""
+    now = at("2029-01-05T12:00")
+    monkeypatch.setattr(scheduling, "datetime", SimpleNamespace(now=lambda zone: datetime.fromtimestamp(now, zone)))
+    woken = threading.Event()
+    schedule = Schedule("* * * * *", ledger.asked, woken.set)
+    schedule.start()
+
+    def rings_next(when: str) -> None:
+        (job,) = schedule._scheduler.get_jobs()
+        assert job.next_run_time == datetime.fromisoformat(when).replace(tzinfo=UTC)
+
+    try:
+        rings_next("2029-01-05T12:01")
+        now = at("2026-01-05T12:00")
+        schedule.look_again()
+        rings_next("2026-01-05T12:01")
+        now = at("2056-01-05T12:00")  # fifteen million ticks later
+        schedule._scheduler.wakeup()
+        wait_until(woken.is_set, 5, "it rings for what has come due")
+        rings_next("2056-01-05T12:01")
     finally:
         schedule.stop()
 

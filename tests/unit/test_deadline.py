@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
 from consumer.deadline import Deadline, TimedOut
 from consumer.errors import ConsumerError
+from consumer.kafka.once import consumer_for_once
+from consumer.kafka.settings import KafkaSettings
 
 
 def test_it_ends_what_makes_no_progress_and_says_for_what_it_waited() -> None:
@@ -23,6 +26,16 @@ def test_it_ends_what_makes_no_progress_and_says_for_what_it_waited() -> None:
     with pytest.raises(TimedOut, match=r"^broker x did not answer for 60 s \(--timeout\)$") as ended:
         deadline.check("broker x did not answer")
     assert isinstance(ended.value, ConsumerError)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e12, math.inf])
+def test_a_wait_for_longer_than_there_is_sets_no_timer(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """A thread's timer of so long ends with a trace."""
+    consumer = SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr("consumer.kafka.once.connect", lambda *_, **__: consumer)
+    monkeypatch.setattr("consumer.kafka.once.threading.Timer", None)
+    with consumer_for_once(KafkaSettings(), Deadline(seconds), print) as given:
+        assert given is consumer
 
 
 def test_without_a_limit_it_never_ends() -> None:

@@ -28,6 +28,8 @@ def test_the_installed_one_has_it_all() -> None:
         ({"kafka.consumer.group:KafkaConsumer": ("_gone",)}, "kafka.consumer.group.KafkaConsumer._gone"),
         ({"kafka.future:Future": ("chain(future, twice)",)}, "kafka.future.Future.chain(future, twice)"),
         ({"kafka.net.inet:create_connection": ("(wire)",)}, "kafka.net.inet.create_connection(wire)"),
+        ({"kafka.net.inet:create_connection": ("_gone",)}, "kafka.net.inet.create_connection._gone"),
+        ({"kafka.version:__version__": ("(memview)",)}, "kafka.version.__version__(memview)"),
     ],
 )
 def test_what_it_lacks_is_named(used: dict[str, tuple[str, ...]], missing: str) -> None:
@@ -39,10 +41,10 @@ def test_what_it_lacks_is_named(used: dict[str, tuple[str, ...]], missing: str) 
     [
         "import kafka.consumer.fetcher as m; del m.Fetcher.PartitionRecords.take",
         "import kafka.net.manager as m; m.KafkaConnectionManager.wait_for = lambda self, future: None",
-        "import kafka.net.compat as m; del m.KafkaNetClient",
+        "import kafka.net.compat as m, kafka.admin as a; del m.KafkaNetClient, a.OffsetSpec",
     ],
 )
-@pytest.mark.parametrize("command", ["run", "replay"])
+@pytest.mark.parametrize("command", ["run", "replay", "bridge"])
 def test_the_command_ends_with_a_sentence(broken: str, command: str) -> None:
     code = f"{broken}\nimport sys; sys.argv = ['retrainer', {command!r}]\nfrom consumer.cli import main; main()"
     ran = subprocess.run(

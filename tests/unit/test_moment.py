@@ -41,7 +41,9 @@ def test_seconds_and_smaller_units_are_told_apart_by_their_size(seconds: int) ->
         assert moment(str(seconds * factor), "--from") == when
 
 
-@pytest.mark.parametrize("text", ["", "yesterdayish", "-2x", "2h", "ago", "2026-13-01", "-99999999w", "1" * 30, "-0h"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterdayish", "-2x", "2h", "ago", "2026-13-01", "-99999999w", "1" * 30, "-0h", "20261124080000"]
+)
 def test_what_means_nothing_is_refused_by_its_option(text: str) -> None:
     with pytest.raises(typer.BadParameter, match=r"-0h|--from"):
         moment(text, "--from", NOW)

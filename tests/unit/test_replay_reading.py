@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -31,6 +32,7 @@ from tests.worlds import GROUP
 
 T0 = TopicPartition("t", 0)
 MS = 1_795_000_000_000
+ALL = Window()
 
 
 class Record(NamedTuple):
@@ -97,19 +99,30 @@ def read(
     allow_missing: bool = False,
     corrupt: Mapping[int, str] = {},
     deadline: Deadline | None = None,
+    window: Window = ALL,
+    throttle: Throttle | None = None,
 ) -> Replayed:
-    reader = Reader(
-        Window(),
+    with spooled(folder, log.end if told_end is None else told_end, most) as spool:
+        return reader(window, allow_missing, corrupt, deadline, throttle).read(log, spool)
+
+
+def reader(
+    window: Window,
+    allow_missing: bool = False,
+    corrupt: Mapping[int, str] = {},
+    deadline: Deadline | None = None,
+    throttle: Throttle | None = None,
+) -> Reader:
+    return Reader(
+        window,
         {"t": decoder("notification", GROUP)},
         lambda _: "connection refused",
         lambda _, offset: corrupt.get(offset),
         deadline or Deadline(60),
-        Throttle(None, 0.0),
+        throttle or Throttle(None, 0.0),
         allow_missing,
         lambda _done, _total: None,
     )
-    with spooled(folder, log.end if told_end is None else told_end, most) as spool:
-        return reader.read(log, spool)
 
 
 @settings(deadline=None)
@@ -141,6 +154,63 @@ def test_what_is_unreadable_in_its_place_ends_the_replay_unless_it_may_be_left_o
     assert sorted(found.batch.users) == ["u0", "u1", "u2", "u6", "u7"]
     assert found.ranges == {"t": {0: ((0, 3), (6, 8))}}
     assert found.batch.dead == []
+
+
+def test_a_batch_of_which_no_time_is_known_may_have_been_in_the_window(tmp_path: Path) -> None:
+    """Its checksum is wrong, so whatever it says of itself means nothing."""
+
+    def log() -> Log:
+        made = Log([0, 1, 2, 6, 7], 8)
+        made.records.insert(3, Unreadable(3, 6, -1, 0, "fetch", "the checksum of the batch is wrong"))
+        return made
+
+    (tmp_path / "ends").mkdir()
+    with pytest.raises(Gone, match=r"t\[0\]: offsets 3 to 6 are gone: unreadable: the checksum"):
+        read(log(), tmp_path / "ends", window=Window(MS, MS + 1))
+    found = read(log(), tmp_path, window=Window(MS, MS + 1), allow_missing=True)
+    assert found.ranges == {"t": {0: ((0, 3), (6, 8))}}
+    assert [one.odd for one in found.stretches] == [0]
+
+
+def test_a_partition_is_not_taken_to_be_at_its_end_while_others_have_their_turn(tmp_path: Path) -> None:
+    """Its end was told too early, and a poll brings one record, of whichever partition it is."""
+    t1 = TopicPartition("t", 1)
+    turns = [(t1, 0), *((T0, at) for at in range(9)), (t1, 1), (t1, 2), (T0, 9)]
+    ends, at, polls = {T0: 10, t1: 3}, {T0: 0, t1: 0}, iter(turns)
+
+    def poll(**_: object) -> dict[TopicPartition, list[Record]]:
+        tp, offset = next(polls)
+        at[tp] = offset + 1
+        return {tp: [Record(offset, MS, b"", encode(GROUP, f"u{tp.partition}.{offset}"))]}
+
+    log = Log([], 0)
+    log.poll, log.highwater = poll, ends.__getitem__  # type: ignore[method-assign,assignment]
+    log._subscription = SimpleNamespace(position=lambda tp: SimpleNamespace(offset=at[tp]))
+    with closing(Spool(tmp_path / "read.db")) as spool:
+        head = new_head(Order(Window(), {}, relative=False), {}, 1.0)
+        head.stretches = [
+            Stretch("t", number, begins=0, start=0, end=end, next=0, most=FOR_EVER) for number, end in ((0, 10), (1, 1))
+        ]
+        spool.begin(head)
+        found = reader(Window()).read(log, spool)
+    assert found.ranges == {"t": {0: ((0, 10),), 1: ((0, 3),)}}
+    assert [one.behind for one in found.stretches] == [0, 0]
+
+
+def test_a_pause_that_was_asked_for_is_no_wait_for_the_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--max-rate 0.01` waits longer than `--timeout` after each record; the connection may have ended meanwhile."""
+    now = [0.0]
+    monkeypatch.setattr("consumer.replays.reading.time.sleep", lambda seconds: now.append(now[-1] + seconds))
+    log, empty = Log(list(range(3)), 3, at_once=1), [True]
+    whole = log.poll
+
+    def poll(**options: object) -> dict[TopicPartition, list[Record | Unreadable]]:
+        empty.append(not empty[-1])
+        return {} if empty[-1] else whole(**options)
+
+    log.poll = poll  # type: ignore[method-assign]
+    found = read(log, tmp_path, deadline=Deadline(60, lambda: now[-1]), throttle=Throttle(0.01, time.monotonic()))
+    assert found.events == 3
 
 
 def test_what_retention_takes_meanwhile_ends_the_replay_unless_it_may_be_left_out(tmp_path: Path) -> None:

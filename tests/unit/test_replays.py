@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -11,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from consumer.cli.replay import replay
+from consumer.cli.replay import _learn, replay
+from consumer.deadline import Deadline
 from consumer.errors import StateFolderError
 from consumer.ledger.batch import Batch, DeadLetter, LabelChange, Partition, Position
 from consumer.ledger.ledger import open_ledger
+from consumer.replays.found import Replayed
 from consumer.replays.order import NoUsers, Order, new_head, resumed, users_in, window_of
 from consumer.replays.spool import Spool
 from consumer.replays.stretch import Stretch, coarser
@@ -148,11 +153,24 @@ def test_offsets_are_understood_or_refused_by_name() -> None:
         of("0:1-2", topics=("t", "u"))
 
 
+def test_what_cannot_be_read_may_be_in_a_window_unless_it_surely_is_not() -> None:
+    """Of a batch only its latest time is known, and of a damaged one none."""
+    window = Window(MS, MS + 1000)
+    assert window.may_hold(P0, 3, 6, -1)
+    assert not window.may_hold(P0, 3, 6, MS - 1)
+    assert window.may_hold(P0, 3, 6, MS + 5000)
+    assert not window.may_hold(P0, 3, 4, MS + 5000)
+    by_offset = Window(offsets={P0: ((0, 3), (5, 7))})
+    assert by_offset.may_hold(P0, 3, 6, -1)
+    assert not by_offset.may_hold(P0, 3, 5, -1)
+    assert not by_offset.may_hold(Partition("t", 1), 3, 6, -1)
+
+
 def test_only_some_users_and_the_labels_that_name_them(tmp_path: Path) -> None:
     file = tmp_path / "users"
-    file.write_text("\ufeffada\r\n\n  bo \n", encoding="utf-8")
+    file.write_text("\ufeffada\r\n\n  bo \ncy\u2028a\n", encoding="utf-8")
     window = Window(users=users_in(file))
-    assert window.users == frozenset({"ada", "bo"})
+    assert window.users == frozenset({"ada", "bo", "cy\u2028a"})
     assert [window.concerns(Change(user, Operation.UPSERT)) for user in ("ada", "cy")] == [True, False]
     labels = [LabelChange(pair_text(pair), Operation.UPSERT) for pair in (("cy", "bo"), ("cy", "di"))]
     assert [window.concerns(label) for label in labels] == [True, False]
@@ -177,6 +195,13 @@ def test_a_throttle_keeps_to_its_rate(rate: float, portions: list[int]) -> None:
         assert taken <= rate * (now - 100.0) * (1 + 1e-9)
     assert (throttle.at_once or 0) <= max(1, rate)
     assert Throttle(None, 0.0).pause(10**9, 0.0) == 0.0
+    assert (Throttle(math.inf, 0.0).at_once, Throttle(math.inf, 0.0).pause(10**9, 0.0)) == (None, 0.0)
+
+
+def test_a_throttle_gives_no_credit_for_a_wait() -> None:
+    """A minute without a broker does not make the next six thousand records come at once."""
+    throttle = Throttle(100, 0.0)
+    assert throttle.pause(1000, 60.0) == pytest.approx(9.0)
 
 
 def order(**more: object) -> Order:
@@ -255,6 +280,31 @@ def test_a_replay_that_was_cut_short_goes_on_where_it_still_means_the_same(
     assert said in told[0]
     assert spool.head is not None
     assert window_of(order(window=Window(7, 8)), spool.head) == Window(1, 2)
+    spool.close()
+
+
+@pytest.mark.parametrize(("later", "reads"), [(60.0, False), (86_400.0, True)])
+def test_a_window_of_another_present_does_not_wait_for_the_cycle_of_an_earlier_replay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, later: float, reads: bool
+) -> None:
+    """`--last 2h`, whose service did not take up the request yesterday, is another window today."""
+    wanted, given = order(relative=True), Settings(state_dir=tmp_path)
+    spool = Spool(tmp_path / "read.db")
+    head = new_head(wanted, {"t": "id"}, NOW)
+    spool.begin(head)
+    monkeypatch.setattr("consumer.cli.replay.time", SimpleNamespace(time=lambda: NOW + later))
+    monkeypatch.setattr("consumer.cli.replay.run_cycle", lambda *_, **__: {"cycle": "of the request"})
+
+    class Read(Exception):  # noqa: N818
+        """The topic is read."""
+
+    def read() -> tuple[Window, Replayed]:
+        raise Read
+
+    with closing(open_ledger(given.ledger.url)) as ledger:
+        ledger.intake.record_replay({}, 1, part("ada"), replay_id=head.replay_id, told={"events": 1})
+    with pytest.raises(Read) if reads else nullcontext():
+        assert _learn(given, wanted, spool, Deadline(), read, as_json=True)[0] == {"events": 1}
     spool.close()
 
 
