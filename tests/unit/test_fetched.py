@@ -364,3 +364,20 @@ def test_a_batch_shorter_than_its_header_is_passed_over(size: int) -> None:
 def test_a_format_of_the_future_is_passed_over() -> None:
     whole = batch(records(b"a"))
     assert values(read(whole[:16] + b"\3" + whole[17:] + batch(records(b"b"), 1))) == ["fetch", b"b"]
+
+
+@pytest.mark.parametrize("later", [2**64, 2**63, -(2**64) - 7, 2**62 - NOW_MS, 2**69 - 1, -(2**69)])
+def test_a_time_is_a_number_of_64_bits_as_brokers_and_ledgers_count(later: int) -> None:
+    (one,) = read(batch([Sent(value=b"v", later=later)]))
+    assert isinstance(one, Record)
+    assert -(2**63) <= one.timestamp < 2**63
+    assert (one.timestamp - NOW_MS - later) % 2**64 == 0
+    assert one.value == b"v"
+
+
+def test_times_counted_from_the_end_of_all_time_come_round() -> None:
+    sent = [Sent(value=b"a"), Sent(value=b"b", delta=1, later=9)]
+    data = bytearray(batch(sent))
+    struct.pack_into(">q", data, 27, 2**63 - 1)
+    struct.pack_into(">I", data, 17, calc_crc32c(bytes(data[21:])))
+    assert [one.timestamp for one in read(bytes(data))] == [2**63 - 1, -(2**63) + 8]
