@@ -12,9 +12,12 @@ from sqlalchemy import Engine, event, func, insert, select, text
 
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
+from consumer.cycles.terms import UNASKED_FROM_SCRATCH
 from consumer.cycles.trigger import TriggerPolicy
+from consumer.ledger.efforts import efforts
 from consumer.ledger.kinds import KINDS, USERS
 from consumer.ledger.ledger import Ledger
+from consumer.ledger.letters import Which
 from consumer.ledger.portions import recount
 from consumer.ledger.probes import Probed
 from consumer.ledger.tables import changes, cycles, learned, portions, promotions, versions
@@ -22,7 +25,10 @@ from schemas.cycle import CycleKind, Outcome
 from tests.contract.ledgers import P0, batch, begin, ended
 
 MANY = 300
-_GROWING = re.compile(r"SCAN (changes|label_changes|cycles|versions|promotions|learned|learned_labels)\b(?! USING)")
+_GROWING = re.compile(
+    r"SCAN (changes|label_changes|cycles|versions|promotions|learned|learned_labels|asked|dead_letters)\b"
+    r"(?! USING)"
+)
 LINEAGE: dict[str, Any] = {"offsets": {"t": {"0": [0, 3]}}, "changed_users": 1}
 
 
@@ -76,6 +82,10 @@ ASKED: dict[str, Callable[[Ledger], object]] = {
     "base": lambda ledger: ledger.cycles.base(),
     "sweep": lambda ledger: ledger.cycles.sweep(1.0),
     "last probe": lambda ledger: ledger.probes.last(),
+    "what is read": lambda ledger: ledger.views.read(),
+    "open letters": lambda ledger: ledger.intake.open_letters(),
+    "letters to publish": lambda ledger: ledger.letters.unpublished(),
+    "newest open letters": lambda ledger: ledger.letters.find(Which(), 50),
 }
 
 
@@ -95,6 +105,17 @@ def test_what_is_asked_in_every_turn_scans_no_table_that_grows(ledger: Ledger, f
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
                 scans = [row[3] for row in plan if _GROWING.search(row[3]) and " LIMIT " not in statement]
                 assert not scans, statement
+
+
+def test_cycles_from_scratch_of_other_reasons_are_not_looked_at(ledger: Ledger) -> None:
+    if ledger.engine.dialect.name != "sqlite":
+        pytest.skip("a server plans by what is in its tables")
+    with statements(ledger.engine) as asked:
+        efforts(ledger.engine, UNASKED_FROM_SCRATCH, 5)
+    (statement, values) = next(one for one in asked if "reason IN" in one[0])
+    with ledger.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert any("(reason=? AND kind=?)" in row[3] for row in plan)
 
 
 def test_a_claim_takes_as_many_statements_for_many_users_as_for_one(ledger: Ledger, fence: int) -> None:
