@@ -59,8 +59,8 @@ class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
         assert self._open is not None
         read, size = self._open.read(most, room)
         self.bytes_read += size
-        if read and read[0].offset < self.fetch_offset:  # a fetch from within a batch brings it whole
-            read = [_from(self.fetch_offset, one) for one in read if _behind(one) > self.fetch_offset]
+        if read and read[0].offset < self.next_fetch_offset:  # a fetch from within a batch brings it whole
+            read = [_from(self.next_fetch_offset, one) for one in read if _behind(one) > self.fetch_offset]
         found += read
         if self._open.left == 0:
             self._open = None
@@ -174,4 +174,7 @@ def _behind(one: Found) -> int:
 
 
 def _from(offset: int, one: Found) -> Found:
-    return Unreadable(offset, *one[1:]) if isinstance(one, Unreadable) and one.offset < offset else one
+    """What could not be read begins no sooner than what was read ends; a message of old says not where it begins."""
+    if not isinstance(one, Unreadable):
+        return one
+    return one._replace(offset=max(one.offset, min(offset, one.following - 1)))
