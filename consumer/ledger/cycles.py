@@ -26,7 +26,15 @@ from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
 from consumer.ledger.portions import keys_of
 from consumer.ledger.refusals import forget_mended, keep_refused
-from consumer.ledger.settling import give_back, settle_changes, settle_offsets, settled_lately, sweep, to_sweep
+from consumer.ledger.settling import (
+    give_back,
+    much_to_forget,
+    settle_changes,
+    settle_offsets,
+    settled_lately,
+    sweep,
+    to_sweep,
+)
 from consumer.ledger.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
@@ -141,7 +149,7 @@ class Cycles:
     def sweep(self, now: float, *, remember: bool = True) -> bool:
         """Take away some of what is settled, where it was too much for one transaction; says whether more is left."""
         with reading(self._engine) as connection:
-            if not to_sweep(connection):
+            if not to_sweep(connection) and not much_to_forget(connection, now):
                 return False
         with self._engine.begin() as connection:
             return sweep(connection, now, remember=remember)

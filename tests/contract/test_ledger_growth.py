@@ -209,6 +209,30 @@ def test_where_nobody_asks_who_was_learned_is_not_remembered(ledger: Ledger, fen
     assert ledger.cycles.lately(102.0) == ()
 
 
+def test_what_was_remembered_for_a_week_is_taken_away_piecemeal(
+    ledger: Ledger, fence: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.ledger.settling.SWEPT_AT_ONCE", 3)
+    begin(ledger)
+    with ledger.engine.begin() as connection:
+        connection.execute(insert(learned), [{"user_id": f"u{n}", "received_at": float(n)} for n in range(8)])
+    ledger.intake.record(batch(P0, 0, ["a"], 8 * 86_400.0))
+    claim = ledger.cycles.claim(CycleKind.FULL, "now", 8 * 86_400.0, fence=fence)
+    a_week_later = 8 * 86_400.0 + 1
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), a_week_later, fence=fence)
+    assert remembered(ledger) == 5
+    assert ledger.cycles.lately(a_week_later) == ("a",)
+    while ledger.cycles.sweep(a_week_later):
+        pass
+    assert remembered(ledger) <= 3
+    assert ledger.cycles.lately(a_week_later) == ("a",)
+
+
+def remembered(ledger: Ledger) -> int:
+    with ledger.engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(learned)) or 0
+
+
 def test_a_figure_that_is_wrong_is_told(ledger: Ledger) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a", "b"]))
