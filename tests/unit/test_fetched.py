@@ -381,3 +381,14 @@ def test_times_counted_from_the_end_of_all_time_come_round() -> None:
     struct.pack_into(">q", data, 27, 2**63 - 1)
     struct.pack_into(">I", data, 17, calc_crc32c(bytes(data[21:])))
     assert [one.timestamp for one in read(bytes(data))] == [2**63 - 1, -(2**63) + 8]
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_a_poll_ends_with_a_batch_that_was_unpacked_in_vain(*, spoilt: bool) -> None:
+    """In a fetch of 4 MB there is room for thousands, of which each costs a tenth of a second."""
+    packed = b"no zstd" if spoilt else bomb(ZSTD, 80)[61:]
+    one = batch(b"", codec=ZSTD, packed=packed, count=1)
+    data = b"".join(struct.pack(">q", at) + one[8:] for at in range(4)) + batch(records(b"good"), 4)
+    part = portion(data)
+    assert [len(part.take(1000)) for _ in range(4)] == [1, 1, 1, 1]
+    assert [one.value for one in part.take(1000)] == [b"good"]
