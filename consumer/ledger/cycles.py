@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 from consumer.errors import LedgerError
 from consumer.ledger import portions
 from consumer.ledger.asked import ask_full, open_again, take_up
-from consumer.ledger.champions import anchor, best_since, champion
+from consumer.ledger.champions import BestSince, anchor, champion
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
@@ -86,11 +86,12 @@ class Cycles:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._best = BestSince()
 
     def running(self) -> Claim | None:
         """The cycle that was claimed and has not ended, whoever claimed it."""
         with reading(self._engine) as connection:
-            return _running(connection)
+            return _running(connection, self._best)
 
     def is_any_running(self) -> bool:
         """The same without its users."""
@@ -257,7 +258,7 @@ def _settled_before(connection: Connection, result: CycleResult) -> bool:
     return bool(row.settled)
 
 
-def _running(connection: Connection) -> Claim | None:
+def _running(connection: Connection, best: BestSince) -> Claim | None:
     row = connection.execute(select(cycles).where(_IS_RUNNING)).one_or_none()
     if row is None:
         return None
@@ -269,7 +270,7 @@ def _running(connection: Connection) -> Claim | None:
         reason=row.reason,
         base_version=row.base_version,
         anchor_version=row.anchor_version,
-        best_since=best_since(connection, row.anchor_version, row.base_version),
+        best_since=best.of(connection, row.anchor_version, row.base_version),
         accept=tuple(GuardName(name) for name in row.accept or ()),
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language

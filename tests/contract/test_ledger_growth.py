@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, insert, select, text
+from sqlalchemy import Engine, event, func, insert, select, text, update
 
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
 from consumer.cycles.terms import UNASKED_FROM_SCRATCH
 from consumer.cycles.trigger import TriggerPolicy
+from consumer.ledger.champions import BestSince
 from consumer.ledger.efforts import efforts
 from consumer.ledger.kinds import KINDS, USERS
 from consumer.ledger.ledger import Ledger
@@ -132,6 +134,25 @@ def test_a_claim_takes_as_many_statements_for_many_users_as_for_one(ledger: Ledg
         assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, len(counts)), 2.0, fence=fence)
     assert claimed == [2, 1, 700]
     assert counts[1] == counts[2]
+
+
+def test_versions_whose_figures_were_looked_at_are_not_looked_at_again(ledger: Ledger, fence: int) -> None:
+    many_cycles(ledger, 30)
+    draw, known = Random(7), BestSince()
+    with ledger.engine.begin() as connection:
+        for version in connection.scalars(select(versions.c.version)).all():
+            figures = {name: draw.randint(0, 9) / 10 for name in ("accuracy", "precision", "recall")}
+            told = {"gate": {"challenger": figures}}
+            connection.execute(update(cycles).where(cycles.c.number == version).values(result=told))
+    with ledger.engine.connect() as connection:
+        for scratch, base in ((1, 29), (1, 28), (7, 29), (1, None), (1, 2)):
+            assert known.of(connection, scratch, base) == BestSince().of(connection, scratch, base)
+        before = known.of(connection, 1, 29)
+    with ledger.engine.begin() as connection:
+        connection.execute(update(cycles).where(cycles.c.number < 30).values(result={}))
+    with ledger.engine.connect() as connection:
+        assert known.of(connection, 1, 29) == before != ()
+        assert BestSince().of(connection, 1, 29) == ()
 
 
 def test_what_is_settled_is_taken_away_piecemeal_and_counts_as_learned_meanwhile(
