@@ -13,7 +13,8 @@ MAX_KEY_BYTES = 2048
 """The same in UTF-8: what is longer does not fit into an index of PostgreSQL (2,704 bytes, with a cycle's id).
 The key of a label, two ids, is held to it as a whole."""
 
-_JSON_BEGINS = frozenset('"{[ntf \t\r\n')
+_JSON_BEGINS = frozenset('"{[ntf \t\r\n\ufeff')
+_AROUND_JSON = " \t\r\n\ufeff"
 _SHOWN = 80
 
 
@@ -107,9 +108,15 @@ def _why_not_storable(user: str) -> str | None:
 
 
 def _is_json(key: str) -> bool:
-    """Whether a text is JSON: an object, a list, a text in quotes, or a word. A number is the same either way."""
+    """Whether a text is JSON: an object, a list, a text in quotes, or a word. A number is the same either way.
+
+    What is in quotes may be JSON that only its writer reads, such as one with half a surrogate pair.
+    """
+    text = key.strip(_AROUND_JSON)
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return True
     try:
-        return type(msgspec_json.decode(key)) not in (int, float)
+        return type(msgspec_json.decode(text)) not in (int, float)
     except RecursionError:
         return True
     except (DecodeError, ValueError):

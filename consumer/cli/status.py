@@ -118,6 +118,7 @@ def without_ledger(settings: Settings, clock: Clock) -> dict[str, Any] | None:
         "trouble": service.trouble,
         "unable": service.unable,
         "lag": service.lag,
+        "notice": service.notice,
         "lag_known": _lag_known(service),
         "hold": service.hold,
         "hold_until": service.hold_until,

@@ -82,8 +82,9 @@ def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
     """The lines of what `consumer.cli.status.without_ledger` found."""
     return {
         "state": found["state"] + _why_none_starts(found),
-        **({"cannot read": found["unable"]} if found["unable"] else {}),
+        **({"cannot read": found["unable"]} if found.get("unable") else {}),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
+        **({"notice": notice} if (notice := found.get("notice")) else {}),
         **({"failing": _failing(found)} if found["failing"] else {}),
         "lag": _lag(found),
         "pending": "unknown: the ledger does not answer",

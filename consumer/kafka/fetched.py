@@ -18,6 +18,7 @@ from consumer.kafka.batches import RecordBatch
 from consumer.kafka.fields import Damaged, TooLarge
 from consumer.kafka.old_batches import OldBatch
 from consumer.kafka.records import Found, Stage, Unpacked, Unreadable
+from consumer.kafka.unpacking import MOST_UNPACKED
 
 _POLLED = 32 * 2**20
 """Bytes of records, unpacked, after which a poll has brought enough. One batch more may come to it."""
@@ -44,30 +45,29 @@ class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
     def take(self, n: int | None = None) -> list[Found]:
         """The next records, or why there are none; at most `n`, fewer where they are large."""
         found: list[Found] = []
-        most, room = sys.maxsize if n is None else n, _POLLED
-        while len(found) < most and room > 0:
+        most, until = sys.maxsize if n is None else n, self.bytes_read + _POLLED
+        while len(found) < most and self.bytes_read < until:
             if self._open is None and not self._begin(found):
                 self.drain()
                 break
             if self._open is not None:
-                room -= self._read(found, most - len(found), room)
+                self._read(found, most - len(found), until - self.bytes_read)
         self.records_read += len(found)
         return found
 
-    def _read(self, found: list[Found], most: int, room: int) -> int:
-        """Add records of the open batch; the bytes that they take."""
+    def _read(self, found: list[Found], most: int, room: int) -> None:
+        """Add records of the open batch."""
         assert self._open is not None
         read, size = self._open.read(most, room)
         self.bytes_read += size
-        if read and read[0].offset < self.fetch_offset:  # a fetch from within a batch brings it whole
-            read = [_from(self.fetch_offset, one) for one in read if _behind(one) > self.fetch_offset]
+        if read and read[0].offset < self.next_fetch_offset:  # a fetch from within a batch brings it whole
+            read = [_from(self.next_fetch_offset, one) for one in read if _behind(one) > self.fetch_offset]
         found += read
         if self._open.left == 0:
             self._open = None
             self.next_fetch_offset = max(self._following, self.next_fetch_offset)
         elif read:
             self.next_fetch_offset = _behind(read[-1])
-        return size
 
     def _begin(self, found: list[Found]) -> bool:
         """Open the next batch, or add why it is not to be had; False where there is none."""
@@ -89,15 +89,20 @@ class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
             if magic == 2:
                 self._begin_batch(found, RecordBatch.of(wire))
             elif magic < 2:
-                self._open = OldBatch(wire)
-                self._following = self._open.last_offset + 1
+                self._begin_old(found, wire, base)
             else:
                 raise Damaged(f"the batch is of format {magic}, which did not exist when this was made")
         except Damaged as error:
             self._lose(found, self._next_place(), str(error))
-        except TooLarge as error:
-            self._lose(found, base + 1, str(error), "size")
         return True
+
+    def _begin_old(self, found: list[Found], wire: memoryview, base: int) -> None:
+        try:
+            self._open = OldBatch(wire)
+            self._following = self._open.last_offset + 1
+        except TooLarge as error:
+            self.bytes_read += MOST_UNPACKED
+            self._lose(found, base + 1, str(error), "size")
 
     def _begin_batch(self, found: list[Found], batch: RecordBatch) -> None:
         try:
@@ -112,6 +117,7 @@ class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
         try:
             self._open = batch.opened()
         except (Damaged, TooLarge) as error:
+            self.bytes_read += MOST_UNPACKED  # so much may have been unpacked in vain, and many such are in a fetch
             stage: Stage = "size" if isinstance(error, TooLarge) else "fetch"
             self._lose(found, self._following, str(error), stage, batch.max_timestamp)
 
@@ -174,4 +180,7 @@ def _behind(one: Found) -> int:
 
 
 def _from(offset: int, one: Found) -> Found:
-    return Unreadable(offset, *one[1:]) if isinstance(one, Unreadable) and one.offset < offset else one
+    """What could not be read begins no sooner than what was read ends; a message of old says not where it begins."""
+    if not isinstance(one, Unreadable):
+        return one
+    return one._replace(offset=max(one.offset, min(offset, one.following - 1)))

@@ -43,6 +43,11 @@ def signed(data: bytes, at: int) -> tuple[int, int]:
     return (number >> 1) ^ -(number & 1), at
 
 
+def wrapped(number: int) -> int:
+    """What is left of a number in 64 bits, as brokers and ledgers count: it may be a sum of two that somebody chose."""
+    return (number + 2**63) % 2**64 - 2**63
+
+
 def held(data: bytes, at: int, end: int) -> tuple[bytes | None, int]:
     """Bytes with their size before them, or None, and the place behind.
 

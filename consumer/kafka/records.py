@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from consumer.kafka.fields import Damaged, Headers, TooLarge, headers_at, held, signed, unsigned
+from consumer.kafka.fields import Damaged, Headers, TooLarge, headers_at, held, signed, unsigned, wrapped
 
 _HEADER_WEIGHT = 128
 """Bytes that a header counts for where a portion is bounded: an empty one has two, and takes a hundred in memory."""
+
+_FAR = 2**62
+"""A time below, and a distance below from it, are together a number of 64 bits."""
 
 _TO_DO = "have it sent again, or retrain in full: retrainer train --full"
 
@@ -100,7 +103,7 @@ class Unpacked:
         base, last, before, epoch = self.base_offset, self.last_offset, self.before, self.leader_epoch
         first, same = self.first_timestamp, self.timestamp
         add, make, start_until = found.append, tuple.__new__, until
-        count = min(left, most - len(found))
+        count = min(left, most - len(found)) if same is not None or -_FAR <= first < _FAR else 0
         try:
             while count and at < until:
                 pos = at + 1
@@ -123,6 +126,8 @@ class Unpacked:
                         number = number & 0x7F | byte << 7
                     else:
                         number, pos = unsigned(data, mark)
+                        if number >= _FAR:
+                            break
                 timestamp = first + ((number >> 1) ^ -(number & 1)) if same is None else same
                 mark = pos
                 pos += 1
@@ -192,7 +197,7 @@ class Unpacked:
         offset, timestamp, stage = min(self.before + 1, self.last_offset), self.max_timestamp, _FETCH
         try:
             delta, at = signed(data, begin + 1)
-            timestamp = self.first_timestamp + delta if self.timestamp is None else self.timestamp
+            timestamp = wrapped(self.first_timestamp + delta) if self.timestamp is None else self.timestamp
             delta, at = signed(data, at)
             if not self.before < self.base_offset + delta <= self.last_offset:
                 return self._rest(f"a record is said to be at offset {self.base_offset + delta}")

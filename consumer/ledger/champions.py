@@ -13,6 +13,7 @@ MOST_NOMINATED = 3
 """A trainer loads and scores each of them."""
 
 _FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10", "outcome_auc", "recall_at_50")
+_Leaders = tuple[tuple[float, int], ...]
 _SCRATCH = [kind.value for kind in CycleKind if kind.from_scratch]
 
 
@@ -33,26 +34,40 @@ def anchor(connection: Connection) -> int | None:
     )
 
 
-def best_since(connection: Connection, scratch: int | None, base: int | None) -> tuple[int, ...]:
-    """The versions registered after `scratch` that had the best figures, at most `MOST_NOMINATED`, without `base`.
+class BestSince:
+    """Nominates versions, each time from what was looked at before and what came since: no figure on record changes."""
 
-    A stored figure nominates and decides nothing: the gate scores them again. Of equal ones the newest is taken; where
-    more versions than may be are best in something, those that are best in most, accuracy first.
-    """
-    if scratch is None:
-        return ()
-    number = select(cycles.c.number).join(versions, versions.c.cycle_id == cycles.c.cycle_id)
-    since = number.where(versions.c.version == scratch).scalar_subquery()
-    figures = [cycles.c.result[("gate", "challenger", name)].as_float() for name in _FIGURES]
-    rows = connection.execute(
-        select(versions.c.version, *figures)
-        .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
-        .where(cycles.c.number > since)
-        .order_by(cycles.c.number)
-    ).all()
-    best: Counter[int] = Counter()
-    for at in range(1, len(_FIGURES) + 1):
-        told = [(row[at], row.version) for row in rows if row[at] is not None and row.version != base]
-        if told:
-            best[max(told)[1]] += 1
-    return tuple(sorted(version for version, _ in best.most_common(MOST_NOMINATED)))
+    def __init__(self) -> None:
+        self._seen: tuple[int, int, tuple[_Leaders, ...]] | None = None
+
+    def of(self, connection: Connection, scratch: int | None, base: int | None) -> tuple[int, ...]:
+        """The versions registered after `scratch` with the best figures, at most `MOST_NOMINATED`, without `base`.
+
+        A stored figure nominates and decides nothing: the gate scores them again. Of equal ones the newest is taken;
+        where more versions than may be are best in something, those that are best in most, accuracy first.
+        """
+        if scratch is None:
+            return ()
+        best: Counter[int] = Counter()
+        for leaders in self._leaders(connection, scratch):
+            best.update([version for _, version in leaders if version != base][:1])
+        return tuple(sorted(version for version, _ in best.most_common(MOST_NOMINATED)))
+
+    def _leaders(self, connection: Connection, scratch: int) -> tuple[_Leaders, ...]:
+        """By figure the two best of its values with their versions, as one of them may be the base."""
+        known: tuple[_Leaders, ...]
+        _, last, known = seen if (seen := self._seen) and seen[0] == scratch else (scratch, 0, ((),) * len(_FIGURES))
+        number = select(cycles.c.number).join(versions, versions.c.cycle_id == cycles.c.cycle_id)
+        since = number.where(versions.c.version == scratch).scalar_subquery()
+        figures = [cycles.c.result[("gate", "challenger", name)].as_float() for name in _FIGURES]
+        rows = connection.execute(
+            select(cycles.c.number, versions.c.version, *figures)
+            .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
+            .where(cycles.c.number > since, cycles.c.number > last)
+        ).all()
+        found = tuple(
+            tuple(sorted([*leaders, *((row[at], row.version) for row in rows if row[at] is not None)])[-1:-3:-1])
+            for at, leaders in enumerate(known, start=2)
+        )
+        self._seen = scratch, max([last, *(row.number for row in rows)]), found
+        return found

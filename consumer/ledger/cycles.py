@@ -19,14 +19,22 @@ from sqlalchemy import Connection, Engine, func, select, update
 from consumer.errors import LedgerError
 from consumer.ledger import portions
 from consumer.ledger.asked import ask_full, open_again, take_up
-from consumer.ledger.champions import anchor, best_since, champion
+from consumer.ledger.champions import BestSince, anchor, champion
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
 from consumer.ledger.portions import keys_of
 from consumer.ledger.refusals import forget_mended, keep_refused
-from consumer.ledger.settling import give_back, settle_changes, settle_offsets, settled_lately, sweep, to_sweep
+from consumer.ledger.settling import (
+    give_back,
+    much_to_forget,
+    settle_changes,
+    settle_offsets,
+    settled_lately,
+    sweep,
+    to_sweep,
+)
 from consumer.ledger.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
@@ -78,11 +86,12 @@ class Cycles:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._best = BestSince()
 
     def running(self) -> Claim | None:
         """The cycle that was claimed and has not ended, whoever claimed it."""
         with reading(self._engine) as connection:
-            return _running(connection)
+            return _running(connection, self._best)
 
     def is_any_running(self) -> bool:
         """The same without its users."""
@@ -141,7 +150,7 @@ class Cycles:
     def sweep(self, now: float, *, remember: bool = True) -> bool:
         """Take away some of what is settled, where it was too much for one transaction; says whether more is left."""
         with reading(self._engine) as connection:
-            if not to_sweep(connection):
+            if not to_sweep(connection) and not much_to_forget(connection, now):
                 return False
         with self._engine.begin() as connection:
             return sweep(connection, now, remember=remember)
@@ -250,7 +259,7 @@ def _settled_before(connection: Connection, result: CycleResult) -> bool:
     return bool(row.settled)
 
 
-def _running(connection: Connection) -> Claim | None:
+def _running(connection: Connection, best: BestSince) -> Claim | None:
     row = connection.execute(select(cycles).where(_IS_RUNNING)).one_or_none()
     if row is None:
         return None
@@ -262,7 +271,7 @@ def _running(connection: Connection) -> Claim | None:
         reason=row.reason,
         base_version=row.base_version,
         anchor_version=row.anchor_version,
-        best_since=best_since(connection, row.anchor_version, row.base_version),
+        best_since=best.of(connection, row.anchor_version, row.base_version),
         accept=tuple(GuardName(name) for name in row.accept or ()),
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, case, delete, exists, literal, select, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, delete, exists, literal, select, update
 
 from consumer.ledger.dialect import greatest, least, upsert
 from consumer.ledger.kinds import KINDS, Kind
@@ -30,14 +30,24 @@ def settle_changes(connection: Connection, cycle_id: str, now: float, *, remembe
 
 def sweep(connection: Connection, now: float, *, remember: bool) -> bool:
     """Take away some of what is settled, and remember it for a while if asked to; says whether more may be left."""
-    for kind in KINDS:
-        connection.execute(delete(kind.learned).where(kind.learned.c.received_at < now - LAG_COVERED))
     room = SWEPT_AT_ONCE
+    for kind in KINDS:
+        room -= _forget(connection, kind, now - LAG_COVERED, room)
+        if room <= 0:
+            return True
     for kind, number in to_sweep(connection):
         room -= _sweep(connection, kind, number, room, now - LAG_COVERED if remember else None)
         if room <= 0:
             return True
     return False
+
+
+def much_to_forget(connection: Connection, now: float) -> bool:
+    """Whether more was remembered for long enough than a cycle that is settled takes away in passing."""
+    return any(
+        connection.scalar(_outlived(kind, now - LAG_COVERED).offset(SWEPT_AT_ONCE).limit(1)) is not None
+        for kind in KINDS
+    )
 
 
 def to_sweep(connection: Connection) -> list[tuple[Kind, int]]:
@@ -53,6 +63,16 @@ def settled_lately(connection: Connection, kind: Kind, now: float) -> set[str]:
     remembered = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= since)
     still_there = select(kind.key).where(changes.portion.in_(portions), changes.received_at >= since)
     return {*connection.scalars(remembered), *connection.scalars(still_there)}
+
+
+def _outlived(kind: Kind, since: float) -> Select[Any]:
+    return select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at < since)
+
+
+def _forget(connection: Connection, kind: Kind, since: float, room: int) -> int:
+    """Take away some of what was remembered for long enough, at most `room`; says how many."""
+    some = _outlived(kind, since).limit(room)
+    return connection.execute(delete(kind.learned).where(kind.learned.c[kind.key.name].in_(some))).rowcount
 
 
 def _sweep(connection: Connection, kind: Kind, number: int, room: int, remember_since: float | None) -> int:

@@ -149,6 +149,7 @@ cycles = Table(
     Column("last_error", FreeText),  # why its last attempt failed that was tried again
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
+Index("cycles_for_a_reason", cycles.c.reason, cycles.c.kind, cycles.c.number)
 Index("cycles_of_a_state", cycles.c.state, cycles.c.kind, cycles.c.number)
 Index("cycles_settled", cycles.c.settled, cycles.c.number)
 
@@ -196,6 +197,9 @@ dead_letters = Table(
     UniqueConstraint("topic", "partition", "offset", "record_time", "digest", "topic_id", name="dead_letters_once"),
 )
 
+Index("dead_letters_of_a_status", dead_letters.c.status, dead_letters.c.id)
+Index("dead_letters_to_publish", dead_letters.c.published, dead_letters.c.id)
+
 # What somebody asked for and no cycle has taken up yet.
 asked = Table(
     "asked",
@@ -208,6 +212,8 @@ asked = Table(
     Column("accept", JSON),  # limits of the guard that are waived for the cycle that takes it up
     Column("why", FreeText),  # in the words of a trainer that asks for a full retrain; of the schedule its line
 )
+
+Index("asked_and_open", asked.c.cycle_id)
 
 # How the champion answered for what was pending.
 probes = Table(

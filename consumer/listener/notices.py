@@ -99,7 +99,7 @@ class Notices:
 
     Args:
         groups: what is listened to on each topic, as `groups_of` has it.
-        clock: seconds since the epoch.
+        clock: seconds, of a clock that nobody sets.
     """
 
     def __init__(self, groups: Mapping[str, str], clock: Callable[[], float]) -> None:

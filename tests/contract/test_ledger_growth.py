@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, func, insert, select, text
+from sqlalchemy import Engine, event, func, insert, select, text, update
 
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
+from consumer.cycles.terms import UNASKED_FROM_SCRATCH
 from consumer.cycles.trigger import TriggerPolicy
+from consumer.ledger.champions import BestSince
+from consumer.ledger.efforts import efforts
 from consumer.ledger.kinds import KINDS, USERS
 from consumer.ledger.ledger import Ledger
+from consumer.ledger.letters import Which
 from consumer.ledger.portions import recount
 from consumer.ledger.probes import Probed
 from consumer.ledger.tables import changes, cycles, learned, portions, promotions, versions
@@ -22,7 +27,10 @@ from schemas.cycle import CycleKind, Outcome
 from tests.contract.ledgers import P0, batch, begin, ended
 
 MANY = 300
-_GROWING = re.compile(r"SCAN (changes|label_changes|cycles|versions|promotions|learned|learned_labels)\b(?! USING)")
+_GROWING = re.compile(
+    r"SCAN (changes|label_changes|cycles|versions|promotions|learned|learned_labels|asked|dead_letters)\b"
+    r"(?! USING)"
+)
 LINEAGE: dict[str, Any] = {"offsets": {"t": {"0": [0, 3]}}, "changed_users": 1}
 
 
@@ -76,6 +84,10 @@ ASKED: dict[str, Callable[[Ledger], object]] = {
     "base": lambda ledger: ledger.cycles.base(),
     "sweep": lambda ledger: ledger.cycles.sweep(1.0),
     "last probe": lambda ledger: ledger.probes.last(),
+    "what is read": lambda ledger: ledger.views.read(),
+    "open letters": lambda ledger: ledger.intake.open_letters(),
+    "letters to publish": lambda ledger: ledger.letters.unpublished(),
+    "newest open letters": lambda ledger: ledger.letters.find(Which(), 50),
 }
 
 
@@ -97,6 +109,17 @@ def test_what_is_asked_in_every_turn_scans_no_table_that_grows(ledger: Ledger, f
                 assert not scans, statement
 
 
+def test_cycles_from_scratch_of_other_reasons_are_not_looked_at(ledger: Ledger) -> None:
+    if ledger.engine.dialect.name != "sqlite":
+        pytest.skip("a server plans by what is in its tables")
+    with statements(ledger.engine) as asked:
+        efforts(ledger.engine, UNASKED_FROM_SCRATCH, 5)
+    (statement, values) = next(one for one in asked if "reason IN" in one[0])
+    with ledger.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert any("(reason=? AND kind=?)" in row[3] for row in plan)
+
+
 def test_a_claim_takes_as_many_statements_for_many_users_as_for_one(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     counts, claimed = [], []
@@ -111,6 +134,25 @@ def test_a_claim_takes_as_many_statements_for_many_users_as_for_one(ledger: Ledg
         assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, len(counts)), 2.0, fence=fence)
     assert claimed == [2, 1, 700]
     assert counts[1] == counts[2]
+
+
+def test_versions_whose_figures_were_looked_at_are_not_looked_at_again(ledger: Ledger, fence: int) -> None:
+    many_cycles(ledger, 30)
+    draw, known = Random(7), BestSince()
+    with ledger.engine.begin() as connection:
+        for version in connection.scalars(select(versions.c.version)).all():
+            figures = {name: draw.randint(0, 9) / 10 for name in ("accuracy", "precision", "recall")}
+            told = {"gate": {"challenger": figures}}
+            connection.execute(update(cycles).where(cycles.c.number == version).values(result=told))
+    with ledger.engine.connect() as connection:
+        for scratch, base in ((1, 29), (1, 28), (7, 29), (1, None), (1, 2)):
+            assert known.of(connection, scratch, base) == BestSince().of(connection, scratch, base)
+        before = known.of(connection, 1, 29)
+    with ledger.engine.begin() as connection:
+        connection.execute(update(cycles).where(cycles.c.number < 30).values(result={}))
+    with ledger.engine.connect() as connection:
+        assert known.of(connection, 1, 29) == before != ()
+        assert BestSince().of(connection, 1, 29) == ()
 
 
 def test_what_is_settled_is_taken_away_piecemeal_and_counts_as_learned_meanwhile(
@@ -186,6 +228,30 @@ def test_where_nobody_asks_who_was_learned_is_not_remembered(ledger: Ledger, fen
     with ledger.engine.connect() as connection:
         assert not [row for kind in KINDS for row in connection.execute(select(kind.learned))]
     assert ledger.cycles.lately(102.0) == ()
+
+
+def test_what_was_remembered_for_a_week_is_taken_away_piecemeal(
+    ledger: Ledger, fence: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.ledger.settling.SWEPT_AT_ONCE", 3)
+    begin(ledger)
+    with ledger.engine.begin() as connection:
+        connection.execute(insert(learned), [{"user_id": f"u{n}", "received_at": float(n)} for n in range(8)])
+    ledger.intake.record(batch(P0, 0, ["a"], 8 * 86_400.0))
+    claim = ledger.cycles.claim(CycleKind.FULL, "now", 8 * 86_400.0, fence=fence)
+    a_week_later = 8 * 86_400.0 + 1
+    assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), a_week_later, fence=fence)
+    assert remembered(ledger) == 5
+    assert ledger.cycles.lately(a_week_later) == ("a",)
+    while ledger.cycles.sweep(a_week_later):
+        pass
+    assert remembered(ledger) <= 3
+    assert ledger.cycles.lately(a_week_later) == ("a",)
+
+
+def remembered(ledger: Ledger) -> int:
+    with ledger.engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(learned)) or 0
 
 
 def test_a_figure_that_is_wrong_is_told(ledger: Ledger) -> None:

@@ -364,3 +364,31 @@ def test_a_batch_shorter_than_its_header_is_passed_over(size: int) -> None:
 def test_a_format_of_the_future_is_passed_over() -> None:
     whole = batch(records(b"a"))
     assert values(read(whole[:16] + b"\3" + whole[17:] + batch(records(b"b"), 1))) == ["fetch", b"b"]
+
+
+@pytest.mark.parametrize("later", [2**64, 2**63, -(2**64) - 7, 2**62 - NOW_MS, 2**69 - 1, -(2**69)])
+def test_a_time_is_a_number_of_64_bits_as_brokers_and_ledgers_count(later: int) -> None:
+    (one,) = read(batch([Sent(value=b"v", later=later)]))
+    assert isinstance(one, Record)
+    assert -(2**63) <= one.timestamp < 2**63
+    assert (one.timestamp - NOW_MS - later) % 2**64 == 0
+    assert one.value == b"v"
+
+
+def test_times_counted_from_the_end_of_all_time_come_round() -> None:
+    sent = [Sent(value=b"a"), Sent(value=b"b", delta=1, later=9)]
+    data = bytearray(batch(sent))
+    struct.pack_into(">q", data, 27, 2**63 - 1)
+    struct.pack_into(">I", data, 17, calc_crc32c(bytes(data[21:])))
+    assert [one.timestamp for one in read(bytes(data))] == [2**63 - 1, -(2**63) + 8]
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_a_poll_ends_with_a_batch_that_was_unpacked_in_vain(*, spoilt: bool) -> None:
+    """In a fetch of 4 MB there is room for thousands, of which each costs a tenth of a second."""
+    packed = b"no zstd" if spoilt else bomb(ZSTD, 80)[61:]
+    one = batch(b"", codec=ZSTD, packed=packed, count=1)
+    data = b"".join(struct.pack(">q", at) + one[8:] for at in range(4)) + batch(records(b"good"), 4)
+    part = portion(data)
+    assert [len(part.take(1000)) for _ in range(4)] == [1, 1, 1, 1]
+    assert [one.value for one in part.take(1000)] == [b"good"]

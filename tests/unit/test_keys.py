@@ -35,7 +35,8 @@ def deleted(key: bytes | None) -> tuple[Change | Ignored, ...]:
 @pytest.mark.parametrize(
     "key",
     ['"u1"', '""', ' "u1"\n', '"\\u0075"', '{"user_id": "u1"}', "{}", '["u1"]', "[]", "null", "true", " false ",
-     '{"schema": null, "payload": "u1"}', '["u1", "u2"]', '"' + "x" * 900 + '"'],
+     '{"schema": null, "payload": "u1"}', '["u1", "u2"]', '"' + "x" * 900 + '"',
+     '"\\ud800"', '"a\\x"', '\ufeff"u1"', '\ufeff{"user_id": "u1"}\r\n'],
 )  # fmt: skip
 def test_a_key_in_json_names_nobody(key: str) -> None:
     for read in (decode, decode_ingestion):

@@ -104,3 +104,16 @@ def test_whatever_is_inside_nothing_is_raised(
     packed = bytes(PACKED[codec](bytes(inside)))
     offsets = [one.offset for one in read(message(len(messages) - 1, packed, attributes=codec))]
     assert offsets == sorted(offsets)
+
+
+def test_what_cannot_be_read_begins_behind_what_was_read() -> None:
+    broken = bytearray(built(0, NONE, [(b"k", b"v")], 104))
+    broken[-1] ^= 1
+    packed = gzip_encode(bytes(broken))
+    body = struct.pack(">bbi", 0, GZIP, -1) + struct.pack(">i", len(packed)) + packed
+    message = struct.pack(">I", crc32(body)) + body
+    data = batch(records(b"a", b"b", b"c"), 100) + struct.pack(">qi", 104, len(message)) + message
+    found = read(data, 100)
+    assert [one.offset for one in found] == [100, 101, 102, 103]
+    assert isinstance(found[-1], Unreadable)
+    assert found[-1].following == 105

@@ -231,3 +231,12 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
 
 def test_a_service_that_has_stopped_says_no_more_than_that() -> None:
     assert told(state=STOPPED, lag=None)["state"] == STOPPED
+
+
+def test_without_a_ledger_all_is_told_that_the_service_says_of_itself() -> None:
+    said = {"unable": "broker away: no answer", "notice": "none of the last 100 events is ours", "trouble": "disk full"}
+    found = rows_without_ledger({**QUIET, **said})
+    assert (found["cannot read"], found["notice"], found["trouble"]) == tuple(
+        said[name] for name in ("unable", "notice", "trouble")
+    )
+    assert found["pending"] == "unknown: the ledger does not answer"

@@ -60,6 +60,8 @@ def _counts(op: Operations) -> None:
         _divide(op, kind, name, key)
     op.create_index("cycles_of_a_state", "cycles", ["state", "kind", "number"])
     op.create_index("cycles_settled", "cycles", ["settled", "number"])
+    op.create_index("cycles_for_a_reason", "cycles", ["reason", "kind", "number"])
+    op.create_index("asked_and_open", "asked", ["cycle_id"])
 
 
 def _make_portions(op: Operations) -> None:
@@ -127,6 +129,8 @@ def _letters(op: Operations) -> None:
         letters.drop_constraint("dead_letters_once", type_="unique")
         once = ["topic", "partition", "offset", "record_time", "digest", "topic_id"]
         letters.create_unique_constraint("dead_letters_once", once)
+    op.create_index("dead_letters_of_a_status", "dead_letters", ["status", "id"])
+    op.create_index("dead_letters_to_publish", "dead_letters", ["published", "id"])
     for name, key in (("refused_users", "user_id"), ("refused_labels", "pair")):
         op.create_table(
             name,
