@@ -310,7 +310,7 @@ def test_aborted_records_are_not_read_and_markers_do_not_look_like_lag(
 def test_that_nothing_is_ours_and_times_are_in_seconds_is_noticed(
     kafka_address: str, tmp_path: Path, ledger: Ledger
 ) -> None:
-    topic = Topic.new(kafka_address)
+    topic = Topic.new(kafka_address, retention_ms="-1")  # the broker would delete records of 1970
     settings = settings_for(topic, tmp_path)
     theirs = GROUP_13.model_copy(update={"id": 14})
     with closing(KafkaProducer(bootstrap_servers=kafka_address)) as producer:

@@ -20,6 +20,7 @@ ASKING = {
     "TRIGGER__REGRET": "1",  # never so much
     "TRIGGER__PROBE_CHANGES": "20",
     "TRIGGER__PROBE_INTERVAL": "0",
+    "TRIGGER__MAX_STALENESS": "86400",  # however slow the machine
 }
 
 
