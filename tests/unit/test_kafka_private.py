@@ -83,5 +83,6 @@ def test_every_private_attribute_that_is_used_is_looked_at() -> None:
         if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
     }
     looked_at = {attribute.partition("(")[0] for attributes in USED.values() for attribute in attributes}
-    assert read - ours - declared <= looked_at
+    of_named_tuples = {"_replace"}
+    assert read - ours - declared - of_named_tuples <= looked_at
     assert {"_client", "_net", "_manager", "_fetcher", "_subscription", "_conns"} <= read

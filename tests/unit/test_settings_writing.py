@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.cli import main
 from consumer.configuration.environment import config_file, from_environment
 from consumer.configuration.names import known_of, variable
 from consumer.configuration.writing import unquoted
@@ -261,19 +262,19 @@ def test_one_entry_of_a_mapping_can_be_set(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_command_ends_with_one_line_for_a_fault_and_a_line_for_each_of_several(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    def told() -> list[str]:
+        command = [sys.executable, "-m", "consumer.cli", "status"]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == 2
+        return ended.stderr.splitlines()
+
     (tmp_path / "retrainer.toml").write_bytes(b"# gr\xf6\xdfe")
     monkeypatch.setenv("RETRAINER_CONFIG", str(tmp_path / "retrainer.toml"))
-    monkeypatch.setattr("sys.argv", ["retrainer", "status"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = told()
     assert line.startswith("retrainer: wrong settings: ")
     monkeypatch.delenv("RETRAINER_CONFIG")
     monkeypatch.setenv("RETRAINER_GATE__DRAWS", "1")
     monkeypatch.setenv("RETRAINER_LOG__LEVEL", "loud")
-    with pytest.raises(SystemExit):
-        main()
-    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert len(told()) == 3
