@@ -205,7 +205,7 @@ def test_the_error_is_as_small_as_it_can_be_said_to_be() -> None:
     row[0, -1] = 0.0113
     true = float(row.astype(np.float64)[0] @ row.astype(np.float64)[0])
     rounded = coarse(*row[0]).astype(np.float64)
-    off = float(coarse(rounded @ rounded)[0]) - true
+    off = float(coarse(float(rounded @ rounded))[0]) - true
     assert COARSE.error(254) * 0.95 < off < COARSE.error(254)
     assert abs(product(COARSE, row, row)[0, 0] - true) < COARSE.error(254)
     for width in WIDTHS:
