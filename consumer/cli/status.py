@@ -101,7 +101,9 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "dead_letters": read.dead_letters,
         "instances": [_instance(instance) for instance in seen],
         "open_dead_letters": read.open_letters,
-        "refused": {f"{what}s": count for what, count in ledger.refusals.counts().items() if labelled or what != LABEL},
+        "refused": {
+            f"{what}s": count for what, count in ledger.refusals.counts().items() if count or labelled or what != LABEL
+        },
         "gaps": ledger.views.open_gaps(),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
