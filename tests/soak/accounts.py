@@ -27,6 +27,13 @@ class Accounts:
         return {**asdict(self), "problems": list(self.problems)}
 
 
+_PENDING = """
+SELECT user_id FROM changes JOIN portions ON portions.kind = 'users' AND portions.number = changes.portion
+WHERE cycle_id = '' OR cycle_id IN (SELECT cycle_id FROM cycles WHERE state = 'running')
+"""
+"""And not what is settled and waits for being taken away."""
+
+
 def settle_up(folder: Path) -> Accounts:
     """The accounts of a run that has ended."""
     topic = json.loads((folder / "topic.json").read_text())
@@ -43,7 +50,7 @@ def compare(db: sqlite3.Connection, topic: dict[str, Any], registered: int) -> A
     }
     problems = _stored(db, offsets, topic) + _covered(db, offsets) + _versions(db, registered)
     settled = {partition: end for partition, (_, end) in offsets.items()} | _unchanged(db)
-    pending = {user for (user,) in db.execute("SELECT user_id FROM changes")}
+    pending = {user for (user,) in db.execute(_PENDING)}
     learned = {user for (user,) in db.execute("SELECT user_id FROM learned")}
     lost = [
         user

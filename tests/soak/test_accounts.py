@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, insert
 
-from consumer.ledger.tables import changes, cycles, dead_letters, learned, metadata, offsets, versions
+from consumer.ledger.tables import changes, cycles, dead_letters, learned, metadata, offsets, portions, versions
 from tests.soak.accounts import Accounts, compare
 
 TOPIC: dict[str, Any] = {
@@ -39,8 +39,9 @@ def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         positions = {"first_position": "t[0]@4", "last_position": "t[0]@4"}
         change = {"portion": 1, "user_id": "listener-2", "operation": "upsert", "events": 1, **positions, **times}
         db.execute(insert(changes).values(**change))
+        db.execute(insert(portions).values(kind="users", number=1, cycle_id="", rows=1, untried=1))
         letter = {"offset": 3, "event_at": 0.0, "headers": {}, "stage": "decode", "reason": "no event", "at": 0.0}
-        letter["digest"] = ""
+        letter |= {"digest": "", "topic_id": ""}
         db.execute(insert(dead_letters).values(**there, **letter))
     engine.dispose()
     with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
