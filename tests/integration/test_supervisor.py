@@ -235,12 +235,13 @@ def given_up(supervisor: Supervisor) -> bool:
 
 @pytest.mark.full
 def test_a_cycle_whose_trainers_all_die_after_they_registered_is_not_called_failed(
-    supervisor: Supervisor, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    supervisor: Supervisor, ledger: Ledger
 ) -> None:
-    monkeypatch.setenv(POINT_VARIABLE, Point.ANSWERING)
+    sound = supervisor.warm._environment
+    supervisor.warm._environment = {**sound, POINT_VARIABLE: Point.ANSWERING}
     supervisor.start(CycleKind.BOOTSTRAP, "first", time.time())
     wait_until(lambda: given_up(supervisor), 90, "its last trainer to die")
-    monkeypatch.delenv(POINT_VARIABLE)
+    supervisor.warm._environment = sound
     wait_until(lambda: idle(supervisor), 60, "the registry to be asked")
     assert [cycle["state"] for cycle in ledger.views.cycles()] == ["registered"]
     assert [version["version"] for version in ledger.views.versions()] == [1]
