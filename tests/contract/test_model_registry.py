@@ -116,6 +116,11 @@ def test_a_folder_that_is_not_what_its_manifest_says_is_refused(registry: ModelR
     assert registry.versions() == []
 
 
+def test_a_folder_that_was_fetched_stays_whatever_else_is_fetched(registry: ModelRegistry, tmp_path: Path) -> None:
+    folders = [registry.fetch(registry.register(staged(tmp_path, f"c{number}")).version) for number in range(7)]
+    assert [(folder / "two_tower_model.keras").read_text() for folder in folders] == ["weights"] * 7
+
+
 def test_a_version_that_is_not_there_is_named_with_those_that_are(registry: ModelRegistry, tmp_path: Path) -> None:
     registry.register(staged(tmp_path, "c1"))
     with pytest.raises(RegistryError, match=r"no version 7; it has 1"):

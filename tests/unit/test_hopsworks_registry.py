@@ -65,6 +65,23 @@ def test_what_a_killed_process_left_in_the_cache_is_no_hindrance(tmp_path: Path)
     assert not list((tmp_path / "files").iterdir())
 
 
+def test_a_folder_goes_when_it_is_old_and_nobody_holds_it(tmp_path: Path) -> None:
+    ours, theirs = VersionCache(tmp_path), VersionCache(tmp_path)
+    kept_by(ours, "1")
+    for number in range(2, 9):
+        kept_by(theirs, str(number))
+    assert ours.files("1").is_dir(), "it is held"
+    del ours, theirs
+    last = VersionCache(tmp_path)
+    kept_by(last, "9")
+    assert sorted(folder.name for folder in (tmp_path / "files").iterdir()) == ["6", "7", "8", "9"]
+
+
+def kept_by(cache: VersionCache, key: str) -> None:
+    with cache.scratch("incoming") as folder:
+        cache.keep_files(key, folder)
+
+
 def test_a_key_is_a_name_of_a_file_whatever_the_cluster_calls_a_time() -> None:
     assert key_of(7, "1700000000000") == "7-1700000000000"
     assert key_of(7, "2026-01-01T00:00:00/../.Z") == "7-2026-01-01T00-00-00-Z"

@@ -112,7 +112,7 @@ class HopsworksModelRegistry:
                 return None
         except RegistryError:
             return None
-        self._cache.used(key)
+        self._cache.hold(key)
         return folder
 
     def _downloaded(self, owned: Owned) -> Path:

@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import shutil
+import weakref
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +18,22 @@ from pathlib import Path
 from trainer.files import flush_folder, replacing
 
 _KEPT = 4
-"""Folders: the champion, the anchor, and those before them, to which people may roll back."""
+"""Folders that nobody holds: the champion, the anchor, and those before them, to which people may roll back."""
 
 
 class VersionCache:
-    """A folder of this machine. Processes may share it."""
+    """A folder of this machine. Processes may share it.
+
+    Who has asked for the files of a version holds their folder as long as this object lives, and no process drops it:
+    a cycle compares with more versions than are kept, and opens their files late.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._manifests = self._folder / "manifests"
         self._versions = self._folder / "files"
+        self._held: dict[str, int] = {}
+        weakref.finalize(self, _let_go, self._held)
         for needed in (self._manifests, self._versions):
             needed.mkdir(parents=True, exist_ok=True)
 
@@ -84,19 +91,42 @@ class VersionCache:
         return self._versions / key
 
     def keep_files(self, key: str, downloaded: Path) -> Path:
-        """Put files in place, over damaged ones; those of the versions that were not used for longest are dropped."""
+        """Put files in place, over damaged ones, and hold them; see `hold`.
+
+        Of those that nobody holds, the ones that were not used for longest are dropped.
+        """
         place = self.files(key)
         shutil.rmtree(place, ignore_errors=True)
         downloaded.rename(place)
         flush_folder(self._versions)
-        self.used(key)
+        self.hold(key)
         for old in sorted(self._versions.iterdir(), key=lambda path: path.stat().st_mtime_ns, reverse=True)[_KEPT:]:
-            shutil.rmtree(old, ignore_errors=True)
+            _drop_unless_held(old)
         return place
 
-    def used(self, key: str) -> None:
-        """Note that a version is in use."""
+    def hold(self, key: str) -> None:
+        """Note that a version is in use. Its folder stays as long as this object lives, or its process."""
         os.utime(self.files(key))
+        handle = os.open(self.files(key), os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        _let_go({key: before} if (before := self._held.get(key)) is not None else {})
+        self._held[key] = handle
+
+
+def _drop_unless_held(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _let_go(held: dict[str, int]) -> None:
+    for handle in held.values():
+        os.close(handle)
 
 
 def key_of(version: int, created: str) -> str:
