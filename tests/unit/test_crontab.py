@@ -101,9 +101,10 @@ def test_every_minute_of_a_day_is_a_tick_where_the_manual_says_so(line: str, mom
 
 
 def unlike(line: str) -> bool:
-    """Whether croniter reads a line otherwise than the manual: it takes a list of all days of the week for `*`."""
-    weekday = line.split()[4]
-    return weekday != "*" and all(named(weekday.lower(), day, 4) for day in range(7))
+    """Whether croniter reads a line otherwise than the manual: it takes a list of all days for `*`."""
+    _, _, day, _, weekday = line.lower().split()
+    of_week = weekday != "*" and all(named(weekday, number, 4) for number in range(7))
+    return of_week or (day != "*" and all(named(day, number, 2) for number in range(1, 32)))
 
 
 @pytest.mark.full
@@ -112,6 +113,7 @@ def unlike(line: str) -> bool:
 @example("0 3 * * 7", 0)
 @example("0 0 29 2 */2", 0)
 @example("0 0 13 * fri", 0)
+@example("* * 1,*/1 * 0,0,*/3", 0)
 def test_croniter_reads_every_line_the_same(line: str, moment: int) -> None:
     croniter = pytest.importorskip("croniter", reason="`make setup` installs it")
     if unlike(line):

@@ -10,6 +10,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 import weakref
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -106,7 +107,8 @@ class VersionCache:
 
     def hold(self, key: str) -> None:
         """Note that a version is in use. Its folder stays as long as this object lives, or its process."""
-        os.utime(self.files(key))
+        now = time.time_ns()  # the times that a file system gives by itself are as coarse as its kernel's tick
+        os.utime(self.files(key), ns=(now, now))
         handle = os.open(self.files(key), os.O_RDONLY)
         fcntl.flock(handle, fcntl.LOCK_SH)
         _let_go({key: before} if (before := self._held.get(key)) is not None else {})
