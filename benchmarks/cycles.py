@@ -21,7 +21,7 @@ from schemas.cycle import (
     TrainerSettings,
 )
 from schemas.features import FeatureGroup
-from trainer.features.local import LocalFeatureStore
+from stores.features.local import LocalFeatureStore
 
 NAME = "cycle.incremental_vs_full"
 

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Setup
-from consumer.demo.listeners import GROUP, GeneratedListeners
-from consumer.demo.waves import Mix, Row
+from retrainer.demo.audience import GROUP, GeneratedListeners
+from retrainer.demo.waves import Mix, Row
 from schemas.features import FeatureGroup
-from trainer.features.protocol import Floats
-from trainer.scaling import fit_space, to_directions
+from stores.feature_store import Floats
+from trainer.matrix.scaling import fit_space, to_directions
 
 WIDTH = FeatureGroup().width
 _CHUNK = 5000
@@ -127,7 +127,7 @@ def lastfm(log: Path, users: int, seed: int = 0) -> Floats:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import Normalizer
 
-    from consumer.demo.listening_log import read_log
+    from retrainer.demo.listening_log import read_log
 
     real = list(read_log(log).values())
     numbers = {artist: at for at, artist in enumerate(sorted({artist for plays in real for artist in plays}))}

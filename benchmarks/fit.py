@@ -13,9 +13,9 @@ from benchmarks.notebook import pair_vectors, train
 from benchmarks.rows import Row, Setup, comparison, faster, figure
 from schemas.cycle import FitReport, Metrics
 from schemas.policies import FitPolicy
-from trainer.evaluate import score
-from trainer.exam import Exam
-from trainer.fit import Epoch, TrainingData, fit
+from trainer.exam.evaluate import score
+from trainer.exam.exam import Exam
+from trainer.learning.fit import Epoch, TrainingData, fit
 from trainer.model import TwoTower
 
 _NOTEBOOK = "the notebook's fit"

@@ -9,7 +9,7 @@ from benchmarks.peers import same_lists
 from benchmarks.planted import CLUSTER, THRESHOLD, Planted
 from benchmarks.rows import Row, Setup, figure
 from benchmarks.timing import Times, timed
-from trainer.embeddings import Rows
+from trainer.matrix.embeddings import Rows
 
 NAME = "pairs.growth"
 

@@ -12,8 +12,8 @@ from benchmarks.ours import Maintained, policy
 from benchmarks.peers import Search, faiss_search, same_pairs, sklearn_search
 from benchmarks.rows import NotMeasured, Row, Setup, faster, not_measured
 from benchmarks.timing import fastest_of, in_turns
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
 
 VS_FAISS = "pairs.incremental_vs_faiss"
 VS_SKLEARN = "pairs.incremental_vs_sklearn"

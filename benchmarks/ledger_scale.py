@@ -13,14 +13,14 @@ from benchmarks.rows import Row, Setup, figure
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
 from consumer.cycles.leadership import Leadership
-from consumer.cycles.trigger import TriggerPolicy
 from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.tables import cycles, promotions, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.events import Operation
 from schemas.manifest import MANIFEST_FILE
-from trainer.registry.local import LocalModelRegistry
+from schemas.policies import TriggerPolicy
+from stores.registry.local import LocalModelRegistry
 
 TURN, CLAIM, HISTORY, FIND = "ledger.turn", "ledger.claim", "ledger.history", "ledger.registry"
 _A_BATCH = 50_000

@@ -13,16 +13,16 @@ from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import Column, FeatureGroup
 from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, PairPolicy, SplitPolicy
-from trainer.exam import Exam, prepare_exam
-from trainer.features.checks import CheckedRows
-from trainer.features.protocol import Floats
-from trainer.fit import TrainingData
-from trainer.initial import begin
+from stores.feature_store import Floats
+from stores.features.checks import CheckedRows
+from trainer.exam.exam import Exam, prepare_exam
+from trainer.learning.fit import TrainingData
+from trainer.learning.initial import begin
+from trainer.matrix.population import Population
+from trainer.matrix.scaling import fit_space
+from trainer.matrix.split import Part, split
 from trainer.model import TwoTower, build
-from trainer.population import Population
-from trainer.scaling import fit_space
 from trainer.space import Space
-from trainer.split import Part, split
 
 _HELD_OUT = 0.2
 _DEV = SplitPolicy(holdout_share=0.0, dev_share=0.1)

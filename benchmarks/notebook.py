@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 
 BATCH, EPOCHS, VALIDATION_SPLIT = 32, 10, 0.2

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from schemas.policies import PairPolicy
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
-from trainer.pairs.frame_choice import choose_frame
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
+from trainer.pairs.bounds_tuning import choose_frame
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_similar
 from trainer.pairs.nearest import NearestLists
 from trainer.pairs.negatives import draw_negatives
-from trainer.pairs.numbers import Numbers
+from trainer.pairs.precision import Numbers
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.similarity import similarity
 from trainer.pairs.view import View

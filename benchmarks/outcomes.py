@@ -12,10 +12,10 @@ from benchmarks.outcomes_data import Figures, Friends, friends, judged
 from benchmarks.outcomes_peers import retrieval_seconds, svd_products
 from benchmarks.rows import Row, Setup, figure
 from schemas.cycle import FitReport
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
-from trainer.fit import TrainingData, fit
+from stores.feature_store import Floats
 from trainer.labels.outcomes import Outcomes
+from trainer.learning.fit import TrainingData, fit
+from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 from trainer.pairs import label_pairs
 

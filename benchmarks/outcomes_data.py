@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from benchmarks.listeners import Listeners, placed
 from benchmarks.rows import Setup
 from schemas.policies import FitPolicy, Objective
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
 from trainer.labels.outcomes import Outcomes
-from trainer.split import Part
+from trainer.matrix.embeddings import Rows
+from trainer.matrix.split import Part
 
 WIDTH = 256
 _NEAREST, _ROUNDS, _GENERATED = 50, 5, 3_000

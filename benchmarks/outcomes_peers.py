@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.outcomes_data import Friends
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
+from trainer.matrix.split import Part
 from trainer.model import TwoTower
 from trainer.pairs import label_pairs
-from trainer.split import Part
 
 _BATCH, _TEMPERATURE = 1024, 0.1
 

@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks.ours import Links, product_error, similarity
 from benchmarks.rows import NotMeasured, ResultsDifferError
 from benchmarks.timing import timed
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
 
 Search = Callable[[], Rows]
 """Gives (links, 2): each row asked for, with every row similar to it."""

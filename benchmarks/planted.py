@@ -9,8 +9,8 @@ import numpy as np
 from benchmarks.data import WIDTH, mapped, unit
 from benchmarks.ours import Links, similarity
 from benchmarks.rows import ResultsDifferError
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
 
 CLUSTER = 48
 """Below the default cap, so that nobody's list is full."""

@@ -11,10 +11,10 @@ import keras
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
 from schemas.manifest import MODEL_FILE, ModelManifest
-from trainer.exam import Exam, prepare_exam
+from stores.registry.local import LocalModelRegistry
+from trainer.exam.exam import Exam, prepare_exam
+from trainer.matrix.population import populate
 from trainer.model import TwoTower, load
-from trainer.population import populate
-from trainer.registry.local import LocalModelRegistry
 from trainer.run import run_cycle
 from trainer.space import Space
 

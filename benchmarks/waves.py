@@ -6,8 +6,8 @@ from benchmarks.rows import Row, Setup, figure
 from benchmarks.site import Site
 from benchmarks.worlds import WORLDS
 from schemas.cycle import CycleResult, Outcome
-from trainer.evaluate import score
-from trainer.features.local import LocalFeatureStore
+from stores.features.local import LocalFeatureStore
+from trainer.exam.evaluate import score
 
 NAME = "cycle.keeps_up"
 _WORLDS = {

@@ -25,10 +25,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.demo.listeners import COLUMNS, GeneratedListeners
-from consumer.demo.waves import Row
+from retrainer.demo.audience import COLUMNS, GeneratedListeners
+from retrainer.demo.waves import Row
 from schemas.features import Column, FeatureGroup
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
 
 WIDTH = 300
 _VECTORS = FeatureGroup(name="drifting_users", columns=(Column(name="embedding", length=WIDTH),))

@@ -25,14 +25,14 @@ class ClusterTrouble(ConsumerError):  # noqa: N818
 
 
 def ask_cluster(settings: Settings, question: str, detail: str, within: float = math.inf) -> Any:
-    """The answer to a question of `trainer.hopsworks.__main__`, `within` so many seconds at most.
+    """The answer to a question of `stores.__main__`, `within` so many seconds at most.
 
     Raises:
         ClusterTrouble: there is none.
     """
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", "trainer.hopsworks", question, detail],
+            [sys.executable, "-m", "stores", question, detail],
             input=settings.for_trainer().model_dump_json(),
             capture_output=True,
             text=True,

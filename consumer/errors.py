@@ -1,7 +1,9 @@
 """What can go wrong in the consumer, in a file of its own so that every room can raise it."""
 
+from schemas.errors import RetrainerError
 
-class ConsumerError(Exception):
+
+class ConsumerError(RetrainerError):
     """Root of the consumer's errors. Its message names the thing, the value and the way out."""
 
 

@@ -15,10 +15,10 @@ import structlog
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import ConsumerError
 from consumer.kafka.client import admin_options, made
 from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, is_of_ledger, members_of, strangers
-from consumer.kafka.settings import KafkaSettings
 from consumer.trouble import Trouble
 
 log = structlog.get_logger()

@@ -20,26 +20,24 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from consumer.bridge.settings import BridgeSettings
+from consumer.configuration.bridge import BridgeSettings
 from consumer.configuration.combinations import misfits
+from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.environment import CONFIG_VARIABLE, config_file, from_environment
+from consumer.configuration.explanation import in_words
+from consumer.configuration.kafka import KafkaSettings
+from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.names import known_of
-from consumer.configuration.telling import in_words
+from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.toml import from_file
 from consumer.configuration.writing import at_home
-from consumer.cycles.crontab import from_crontab
-from consumer.cycles.trigger import TriggerPolicy
-from consumer.dead_letters.settings import DeadLetterSettings
 from consumer.errors import SettingsError
-from consumer.kafka.settings import KafkaSettings
-from consumer.ledger.settings import LedgerSettings
-from consumer.section import Names, Seconds, Section, SomeSeconds
+from schemas.crontab import from_crontab
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
-from schemas.guard import GuardPolicy
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
-from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
+from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, PairPolicy, SplitPolicy, TriggerPolicy
 
 
 class LeaseSettings(Section):

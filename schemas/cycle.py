@@ -13,10 +13,10 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
 from schemas.features import FeatureGroup
-from schemas.guard import GuardName, GuardPolicy, GuardReport
+from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
-from schemas.policies import FitPolicy, GatePolicy, Objective, PairPolicy, SplitPolicy
+from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, Objective, PairPolicy, SplitPolicy
 from schemas.spans import Offset, OffsetSpans
 
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
@@ -221,7 +221,7 @@ class Metrics(Frozen):
 
 
 class Slice(StrEnum):
-    """A user as the champion sees it. Every user is in exactly one slice (`trainer.slices` says how that is told)."""
+    """A user as the champion sees it. Every user is in exactly one slice; see `trainer.gate.slices`."""
 
     NEW = "new"
     CHANGED = "changed"

@@ -20,7 +20,7 @@ class Hopsworks(Policy):
     port: Annotated[int, Field(ge=1, le=65535)] = 443
     project: Annotated[str, Field(min_length=1, examples=["spotify"])]
     api_key_file: Path | None = None
-    """The file with the API key; without it the usual places are tried, see `trainer.hopsworks.secrets`."""
+    """The file with the API key; without it the usual places are tried, see `stores.hopsworks.secrets`."""
     verify: bool = True
     """Whether the cluster's certificates are checked."""
     ca_file: Path | None = None

@@ -19,9 +19,9 @@ from schemas.cycle import (
     ReadReport,
 )
 from schemas.features import FeatureGroup
-from schemas.guard import GuardPolicy, GuardReport
+from schemas.guard import GuardReport
 from schemas.labels import LabelGroup
-from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
+from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, PairPolicy, SplitPolicy
 
 MANIFEST_FILE = "manifest.json"
 REFUSED_USERS_FILE = "refused.json"

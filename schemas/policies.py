@@ -1,4 +1,7 @@
-"""The rules a trainer works by. They travel with every cycle request, and the manifest records them."""
+"""The rules by which cycles start, and by which a trainer works.
+
+The trainer's travel with every cycle request, and the manifest records them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Policy
+from schemas.base import Policy, Seconds
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -58,7 +61,7 @@ class Objective(StrEnum):
 
 
 class FitPolicy(Policy):
-    """How the model learns. An epoch is one pass over the users that a cycle trains on; loss: see `trainer.loss`."""
+    """How the model learns. An epoch is one pass over a cycle's training users; loss: `trainer.learning.loss`."""
 
     objective: Objective = Objective.SIMILARITY
     batch_users: Annotated[int, Field(ge=8)] = 512
@@ -84,7 +87,7 @@ class FitPolicy(Policy):
     """Share of unchanged users among those an incremental cycle trains on, so that the old is not forgotten."""
     min_replay_users: Positive = 1024
     batch_labels: Annotated[int, Field(ge=8)] = 1024
-    """Positive labels in a batch: the other users are strangers to each (`trainer.labels.loss`)."""
+    """Positive labels in a batch: the other users are strangers to each (`trainer.learning.label_loss`)."""
     label_epochs: Positive = 20
     """Where labels are learned, `full_epochs` and `incremental_epochs` are no more than this."""
     label_replay: Annotated[float, Field(ge=0)] = 3.0
@@ -157,4 +160,88 @@ class GatePolicy(Policy):
                 f"min_users is {self.min_users}, but no more than max_users, {self.max_users}, are scored, so the gate "
                 "could never tell; raise max_users, or lower min_users"
             )
+        return self
+
+
+class GuardPolicy(Policy):
+    """Limits: a figure above one of them holds the cycle. 1 switches a share off.
+
+    Before: when a cycle was last settled. What is a figure of users read or sampled holds only where the share is
+    certainly above the limit, its one-sided Wilson bound at 99 % being so. docs/guard.md tells each figure.
+    """
+
+    refused_share: Share = 0.1
+    """Of the users read, those whose rows were unsound."""
+    deleted_share: Share = 0.3
+    """Of the users known before, those that the cycle found deleted."""
+    lost_share: Share = 0.3
+    """Of the users known before, those that are there no more after the cycle, deleted, refused or absent."""
+    lost_pairs: Share = 0.5
+    """Of the similar pairs before, those that are gone without making place for others: 1 - after / before."""
+    similar_share: Share = 0.5
+    """Of all pairs, those that are similar; nobody similar to anybody is held as well."""
+    mean_z: Annotated[float, Field(gt=0)] = 3.0
+    """How far, in standard deviations of the frozen scaling, the mean of a scalar column over all users has moved."""
+    drifting_z: Annotated[float, Field(gt=0)] = 0.5
+    """The same, from where on a full retrain is asked for, before the column swallows the row."""
+    drifting_labels: Share = 0.02
+    """1 - Jaccard index of the similar pairs by the frozen and by today's scaling, from where on a full retrain is
+    asked for. Labels that move fall about half on either side, so precision and recall by today's lose 0.01 each."""
+    outlier_share: Share = 0.05
+    """Of the users read, those with a scalar so far out that it is clipped."""
+    outside_energy: Share = 0.5
+    """Of the squared length of all users, what lies outside the axes of those whom the model started from, beyond what
+    did before."""
+    moved_share: Share = 0.2
+    """Of a sample of users whom nobody claimed, those whose row in the store is another than the one known."""
+    labels_moved: Share = 0.95
+    """1 - Jaccard index of the similar pairs by the new and the champion's scaling, where a cycle scales anew. A column
+    that has drifted by a standard deviation moves half of them, and a full retrain is right to."""
+    refused_labels: Share = 0.1
+    """Of the pair labels read, those whose rows were unsound."""
+    lost_labels: Share = 0.3
+    """Of the pair labels known before, those that are there no more after the cycle, deleted, refused or absent."""
+    sample: Annotated[int, Field(ge=0)] = 256
+    """Unclaimed users who are read again to see whether somebody moved them; 0 reads none."""
+    min_users: Annotated[int, Field(ge=1)] = 30
+    """Shares of fewer users than so many hold nothing."""
+
+
+class TriggerPolicy(Policy):
+    """Rules for starting a cycle. Durations are seconds."""
+
+    changed_users: Annotated[int, Field(ge=1)] = 500
+    changed_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    changed_labels: Annotated[int, Field(ge=1)] = 500
+    changed_label_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    max_staleness: Seconds = 3600.0
+    quiet_period: Seconds = 30.0
+    max_quiet: Seconds = 120.0
+    """The longest that changes which go on arriving hold back a cycle for which enough has changed."""
+    min_interval: Seconds = 300.0
+    max_backoff: Seconds = 3600.0
+    """The longest wait after a cycle that settled nothing. It begins at the minimum interval and doubles each time."""
+    max_rejections: Annotated[int, Field(ge=1)] = 3
+    max_full_per_day: Annotated[int, Field(ge=1)] = 6
+    """Cycles from scratch in 24 hours that neither an operator nor the schedule asked for. One that failed or was held
+    does not count: it has judged no model, and the wait after it keeps it rare."""
+    full_on_drift: bool = True
+    """Train from scratch when a cycle asks for it; if not, `status` says that one does."""
+    drift_interval: Seconds = 86400.0
+    """Between the end of a full retrain and one that a cycle asks for."""
+    regret: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Start, before any threshold is reached, when the champion has lost more than this on what is pending, against its
+    own exam: of the figures of the objective the one that sank most, less its standard error. None asks no champion."""
+    probe_changes: Annotated[int, Field(ge=1)] = 50
+    """Users and labels that have to be pending, or more than at the last probe, before the champion is asked."""
+    probe_interval: Seconds = 60.0
+    """Between two probes."""
+    settle_unchanged: bool = False
+    """Settle as unchanged, without training, what a threshold starts a cycle for, where no more than `regret` is lost.
+    """
+
+    @model_validator(mode="after")
+    def _settles_by_a_limit(self) -> Self:
+        if self.settle_unchanged and self.regret is None:
+            raise ValueError("settle_unchanged needs regret, the loss up to which nothing is trained; 0 for none")
         return self

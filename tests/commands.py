@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from unittest import mock
 
-from consumer.cli import main
+from retrainer.cli import main
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.demo.broker import embedded_broker
+from retrainer.demo.broker import embedded_broker
 from tests.brokers import apache_kafka
 from tests.brokers.secure_kafka import SecureKafka
 from tests.brokers.secure_kafka import secure_kafka as start_secure_kafka

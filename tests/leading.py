@@ -9,8 +9,8 @@ from pathlib import Path
 from consumer.cycles.leadership import Leadership
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings, TrainerProcessSettings
+from stores.features.local import LocalFeatureStore
 from tests.worlds import GROUP, World, names, trainer_settings
-from trainer.features.local import LocalFeatureStore
 
 
 def leading(ledger: Ledger, name: str = "here") -> Leadership:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from schemas.features import Column, FeatureGroup
 from schemas.manifest import SpaceInfo
 from trainer.labels.outcomes import Outcomes
+from trainer.matrix.population import Population
+from trainer.matrix.split import Part
 from trainer.model import TwoTower, build
-from trainer.population import Population
-from trainer.split import Part
 
 TRAITS, SHOWN = 40, 8
 GROUP = FeatureGroup(name="tastes", columns=(Column(name="traits", length=TRAITS),))

@@ -27,7 +27,7 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 from schemas.fault_points import Point, reached
-from trainer.files import keep_private
+from stores.files import keep_private
 from trainer.lock import only_trainer
 
 GIVEN_UP = 75  # EX_TEMPFAIL of sysexits.h: try again
@@ -87,7 +87,7 @@ def _follow_stdin(permit: threading.Event) -> None:
 
 
 def _write(path: Path, result: CycleResult) -> None:
-    from trainer.files import replacing
+    from stores.files import replacing
 
     with replacing(path) as file:
         file.write(result.model_dump_json().encode())

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from schemas.cycle import CycleRequest
 from schemas.manifest import MODEL_FILE, ModelManifest
-from trainer.errors import ChampionGone, RegistryError, StaleFence
+from stores.errors import RegistryError, StaleFence
+from stores.model_registry import ModelRegistry
+from stores.registry.files import read_manifest
+from trainer.errors import ChampionGone
 from trainer.model import TwoTower, load
-from trainer.registry.files import read_manifest
-from trainer.registry.protocol import ModelRegistry
 
 _FULL = "`retrainer train --full` trains from scratch without it"
 

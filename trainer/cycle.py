@@ -24,31 +24,31 @@ from schemas.cycle import CycleRequest, CycleResult, FitReport, GateReport, Outc
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardReport
 from schemas.manifest import SpaceInfo
-from trainer.axes import training_axes
+from stores.feature_store import FeatureStore
+from stores.label_store import LabelStore
+from stores.model_registry import ModelRegistry
 from trainer.champion import Opponents, Standing, opponents_of
-from trainer.contest import hold
 from trainer.errors import ChampionGone
-from trainer.features.protocol import FeatureStore
-from trainer.fit import Epoch
-from trainer.guarding import Watch
-from trainer.initial import begin
+from trainer.gate.contest import hold
+from trainer.gate.probe import lost_no_more, probe
+from trainer.gate.probing import probe_pending
+from trainer.gate.slices import note_newcomers
+from trainer.guard.guarding import Watch
 from trainer.intake import Intake, take_in
-from trainer.labels.intake import LabelIntake
+from trainer.label_intake import LabelIntake
 from trainer.labels.outcomes import Outcomes
-from trainer.labels.protocol import LabelStore
-from trainer.learning import changed_rows, learn
-from trainer.leavers import note_leavers
+from trainer.learning.fit import Epoch
+from trainer.learning.initial import begin
+from trainer.learning.learning import changed_rows, learn
+from trainer.matrix.axes import training_axes
+from trainer.matrix.leavers import note_leavers
+from trainer.matrix.population import Population, populate
+from trainer.matrix.split import Part
 from trainer.model import TwoTower, build, with_dropout
 from trainer.package import manifest_of, stage
-from trainer.population import Population, populate
-from trainer.probe import lost_no_more, probe
-from trainer.probing import probe_pending
 from trainer.refusing import keep_refused, keep_refused_of
-from trainer.registry.protocol import ModelRegistry
 from trainer.report import Reporter
-from trainer.slices import note_newcomers
 from trainer.space import Space, prune
-from trainer.split import Part
 from trainer.told import Told
 
 _EPOCH_FIGURES = ("loss", "train_accuracy", "dev_accuracy", "dev_recall", "dev_auc", "dev_recall_at_50")

@@ -9,17 +9,17 @@ from schemas.features import FeatureGroup
 from schemas.guard import GuardReport
 from schemas.manifest import SpaceInfo
 from schemas.policies import SplitPolicy
+from stores.feature_store import FeatureStore
+from stores.features.checks import CheckedRows
+from stores.features.reading import absent, read_all, read_report, read_users
+from stores.label_store import LabelStore
 from trainer.champion import Standing
-from trainer.features.checks import CheckedRows
-from trainer.features.protocol import FeatureStore
-from trainer.features.reading import absent, read_all, read_report, read_users
-from trainer.guarding import Watch
-from trainer.labels.intake import LabelIntake, take_in_labels
-from trainer.labels.protocol import LabelStore
+from trainer.guard.guarding import Watch
+from trainer.label_intake import LabelIntake, take_in_labels
+from trainer.matrix.scaling import fit_space
+from trainer.matrix.split import Part, split
 from trainer.report import Reporter
-from trainer.scaling import fit_space
 from trainer.space import Space
-from trainer.split import Part, split
 
 
 @dataclass(frozen=True, slots=True)

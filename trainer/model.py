@@ -18,12 +18,12 @@ from keras import layers
 
 from schemas.features import FeatureGroup
 from schemas.manifest import ScalarScale, SpaceInfo
-from trainer.errors import RegistryError
-from trainer.scaling import SMALLEST
+from stores.errors import RegistryError
+from trainer.matrix.scaling import SMALLEST
 
 QUERY, CANDIDATE = "query", "candidate"
 _EMBEDDING = 128
-_START_SCALE, _START_BIAS = 10.0, -5.0  # replaced when training from scratch begins (`trainer.initial`)
+_START_SCALE, _START_BIAS = 10.0, -5.0  # replaced when training from scratch begins (`trainer.learning.initial`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _parts_of(whole: Any) -> TwoTower:
 
 
 def _preprocess(space: SpaceInfo, group: FeatureGroup) -> Any:
-    """`trainer.scaling.to_directions` as layers."""
+    """`trainer.matrix.scaling.to_directions` as layers."""
     raw = keras.Input((group.width,), name="raw")
     blocks = []
     for at, (name, where) in enumerate(group.slices().items()):

@@ -21,10 +21,10 @@ from schemas.manifest import (
     ModelManifest,
     SpaceInfo,
 )
+from stores.files import replacing
+from stores.registry.files import list_files
 from trainer.champion import Standing
-from trainer.files import replacing
 from trainer.model import CANDIDATE, QUERY, TwoTower
-from trainer.registry.files import list_files
 
 _FIGURES = {
     "accuracy": "accuracy",

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from schemas.cycle import CycleRequest
+from schemas.errors import RetrainerError
 from schemas.labels import PairKey, pair_of
 from schemas.manifest import REFUSED_USERS_FILE
 from schemas.private import private_folder
 from schemas.refused import NAMED, REFUSED_FILE, write_refused
+from stores.files import replacing
+from stores.model_registry import ModelRegistry, RegisteredVersion
 from trainer.errors import TrainerError
-from trainer.files import replacing
-from trainer.registry.protocol import ModelRegistry, RegisteredVersion
 
 
 def keep_refused(request: CycleRequest, users: Mapping[str, str], labels: Mapping[PairKey, str]) -> None:
@@ -38,7 +39,7 @@ def keep_refused_of(request: CycleRequest, registry: ModelRegistry, done: Regist
         if len(users) >= NAMED:
             users = json.loads((registry.fetch(done.version) / REFUSED_USERS_FILE).read_bytes())
         keep_refused(request, users, {pair_of(text): why for text, why in labels.items()})
-    except (TrainerError, ValueError):
+    except (RetrainerError, ValueError):
         file.unlink(missing_ok=True)
 
 

@@ -16,15 +16,16 @@ from schemas.cycle import (
     Progress,
     TrainerSettings,
 )
+from schemas.errors import RetrainerError
+from stores.feature_store import FeatureStore
+from stores.features.local import LocalFeatureStore
+from stores.hopsworks.secrets import redacted
+from stores.label_store import LabelStore
+from stores.labels.local import LocalLabelStore
+from stores.model_registry import ModelRegistry
+from stores.registry.local import LocalModelRegistry
 from trainer.cycle import Cycle
-from trainer.errors import CycleAbandoned, TrainerError
-from trainer.features.local import LocalFeatureStore
-from trainer.features.protocol import FeatureStore
-from trainer.hopsworks.secrets import redacted
-from trainer.labels.local import LocalLabelStore
-from trainer.labels.protocol import LabelStore
-from trainer.registry.local import LocalModelRegistry
-from trainer.registry.protocol import ModelRegistry
+from trainer.errors import CycleAbandoned
 from trainer.report import Reporter
 
 
@@ -32,8 +33,8 @@ def open_store(settings: TrainerSettings) -> FeatureStore:
     """The feature store that the settings name. The SDK of Hopsworks is imported only where it is used."""
     if isinstance(settings.feature_store, LocalStore):
         return LocalFeatureStore(settings.feature_store.path, settings.feature_group)
-    from trainer.features.hopsworks import HopsworksFeatureStore
-    from trainer.hopsworks.session import session_with
+    from stores.features.hopsworks import HopsworksFeatureStore
+    from stores.hopsworks.session import session_with
 
     assert settings.hopsworks is not None
     return HopsworksFeatureStore(session_with(settings.hopsworks), settings.feature_store, settings.feature_group)
@@ -45,8 +46,8 @@ def open_label_store(settings: TrainerSettings) -> LabelStore | None:
         return None
     if isinstance(settings.feature_store, LocalStore):
         return LocalLabelStore(settings.feature_store.path, settings.labels)
-    from trainer.hopsworks.session import session_with
-    from trainer.labels.hopsworks import HopsworksLabelStore
+    from stores.hopsworks.session import session_with
+    from stores.labels.hopsworks import HopsworksLabelStore
 
     assert settings.hopsworks is not None
     return HopsworksLabelStore(session_with(settings.hopsworks), settings.feature_store, settings.labels)
@@ -56,8 +57,8 @@ def open_registry(settings: TrainerSettings) -> ModelRegistry:
     """The model registry that the settings name."""
     if isinstance(settings.model_registry, LocalRegistry):
         return LocalModelRegistry(settings.model_registry.path, settings.model_name)
-    from trainer.hopsworks.session import session_with
-    from trainer.registry.hopsworks import HopsworksModelRegistry
+    from stores.hopsworks.session import session_with
+    from stores.registry.hopsworks.registry import HopsworksModelRegistry
 
     assert settings.hopsworks is not None
     return HopsworksModelRegistry(
@@ -88,7 +89,7 @@ def run_cycle(
             return Cycle(request, store, label_store, open_registry(request.settings), reporter).run()
     except CycleAbandoned:
         return None
-    except TrainerError as error:
+    except RetrainerError as error:
         return _failed(request, str(error))
     except Exception as error:  # noqa: BLE001  (the border of the process: whatever it was, the consumer is told)
         print(redacted(traceback.format_exc()), file=sys.stderr)

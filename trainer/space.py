@@ -1,12 +1,12 @@
 """An embedding space on disk: frozen scaling, the user matrix, and the graph of similar pairs.
 
     space.json       scaling; written last, so a space without it is unfinished and not used
-    index.db, *.f32  the user matrix (`trainer.embeddings`)
+    index.db, *.f32  the user matrix (`trainer.matrix.embeddings`)
     short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
-    newcomers.json   who entered the space since a version was registered (`trainer.slices`)
-    axes.npy         the axes of its first training users (`trainer.axes`), by which later ones are told to lie outside
+    newcomers.json   who entered the space since a version was registered (`trainer.gate.slices`)
+    axes.npy         the axes of its first training users (`trainer.matrix.axes`): who lies outside them later is told
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
-    leavers.json     who left the space since a cycle was settled (`trainer.leavers`)
+    leavers.json     who left the space since a cycle was settled (`trainer.matrix.leavers`)
     labels.db        the pair labels, where there is a label group (`trainer.labels.book`)
     cycles.json      the cycles that were applied to it, the latest last, each with what it left
 
@@ -31,16 +31,16 @@ from schemas.fault_points import Point, reached
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from schemas.policies import PairPolicy
-from trainer.axes import outside_energy
-from trainer.embeddings import UserMatrix
-from trainer.features.checks import CheckedRows
-from trainer.features.protocol import Floats
-from trainer.files import replacing
+from stores.feature_store import Floats
+from stores.features.checks import CheckedRows
+from stores.files import replacing
 from trainer.labels.book import BOOK_FILE, LabelBook
+from trainer.matrix.axes import outside_energy
+from trainer.matrix.embeddings import UserMatrix
+from trainer.matrix.scaling import to_directions
 from trainer.pairs.graph import Graph, Tick, update_graph
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.view import View
-from trainer.scaling import to_directions
 
 _SPACE_FILE = "space.json"
 _PAIRS_FILE = "pairs.npz"

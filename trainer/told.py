@@ -7,8 +7,8 @@ from typing import Any
 
 from schemas.cycle import CycleRequest, CycleResult, GateReport, Outcome, Step
 from schemas.guard import GuardReport
-from trainer.guard import reason, way_out
-from trainer.registry.protocol import RegisteredVersion
+from stores.model_registry import RegisteredVersion
+from trainer.guard.guard import reason, way_out
 
 _OUTCOMES = {
     "passed": Outcome.INCONCLUSIVE,  # until it is registered

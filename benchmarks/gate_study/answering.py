@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.answers import Answers
-from trainer.evaluate import Score
-from trainer.exam import PairSet
-from trainer.metrics import metrics_of
+from trainer.exam.answers import Answers
+from trainer.exam.evaluate import Score
+from trainer.exam.exam import PairSet
+from trainer.exam.metrics import metrics_of
 
 PAIRS_EACH = 40
 """Sampled pairs of each user: the first half similar, the second not."""

@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.site import Site
 from benchmarks.worlds import WORLDS
 from schemas.cycle import CycleResult, Metrics, Outcome
-from trainer.evaluate import score
-from trainer.features.local import LocalFeatureStore
+from stores.features.local import LocalFeatureStore
+from trainer.exam.evaluate import score
 
 LIMITS = {"accuracy": 0.005, "precision": 0.02, "recall_at_10": 0.02}
 """How far the champion may be behind without a word."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from schemas.policies import GatePolicy
-from trainer.comparing import Rival
-from trainer.evaluate import Score
-from trainer.gate import CHAMPION, judge
+from trainer.exam.evaluate import Score
+from trainer.gate.comparing import Rival
+from trainer.gate.gate import CHAMPION, judge
 
 Rule = Callable[[Score, Score, int], str]
 """From challenger's score, champion's score and a seed to an outcome: passed, noted, rejected or inconclusive."""

@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.gate_study.answering import PAIRS_EACH, answered
 from benchmarks.gate_study.rules import RULES
 from schemas.policies import GatePolicy
-from trainer.evaluate import Score
+from trainer.exam.evaluate import Score
 
 SIZES = (30, 60, 100, 200, 500, 1000, 2000)
 HARMS: dict[str, tuple[float, float]] = {

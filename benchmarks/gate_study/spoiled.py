@@ -16,20 +16,20 @@ import numpy as np
 
 from benchmarks.gate_study.rules import RULES
 from benchmarks.site import Site
-from consumer.demo.listeners import COLUMNS, GeneratedListeners
+from retrainer.demo.audience import COLUMNS, GeneratedListeners
 from schemas.cycle import GateReport
 from schemas.features import FeatureGroup
 from schemas.policies import GatePolicy, PairPolicy
-from trainer.comparing import Rival
-from trainer.evaluate import Score, score
-from trainer.exam import Exam, PairSet, prepare_exam
-from trainer.features.local import LocalFeatureStore
-from trainer.features.reading import read_all
-from trainer.gate import CHAMPION, judge
-from trainer.initial import begin
+from stores.features.local import LocalFeatureStore
+from stores.features.reading import read_all
+from trainer.exam.evaluate import Score, score
+from trainer.exam.exam import Exam, PairSet, prepare_exam
+from trainer.gate.comparing import Rival
+from trainer.gate.gate import CHAMPION, judge
+from trainer.learning.initial import begin
+from trainer.matrix.scaling import to_directions
 from trainer.model import TwoTower, build
 from trainer.pairs.negatives import draw_negatives
-from trainer.scaling import to_directions
 
 Spoil = Callable[[TwoTower], None]
 

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.plots.style import BLUE, GREEN, GREY, INK, ORANGE, figure, save
-from consumer.demo.listeners import GeneratedListeners
+from retrainer.demo.audience import GeneratedListeners
 from schemas.features import FeatureGroup
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
+from trainer.matrix.scaling import fit_space, to_directions
 from trainer.pairs.bounds import Axes, Frame
-from trainer.pairs.frame_choice import choose_frame
-from trainer.pairs.numbers import Numbers
-from trainer.scaling import fit_space, to_directions
+from trainer.pairs.bounds_tuning import choose_frame
+from trainer.pairs.precision import Numbers
 
 Mask = NDArray[np.bool_]
 

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from benchmarks.plots.bounds import listeners
 from benchmarks.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, figure, save
 from schemas.policies import FitPolicy, PairPolicy
-from trainer.batches import Neighbours, batches
-from trainer.features.protocol import Floats
-from trainer.loss import pair_weights
+from stores.feature_store import Floats
+from trainer.learning.batches import Neighbours, batches
+from trainer.learning.loss import pair_weights
 from trainer.pairs.bounds import Bounds
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.view import View

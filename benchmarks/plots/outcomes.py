@@ -14,11 +14,11 @@ from benchmarks.outcomes_data import Figures, Friends, friends, judged
 from benchmarks.plots.style import BLUE, GREY, ORANGE, figure, save
 from benchmarks.rows import Setup
 from schemas.policies import Objective
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
-from trainer.fit import TrainingData, fit
+from stores.feature_store import Floats
+from trainer.learning.fit import TrainingData, fit
+from trainer.matrix.embeddings import Rows
+from trainer.matrix.split import Part
 from trainer.model import TwoTower
-from trainer.split import Part
 
 Known = NDArray[np.bool_]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, figure, save
 from schemas.policies import PairPolicy
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
 from trainer.pairs.bounds import Bounds
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.view import View

@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from consumer.settings import Settings
-    from schemas.labels import LabelGroup
+from consumer.configuration.dead_letters import DeadLetterSettings
+from consumer.configuration.kafka import KafkaSettings
+from schemas.cycle import LocalRegistry, LocalStore
+from schemas.features import FeatureGroup
+from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
+from schemas.labels import LabelGroup
 
 
-def misfits(settings: Settings) -> Iterator[str]:
+class Parts(Protocol):
+    """What of the settings is looked at together."""
+
+    @property
+    def kafka(self) -> KafkaSettings: ...  # noqa: D102
+    @property
+    def feature_group(self) -> FeatureGroup: ...  # noqa: D102
+    @property
+    def labels(self) -> LabelGroup | None: ...  # noqa: D102
+    @property
+    def hopsworks(self) -> Hopsworks | None: ...  # noqa: D102
+    @property
+    def feature_store(self) -> LocalStore | HopsworksStore: ...  # noqa: D102
+    @property
+    def model_registry(self) -> LocalRegistry | HopsworksRegistry: ...  # noqa: D102
+    @property
+    def dead_letters(self) -> DeadLetterSettings: ...  # noqa: D102
+
+
+def misfits(settings: Parts) -> Iterator[str]:
     """What contradicts itself or lacks its other half, each with the way out."""
     if settings.labels is not None and len(settings.kafka.topics) == 1:
         yield from _indistinguishable(settings, settings.labels)
@@ -18,7 +40,7 @@ def misfits(settings: Settings) -> Iterator[str]:
     yield from _own_dead_letters(settings)
 
 
-def _indistinguishable(settings: Settings, labels: LabelGroup) -> Iterator[str]:
+def _indistinguishable(settings: Parts, labels: LabelGroup) -> Iterator[str]:
     """Both groups share a topic."""
     users = settings.feature_group
     if None not in (users.id, labels.id):
@@ -32,7 +54,7 @@ def _indistinguishable(settings: Settings, labels: LabelGroup) -> Iterator[str]:
         )
 
 
-def _without_a_cluster(settings: Settings) -> Iterator[str]:
+def _without_a_cluster(settings: Parts) -> Iterator[str]:
     if settings.hopsworks is not None:
         return
     if "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}:
@@ -44,7 +66,7 @@ def _without_a_cluster(settings: Settings) -> Iterator[str]:
         yield "RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_LABELS__ID, or a cluster to ask"
 
 
-def _own_dead_letters(settings: Settings) -> Iterator[str]:
+def _own_dead_letters(settings: Parts) -> Iterator[str]:
     if (topic := settings.dead_letters.topic) in settings.kafka.topics:
         name = "TOPIC" if topic == settings.kafka.topic else "LABEL_TOPIC"
         yield (

@@ -7,7 +7,8 @@ so many that nobody asked for.
 
 from __future__ import annotations
 
-from consumer.cycles.terms import Hold, TriggerPolicy, TriggerState, Wait
+from consumer.cycles.terms import Hold, TriggerState, Wait
+from schemas.policies import TriggerPolicy
 
 DAY = 86400.0
 _LEAST = 1.0  # seconds, after a failed or held cycle also where no interval is kept

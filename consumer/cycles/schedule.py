@@ -14,8 +14,8 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from consumer.cycles.crontab import Crontab, from_crontab
 from consumer.ledger.asked import Asked
+from schemas.crontab import Crontab, from_crontab
 from schemas.cycle import CycleKind
 
 log = structlog.get_logger()

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Self
 
-from pydantic import Field, model_validator
-
-from schemas.base import Policy, Seconds
 from schemas.cycle import CycleKind
 
 
@@ -54,46 +50,6 @@ class Hold(StrEnum):
     CEILING = "the most cycles from scratch of a day have run"
     QUIET = "changes are still arriving"
     THRESHOLD = "too little has changed"
-
-
-class TriggerPolicy(Policy):
-    """Rules for starting a cycle. Durations are seconds."""
-
-    changed_users: Annotated[int, Field(ge=1)] = 500
-    changed_share: Annotated[float, Field(gt=0, le=1)] = 0.05
-    changed_labels: Annotated[int, Field(ge=1)] = 500
-    changed_label_share: Annotated[float, Field(gt=0, le=1)] = 0.05
-    max_staleness: Seconds = 3600.0
-    quiet_period: Seconds = 30.0
-    max_quiet: Seconds = 120.0
-    """The longest that changes which go on arriving hold back a cycle for which enough has changed."""
-    min_interval: Seconds = 300.0
-    max_backoff: Seconds = 3600.0
-    """The longest wait after a cycle that settled nothing. It begins at the minimum interval and doubles each time."""
-    max_rejections: Annotated[int, Field(ge=1)] = 3
-    max_full_per_day: Annotated[int, Field(ge=1)] = 6
-    """Cycles from scratch in 24 hours that neither an operator nor the schedule asked for. One that failed or was held
-    does not count: it has judged no model, and the wait after it keeps it rare."""
-    full_on_drift: bool = True
-    """Train from scratch when a cycle asks for it; if not, `status` says that one does."""
-    drift_interval: Seconds = 86400.0
-    """Between the end of a full retrain and one that a cycle asks for."""
-    regret: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Start, before any threshold is reached, when the champion has lost more than this on what is pending, against its
-    own exam: of the figures of the objective the one that sank most, less its standard error. None asks no champion."""
-    probe_changes: Annotated[int, Field(ge=1)] = 50
-    """Users and labels that have to be pending, or more than at the last probe, before the champion is asked."""
-    probe_interval: Seconds = 60.0
-    """Between two probes."""
-    settle_unchanged: bool = False
-    """Settle as unchanged, without training, what a threshold starts a cycle for, where no more than `regret` is lost.
-    """
-
-    @model_validator(mode="after")
-    def _settles_by_a_limit(self) -> Self:
-        if self.settle_unchanged and self.regret is None:
-            raise ValueError("settle_unchanged needs regret, the loss up to which nothing is trained; 0 for none")
-        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

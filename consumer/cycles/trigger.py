@@ -7,8 +7,9 @@ here reads a clock, a database or a broker, so every rule can be tested with pla
 from __future__ import annotations
 
 from consumer.cycles.pacing import rest, rest_after_failed_full, rest_for_drift, rest_from_scratch
-from consumer.cycles.terms import Hold, Probe, Reason, Start, TriggerPolicy, TriggerState, Wait
+from consumer.cycles.terms import Hold, Probe, Reason, Start, TriggerState, Wait
 from schemas.cycle import CycleKind
+from schemas.policies import TriggerPolicy
 
 __all__ = [
     "Hold",

@@ -16,10 +16,10 @@ import structlog
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.dead_letters.showing import when
 from consumer.errors import SettingsError
 from consumer.kafka.client import made, producer_options
-from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import DeadLetter
 from consumer.ledger.letters import Letters, Stored
 

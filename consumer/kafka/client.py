@@ -22,6 +22,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import ConsumerError, SettingsError
 from consumer.kafka import tls_files
 from consumer.kafka.fetched import bounded
@@ -29,7 +30,6 @@ from consumer.kafka.group import Membership
 from consumer.kafka.net import Failure, WatchedClient
 from consumer.kafka.oauth import CachedToken, token_provider
 from consumer.kafka.refusals import in_words, without_secrets
-from consumer.kafka.settings import KafkaSettings
 from consumer.kafka.tls_files import key_password
 
 log = structlog.get_logger()

@@ -23,8 +23,8 @@ from kafka.errors import KafkaConnectionError
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from pydantic import SecretStr
 
+from consumer.configuration.kafka import SAFE_URL, is_loopback, keeps_a_secret
 from consumer.errors import ConsumerError
-from consumer.kafka.settings import SAFE_URL, is_loopback, keeps_a_secret
 from consumer.masking import masked
 
 log = structlog.get_logger()

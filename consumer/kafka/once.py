@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError
 from consumer.kafka.client import TopicMissing, connect
 from consumer.kafka.refusals import in_words
-from consumer.kafka.settings import KafkaSettings
 
 
 @contextmanager

@@ -12,10 +12,10 @@ from kafka.errors import (
 )
 from pydantic import SecretStr
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.kafka import tls_files
 from consumer.kafka.net import Failure, origin
 from consumer.kafka.oauth import shown
-from consumer.kafka.settings import KafkaSettings
 
 _K = "RETRAINER_KAFKA__"
 _OF_CLIENT_CERTIFICATE = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ssl
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import SettingsError
-from consumer.kafka.settings import KafkaSettings
 
 _K = "RETRAINER_KAFKA__"
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from consumer.dead_letters.settings import TOO_MANY, WAY_OUT, DeadLetterSettings
+from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT, DeadLetterSettings
 from consumer.ledger.batch import Load
 from consumer.listener.pauses import Pauses
 

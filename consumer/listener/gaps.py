@@ -10,9 +10,9 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import OffsetConflict
 from consumer.kafka.client import refresh_metadata, seek, why_corrupt
-from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import DeadLetter, Load, Position
 from consumer.ledger.intake import Intake
 from consumer.listener.places import ASK_MS, Places, partition_of

@@ -9,7 +9,7 @@ from typing import Any
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from consumer.dead_letters.settings import TOO_MANY
+from consumer.configuration.dead_letters import TOO_MANY
 from consumer.listener.places import WENT_AWAY, Places
 
 _READS = {"listening", "placing", "standing by"}

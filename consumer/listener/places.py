@@ -11,8 +11,8 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError, LogTruncationError
 
 from consumer.clock import Clock
+from consumer.configuration.kafka import KafkaSettings
 from consumer.kafka.client import position, seek, topic_id
-from consumer.kafka.settings import KafkaSettings
 from consumer.ledger.batch import Mark, Partition
 from consumer.ledger.intake import Intake
 from consumer.listener.rebalance import Rebalance

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumer.kafka.settings import KafkaSettings
+from consumer.configuration.kafka import KafkaSettings
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.oauth import CLIENT_ID, CLIENT_SECRET, SCOPE, TokenIssuer
 from tests.brokers.security import PASSWORD, USER, Security

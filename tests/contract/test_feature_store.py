@@ -13,15 +13,15 @@ from numpy.typing import ArrayLike
 
 from schemas.features import Column, FeatureGroup
 from schemas.hopsworks import HopsworksStore
+from stores.errors import ContractError, NotThere
+from stores.feature_store import FeatureStore
+from stores.features.hopsworks import HopsworksFeatureStore
+from stores.features.local import LocalFeatureStore
+from stores.features.reading import absent, read_all, read_users
+from stores.hopsworks.session import Session
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble
 from tests.hopsworks.running import session_of
 from tests.worlds import GROUP, World, names
-from trainer.errors import ContractError, NotThere
-from trainer.features.hopsworks import HopsworksFeatureStore
-from trainer.features.local import LocalFeatureStore
-from trainer.features.protocol import FeatureStore
-from trainer.features.reading import absent, read_all, read_users
-from trainer.hopsworks.session import Session
 
 Write = Callable[[dict[str, dict[str, ArrayLike | None]], list[str]], None]
 

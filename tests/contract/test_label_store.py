@@ -11,16 +11,16 @@ import pytest
 
 from schemas.hopsworks import HopsworksStore
 from schemas.labels import LabelGroup, PairKey, pair_text
+from stores.errors import ContractError, NotThere
+from stores.features.local import LocalFeatureStore
+from stores.hopsworks.session import Session
+from stores.label_store import LabelRows, LabelStore
+from stores.labels.hopsworks import HopsworksLabelStore
+from stores.labels.local import Label, LocalLabelStore
+from stores.labels.reading import absent, read_all, read_pairs
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble
 from tests.hopsworks.running import session_of
 from tests.worlds import GROUP
-from trainer.errors import ContractError, NotThere
-from trainer.features.local import LocalFeatureStore
-from trainer.hopsworks.session import Session
-from trainer.labels.hopsworks import HopsworksLabelStore
-from trainer.labels.local import Label, LocalLabelStore
-from trainer.labels.protocol import LabelRows, LabelStore
-from trainer.labels.reading import absent, read_all, read_pairs
 
 LABELS = LabelGroup(name="follows", weight="strength")
 NOON = 1_700_000_000.0

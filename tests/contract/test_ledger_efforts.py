@@ -8,10 +8,11 @@ import pytest
 
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
-from consumer.cycles.trigger import Reason, Start, TriggerPolicy
+from consumer.cycles.trigger import Reason, Start
 from consumer.ledger.efforts import Efforts, Failed, efforts
 from consumer.ledger.ledger import Ledger
 from schemas.cycle import CycleKind, Outcome
+from schemas.policies import TriggerPolicy
 from tests.contract.ledgers import P0, batch, begin, ended
 
 BOOTSTRAP, FULL, INCREMENTAL = CycleKind.BOOTSTRAP, CycleKind.FULL, CycleKind.INCREMENTAL

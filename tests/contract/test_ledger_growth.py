@@ -14,7 +14,6 @@ from sqlalchemy import Engine, event, func, insert, select, text, update
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
 from consumer.cycles.terms import UNASKED_FROM_SCRATCH
-from consumer.cycles.trigger import TriggerPolicy
 from consumer.ledger.champions import BestSince
 from consumer.ledger.efforts import efforts
 from consumer.ledger.kinds import KINDS, USERS
@@ -24,6 +23,7 @@ from consumer.ledger.portions import recount
 from consumer.ledger.probes import Probed
 from consumer.ledger.tables import changes, cycles, learned, portions, promotions, versions
 from schemas.cycle import CycleKind, Outcome
+from schemas.policies import TriggerPolicy
 from tests.contract.ledgers import P0, batch, begin, ended
 
 MANY = 300

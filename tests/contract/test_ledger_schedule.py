@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
-from consumer.cycles.crontab import Crontab, from_crontab
 from consumer.cycles.schedule import Schedule
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.tables import asked
+from schemas.crontab import Crontab, from_crontab
 from schemas.cycle import CycleKind
 from tests.waiting import wait_until
 

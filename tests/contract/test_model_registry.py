@@ -10,10 +10,10 @@ import pytest
 
 import schemas
 from schemas.manifest import MANIFEST_FILE, ModelManifest
-from trainer.errors import RegistryError, StaleFence
-from trainer.registry.files import list_files
-from trainer.registry.local import LocalModelRegistry
-from trainer.registry.protocol import ModelRegistry
+from stores.errors import RegistryError, StaleFence
+from stores.model_registry import ModelRegistry
+from stores.registry.files import list_files
+from stores.registry.local import LocalModelRegistry
 
 GOLDEN = ModelManifest.model_validate_json(
     (Path(schemas.__file__).parent / "golden" / "model_manifest.json").read_text()

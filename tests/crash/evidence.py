@@ -19,11 +19,11 @@ from consumer.ledger.ledger import open_ledger
 from consumer.ledger.portions import waiting
 from consumer.ledger.tables import cycles, dead_letters, offsets, promotions, versions
 from schemas.cycle import Lineage, OffsetRanges
+from stores.errors import RegistryError
+from stores.registry.files import check_files, read_manifest
 from tests.crash.matrix import Matrix, Pair, Said, examine
 from tests.crash.stream import read_journal
 from tests.crash.topic import Place, Sent, Topics, read_topics
-from trainer.errors import RegistryError
-from trainer.registry.files import check_files, read_manifest
 
 Ranges = dict[Place, tuple[int, int]]
 """{(topic, partition): [from, to)}."""

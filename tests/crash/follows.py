@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from schemas.labels import LabelGroup, PairKey
-from trainer.labels.local import Label
+from stores.labels.local import Label
 
 LABELS = LabelGroup(name="follows")
 _EACH = 3

@@ -12,15 +12,15 @@ import numpy as np
 from schemas.labels import pair_text
 from schemas.manifest import ModelManifest
 from schemas.policies import PairPolicy
+from stores.feature_store import Floats
+from stores.features.local import LocalFeatureStore
+from stores.features.reading import read_all
+from stores.labels import reading as labels_of
+from stores.labels.local import LocalLabelStore
 from tests.crash.follows import LABELS
 from tests.worlds import GROUP
-from trainer.features.local import LocalFeatureStore
-from trainer.features.protocol import Floats
-from trainer.features.reading import read_all
-from trainer.labels import reading as labels_of
-from trainer.labels.local import LocalLabelStore
+from trainer.matrix.scaling import to_directions
 from trainer.pairs.similarity import similarity
-from trainer.scaling import to_directions
 from trainer.space import Space
 
 Pair = tuple[str, str]

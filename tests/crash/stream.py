@@ -19,12 +19,12 @@ from typing import Any, TextIO
 from kafka import KafkaProducer
 
 from schemas.events import encode
+from stores.features.local import LocalFeatureStore
+from stores.labels.local import LocalLabelStore
 from tests.crash.follows import LABELS, Follows
 from tests.crash.topic import Kind, Sent, Topics
 from tests.integration.topics import Topic
 from tests.worlds import GROUP, World, names
-from trainer.features.local import LocalFeatureStore
-from trainer.labels.local import LocalLabelStore
 
 FIRST_USERS = 300
 _PAUSE = 0.08

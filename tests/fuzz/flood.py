@@ -24,8 +24,8 @@ from confluent_kafka import Producer
 
 from benchmarks.machine import machine
 from consumer.clock import Clock
-from consumer.dead_letters.settings import DeadLetterSettings
-from consumer.kafka.settings import KafkaSettings
+from consumer.configuration.dead_letters import DeadLetterSettings
+from consumer.configuration.kafka import KafkaSettings
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.listener import Listener
 from consumer.logs import configure

@@ -12,14 +12,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumer.demo import lastfm, listeners
-from consumer.demo.demo import Demo
-from consumer.demo.ending import closing, opening
-from consumer.demo.errors import DemoError
-from consumer.demo.plan import Plan
-from consumer.demo.screen import Screen
-from consumer.demo.state import claimed
-from consumer.demo.story import Story
+from retrainer.demo import audience as listeners
+from retrainer.demo import lastfm
+from retrainer.demo.demo import Demo
+from retrainer.demo.errors import DemoError
+from retrainer.demo.plan import Plan
+from retrainer.demo.screen import Screen
+from retrainer.demo.state import claimed
+from retrainer.demo.story import Story
+from retrainer.demo.summary import closing, opening
 from schemas.features import FeatureGroup
 from schemas.labels import LabelGroup
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess

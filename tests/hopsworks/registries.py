@@ -14,13 +14,13 @@ import pytest
 
 from schemas.hopsworks import HopsworksRegistry
 from schemas.manifest import MANIFEST_FILE
+from stores.hopsworks import session as sessions
+from stores.hopsworks.session import Session
+from stores.registry.hopsworks import saving as hopsworks_saving
+from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble
 from tests.hopsworks.faults import Action, Fault, Status
 from tests.worlds import GROUP
-from trainer.hopsworks import session as sessions
-from trainer.hopsworks.session import Session
-from trainer.registry import hopsworks_saving
-from trainer.registry.hopsworks import HopsworksModelRegistry
 
 MODEL = "two_tower_recommender"
 Open = Callable[[], HopsworksModelRegistry]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from schemas.hopsworks import Hopsworks
+from stores.hopsworks.session import Session, end_session, session_with
 from tests.hopsworks.double import HopsworksDouble
-from trainer.hopsworks.session import Session, end_session, session_with
 
 
 def cluster_of(double: HopsworksDouble, *, request_timeout: float = 2.0, retry_for: float = 3.0) -> Hopsworks:

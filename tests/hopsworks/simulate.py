@@ -16,19 +16,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from consumer.demo.friends import friends_beside
-from consumer.demo.lastfm import LastfmListeners
-from consumer.demo.listeners import GeneratedListeners
-from consumer.demo.simulator import Simulator, run
-from consumer.demo.spam import WithSpam
-from consumer.demo.upstream_bug import WithUpstreamBug
-from consumer.demo.waves import Listeners, Row
 from consumer.logs import configure
 from consumer.settings import load_settings
+from retrainer.demo.audience import GeneratedListeners
+from retrainer.demo.friends import friends_beside
+from retrainer.demo.lastfm import LastfmListeners
+from retrainer.demo.simulator import Simulator, run
+from retrainer.demo.spam import WithSpam
+from retrainer.demo.upstream_bug import WithUpstreamBug
+from retrainer.demo.waves import Listeners, Row
 from schemas.labels import PairKey
+from stores.hopsworks.session import end_session, session_with
+from stores.labels.local import Label
 from tests.hopsworks.writer import SdkLabelWriter, SdkWriter
-from trainer.hopsworks.session import end_session, session_with
-from trainer.labels.local import Label
 
 
 class ClusterStore:

@@ -14,13 +14,13 @@ from schemas.events import Change, Operation, decode
 from schemas.hopsworks import HopsworksStore
 from schemas.ingestion import decode_ingestion
 from schemas.labels import LabelGroup, PairKey, pair_text
+from stores.labels.hopsworks import HopsworksLabelStore
+from stores.labels.reading import absent, read_all, read_pairs
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.hopsworks.running import session_of
 from tests.hopsworks.test_ingestion import Notifications
 from tests.waiting import wait_until
 from tests.worlds import GROUP
-from trainer.labels.hopsworks import HopsworksLabelStore
-from trainer.labels.reading import absent, read_all, read_pairs
 
 LABELS = LabelGroup(name="follows")
 NOON = pd.Timestamp("2026-01-02 12:00", tz="UTC")

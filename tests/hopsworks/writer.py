@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from schemas.features import FeatureGroup
 from schemas.labels import LabelGroup, PairKey
-from trainer.hopsworks.session import Session
-from trainer.labels.local import Label
+from stores.hopsworks.session import Session
+from stores.labels.local import Label
 
 
 class SdkWriter:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.kafka.client import connect
-from consumer.kafka.settings import KafkaSettings
 from tests.waiting import wait_until, within
 
 

@@ -12,7 +12,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import select
 
 from consumer.clock import Clock
-from consumer.kafka.settings import KafkaSettings
+from consumer.configuration.kafka import KafkaSettings
 from consumer.ledger.intake import Intake
 from consumer.ledger.kinds import USERS
 from consumer.ledger.ledger import Ledger

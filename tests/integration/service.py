@@ -17,10 +17,10 @@ import psutil
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.views import Read
 from schemas.fault_points import Point
+from stores.features.local import LocalFeatureStore
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names
-from trainer.features.local import LocalFeatureStore
 
 RETRAINER = Path(sys.executable).with_name("retrainer")
 

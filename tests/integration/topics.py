@@ -12,9 +12,9 @@ from kafka.admin import NewTopic
 
 from schemas.events import encode, encode_label
 from schemas.labels import LabelGroup, PairKey, pair_text
+from stores.features.local import LocalFeatureStore
+from stores.labels.local import LocalLabelStore
 from tests.worlds import GROUP
-from trainer.features.local import LocalFeatureStore
-from trainer.labels.local import LocalLabelStore
 
 Headers = Sequence[tuple[str, bytes]]
 

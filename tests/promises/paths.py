@@ -18,7 +18,7 @@ PATHS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "P1 nothing lost": _told(
             "test_p1_every_event_is_covered_by_one_version_and_nobody_is_left_waiting",
-            "tests/integration/test_listener.py::test_every_event_is_stored_once_and_counted[kafka]",
+            "tests/integration/kafka/test_listener.py::test_every_event_is_stored_once_and_counted[kafka]",
             "tests/contract/test_ledger_history.py::test_nobody_is_lost_whatever_the_history[postgresql-15]",
         ),
         "P2 nothing twice": _told(
@@ -28,26 +28,26 @@ PATHS: Mapping[str, Sequence[str]] = MappingProxyType(
         ),
         "P3 incremental equals full": _told(
             "test_p3_rows_and_pairs_are_those_of_a_fresh_start",
-            "tests/unit/test_graph.py::test_incremental_equals_full",
+            "tests/models/pairs/test_graph.py::test_incremental_equals_full",
         ),
         "P3 of labels": _told(
             "test_p3_labels_are_those_of_a_full_read",
-            "tests/unit/test_label_cycle.py::test_after_changes_the_book_is_what_a_full_read_gives",
+            "tests/models/test_label_cycle.py::test_after_changes_the_book_is_what_a_full_read_gives",
         ),
         "P4 no version worse than the one before": _told(
             "test_p4_a_follower_is_measured_beside_the_version_before_it",
-            "tests/unit/test_cycle.py::test_a_worse_challenger_is_rejected_and_nothing_is_registered",
-            "tests/unit/test_gate.py::test_a_certain_loss_is_refused_whatever_its_size",
-            "tests/unit/test_gate.py::test_small_losses_do_not_add_up",
+            "tests/models/test_cycle.py::test_a_worse_challenger_is_rejected_and_nothing_is_registered",
+            "tests/models/gate/test_gate.py::test_a_certain_loss_is_refused_whatever_its_size",
+            "tests/models/gate/test_gate.py::test_small_losses_do_not_add_up",
         ),
         "P5 held-out users are never trained on": _told(
             "test_p5_held_out_users_are_not_among_those_that_it_learned",
-            "tests/unit/test_cycle.py::test_scaling_is_learned_from_users_who_may_be_trained_on",
+            "tests/models/test_cycle.py::test_scaling_is_learned_from_users_who_may_be_trained_on",
         ),
         "P5 of labels": _told("test_p5_a_label_is_held_out_when_either_end_is"),
         "P6 the listener never stops polling": _told(
             "test_p6_while_a_trainer_stands_still_the_listener_reads_on_and_stays_in_its_group",
-            "tests/integration/test_listener.py::test_a_ledger_that_refuses_loses_nothing_and_the_group_is_not_left[kafka]",
+            "tests/integration/kafka/test_listener.py::test_a_ledger_that_refuses_loses_nothing_and_the_group_is_not_left[kafka]",
         ),
         "P7 what is served is what was trained": _told(
             "test_p7_what_was_registered_loads_in_a_bare_python_and_scores_raw_rows",
@@ -57,7 +57,7 @@ PATHS: Mapping[str, Sequence[str]] = MappingProxyType(
         ),
         "P9 what should not be believed is not learned": _told(
             "test_p9_a_row_that_cannot_be_believed_is_refused_with_its_reason_and_not_learned",
-            "tests/unit/test_guard_cycle.py::test_half_of_the_rows_gone_bad_are_held_as_often_as_they_are_tried",
+            "tests/models/test_guard_cycle.py::test_half_of_the_rows_gone_bad_are_held_as_often_as_they_are_tried",
         ),
     }
 )

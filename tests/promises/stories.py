@@ -22,6 +22,11 @@ from schemas.fault_points import Point
 from schemas.features import FeatureGroup
 from schemas.hopsworks import HopsworksStore
 from schemas.labels import LabelGroup, PairKey
+from stores.label_store import LabelStore
+from stores.labels.hopsworks import HopsworksLabelStore
+from stores.labels.local import Label, LocalLabelStore
+from stores.model_registry import ModelRegistry
+from stores.registry.local import LocalModelRegistry
 from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.hopsworks.registries import registry_at
 from tests.hopsworks.running import session_of
@@ -31,11 +36,6 @@ from tests.integration.service import QUICK, Service, ServiceProcess
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names
-from trainer.labels.hopsworks import HopsworksLabelStore
-from trainer.labels.local import Label, LocalLabelStore
-from trainer.labels.protocol import LabelStore
-from trainer.registry.local import LocalModelRegistry
-from trainer.registry.protocol import ModelRegistry
 
 UNSOUND = "u300"
 """A user whose row is spoiled in the wave."""

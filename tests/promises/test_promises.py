@@ -17,13 +17,13 @@ from schemas.cycle import CycleKind
 from schemas.labels import PairKey
 from schemas.manifest import ModelManifest
 from schemas.policies import PairPolicy
+from stores.labels.reading import read_all
 from tests.databases.postgresql import PostgreSQL
+from tests.models.test_cycle import BARE, BLOCK_OURS
 from tests.promises.stories import PLACES, UNSOUND, Story, figures, told
-from tests.unit.test_cycle import BARE, BLOCK_OURS
 from trainer.labels.book import LabelBook
-from trainer.labels.reading import read_all
+from trainer.matrix.split import Part, split
 from trainer.space import Space
-from trainer.split import Part, split
 
 
 @pytest.fixture(scope="module", params=PLACES)

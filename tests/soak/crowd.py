@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from consumer.demo.listeners import GeneratedListeners
-from consumer.demo.waves import Row, Wave
+from retrainer.demo.audience import GeneratedListeners
+from retrainer.demo.waves import Row, Wave
 
 _AWAY = 0.04
 """Share of all listeners who are not there at the moment."""

@@ -14,12 +14,12 @@ from pathlib import Path
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from consumer.demo.relay import Relay
-from consumer.demo.waves import Wave
+from retrainer.demo.relay import Relay
+from retrainer.demo.waves import Wave
 from schemas.events import encode
 from schemas.features import FeatureGroup
+from stores.features.local import LocalFeatureStore
 from tests.soak.crowd import Crowd
-from trainer.features.local import LocalFeatureStore
 
 GROUP = FeatureGroup()
 OTHER_GROUP = FeatureGroup(name="songs")

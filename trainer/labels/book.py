@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from schemas.fault_points import Point, reached
 from schemas.labels import LabelGroup, PairKey
-from trainer.embeddings import Rows, UserMatrix
-from trainer.labels.checks import CheckedLabels
+from stores.labels.checks import CheckedLabels
 from trainer.labels.outcomes import Outcomes
-from trainer.population import Population
-from trainer.split import Part
+from trainer.matrix.embeddings import Rows, UserMatrix
+from trainer.matrix.population import Population
+from trainer.matrix.split import Part
 
 BOOK_FILE = "labels.db"
 _GROUP, _SET_ASIDE = "group", "set aside"

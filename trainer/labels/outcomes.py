@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.embeddings import Rows
-from trainer.split import Part
+from trainer.matrix.embeddings import Rows
+from trainer.matrix.split import Part
 
 
 @dataclass(frozen=True, slots=True)

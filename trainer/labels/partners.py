@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.embeddings import Rows
+from trainer.matrix.embeddings import Rows
 
 
 class Partners:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
-from trainer.pairs.numbers import Numbers, Stored
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
+from trainer.pairs.precision import Numbers, Stored
 
 Axes = NDArray[np.float64]
 """(width, m) orthonormal columns."""

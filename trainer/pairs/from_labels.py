@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
-from trainer.outcome_exam import draw_strangers
+from stores.feature_store import Floats
+from trainer.labels.strangers import draw_strangers
+from trainer.matrix.embeddings import Rows
 from trainer.pairs.notebook import table_of
 
 

@@ -1,7 +1,7 @@
 """Exact mining: of some rows of the user matrix every similar user, or the nearest of them, the same whatever the path.
 
 Block by block, a short matrix product gives an upper bound of every similarity (`trainer.pairs.bounds`). What cannot be
-similar is left out there (`trainer.pairs.survivors`); what the bounds leave open is decided by the canonical
+similar is left out there (`trainer.pairs.candidates`); what the bounds leave open is decided by the canonical
 similarity. Blocks are sized by the policy's memory and shared among threads; neither has a say in the result.
 """
 
@@ -18,13 +18,13 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from schemas.policies import PairPolicy
-from trainer.embeddings import Rows
+from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds
+from trainer.pairs.candidates import BLOCK_ROWS, Sieve, Survivors, TooManyError, bar
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
 from trainer.pairs.order import ranked
 from trainer.pairs.similarity import Places, Similarities, similarity
-from trainer.pairs.survivors import BLOCK_ROWS, Sieve, Survivors, TooManyError, bar
 from trainer.pairs.view import View
 
 _Found = TypeVar("_Found")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.policies import PairPolicy
-from trainer.embeddings import Rows
+from trainer.matrix.embeddings import Rows
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_nearest
 from trainer.pairs.order import nearest_first

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds
 from trainer.pairs.similarity import similarity
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from schemas.policies import PairPolicy
-from trainer.features.protocol import Floats
-from trainer.pairs.frame_choice import choose_frame
+from stores.feature_store import Floats
+from trainer.pairs.bounds_tuning import choose_frame
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.negatives import draw_partners
 from trainer.pairs.view import View

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from trainer.embeddings import Rows
+from trainer.matrix.embeddings import Rows
 from trainer.pairs.links import Links
 from trainer.pairs.similarity import Places
 

@@ -15,12 +15,12 @@ from zipfile import BadZipFile
 import numpy as np
 
 from schemas.policies import PairPolicy
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
-from trainer.files import lengthen, replacing
+from stores.feature_store import Floats
+from stores.files import lengthen, replacing
+from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds, Frame
-from trainer.pairs.frame_choice import choose_frame
-from trainer.pairs.numbers import Numbers, Stored, fast_numbers
+from trainer.pairs.bounds_tuning import choose_frame
+from trainer.pairs.precision import Numbers, Stored, fast_numbers
 
 _SHORT_FILE = "short.bin"
 _FRAME_FILE = "frame.npz"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.embeddings import Rows
-from trainer.features.protocol import Floats
+from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
 
 Similarities = NDArray[np.float64]
 Places = NDArray[np.int32]

@@ -3,7 +3,7 @@
 import sys
 
 if sys.orig_argv[-1] == "trainer":
-    from trainer.registry.local import LocalModelRegistry
+    from stores.registry.local import LocalModelRegistry
 
     def found_nothing(_self: LocalModelRegistry, _cycle_id: str) -> None:
         return None

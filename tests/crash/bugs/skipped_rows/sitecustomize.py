@@ -6,10 +6,10 @@ if sys.orig_argv[-1] == "trainer":
     from collections.abc import Iterable, Sequence
 
     from schemas.labels import PairKey
-    from trainer.embeddings import UserMatrix
-    from trainer.features.protocol import Floats
+    from stores.feature_store import Floats
+    from stores.labels.checks import CheckedLabels
     from trainer.labels.book import LabelBook
-    from trainer.labels.checks import CheckedLabels
+    from trainer.matrix.embeddings import UserMatrix
 
     apply = UserMatrix.apply
     apply_labels = LabelBook.apply

@@ -1,5 +1,0 @@
-"""`python -m consumer.cli` is `retrainer`."""
-
-from consumer.cli import main
-
-main()

@@ -1,0 +1,68 @@
+"""How the bridge begins: what the state knows and whether the topic is there, looked at together."""
+
+from __future__ import annotations
+
+import structlog
+
+from retrainer.bridge.errors import BridgeError
+from retrainer.bridge.orders import TOPIC_WITHOUT_STATE, Orders
+from retrainer.bridge.ports import Topic, TopicState
+from retrainer.bridge.state import BridgeState, Progress
+
+log = structlog.get_logger()
+
+
+class Beginning:
+    """Decides between going on, a baseline, and asking somebody.
+
+    The topic is created after the baseline: a service without its topic trains nothing, so no model was trained on a
+    snapshot that is older than the first hashes, and no change falls in between.
+    """
+
+    def __init__(self, state: BridgeState, orders: Orders) -> None:
+        self._state = state
+        self._orders = orders
+        self._topic_is_there = False
+
+    def progress(self, topic: Topic) -> Progress:
+        """Where to go on.
+
+        Raises:
+            BridgeError: there is no state, but there was one, or another bridge has it.
+        """
+        progress = self._state.progress()
+        if progress is None or (progress.commits is None and not progress.publishes):
+            progress = self._begin(topic)
+        if progress.publishes or progress.commits is not None:
+            self.have_topic(topic, anew=progress.commits is None)
+        return progress
+
+    def have_topic(self, topic: Topic, *, anew: bool) -> None:
+        """Create the topic where it is missing; `anew` says that it cannot have been there before."""
+        if self._topic_is_there:
+            return
+        if topic.state() is TopicState.MISSING:
+            if not anew:
+                log.warning(
+                    "the topic is missing and is created; if it was there before, events in it may not have been"
+                    " learned: run `retrainer train --full`",
+                    topic=topic.name,
+                )
+            topic.create()
+        self._topic_is_there = True
+
+    def look_again(self) -> None:
+        """The topic may have gone."""
+        self._topic_is_there = False
+
+    def _begin(self, topic: Topic) -> Progress:
+        orders, found = self._orders, topic.state()
+        if found is TopicState.USED and not (orders.publish_existing or orders.new_baseline):
+            raise BridgeError(TOPIC_WITHOUT_STATE.format(topic=topic.name))
+        if found is TopicState.EMPTY and not orders.publish_existing:
+            log.warning(
+                "the topic is there before the baseline; if the service has trained already, run `retrainer train"
+                " --full` once the baseline is taken",
+                topic=topic.name,
+            )
+        return self._state.begin(publishes=orders.publish_existing)

@@ -1,0 +1,243 @@
+"""The loop: look at the group's commits, compare where there is something new, and ride out whatever goes wrong.
+
+What makes it lose nothing:
+
+- the commits are asked before the snapshot is begun, so one that comes meanwhile is new at the next look;
+- a user is marked before an event is sent of it, its hash is stored after the event was acknowledged, and the commits
+  after everything that was found by them;
+- the topic is created after the first comparison, see `beginning.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from kafka.errors import KafkaError
+
+from consumer.clock import Clock
+from consumer.configuration.bridge import BridgeSettings
+from retrainer.bridge.beginning import Beginning
+from retrainer.bridge.comparison import Compared, Comparison, Publish
+from retrainer.bridge.errors import BridgeError, HeldBack, Stopped
+from retrainer.bridge.orders import DELETES_HELD_BACK, Orders
+from retrainer.bridge.ports import Commits, Link
+from retrainer.bridge.state import BridgeState, Progress
+from schemas.events import key_columns
+from schemas.labels import LabelGroup
+from stores.errors import ContractError, NotThere, Refused, StoreError
+
+log = structlog.get_logger()
+
+_LONGEST_WAIT = 60.0
+_LONGEST_HOLD = 900.0
+_TROUBLE = (StoreError, KafkaError, sqlite3.Error, OSError)
+
+
+@dataclass(slots=True)
+class _Hold:
+    """Deletes held back: the comparison with the same commits is repeated, but not every time."""
+
+    commits: Commits
+    wait: float
+    until: float
+
+
+class Bridge:
+    """The bridge of one group, for one thread.
+
+    Args:
+        settings: how it works.
+        state: what it remembers of the group.
+        connect: makes the connections; called again when it failed, or when the group has gone.
+        orders: what was decided for this start.
+        stopping: ends the loop.
+        clock: by which it waits, and by which it remembers when it compared.
+        moved: is told of progress.
+    """
+
+    def __init__(
+        self,
+        settings: BridgeSettings,
+        state: BridgeState,
+        connect: Callable[[], Link],
+        orders: Orders,
+        stopping: threading.Event,
+        clock: Clock | None = None,
+        moved: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._state = state
+        self._connect = connect
+        self._beginning = Beginning(state, orders)
+        self._stopping = stopping
+        self._clock = clock or Clock()
+        self._moved = moved
+        self._link: Link | None = None
+        self._accepts = orders.accept_deletes
+        self._hold: _Hold | None = None
+        self._waits_for_commit = False
+
+    def run(self) -> None:
+        """Watch until stopped.
+
+        Raises:
+            BridgeError: only a person can get it on.
+        """
+        failures = 0
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._look()
+                    if failures:
+                        log.info("the trouble is over", failures=failures)
+                    failures = 0
+                    pause = self._settings.poll_interval
+                except HeldBack as held:
+                    pause = self._settings.poll_interval
+                    log.error("deletes held back", reason=str(held), what_to_do=DELETES_HELD_BACK)
+                except _TROUBLE as error:
+                    failures += 1
+                    pause = min(_LONGEST_WAIT, 2.0**failures / 4)
+                    log.warning("trouble, trying again", reason=_said(error), next_try_s=pause)
+                self._stopping.wait(pause)
+        except Stopped:
+            pass
+        finally:
+            self._disconnect()
+
+    def once(self) -> None:
+        """Look once.
+
+        Raises:
+            BridgeError: the comparison failed or was held back.
+        """
+        try:
+            self._look()
+        except HeldBack as held:
+            raise BridgeError(f"deletes held back: {held}: {DELETES_HELD_BACK}") from None
+        except _TROUBLE as error:
+            raise BridgeError(_said(error)) from error
+        except Stopped:
+            raise BridgeError("interrupted; what was found so far is kept") from None
+        finally:
+            self._disconnect()
+
+    def _look(self) -> None:
+        """Look at the commits, and compare if something is new."""
+        try:
+            self._look_by(self._link or self._connected())
+        except KafkaError:
+            self._beginning.look_again()
+            raise
+        except NotThere:
+            self._disconnect()
+            raise
+
+    def _look_by(self, link: Link) -> None:
+        commits = link.commits.recent()
+        if not commits:
+            self._tell_waiting()
+            return
+        progress = self._beginning.progress(link.topic)
+        if progress.commits is None:
+            self._compare_first(link, commits, progress)
+        elif self._is_due(commits, progress):
+            self._compare(link, commits, progress)
+
+    def _connected(self) -> Link:
+        link = self._connect()
+        try:
+            link.store.check_contract()
+            link.commits.recent()
+        except (ContractError, Refused) as error:
+            link.close()
+            raise BridgeError(str(error)) from None
+        except BaseException:
+            link.close()
+            raise
+        self._link = link
+        return link
+
+    def _compare_first(self, link: Link, commits: Commits, progress: Progress) -> None:
+        """Everybody is new: published if that was ordered, and otherwise just remembered."""
+        log.info("first comparison", commit=commits[0], publishes=progress.publishes)
+        publish = self._publish(link, commits) if progress.publishes else None
+        found = self._run(link, commits, publish, math.inf)
+        if found.users == 0:
+            log.warning("the first snapshot held nobody; is the query service well?", commit=commits[0])
+        log.info("baseline taken", commit=commits[0], **_counted(link, found), seconds=round(found.seconds, 1))
+        self._beginning.have_topic(link.topic, anew=True)
+
+    def _compare(self, link: Link, commits: Commits, progress: Progress) -> None:
+        try:
+            found = self._run(link, commits, self._publish(link, commits), self._believed(progress))
+        except HeldBack:
+            wait = min(_LONGEST_HOLD, 2 * (self._hold.wait if self._hold else self._settings.poll_interval))
+            self._hold = _Hold(commits, wait, self._clock.elapsed() + wait)
+            raise
+        self._hold = None
+        self._accepts = False
+        log.info(
+            "compared",
+            commit=commits[0],
+            **_counted(link, found),
+            changed=found.upserted,
+            deleted=found.deleted,
+            seconds=round(found.seconds, 1),
+        )
+
+    def _run(self, link: Link, commits: Commits, publish: Publish | None, max_deleted: float) -> Compared:
+        comparison = Comparison(self._state, link.group, publish, self._settings.chunk, self._step)
+        found = comparison.run(link.store, max_deleted)
+        self._state.compared(commits, self._clock.now())
+        if found.keyless:
+            log.warning(
+                "rows without a user id are left out", rows=found.keyless, key=", ".join(key_columns(link.group))
+            )
+        return found
+
+    def _believed(self, progress: Progress) -> float:
+        """How many deletes are believed: by the users of the last whole comparison, which no repetition changes."""
+        share = self._settings.max_deleted_share
+        if self._accepts or share == 1:
+            return math.inf
+        return share * (progress.users or self._state.count())
+
+    def _is_due(self, commits: Commits, progress: Progress) -> bool:
+        """Whether commits came, or went; or the last comparison was long ago."""
+        if self._hold is not None and self._hold.commits == commits:
+            return self._clock.elapsed() >= self._hold.until
+        longest = self._settings.recompare_after
+        age = abs(self._clock.now() - progress.compared_at)  # a time of the future is of a clock that was set back
+        return commits != progress.commits or (longest > 0 and age >= longest)
+
+    def _publish(self, link: Link, commits: Commits) -> Publish:
+        return lambda changes: link.topic.publish(changes, commits[0])
+
+    def _step(self) -> None:
+        self._moved()
+        if self._stopping.is_set():
+            raise Stopped
+
+    def _tell_waiting(self) -> None:
+        if not self._waits_for_commit:
+            log.info("the group has no commits yet")
+            self._waits_for_commit = True
+
+    def _disconnect(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+
+def _counted(link: Link, found: Compared) -> dict[str, int]:
+    return {"labels" if isinstance(link.group, LabelGroup) else "users": found.users}
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__

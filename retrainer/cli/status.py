@@ -1,0 +1,156 @@
+"""`retrainer status`: how the service is, what is pending, what runs."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.exc import DBAPIError
+
+from consumer.clock import Clock
+from consumer.cycles.word import LIVE, Word
+from consumer.errors import LedgerError, NoLedger, OldLedger
+from consumer.ledger.address import shown
+from consumer.ledger.efforts import efforts
+from consumer.ledger.instances import Instance
+from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.probes import Probed
+from consumer.ledger.views import Held
+from consumer.listener.pressure import in_short
+from consumer.settings import Settings, load_settings
+from consumer.status import STOPPED, Status, read_status
+from retrainer.cli.output import facts, tell
+from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
+from schemas.refused import LABEL
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show the state of the service, its lag, what is pending, running cycle, champion, and what somebody has to do."""
+    settings = load_settings()
+    try:
+        with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
+            found = collect(settings, ledger, Clock())
+    except (NoLedger, OldLedger):
+        raise
+    except (LedgerError, DBAPIError) as error:
+        if (left := without_ledger(settings, Clock())) is not None:
+            _show(left, rows_without_ledger(left), as_json=as_json)
+        raise error if isinstance(error, LedgerError) else LedgerError(f"the ledger: {in_short(error)}") from error
+    _show(found, rows(found), as_json=as_json)
+
+
+def _show(found: dict[str, Any], lines: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        tell(found)
+    else:
+        facts(lines)
+
+
+def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
+    """The status as `--json` gives it. `hold` is null while no service runs; `lag` is, too, while it is not known.
+
+    State, lag and hold are those of the service on this state folder; `instances` are all that share the ledger. Labels
+    are told where there is a label group, or was.
+    """
+    service, now = read_status(settings.status_file), clock.now()  # before the ledger, which is the newer one then
+    alive = service if service and service.alive(clock) else None
+    backlog, past, read = ledger.views.backlog(), ledger.views.past(), ledger.views.read()
+    failed = efforts(ledger.engine, (), 0).failed
+    oldest = backlog.oldest_event_at
+    labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
+    seen = ledger.instances.heard_within(LIVE)
+    word, last = Word(alive, seen), ledger.views.last_cycle()
+    cycle = word.cycle(ledger, last["cycle_id"] if last else None)
+    of_ledger = {"held": past.held is not None, "failed": failed is not None}
+    hold = hold_now(alive, backlog, cycle, **of_ledger) if alive else None
+    return {
+        "state": state_now(alive, cycle, held=past.held is not None) if alive else _state(service),
+        "trouble": alive.trouble if alive else None,
+        "unable": alive.unable if alive else None,
+        "lag": alive.lag if alive else None,
+        "notice": alive.notice if alive else None,
+        "lag_known": _lag_known(service),
+        "hold": hold,
+        "hold_until": alive.hold_until if alive and hold else None,
+        "failing": word.failing(cycle, failed, settings.trainer.attempts),
+        "full_waits": word.full_waits,
+        "pending": {
+            "users": backlog.users,
+            "untried_users": backlog.untried,
+            **({"labels": backlog.labels, "untried_labels": backlog.untried_labels} if labelled else {}),
+            "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
+        },
+        "cycle": cycle,
+        "champion": past.champion,
+        "last_cycle": last,
+        "cycles_since_version": ledger.views.outcomes_since_version(),
+        "held": _held(past.held) if past.held else None,
+        "asks_full": ledger.asked.why_full(),
+        "full_on_drift": settings.trigger.full_on_drift,
+        "probe": _probe(probed) if (probed := ledger.probes.last()) else None,
+        "known_users": past.known_users,
+        **({"known_labels": past.known_labels} if labelled else {}),
+        "events": read.events,
+        "ignored": read.ignored,
+        "ignored_because": read.ignored_because,
+        "dead_letters": read.dead_letters,
+        "instances": [_instance(instance) for instance in seen],
+        "open_dead_letters": read.open_letters,
+        "refused": {
+            f"{what}s": count for what, count in ledger.refusals.counts().items() if count or labelled or what != LABEL
+        },
+        "gaps": ledger.views.open_gaps(),
+        "ledger": shown(settings.ledger.url),
+        "state_dir": str(settings.state_dir),
+    }
+
+
+def without_ledger(settings: Settings, clock: Clock) -> dict[str, Any] | None:
+    """What the service on this state folder says while the ledger cannot be asked; None where none runs."""
+    service = read_status(settings.status_file)
+    if service is None or not service.alive(clock):
+        return None
+    return {
+        "state": service.state,
+        "trouble": service.trouble,
+        "unable": service.unable,
+        "lag": service.lag,
+        "notice": service.notice,
+        "lag_known": _lag_known(service),
+        "hold": service.hold,
+        "hold_until": service.hold_until,
+        "failing": service.failing,
+        "pending": None,
+        "cycle": service.cycle,
+        "ledger": shown(settings.ledger.url),
+        "state_dir": str(settings.state_dir),
+    }
+
+
+def _probe(probed: Probed) -> dict[str, Any]:
+    return {**asdict(probed), "at": datetime.fromtimestamp(probed.at, UTC).isoformat()}
+
+
+def _held(held: Held) -> dict[str, Any]:
+    return {**asdict(held), "at": datetime.fromtimestamp(held.at, UTC).isoformat()}
+
+
+def _instance(instance: Instance) -> dict[str, Any]:
+    told = ("state", "runs_cycles", "partitions", "lag", "unable", "trouble")
+    return {"name": instance.name, "id": instance.id, **{name: instance.state.get(name) for name in told}}
+
+
+def _state(service: Status | None) -> str:
+    return "never started" if service is None else STOPPED if service.state == STOPPED else "not responding"
+
+
+def _lag_known(service: Status | None) -> dict[str, Any] | None:
+    """The lag when the service on this state folder knew it last, and when that was."""
+    if service is None or service.last_lag is None or service.lag_at is None:
+        return None
+    return {"events": service.last_lag, "at": service.lag_at}

@@ -1,0 +1,157 @@
+"""What `retrainer status` tells, line by line: one story, of which no line contradicts another.
+
+The service wrote its part up to a second ago, the ledger was asked just now. Where the two disagree, the ledger is
+right, and what the service says of it is left out until it has looked again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT
+from consumer.cycles.failing import Failing
+from consumer.cycles.trigger import Hold
+from consumer.ledger.views import Backlog
+from consumer.moments import told_at
+from consumer.status import HELD, TRAINING, Status
+
+TRIED = {"rejected", "inconclusive", "held"}
+"""Outcomes after which what was claimed rides with the next cycle and starts none."""
+
+_OF_CHANGES = {Hold.QUIET.value, Hold.THRESHOLD.value, Hold.PROBING.value}
+_OF_REST = {Hold.INTERVAL.value, Hold.FRUITLESS.value, Hold.FAILED.value, Hold.HELD.value}
+
+
+def hold_now(alive: Status, backlog: Backlog, cycle: object, *, held: bool, failed: bool) -> str | None:
+    """Why no cycle starts, as the service said, if that still goes with the ledger; None where it does not."""
+    hold, new = alive.hold, backlog.untried + backlog.untried_labels
+    wrong = (
+        (hold == Hold.NOTHING and new > 0)
+        or (hold == Hold.LABELS_ALONE and (backlog.untried > 0 or new == 0))
+        or (hold in _OF_CHANGES and new == 0)
+        or (hold == Hold.RUNNING and cycle is None)
+        or (hold in _OF_REST and cycle is not None)
+        or (hold == Hold.HELD and not held)
+        or (hold == Hold.FAILED and not failed)
+    )
+    return None if wrong else hold
+
+
+def state_now(alive: Status, cycle: object, *, held: bool) -> str:
+    """The state, as the service said, if that still goes with the ledger; else how its listener is."""
+    wrong = (alive.state == HELD and not held) or (alive.state == TRAINING and cycle is None)
+    return (alive.listener or "running") if wrong else alive.state
+
+
+def rows(found: dict[str, Any]) -> dict[str, str]:
+    """The lines by their names, of what `retrainer.cli.status.collect` found."""
+    cycle, last, held = found["cycle"], found["last_cycle"], found["held"]
+    told = {
+        "state": found["state"] + _why_none_starts(found),
+        **({"to do": WAY_OUT} if found["state"] == TOO_MANY else {}),
+        **({"cannot read": found["unable"]} if found.get("unable") else {}),
+        **({"trouble": found["trouble"]} if found["trouble"] else {}),
+        **({"notice": notice} if (notice := found.get("notice")) else {}),
+        **({"held": f"{held['reason']}\nto do: {held['way_out']}"} if held else {}),
+        **({"failing": _failing(found)} if found["failing"] else {}),
+        **({"full retrain": full} if (full := _full_retrain(found)) else {}),
+        "lag": _lag(found),
+        "pending": _pending(found),
+        "cycle": _cycle(cycle) if cycle else "none",
+        "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
+        **({"probe": found["probe"]["told"]} if found["probe"] else {}),
+        "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
+        "since the last version": _in_words(found["cycles_since_version"]),
+        "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
+        f" {found['dead_letters']} dead letters"
+        f" ({found['open_dead_letters']} open)",
+        "ledger": found["ledger"],
+    }
+    if refused := ", ".join(f"{count} {what}" for what, count in found["refused"].items() if count):
+        told["refused"] = f"{refused}: see `retrainer refused list`"
+    if len(found["instances"]) > 1:
+        told["instances"] = "\n".join(_instance(instance) for instance in found["instances"])
+    if gaps := found["gaps"]:
+        newest = gaps[-1]
+        place = f"{newest['topic']}[{newest['partition']}]@{newest['from_offset']}"
+        told["gaps"] = f"{len(gaps)} since the last full retrain, the last at {place}: {newest['reason']}"
+    return told
+
+
+def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
+    """The lines of what `retrainer.cli.status.without_ledger` found."""
+    return {
+        "state": found["state"] + _why_none_starts(found),
+        **({"cannot read": found["unable"]} if found.get("unable") else {}),
+        **({"trouble": found["trouble"]} if found["trouble"] else {}),
+        **({"notice": notice} if (notice := found.get("notice")) else {}),
+        **({"failing": _failing(found)} if found["failing"] else {}),
+        "lag": _lag(found),
+        "pending": "unknown: the ledger does not answer",
+        "cycle": _cycle(found["cycle"]) if found["cycle"] else "none that this service runs",
+        "ledger": found["ledger"],
+    }
+
+
+def _why_none_starts(found: dict[str, Any]) -> str:
+    if not found["hold"] or found["cycle"]:
+        return ""
+    until = f"; until {told_at(found['hold_until'])}" if found["hold_until"] is not None else ""
+    return f" ({found['hold']}{until})"
+
+
+def _failing(found: dict[str, Any]) -> str:
+    at_once = "" if found["cycle"] else "; `retrainer train` tries at once"
+    return Failing(**found["failing"]).in_words + at_once
+
+
+def _lag(found: dict[str, Any]) -> str:
+    if found["lag"] is not None:
+        return f"{found['lag']} events"
+    if found["lag_known"] is None:
+        return "unknown"
+    return f"unknown, {found['lag_known']['events']} events at {told_at(found['lag_known']['at'])}"
+
+
+def _pending(found: dict[str, Any]) -> str:
+    pending, last = found["pending"], found["last_cycle"]
+    labels = f" and {pending['labels']} labels" if "labels" in pending else ""
+    age = "" if pending["oldest_age_s"] is None else f", the oldest since {pending['oldest_age_s']:.0f} s"
+    every = pending["users"] + pending.get("labels", 0)
+    new = pending["untried_users"] + pending.get("untried_labels", 0)
+    if new == every:
+        return f"{pending['users']} users{labels}{age}"
+    by = f"tried by {last['cycle_id']}, {last['outcome']}" if last and last["outcome"] in TRIED else "tried before"
+    which = "all" if new == 0 else f"{every - new} of them"
+    return f"{pending['users']} users{labels}{age}; {which} {by}: they ride with the next cycle"
+
+
+def _cycle(cycle: dict[str, Any]) -> str:
+    step = f", step {cycle['step']}" if cycle.get("step") else ""
+    tried = f", tried {cycle['attempts']} times before" if cycle.get("attempts") else ""
+    return f"{cycle['cycle_id']} ({cycle['kind']}): {cycle['state']}{step}{tried}"
+
+
+def _full_retrain(found: dict[str, Any]) -> str | None:
+    waits, why = found["full_waits"], found["asks_full"]
+    later = f"waits until {told_at(waits['until'])}: {waits['hold']}" if waits else None
+    if why:
+        by_itself = found["full_on_drift"] and (found["held"] is None or found["held"]["asks_full"])
+        how = (later or "starts by itself") if by_itself else "`retrainer train --full` starts it"
+        return f"asked for, and {how}: {why}" if not (by_itself and later) else f"asked for ({why}), and {later}"
+    return f"{waits['reason']}, and it {later}; `retrainer train --full` starts it now" if waits else None
+
+
+def _in_words(outcomes: dict[str, int]) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())) or "no cycle"
+
+
+def _because(reasons: dict[str, int]) -> str:
+    told = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
+    return f" ({told})" if told else ""
+
+
+def _instance(instance: dict[str, Any]) -> str:
+    lag = "unknown" if instance["lag"] is None else instance["lag"]
+    runs = ", runs cycles" if instance["runs_cycles"] else ""
+    return f"{instance['name']}: {instance['state']}, {instance['partitions']} partitions, lag {lag}{runs}"

@@ -1,0 +1,93 @@
+"""Versions as rows for people: where there is little room, what says least is left out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from retrainer.cli.output import listing, needed, say, width
+
+_FIGURES = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "AP": "average_precision",
+    "recall@10": "recall_at_10",
+}
+_OUTCOMES = {"AUC": "outcome_auc", "recall@50": "recall_at_50"}
+_BEFORE, _CHAMPIONS, _WHY = "before", "champion's", "why"
+_TEXTS = {"version", "kind", "registered", _WHY}
+_BESIDE_OUTCOMES = ("precision", "recall", "AP", _CHAMPIONS)
+"""What only guards where labels judge."""
+_LEAST_TELLING = (
+    "pairs",
+    _CHAMPIONS,
+    "kind",
+    "AP",
+    "recall@50",
+    "precision",
+    "labels",
+    "recall",
+    "base",
+    "users",
+    "recall@10",
+)
+
+
+def list_versions(found: Sequence[dict[str, Any]]) -> None:
+    """A row for every version, and below the rows what the columns mean."""
+    rows = [_row(version) for version in found]
+    heads = _fitting(_of_interest(found, list(rows[0])), rows)
+    listing(heads, [[row[head] for head in heads] for row in rows], right=set(heads) - _TEXTS)
+    say("* champion")
+    if _CHAMPIONS in heads:
+        say("champion's: accuracy of the one before, at the same moment")
+    if _BEFORE in heads:
+        say("AUC: of held-out labels")
+        say("before: AUC of the champion on the new labels")
+
+
+def _of_interest(found: Sequence[dict[str, Any]], heads: list[str]) -> list[str]:
+    left_out: set[str] = set()
+    if not any(version["changed_labels"] for version in found):
+        left_out |= {"labels"}
+    if any((version["metrics"] or {}).get("outcome_auc") for version in found):
+        left_out |= set(_BESIDE_OUTCOMES)
+    else:
+        left_out |= {*_OUTCOMES, _BEFORE}
+    return [head for head in heads if head not in left_out]
+
+
+def _fitting(heads: list[str], rows: Sequence[dict[str, str]]) -> list[str]:
+    """Of these as many as have room. The reason, the last one, may stand below its row."""
+    limit = width(sys.stdout)
+    for least in _LEAST_TELLING:
+        if limit is None or needed(heads[:-1], ([row[head] for head in heads[:-1]] for row in rows)) <= limit:
+            break
+        heads = [head for head in heads if head != least]
+    return heads
+
+
+def _row(version: dict[str, Any]) -> dict[str, str]:
+    gate, metrics = version["gate"] or {}, version["metrics"] or {}
+    accuracy, *others = ((name, _figure(metrics.get(field))) for name, field in _FIGURES.items())
+    return {
+        "version": f"{version['version']}{' *' if version['champion'] else ''}",
+        "kind": version["kind"],
+        "base": str(version["base_version"] or "-"),
+        "users": str(version["changed_users"]),
+        "labels": str(version["changed_labels"]),
+        "pairs": "-" if version["pairs"] is None else str(version["pairs"]),
+        **dict([accuracy]),
+        _CHAMPIONS: _figure((gate.get("champion") or {}).get("accuracy")),
+        **dict(others),
+        **{name: _figure(metrics.get(field)) for name, field in _OUTCOMES.items()},
+        _BEFORE: _figure((version["probe"] or {}).get("auc")),
+        "registered": version["registered_at"][:16].replace("T", " "),
+        _WHY: version["reason"],
+    }
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,56 @@
+"""Kafka clients that say soon, and in words, why there is no connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.errors import KafkaError
+
+from consumer.configuration.kafka import KafkaSettings
+from consumer.kafka.client import Unreachable, admin_options, consumer_options, made
+from consumer.kafka.refusals import without_secrets
+from consumer.kafka.tls_files import check
+from retrainer.doctor.checks import Trouble
+
+BOOTSTRAP_MS, REQUEST_MS = 5_000, 4_000
+_CONNECTION = "see what the line above names, RETRAINER_KAFKA__BOOTSTRAP_SERVERS, and whether a firewall is between"
+
+
+@contextmanager
+def admin(kafka: KafkaSettings) -> Iterator[Any]:
+    """An admin client, connected.
+
+    Raises:
+        Trouble: there is no connection.
+    """
+    with _client(KafkaAdminClient, admin_options(kafka), kafka) as client:
+        yield client
+
+
+@contextmanager
+def reader(kafka: KafkaSettings) -> Iterator[Any]:
+    """A consumer without a group: nobody notices that it reads.
+
+    Raises:
+        Trouble: there is no connection.
+    """
+    with _client(KafkaConsumer, consumer_options(kafka, grouped=False), kafka) as client:
+        yield client
+
+
+@contextmanager
+def _client(kind: Any, options: dict[str, Any], kafka: KafkaSettings) -> Iterator[Any]:
+    check(kafka)
+    patience = {"bootstrap_timeout_ms": BOOTSTRAP_MS, "request_timeout_ms": REQUEST_MS}
+    try:
+        client, _ = made(kind, kafka, options | patience)
+    except Unreachable as error:
+        raise Trouble(f"no connection to {error.args[0]}", _CONNECTION) from None
+    except (KafkaError, OSError) as error:
+        said = f"{', '.join(kafka.bootstrap_servers)}: {without_secrets(str(error), kafka)}"
+        raise Trouble(f"no connection to {said}", _CONNECTION) from None
+    with closing(client):
+        yield client

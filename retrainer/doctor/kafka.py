@@ -1,0 +1,180 @@
+"""Kafka: brokers, topic, partitions and group, looked at without joining the group, so that no service is disturbed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    NotCoordinatorError,
+    UnsupportedVersionError,
+)
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from consumer.connection import with_facts
+from consumer.errors import ConsumerError, LedgerError, NoLedger
+from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, members_of, strangers
+from consumer.ledger.ledger import Ledger
+from consumer.ledger.looking import look
+from retrainer.doctor.brokers import admin
+from retrainer.doctor.checks import Check, Finding, Trouble, failed, ok, warning
+from retrainer.doctor.group import NOTIFICATION, ONLINE
+from retrainer.doctor.topic import read_newest
+from retrainer.doctor.visit import Visit
+
+BROKERS, TOPIC, PARTITIONS, GROUP = "Kafka", "topic", "partitions", "consumer group"
+
+_UNKNOWN_TOPIC, _TOPIC_DENIED = 3, 29
+_COORDINATOR = 5.0  # seconds until a broker that has just started knows who coordinates a group
+_UNSETTLED = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
+_BROKERS = "ask whoever runs the brokers"
+
+
+def kafka_checks(visit: Visit) -> list[Check]:
+    """From connection to group."""
+    after = (ONLINE,) if visit.has_cluster else ()
+    told = (NOTIFICATION,) if visit.has_cluster else ()
+    return [
+        Check(BROKERS, lambda: _brokers(visit), needs=after, todo=_BROKERS),
+        Check(TOPIC, lambda: _topic(visit), needs=(BROKERS, *told), todo=_BROKERS),
+        Check(PARTITIONS, lambda: _partitions(visit), needs=(TOPIC,)),
+        Check(GROUP, lambda: _group(visit), needs=(BROKERS,), todo=_BROKERS),
+    ]
+
+
+def _brokers(visit: Visit) -> Finding:
+    if visit.has_cluster:
+        visit.kafka = _as_the_cluster_says(visit)
+    kafka = visit.kafka
+    with admin(kafka):
+        servers = ", ".join(kafka.bootstrap_servers)
+        by_hand = not visit.has_cluster or "bootstrap_servers" in visit.settings.kafka.model_fields_set
+        return ok(f"{servers} by {kafka.security_protocol}{'' if by_hand else ', as the cluster says'}")
+
+
+def _as_the_cluster_says(visit: Visit) -> Any:
+    from stores.hopsworks.facts import group_facts
+
+    settings = visit.settings
+    facts = group_facts(visit.session, settings.feature_group, None, visit.tls_dir)
+    try:
+        known = with_facts(settings, facts)
+    except ConsumerError as error:
+        # No topic, which the check of the topic tells. The brokers can be looked at all the same.
+        visit.no_topic = str(error)
+        named = settings.kafka.model_copy(update={"topic": settings.kafka.topic})
+        known = with_facts(settings.model_copy(update={"kafka": named}), facts)
+    visit.settings = settings.model_copy(update={"feature_group": known.feature_group})
+    return known.kafka
+
+
+def _topic(visit: Visit) -> Finding:
+    if visit.no_topic is not None:
+        return failed(visit.no_topic, "write rows into the group once, or use its notification topic")
+    with admin(visit.kafka) as client:
+        (described,) = client.describe_topics([visit.kafka.topic])
+    if described["error_code"]:
+        return _no_topic(visit, described["error_code"])
+    visit.described = described["partitions"]
+    return read_newest(visit)
+
+
+def _no_topic(visit: Visit, code: int) -> Finding:
+    topic = visit.kafka.topic
+    made_by_us = visit.has_cluster and visit.kafka.source != "ingestion"
+    make = "retrainer setup-hopsworks" if made_by_us else f"make it, or set RETRAINER_KAFKA__TOPIC (now {topic})"
+    if code == _UNKNOWN_TOPIC:
+        return failed(f"there is no topic {topic}", make)
+    if code == _TOPIC_DENIED:
+        # Hopsworks' own Kafka says so of a topic that is not there, too.
+        return failed(
+            f"topic {topic} is not there, or reading it is not permitted", f"{make}; or have it permitted (ACL)"
+        )
+    return failed(f"the brokers answer with error {code} about topic {topic}", _BROKERS)
+
+
+def _partitions(visit: Visit) -> Finding:
+    partitions = visit.described
+    copies = min(len(one["replica_nodes"]) for one in partitions)
+    found = f"{len(partitions)}, with {copies} {'copy' if copies == 1 else 'copies'} of each"
+    if headless := sorted(one["partition_index"] for one in partitions if one["leader_id"] < 0):
+        return failed(f"{found}; partitions {headless} have no leader, so nothing is read or written there", _BROKERS)
+    behind = [one["partition_index"] for one in partitions if len(one["isr_nodes"]) < len(one["replica_nodes"])]
+    if behind:
+        return warning(f"{found}; copies of partitions {sorted(behind)} are behind or away", _BROKERS)
+    if len(partitions) == 1:
+        return warning(
+            f"{found}: one instance can read it, no more",
+            f"for several give it more: kafka-topics.sh --alter --topic {visit.kafka.topic} --partitions 3",
+        )
+    return ok(found)
+
+
+def _group(visit: Visit) -> Finding:
+    group = visit.kafka.group_id
+    with admin(visit.kafka) as client:
+        try:
+            _patiently(lambda: client.list_group_offsets(group))
+            described = _described(client, group)
+            found = _strangers(visit, client)
+        except GroupAuthorizationFailedError:
+            raise _denied(group) from None
+        except KafkaError as error:
+            raise Trouble(f"the brokers do not tell of group {group}: {error}", _BROKERS) from None
+    permitted = described.get("authorized_operations")
+    if "Authorization" in str(described.get("error")) or (permitted and "READ" not in permitted):
+        raise _denied(group)
+    if found:
+        raise Trouble(in_words(found, group), WAY_OUT)
+    members = len(described.get("members", ()))
+    # They do not of a group that nobody has used yet.
+    may = "may be joined" if permitted else "may be looked at; whether it may be joined, the brokers do not say yet"
+    return ok(f"{group} {may}; {f'{members} reading' if members else 'nobody reads'} now")
+
+
+def _strangers(visit: Visit, client: Any) -> list[Member]:
+    """Members that are no instances of the ledger. One that it has not forgotten counts as one."""
+    members, ours = members_of(client, visit.kafka.group_id), set[str]()
+    if not members:
+        return []
+    try:
+        ours = look(visit.settings.ledger.url, _instances)
+    except NoLedger:
+        pass  # whoever is there works on another one
+    except LedgerError:
+        return []  # the check of the ledger tells
+    return strangers(members, visit.kafka.topics, ours)
+
+
+def _instances(ledger: Ledger) -> set[str]:
+    return {Membership(ledger.ledger_id, one.id).client_id for one in ledger.instances.all()}
+
+
+def _described(client: Any, group: str) -> dict[str, Any]:
+    """The group; nothing of it where the client does not understand the broker, as with those that are not Kafka."""
+    try:
+        described: dict[str, Any] = _patiently(lambda: client.describe_groups([group])[group])
+    except (ValueError, UnsupportedVersionError):
+        return {}
+    return described
+
+
+def _denied(group: str) -> Trouble:
+    return Trouble(
+        f"the brokers do not permit the group {group}",
+        f"have READ on the group permitted (kafka-acls.sh --add --operation Read --group {group}), "
+        "or set RETRAINER_KAFKA__GROUP_ID to one that is",
+    )
+
+
+def _patiently(ask: Any) -> Any:
+    """A broker that nobody has asked for a group before needs a moment to find out who coordinates it."""
+    return Retrying(
+        retry=retry_if_exception_type(_UNSETTLED),
+        wait=wait_fixed(0.3),
+        stop=stop_after_delay(_COORDINATOR),
+        reraise=True,
+    )(ask)

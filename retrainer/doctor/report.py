@@ -1,0 +1,68 @@
+"""How results are shown: aligned lines for people, JSON for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from consumer.plain import one_line
+from retrainer.doctor.checks import Outcome, Result
+
+_MARKS = {
+    Outcome.OK: ("✓", "+", "green"),
+    Outcome.WARNING: ("!", "!", "yellow"),
+    Outcome.FAILED: ("✗", "x", "bold red"),
+    Outcome.SKIPPED: ("–", "-", "dim"),  # noqa: RUF001
+}
+_NAMES = 18  # characters, as long as the longest name
+
+
+class Report:
+    """Lines on a console, each as soon as its result is there. A console of ASCII gets marks of ASCII."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        try:
+            "".join(mark for mark, _, _ in _MARKS.values()).encode(console.encoding)
+        except UnicodeEncodeError:
+            self._ascii = True
+        else:
+            self._ascii = False
+
+    def line(self, result: Result) -> None:
+        """One result, and below it what to do, where something is; nothing of what is not used."""
+        if result.unused:
+            return
+        mark, plain, style = _MARKS[result.outcome]
+        quiet = "dim" if result.outcome is Outcome.SKIPPED else ""
+        line = Text.assemble(
+            (plain if self._ascii else mark, style), " ", (f"{result.name:<{_NAMES}} {one_line(result.found)}", quiet)
+        )
+        # Left to the terminal to wrap, so that a command can be copied as it is.
+        self._console.print(line, soft_wrap=True)
+        if result.todo:
+            arrow = "->" if self._ascii else "→"
+            self._console.print(Text(f"{'':<{_NAMES + 2}} {arrow} {one_line(result.todo)}", "bold"), soft_wrap=True)
+
+    def summary(self, results: Iterable[Result]) -> None:
+        """How many of each."""
+        counts = tally(result for result in results if not result.unused)
+        told = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
+        self._console.print(Text(", ".join(told), "bold red" if counts[Outcome.FAILED] else "bold green"))
+
+
+def tally(results: Iterable[Result]) -> dict[Outcome, int]:
+    """How many results there are of each outcome."""
+    counts = dict.fromkeys(Outcome, 0)
+    for result in results:
+        counts[result.outcome] += 1
+    return counts
+
+
+def as_json(results: Iterable[Result]) -> dict[str, Any]:
+    """`{"ok": …, "checks": [{name, outcome, found, todo}]}`; warnings are ok."""
+    checks = [{"name": one.name, "outcome": one.outcome.value, "found": one.found, "todo": one.todo} for one in results]
+    return {"ok": all(check["outcome"] != Outcome.FAILED for check in checks), "checks": checks}

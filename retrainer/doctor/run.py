@@ -1,0 +1,80 @@
+"""All checks, in the order in which one builds on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from consumer.kafka.refusals import without_secrets
+from consumer.settings import Settings
+from retrainer.doctor.checks import Check, Outcome, Result, unused
+from retrainer.doctor.cluster import KEY, PROJECT, REACHED, VERSIONS, cluster_checks
+from retrainer.doctor.features import QUERY, READ, VIEW, feature_checks
+from retrainer.doctor.group import NOTIFICATION, ONLINE, group_checks
+from retrainer.doctor.kafka import kafka_checks
+from retrainer.doctor.labels import label_checks, label_rows_check
+from retrainer.doctor.machine import machine_checks
+from retrainer.doctor.registry import registry_check
+from retrainer.doctor.runner import Runner
+from retrainer.doctor.settings import settings_check
+from retrainer.doctor.visit import Visit
+from stores.hopsworks.deadline import within
+from stores.hopsworks.secrets import redacted
+
+BUDGET = 55.0  # seconds for everything: a person waits
+_GOODBYE = 2.0
+
+
+class Examination:
+    """One call of the doctor: `results` does it, `wrong_settings` and `hanging` tell how it went."""
+
+    def __init__(self, load: Callable[[], Settings], budget: float = BUDGET, *, try_writing: bool = False) -> None:
+        self._visit = Visit(load, try_writing)
+        self._runner = Runner(budget, self._redacted)
+        self.wrong_settings = False
+
+    @property
+    def hanging(self) -> bool:
+        """Whether something that was given up is still at it, and would hold up the end of the process."""
+        return self._runner.hanging
+
+    def results(self) -> Iterator[Result]:
+        """Each as soon as it is there. Without settings there is one only."""
+        visit = self._visit
+        try:
+            (settings,) = self._runner.run([settings_check(visit)])
+            yield settings
+            self.wrong_settings = settings.outcome is Outcome.FAILED
+            if not self.wrong_settings:
+                yield from self._runner.run(_checks(visit))
+        finally:
+            with suppress(TimeoutError):  # what hangs may hold the session, which ends with the process then
+                within(_GOODBYE, visit.end)
+
+    def _redacted(self, text: str) -> str:
+        return without_secrets(redacted(text), self._visit.kafka) if hasattr(self._visit, "kafka") else redacted(text)
+
+
+def _checks(visit: Visit) -> Iterator[Check]:
+    no_cluster = "not used: RETRAINER_HOPSWORKS__HOST names no cluster"
+    yield from cluster_checks(visit) if visit.has_cluster else _unused(no_cluster, REACHED, KEY, VERSIONS, PROJECT)
+    yield from group_checks(visit)
+    if not visit.has_cluster:
+        yield from _unused(no_cluster, ONLINE, NOTIFICATION)
+    yield from kafka_checks(visit)
+    if visit.settings.labels is not None:
+        yield from label_checks(visit, visit.settings.labels)
+    # Before the reads, of which one that hangs would keep the session from it.
+    yield registry_check(visit)
+    if visit.reads_from_cluster:
+        yield from feature_checks(visit)
+        if visit.settings.labels is not None:
+            yield label_rows_check(visit, visit.settings.labels)
+    else:
+        yield from _unused("not used: the feature store is local", QUERY, VIEW, READ)
+    yield from machine_checks(visit)
+
+
+def _unused(why: str, *names: str) -> Iterator[Check]:
+    for name in names:
+        yield Check(name, lambda: unused(why))

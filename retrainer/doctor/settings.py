@@ -1,0 +1,32 @@
+"""The settings: without them there is nothing to look at."""
+
+from __future__ import annotations
+
+import os
+
+from consumer.configuration.environment import CONFIG_VARIABLE
+from consumer.configuration.names import PREFIX
+from consumer.errors import SettingsError
+from retrainer.doctor.checks import Check, Finding, failed, ok
+from retrainer.doctor.visit import Visit
+
+NAME = "settings"
+
+
+def settings_check(visit: Visit) -> Check:
+    """Whether they can be loaded."""
+    return Check(NAME, lambda: _look(visit))
+
+
+def _look(visit: Visit) -> Finding:
+    try:
+        visit.settings = settings = visit.load()
+    except SettingsError as error:
+        return failed(
+            str(error), f"mend the setting named above, in the environment or in the file of {CONFIG_VARIABLE}"
+        )
+    visit.kafka = settings.kafka
+    variables = sum(name.startswith(PREFIX) and name != CONFIG_VARIABLE for name in os.environ)
+    where = f" and {path}" if (path := os.environ.get(CONFIG_VARIABLE)) else ""
+    store, registry = settings.feature_store.kind, settings.model_registry.kind
+    return ok(f"from the environment ({variables} variables){where}; feature store {store}, model registry {registry}")

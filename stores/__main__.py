@@ -1,0 +1,70 @@
+"""Questions of the consumer to a cluster, answered by a process that ends: the consumer itself never loads the SDK.
+
+    python -m stores describe TLS_DIR     the facts of the feature group and of the label group
+    python -m stores mirror VERSION       tag a version as the champion
+
+Settings (`TrainerSettings`, JSON) come on standard input; one JSON object goes to standard output: `{"facts": …}`,
+`{"note": …}`, or `{"error": …, "again": …}` where it failed, `again` saying whether another try may help.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from schemas.cycle import TrainerSettings
+from schemas.events import Group
+from schemas.hopsworks import HopsworksRegistry, HopsworksStore
+from stores.errors import StoreError, Unreachable
+
+_SILENCE = 10.0
+
+
+def main() -> int:
+    """Answer one question; exit code 1 where the answer is an error."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints
+    settings = TrainerSettings.model_validate_json(sys.stdin.read())
+    try:
+        answer = _answer(settings, *sys.argv[1:])
+    except StoreError as error:
+        answer = {"error": str(error), "again": isinstance(error, Unreachable)}
+    print(json.dumps(answer), file=out, flush=True)
+    return 1 if "error" in answer else 0
+
+
+def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, Any]:
+    from stores.hopsworks.facts import group_facts
+    from stores.hopsworks.groups import check_group, find_group
+    from stores.hopsworks.session import session_with
+
+    assert settings.hopsworks is not None
+    # How long to go on trying is for the one who asks, and who has a health check to think of.
+    patience = {"retry_for": 0.0, "request_timeout": min(_SILENCE, settings.hopsworks.request_timeout)}
+    cluster = settings.hopsworks.model_copy(update=patience)
+    if question == "describe":
+        store = settings.feature_store if isinstance(settings.feature_store, HopsworksStore) else HopsworksStore()
+        session = session_with(cluster)
+        groups: list[Group] = [settings.feature_group, *([settings.labels] if settings.labels is not None else [])]
+        for group in groups:
+            check_group(find_group(session, group), group, store)  # better told at the start than by every cycle
+        facts = group_facts(session, settings.feature_group, settings.labels, Path(detail))
+        return {"facts": facts.model_dump(mode="json")}
+    from stores.registry.hopsworks.registry import HopsworksModelRegistry
+
+    assert question == "mirror"
+    assert isinstance(settings.model_registry, HopsworksRegistry)
+    registry = HopsworksModelRegistry(
+        session_with(settings.hopsworks),
+        settings.model_registry,
+        settings.model_name,
+        cache=settings.work_dir / "versions",
+    )
+    return {"note": registry.mirror_champion(int(detail))}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

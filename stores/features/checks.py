@@ -1,0 +1,49 @@
+"""The check that every raw row passes before it is used: right length, all finite, no block missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from schemas.features import FeatureGroup
+from stores.feature_store import FeatureRows, Floats
+
+_LARGEST = 1e15  # squares of larger numbers overflow in float32, in which the saved model computes
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRows:
+    """Rows fit for use: `raw` is (len(keys), width), blocks in contract order. `refused` holds the reason by user."""
+
+    keys: list[str]
+    raw: Floats
+    refused: dict[str, str]
+    keyless: int = 0
+    """Rows without a key that names a user: refused too, but nobody can be named."""
+    lengths: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """How many rows have a block of another length than configured, by column and length."""
+
+
+def check_rows(group: FeatureGroup, rows: FeatureRows) -> CheckedRows:
+    """Concatenate the blocks of every sound row, and set the others aside, each with its reason."""
+    raw = np.zeros((len(rows.keys), group.width), dtype=np.float32)
+    refused: dict[str, str] = {}
+    lengths: Counter[tuple[str, int]] = Counter()
+    slices = group.slices()
+    for column in group.columns:
+        for at, (key, block) in enumerate(zip(rows.keys, rows.columns[column.name], strict=True)):
+            if block is None:
+                refused.setdefault(key, f"{column.name} is missing")
+            elif block.shape != (column.length,):
+                refused.setdefault(key, f"{column.name} has {block.size} numbers, not {column.length}")
+                lengths[column.name, block.size] += 1
+            else:
+                raw[at, slices[column.name]] = block
+    usable = np.abs(raw) < _LARGEST  # which NaN is not
+    for at in np.flatnonzero(~usable.all(axis=1)).tolist():
+        bad = next(name for name, where in slices.items() if not usable[at, where].all())
+        refused.setdefault(rows.keys[at], f"{bad} has a number that is not finite, or too large to be scaled")
+    sound = [at for at, key in enumerate(rows.keys) if key not in refused]
+    return CheckedRows([rows.keys[at] for at in sound], raw[sound], refused, rows.keyless, lengths)

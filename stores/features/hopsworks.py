@@ -1,0 +1,43 @@
+"""The feature store of a Hopsworks cluster: users as rows of their feature group."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from schemas.features import FeatureGroup
+from schemas.hopsworks import HopsworksStore
+from stores.feature_store import FeatureRows
+from stores.hopsworks.group_reader import GroupReader
+from stores.hopsworks.rows import Rows
+from stores.hopsworks.session import Session
+
+
+class HopsworksFeatureStore:
+    """A feature group, read through the SDK. Nothing is asked of the cluster before something is read."""
+
+    def __init__(self, session: Session, settings: HopsworksStore, group: FeatureGroup) -> None:
+        self._reader = GroupReader(session, settings, group)
+
+    def check_contract(self) -> None:
+        """See FeatureStore."""
+        self._reader.check_contract()
+
+    def snapshot(self, changed: Collection[str]) -> Iterator[FeatureRows]:
+        """See FeatureStore. Of a user whose history the offline table keeps it is the latest row."""
+        return map(_users, self._reader.snapshot(changed))
+
+    def read(self, keys: Sequence[str]) -> FeatureRows:
+        """See FeatureStore."""
+        return _users(self._reader.read(keys))
+
+    def count(self) -> int | None:
+        """See FeatureStore. The cluster does not tell without counting."""
+        return None
+
+    def close(self) -> None:
+        """See FeatureStore."""
+        self._reader.close()
+
+
+def _users(rows: Rows) -> FeatureRows:
+    return FeatureRows(rows.keys, rows.columns, rows.keyless)

@@ -1,0 +1,128 @@
+"""Reading users for a cycle: in batches, checked, with a count of what was deleted and what was refused.
+
+A store that holds nobody, or nobody fit for use, is none whose users were all deleted: its volume is not mounted, its
+name is misspelt, or its writer is broken. So that is an error, whichever adapter reads it, and settles no user.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from schemas.cycle import ReadReport
+from schemas.features import FeatureGroup
+from schemas.refused import NAMED
+from stores.errors import ContractError
+from stores.feature_store import FeatureRows, FeatureStore
+from stores.features.checks import CheckedRows, check_rows
+
+_KEYS_PER_READ = 5000
+_NEARLY_ALL = 0.9  # of the rows with another length: the contract is wrong then, and not the rows
+
+
+def read_all(
+    store: FeatureStore, group: FeatureGroup, changed: Collection[str], tick: Callable[[int], None]
+) -> CheckedRows:
+    """Every user, `changed` ones for certain as they are now; `tick` hears how many were read so far.
+
+    Raises:
+        ContractError: there is nobody, nobody fit for use, or nearly everybody has a column of another length.
+    """
+    rows = _joined(_checked(store.snapshot(changed), group, tick), group)
+    _believe(rows, group)
+    return rows
+
+
+def read_users(
+    store: FeatureStore, group: FeatureGroup, users: Sequence[str], tick: Callable[[int], None]
+) -> CheckedRows:
+    """The given users, as far as they are there.
+
+    Raises:
+        ContractError: none of them is there and fit for use, and nobody else is either, as of `read_all`.
+    """
+    parts = (store.read(users[at : at + _KEYS_PER_READ]) for at in range(0, len(users), _KEYS_PER_READ))
+    rows = _joined(_checked(parts, group, tick), group)
+    if users and not rows.keys:
+        _look_around(store, group, users)
+    return rows
+
+
+def absent(users: Iterable[str], rows: CheckedRows) -> list[str]:
+    """Those of `users` whom the store does not hold: they are deleted."""
+    found = set(rows.keys) | rows.refused.keys()
+    return [user for user in users if user not in found]
+
+
+def read_report(rows: CheckedRows, deleted: int, *, whole: bool = False) -> ReadReport:
+    """What became of the users, or of `whole` the group's, with the first refusals by name."""
+    return ReadReport(
+        accepted=len(rows.keys),
+        deleted=deleted,
+        refused=dict(islice(rows.refused.items(), NAMED)),
+        refused_total=len(rows.refused),
+        keyless=rows.keyless,
+        whole=whole,
+    )
+
+
+def _look_around(store: FeatureStore, group: FeatureGroup, users: Collection[str]) -> None:
+    """Find one user who is fit for use: whoever comes first makes it believable that the others are gone."""
+    batches = store.snapshot(users)
+    seen: list[CheckedRows] = []
+    try:
+        for part in _checked(batches, group, lambda _read: None):
+            if part.keys:
+                return
+            seen.append(part)
+    finally:
+        if isinstance(batches, Generator):
+            batches.close()  # the stream, if it was not read to its end
+    _believe(_joined(seen, group), group)
+
+
+def _believe(rows: CheckedRows, group: FeatureGroup) -> None:
+    """Refuse what a whole snapshot says if it cannot be the group that is configured."""
+    name, total = f"feature group {group.name}, version {group.version},", len(rows.keys) + len(rows.refused)
+    if total == 0:
+        only = f" but {rows.keyless} rows without a user id" if rows.keyless else ""
+        raise ContractError(
+            f"{name} holds no users{only}: has its writer run, and do RETRAINER_FEATURE_GROUP__… and "
+            "RETRAINER_FEATURE_STORE__… name the right one? Nobody counts as deleted"
+        )
+    for (column, length), count in rows.lengths.most_common(1):
+        if count >= _NEARLY_ALL * total:
+            wanted = next(one.length for one in group.columns if one.name == column)
+            raise ContractError(
+                f"{name} has {length} numbers in {column} of {count} of {total} users, not {wanted}: "
+                "set RETRAINER_FEATURE_GROUP__COLUMNS to what is stored, or have the rows written anew"
+            )
+    if not rows.keys:
+        ((reason, count),) = Counter(rows.refused.values()).most_common(1)
+        raise ContractError(
+            f"{name} has nobody who can be learned: all {total} users are refused, {count} of them as {reason}; "
+            "have the rows written anew, or set RETRAINER_FEATURE_GROUP__COLUMNS to what is stored"
+        )
+
+
+def _checked(batches: Iterable[FeatureRows], group: FeatureGroup, tick: Callable[[int], None]) -> Iterator[CheckedRows]:
+    read = 0
+    for batch in batches:
+        part = check_rows(group, batch)
+        read += len(part.keys)
+        tick(read)
+        yield part
+
+
+def _joined(parts: Iterable[CheckedRows], group: FeatureGroup) -> CheckedRows:
+    all_of = list(parts)
+    return CheckedRows(
+        keys=[key for part in all_of for key in part.keys],
+        raw=np.concatenate([np.empty((0, group.width), dtype=np.float32), *(part.raw for part in all_of)]),
+        refused={key: why for part in all_of for key, why in part.refused.items()},
+        keyless=sum(part.keyless for part in all_of),
+        lengths=sum((part.lengths for part in all_of), Counter[tuple[str, int]]()),
+    )

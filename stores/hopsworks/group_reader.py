@@ -1,0 +1,85 @@
+"""Reading a group of a cluster, of users or of labels, through the SDK.
+
+By key rows are read online, where their last change is. All of them are read from the offline copy, which lags: it may
+lack a row whose event was heard long ago, and may still have one that was deleted. So what changed lately is left out
+of the copy and read by key. A group without an online store has the offline table alone; there the bridge names what it
+has seen changed in that very table, so what is read is at least as new as the commit that was announced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from schemas.events import Group
+from schemas.hopsworks import HopsworksStore
+from stores.hopsworks.groups import check_group, find_group
+from stores.hopsworks.ingestion import await_ingestion
+from stores.hopsworks.offline_table import OfflineTable
+from stores.hopsworks.online import OnlineStore
+from stores.hopsworks.rows import Rows, joined, only
+from stores.hopsworks.session import Session
+
+
+class GroupReader:
+    """One group. Nothing is asked of the cluster before something is read."""
+
+    def __init__(self, session: Session, settings: HopsworksStore, group: Group) -> None:
+        self._session = session
+        self._settings = settings
+        self._group = group
+        self._waited = not settings.awaits_ingestion
+
+    def check_contract(self) -> None:
+        """Whether the group is there, is as the contract says, and can be read as the settings want it.
+
+        Raises:
+            ContractError: it differs; the message says all that does.
+            ClusterError: it is not there, or the cluster does not tell.
+        """
+        check_group(self._found, self._group, self._settings)
+
+    def snapshot(self, changed: Collection[str]) -> Iterator[Rows]:
+        """All rows, those of the keys in `changed` as they are now.
+
+        Of a key whose history the offline table keeps it is the latest row.
+        """
+        self._await_ingestion()
+        if not self._found.online_enabled:
+            yield from self._offline.scan()
+        elif self._settings.snapshot == "online":
+            yield from self._online.scan()
+        else:
+            newer = frozenset(changed)
+            for rows in self._offline.scan():
+                yield replace(only(rows, lambda key: key not in newer), keyless=rows.keyless)
+            yield from self._online.read(sorted(newer))
+
+    def read(self, keys: Sequence[str]) -> Rows:
+        """The rows of those of `keys` that are there."""
+        self._await_ingestion()
+        if self._found.online_enabled:
+            return joined(self._group, self._online.read(keys))
+        return self._offline.read(keys)
+
+    def close(self) -> None:
+        """Nothing of its own is open: the session is the process's, and ends with it."""
+
+    def _await_ingestion(self) -> None:
+        if not self._waited:
+            await_ingestion(self._session, self._group, self._found, self._settings)
+            self._waited = True
+
+    @cached_property
+    def _found(self) -> Any:
+        return find_group(self._session, self._group)
+
+    @cached_property
+    def _offline(self) -> OfflineTable:
+        return OfflineTable(self._session, self._settings, self._group, self._found)
+
+    @cached_property
+    def _online(self) -> OnlineStore:
+        return OnlineStore(self._session, self._settings, self._group, self._found)

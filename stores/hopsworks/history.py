@@ -1,0 +1,94 @@
+"""Which row is a key's, a user's or a label's, in an offline table that keeps history.
+
+Hopsworks merges what is written on the primary key, the event time and the partition columns: an upsert with another
+event time adds a row, and the old one stays. The row with the latest event time is the key's; a null is the oldest
+time of all. Of two rows of the same time in two partitions it is that of the greater partition, as text; where nothing
+tells them apart, the one that comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from stores.errors import ContractError
+
+_NULL_TIME = bytes(8)  # as a time it would be 292 million years ago
+_SIGN = np.uint64(1 << 63)
+
+
+def age_columns(found: Any) -> list[str]:
+    """The columns that tell which of a key's rows is the latest, the event time first; none where nothing does."""
+    if not found.event_time:
+        return []
+    has = {feature.name for feature in found.columns}
+    return list(dict.fromkeys([found.event_time, *(name for name in found.partition_key or [] if name in has)]))
+
+
+def ages(batch: Any, columns: Sequence[str]) -> list[bytes]:
+    """For each row of an Arrow batch something that is greater for a later row: the time, then the partitions."""
+    time, *partitions = (batch.column(name) for name in columns)
+    kind = time.type
+    if pa.types.is_temporal(kind):
+        time = time.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
+    valid = time.is_valid().to_pylist()
+    # Shifted so that the smallest number is all zero bits, and big end first: then bytes are ordered as their numbers.
+    shifted = time.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False).view(np.uint64) ^ _SIGN
+    packed = shifted.astype(">u8").tobytes()
+    found = [packed[8 * at : 8 * at + 8] if there else _NULL_TIME for at, there in enumerate(valid)]
+    for partition in partitions:
+        found = [age + b"\0" + str(value).encode() for age, value in zip(found, partition.to_pylist(), strict=True)]
+    return found
+
+
+class Latest:
+    """The latest row of every key: `note` all of them, then `take` each as it comes by again."""
+
+    def __init__(self) -> None:
+        self._ages: dict[str, bytes] = {}
+
+    def note(self, keys: Iterable[str], found: Iterable[bytes]) -> None:
+        """Rows of these keys, of these ages, are there."""
+        latest = self._ages
+        for key, age in zip(keys, found, strict=True):
+            before = latest.get(key)
+            if before is None or before < age:
+                latest[key] = age
+
+    def take(self, key: str, age: bytes) -> bool:
+        """Whether this is the key's row; True once for a key."""
+        if self._ages.get(key) != age:
+            return False
+        del self._ages[key]
+        return True
+
+    def left(self) -> list[str]:
+        """The keys whose row has not come by."""
+        return list(self._ages)
+
+
+class Once:
+    """Lets each key through once, where nothing tells which of several rows is its own."""
+
+    def __init__(self, name: str, partitions: Sequence[str]) -> None:
+        self._name = name
+        self._where = f" (its partitions are by {', '.join(partitions)})" if partitions else ""
+        self._seen: set[str] = set()
+
+    def __call__(self, key: str) -> bool:
+        """Note a key, and give True.
+
+        Raises:
+            ContractError: the key was here before.
+        """
+        if key in self._seen:
+            raise ContractError(
+                f"the offline table of {self._name} has several rows of {key!r}{self._where}, and no event time "
+                "tells which is the latest: make the group with an event time, or keep one row a key; where it is "
+                "online-enabled, RETRAINER_FEATURE_STORE__SNAPSHOT=online reads without the table"
+            )
+        self._seen.add(key)
+        return True

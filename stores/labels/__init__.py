@@ -1,0 +1,1 @@
+"""Label stores, and how what they hold is read and checked."""

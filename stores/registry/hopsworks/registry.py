@@ -1,0 +1,132 @@
+"""The model registry of a Hopsworks cluster.
+
+Versions are numbered by the registry and told apart by the cycle that made them. The champion is kept by the ledger: a
+registry of Hopsworks has neither aliases nor a way to change two entries at once. A tag says it there for people.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+from schemas.hopsworks import HopsworksRegistry
+from schemas.manifest import MANIFEST_FILE
+from stores.errors import NotThere, RegistryError
+from stores.hopsworks.models import Models
+from stores.hopsworks.session import Session
+from stores.model_registry import RegisteredVersion, some_of
+from stores.registry.files import check_files
+from stores.registry.hopsworks.cache import VersionCache, key_of
+from stores.registry.hopsworks.naming import cycle_in
+from stores.registry.hopsworks.saving import Saver
+from stores.registry.hopsworks.versions import Owned, Versions
+
+_ASKED = 20
+"""How many of the newest entries are asked whether they bear the tag, which another machine may have put there, and
+named where a version is not there."""
+_one_writer = threading.Lock()  # beside the lock of the folder, for two registries of a process may have different ones
+
+
+class HopsworksModelRegistry:
+    """A model registry in a cluster. `cache` is a folder of this machine for what was downloaded.
+
+    Every question may also raise ClusterError: the cluster did not answer, and nothing is known.
+    """
+
+    def __init__(self, session: Session, settings: HopsworksRegistry, model_name: str, cache: Path) -> None:
+        self._settings = settings
+        self._name = model_name
+        self._cache = VersionCache(cache)
+        self._models = Models(session, model_name)
+        self._versions = Versions(self._models, self._cache)
+        self._saver = Saver(
+            self._models,
+            self._versions,
+            self._cache,
+            attempts=settings.upload_attempts,
+            await_registration=settings.await_registration,
+            settle_for=settings.settle_for,
+        )
+
+    def find(self, cycle_id: str) -> RegisteredVersion | None:
+        """See ModelRegistry."""
+        return next((owned.registered for owned in self._versions.of(cycle_id) if owned.registered), None)
+
+    def enter(self, fence: int) -> None:
+        """See ModelRegistry. A cluster's registry has nothing by which a token could be compared and set."""
+
+    def register(self, staged: Path, fence: int = 0, above: int = 0) -> RegisteredVersion:  # noqa: ARG002
+        """See ModelRegistry. One writer at a time on this machine; writers of other machines are met and got around."""
+        manifest = check_files(staged)
+        with _one_writer, self._cache.locked("writer"):
+            return self._saver.save(staged, manifest, above)
+
+    def fetch(self, version: int) -> Path:
+        """See ModelRegistry. The folder is a copy on this machine; the copies used last are kept."""
+        owned = self._owned(version)
+        with self._cache.locked("fetch"):
+            return self._kept(owned) or self._downloaded(owned)
+
+    def versions(self) -> list[RegisteredVersion]:
+        """See ModelRegistry."""
+        return self._versions.complete()
+
+    def mirror_champion(self, version: int) -> str | None:
+        """Say by a tag that a version is the champion, and take the tag from the others.
+
+        Returns:
+            None, or why the cluster does not take the tag. That harms nobody: the champion is kept by the ledger.
+
+        Raises:
+            RegistryError: there is no such version.
+        """
+        owned, tag = self._owned(version), self._settings.tag
+        value = {"champion": True, "cycle_id": owned.cycle_id, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        before = self._cache.tagged()
+        self._cache.keep_tagged({*before, version})
+        if note := self._models.tag(owned.entry, tag, value):
+            return note
+        # After it, so that at every moment one has it; of two, the one with the later `at` is meant. Each entry is a
+        # question of its own, so of many only those are asked about that this machine has tagged, and the newest.
+        ours = [entry for entry in self._models.entries() if entry.version != version and cycle_in(entry.description)]
+        for entry in [*(entry for entry in ours[:-_ASKED] if entry.version in before), *ours[-_ASKED:]]:
+            self._models.untag(entry, tag)
+        self._cache.keep_tagged({version})
+        return None
+
+    def _owned(self, version: int) -> Owned:
+        owned = self._versions.numbered(version)
+        if owned is None or owned.registered is None:
+            known = some_of(self._versions.newest(_ASKED))
+            why = f" ({owned.upload.why})" if owned else ""
+            raise RegistryError(f"{self._name} in the registry has no version {version}; it has {known}{why}")
+        return owned
+
+    def _kept(self, owned: Owned) -> Path | None:
+        """The copy on this machine, unless it is damaged or not of what is in the registry now."""
+        key = key_of(owned.entry.version, owned.entry.created)
+        folder = self._cache.files(key)
+        try:
+            if not folder.is_dir() or check_files(folder) != owned.upload.manifest:
+                return None
+        except RegistryError:
+            return None
+        self._cache.hold(key)
+        return folder
+
+    def _downloaded(self, owned: Owned) -> Path:
+        entry, manifest = owned.entry, owned.upload.manifest
+        assert manifest is not None
+        with self._cache.scratch("incoming") as folder:
+            for path in (MANIFEST_FILE, *(listed.path for listed in manifest.files)):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self._models.dataset.download(f"{entry.files}/{path}", folder / path)
+                except NotThere:
+                    raise RegistryError(f"version {entry.version} of {self._name} lost {path} meanwhile") from None
+            try:
+                check_files(folder)
+            except RegistryError as error:
+                raise RegistryError(f"version {entry.version} of {self._name} is damaged: {error}") from error
+            return self._cache.keep_files(key_of(entry.version, entry.created), folder)

@@ -1,0 +1,161 @@
+"""The local model registry: `<root>/<model name>/<version>/`, a folder a version, put in place by one rename.
+
+A folder is copied under a name that no version has, flushed to disk, and renamed: a version is there whole or not at
+all. Writers with the same token come one after the other. Nobody waits for one with an earlier token, who may have been
+stopped for good: whoever enters leaves its token beside the versions, and takes away what earlier ones have copied. An
+earlier one that goes on finds the token, or nothing to rename any more; what it renamed before is found as a version.
+Which cycle made a version is told by a name beside it (`stores.registry.local_index`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+from schemas.fault_points import Point, reached
+from stores.errors import RegistryError, StaleFence
+from stores.files import flush_folder, share, shared
+from stores.model_registry import RegisteredVersion, some_of
+from stores.registry.files import check_files, read_manifest
+from stores.registry.local_index import index_of, made_by, note_in
+
+_INCOMING, _OUTDATED = ".incoming-", ".outdated-"
+_FENCE, _LOCK = ".fence-", ".lock-"
+
+
+class LocalModelRegistry:
+    """A model registry in a folder, shared by any number of processes, all of which see it alike at every moment."""
+
+    def __init__(self, root: Path, model_name: str) -> None:
+        self._folder = root / model_name
+        with shared():
+            self._folder.mkdir(parents=True, exist_ok=True)
+
+    def find(self, cycle_id: str) -> RegisteredVersion | None:
+        """See ModelRegistry."""
+        for number in index_of(self._folder).of(cycle_id):
+            found = self._version(number) if made_by(self._folder / str(number)) == cycle_id else None
+            if found is not None:
+                return found
+        return None
+
+    def enter(self, fence: int) -> None:
+        """See ModelRegistry."""
+        self._check(fence)
+        with shared():
+            (self._folder / f"{_FENCE}{fence}").touch()
+        for token, left in self._by_token(_INCOMING):
+            if token < fence:
+                with suppress(FileNotFoundError):  # it is a version since, or somebody else took it away
+                    left.rename(self._folder / f"{_OUTDATED}{uuid4().hex}")
+        for old in [*self._by_token(_FENCE), *self._by_token(_LOCK)]:
+            if old[0] < fence:
+                old[1].unlink(missing_ok=True)
+        for taken in self._folder.glob(f"{_OUTDATED}*"):
+            shutil.rmtree(taken, ignore_errors=True)
+        self._put_notes_right()  # after what was to become a version was taken away
+        flush_folder(self._folder)  # so a version that is found now stays, whoever renamed it and did not come to this
+
+    def register(self, staged: Path, fence: int = 0, above: int = 0) -> RegisteredVersion:
+        """See ModelRegistry."""
+        manifest = check_files(staged)
+        incoming = self._folder / f"{_INCOMING}{fence}"
+        with self._locked(fence):
+            self._check(fence)
+            if (existing := self.find(manifest.cycle_id)) is not None:
+                return existing
+            note: Path | None = None
+            shutil.rmtree(incoming, ignore_errors=True)
+            try:
+                shutil.copytree(staged, incoming)
+                share(incoming)  # whoever serves models reads them
+                _flush(incoming)
+                self._check(fence)  # whoever enters after this finds what was copied, and takes it away
+                reached(Point.REGISTER_COPIED)
+                version = max([above, *index_of(self._folder).numbers]) + 1
+                if (note := note_in(self._folder, version, manifest.cycle_id)) is not None:
+                    with shared():
+                        note.touch()
+                    flush_folder(self._folder)
+                incoming.rename(self._folder / str(version))
+                reached(Point.REGISTER_RENAMED)
+                flush_folder(self._folder)
+            except OSError as error:
+                if note is not None:
+                    note.unlink(missing_ok=True)
+                self._check(fence)
+                raise RegistryError(f"the registry {self._folder} cannot be written: {_said(error)}") from error
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)  # what is left of it; a full disk needs the room
+        return RegisteredVersion(version, manifest)
+
+    def fetch(self, version: int) -> Path:
+        """See ModelRegistry."""
+        folder = self._folder / str(version)
+        if not folder.is_dir():
+            known = some_of(index_of(self._folder).numbers)
+            raise RegistryError(f"{self._folder} has no version {version}; it has {known}")
+        check_files(folder)
+        return folder
+
+    def versions(self) -> list[RegisteredVersion]:
+        """See ModelRegistry. A folder whose manifest cannot be read is none of ours; its number stays taken."""
+        found = (self._version(number) for number in sorted(index_of(self._folder).numbers))
+        return [version for version in found if version is not None]
+
+    def _version(self, number: int) -> RegisteredVersion | None:
+        with suppress(RegistryError):
+            return RegisteredVersion(number, read_manifest(self._folder / str(number)))
+        return None
+
+    def _put_notes_right(self) -> None:
+        """Note the versions that an earlier release made, so that nobody has to look at them again."""
+        index = index_of(self._folder)
+        for stray in index.stray():
+            if (note := note_in(self._folder, *stray)) is not None:
+                note.unlink(missing_ok=True)
+        for number in index.without_note():
+            cycle_id = made_by(self._folder / str(number))
+            if cycle_id is not None and (note := note_in(self._folder, number, cycle_id)) is not None:
+                with shared():
+                    note.touch()
+
+    def _check(self, fence: int) -> None:
+        """Refuse a token that is not the latest seen here.
+
+        Raises:
+            StaleFence: `fence` is an earlier one.
+        """
+        latest = max((token for token, _ in self._by_token(_FENCE)), default=0)
+        if fence < latest:
+            raise StaleFence(f"{self._folder}: another instance runs cycles now (token {latest}, ours is {fence})")
+
+    def _by_token(self, kind: str) -> list[tuple[int, Path]]:
+        named = [(path.name.removeprefix(kind), path) for path in self._folder.glob(f"{kind}*")]
+        return [(int(token), path) for token, path in named if token.isdecimal()]
+
+    @contextmanager
+    def _locked(self, fence: int) -> Iterator[None]:
+        with shared():
+            lock = (self._folder / f"{_LOCK}{fence}").open("w")
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _said(error: OSError) -> str:
+    """What an error says; of the many that a copy collects the first, which is the reason of the others."""
+    return str(error.args[0][0][2]) if isinstance(error, shutil.Error) else str(error)
+
+
+def _flush(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    flush_folder(folder)

@@ -1,0 +1,1 @@
+"""The exams that models sit: by similarity, and by outcomes."""

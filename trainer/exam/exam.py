@@ -1,0 +1,145 @@
+"""The exam: what all models of a cycle are asked about the held-out users, and the right answers.
+
+Labels come from the directions of one scaling: every pair (held-out user, anybody else) is similar or not, exactly. So
+an exam is two things: all of these pairs, as bits, in their true proportion; and a balanced sample of them, for the
+headline accuracy. In the sample each held-out user has some of its similar users, and `negative_ratio` dissimilar ones
+for each: half of them, 32 at most, those nearest to it, where a model can go wrong, the rest at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.policies import PairPolicy
+from stores.feature_store import Floats
+from trainer.exam.retrieval import Best, column_blocks, product
+from trainer.matrix.embeddings import Rows
+from trainer.pairs.negatives import draw_negatives
+from trainer.pairs.similarity import similarity
+
+NEAREST = 10
+_POSITIVES = 50  # sampled of each held-out user, where there are more
+_HARD = 32  # nearest dissimilar users that are kept of each
+_CLOSE = 1e-5  # more than a float32 product of unit rows can be off
+
+
+@dataclass(frozen=True, slots=True)
+class PairSet:
+    """Labelled pairs as rows (pairs, 2), the held-out user first; `similar` (pairs,) is the label."""
+
+    rows: Rows
+    similar: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """What models are scored on.
+
+    Attributes:
+        raw: (capacity, width) raw rows of the user matrix, which models are given.
+        directions: (capacity, width) the rows that labels come from.
+        queries: held-out rows with a direction.
+        corpus: every row with a direction, in order.
+        pairs: the balanced sample.
+        tenth: (queries,) similarity of the tenth nearest user, or of the last in a small corpus.
+        nearest: how many users are asked for: ten, or all others in a small corpus.
+        bits: for each block of the corpus, (queries, bytes) which of its users are similar, packed along rows.
+        similar: (queries,) how many users are similar to each.
+    """
+
+    raw: Floats
+    directions: Floats
+    queries: Rows
+    corpus: Rows
+    pairs: PairSet
+    tenth: Floats
+    nearest: int
+    bits: tuple[NDArray[np.uint8], ...]
+    similar: Rows
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.bool_], NDArray[np.bool_]]]:
+        """Blocks of the corpus: where in it, (queries, block) who is similar, and (queries, block) who is oneself."""
+        for where, bits in zip(column_blocks(len(self.queries), len(self.corpus)), self.bits, strict=True):
+            similar = np.unpackbits(bits, axis=1, count=where.stop - where.start).astype(bool)
+            yield where, similar, self.queries[:, None] == self.corpus[None, where]
+
+
+def prepare_exam(raw: Floats, directions: Floats, examined: Rows, corpus: Rows, policy: PairPolicy, seed: int) -> Exam:
+    """An exam on the `examined` rows, among `corpus`; both are rows of the matrices that have a direction.
+
+    Args:
+        raw, directions: (capacity, width) the user matrix.
+        examined: held-out rows.
+        corpus: rows of everybody, `examined` among them, in order.
+        policy: above which cosine users are similar, and how many dissimilar ones are sampled.
+        seed: of what is sampled.
+    """
+    nearest = max(0, min(NEAREST, len(corpus) - 1))
+    best, hard = Best(len(examined), nearest), Best(len(examined), min(_HARD, max(0, len(corpus) - 1)))
+    bits, count = [], np.zeros(len(examined), dtype=np.int64)
+    for where in column_blocks(len(examined), len(corpus)):
+        block = corpus[where]
+        cosine = product(directions[examined], directions[block])
+        own = examined[:, None] == block
+        cosine[own] = -np.inf
+        similar = cosine > policy.similarity_threshold
+        close = np.nonzero(np.abs(cosine - policy.similarity_threshold) < _CLOSE)
+        similar[close] = similarity(directions, examined[close[0]], block[close[1]]) > policy.similarity_threshold
+        best.add(cosine, block)
+        hard.add(np.where(similar, -np.inf, cosine), block)
+        bits.append(np.packbits(similar, axis=1))
+        count += similar.sum(axis=1)
+    exam = Exam(
+        raw=raw,
+        directions=directions,
+        queries=examined,
+        corpus=corpus,
+        pairs=PairSet(np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=bool)),
+        tenth=best.values[:, -1] if nearest else np.zeros(len(examined), dtype=np.float32),
+        nearest=nearest,
+        bits=tuple(bits),
+        similar=count,
+    )
+    return _with_sample(exam, hard, policy, np.random.default_rng(seed))
+
+
+def _with_sample(exam: Exam, hard: Best, policy: PairPolicy, generator: np.random.Generator) -> Exam:
+    taken = np.minimum(exam.similar, _POSITIVES)
+    positives = _some_similar(exam, taken, generator)
+    wanted = taken * policy.negative_ratio
+    nearby = np.where(np.isfinite(hard.values), hard.rows, -1)
+    nearest = np.minimum(wanted // 2, (nearby >= 0).sum(axis=1))
+    first = np.arange(nearby.shape[1]) < nearest[:, None]
+    near = np.stack([np.repeat(exam.queries, nearest), nearby[first]], axis=1)
+    anchors = np.repeat(exam.queries, wanted - nearest)
+    others = draw_negatives(exam.directions, anchors, exam.corpus, policy.similarity_threshold, generator)
+    rows = np.concatenate([positives, near, others])
+    sample = PairSet(rows, np.arange(len(rows)) < len(positives))
+    return replace(exam, pairs=sample)
+
+
+def _some_similar(exam: Exam, taken: Rows, generator: np.random.Generator) -> Rows:
+    """(sum of taken, 2) for each query so many of its similar users, each as likely as any other."""
+    chosen = [
+        np.sort(generator.choice(int(there), int(some), replace=False))
+        for there, some in zip(exam.similar, taken, strict=True)
+    ]
+    found: list[list[Rows]] = [[] for _ in chosen]
+    passed = np.zeros(len(chosen), dtype=np.int64)
+    for where, similar, _ in exam.blocks():
+        inside = similar.sum(axis=1)
+        for query in np.flatnonzero(inside):
+            numbers = chosen[query] - passed[query]
+            columns = np.flatnonzero(similar[query])
+            found[query].append(exam.corpus[where][columns[numbers[(numbers >= 0) & (numbers < len(columns))]]])
+        passed += inside
+    parts = [np.concatenate(rows) if rows else np.empty(0, dtype=np.int64) for rows in found]
+    partners = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    return np.stack([np.repeat(exam.queries, [len(part) for part in parts]), partners], axis=1)

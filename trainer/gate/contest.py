@@ -1,0 +1,147 @@
+"""The contest: all models of a cycle on the same held-out users, at the same moment, on today's features (P4).
+
+Who takes part: the challenger, unless training changed nothing; the champion; the baseline; and, where a cycle follows
+the champion, a fresh start on today's users, which nobody registers: where it wins, the space has drifted.
+
+Where champion and challenger scale users otherwise, they do not agree on who is similar. All are then asked twice, by
+the labels of either scaling: each is compared by its own, and nobody loses for certain by the other's alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from schemas.cycle import CycleRequest, GateReport
+from schemas.features import FeatureGroup
+from schemas.manifest import SpaceInfo
+from stores.feature_store import Floats
+from trainer.champion import Opponents, Standing
+from trainer.exam.evaluate import Score, scores, slice_reports
+from trainer.exam.exam import Exam, prepare_exam
+from trainer.exam.outcome_exam import held_out_exam
+from trainer.gate.court import Court
+from trainer.gate.gate import CHAMPION
+from trainer.gate.slices import slices_of
+from trainer.labels.outcomes import Outcomes
+from trainer.learning.initial import begin
+from trainer.matrix.embeddings import Rows
+from trainer.matrix.population import Population
+from trainer.matrix.scaling import to_directions
+from trainer.matrix.split import Part
+from trainer.model import TwoTower, build
+from trainer.space import Space
+
+_ROWS_PER_PASS = 8192
+
+
+def hold(
+    space: Space,
+    population: Population,
+    challenger: TwoTower | None,
+    opponents: Opponents,
+    request: CycleRequest,
+    spaces: Path,
+    seed: int,
+    outcomes: Outcomes | None = None,
+) -> GateReport:
+    """Score everybody and judge; the report also says whether a full retrain is asked for.
+
+    Args:
+        space: the cycle's space, with all changes in it.
+        population: its users.
+        challenger: None where training changed nothing, so that the champion alone is asked how it answers.
+        opponents: champion and baseline; without a champion there has to be a challenger.
+        request: the cycle's.
+        spaces: the folder of all spaces.
+        seed: of what is sampled.
+        outcomes: every label there is, if any. They are asked about whatever the objective is, and judge by it.
+    """
+    policy, champion = request.settings.gate, opponents.champion
+    examined = population.holdout[: policy.max_users]
+    exams = _exams(space, population, examined, champion, request, seed)
+    about = held_out_exam(space.matrix.raw, outcomes, population, policy.max_users, seed) if outcomes else None
+    fresh = _fresh(space, population, request) if champion is not None and not request.kind.from_scratch else None
+    models = {
+        "challenger": challenger,
+        CHAMPION: champion.model if champion else None,
+        **{f"version {one.version}": one.model for one in opponents.baseline},
+        "fresh": fresh,
+    }
+    taking = {name: model for name, model in models.items() if model is not None}
+    by_exam = [
+        dict(zip(taking, scores(list(taking.values()), exam, about if exam is exams[0] else None), strict=True))
+        for exam in exams
+    ]
+    told = {name: [one[name] for one in by_exam] for name in taking}
+    rows = examined if about is None else np.union1d(examined, about.asked)
+    slices = slices_of(rows, space, champion, request, spaces)
+    court = Court(request, exams[0], about, slices, opponents, seed)
+    report = court.judged(told)
+    headline = by_exam[0]
+    update = {
+        "notes": (*report.notes, *_by_own_labels(told.get(CHAMPION, [])), *opponents.notes),
+        "labels_kept": _labels_kept(exams),
+        "fresh": headline["fresh"].metrics if "fresh" in headline else None,
+        "asks_full": court.asks_full(headline),
+        "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION), about),
+    }
+    return report.model_copy(update=update)
+
+
+def _exams(
+    space: Space, population: Population, examined: Rows, champion: Standing | None, request: CycleRequest, seed: int
+) -> list[Exam]:
+    """One exam by the labels of the cycle's space, and one by those of the champion's where it scales otherwise."""
+    raw, pairs, everyone = space.matrix.raw, request.settings.pairs, population.everyone
+    exams = [prepare_exam(raw, space.matrix.directions, examined, everyone, pairs, seed)]
+    if champion is not None and not _same_scaling(champion.manifest.space, space.info):
+        group = request.settings.feature_group
+        directions = _scaled(champion.manifest.space, group, raw, everyone)
+        exams.append(prepare_exam(raw, directions, examined, everyone, pairs, seed))
+    return exams
+
+
+def _same_scaling(one: SpaceInfo, other: SpaceInfo) -> bool:
+    return one.model_copy(update={"space_id": other.space_id}) == other
+
+
+def _scaled(info: SpaceInfo, group: FeatureGroup, raw: Floats, rows: Rows) -> Floats:
+    """(capacity, width) directions of `rows` by another scaling; the others are zero."""
+    found = np.zeros(raw.shape, dtype=np.float32)
+    for start in range(0, len(rows), _ROWS_PER_PASS):
+        part = rows[start : start + _ROWS_PER_PASS]
+        found[part] = to_directions(info, group, np.asarray(raw[part]))
+    return found
+
+
+def _labels_kept(exams: Sequence[Exam]) -> float | None:
+    """Jaccard index of the similar pairs of two exams; None where there is but one."""
+    if len(exams) < 2:
+        return None
+    both = either = 0
+    for one, other in zip(exams[0].bits, exams[1].bits, strict=True):
+        both += int(np.bitwise_count(one & other).sum())
+        either += int(np.bitwise_count(one | other).sum())
+    return both / either if either else 1.0
+
+
+def _by_own_labels(champion: Sequence[Score]) -> list[str]:
+    """How the champion answers by its own labels, where it scales otherwise: that is what was compared."""
+    if len(champion) < 2:
+        return []
+    own = champion[-1].metrics
+    return [
+        "the champion scales users otherwise and was compared by its own labels, by which it has accuracy "
+        f"{own.accuracy:.4f}, precision {own.precision or 0.0:.4f}, recall of pairs {own.recall or 0.0:.4f}, recall@10 "
+        f"{own.recall_at_10:.4f}"
+    ]
+
+
+def _fresh(space: Space, population: Population, request: CycleRequest) -> TwoTower:
+    settings = request.settings
+    model = build(space.info, settings.feature_group, settings.fit.dropout, settings.fit.learning_rate)
+    begin(model, space.matrix.directions, population.of(Part.TRAIN), settings.pairs.similarity_threshold)
+    return model

@@ -1,0 +1,141 @@
+"""By what the models of a cycle are judged, and how.
+
+Where the objective has outcomes, held-out labels judge, once there are enough of them. Before that the input cosine
+does, which a model without labels starts from. Once a version was judged by labels, too few of them is inconclusive:
+the cosine would not see that what was learned has gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.cycle import CycleRequest, GateReport, Slice
+from schemas.policies import GatePolicy
+from trainer.champion import Opponents, Standing
+from trainer.exam.answers import Sums
+from trainer.exam.evaluate import Score
+from trainer.exam.exam import Exam
+from trainer.exam.outcome_exam import OutcomeExam, lacking
+from trainer.gate.comparing import Rival
+from trainer.gate.gate import CHAMPION, blind, drifted, first, judge
+from trainer.matrix.embeddings import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Court:
+    """What the models of a cycle were asked, and by what they are judged.
+
+    Attributes:
+        request: the cycle's.
+        exam: the one by today's labels of similarity.
+        about: the one about held-out labels, if any.
+        slices: rows of everybody asked in either, by slice.
+        opponents: champion and baseline.
+        seed: of what is drawn.
+    """
+
+    request: CycleRequest
+    exam: Exam
+    about: OutcomeExam | None
+    slices: Mapping[Slice, Rows]
+    opponents: Opponents
+    seed: int
+
+    @property
+    def policy(self) -> GatePolicy:
+        """Margins and sizes."""
+        return self.request.settings.gate
+
+    @property
+    def lacking(self) -> str | None:
+        """Why held-out labels are too few to judge by, where they should; None where they do, or need not."""
+        has = self.request.settings.fit.objective.has_outcomes
+        return lacking(self.about, self.policy) if has else None
+
+    @property
+    def by_outcomes(self) -> bool:
+        """Whether held-out labels judge."""
+        return self.request.settings.fit.objective.has_outcomes and self.lacking is None
+
+    def judged(self, told: Mapping[str, Sequence[Score]]) -> GateReport:
+        """The verdict on the scores by name, one for each exam of similarity."""
+        champion, challenger = told.get(CHAMPION), told.get("challenger")
+        one = (challenger or champion or [])[0]
+        notes = () if self.lacking is None else (f"judged by the input cosine: {self.lacking}",)
+        if (why := self._blind(one)) is not None:
+            return GateReport(
+                outcome="inconclusive",
+                reason=why,
+                users=len(one.answers),
+                pairs=len(one.probability),
+                challenger=challenger[0].metrics if challenger else None,
+                champion=champion[0].metrics if champion else None,
+            )
+        if challenger is None:
+            report = self._unchanged(one)
+        elif champion is None:
+            report = first(self.policy, one, self.opponents.alone_because, by_outcomes=self.by_outcomes)
+        else:
+            railed = self.opponents.champion is not None and _judged_by_outcomes(self.opponents.champion)
+            rivals = [
+                Rival(name, told[name], railed and name == CHAMPION)
+                for name in told
+                if name not in ("challenger", "fresh")
+            ]
+            inside = {name: np.isin(self.exam.queries, rows) for name, rows in self.slices.items()}
+            report = judge(self.policy, challenger, rivals, inside, self.seed, self._asked())
+        labels = 0 if self.about is None else self.about.labels
+        return report.model_copy(update={"notes": (*report.notes, *notes), "labels": labels})
+
+    def asks_full(self, headline: Mapping[str, Score]) -> str | None:
+        """Why a full retrain is asked for, of the scores of one exam by name; None where it is not."""
+        fresh = headline.get("fresh")
+        if fresh is None or self._blind(fresh) is not None:
+            return None
+        answers = {name: self._deciding(headline[name]) for name in ("challenger", CHAMPION) if name in headline}
+        return drifted(self.policy, self._deciding(fresh), answers, self.seed)
+
+    def _deciding(self, one: Score) -> Sums:
+        return one.outcomes if self.by_outcomes and one.outcomes is not None else one.answers
+
+    def _blind(self, one: Score) -> str | None:
+        if self.by_outcomes:
+            return None
+        champion = self.opponents.champion
+        if self.lacking is not None and champion is not None and _judged_by_outcomes(champion):
+            return f"version {champion.version} was judged by outcomes, and now {self.lacking}"
+        return blind(self.policy, one)
+
+    def _asked(self) -> dict[Slice, NDArray[np.bool_]] | None:
+        if self.about is None or not self.by_outcomes:
+            return None
+        return {name: np.isin(self.about.asked, rows) for name, rows in self.slices.items()}
+
+    def _unchanged(self, one: Score) -> GateReport:
+        assert self.opponents.champion is not None
+        figures = one.metrics
+        outcomes = (
+            f"AUC of outcomes {figures.outcome_auc or 0.0:.4f}, recall@50 {figures.recall_at_50 or 0.0:.4f}, "
+            if self.by_outcomes
+            else ""
+        )
+        return GateReport(
+            outcome="unchanged",
+            reason=(
+                f"training changed nothing: version {self.opponents.champion.version} answers for these users today, "
+                f"with {outcomes}accuracy {figures.accuracy:.4f}, precision {figures.precision or 0.0:.4f}, recall of "
+                f"pairs {figures.recall or 0.0:.4f}, recall@10 {figures.recall_at_10:.4f}"
+            ),
+            users=len(one.answers),
+            pairs=len(one.probability),
+            champion=figures,
+            judged_by="outcomes" if self.by_outcomes else "similarity",
+        )
+
+
+def _judged_by_outcomes(standing: Standing) -> bool:
+    return standing.manifest.gate_report.judged_by == "outcomes"

@@ -1,0 +1,98 @@
+"""A probe of what is pending: the champion is asked about it in a copy of its space, and nothing is changed.
+
+What the ledger holds is read as a cycle reads it, so the answer is that of the cycle that would start now. The copy is
+of the matrix and the labels alone; a probe needs no pairs. It lies among the spaces: where a probe is killed, the next
+cycle finds that no version stands on it, and takes it away.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from schemas.cycle import CycleRequest, ProbeReport, Step
+from stores.feature_store import FeatureStore
+from stores.features.reading import absent, read_users
+from stores.label_store import LabelStore
+from trainer.champion import Standing
+from trainer.gate.probe import probe
+from trainer.label_intake import take_in_labels
+from trainer.labels.outcomes import Outcomes
+from trainer.learning.learning import changed_rows
+from trainer.matrix.population import Population, populate
+from trainer.report import Reporter
+from trainer.space import Space
+
+_NOT_COPIED = shutil.ignore_patterns("pairs.npz", "short.bin", "frame.npz", ".*")
+
+
+def probe_pending(
+    request: CycleRequest,
+    store: FeatureStore,
+    label_store: LabelStore | None,
+    champion: Standing,
+    reporter: Reporter,
+    seed: int,
+) -> ProbeReport:
+    """How the champion answers for the users and labels of `request`, as they are in their stores now.
+
+    Raises:
+        ContractError: a store is not what its group says.
+    """
+    with _copied(request, champion) as space:
+        if space is None:
+            told = f"version {champion.version} cannot be probed: its embedding space is not at hand"
+            return ProbeReport(version=champion.version, users=0, labels=0, told=told)
+        with reporter.step(Step.READ):
+            rows = read_users(
+                store,
+                request.settings.feature_group,
+                request.users,
+                lambda done: reporter.running(Step.READ, done, None),
+            )
+            space.apply(rows, [*absent(request.users, rows), *rows.refused])
+            population = populate(space.matrix, request.settings.split)
+            outcomes = _outcomes(request, label_store, space, population, reporter)
+        with reporter.step(Step.PROBE):
+            changed = changed_rows(request, space)
+            raw, directions = space.matrix.raw, space.matrix.directions
+            return probe(champion, raw, directions, population, changed, outcomes, request.settings, seed)
+
+
+def _outcomes(
+    request: CycleRequest,
+    label_store: LabelStore | None,
+    space: Space,
+    population: Population,
+    reporter: Reporter,
+) -> Outcomes | None:
+    group = request.settings.labels
+    if label_store is None or group is None:
+        return None
+    taken, book = take_in_labels(request, label_store, space, None, reporter), space.labels()
+    taken.into(book)
+    return book.told(group, space.matrix, population, request.labels).outcomes
+
+
+@contextmanager
+def _copied(request: CycleRequest, champion: Standing) -> Iterator[Space | None]:
+    """The champion's space in a folder of its own, which is gone afterwards; None where it cannot be followed."""
+    info, settings = champion.manifest.space, request.settings
+    spaces = settings.work_dir / "spaces"
+    spaces.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="probe-", dir=spaces) as name:
+        folder = Path(name) / info.space_id
+        try:
+            shutil.copytree(spaces / info.space_id, folder, ignore=_NOT_COPIED)
+        except FileNotFoundError:
+            yield None
+            return
+        space = Space.open(folder, info, settings.feature_group, request.follows)
+        if space is None:
+            yield None
+            return
+        with closing(space):
+            yield space

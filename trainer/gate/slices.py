@@ -1,0 +1,91 @@
+"""Slices: which users are new, changed or unchanged, as the champion sees them.
+
+    new         the champion's space had no such user when the champion was registered
+    changed     it had, and the cycle claimed the user; in a full retrain also a user whose raw row is another now
+    unchanged   everybody else
+
+Without a champion everybody is new. Where its space is lost nobody can be told to be new: who was claimed is changed,
+and the others are unchanged.
+
+A space takes users in before a cycle has come to its end, and keeps them when it is rejected. So newcomers are noted
+beside the matrix before they enter it, and the note stands as long as the champion does: the same cycle repeated after
+a crash, and the next one after a rejection, still call them new. A rollback ends the note.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.cycle import CycleRequest, Slice
+from stores.files import replacing
+from trainer.champion import Standing
+from trainer.matrix.embeddings import Rows, UserMatrix
+from trainer.space import Space
+
+_NOTE_FILE = "newcomers.json"
+
+
+def note_newcomers(folder: Path, champion: Standing, matrix: UserMatrix, arriving: Sequence[str]) -> None:
+    """Note who of `arriving` is not in `matrix`, that of the champion's space in `folder`, before they enter it.
+
+    Safe to repeat: whoever was noted under this champion stays noted.
+    """
+    users = _noted(folder, champion) | (set(arriving) - matrix.rows_of(arriving).keys())
+    with replacing(folder / _NOTE_FILE) as file:
+        file.write(json.dumps({"champion": champion.manifest.cycle_id, "users": sorted(users)}).encode())
+
+
+def slices_of(
+    rows: Rows, space: Space, champion: Standing | None, request: CycleRequest, spaces: Path
+) -> dict[Slice, Rows]:
+    """Which of `rows`, users of `space`, are in each slice. Every slice is named, and every row is in one.
+
+    Args:
+        rows: distinct rows of the matrix of `space`.
+        space: the cycle's space, with all changes in it.
+        champion: the version that the challenger is compared with, if any.
+        request: names the claimed users.
+        spaces: the folder in which spaces lie, where the champion's is looked for if it is another.
+    """
+    if champion is None:
+        return {Slice.NEW: rows, Slice.CHANGED: rows[:0], Slice.UNCHANGED: rows[:0]}
+    info = champion.manifest.space
+    new = np.isin(rows, _rows_of(space.matrix, sorted(_noted(spaces / info.space_id, champion))))
+    changed = np.isin(rows, _rows_of(space.matrix, request.users))
+    if info.space_id != space.info.space_id:
+        before = Space.open(spaces / info.space_id, info, request.settings.feature_group, request.follows)
+        if before is not None:
+            with closing(before):
+                absent, differing = _compared(rows, space.matrix, before.matrix)
+            new, changed = new | absent, changed | differing
+    changed &= ~new
+    return {Slice.NEW: rows[new], Slice.CHANGED: rows[changed], Slice.UNCHANGED: rows[~new & ~changed]}
+
+
+def _compared(rows: Rows, matrix: UserMatrix, before: UserMatrix) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of the users of `rows`, who is absent from the matrix `before`, and whose raw row differs from that there."""
+    names = {row: key for key, row in zip(*matrix.users(), strict=True)}
+    keys = [names[row] for row in rows]
+    known = before.rows_of(keys)
+    at = np.array([known.get(key, -1) for key in keys], dtype=np.int64)
+    absent = at < 0
+    return absent, ~absent & (matrix.raw[rows] != before.raw[at]).any(axis=1)
+
+
+def _rows_of(matrix: UserMatrix, users: Sequence[str]) -> Rows:
+    return np.array(list(matrix.rows_of(users).values()), dtype=np.int64)
+
+
+def _noted(folder: Path, champion: Standing) -> set[str]:
+    """Who entered the space in `folder` since `champion` was registered; nobody where that is not noted."""
+    try:
+        note = json.loads((folder / _NOTE_FILE).read_bytes())
+        return set(note["users"]) if note["champion"] == champion.manifest.cycle_id else set()
+    except (OSError, ValueError, KeyError):  # slices decide nothing, so a damaged note stops nothing
+        return set()

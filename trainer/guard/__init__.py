@@ -1,0 +1,1 @@
+"""Whether the data are to be believed."""

@@ -1,0 +1,229 @@
+"""Learning: batches of users in which every pair is labelled, until the dev users' score stops rising.
+
+Labels come from the directions, by a float32 product: a pair within rounding of the threshold may get either. The loss
+is in `trainer.learning.loss`. Weights and optimizer state of the best epoch are kept, the start counting as epoch 0: a
+training that makes the dev users no better leaves the model as it was.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from schemas.cycle import FitReport
+from schemas.policies import FitPolicy
+from trainer.learning.afresh import begin_afresh
+from trainer.learning.batches import batch_count, batches
+from trainer.learning.label_fitting import fit_labels
+from trainer.learning.label_step import SimilarityToo
+from trainer.learning.loss import batch_loss
+from trainer.learning.training import LONGEST_GRADIENT, Epoch, forget, rate_at, restore, state
+from trainer.learning.training_data import TrainingData
+from trainer.learning.validation import DevScore
+from trainer.model import TwoTower
+
+__all__ = ["Epoch", "TrainingData", "fit"]
+
+_WARM_STARTS = 2  # fits that are tried from a warm start: from the champion's weights, and from its axes made anew
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One training: its best epoch, and what it took."""
+
+    rate: float
+    afresh: bool
+    best_epoch: int
+    value: float
+    score: DevScore | None
+    state: list[Any]
+    epochs: int
+    pairs: int
+    loss: float
+    accuracy: float
+
+
+def fit(
+    model: TwoTower,
+    data: TrainingData,
+    policy: FitPolicy,
+    *,
+    epochs: int,
+    learning_rate: float,
+    seed: int,
+    warm_start: bool,
+    on_epoch: Callable[[Epoch], None],
+) -> FitReport:
+    """Train `model` in place, for at most `epochs`; `on_epoch` may raise to give up.
+
+    From a warm start two fits are tried, one from the weights as they are and one from `begin_afresh`. The better on
+    the dev users is kept where it is certainly better there than the model was, and in nothing certainly worse; else
+    the model is bit for bit as it was, its line included, and nothing was learned. With the same inputs and seed the
+    weights are the same on the same machine.
+
+    Where the objective has outcomes, labels are learned (`trainer.learning.label_fitting`), for at most
+    `policy.label_epochs`, and always by `policy.learning_rate`: new labels move a model far, and what it knew is
+    replayed.
+    """
+    if policy.objective.has_outcomes:
+        if data.labels is None:
+            raise ValueError(f"the objective {policy.objective} needs labels, and TrainingData.of was given none")
+        return fit_labels(
+            model,
+            data.labels,
+            data.directions,
+            SimilarityToo(data.dev, data.threshold, data.negative_ratio),
+            policy,
+            epochs=min(epochs, policy.label_epochs),
+            learning_rate=policy.learning_rate,
+            seed=seed,
+            warm_start=warm_start,
+            on_epoch=on_epoch,
+        )
+    trainer = _Trainer(model, data, policy, epochs, seed, on_epoch)
+    if not warm_start or data.dev is None:
+        kept = trainer.run(learning_rate, 1)
+        restore(model, kept.state)
+        if kept.score is not None:
+            model.rescale(kept.score.line.scale, kept.score.line.bias)
+        return _report(kept, [kept], data, seed, warm_start=warm_start, learned=True)
+    start = data.dev.score(model, own_line=True)
+    champion = state(model)
+    tried, best = [], None
+    for afresh in (False, True):
+        restore(model, champion)
+        if afresh:
+            begin_afresh(model, data.directions, data.train, data.threshold, seed)
+        tried.append(run := trainer.run(learning_rate, _WARM_STARTS, start, afresh=afresh))
+        assert run.score is not None
+        if data.dev.better(run.score, start) and (best is None or run.value > best.value):
+            best = run
+    restore(model, champion if best is None else best.state)
+    if best is not None and best.score is not None:
+        model.rescale(best.score.line.scale, best.score.line.bias)
+    return _report(best or tried[0], tried, data, seed, warm_start=True, learned=best is not None)
+
+
+class _Trainer:
+    """What all fits of a cycle share."""
+
+    def __init__(
+        self,
+        model: TwoTower,
+        data: TrainingData,
+        policy: FitPolicy,
+        epochs: int,
+        seed: int,
+        on_epoch: Callable[[Epoch], None],
+    ) -> None:
+        self._model, self._data, self._policy = model, data, policy
+        self._epochs, self._seed, self._on_epoch = epochs, seed, on_epoch
+        self._step = _training_step(model, data, policy)
+        self._done = 0
+
+    def run(self, rate: float, fits: int, start: DevScore | None = None, *, afresh: bool = False) -> _Run:
+        """Train the model from the weights that it has; it is left as the last epoch left it.
+
+        The state before the first epoch is epoch 0, and stays where no other is certainly better.
+
+        Args:
+            rate: the highest learning rate.
+            fits: how many fits may be tried in all.
+            start: of the model that has to be beaten; lines are chosen so that they keep its precision and recall.
+            afresh: for the record, whether the weights are of `begin_afresh`.
+        """
+        model, data, policy, dev = self._model, self._data, self._policy, self._data.dev
+        forget(model)
+        generator = np.random.default_rng(self._seed)
+        steps = self._epochs * batch_count(len(data.anchors.rows), len(data.train), policy.batch_users)
+        first, before = None if dev is None else dev.score(model, start), state(model)
+        best_epoch, best, weights, value = 0, first, before, -math.inf if first is None else first.figures.value
+        at = pairs = number = 0
+        loss = accuracy = 0.0
+        for number in range(1, self._epochs + 1):
+            seen: list[Any] = []
+            for rows in batches(data.anchors.rows, data.train, data.neighbours, policy.batch_users, generator):
+                model.whole.optimizer.learning_rate.assign(rate_at(at, steps, rate))
+                seen.append(self._step(tf.constant(data.directions[rows])))
+                pairs += len(rows) * (len(rows) - 1)
+                at += 1
+            if seen:
+                loss, accuracy = np.mean([[float(each) for each in pair] for pair in seen], axis=0)
+            now = None if dev is None else dev.score(model, start)
+            self._tell(fits, float(loss), float(accuracy), now)
+            new = -float(loss) if now is None else now.figures.value
+            if new > value:
+                value, best_epoch, best, weights = new, number, now, state(model)
+            elif number - best_epoch >= policy.patience:
+                break
+        if dev is not None and first is not None and best is not None and not dev.better(best, first):
+            best_epoch, best, weights, value = 0, first, before, first.figures.value
+        return _Run(rate, afresh, best_epoch, value, best, weights, number, pairs, float(loss), float(accuracy))
+
+    def _tell(self, fits: int, loss: float, accuracy: float, dev: DevScore | None) -> None:
+        self._done += 1
+        figures = None if dev is None else dev.figures
+        self._on_epoch(
+            Epoch(
+                self._done,
+                self._epochs * fits,
+                loss,
+                accuracy,
+                figures.accuracy if figures else None,
+                figures.recall_at_10 if figures else None,
+            )
+        )
+
+
+def _report(
+    kept: _Run, tried: list[_Run], data: TrainingData, seed: int, *, warm_start: bool, learned: bool
+) -> FitReport:
+    return FitReport(
+        epochs=kept.epochs,
+        best_epoch=kept.best_epoch if learned else 0,
+        users=len(data.anchors.rows),
+        replayed_users=data.anchors.replayed,
+        labelled_pairs=sum(run.pairs for run in tried),
+        loss=kept.loss,
+        train_accuracy=kept.accuracy,
+        dev_accuracy=kept.score.figures.accuracy if kept.score else None,
+        warm_start=warm_start,
+        seed=seed,
+        learned=learned,
+        rate=kept.rate if learned else None,
+        candidates=len(tried),
+        afresh=learned and kept.afresh,
+    )
+
+
+def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Any], tuple[Any, Any]]:
+    """One optimizer step on a batch of directions (batch, width); gives (loss, class-balanced accuracy)."""
+    variables = model.whole.trainable_variables
+    optimizer = model.whole.optimizer
+
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def step(directions: Any) -> tuple[Any, Any]:
+        truth = tf.matmul(directions, directions, transpose_b=True)
+        with tf.GradientTape() as tape:
+            query = model.query(directions, training=True)
+            candidate = model.candidate(directions, training=True)
+            cosine = tf.matmul(query, candidate, transpose_b=True)
+            loss, right = batch_loss(
+                cosine,
+                truth,
+                data.threshold,
+                model.scale_and_bias.kernel[0, 0],
+                model.scale_and_bias.bias[0],
+                data.negative_ratio,
+                policy,
+            )
+        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), LONGEST_GRADIENT)
+        optimizer.apply(gradients, variables)
+        return loss, right
+
+    return step  # type: ignore[no-any-return]

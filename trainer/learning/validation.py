@@ -1,0 +1,196 @@
+"""How a model does on the dev users while it trains: what chooses the weights that are kept, and their line.
+
+A bounded exam: some dev users against those most like them and some others, none of them held out. Each pair weighs as
+many pairs (dev user, anybody not held out) as it stands for, so figures and calibration are those of all pairs in their
+true proportion, and a score costs the same with a thousand users and a million. Recall in a part of the corpus is not
+the recall of the whole (Krichene and Rendle, KDD 2020); with everybody in it whom a model is likely to mistake for the
+nearest, it comes near enough to tell the better of two epochs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.policies import FitPolicy
+from stores.feature_store import Floats
+from trainer.exam.retrieval import nearest
+from trainer.learning.tally import Change, Doubles, Figures, Line, Tally
+from trainer.matrix.embeddings import Rows
+from trainer.model import TwoTower
+
+_OTHERS_PER_USER = 8
+_NEIGHBOURS = 32  # of each dev user: those among whom a model has to find the ten nearest
+_NEAREST = 10
+_GROUPS = 16  # that are left out in turn, of changed users and of others
+_TIE = 1e-6  # as near as the tenth
+_LEAST_GAIN = 1e-3  # of the value: less is not worth a version
+_CERTAIN = 2.0  # errors that a gain must be above nothing
+_TRIFLES = np.array([5e-4, 5e-4, 5e-4, 5e-4, 5e-4, 5e-3, 5e-4])  # by which a figure may sink beyond its error
+
+_NOBODY = Line(1.0, -2.0)  # of a model that has diverged: whatever its cosines, nobody is called similar
+
+
+@dataclass(frozen=True, slots=True)
+class DevScore:
+    """A model on the exam: what it said, its line, and the figures at that line."""
+
+    tally: Tally
+    line: Line
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class DevExam:
+    """Dev users, the users they are compared with, and the truth.
+
+    Attributes:
+        queries, corpus: their rows in the user matrix.
+        query_directions, corpus_directions: (rows, width).
+        similar: (queries, corpus) the label of each pair.
+        weight: (queries, corpus) how many pairs it stands for; nothing where it is one of a user with itself.
+        asked: (queries,) how many dev users each stands for.
+        hard: positions of the dissimilar pairs nearest to the threshold, half as many of a user as it has similar ones.
+        near: (queries, corpus) who is as near as the tenth nearest.
+        group: (queries,) for the error of figures; those of changed users come last.
+        others: (groups,) which groups are of users that have not changed.
+    """
+
+    queries: Rows
+    corpus: Rows
+    query_directions: Floats
+    corpus_directions: Floats
+    similar: NDArray[np.bool_]
+    weight: Doubles
+    asked: Doubles
+    hard: tuple[Rows, Rows]
+    near: NDArray[np.bool_]
+    group: Rows
+    others: NDArray[np.bool_]
+
+    def score(self, model: TwoTower, against: DevScore | None = None, *, own_line: bool = False) -> DevScore:
+        """Of a model: by the line that it has, or by one that is chosen on these pairs (`Tally.line`)."""
+        query = np.asarray(model.query(self.query_directions, training=False))
+        candidate = np.asarray(model.candidate(self.corpus_directions, training=False))
+        cosine = query @ candidate.T
+        line = Line(*model.scale())
+        if not np.isfinite(line.middle):
+            line = _NOBODY
+        tally = Tally.of(
+            cosine,
+            self.similar,
+            self.weight,
+            self.hard,
+            self.asked * self._found(cosine),
+            self.asked,
+            self.group,
+            line.middle,
+        )
+        if not own_line:
+            line = tally.line(line, against.figures if against else None)
+        return DevScore(tally, line, tally.figures(line))
+
+    def better(self, one: DevScore, other: DevScore) -> bool:
+        """Whether one model is certainly better than the other by more than a trifle, and in nothing certainly worse.
+
+        Nothing: no figure of all users, and none of those that have not changed.
+        """
+        change = Change.between((one.tally, one.line), (other.tally, other.line))
+        if change.gain[-1] <= max(_LEAST_GAIN, _CERTAIN * change.error[-1]):
+            return False
+        changes = [change]
+        if 1 < self.others.sum() < len(self.others):
+            changes.append(Change.between((one.tally, one.line), (other.tally, other.line), self.others))
+        return all(bool((each.gain >= -each.error - _TRIFLES).all()) for each in changes)
+
+    def _found(self, cosine: Floats) -> Doubles:
+        """(queries,) share of the true nearest that are among the nearest by the model."""
+        k = min(_NEAREST, len(self.corpus) - 1)
+        masked = np.where(self.weight > 0, np.nan_to_num(cosine, nan=-2.0), -3.0)
+        top = np.argpartition(masked, -k, axis=1)[:, -k:]
+        found: Doubles = np.take_along_axis(self.near, top, axis=1).mean(axis=1)
+        return found
+
+
+def dev_exam(
+    directions: Floats,
+    dev: Rows,
+    changed: Rows | None,
+    pool: Rows,
+    threshold: float,
+    policy: FitPolicy,
+    seed: int,
+) -> DevExam | None:
+    """An exam, the same for the same arguments; None where these users make no pairs of both kinds.
+
+    Args:
+        directions: (capacity, width) the user matrix.
+        dev: rows of the dev users; where there are more than `policy.dev_users`, some are drawn.
+        changed: rows of which, where given, up to half of the users drawn are; they weigh as many as they are.
+        pool: rows of all users who are not held out, dev users among them.
+        threshold: of the pair policy.
+        policy: how many dev users at most.
+        seed: of what is drawn.
+    """
+    generator = np.random.default_rng(seed)
+    is_moved = np.zeros(len(dev), dtype=bool) if changed is None else np.isin(dev, changed)
+    moved, still = dev[is_moved], dev[~is_moved]
+    fresh = _draw(moved, policy.dev_users // 2, generator)
+    old = _draw(still, policy.dev_users - len(fresh), generator)
+    queries = np.concatenate([old, fresh])
+    if len(queries) < 2 or len(pool) < 2:
+        return None
+    is_near = np.isin(pool, nearest(directions, queries, directions, pool, _NEIGHBOURS))
+    near, others = pool[is_near], pool[~is_near]
+    drawn = _draw(others, _OTHERS_PER_USER * policy.dev_users, generator)
+    corpus = np.concatenate([near, drawn])
+    asked = np.repeat([len(still) / max(len(old), 1), len(moved) / max(len(fresh), 1)], [len(old), len(fresh)])
+    stands_for = np.repeat([1.0, len(others) / max(len(drawn), 1)], [len(near), len(drawn)])
+    query_directions, corpus_directions = np.asarray(directions[queries]), np.asarray(directions[corpus])
+    truth = query_directions @ corpus_directions.T
+    other = queries[:, None] != corpus
+    similar = (truth > threshold) & other
+    if not similar.any() or not (~similar & other).any():
+        return None
+    groups = [_groups(len(old)), _groups(len(fresh))]
+    return DevExam(
+        queries,
+        corpus,
+        query_directions,
+        corpus_directions,
+        similar,
+        asked[:, None] * stands_for * other,
+        asked,
+        _hardest(np.where(similar | ~other, -np.inf, truth), similar.sum(axis=1)),
+        _as_near(np.where(other, truth, -np.inf)),
+        np.concatenate([groups[0], groups[1] + groups[0].max(initial=-1) + 1]),
+        np.repeat([True, False], [groups[0].max(initial=-1) + 1, groups[1].max(initial=-1) + 1]),
+    )
+
+
+def _draw(rows: Rows, count: int, generator: np.random.Generator) -> Rows:
+    """All of `rows`, or `count` of them, in their order."""
+    return rows if len(rows) <= count else rows[np.sort(generator.choice(len(rows), count, replace=False))]
+
+
+def _groups(count: int) -> Rows:
+    return np.arange(count) % max(1, min(_GROUPS, count))
+
+
+def _hardest(dissimilar: Floats, similar: Rows) -> tuple[Rows, Rows]:
+    """Positions of the largest of each row of `dissimilar` (queries, corpus), half as many as it has similar ones."""
+    wanted = np.minimum((similar + 1) // 2, _NEIGHBOURS)
+    most = min(int(wanted.max()), dissimilar.shape[1])
+    top = np.argsort(-dissimilar, axis=1, kind="stable")[:, :most]
+    some = (np.arange(most) < wanted[:, None]) & np.isfinite(np.take_along_axis(dissimilar, top, axis=1))
+    return np.nonzero(some)[0], top[some]
+
+
+def _as_near(truth: Floats) -> NDArray[np.bool_]:
+    """(queries, corpus) who is as near as the tenth nearest of each query, or nearer."""
+    k = min(_NEAREST, truth.shape[1] - 1)
+    tenth = -np.partition(-truth, k - 1, axis=1)[:, k - 1]
+    near: NDArray[np.bool_] = truth >= tenth[:, None] - _TIE
+    return near

@@ -1,0 +1,137 @@
+"""Scaling of raw rows into directions: each block on its own, then the whole to unit length.
+
+The same arithmetic lies inside the saved model (`trainer.model`), built from the same frozen statistics; a test holds
+the two together. Without it a raw year near 2000 would drown the other 300 dimensions, and without bounds one year of
+1e12 would erase the year for everybody.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.features import FeatureGroup
+from schemas.manifest import ScalarScale, SpaceInfo
+from stores.feature_store import Floats
+
+Doubles = NDArray[np.float64]
+
+SMALLEST = float(np.finfo(np.float32).smallest_normal)
+"""Smaller numbers are zero: some processors take them for it, and the saved model runs on any."""
+
+_TINY = 1e-12
+_ROUNDING = float(np.finfo(np.float32).eps)
+_STEPS = 8  # of float32's rounding, by which a sum taken in another order may differ
+_LEAST_SHARE = 0.01  # of the users, who have to tell another value before it is more than an outlier
+_RARE = 0.2  # of the values at most are others than the median, where percentiles of all would be blind to them
+_REACH = 5.0  # times the way from the median to the 10th or 90th percentile; 6.4 standard deviations where normal
+
+
+class ScalarDrift(NamedTuple):
+    """How far the users at hand have moved in one scalar column."""
+
+    mean_z: float
+    """Mean of the standardised and clipped values."""
+    clipped: float
+    """Share of the users whose value lies beyond the bounds."""
+
+
+def fit_space(space_id: str, group: FeatureGroup, raw: Floats) -> SpaceInfo:
+    """The scale of every scalar column over `raw` (users, group.width), frozen for a new embedding space.
+
+    All-zero rows say nothing about a scalar and are left out.
+    """
+    used = raw[_told(raw)].astype(np.float64)
+    where = group.slices()
+    return SpaceInfo(
+        space_id=space_id,
+        scalars={
+            column.name: fit_scale(used[:, where[column.name].start]) for column in group.columns if column.is_scalar
+        },
+    )
+
+
+def fit_scale(values: Doubles) -> ScalarScale:
+    """Bounds of `values` (users,), and mean and variance of those within.
+
+    A bound lies five times as far from the median as the 10th or 90th percentile does, so a tenth of the values on
+    either side has no say in it, and of normal ones none is beyond. Where four in five values or more are the same
+    one, median and percentiles are those of the others: the rare side of a flag is no outlier.
+
+    Where fewer than one in a hundred differ from the median by more than float32's rounding of it, the column is
+    constant: both bounds are the mean, so it becomes zero rather than noise.
+    """
+    if not len(values):
+        return ScalarScale(mean=0.0, variance=1.0)
+    middle = float(np.quantile(values, 0.5, method="lower"))
+    others = values[np.abs(values - middle) > _rounding(middle)]
+    constant = len(others) < _LEAST_SHARE * len(values)
+    if constant:
+        low, high = middle - float(_rounding(middle)), middle + float(_rounding(middle))
+    else:
+        telling = others if len(others) <= _RARE * len(values) else values
+        tenth, half, ninetieth = (float(one) for one in np.quantile(telling, (0.1, 0.5, 0.9)))
+        low = min(middle, half - _REACH * (half - tenth))
+        high = max(middle, half + _REACH * (ninetieth - half))
+    within = values[(values >= low) & (values <= high)]
+    # Rounded to what the saved model holds, so that model and matrix subtract the same.
+    mean, low, high = (float(np.float32(value)) for value in (within.mean(), low, high))
+    if constant:
+        return ScalarScale(mean=mean, variance=1.0, low=mean, high=mean)
+    return ScalarScale(mean=mean, variance=float(within.var()), low=low, high=high)
+
+
+def to_directions(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> Floats:
+    """Rows of unit length from raw rows, both (users, group.width). An all-zero row has no direction and stays zero."""
+    scaled = raw.astype(np.float64)
+    for name, where in group.slices().items():
+        if name in space.scalars:
+            scaled[:, where] = _standardised(space.scalars[name], scaled[:, where])
+        else:
+            scaled[:, where] = _unit(scaled[:, where])
+    unit = _unit(scaled)
+    unit[~_told(raw)] = 0.0
+    return unit.astype(np.float32)
+
+
+def scalar_drift(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> dict[str, ScalarDrift]:
+    """By scalar column, how far `raw` (users, group.width) lies from the users whom the space was scaled by.
+
+    All-zero rows are left out; where no user is left, all figures are 0. A space of an earlier release has no bounds,
+    so nobody is beyond them.
+    """
+    used = raw[_told(raw)].astype(np.float64)
+    where = group.slices()
+    return {name: _drift(scale, used[:, where[name].start]) for name, scale in space.scalars.items()}
+
+
+def _drift(scale: ScalarScale, values: Doubles) -> ScalarDrift:
+    if not len(values):
+        return ScalarDrift(0.0, 0.0)
+    beyond = np.abs(values - _within(scale, values)) > _rounding(values)  # nobody is for a last digit
+    return ScalarDrift(float(_standardised(scale, values).mean()), float(beyond.mean()))
+
+
+def _standardised(scale: ScalarScale, values: Doubles) -> Doubles:
+    return np.asarray((_within(scale, values) - scale.mean) / np.sqrt(scale.variance))
+
+
+def _within(scale: ScalarScale, values: Doubles) -> Doubles:
+    return values if scale.low is None or scale.high is None else np.clip(values, scale.low, scale.high)
+
+
+def _rounding(value: float | Doubles) -> Doubles:
+    """What lies nearer to `value` may be the same number, rounded to float32 in another way."""
+    return np.asarray(_STEPS * _ROUNDING * np.abs(value) + SMALLEST / _ROUNDING)
+
+
+def _told(raw: Floats) -> NDArray[np.bool_]:
+    """(users,) who has said anything: whose row is not all zero."""
+    return np.asarray((np.abs(raw) >= SMALLEST).any(axis=1))
+
+
+def _unit(block: Doubles) -> Doubles:
+    # As Keras's UnitNormalization has it, down to the length below which nothing is brought to unit length.
+    return np.asarray(block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), _TINY))
