@@ -15,9 +15,9 @@ from consumer.settings import Settings
 from retrainer.doctor import control_plane
 from schemas.features import Column
 from tests.brokers.apache_kafka import free_port
-from tests.hopsworks.certificates import Pki
-from tests.hopsworks.double import HopsworksDouble
-from tests.hopsworks.faults import Fault, Server, Status
+from tests.hopsworks_double import Fault, HopsworksDouble, Status
+from tests.hopsworks_double.faults import Server
+from tests.tls.certificates import Pki
 from tests.worlds import GROUP
 
 GB = 10**9

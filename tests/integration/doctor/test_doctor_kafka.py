@@ -25,8 +25,8 @@ from stores.features.local import LocalFeatureStore
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.oauth import TokenIssuer
 from tests.brokers.security import Security
-from tests.hopsworks.certificates import Pki
 from tests.integration.topics import Topic
+from tests.tls.certificates import Pki
 from tests.waiting import wait_until
 from tests.wire import ZSTD, bomb, produce
 from tests.worlds import GROUP, World, names

@@ -15,11 +15,20 @@ from stores.errors import ContractError, NotThere, Unauthorized, Unreachable
 from stores.features.hopsworks import HopsworksFeatureStore
 from stores.hopsworks.groups import differences, native_keys
 from stores.hopsworks.session import Session, end_session, session_with
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.faults import Drop, ErrorRow, Fault, LoseReply, Stall, Status
-from tests.hopsworks.running import cluster_of, session_of
-from tests.hopsworks.tables import Stored
-from tests.hopsworks.writer import SdkWriter
+from tests.hopsworks_double import (
+    ClusterSpec,
+    Drop,
+    ErrorRow,
+    Fault,
+    HopsworksDouble,
+    KafkaAccess,
+    LoseReply,
+    Stall,
+    Status,
+)
+from tests.hopsworks_double.clients.session import cluster_of, session_of
+from tests.hopsworks_double.clients.writer import SdkWriter
+from tests.hopsworks_double.rows.tables import Stored
 from tests.waiting import wait_until, within
 from tests.worlds import GROUP, World, names
 

@@ -18,9 +18,9 @@ from stores.errors import ContractError
 from stores.feature_store import FeatureRows
 from stores.features.hopsworks import HopsworksFeatureStore
 from stores.features.reading import read_all
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble
-from tests.hopsworks.running import session_of
-from tests.hopsworks.tables import Stored
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble
+from tests.hopsworks_double.clients.session import session_of
+from tests.hopsworks_double.rows.tables import Stored
 from tests.worlds import GROUP, World, names
 
 SPEC = ClusterSpec(group=GROUP, online=False, event_time="told_at", partition="country")

@@ -14,9 +14,8 @@ from stores.errors import ClusterError, ContractError, Unreachable
 from stores.hopsworks.groups import differences, native_keys
 from stores.hopsworks.session import Session
 from stores.labels.hopsworks import HopsworksLabelStore
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble
-from tests.hopsworks.faults import ErrorRow, Fault, LoseReply, Status
-from tests.hopsworks.running import session_of
+from tests.hopsworks_double import ClusterSpec, ErrorRow, Fault, HopsworksDouble, LoseReply, Status
+from tests.hopsworks_double.clients.session import session_of
 from tests.worlds import GROUP
 
 LABELS = LabelGroup(name="follows")

@@ -22,9 +22,9 @@ from schemas.manifest import MANIFEST_FILE
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.oauth import TokenIssuer
 from tests.brokers.security import Security
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.running import session_of
-from tests.hopsworks.writer import SdkWriter
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.hopsworks_double.clients.session import session_of
+from tests.hopsworks_double.clients.writer import SdkWriter
 from tests.integration.service import QUICK, ServiceProcess
 from tests.waiting import wait_until
 from tests.worlds import GROUP as SMALL

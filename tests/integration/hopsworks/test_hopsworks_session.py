@@ -12,10 +12,9 @@ from hsfs.core import arrow_flight_client
 
 from stores.errors import ClusterError, NotThere, Refused, Unauthorized, Unreachable
 from stores.hopsworks.session import Session, end_session, session_with
-from tests.hopsworks.certificates import Pki
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble
-from tests.hopsworks.faults import Drop, Fault, Stall, Status
-from tests.hopsworks.running import cluster_of, session_of
+from tests.hopsworks_double import ClusterSpec, Drop, Fault, HopsworksDouble, Stall, Status
+from tests.hopsworks_double.clients.session import cluster_of, session_of
+from tests.tls.certificates import Pki
 from tests.waiting import within
 from tests.worlds import GROUP
 

@@ -18,9 +18,8 @@ from retrainer.doctor.checks import Outcome
 from retrainer.doctor.run import Examination
 from retrainer.setup.run import set_up
 from retrainer.setup.steps import Wishes
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.faults import Fault, Status
-from tests.hopsworks.running import cluster_of
+from tests.hopsworks_double import ClusterSpec, Fault, HopsworksDouble, KafkaAccess, Status
+from tests.hopsworks_double.clients.session import cluster_of
 from tests.integration.doctor.doctor_worlds import with_kafka
 from tests.integration.service import RETRAINER
 from tests.integration.topics import Topic

@@ -26,9 +26,9 @@ from consumer.settings import Settings
 from tests.brokers.oauth import CLIENT_SECRET
 from tests.brokers.secure_kafka import WAYS, SecureKafka
 from tests.brokers.security import NOWHERE, PASSWORD
-from tests.hopsworks.certificates import Pki
 from tests.integration.connecting import assert_matches, connecting, silent
 from tests.integration.topics import Topic
+from tests.tls.certificates import Pki
 from tests.waiting import wait_until
 from tests.worlds import GROUP, names
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import open_ledger
 from tests.databases.postgresql import PostgreSQL
-from tests.hopsworks.certificates import Pki
+from tests.tls.certificates import Pki
 
 ELSEWHERE = "0.0.0.0"  # noqa: S104  (leads here, by an address that is not known to)
 

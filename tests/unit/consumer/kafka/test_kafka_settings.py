@@ -16,7 +16,7 @@ from consumer.kafka.client import admin_options, client_options, consumer_option
 from consumer.kafka.net import Failure
 from consumer.kafka.refusals import in_words
 from consumer.settings import load_settings
-from tests.hopsworks.certificates import Pki
+from tests.tls.certificates import Pki
 
 _TLS = {"SECURITY_PROTOCOL": "SSL"}
 _BY_PASSWORD = {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "u", "SASL_PASSWORD": "p"}
