@@ -22,7 +22,7 @@ from stores.features.local import LocalFeatureStore
 from stores.labels.local import Label, LocalLabelStore
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.hopsworks_double.clients.session import cluster_of
-from tests.integration.doctor.doctor_worlds import with_kafka
+from tests.integration.doctor.worlds import with_kafka
 from tests.worlds import GROUP, World, names
 
 FOLLOWS = LabelGroup(name="follows")

@@ -20,7 +20,7 @@ from retrainer.setup.run import set_up
 from retrainer.setup.steps import Wishes
 from tests.hopsworks_double import ClusterSpec, Fault, HopsworksDouble, KafkaAccess, Status
 from tests.hopsworks_double.clients.session import cluster_of
-from tests.integration.doctor.doctor_worlds import with_kafka
+from tests.integration.doctor.worlds import with_kafka
 from tests.integration.service import RETRAINER
 from tests.integration.topics import Topic
 from tests.worlds import GROUP, World, names

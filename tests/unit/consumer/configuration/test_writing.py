@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -259,22 +257,3 @@ def test_one_entry_of_a_mapping_can_be_set(monkeypatch: pytest.MonkeyPatch) -> N
     labels = load_settings().labels
     assert labels is not None
     assert labels.words == {"like": True}
-
-
-def test_a_command_ends_with_one_line_for_a_fault_and_a_line_for_each_of_several(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def told() -> list[str]:
-        command = [sys.executable, "-m", "retrainer.cli", "status"]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert ended.returncode == 2
-        return ended.stderr.splitlines()
-
-    (tmp_path / "retrainer.toml").write_bytes(b"# gr\xf6\xdfe")
-    monkeypatch.setenv("RETRAINER_CONFIG", str(tmp_path / "retrainer.toml"))
-    (line,) = told()
-    assert line.startswith("retrainer: wrong settings: ")
-    monkeypatch.delenv("RETRAINER_CONFIG")
-    monkeypatch.setenv("RETRAINER_GATE__DRAWS", "1")
-    monkeypatch.setenv("RETRAINER_LOG__LEVEL", "loud")
-    assert len(told()) == 3

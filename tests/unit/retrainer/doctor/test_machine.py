@@ -12,11 +12,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import update
 
-from consumer.configuration.ledger import LedgerSettings
 from consumer.ledger.ledger import open_ledger
-from consumer.ledger.tables import metadata, schema_version
+from consumer.ledger.tables import schema_version
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
 from retrainer.doctor.checks import Check, Outcome, Result
@@ -25,8 +24,6 @@ from retrainer.doctor.machine import machine_checks
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.visit import Visit
-from tests.brokers.apache_kafka import free_port
-from tests.databases.postgresql import PostgreSQL
 
 GB = 10**9
 
@@ -131,35 +128,6 @@ def test_a_ledger_that_has_to_be_brought_up_to_date_is_a_warning(visit: Visit) -
     assert found.outcome is Outcome.WARNING
     assert "schema 2" in found.found
     assert "retrainer run" in str(found.todo)
-
-
-def everything_in(url: str) -> dict[str, object]:
-    """Every row of every table, and what the server counts of writes to them."""
-    with closing(open_ledger(url, create=False)) as ledger, ledger.engine.connect() as connection:
-        connection = connection.execution_options(reading=True)
-        rows: dict[str, object] = {
-            table.name: connection.execute(select(table)).all() for table in metadata.sorted_tables
-        }
-        rows["writes"] = connection.scalar(text("SELECT pg_current_xact_id_if_assigned()"))
-    return rows
-
-
-def test_a_ledger_on_a_server_is_looked_at_without_its_password(visit: Visit, postgresql: PostgreSQL) -> None:
-    visit.settings = visit.settings.model_copy(update={"ledger": LedgerSettings(url=postgresql.new_schema())})
-    assert look(visit, "ledger").found == "none yet; the first start makes it"
-    open_ledger(visit.settings.ledger.url).close()
-    found = look(visit, "ledger")
-    assert found.outcome is Outcome.OK
-    assert re.match(r"postgresql://retrainer:\*\*\*@127.0.0.1:.* opens; 0 users pending", found.found)
-    rows = everything_in(visit.settings.ledger.url)
-    assert look(visit, "cycles").outcome is Outcome.OK
-    assert everything_in(visit.settings.ledger.url) == rows
-    away = LedgerSettings(url=f"postgresql://retrainer:hush@127.0.0.1:{free_port()}/ledger")
-    visit.settings = visit.settings.model_copy(update={"ledger": away})
-    found = look(visit, "ledger")
-    assert found.outcome is Outcome.FAILED
-    assert "hush" not in found.found
-    assert "RETRAINER_LEDGER__URL" in str(found.todo)
 
 
 def test_the_service_is_told_of(visit: Visit) -> None:
