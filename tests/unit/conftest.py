@@ -1,7 +1,11 @@
-"""Unit tests start no process: one that does, itself or through the code, fails with words on where it belongs."""
+"""Unit tests start no process, and take no settings from the environment of whoever runs them.
+
+A test that starts a process, itself or through the code, fails with words on where it belongs.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Generator
 
@@ -43,3 +47,10 @@ def _watched(item: pytest.Item) -> Generator[None, object, object]:
         return (yield)
     finally:
         _running.pop()
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("RETRAINER_"):
+            monkeypatch.delenv(name)

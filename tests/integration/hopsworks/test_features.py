@@ -35,12 +35,6 @@ from tests.worlds import GROUP, World, names
 EVERYBODY = names(30)
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HopsworksDouble]:
-    with HopsworksDouble(tmp_path_factory.mktemp("cluster"), ClusterSpec(group=GROUP)) as found:
-        yield found
-
-
 @pytest.fixture
 def double(running: HopsworksDouble) -> Iterator[HopsworksDouble]:
     """A cluster of thirty users in which nothing is wrong yet; after the test all is well again."""

@@ -12,17 +12,11 @@ from hsfs.core import arrow_flight_client
 
 from stores.errors import ClusterError, NotThere, Refused, Unauthorized, Unreachable
 from stores.hopsworks.session import Session, end_session, session_with
-from tests.hopsworks_double import ClusterSpec, Drop, Fault, HopsworksDouble, Stall, Status
+from tests.hopsworks_double import Drop, Fault, HopsworksDouble, Stall, Status
 from tests.hopsworks_double.clients.session import cluster_of, session_of
 from tests.tls.certificates import Pki
 from tests.waiting import within
 from tests.worlds import GROUP
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HopsworksDouble]:
-    with HopsworksDouble(tmp_path_factory.mktemp("cluster"), ClusterSpec(group=GROUP)) as found:
-        yield found
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from kafka.errors import NoOffsetForPartitionError
 
 from consumer.kafka.client import connect
 from consumer.kafka.group import Membership
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.cluster import Cluster, kafka_cluster
@@ -52,13 +52,6 @@ def cluster(running_cluster: Cluster) -> Cluster:
     """All three nodes are there at the beginning of each test."""
     running_cluster.start()
     return running_cluster
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
 
 
 def new_name() -> str:

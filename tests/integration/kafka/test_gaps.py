@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import struct
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from structlog.testing import capture_logs
 
 from consumer.kafka import batches
 from consumer.kafka.unpacking import unpacked
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
 from consumer.listener import polling
 from consumer.listener.pressure import REFUSES
 from schemas.events import encode
@@ -37,13 +36,6 @@ from tests.waiting import wait_until
 from tests.worlds import names
 
 WATCHFUL = {"metadata_max_age_ms": 1000}
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
 
 
 def admin(topic: Topic) -> Any:

@@ -30,13 +30,6 @@ from tests.worlds import GROUP, names
 WAYS = ("eager", "cooperative")
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
-
-
 @contextmanager
 def watched_commits(topic: Topic, group: str) -> Iterator[list[dict[int, int]]]:
     """What the broker had as committed, asked again and again while the block runs."""

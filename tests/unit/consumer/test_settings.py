@@ -14,15 +14,6 @@ from schemas.hopsworks import HopsworksStore
 from schemas.labels import LabelGroup
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    for name in list(os.environ):
-        if name.startswith("RETRAINER_"):
-            monkeypatch.delenv(name)
-
-
 def test_everything_has_a_default_in_the_state_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("RETRAINER_STATE_DIR", str(tmp_path))
     settings = load_settings()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from pydantic import BaseModel
 
@@ -13,13 +11,6 @@ from consumer.settings import Settings, load_settings
 
 KNOWN = known_of(Settings)
 NUMBERS = [where for where, setting in KNOWN.settings.items() if float in setting.types]
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("RETRAINER_"):
-            monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize("figure", ["inf", "-inf", "nan", "Infinity"])

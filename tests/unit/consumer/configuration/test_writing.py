@@ -19,13 +19,6 @@ from consumer.settings import Settings, load_settings
 KNOWN = known_of(Settings)
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in list(os.environ):
-        if name.startswith("RETRAINER_"):
-            monkeypatch.delenv(name)
-
-
 @pytest.mark.parametrize("empty", ["", "  ", '""', "''"])
 @pytest.mark.parametrize("suffix", ["", "_FILE"])
 def test_an_empty_variable_is_unset(suffix: str, empty: str) -> None:
