@@ -28,7 +28,7 @@ setup: .venv/.ready
 demo: setup
 	@case "$(HOPSWORKS)" in \
 	    "") $(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)");; \
-	    double) $(BIN)/python -m tests.hopsworks.demo $(if $(DATA),"$(DATA)");; \
+	    double) $(BIN)/python -m tests.hopsworks_double.demo $(if $(DATA),"$(DATA)");; \
 	    *) echo "HOPSWORKS=$(HOPSWORKS): there is only HOPSWORKS=double"; exit 2;; \
 	esac
 

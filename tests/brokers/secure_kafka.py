@@ -11,7 +11,7 @@ from consumer.configuration.kafka import KafkaSettings
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.oauth import CLIENT_ID, CLIENT_SECRET, SCOPE, TokenIssuer
 from tests.brokers.security import PASSWORD, USER, Security
-from tests.hopsworks.certificates import Pki
+from tests.tls.certificates import Pki
 
 _BY_PASSWORD = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 

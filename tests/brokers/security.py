@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.brokers.oauth import AUDIENCE, ISSUER, TokenIssuer
-from tests.hopsworks.certificates import Pki
+from tests.tls.certificates import Pki
 
 USER = "retrainer"
 PASSWORD = "swordfish-42"  # noqa: S105  (of tests)

@@ -19,8 +19,8 @@ from stores.features.hopsworks import HopsworksFeatureStore
 from stores.features.local import LocalFeatureStore
 from stores.features.reading import absent, read_all, read_users
 from stores.hopsworks.session import Session
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble
-from tests.hopsworks.running import session_of
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble
+from tests.hopsworks_double.clients.session import session_of
 from tests.worlds import GROUP, World, names
 
 Write = Callable[[dict[str, dict[str, ArrayLike | None]], list[str]], None]

@@ -18,8 +18,8 @@ from stores.label_store import LabelRows, LabelStore
 from stores.labels.hopsworks import HopsworksLabelStore
 from stores.labels.local import Label, LocalLabelStore
 from stores.labels.reading import absent, read_all, read_pairs
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble
-from tests.hopsworks.running import session_of
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble
+from tests.hopsworks_double.clients.session import session_of
 from tests.worlds import GROUP
 
 LABELS = LabelGroup(name="follows", weight="strength")

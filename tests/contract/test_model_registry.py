@@ -28,8 +28,8 @@ def local(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 
 
 def hopsworks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    from tests.hopsworks.registries import registry_at, running_double, without_pauses
-    from tests.hopsworks.running import session_of
+    from tests.hopsworks_double.clients.registries import registry_at, running_double, without_pauses
+    from tests.hopsworks_double.clients.session import session_of
 
     without_pauses(monkeypatch)
     with running_double(folder / "double") as double, session_of(double) as session:

@@ -27,10 +27,10 @@ from stores.labels.hopsworks import HopsworksLabelStore
 from stores.labels.local import Label, LocalLabelStore
 from stores.model_registry import ModelRegistry
 from stores.registry.local import LocalModelRegistry
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.registries import registry_at
-from tests.hopsworks.running import session_of
-from tests.hopsworks.writer import SdkLabelWriter, SdkWriter
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.hopsworks_double.clients.registries import registry_at
+from tests.hopsworks_double.clients.session import session_of
+from tests.hopsworks_double.clients.writer import SdkLabelWriter, SdkWriter
 from tests.integration.listening import pending
 from tests.integration.service import QUICK, Service, ServiceProcess
 from tests.integration.topics import Topic

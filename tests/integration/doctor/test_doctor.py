@@ -20,10 +20,9 @@ from retrainer.doctor.run import Examination
 from schemas.events import encode
 from schemas.features import Column
 from schemas.hopsworks import HopsworksStore
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.faults import Fault, Stall
-from tests.hopsworks.running import cluster_of
-from tests.integration.doctor.doctor_worlds import BROKEN, Sound, with_cluster, with_group, with_kafka
+from tests.hopsworks_double import ClusterSpec, Fault, HopsworksDouble, KafkaAccess, Stall
+from tests.hopsworks_double.clients.session import cluster_of
+from tests.integration.doctor.worlds import BROKEN, Sound, with_cluster, with_group, with_kafka
 from tests.integration.service import RETRAINER
 from tests.integration.topics import Topic
 from tests.waiting import within

@@ -28,9 +28,8 @@ from schemas.events import Change, Operation, decode, encode
 from stores.errors import NotThere
 from stores.hopsworks.commits import GroupCommits
 from tests.brokers.apache_kafka import ApacheKafka
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.faults import Fault, Stall, Status
-from tests.hopsworks.running import session_of
+from tests.hopsworks_double import ClusterSpec, Fault, HopsworksDouble, KafkaAccess, Stall, Status
+from tests.hopsworks_double.clients.session import session_of
 from tests.integration.service import RETRAINER
 from tests.unit.retrainer.bridge.bridging import GROUP as FEW
 from tests.unit.retrainer.bridge.bridging import Group

@@ -13,7 +13,7 @@ import pytest
 
 from schemas.events import Change, Operation, decode
 from schemas.labels import LabelGroup, PairKey, pair_text
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.integration.hopsworks.test_bridge import Process, Reader
 from tests.waiting import wait_until
 from tests.worlds import GROUP

@@ -14,8 +14,8 @@ from consumer.errors import ConsumerError
 from consumer.settings import Settings
 from schemas.features import Column
 from schemas.hopsworks import Hopsworks
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.running import cluster_of
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.hopsworks_double.clients.session import cluster_of
 from tests.worlds import GROUP
 
 

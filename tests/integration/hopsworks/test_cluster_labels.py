@@ -11,8 +11,8 @@ from consumer.cluster import ClusterTrouble, ask_cluster
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts
 from schemas.labels import LabelGroup
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble
-from tests.hopsworks.running import cluster_of
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble
+from tests.hopsworks_double.clients.session import cluster_of
 from tests.worlds import GROUP
 
 LABELS = LabelGroup(name="follows")

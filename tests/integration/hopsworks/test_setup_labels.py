@@ -20,9 +20,9 @@ from retrainer.setup.steps import Wishes
 from schemas.labels import LabelGroup, pair_text
 from stores.features.local import LocalFeatureStore
 from stores.labels.local import Label, LocalLabelStore
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.running import cluster_of
-from tests.integration.doctor.doctor_worlds import with_kafka
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.hopsworks_double.clients.session import cluster_of
+from tests.integration.doctor.worlds import with_kafka
 from tests.worlds import GROUP, World, names
 
 FOLLOWS = LabelGroup(name="follows")

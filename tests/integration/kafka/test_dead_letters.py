@@ -16,7 +16,7 @@ from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.dead_letters.publisher import Publisher
 from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
 from consumer.ledger.letters import Which
 from consumer.settings import Settings
 from schemas.events import encode
@@ -24,14 +24,6 @@ from tests.integration.listening import GROUP_13, everything_is_read, listening,
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import names
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
-
 
 POLL_LIMIT = 2.0  # seconds without a poll, after which the client leaves its group
 LIMIT = 50

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
 from consumer.ledger.letters import Which
 from schemas.events import encode
 from tests.integration.listening import (
@@ -26,13 +25,6 @@ from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.wire import GZIP, LZ4, SNAPPY, ZSTD, batch, bomb, produce, records
 from tests.worlds import names
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
 
 
 @pytest.mark.full

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
 from consumer.ledger.letters import Which
 from schemas.cycle import CycleKind
 from schemas.events import encode
@@ -34,13 +33,6 @@ from tests.integration.topics import Topic
 from tests.leading import leading
 from tests.waiting import wait_until
 from tests.worlds import names
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-    yield opened
-    opened.close()
 
 
 def test_every_event_is_stored_once_and_counted(broker: str, tmp_path: Path, ledger: Ledger) -> None:

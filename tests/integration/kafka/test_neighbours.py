@@ -27,12 +27,6 @@ from tests.waiting import wait_until
 from tests.worlds import names
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with closing(open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")) as opened:
-        yield opened
-
-
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "_LOOK_EVERY", 0.3)

@@ -24,9 +24,9 @@ from stores.label_store import LabelStore
 from stores.labels.hopsworks import HopsworksLabelStore
 from stores.labels.local import Label, LocalLabelStore
 from stores.labels.reading import read_all
-from tests.hopsworks.double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks.running import session_of
-from tests.hopsworks.writer import SdkLabelWriter, SdkWriter
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.hopsworks_double.clients.session import session_of
+from tests.hopsworks_double.clients.writer import SdkLabelWriter, SdkWriter
 from tests.integration.service import QUICK, ServiceProcess
 from tests.integration.topics import Topic
 from tests.waiting import wait_until

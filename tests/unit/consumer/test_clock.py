@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -45,12 +44,6 @@ class Hands:
 @pytest.fixture
 def hands() -> Hands:
     return Hands()
-
-
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with closing(open_ledger("sqlite://")) as opened:
-        yield opened
 
 
 def test_both_clocks_run() -> None:

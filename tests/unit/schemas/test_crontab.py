@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import croniter
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -115,7 +116,6 @@ def unlike(line: str) -> bool:
 @example("0 0 13 * fri", 0)
 @example("* * 1,*/1 * 0,0,*/3", 0)
 def test_croniter_reads_every_line_the_same(line: str, moment: int) -> None:
-    croniter = pytest.importorskip("croniter", reason="`make setup` installs it")
     if unlike(line):
         return
     options = {"implement_cron_bug": True, "max_years_between_matches": 400}  # the "bug" is the rule of the manual

@@ -10,14 +10,9 @@ import pytest
 
 from stores.hopsworks.session import Session
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
-from tests.hopsworks.double import HopsworksDouble
-from tests.hopsworks.registries import (
-    Open,
-    registry_at,
-    running_double,
-    without_pauses,
-)
-from tests.hopsworks.running import session_of
+from tests.hopsworks_double import HopsworksDouble
+from tests.hopsworks_double.clients.registries import Open, registry_at, running_double, without_pauses
+from tests.hopsworks_double.clients.session import session_of
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,8 @@ import pytest
 from stores.errors import NotThere, Unauthorized, Unreachable
 from stores.hopsworks.dataset import Dataset
 from stores.hopsworks.session import Session
-from tests.hopsworks.double import HopsworksDouble
-from tests.hopsworks.faults import Status
-from tests.hopsworks.registries import (
-    fail,
-)
+from tests.hopsworks_double import HopsworksDouble, Status
+from tests.hopsworks_double.clients.registries import fail
 
 
 def test_only_hopsworks_says_that_something_is_absent(

@@ -10,16 +10,8 @@ from stores.errors import RegistryError
 from stores.hopsworks.session import Session
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.contract.test_model_registry import staged
-from tests.hopsworks.double import HopsworksDouble
-from tests.hopsworks.faults import Action, Drop, LoseReply, Status
-from tests.hopsworks.registries import (
-    MODEL,
-    Open,
-    fail,
-    put_upload,
-    registry_at,
-    requests_of,
-)
+from tests.hopsworks_double import Action, Drop, HopsworksDouble, LoseReply, Status
+from tests.hopsworks_double.clients.registries import MODEL, Open, fail, put_upload, registry_at, requests_of
 
 
 def test_a_version_is_downloaded_once_and_again_when_its_copy_is_damaged(

@@ -13,9 +13,8 @@ from stores.errors import RegistryError, Unauthorized, Unreachable
 from stores.hopsworks.session import Session
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.contract.test_model_registry import staged
-from tests.hopsworks.double import HopsworksDouble
-from tests.hopsworks.faults import Action, Call, LoseReply, Status
-from tests.hopsworks.registries import (
+from tests.hopsworks_double import Action, Call, HopsworksDouble, LoseReply, Status
+from tests.hopsworks_double.clients.registries import (
     MODEL,
     NOT_FOUND,
     SETTINGS,

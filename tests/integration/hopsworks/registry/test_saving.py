@@ -11,9 +11,8 @@ from stores.errors import RegistryError, StoreError, Unreachable
 from stores.hopsworks.session import Session
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.contract.test_model_registry import staged
-from tests.hopsworks.double import HopsworksDouble
-from tests.hopsworks.faults import Action, Call, Drop, LoseReply, Stall, Status
-from tests.hopsworks.registries import (
+from tests.hopsworks_double import Action, Call, Drop, HopsworksDouble, LoseReply, Stall, Status
+from tests.hopsworks_double.clients.registries import (
     MODEL,
     NOT_FOUND,
     SETTINGS,

@@ -10,14 +10,8 @@ from stores.errors import RegistryError, Unreachable
 from stores.hopsworks.models import Entry, Models
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.contract.test_model_registry import staged
-from tests.hopsworks.double import HopsworksDouble
-from tests.hopsworks.faults import LoseReply, Status
-from tests.hopsworks.registries import (
-    MODEL,
-    SETTINGS,
-    fail,
-    put_entry,
-)
+from tests.hopsworks_double import HopsworksDouble, LoseReply, Status
+from tests.hopsworks_double.clients.registries import MODEL, SETTINGS, fail, put_entry
 
 
 def champions(double: HopsworksDouble) -> dict[str, str]:

@@ -17,9 +17,8 @@ from stores.errors import ClusterError
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from stores.registry.hopsworks.saving import Saver
 from tests.contract.test_model_registry import staged
-from tests.hopsworks.double import HopsworksDouble
-from tests.hopsworks.faults import Call
-from tests.hopsworks.registries import (
+from tests.hopsworks_double import Call, HopsworksDouble
+from tests.hopsworks_double.clients.registries import (
     MODEL,
     SETTINGS,
     Open,
@@ -30,7 +29,7 @@ from tests.hopsworks.registries import (
     registry_at,
     whole,
 )
-from tests.hopsworks.running import cluster_of, session_of
+from tests.hopsworks_double.clients.session import cluster_of, session_of
 from tests.waiting import wait_until
 
 

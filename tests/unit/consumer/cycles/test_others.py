@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from consumer.cycles.others import Others
-from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.ledger import Ledger
 from consumer.status import Status
-
-
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    with closing(open_ledger("sqlite://")) as opened:
-        yield opened
 
 
 def says(ledger: Ledger, name: str, at: float, *, caught_up: bool, unable: str | None = None) -> None:

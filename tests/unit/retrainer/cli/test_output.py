@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -201,47 +198,6 @@ def test_words_for_wrong_usage(ledger: Ledger) -> None:
     assert (call("--version").code, call("--help").code, call("status", "--help").code) == (0, 0, 0)
     assert call().code == 2
     assert "Usage" in call().out
-
-
-def run(command: str, folder: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RETRAINER_")}
-    inherited.pop("COLUMNS", None)
-    return subprocess.run(
-        ["/bin/bash", "-c", f"set -o pipefail; '{sys.executable}' -m retrainer.cli {command}"],
-        env={**inherited, "RETRAINER_STATE_DIR": str(folder), **env},
-        capture_output=True,
-        check=False,
-    )
-
-
-@pytest.fixture
-def many(ledger: Ledger, tmp_path: Path) -> Path:
-    fill(ledger, "no évent “x” [/b]", letters=3000)
-    return tmp_path / "[blue]state[/]"
-
-
-@pytest.mark.parametrize(
-    "command", ["dead-letters list --limit 3000", "dead-letters list --limit 3000 --json", "--help"]
-)
-def test_a_reader_who_has_had_enough_is_no_failure(many: Path, command: str) -> None:
-    ended = run(f"{command} | head -c 10", many, PYTHONUNBUFFERED="1")
-    assert (ended.returncode, ended.stderr, len(ended.stdout)) == (0, b"", 10)
-
-
-def test_an_output_that_cannot_be_written_or_is_closed_is_told_and_no_trace(many: Path) -> None:
-    full = run("status > /dev/full", many)
-    assert (full.returncode, full.stderr) == (1, b"retrainer: cannot write the output: No space left on device\n")
-    closed = run("status >&-", many)
-    assert (closed.returncode, closed.stderr) == (0, b"")
-
-
-@pytest.mark.parametrize(
-    "terminal", [{"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}]
-)
-def test_a_terminal_without_the_characters_gets_others(many: Path, terminal: dict[str, str]) -> None:
-    ended = run("dead-letters list --limit 1", many, **terminal)
-    assert (ended.returncode, ended.stderr) == (0, b"")
-    assert b'"x" [/b]' in ended.stdout  # a quote that it does not have is the one that it has
 
 
 def test_what_the_service_noticed_is_in_its_status(ledger: Ledger, tmp_path: Path) -> None:

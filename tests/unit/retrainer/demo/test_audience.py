@@ -9,17 +9,12 @@ from numpy.typing import NDArray
 from retrainer.demo.audience import COLUMNS, SIMILARITY_THRESHOLD, GeneratedListeners
 from retrainer.demo.waves import MIXES, Mix, Row, Wave
 from schemas.features import FeatureGroup
+from tests.unit.retrainer.demo.directions import directions
 
 
 def similar_users(rows: dict[str, Row]) -> NDArray[np.int64]:
-    """How many similar users each has, computed on its own: blocks scaled, concatenated, cosine."""
-    blocks = []
-    for column in COLUMNS:
-        block = np.stack([row[column.name] for row in rows.values()]).astype(np.float64)
-        scale = block.std() if column.is_scalar else np.linalg.norm(block, axis=1, keepdims=True)
-        blocks.append((block - block.mean() if column.is_scalar else block) / scale)
-    whole = np.concatenate(blocks, axis=1)
-    whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+    """How many similar users each has."""
+    whole = directions(rows)
     cosine = whole @ whole.T
     np.fill_diagonal(cosine, -1)
     similar: NDArray[np.int64] = (cosine > SIMILARITY_THRESHOLD).sum(axis=1)

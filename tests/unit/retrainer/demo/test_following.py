@@ -7,25 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from retrainer.demo.audience import COLUMNS, STORY, GeneratedListeners
+from retrainer.demo.audience import STORY, GeneratedListeners
 from retrainer.demo.following import People, attraction, new_follows
-from retrainer.demo.waves import Mix, Row
+from retrainer.demo.waves import Mix
 from schemas.labels import PairKey
 from schemas.policies import SplitPolicy
+from tests.unit.retrainer.demo.directions import Doubles, directions
 from trainer.matrix.split import Part, split
-
-Doubles = NDArray[np.float64]
-
-
-def directions(rows: dict[str, Row]) -> Doubles:
-    """The model's input, computed on its own: blocks scaled, concatenated, unit length."""
-    blocks = []
-    for column in COLUMNS:
-        block = np.stack([row[column.name] for row in rows.values()]).astype(np.float64)
-        scale = block.std() if column.is_scalar else np.linalg.norm(block, axis=1, keepdims=True)
-        blocks.append((block - block.mean() if column.is_scalar else block) / scale)
-    whole = np.concatenate(blocks, axis=1)
-    return np.asarray(whole / np.linalg.norm(whole, axis=1, keepdims=True))
 
 
 def learned(inputs: Doubles, pairs: NDArray[np.int64]) -> Doubles:

@@ -1,13 +1,12 @@
 """The demo's settings are settings of the real service, and nobody else's."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from consumer.settings import load_settings
 from retrainer.demo import lastfm
-from retrainer.demo.plan import Plan, as_shell, inherited
+from retrainer.demo.plan import Plan, inherited
 from schemas.cycle import LocalRegistry, LocalStore
 from schemas.labels import LabelGroup
 
@@ -89,13 +88,3 @@ def test_it_says_which_waves_are_bad_where_it_comes_so_far(waves: int, told: str
 def test_a_demo_does_not_inherit_somebodys_production_settings() -> None:
     ours = {"PATH": "/bin", "RETRAINER_KAFKA__SASL_PASSWORD": "secret", "RETRAINER_CONFIG": "production.toml"}
     assert inherited(ours, {"RETRAINER_STATE_DIR": "var"}) == {"PATH": "/bin", "RETRAINER_STATE_DIR": "var"}
-
-
-def test_the_settings_can_be_read_by_a_shell(tmp_path: Path) -> None:
-    settings = {**Plan(state=tmp_path).settings("127.0.0.1:4444"), "RETRAINER_ODD": 'it\'s "odd" $HOME'}
-    file = tmp_path / "demo.env"
-    file.write_text(as_shell(settings))
-    out = subprocess.run(["sh", "-c", f". '{file}'; env"], capture_output=True, text=True, check=True).stdout
-    assert {line for line in out.splitlines() if line.startswith("RETRAINER_")} == {
-        f"{name}={value}" for name, value in settings.items()
-    }

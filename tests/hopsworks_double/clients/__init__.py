@@ -1,0 +1,1 @@
+"""How a test speaks with a running double: settings, sessions, registries, a pipeline that writes rows."""

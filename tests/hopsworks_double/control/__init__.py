@@ -1,0 +1,1 @@
+"""The control plane's REST API: login, feature groups, queries, views, records of ingestions."""

@@ -1,0 +1,1 @@
+"""Kafka as the cluster uses it: topics and schemas, the ingestion service, notifications."""

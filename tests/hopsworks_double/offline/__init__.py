@@ -1,0 +1,1 @@
+"""The offline store, read through the query service (Arrow Flight)."""

@@ -1,0 +1,1 @@
+"""Throw-away certificates and Java key stores, for whatever of the tests speaks TLS."""
