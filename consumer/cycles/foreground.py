@@ -12,11 +12,11 @@ from typing import Any
 from consumer.cycles.leadership import Leadership
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Reason
+from consumer.database.tables import PENDING
 from consumer.deadline import Deadline, TimedOut
 from consumer.errors import AlreadyRunning, ConsumerError, LeaseLost
 from consumer.identity import identity
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
 from consumer.settings import Settings
 from schemas.cycle import CycleKind

@@ -17,11 +17,11 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from consumer.configuration.kafka import KafkaSettings
-from consumer.dead_letters.showing import when
+from consumer.dead_letters.letter import DeadLetter, Stored
+from consumer.dead_letters.render import when
+from consumer.dead_letters.store import Letters
 from consumer.errors import SettingsError
 from consumer.kafka.client import made, producer_options
-from consumer.ledger.batch import DeadLetter
-from consumer.ledger.letters import Letters, Stored
 
 log = structlog.get_logger()
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
-from consumer.ledger.engine import reading
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, asked
 from consumer.ledger.leases import check_fence
-from consumer.ledger.tables import PENDING, asked
 from schemas.cycle import CycleKind
 from schemas.guard import GuardName
 

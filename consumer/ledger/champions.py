@@ -6,7 +6,7 @@ from collections import Counter
 
 from sqlalchemy import Connection, select
 
-from consumer.ledger.tables import cycles, promotions, versions
+from consumer.database.tables import cycles, promotions, versions
 from schemas.cycle import CycleKind
 
 MOST_NOMINATED = 3

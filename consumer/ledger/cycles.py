@@ -16,15 +16,16 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select, update
 
+from consumer.changes import portions
+from consumer.changes.kinds import KINDS, LABELS, USERS, Kind
+from consumer.changes.portions import keys_of
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from consumer.errors import LedgerError
-from consumer.ledger import portions
 from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import BestSince, anchor, champion
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
-from consumer.ledger.portions import keys_of
 from consumer.ledger.refusals import forget_mended, keep_refused
 from consumer.ledger.settling import (
     give_back,
@@ -35,7 +36,6 @@ from consumer.ledger.settling import (
     sweep,
     to_sweep,
 )
-from consumer.ledger.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName

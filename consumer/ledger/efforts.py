@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from consumer.ledger.engine import reading
-from consumer.ledger.tables import cycles
+from consumer.database.engine import reading
+from consumer.database.tables import cycles
 from schemas.cycle import CycleKind, Outcome
 
 _LOOKED_AT = 100  # cycles; more in a row than that are as bad as that

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, delete, select
 
-from consumer.ledger.dialect import ledger_time, upsert
-from consumer.ledger.engine import reading
-from consumer.ledger.tables import instances
+from consumer.database.dialect import ledger_time, upsert
+from consumer.database.engine import reading
+from consumer.database.tables import instances
 from consumer.status import Status
 
 

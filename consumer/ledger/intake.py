@@ -17,14 +17,16 @@ from sqlalchemy import (
     update,
 )
 
+from consumer.changes.kinds import LABELS, USERS
+from consumer.changes.pending import store_changes
+from consumer.database.dialect import least, upsert
+from consumer.database.engine import reading
+from consumer.database.tables import asked, gaps, ignored, offsets, replays
+from consumer.dead_letters.letter import DeadLetter, Load
+from consumer.dead_letters.store import adopt_letters, open_letters, store_letters
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, DeadLetter, Load, Mark, Partition
-from consumer.ledger.dialect import least, upsert
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import LABELS, USERS
-from consumer.ledger.letter_rows import adopt_letters, kept_bytes, store_letters
-from consumer.ledger.pending import store_changes
-from consumer.ledger.tables import asked, dead_letters, gaps, ignored, offsets, replays
+from consumer.ledger.batch import Batch
+from consumer.positions import Mark, Partition
 from schemas.cycle import CycleKind
 from schemas.fault_points import Point, reached
 from schemas.spans import united
@@ -124,10 +126,8 @@ class Intake:
 
     def open_letters(self) -> Load:
         """The dead letters that nobody has settled."""
-        still_open = select(func.count(), func.sum(kept_bytes())).where(dead_letters.c.status == "open")
         with reading(self._engine) as connection:
-            count, size = connection.execute(still_open).one()
-        return Load(count, int(size or 0))
+            return open_letters(connection)
 
     def record_replay(
         self,

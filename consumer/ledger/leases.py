@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
+from consumer.database.dialect import upsert
+from consumer.database.engine import reading
+from consumer.database.tables import leases
 from consumer.errors import LeaseLost
-from consumer.ledger.dialect import upsert
-from consumer.ledger.engine import reading
-from consumer.ledger.tables import leases
 
 CYCLES = "cycles"
 FREE = ""

@@ -10,20 +10,20 @@ from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
+from consumer.database.address import refusal, shown
+from consumer.database.engine import make_engine, reading
+from consumer.database.pooler import check_pooler, in_words
+from consumer.database.tables import SCHEMA_VERSION, identity, metadata, schema_version
+from consumer.dead_letters.store import Letters
 from consumer.errors import LedgerError, NoLedger, OldLedger
-from consumer.ledger.address import refusal, shown
 from consumer.ledger.asked import Asked
 from consumer.ledger.cycles import Cycles
-from consumer.ledger.engine import make_engine, reading
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
-from consumer.ledger.letters import Letters
-from consumer.ledger.pooler import check_pooler, in_words
 from consumer.ledger.probes import Probes
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
-from consumer.ledger.tables import SCHEMA_VERSION, identity, metadata, schema_version
 from consumer.ledger.views import Views
 from schemas.private import FILE, narrow, private_file, private_folder
 
@@ -139,7 +139,7 @@ def _bring_up_to_date(engine: Engine) -> int:
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
             connection.execute(identity.insert().values(ledger_id=uuid4().hex))
         elif found < SCHEMA_VERSION:
-            from consumer.ledger.migrations import migrate
+            from consumer.database.migrations import migrate
 
             migrate(connection, found)
         return max(found or 0, SCHEMA_VERSION)

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from consumer.ledger.kinds import KINDS
-from consumer.ledger.portions import figures_of
-from consumer.ledger.tables import cycles, gaps, offsets, replays
+from consumer.changes.kinds import KINDS
+from consumer.changes.portions import figures_of
+from consumer.database.tables import cycles, gaps, offsets, replays
 from schemas.cycle import Lineage, OffsetRanges, Outcome
 from schemas.spans import OffsetSpans, united
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
+from consumer.database.address import shown
 from consumer.errors import LedgerError
-from consumer.ledger.address import shown
 from consumer.ledger.ledger import Ledger, file_of, ledger_on, not_there, open_ledger
 from stores.untouched import connect, stamps
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
+from consumer.changes.kinds import KINDS
+from consumer.changes.portions import figures_of, in_portion_of
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, cycles, probes
 from consumer.ledger.champions import champion
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS
 from consumer.ledger.leases import check_fence
-from consumer.ledger.portions import figures_of, in_portion_of
-from consumer.ledger.tables import PENDING, cycles, probes
 from schemas.labels import PairKey, pair_of
 
 MOST_ASKED = 2000

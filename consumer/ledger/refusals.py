@@ -15,10 +15,10 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Table, delete, exists, func, literal_column, select
 
-from consumer.ledger.dialect import by_position, storable, upsert_in
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import LABELS, USERS, Kind
-from consumer.ledger.portions import in_portion_of
+from consumer.changes.kinds import LABELS, USERS, Kind
+from consumer.changes.portions import in_portion_of
+from consumer.database.dialect import by_position, storable, upsert_in
+from consumer.database.engine import reading
 from schemas.cycle import CycleResult
 from schemas.refused import LABEL, USER, Refused, What
 

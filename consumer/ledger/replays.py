@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, select
 
-from consumer.ledger.engine import reading
-from consumer.ledger.tables import PENDING, cycles, replays, versions
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, cycles, replays, versions
 from schemas.spans import united
 
 

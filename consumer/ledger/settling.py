@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, delete, exists, literal, select, update
 
-from consumer.ledger.dialect import greatest, least, upsert
-from consumer.ledger.kinds import KINDS, Kind
-from consumer.ledger.pending import later
-from consumer.ledger.portions import Portion, close, keep, left_over, portion_of, recount, reopen
-from consumer.ledger.tables import PENDING, RUNNING, cycles, gaps, offsets, replays
+from consumer.changes.kinds import KINDS, Kind
+from consumer.changes.pending import later
+from consumer.changes.portions import Portion, close, keep, left_over, portion_of, recount, reopen
+from consumer.database.dialect import greatest, least, upsert
+from consumer.database.tables import PENDING, RUNNING, cycles, gaps, offsets, replays
 from schemas.cycle import Lineage
 
 LAG_COVERED = 7 * 86_400.0

@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
+from consumer.changes.kinds import KINDS
+from consumer.changes.portions import earliest, figures_of, latest, miscounted
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, RUNNING, cycles, dead_letters, gaps, ignored, offsets, versions
 from consumer.ledger.champions import champion
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS
-from consumer.ledger.portions import earliest, figures_of, latest, miscounted
 from consumer.ledger.records import cycle_record, gap_record, version_record, when
-from consumer.ledger.tables import PENDING, RUNNING, cycles, dead_letters, gaps, ignored, offsets, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 _PAST_CYCLES = 100  # more rejections in a row than that are as bad as that

@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 import typer
 
 from consumer.connection import connected
-from consumer.dead_letters.judging import judge_by
-from consumer.dead_letters.showing import lines, on_record, when, whole
+from consumer.dead_letters.letter import Entry, Status, Stored
+from consumer.dead_letters.render import lines, on_record, when, whole
+from consumer.dead_letters.replay import Verdict, replay_letters
+from consumer.dead_letters.store import Letters, Which
+from consumer.decoding import judge_by
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.letters import Entry, Letters, Status, Stored, Verdict, Which
 from consumer.plain import one_line
 from consumer.settings import load_settings
 from retrainer.cli.moment import moment
@@ -50,7 +52,7 @@ def group() -> None:
 
 
 @dead_letters.command("list")
-def list_letters(
+def list_dead_letters(
     status: Annotated[Literal["open", "replayed", "discarded", "all"], typer.Option(help="Only of this.")] = "open",
     stage: Stage = None,
     reason: Reason = None,
@@ -75,7 +77,7 @@ def list_letters(
 
 
 @dead_letters.command("show")
-def show_letter(
+def show_dead_letter(
     number: Annotated[int, typer.Argument(metavar="ID", help="The number of a letter, as `list` shows it.")],
     as_json: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="The bytes of the value, and nothing else.")] = False,
@@ -97,7 +99,7 @@ def show_letter(
 
 
 @dead_letters.command("replay")
-def replay_letters(
+def replay_dead_letters(
     ids: Ids = None,
     everything: All = False,
     stage: Stage = None,
@@ -116,7 +118,7 @@ def replay_letters(
         wanted = _wanted(ledger.letters, ids, everything, which)
         counts: Counter[str] = Counter()
         left: list[Verdict] = []
-        for verdict in ledger.letters.replay(wanted, judge_by(settings), time.time(), dry_run=dry_run):
+        for verdict in replay_letters(ledger.letters, wanted, judge_by(settings), time.time(), dry_run=dry_run):
             counts[verdict.outcome] += 1
             if verdict.outcome not in {"pending", "ignored"}:
                 left.append(verdict)
@@ -128,7 +130,7 @@ def replay_letters(
 
 
 @dead_letters.command("discard")
-def discard_letters(
+def discard_dead_letters(
     why: Annotated[str, typer.Option("--reason", help="Why they are not needed; stays on record, filters nothing.")],
     ids: Ids = None,
     everything: All = False,

@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
 from consumer.cycles.word import LIVE, Word
+from consumer.database.address import shown
 from consumer.errors import LedgerError, NoLedger, OldLedger
-from consumer.ledger.address import shown
 from consumer.ledger.efforts import efforts
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger

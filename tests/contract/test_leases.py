@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
+from consumer.database.tables import cycles, promotions, versions
 from consumer.errors import LeaseLost, LedgerError
 from consumer.ledger.leases import Lease
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.tables import cycles, promotions, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
+from consumer.database.tables import changes, gaps, learned, promotions
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.settling import LAG_COVERED
-from consumer.ledger.tables import changes, gaps, learned, promotions
 from schemas.cycle import CycleKind, Outcome
 from tests.contract.ledgers import P0, P1, batch, begin, ended, passed_over
 

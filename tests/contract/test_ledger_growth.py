@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, func, insert, select, text, update
 
+from consumer.changes.kinds import KINDS, USERS
+from consumer.changes.portions import recount
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
 from consumer.cycles.terms import UNASKED_FROM_SCRATCH
+from consumer.database.tables import changes, cycles, learned, portions, promotions, versions
+from consumer.dead_letters.store import Which
 from consumer.ledger.champions import BestSince
 from consumer.ledger.efforts import efforts
-from consumer.ledger.kinds import KINDS, USERS
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.portions import recount
 from consumer.ledger.probes import Probed
-from consumer.ledger.tables import changes, cycles, learned, portions, promotions, versions
 from schemas.cycle import CycleKind, Outcome
 from schemas.policies import TriggerPolicy
 from tests.contract.ledgers import P0, batch, begin, ended

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from consumer.database.tables import offsets
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.settling import LAG_COVERED
-from consumer.ledger.tables import offsets
 from schemas.cycle import CycleKind, LabelReport, Outcome
 from tests.contract.ledgers import P0, P1, batch, begin, ended
 

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from consumer.ledger.batch import Batch, DeadLetter, Position
+from consumer.database.tables import offsets, promotions
+from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.store import Which
+from consumer.ledger.batch import Batch
 from consumer.ledger.champions import MOST_NOMINATED
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.tables import offsets, promotions
+from consumer.positions import Position
 from schemas.cycle import CycleKind, CycleResult, GateReport, Metrics, Outcome
 from schemas.guard import GuardName
 from tests.contract.ledgers import P0, P1, batch, begin, ended

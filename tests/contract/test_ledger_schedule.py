@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from consumer.cycles.schedule import Schedule
+from consumer.database.tables import asked
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import asked
 from schemas.crontab import Crontab, from_crontab
 from schemas.cycle import CycleKind
 from tests.waiting import wait_until

@@ -16,14 +16,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, select
 
+from consumer.database.digest import digest
+from consumer.database.engine import make_engine
+from consumer.database.migrations import migrate
+from consumer.database.tables import SCHEMA_VERSION, metadata
+from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.store import Which
 from consumer.errors import LedgerError, NoLedger, OldLedger
-from consumer.ledger.batch import Batch, DeadLetter, Position
-from consumer.ledger.digest import digest
-from consumer.ledger.engine import make_engine
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.migrations import migrate
-from consumer.ledger.tables import SCHEMA_VERSION, metadata
+from consumer.positions import Position
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 DUMPS = Path(__file__).parents[1] / "ledgers"
@@ -96,7 +98,7 @@ def _rows(result: Any) -> list[dict[str, Any]]:
 
 
 def differences(engine: Engine) -> list[Any]:
-    """Where the tables are not those of `consumer.ledger.tables`."""
+    """Where the tables are not those of `consumer.database.tables`."""
     with engine.begin() as connection:
         options = {"compare_type": True, "compare_server_default": True}
         found: list[Any] = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
@@ -249,8 +251,8 @@ def _open_at_once(url: str) -> None:
 
 def test_a_step_that_fails_leaves_the_ledger_as_it_was(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = rows_of(old)
-    monkeypatch.setattr("consumer.ledger.migrations.SCHEMA_VERSION", SCHEMA_VERSION + 1)
-    monkeypatch.setattr("consumer.ledger.migrations.migrate.__defaults__", (SCHEMA_VERSION + 1,))
+    monkeypatch.setattr("consumer.database.migrations.SCHEMA_VERSION", SCHEMA_VERSION + 1)
+    monkeypatch.setattr("consumer.database.migrations.migrate.__defaults__", (SCHEMA_VERSION + 1,))
     with pytest.raises(ModuleNotFoundError):  # the first steps are made, and then undone
         open_ledger(old)
     assert rows_of(old) == before

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sqlalchemy import Select, func, select
 
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS, Kind
+from consumer.changes.kinds import KINDS, Kind
+from consumer.changes.portions import waiting
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, cycles, offsets, promotions, versions
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.portions import waiting
-from consumer.ledger.tables import PENDING, cycles, offsets, promotions, versions
 from schemas.cycle import CycleKind
 from schemas.fault_points import Point
 from tests.crash.checker import check

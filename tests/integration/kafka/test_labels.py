@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
+from consumer.changes.kinds import LABELS
+from consumer.changes.portions import in_portion_of
+from consumer.database.tables import PENDING
+from consumer.dead_letters.store import Which
 from consumer.decoding import decoders, to_batch
-from consumer.ledger.batch import Partition
-from consumer.ledger.kinds import LABELS
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.portions import in_portion_of
-from consumer.ledger.tables import PENDING
+from consumer.positions import Partition
 from consumer.settings import Settings, load_settings
 from retrainer.cli import app
 from schemas.cycle import CycleKind

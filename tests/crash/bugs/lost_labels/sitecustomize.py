@@ -5,8 +5,8 @@ import sys
 if any(argument.endswith("retrainer") for argument in sys.orig_argv):
     from sqlalchemy import Connection, delete
 
+    from consumer.database.tables import label_changes
     from consumer.ledger import cycles
-    from consumer.ledger.tables import label_changes
 
     settle = cycles.settle_changes  # type: ignore[attr-defined]
 

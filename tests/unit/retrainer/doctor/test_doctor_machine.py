@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import select, text, update
 
 from consumer.configuration.ledger import LedgerSettings
+from consumer.database.tables import metadata, schema_version
 from consumer.ledger.ledger import open_ledger
-from consumer.ledger.tables import metadata, schema_version
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
 from retrainer.doctor.checks import Check, Outcome, Result

@@ -18,7 +18,7 @@ from sqlalchemy import (
     false,
 )
 
-from consumer.ledger.dialect import FreeText
+from consumer.database.dialect import FreeText
 
 SCHEMA_VERSION = 6
 PENDING = ""

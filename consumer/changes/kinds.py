@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Table
 
-from consumer.ledger.tables import (
+from consumer.database.tables import (
     changes,
     label_changes,
     learned,

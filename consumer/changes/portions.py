@@ -1,8 +1,8 @@
 """What is pending is the open portion of its kind; a cycle claims a portion whole, by one row, however much is in it.
 
-The figures of a portion are kept beside it, by whoever changes its rows and in the same transaction: one writer at a
-time is at the ledger (`consumer.ledger.engine`), so they may be read first and written then. Rows leave a portion only
-all together. So each figure can be carried on from what is added, and no row is looked at twice.
+The figures of a portion are kept beside the portion, in the transactions that change its rows: the ledger has one
+writer at a time (`consumer.database.engine`), so figures may be read first and written then. Rows leave a portion only
+all together. So each figure is carried on from what is added, and no row is looked at twice.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, ColumnElement, Connection, Select, delete, func, literal, select, update
 
-from consumer.ledger.kinds import KINDS, Kind
-from consumer.ledger.tables import PENDING, RUNNING, cycles, portions
+from consumer.changes.kinds import KINDS, Kind
+from consumer.database.tables import PENDING, RUNNING, cycles, portions
 
 
 class Figures(NamedTuple):

@@ -12,16 +12,15 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, case, false
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, case, false
 
-from consumer.ledger.dialect import greatest, least, upsert_in
-from consumer.ledger.kinds import Kind
-from consumer.ledger.portions import Figures, Portion, keep, open_portion
+from consumer.changes.kinds import Kind
+from consumer.changes.portions import Figures, Portion, keep, open_portion
+from consumer.database.dialect import by_position, greatest, least, upsert_in
 from schemas.events import Operation
 
 if TYPE_CHECKING:
-    from consumer.ledger.batch import KeyChange
+    from consumer.changes.change import KeyChange
 
 _UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value  # looked up once: an enum is slow at it
 _BESIDE_KEY = (
@@ -122,7 +121,7 @@ def _statement(engine: str, kind: Kind, rows: int) -> str:
     merged = new.values([row] * rows).on_conflict_do_update(
         index_elements=list(kind.changes.primary_key), set_=later(kind, new.excluded)
     )
-    compiled: Any = merged.compile(dialect=_DIALECTS[engine])
+    compiled: Any = merged.compile(dialect=by_position(engine))
     assert compiled.positiontup == [f"{name}_m{number}" for number in range(rows) for name in columns]
     return str(compiled)
 
@@ -141,10 +140,3 @@ def later(kind: Kind, new: Any) -> dict[str, Any]:
         "received_at": case((old.tried, new.received_at), else_=greatest(old.received_at, new.received_at)),
         "tried": false(),
     }
-
-
-_DIALECTS: dict[str, Dialect] = {
-    "sqlite": sqlite.dialect(),  # type: ignore[no-untyped-call]
-    # By format it takes rows, and not dictionaries.
-    "postgresql": postgresql.psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
-}

@@ -16,9 +16,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from consumer.ledger.address import secured
-from consumer.ledger.pooler import note_session, same_session
-from consumer.ledger.transactions import BUSY_SECONDS, beginning
+from consumer.database.address import secured
+from consumer.database.pooler import note_session, same_session
+from consumer.database.transactions import BUSY_SECONDS, beginning
 
 _CONNECTING: dict[str, Any] = {
     "connect_timeout": 5,

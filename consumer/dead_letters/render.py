@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from consumer.ledger.letters import WITHOUT_BYTES, Entry, Stored
+from consumer.dead_letters.letter import WITHOUT_BYTES, Entry, Stored
 from consumer.plain import one_line, plain
 
 _WIDTH = 16
