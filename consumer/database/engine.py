@@ -75,7 +75,7 @@ def _begin_on_file(connection: Connection) -> None:
 
 
 def _throw_away(context: Any) -> None:
-    """What was opened while the disk was full or read-only stays so when the disk is mended: it is opened anew."""
+    """What was opened while the disk was full or read-only stays so when the disk is mended: it is opened again."""
     failed = str(context.original_exception)
     context.is_disconnect = any(sign in failed for sign in ("readonly", "disk I/O", "unable to open", "disk is full"))
     cursor = getattr(context.execution_context, "cursor", None)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from consumer.database.dialect import FreeText
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 PENDING = ""
 """The cycle id of what no cycle has claimed."""
 RUNNING = "running"
@@ -43,7 +43,7 @@ offsets = Table(
     Column("events", BigInteger, nullable=False, default=0),
     Column("ignored", BigInteger, nullable=False, default=0),
     Column("updated_at", Float, nullable=False),
-    Column("topic_id", String),  # by which a topic that was made anew is told from the one that was read
+    Column("topic_id", String),  # by which a recreated topic is told from the one that was read
     Column("leader_epoch", Integer),  # of the record before `next_offset`: by it a log that was cut off is noticed
 )
 
@@ -192,7 +192,7 @@ dead_letters = Table(
     Column("digest", String, nullable=False),  # of the record as it came
     Column("record_time", BigInteger),  # what it says of its time; NULL where an earlier release kept only our own
     Column("topic_id", String, nullable=False),  # empty where that was not known
-    # A topic that was made anew, or a log that was cut off, has the same offsets again; a producer that sets times
+    # A recreated topic, or a log that was cut off, has the same offsets again; a producer that sets times
     # itself may do so at the same time, too. The same record once more is the same letter, whenever it is read.
     UniqueConstraint("topic", "partition", "offset", "record_time", "digest", "topic_id", name="dead_letters_once"),
 )
@@ -200,9 +200,9 @@ dead_letters = Table(
 Index("dead_letters_of_a_status", dead_letters.c.status, dead_letters.c.id)
 Index("dead_letters_to_publish", dead_letters.c.published, dead_letters.c.id)
 
-# What somebody asked for and no cycle has taken up yet.
-asked = Table(
-    "asked",
+# Requests for a cycle: of an operator, the schedule or a trainer. No cycle has taken up those without a `cycle_id`.
+retrain_requests = Table(
+    "retrain_requests",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("kind", String, nullable=False),
@@ -213,7 +213,7 @@ asked = Table(
     Column("why", FreeText),  # in the words of a trainer that asks for a full retrain; of the schedule its line
 )
 
-Index("asked_and_open", asked.c.cycle_id)
+Index("retrain_requests_open", retrain_requests.c.cycle_id)
 
 # How the champion answered for what was pending.
 probes = Table(
@@ -240,12 +240,12 @@ replays = Table(
     Column("cycle_id", String, nullable=False, default=PENDING),
     Column("labels", Integer, nullable=False, server_default="0"),
     Column("replay_id", String),  # of a window: one that was cut short is stored once; none of dead letters
-    Column("request", Integer),  # the number in `asked`
+    Column("request", Integer),  # the number in `retrain_requests`
     Column("told", JSON),  # what was asked for, and what was found, for people
     Index("replays_once", "replay_id", unique=True),
 )
 
-# Offsets that were passed over unread. Where a topic was made anew, `to_offset` may be the smaller one.
+# Offsets that were passed over unread. Where a topic was recreated, `to_offset` may be the smaller one.
 gaps = Table(
     "gaps",
     metadata,

@@ -103,7 +103,7 @@ class Publisher:
 
 
 class _Copier:
-    """A producer for the dead-letter topic, made when it is needed; after trouble it is closed, and made anew."""
+    """A producer for the dead-letter topic, made when it is needed; after trouble it is closed, and made again."""
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._kafka = kafka

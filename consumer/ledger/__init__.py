@@ -2,21 +2,21 @@
 
 Below lie `consumer.database` (tables, connections), `consumer.changes` (what is pending) and `consumer.dead_letters`.
 
-    ledger       opening it; a `Ledger` holds everything below
-    looking      a look into a ledger that leaves no trace
-    batch        what the listener read in one poll
-    intake       the listener stores a batch: changes, offsets and dead letters, in one transaction
-    cycles       the supervisor claims the pending users for a cycle, and settles the cycle
-    settling     what becomes of a claim when its cycle has ended
-    lineage      which offsets, replays and gaps a cycle stands for
-    refusals     users and labels that no version has learned, as their rows are unfit
-    champions    the champion pointer, and which other versions a challenger is measured against
-    leases       which of several instances may run cycles; every write of a cycle is checked against the lease
-    instances    which services there are, and how each is
-    asked        what operators, the schedule and trainers asked for
-    probes       how the champion answered for what was pending
-    replays      what was replayed
-    views        what `status`, `versions` and the trigger see
-    efforts      what the last cycles came to
-    records      a cycle, a version or a gap as `--json` gives it
+    ledger            opening it; a `Ledger` holds everything below
+    looking           a look into a ledger that leaves no trace
+    batch             what the listener read in one poll
+    intake            the listener stores a batch: changes, offsets and dead letters, in one transaction
+    cycles            the supervisor claims the pending users for a cycle, and settles the cycle
+    settling          what becomes of a claim when its cycle has ended
+    lineage           which offsets, replays and gaps a cycle stands for
+    refusals          users and labels that no version has learned, as their rows are unfit
+    champions         the champion pointer, and which other versions a challenger is measured against
+    leases            which of several instances may run cycles; every write of a cycle is checked against the lease
+    instances         which services there are, and how each is
+    retrain_requests  what operators, the schedule and trainers ask for
+    probes            how the champion answered for what was pending
+    replays           what was replayed
+    views             what `status`, `versions` and the trigger see
+    efforts           what the last cycles came to
+    records           a cycle, a version or a gap as `--json` gives it
 """

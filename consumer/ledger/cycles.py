@@ -22,11 +22,11 @@ from consumer.changes.portions import keys_of
 from consumer.database.engine import reading
 from consumer.database.tables import PENDING, RUNNING, cycles, promotions, replays, versions
 from consumer.errors import LedgerError
-from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import BestSince, anchor, champion
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
 from consumer.ledger.refusals import forget_mended, keep_refused
+from consumer.ledger.retrain_requests import ask_full, open_again, take_up
 from consumer.ledger.settling import (
     give_back,
     much_to_forget,
@@ -61,9 +61,9 @@ class Claim:
     lineage: Lineage
     users: tuple[str, ...]
     labels: tuple[PairKey, ...]
-    follows: str | None
+    last_promoted_cycle: str | None
     """The newest earlier cycle that settled what it claimed: who has followed that one has missed nothing."""
-    above: int
+    min_version_exclusive: int
     """The highest number of a version so far; 0 before the first."""
     attempts: int
     last_error: str | None
@@ -75,7 +75,7 @@ class Base(NamedTuple):
     """What a probe is made of: the champion, and the last cycle that was settled."""
 
     version: int | None
-    follows: str | None
+    last_promoted_cycle: str | None
 
 
 class Cycles:
@@ -135,15 +135,15 @@ class Cycles:
         assert claimed is not None
         return claimed
 
-    def lately(self, now: float) -> tuple[str, ...]:
+    def recently_learned_users(self, now: float) -> tuple[str, ...]:
         """Users who were settled after events of the last `LAG_COVERED` seconds."""
-        return tuple(sorted(self._lately(USERS, now)))
+        return tuple(sorted(self._recently_learned(USERS, now)))
 
-    def recent_labels(self, now: float) -> tuple[PairKey, ...]:
+    def recently_learned_labels(self, now: float) -> tuple[PairKey, ...]:
         """Labels that were settled after events of the last `LAG_COVERED` seconds."""
-        return tuple(sorted(map(pair_of, self._lately(LABELS, now))))
+        return tuple(sorted(map(pair_of, self._recently_learned(LABELS, now))))
 
-    def _lately(self, kind: Kind, now: float) -> Set[str]:
+    def _recently_learned(self, kind: Kind, now: float) -> Set[str]:
         with reading(self._engine) as connection:
             return settled_lately(connection, kind, now)
 
@@ -184,7 +184,7 @@ class Cycles:
     ) -> bool:
         """End a running cycle. Says whether its users and labels are settled.
 
-        They are remembered for a while (`lately`, `recent_labels`), unless nobody will ask.
+        They are remembered for a while (`recently_learned_users`, `recently_learned_labels`), unless nobody will ask.
 
         They are when its version becomes champion, or when it ended unchanged and the champion answers for them; both
         only if the champion is still the one that the cycle was measured against (compare-and-set). Otherwise they are
@@ -276,8 +276,8 @@ def _running(connection: Connection, best: BestSince) -> Claim | None:
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
         labels=tuple(sorted(map(pair_of, labels))),
-        follows=None if last is None else last.cycle_id,
-        above=connection.scalar(select(func.max(versions.c.version))) or 0,
+        last_promoted_cycle=None if last is None else last.cycle_id,
+        min_version_exclusive=connection.scalar(select(func.max(versions.c.version))) or 0,
         attempts=row.attempts,
         last_error=row.last_error,
         claimed_at=row.claimed_at,

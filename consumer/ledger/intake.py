@@ -21,7 +21,7 @@ from consumer.changes.kinds import LABELS, USERS
 from consumer.changes.pending import store_changes
 from consumer.database.dialect import least, upsert
 from consumer.database.engine import reading
-from consumer.database.tables import asked, gaps, ignored, offsets, replays
+from consumer.database.tables import gaps, ignored, offsets, replays, retrain_requests
 from consumer.dead_letters.letter import DeadLetter, Load
 from consumer.dead_letters.store import adopt_letters, open_letters, store_letters
 from consumer.errors import OffsetConflict
@@ -160,7 +160,7 @@ class Intake:
                     return int(known)
             store_batch(connection, batch)
             store_letters(connection, batch.dead, now)
-            request = asked.insert().values(kind=CycleKind.BACKFILL.value, by="operator", at=now)
+            request = retrain_requests.insert().values(kind=CycleKind.BACKFILL.value, by="operator", at=now)
             number = connection.execute(request).inserted_primary_key
             assert number is not None
             connection.execute(replays.insert().values(**row, request=number[0]))

@@ -61,7 +61,7 @@ class Leases:
         with self._engine.begin() as connection:
             if _current(connection) != seen:
                 return None
-            # At least the time, so that the tokens of a ledger made anew outrank those that a registry remembers.
+            # At least the time, so that the tokens of a recreated ledger outrank those that a registry remembers.
             taken = Lease(holder, max(seen.token + 1 if seen else 1, int(now)), 0, name)
             told = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals}
             values = {**told, "renewed_at": now, "holder_name": name}

@@ -16,7 +16,6 @@ from consumer.database.pooler import check_pooler, in_words
 from consumer.database.tables import SCHEMA_VERSION, identity, metadata, schema_version
 from consumer.dead_letters.store import Letters
 from consumer.errors import LedgerError, NoLedger, OldLedger
-from consumer.ledger.asked import Asked
 from consumer.ledger.cycles import Cycles
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
@@ -24,6 +23,7 @@ from consumer.ledger.leases import Leases
 from consumer.ledger.probes import Probes
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
+from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
 from schemas.private import FILE, narrow, private_file, private_folder
 
@@ -39,7 +39,7 @@ class Ledger:
     cycles: Cycles
     leases: Leases
     instances: Instances
-    asked: Asked
+    retrain_requests: RetrainRequests
     views: Views
     letters: Letters
     probes: Probes
@@ -101,7 +101,7 @@ def _on(engine: Engine) -> Ledger:
         Cycles(engine),
         Leases(engine),
         Instances(engine),
-        Asked(engine),
+        RetrainRequests(engine),
         Views(engine),
         Letters(engine),
         Probes(engine),

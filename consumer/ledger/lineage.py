@@ -62,13 +62,13 @@ def _times(*moments: float | datetime | None) -> list[datetime]:
 
 
 def _gaps(connection: Connection) -> OffsetSpans:
-    """What was passed over and not settled since; what a topic had lost before it was made anew is none of it."""
+    """What was passed over and not settled since; what a topic had lost before it was recreated is none of it."""
     of_partition = (gaps.c.topic == offsets.c.topic) & (gaps.c.partition == offsets.c.partition)
     not_settled = gaps.c.to_offset > offsets.c.settled_offset
-    anew = gaps.c.to_offset < gaps.c.from_offset
+    recreated = gaps.c.to_offset < gaps.c.from_offset
     lost: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for row in connection.execute(
-        select(gaps).join(offsets, of_partition).where(not_settled | anew).order_by(gaps.c.number)
+        select(gaps).join(offsets, of_partition).where(not_settled | recreated).order_by(gaps.c.number)
     ):
         passed_over = lost.setdefault((row.topic, row.partition), [])
         if row.to_offset < row.from_offset:

@@ -92,14 +92,14 @@ def _sweep(connection: Connection, kind: Kind, number: int, room: int, remember_
 def settle_offsets(connection: Connection, cycle_id: str) -> None:
     """A version covers the cycle's offsets; what was stored since is the next one's."""
     cycle = connection.execute(select(cycles.c.lineage, cycles.c.claimed_at).where(cycles.c.cycle_id == cycle_id)).one()
-    # A topic that was made anew during the cycle has other records at the offsets that the claim covers.
-    anew = (gaps.c.to_offset < gaps.c.from_offset) & (gaps.c.at >= cycle.claimed_at)
+    # A topic that was recreated during the cycle has other records at the offsets that the claim covers.
+    recreated = (gaps.c.to_offset < gaps.c.from_offset) & (gaps.c.at >= cycle.claimed_at)
     for topic, ranges in Lineage.model_validate(cycle.lineage).offsets.items():
         for partition, (_, end) in ranges.items():
             of_partition = offsets.c.topic == topic, offsets.c.partition == partition
-            made_anew = exists().where(gaps.c.topic == topic, gaps.c.partition == partition, anew)
+            was_recreated = exists().where(gaps.c.topic == topic, gaps.c.partition == partition, recreated)
             settled = least(literal(end, BigInteger), offsets.c.next_offset)
-            connection.execute(update(offsets).where(*of_partition, ~made_anew).values(settled_offset=settled))
+            connection.execute(update(offsets).where(*of_partition, ~was_recreated).values(settled_offset=settled))
 
 
 def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], since: float) -> None:

@@ -60,7 +60,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class History:
     """What the ended cycles tell the trigger."""
 
     champion: int | None
@@ -113,7 +113,7 @@ class Views:
         with reading(self._engine) as connection:
             return miscounted(connection)
 
-    def past(self) -> Past:
+    def history(self) -> History:
         """What went before."""
         with reading(self._engine) as connection:
             rows = connection.execute(
@@ -131,7 +131,7 @@ class Views:
             last_full_end = connection.scalar(fulls.order_by(cycles.c.number.desc()).limit(1))
             standing = champion(connection)
         since_settled = list(takewhile(lambda row: row.state not in _SETTLING, rows))
-        return Past(
+        return History(
             champion=standing,
             known_users=next((row.known_users for row in rows if row.known_users is not None), 0),
             known_labels=next((row.known_labels for row in rows if row.known_labels is not None), 0),

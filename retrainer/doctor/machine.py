@@ -88,9 +88,9 @@ def _cycles(visit: Visit) -> Finding:
         held, last, why_full, failing = look(
             visit.settings.ledger.url,
             lambda ledger: (
-                ledger.views.past().held,
+                ledger.views.history().held,
                 ledger.views.last_cycle(),
-                ledger.asked.why_full(),
+                ledger.retrain_requests.why_full(),
                 _failing(visit, ledger),
             ),
         )

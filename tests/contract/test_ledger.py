@@ -219,9 +219,9 @@ def test_looking_needs_no_lock(ledger: Ledger) -> None:
         writer.execute(promotions.insert().values(version=1, at=1.0, reason="being written"))
         looking = open_ledger(url, create=False)
         assert looking.views.backlog().users == 1
-        assert looking.views.past().champion is None
+        assert looking.views.history().champion is None
         assert looking.cycles.running() is None
-        assert looking.asked.open("operator") is None
+        assert looking.retrain_requests.open("operator") is None
         assert looking.intake.positions("t")[P0] == 1
         looking.close()
 

@@ -107,8 +107,8 @@ def test_where_a_bulk_copy_may_lag_behind_a_cycle_hears_which_labels_were_learne
     monkeypatch.setenv("RETRAINER_MODEL_REGISTRY__KIND", "local")
     assert call("train", "--full").exit_code == 0
     of_a_file, of_a_cluster = trainer.requests()[1:]
-    assert (of_a_file["lately"], of_a_file["recent_labels"]) == ([], [])
-    assert (of_a_cluster["lately"], of_a_cluster["recent_labels"]) == (["a"], [list(AB)])
+    assert (of_a_file["recently_learned_users"], of_a_file["recently_learned_labels"]) == ([], [])
+    assert (of_a_cluster["recently_learned_users"], of_a_cluster["recently_learned_labels"]) == (["a"], [list(AB)])
 
 
 def test_where_there_is_no_label_group_labels_are_not_spoken_of(
