@@ -22,7 +22,7 @@ class KeyChange(Struct, gc=False):
 
 
 class LabelChange(Struct, frozen=True, gc=False):
-    """The label whose `schemas.labels.pair_text` is `key` may have changed; what `Change` is to a user."""
+    """The label with the `schemas.labels.pair_text` `key` may have changed; for labels what `Change` is for users."""
 
     key: str
     operation: Operation

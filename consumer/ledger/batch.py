@@ -1,4 +1,4 @@
-"""What the listener hands to the ledger: a batch of changes and dead letters, and where they stand in the topic."""
+"""What the listener hands to the ledger: a batch of changes and dead letters, with their offsets."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from schemas.events import Operation
 
 @dataclass(slots=True)
 class Batch:
-    """What was read in one poll. `progress` maps a partition to (the offset it was expected at, the next to read)."""
+    """The content of one poll. `progress` maps a partition to (the expected offset, the next offset to read)."""
 
     received_at: float
     progress: dict[Partition, tuple[int, int]] = field(default_factory=dict)
     events: dict[Partition, int] = field(default_factory=dict)
     ignored: Counter[tuple[Partition, str]] = field(default_factory=Counter)
-    """How many events of a partition are none of ours, by the reason why."""
+    """How many events of a partition are ignored, by the reason."""
     users: dict[str, KeyChange] = field(default_factory=dict)
     labels: dict[str, KeyChange] = field(default_factory=dict)
     """By `schemas.labels.pair_text`."""
@@ -28,12 +28,12 @@ class Batch:
     units: Counter[tuple[str, Unit]] = field(default_factory=Counter)
     """How many records of a topic had their time in another unit than milliseconds."""
     epochs: dict[Partition, int] = field(default_factory=dict)
-    """The leader epoch of what was read last of each partition, be it a transaction marker."""
+    """The leader epoch of the last record of each partition, also where that is a transaction marker."""
 
     def add(self, user: str, operation: Operation, position: str, event_at: float) -> None:
-        """One more event of a user, at a `str(Position)`; the later event's operation holds."""
+        """Add an event of a user, at a `str(Position)`; the later event's operation holds."""
         add_to(self.users, user, operation, position, event_at)
 
     def add_label(self, pair: str, operation: Operation, position: str, event_at: float) -> None:
-        """One more event of a label, in the same way."""
+        """Add an event of a label in the same way."""
         add_to(self.labels, pair, operation, position, event_at)

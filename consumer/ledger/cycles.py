@@ -1,10 +1,9 @@
 """Claiming the pending users and labels for a cycle, and settling it: each one transaction.
 
-A claim takes all that is pending and notes which offsets it stands for: from where the last registered version ended to
-what is stored now. What changes meanwhile gets a new pending row. A registered version settles the claim. A cycle that
-found nothing to learn settles its users and labels alone. Any other outcome gives them back. Where there is no version,
-the next claim covers the offsets again. So the offsets of the registered versions follow each other without a gap and
-without overlap.
+A claim takes all that is pending and notes which offsets that stands for: from the end of the last registered version
+to what is stored now. Later changes get new pending rows. A registered version settles the claim. A cycle that found
+nothing to learn settles its users and labels alone. Any other outcome gives them back. Without a version, the next
+claim covers the offsets again. So the offsets of registered versions follow each other without gap and without overlap.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ from consumer.ledger.retrain_requests import ask_full, open_again, take_up
 from consumer.ledger.settling import (
     give_back,
     much_to_forget,
+    recently_settled,
     settle_changes,
     settle_offsets,
-    settled_lately,
     sweep,
     to_sweep,
 )
@@ -55,33 +54,33 @@ class Claim:
     base_version: int | None
     anchor_version: int | None
     best_since: tuple[int, ...]
-    """Versions since the anchor that a challenger is measured against too."""
+    """Versions since the anchor against which a challenger is measured, too."""
     accept: tuple[GuardName, ...]
     """Limits of the guard that an operator has waived for this cycle."""
     lineage: Lineage
     users: tuple[str, ...]
     labels: tuple[PairKey, ...]
     last_promoted_cycle: str | None
-    """The newest earlier cycle that settled what it claimed: who has followed that one has missed nothing."""
+    """The newest earlier cycle whose claim is settled: a space to which it was applied has missed nothing."""
     min_version_exclusive: int
     """The highest number of a version so far; 0 before the first."""
     attempts: int
     last_error: str | None
-    """Why the last of them failed."""
+    """Why the last attempt failed."""
     claimed_at: float
 
 
 class Base(NamedTuple):
-    """What a probe is made of: the champion, and the last cycle that was settled."""
+    """The basis of a probe: the champion, and the last cycle whose claim is settled."""
 
     version: int | None
     last_promoted_cycle: str | None
 
 
 class Cycles:
-    """The supervisor's side of the ledger. At most one cycle runs.
+    """What the supervisor reads and writes of the ledger. At most one cycle runs.
 
-    Every write names its fence, the token of the lease for running cycles, which is checked in the same transaction.
+    Every write names its fence, the token of the lease for running cycles; the same transaction checks it.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -89,19 +88,19 @@ class Cycles:
         self._best = BestSince()
 
     def running(self) -> Claim | None:
-        """The cycle that was claimed and has not ended, whoever claimed it."""
+        """The cycle that is claimed and has not ended, by any instance; None where there is none."""
         with reading(self._engine) as connection:
             return _running(connection, self._best)
 
     def is_any_running(self) -> bool:
-        """The same without its users."""
+        """Whether a cycle is claimed and has not ended; quicker than `running`, which reads its users."""
         with reading(self._engine) as connection:
             return connection.scalar(select(cycles.c.number).where(cycles.c.state == RUNNING).limit(1)) is not None
 
     def claim(self, kind: CycleKind, reason: str, now: float, *, fence: int, accept: Iterable[GuardName] = ()) -> Claim:
-        """Start a cycle: all pending users and labels become its own, and so do the open requests that it answers.
+        """Start a cycle: it gets all pending users and labels, and takes up the open requests that it answers.
 
-        The limits in `accept` are waived for it, beside those that the requests waive.
+        The limits in `accept` are waived for the cycle, beside those that the requests waive.
 
         Raises:
             LedgerError: a cycle is running.
@@ -131,7 +130,7 @@ class Cycles:
                 )
             )
             reached(Point.CLAIMING)
-        claimed = self.running()  # not before: it takes long where there are millions, and others want to write
+        claimed = self.running()  # after the commit: reading millions of users takes long, and others want to write
         assert claimed is not None
         return claimed
 
@@ -145,10 +144,10 @@ class Cycles:
 
     def _recently_learned(self, kind: Kind, now: float) -> Set[str]:
         with reading(self._engine) as connection:
-            return settled_lately(connection, kind, now)
+            return recently_settled(connection, kind, now)
 
     def sweep(self, now: float, *, remember: bool = True) -> bool:
-        """Take away some of what is settled, where it was too much for one transaction; says whether more is left."""
+        """Delete some settled rows, where there were too many for one transaction; gives whether more are left."""
         with reading(self._engine) as connection:
             if not to_sweep(connection) and not much_to_forget(connection, now):
                 return False
@@ -156,16 +155,15 @@ class Cycles:
             return sweep(connection, now, remember=remember)
 
     def base(self) -> Base:
-        """On what the next cycle would be based."""
+        """The champion and the last settled cycle as they are now."""
         with reading(self._engine) as connection:
             last = last_settled(connection)
             return Base(champion(connection), None if last is None else last.cycle_id)
 
     def attempt(self, cycle_id: str, number: int, *, fence: int, error: str | None = None) -> None:
-        """Count the failed attempt `number` of a running cycle, the first of which is 1, and remember why it failed.
+        """Count the failed attempt `number` of a running cycle, beginning with 1, and store why it failed.
 
-        It is counted once, however often that is asked for (compare-and-set): the commit may be done and the answer to
-        it lost.
+        Calling this again counts nothing (compare-and-set): an answer to a commit may be lost.
 
         Raises:
             LedgerError: another number of attempts is on record, or the cycle does not run.
@@ -182,18 +180,23 @@ class Cycles:
     def settle(
         self, result: CycleResult, now: float, *, fence: int, refused: Refused | None = None, remember: bool = True
     ) -> bool:
-        """End a running cycle. Says whether its users and labels are settled.
+        """End a running cycle. Gives whether its claim, its users and labels, is settled.
 
-        They are remembered for a while (`recently_learned_users`, `recently_learned_labels`), unless nobody will ask.
+        The claim is settled when the cycle's version becomes champion, or when the cycle ended unchanged and the
+        champion answers for it; both only if the champion is still the one that the cycle was measured against
+        (compare-and-set). Otherwise the claim is given back. Settling a cycle again with the same result changes
+        nothing: an answer to a commit may be lost.
 
-        They are when its version becomes champion, or when it ended unchanged and the champion answers for them; both
-        only if the champion is still the one that the cycle was measured against (compare-and-set). Otherwise they are
-        given back. Whom it refused is on record in any case: all that are `refused`, or where that is not given those
-        whom the result names. A cycle that has ended just like that may be settled again, which changes nothing: its
-        commit may be done and the answer to it lost.
+        Args:
+            result: how the cycle ended.
+            now: seconds since the epoch.
+            fence: the token of the lease for running cycles.
+            refused: the users and labels that the cycle refused, which are put on record with any outcome; those that
+                the result names where this is not given.
+            remember: whether `recently_learned_users` and `recently_learned_labels` keep the claim for a while.
 
         Raises:
-            LedgerError: that cycle is not running, and has not ended like that.
+            LedgerError: the cycle is not running, and has not ended with this result.
             LeaseLost: the lease is not held with token `fence`; nothing is settled.
         """
         with self._engine.begin() as connection:
@@ -217,7 +220,7 @@ class Cycles:
 
 
 def _end(connection: Connection, result: CycleResult, refused: Refused, now: float, *, remember: bool) -> bool:
-    """What becomes of the claim and the requests of a cycle that ends now; whether the claim is settled."""
+    """Settle or give back the claim and the requests of a cycle that ends now; gives whether the claim is settled."""
     cycle_id, outcome = result.cycle_id, result.outcome
     standing = champion(connection)
     stands = standing == connection.scalar(select(cycles.c.base_version).where(cycles.c.cycle_id == cycle_id))
@@ -233,7 +236,7 @@ def _end(connection: Connection, result: CycleResult, refused: Refused, now: flo
         forget_mended(connection, result, refused)
         settle_changes(connection, cycle_id, now, remember=remember)
     else:
-        # No cycle has tried it on top of a champion that was set meanwhile; one that failed has tried nothing itself.
+        # Nothing was tried on top of a champion that was set meanwhile, and a failed cycle has tried nothing.
         tried = None if outcome is Outcome.FAILED else True
         give_back(connection, cycle_id, tried=tried if stands else False)
     if outcome in {Outcome.FAILED, Outcome.HELD}:
@@ -248,7 +251,7 @@ def _known_labels(result: CycleResult) -> int | None:
 
 
 def _settled_before(connection: Connection, result: CycleResult) -> bool:
-    """Whether a cycle's claim was settled when the cycle ended with this result, as it has already."""
+    """Whether the claim of a cycle that has already ended with this result was settled."""
     row = connection.execute(
         select(cycles.c.state, cycles.c.settled, versions.c.version)
         .join(versions, versions.c.cycle_id == cycles.c.cycle_id, isouter=True)

@@ -21,13 +21,13 @@ _STRENGTH = [CycleKind.INCREMENTAL, CycleKind.BACKFILL, CycleKind.FULL]
 
 
 class RetrainRequests:
-    """Requests for a cycle. The next cycle takes up all of them, but a full retrain only one from scratch does."""
+    """Requests for a cycle. The next cycle takes up all; only a cycle from scratch takes up a full retrain."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def ask(self, kind: CycleKind, by: By, now: float, accept: Iterable[GuardName] = ()) -> int:
-        """Ask for a cycle, for which the limits in `accept` are waived; gives the number of the request."""
+        """Ask for a cycle that waives the guard's limits in `accept`; gives the number of the request."""
         request = retrain_requests.insert().values(kind=kind.value, by=by, at=now, accept=sorted(accept))
         with self._engine.begin() as connection:
             number = connection.execute(request).inserted_primary_key
@@ -35,10 +35,13 @@ class RetrainRequests:
         return int(number[0])
 
     def ask_by_schedule(self, kind: CycleKind, tick: float, line: str | None = None) -> bool:
-        """Ask for what the clock asks for; says whether nobody had yet.
+        """Ask for a cycle on behalf of the schedule, once for each tick; gives whether this call was the first.
 
-        Of several instances the first one counts. `tick` is the time that the schedule names, seconds since the epoch,
-        and not the time it is: so it is the same for all of them, whatever their clocks say. `line` is the schedule.
+        Args:
+            kind: of the cycle.
+            tick: the time that the schedule names, seconds since the epoch; the same for all instances, whatever their
+                clocks say.
+            line: the crontab line of the schedule.
         """
         with self._engine.begin() as connection:
             heard = select(_REQUEST.number).where(_REQUEST.by == "schedule", _REQUEST.at == tick)
@@ -48,9 +51,10 @@ class RetrainRequests:
             return True
 
     def watch_schedule(self, line: str | None, now: float) -> float:
-        """Since when ticks of a schedule are still to be asked for: since its last one, or `now` where it is new.
+        """The time after which ticks of a schedule are still to be asked for: its last tick, or `now` where it is new.
 
-        A schedule is new where another one, or none, was watched last. That is on record without asking for anything.
+        A schedule is new where another line, or none, was watched last. The change is put on record, as a request that
+        is answered already.
         """
         with self._engine.begin() as connection:
             last = select(_REQUEST.at, _REQUEST.why).where(_REQUEST.by == "schedule").order_by(_REQUEST.number.desc())
@@ -63,7 +67,7 @@ class RetrainRequests:
             return now
 
     def open(self, by: By) -> CycleKind | None:
-        """The strongest open request: full before backfill before incremental."""
+        """The strongest kind of the open requests: full before backfill before incremental; None without any."""
         with reading(self._engine) as connection:
             kinds = connection.scalars(
                 select(_REQUEST.kind).where(_REQUEST.by == by, _REQUEST.cycle_id.is_(None))
@@ -81,7 +85,7 @@ class RetrainRequests:
             return connection.scalar(select(_REQUEST.cycle_id).where(_REQUEST.number == number))
 
     def drop_incremental(self, *, fence: int) -> None:
-        """Drop the open requests for an incremental cycle: nothing is pending, so there is nothing to do for them.
+        """Drop the open requests for an incremental cycle, as nothing is pending.
 
         Raises:
             LeaseLost: the lease is not held with token `fence`; nothing is dropped.
@@ -105,8 +109,8 @@ _OPEN_FOR_TRAINERS = (_REQUEST.by == "trainer", _REQUEST.cycle_id.is_(None))
 
 
 def take_up(connection: Connection, kind: CycleKind, cycle_id: str) -> set[GuardName]:
-    """Have a cycle that starts take up the open requests that it answers; gives the limits that they waive."""
-    # A cycle on top of the champion does not do what was asked for when a full retrain was.
+    """Have a starting cycle take up the open requests that it answers; gives the limits that they waive."""
+    # A cycle on top of the champion is no full retrain.
     answered = [one.value for one in CycleKind if kind.from_scratch or not one.from_scratch]
     taken_up = update(retrain_requests).where(_REQUEST.cycle_id.is_(None), _REQUEST.kind.in_(answered))
     connection.execute(taken_up.values(cycle_id=cycle_id))
@@ -115,13 +119,13 @@ def take_up(connection: Connection, kind: CycleKind, cycle_id: str) -> set[Guard
 
 
 def open_again(connection: Connection, cycle_id: str) -> None:
-    """A cycle did not do what it took up: what nobody waits for by hand is still to be done."""
+    """Reopen the requests that a failed or held cycle took up; not an operator's, who sees the outcome and decides."""
     not_by_hand = _REQUEST.cycle_id == cycle_id, _REQUEST.by != "operator"
     connection.execute(update(retrain_requests).where(*not_by_hand).values(cycle_id=None))
 
 
 def ask_full(connection: Connection, why: str, now: float) -> None:
-    """A trainer asks for a full retrain; one open request is enough, in the words of the last who asked."""
+    """Ask for a full retrain on behalf of a trainer; one request is open at most, with the last reason."""
     again = connection.execute(update(retrain_requests).where(*_OPEN_FOR_TRAINERS).values(why=why, at=now))
     if again.rowcount == 0:
         connection.execute(retrain_requests.insert().values(kind=CycleKind.FULL.value, by="trainer", at=now, why=why))

@@ -28,7 +28,7 @@ dead_letters = typer.Typer(
     name="dead-letters", help="Records that could not be understood, each with its reason.", no_args_is_help=True
 )
 
-_TOLD = 20  # letters that have a line each
+_SINGLY = 20  # letters that have a line each
 _HEADS = ("id", "position", "when", "stage", "bytes", "status", "reason")
 _NO_RECORD = (
     "`retrainer train --full` reads every user again, `retrainer replay --from TIME` what the topic still holds; then "
@@ -182,17 +182,17 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def _write_value(stored: Stored) -> None:
     if stored.letter.value is None:
         raise LedgerError(f"dead letter {stored.entry.id} has no value; see `retrainer dead-letters show`")
-    with suppress(BrokenPipeError):  # whoever reads them has had enough
+    with suppress(BrokenPipeError):  # the reader has had enough
         sys.stdout.buffer.write(stored.letter.value)
     sys.stdout.flush()
 
 
 def _tell_left(left: Sequence[Verdict]) -> None:
-    for verdict in left[:_TOLD]:
+    for verdict in left[:_SINGLY]:
         told = {"refused": "stays open", "no bytes": "holds no record"}.get(verdict.outcome, "is not open")
         say(f"{verdict.id} {told}: {one_line(verdict.said)}")
-    if len(left) > _TOLD:
-        say(f"... and {len(left) - _TOLD} more")
+    if len(left) > _SINGLY:
+        say(f"... and {len(left) - _SINGLY} more")
     if any(verdict.outcome == "no bytes" for verdict in left):
         say(f"what holds no record cannot be replayed: {_NO_RECORD}")
 
