@@ -7,7 +7,8 @@ Below lie `consumer.database` (tables, connections), `consumer.changes` (what is
     batch             what the listener read in one poll
     intake            the listener stores a batch: changes, offsets and dead letters, in one transaction
     cycles            the supervisor claims the pending users for a cycle, and settles the cycle
-    settling          what becomes of a claim when its cycle has ended
+    ending            a cycle ends: its claim is settled or given back, its version may become champion
+    settling          settled rows are deleted, or rows become pending again
     lineage           which offsets, replays and gaps a cycle stands for
     refusals          users and labels that no version has learned, as their rows are unfit
     champions         the champion pointer, and which other versions a challenger is measured against

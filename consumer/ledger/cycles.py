@@ -19,23 +19,15 @@ from consumer.changes import portions
 from consumer.changes.kinds import KINDS, LABELS, USERS, Kind
 from consumer.changes.portions import keys_of
 from consumer.database.engine import reading
-from consumer.database.tables import PENDING, RUNNING, cycles, promotions, replays, versions
+from consumer.database.tables import PENDING, RUNNING, cycles, replays, versions
 from consumer.errors import LedgerError
 from consumer.ledger.champions import BestSince, anchor, champion
+from consumer.ledger.ending import end_cycle
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
-from consumer.ledger.refusals import forget_mended, keep_refused
-from consumer.ledger.retrain_requests import ask_full, open_again, take_up
-from consumer.ledger.settling import (
-    give_back,
-    much_to_forget,
-    recently_settled,
-    settle_changes,
-    settle_offsets,
-    sweep,
-    to_sweep,
-)
-from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
+from consumer.ledger.retrain_requests import take_up
+from consumer.ledger.settling import much_to_forget, recently_settled, sweep, to_sweep
+from schemas.cycle import CycleKind, CycleResult, Lineage
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
 from schemas.labels import PairKey, pair_of
@@ -201,65 +193,9 @@ class Cycles:
         """
         with self._engine.begin() as connection:
             check_fence(connection, fence)
-            ended = connection.execute(
-                update(cycles)
-                .where(cycles.c.cycle_id == result.cycle_id, cycles.c.state == RUNNING)
-                .values(
-                    state=result.outcome.value,
-                    ended_at=now,
-                    known_users=result.known_users,
-                    known_labels=_known_labels(result),
-                    result=result.model_dump(mode="json"),
-                )
-            )
-            if ended.rowcount != 1:
-                return _settled_before(connection, result)
-            settled = _end(connection, result, refused or RefusedByName(result), now, remember=remember)
+            settled = end_cycle(connection, result, refused or RefusedByName(result), now, remember=remember)
             reached(Point.SETTLING)
             return settled
-
-
-def _end(connection: Connection, result: CycleResult, refused: Refused, now: float, *, remember: bool) -> bool:
-    """Settle or give back the claim and the requests of a cycle that ends now; gives whether the claim is settled."""
-    cycle_id, outcome = result.cycle_id, result.outcome
-    standing = champion(connection)
-    stands = standing == connection.scalar(select(cycles.c.base_version).where(cycles.c.cycle_id == cycle_id))
-    answers = outcome is Outcome.REGISTERED or (outcome is Outcome.UNCHANGED and standing is not None)
-    settled = stands and answers
-    keep_refused(connection, result.cycle_id, refused, now)
-    if result.version is not None:
-        connection.execute(versions.insert().values(version=result.version, cycle_id=cycle_id, registered_at=now))
-        if settled:
-            connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
-            settle_offsets(connection, cycle_id)
-    if settled:
-        forget_mended(connection, result, refused)
-        settle_changes(connection, cycle_id, now, remember=remember)
-    else:
-        # Nothing was tried on top of a champion that was set meanwhile, and a failed cycle has tried nothing.
-        tried = None if outcome is Outcome.FAILED else True
-        give_back(connection, cycle_id, tried=tried if stands else False)
-    if outcome in {Outcome.FAILED, Outcome.HELD}:
-        open_again(connection, cycle_id)
-    if result.asks_full is not None:
-        ask_full(connection, result.asks_full, now)
-    return settled
-
-
-def _known_labels(result: CycleResult) -> int | None:
-    return None if result.labels is None else result.labels.positives + result.labels.negatives
-
-
-def _settled_before(connection: Connection, result: CycleResult) -> bool:
-    """Whether the claim of a cycle that has already ended with this result was settled."""
-    row = connection.execute(
-        select(cycles.c.state, cycles.c.settled, versions.c.version)
-        .join(versions, versions.c.cycle_id == cycles.c.cycle_id, isouter=True)
-        .where(cycles.c.cycle_id == result.cycle_id)
-    ).one_or_none()
-    if row is None or (row.state, row.version) != (result.outcome.value, result.version):
-        raise LedgerError(f"cycle {result.cycle_id} is not running, so it cannot end")
-    return bool(row.settled)
 
 
 def _running(connection: Connection, best: BestSince) -> Claim | None:

@@ -63,8 +63,8 @@ class Leases:
                 return None
             # At least the time, so that the tokens of a recreated ledger outrank those that a registry remembers.
             taken = Lease(holder, max(seen.token + 1 if seen else 1, int(now)), 0, name)
-            told = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals}
-            values = {**told, "renewed_at": now, "holder_name": name}
+            lease = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals}
+            values = {**lease, "renewed_at": now, "holder_name": name}
             row = upsert(connection, leases).values(name=CYCLES, **values)
             connection.execute(row.on_conflict_do_update(index_elements=[leases.c.name], set_=values))
         return taken

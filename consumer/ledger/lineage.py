@@ -57,8 +57,8 @@ def _uncovered(connection: Connection) -> Lineage:
 
 
 def _times(*moments: float | datetime | None) -> list[datetime]:
-    told = (datetime.fromtimestamp(one, UTC) if isinstance(one, float) else one for one in moments)
-    return [one for one in told if one is not None]
+    found = (datetime.fromtimestamp(one, UTC) if isinstance(one, float) else one for one in moments)
+    return [one for one in found if one is not None]
 
 
 def _gaps(connection: Connection) -> OffsetSpans:

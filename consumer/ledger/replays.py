@@ -29,7 +29,7 @@ class Replays:
             .order_by(of.number)
         )
         with reading(self._engine) as connection:
-            return [_told(row) for row in connection.execute(listed)]
+            return [_record(row) for row in connection.execute(listed)]
 
     def request_of(self, replay_id: str) -> int | None:
         """The number of a stored replay's request; None where the replay is not stored."""
@@ -38,7 +38,7 @@ class Replays:
             return None if found is None else int(found)
 
 
-def _told(row: Row[Any]) -> dict[str, Any]:
+def _record(row: Row[Any]) -> dict[str, Any]:
     return {
         "number": row.number,
         "at": datetime.fromtimestamp(row.at, UTC).isoformat(),

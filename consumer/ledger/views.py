@@ -124,9 +124,9 @@ class Views:
                 .order_by(cycles.c.number.desc())
                 .limit(_PAST_CYCLES)
             ).all()
-            told = [row for row in rows if row.state != Outcome.FAILED]
-            in_a_row = sum(1 for _ in takewhile(lambda row: row.state == Outcome.HELD, told))
-            held = _held(connection, told[0].cycle_id, in_a_row) if in_a_row else None
+            judged = [row for row in rows if row.state != Outcome.FAILED]
+            in_a_row = sum(1 for _ in takewhile(lambda row: row.state == Outcome.HELD, judged))
+            held = _held(connection, judged[0].cycle_id, in_a_row) if in_a_row else None
             fulls = select(cycles.c.ended_at).where(cycles.c.kind == CycleKind.FULL, cycles.c.ended_at.is_not(None))
             last_full_end = connection.scalar(fulls.order_by(cycles.c.number.desc()).limit(1))
             standing = champion(connection)
@@ -212,9 +212,9 @@ class Views:
             if row is None:
                 return None
             users, labels = (figures_of(connection, kind, row.cycle_id).rows for kind in KINDS)
-        told = {"cycle_id": row.cycle_id, "kind": row.kind, "reason": row.reason, "users": users}
+        running = {"cycle_id": row.cycle_id, "kind": row.kind, "reason": row.reason, "users": users}
         failing = {"attempts": row.attempts, "last_error": row.last_error}
-        return told | ({"labels": labels} if labels else {}) | failing
+        return running | ({"labels": labels} if labels else {}) | failing
 
     def cycle(self, cycle_id: str | None = None) -> dict[str, Any] | None:
         """A cycle by its id, or the newest one: its start, its lineage, its end; None where there is none."""
