@@ -11,12 +11,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from schemas.base import Frozen, formerly
+from schemas.base import Frozen
 from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, Objective, PairPolicy, SplitPolicy
+from schemas.renamed import formerly
 from schemas.spans import Offset, OffsetSpans
 
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
