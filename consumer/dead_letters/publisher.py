@@ -144,17 +144,15 @@ class _Copier:
             self._producer = None
 
     def _send(self, stored: Stored, *, without_bytes: bool = False) -> Any:
-        letter, about = stored.letter, _about(stored)
+        letter, told = stored.letter, _told(stored)
         if without_bytes or stored.entry.size > _MOST_BYTES:
             why = f"the topic does not take {letter.size} bytes: see `retrainer dead-letters show`"
-            return self._producer.send(self._topic, value=b"", headers=[*about, (_LEFT_OUT, why.encode())])
+            return self._producer.send(self._topic, value=b"", headers=[*told, (_LEFT_OUT, why.encode())])
         if letter.key is None and letter.value is None:  # the client sends no such record
             return self._producer.send(
-                self._topic, value=b"", headers=[*_sendable(letter), *about, (_LEFT_OUT, b"no key and no value")]
+                self._topic, value=b"", headers=[*_sendable(letter), *told, (_LEFT_OUT, b"no key and no value")]
             )
-        return self._producer.send(
-            self._topic, key=letter.key, value=letter.value, headers=[*_sendable(letter), *about]
-        )
+        return self._producer.send(self._topic, key=letter.key, value=letter.value, headers=[*_sendable(letter), *told])
 
 
 def _sendable(letter: DeadLetter) -> list[tuple[str, bytes]]:
@@ -165,9 +163,9 @@ def _sendable(letter: DeadLetter) -> list[tuple[str, bytes]]:
     ]
 
 
-def _about(stored: Stored) -> list[tuple[str, bytes]]:
+def _told(stored: Stored) -> list[tuple[str, bytes]]:
     entry = stored.entry
-    about = {
+    told = {
         "topic": entry.position.topic,
         "partition": entry.position.partition,
         "offset": entry.position.offset,
@@ -175,7 +173,7 @@ def _about(stored: Stored) -> list[tuple[str, bytes]]:
         "reason": entry.reason,
         "at": when(entry.stored_at),
     }
-    return [(f"retrainer.{name}", str(value).encode()) for name, value in about.items()]
+    return [(f"retrainer.{name}", str(value).encode()) for name, value in told.items()]
 
 
 def _options(kafka: KafkaSettings) -> dict[str, Any]:
