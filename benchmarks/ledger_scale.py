@@ -13,9 +13,9 @@ from benchmarks.rows import Row, Setup, figure
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
 from consumer.cycles.leadership import Leadership
+from consumer.database.tables import cycles, promotions, versions
 from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import cycles, promotions, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.events import Operation
 from schemas.manifest import MANIFEST_FILE

@@ -9,8 +9,12 @@ from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
+from consumer.changes.change import LabelChange, add_to
+from consumer.dead_letters.letter import DeadLetter, Headers
+from consumer.dead_letters.replay import Judge, Understood
 from consumer.kafka.records import Unreadable
-from consumer.ledger.batch import Batch, DeadLetter, Headers, LabelChange, Partition, Position, add_to
+from consumer.ledger.batch import Batch
+from consumer.positions import Partition, Position
 from consumer.record_times import FIRST, LAST, seconds_of, unit_of
 from consumer.settings import Settings
 from schemas.events import Change, Group, Ignored
@@ -81,6 +85,22 @@ def _of_either(users: Decoder, labels: Decoder, group: LabelGroup) -> Decoder:
 def named(headers: Headers) -> dict[str, bytes]:
     """Headers by name, as a decoder takes them: of a name that comes twice the last one, and none without a value."""
     return {name: value for name, value in headers if value is not None}
+
+
+def judge_by(settings: Settings) -> Judge:
+    """What dead letters say to these settings' decoders. A letter of a topic that is read no more is about a user."""
+    of_topic = decoders(settings)
+
+    def judge(letter: DeadLetter) -> Understood | Ignored | str:
+        decode = of_topic.get(letter.position.topic, of_topic[settings.kafka.topic])
+        try:
+            return decode(letter.key, letter.value, named(letter.headers))
+        except BadEvent as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001  (one letter must not keep the others from being replayed)
+            return f"unexpected {type(error).__name__}: {error}"
+
+    return judge
 
 
 class Record(Protocol):

@@ -74,7 +74,7 @@ class Service:
         self._deciding = Deciding(settings.trigger, ledger, clock)
         topic = settings.dead_letters.topic
         self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
-        self._schedule = Schedule(settings.schedule.full_retrain, ledger.asked, self._woken.set)
+        self._schedule = Schedule(settings.schedule.full_retrain, ledger.retrain_requests, self._woken.set)
         self._jumps = Jumps(clock)
         self._resumed = False
         self._decision = Decision(Wait(Hold.CATCHING_UP))
@@ -184,7 +184,7 @@ class Service:
     def _start(self, decision: Start, now: float) -> None:
         if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().empty:
             log.info("nothing is pending, nothing to train")
-            self._ledger.asked.drop_incremental(fence=self._leadership.fence)
+            self._ledger.retrain_requests.drop_incremental(fence=self._leadership.fence)
             return
         self._prober.stop(grace=0.0)  # an operator does not wait for a probe, and trainers work one at a time
         self._supervisor.start(decision.kind, decision.reason.value, now)

@@ -17,6 +17,7 @@ from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, Objective, PairPolicy, SplitPolicy
+from schemas.renamed import formerly
 from schemas.spans import Offset, OffsetSpans
 
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
@@ -129,7 +130,7 @@ class Lineage(Frozen):
 
 
 class CycleRequest(Frozen):
-    """One cycle: whom to learn, on top of what, and why."""
+    """One cycle: whom to learn, on top of what, and why. Names of earlier releases are read, too."""
 
     cycle_id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     kind: CycleKind
@@ -144,19 +145,21 @@ class CycleRequest(Frozen):
     """Limits of the guard that an operator has waived for this cycle."""
     users: tuple[str, ...]
     """The claimed users, each to be re-read from the feature store."""
-    lately: tuple[str, ...] = ()
+    recently_learned_users: Annotated[tuple[str, ...], formerly("recently_learned_users", "lately")] = ()
     """Users whom earlier cycles have learned not long ago; where all are read, a bulk copy may lag behind them."""
     labels: tuple[PairKey, ...] = ()
     """The claimed labels, each to be re-read from the label group."""
-    recent_labels: tuple[PairKey, ...] = ()
-    """Labels that earlier cycles have learned not long ago, as `lately` has users."""
-    follows: str | None = None
-    """The last cycle that was settled. A copy of the embedding space that it was not applied to has missed it."""
+    recently_learned_labels: Annotated[tuple[PairKey, ...], formerly("recently_learned_labels", "recent_labels")] = ()
+    """Labels that earlier cycles have learned not long ago, as `recently_learned_users` has users."""
+    last_promoted_cycle: Annotated[str | None, formerly("last_promoted_cycle", "follows")] = None
+    """The newest earlier cycle whose claim is settled: the champion answers for that cycle, by a new version or
+    unchanged. A copy of the embedding space to which the cycle was not applied has missed something."""
     fence: Annotated[int, Field(ge=0)] = 0
     """The token of whoever runs cycles now; what bears an earlier one than the registry has seen is refused."""
-    above: Annotated[int, Field(ge=0)] = 0
-    """The highest number of a version there ever was: where it was deleted, the registry might give it once more."""
-    only_find: bool = False
+    min_version_exclusive: Annotated[int, Field(ge=0), formerly("min_version_exclusive", "above")] = 0
+    """The new version gets a higher number than this, the highest that there ever was: where that version was deleted,
+    the registry might give its number once more."""
+    lookup_only: Annotated[bool, formerly("lookup_only", "only_find")] = False
     """Train nothing, and only say whether the cycle has registered a version."""
     only_probe: bool = False
     """Train nothing and change nothing: only score the champion on the users and labels."""
@@ -420,7 +423,7 @@ class CycleResult(Frozen):
     known_users: int | None = None
     fence: Annotated[int, Field(ge=0)] = 0
     """That of the request."""
-    absent: bool = False
+    not_registered: Annotated[bool, formerly("not_registered", "absent")] = False
     """The registry was asked, and has no version of this cycle."""
     read: ReadReport | None = None
     labels: LabelReport | None = None

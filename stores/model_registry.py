@@ -45,11 +45,11 @@ class ModelRegistry(Protocol):
             StaleFence: somebody with a later token was here.
         """
 
-    def register(self, staged: Path, fence: int = 0, above: int = 0) -> RegisteredVersion:
+    def register(self, staged: Path, fence: int = 0, min_version_exclusive: int = 0) -> RegisteredVersion:
         """Register the model in the folder `staged`, which holds a manifest and the files that it lists.
 
         Idempotent by the manifest's cycle id: a cycle that has registered gets the version it has (P2). A new one gets
-        a number higher than `above`, and than those of all versions that are there.
+        a number higher than `min_version_exclusive`, and than those of all versions that are there.
 
         Raises:
             StaleFence: somebody with a later token than `fence` has entered; nothing was registered.

@@ -89,8 +89,8 @@ class Cycle:
         if (done := self._registry.find(self._request.cycle_id)) is not None:
             keep_refused_of(self._request, self._registry, done)
             return self._told.registered(done)
-        if self._request.only_find:
-            return self._told.absent()
+        if self._request.lookup_only:
+            return self._told.not_registered()
         keras.utils.set_random_seed(self._seed)
         try:
             opponents = opponents_of(self._registry, self._request)
@@ -279,6 +279,6 @@ class Cycle:
         with self._reporter.step(Step.REGISTER) as facts:
             self._reporter.ask(Step.REGISTER)
             reached(Point.REGISTER_PERMITTED)
-            registered = self._registry.register(staged, self._request.fence, self._request.above)
+            registered = self._registry.register(staged, self._request.fence, self._request.min_version_exclusive)
             facts["version"] = registered.version
         return self._told.registered(registered)

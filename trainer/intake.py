@@ -67,7 +67,7 @@ def _users(
     settings = request.settings
     group, spaces = settings.feature_group, settings.work_dir / "spaces"
     info = None if champion is None or request.kind.from_scratch else champion.manifest.space
-    space = Space.open(spaces / info.space_id, info, group, request.follows) if info else None
+    space = Space.open(spaces / info.space_id, info, group, request.last_promoted_cycle) if info else None
     store.check_contract()
     of = store.count() if space is None else len(request.users)
 
@@ -75,7 +75,7 @@ def _users(
         reporter.running(Step.READ, done, of)
 
     if space is None:
-        rows = read_all(store, group, {*request.users, *request.lately}, tick)
+        rows = read_all(store, group, {*request.users, *request.recently_learned_users}, tick)
     else:
         rows = read_users(store, group, request.users, tick)
     deleted = absent(request.users, rows)

@@ -88,7 +88,7 @@ def take_in_labels(
         reporter.running(Step.READ, done, of)
 
     if book is None or not follows:
-        labels = read_all(store, group, {*request.labels, *request.recent_labels}, tick)
+        labels = read_all(store, group, {*request.labels, *request.recently_learned_labels}, tick)
         known = len(book) if book else champions.known if champions else 0
         lost = max(0, known - len(labels.pairs))
         return LabelIntake(group, labels, absent(request.labels, labels), True, known, lost)

@@ -74,16 +74,18 @@ class Space:
         self._load_pairs()
 
     @staticmethod
-    def open(folder: Path, info: SpaceInfo, group: FeatureGroup, follows: str | None = None) -> Space | None:
+    def open(
+        folder: Path, info: SpaceInfo, group: FeatureGroup, last_promoted_cycle: str | None = None
+    ) -> Space | None:
         """The finished space in `folder`; None when it has to be made anew.
 
-        That is when it is not there, is scaled otherwise than by `info`, or has not seen the cycle `follows`.
+        That is when it is not there, is scaled otherwise than by `info`, or lacks the cycle `last_promoted_cycle`.
         """
         try:
             found = SpaceInfo.model_validate_json((folder / _SPACE_FILE).read_bytes())
         except (OSError, ValueError):
             return None
-        if found != info or (follows is not None and follows not in _applied(folder)):
+        if found != info or (last_promoted_cycle is not None and last_promoted_cycle not in _applied(folder)):
             return None
         return Space(folder, info, group)
 

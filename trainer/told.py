@@ -47,9 +47,9 @@ class Told:
         out = way_out(guard, self._request.kind)
         return self.ended(Outcome.HELD, reason(guard), way_out=out, asks_full=guard.asks_full)
 
-    def absent(self) -> CycleResult:
+    def not_registered(self) -> CycleResult:
         """The registry has no version of the cycle."""
-        return self.ended(Outcome.FAILED, "the registry has no version of this cycle", absent=True)
+        return self.ended(Outcome.FAILED, "the registry has no version of this cycle", not_registered=True)
 
     def registered(self, found: RegisteredVersion) -> CycleResult:
         """The result of a cycle that has registered, told from what it registered."""

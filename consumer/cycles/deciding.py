@@ -13,7 +13,7 @@ from consumer.cycles.trigger import Probe, Reason, Start, TriggerState, Wait, de
 from consumer.ledger.efforts import Efforts, Failed, efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
-from consumer.ledger.views import Held, Past
+from consumer.ledger.views import Held, History
 from schemas.policies import TriggerPolicy
 
 
@@ -68,7 +68,7 @@ class Deciding:
     def decide(self, *, busy: bool, probing: bool, caught_up: bool, others_caught_up: bool = True) -> Decision:
         """Decide now. Given is whether a cycle runs, whether a probe does, and who has read all that there was."""
         policy, ledger = self._policy, self._ledger
-        past = ledger.views.past()
+        past = ledger.views.history()
         found = efforts(ledger.engine, UNASKED_FROM_SCRATCH, policy.max_full_per_day)
         state = trigger_state(ledger, past, found, busy=busy, caught_up=caught_up)
         state = replace(state, others_caught_up=others_caught_up)
@@ -117,7 +117,7 @@ class Deciding:
         return replace(ours, enough_since=self._enough_since)
 
 
-def trigger_state(ledger: Ledger, past: Past, found: Efforts, *, busy: bool, caught_up: bool) -> TriggerState:
+def trigger_state(ledger: Ledger, past: History, found: Efforts, *, busy: bool, caught_up: bool) -> TriggerState:
     """What the trigger decides by, as ledger and listener know it now, with times as they are on record."""
     backlog = ledger.views.backlog()
     return TriggerState(
@@ -141,9 +141,9 @@ def trigger_state(ledger: Ledger, past: Past, found: Efforts, *, busy: bool, cau
         full_ends=found.full_ends,
         cycle_running=busy,
         caught_up=caught_up,
-        asked=ledger.asked.open("operator"),
-        full_retrain_due=ledger.asked.open("schedule") is not None,
-        drifted=ledger.asked.why_full() is not None,
+        asked=ledger.retrain_requests.open("operator"),
+        full_retrain_due=ledger.retrain_requests.open("schedule") is not None,
+        drifted=ledger.retrain_requests.why_full() is not None,
         last_full_end=past.last_full_end,
     )
 

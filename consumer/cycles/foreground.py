@@ -12,11 +12,11 @@ from typing import Any
 from consumer.cycles.leadership import Leadership
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Reason
+from consumer.database.tables import PENDING
 from consumer.deadline import Deadline, TimedOut
 from consumer.errors import AlreadyRunning, ConsumerError, LeaseLost
 from consumer.identity import identity
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.tables import PENDING
 from consumer.lock import only_one
 from consumer.settings import Settings
 from schemas.cycle import CycleKind
@@ -58,7 +58,7 @@ def run_cycle(
             except AlreadyRunning:
                 if request is None:
                     say("asking the retrainer that runs cycles; waiting for its cycle")
-                    request = ledger.asked.ask(kind, "operator", time.time(), accept)
+                    request = ledger.retrain_requests.ask(kind, "operator", time.time(), accept)
                 if _answered(settings, ledger, request, interrupted, deadline, ours=ours):
                     return _cycle_of(ledger, request)
 
@@ -103,13 +103,13 @@ def _run_here(
         if supervisor.resume(time.time()):
             say("finishing the cycle that was cut short first")
             _until_idle(supervisor, leadership, woken, interrupted, deadline)
-        if request is not None and ledger.asked.taken_up(request) is not None:
+        if request is not None and ledger.retrain_requests.taken_up(request) is not None:
             return _cycle_of(ledger, request)  # the cycle that whoever was asked did not finish
         if kind is CycleKind.INCREMENTAL and ledger.views.backlog().empty:
             if request is not None:
-                ledger.asked.withdraw(request)
+                ledger.retrain_requests.withdraw(request)
             return None
-        has_champion = ledger.views.past().champion is not None
+        has_champion = ledger.views.history().champion is not None
         reason = Reason.REPLAY if kind is CycleKind.BACKFILL else Reason.OPERATOR
         supervisor.start(kind if has_champion else CycleKind.BOOTSTRAP, reason.value, time.time(), accept)
         _until_idle(supervisor, leadership, woken, interrupted, deadline)
@@ -160,7 +160,9 @@ def _answered(
         if interrupted:
             raise ConsumerError("interrupted; the service runs the cycle all the same")
         cycle = _cycle_of(ledger, request)
-        if ledger.asked.taken_up(request) == PENDING or (cycle is not None and cycle["ended_at"] is not None):
+        if ledger.retrain_requests.taken_up(request) == PENDING or (
+            cycle is not None and cycle["ended_at"] is not None
+        ):
             return True
         if cycle is not None or ledger.cycles.is_any_running():
             deadline.moved()
@@ -182,8 +184,8 @@ def _give_up(ledger: Ledger, request: int, deadline: Deadline, *, ours: bool) ->
     lease = ledger.leases.current()
     who = lease.in_words if lease is not None and lease.holder else "the service"
     if ours:
-        ledger.asked.withdraw(request)
-    if ledger.asked.taken_up(request) not in (None, PENDING):
+        ledger.retrain_requests.withdraw(request)
+    if ledger.retrain_requests.taken_up(request) not in (None, PENDING):
         return
     what_becomes = "it is withdrawn" if ours else "it stays, and is taken up when that is well"
     raise TimedOut(
@@ -194,7 +196,7 @@ def _give_up(ledger: Ledger, request: int, deadline: Deadline, *, ours: bool) ->
 
 def _cycle_of(ledger: Ledger, request: int) -> dict[str, Any] | None:
     """The cycle that took up a request; None where none did, as there was nothing to do."""
-    cycle_id = ledger.asked.taken_up(request)
+    cycle_id = ledger.retrain_requests.taken_up(request)
     return ledger.views.cycle(cycle_id) if cycle_id else None
 
 

@@ -76,7 +76,7 @@ class Prober:
             base_version=base.version,
             users=users,
             labels=labels,
-            follows=base.follows,
+            last_promoted_cycle=base.last_promoted_cycle,
             fence=self._leadership.fence,
             only_probe=True,
             lineage=Lineage(offsets={}, changed_users=len(users), changed_labels=len(labels)),

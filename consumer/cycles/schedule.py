@@ -14,7 +14,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
-from consumer.ledger.asked import Asked
+from consumer.ledger.retrain_requests import RetrainRequests
 from schemas.crontab import Crontab, from_crontab
 from schemas.cycle import CycleKind
 
@@ -31,14 +31,14 @@ class Schedule:
 
     Args:
         line: the crontab line; None for never.
-        asked: where requests wait.
+        requests: where requests wait.
         woken: called, from another thread, when a time has come.
     """
 
-    def __init__(self, line: str | None, asked: Asked, woken: Callable[[], None]) -> None:
+    def __init__(self, line: str | None, requests: RetrainRequests, woken: Callable[[], None]) -> None:
         self._line = line
         self._crontab = from_crontab(line) if line is not None else None
-        self._asked = asked
+        self._requests = requests
         self._woken = woken
         self._scheduler = BackgroundScheduler(timezone=UTC)
         self._due = True  # something may have come due before this start
@@ -83,14 +83,14 @@ class Schedule:
 
     def _ask(self, now: float) -> None:
         if self._watched is None:
-            self._watched = self._asked.watch_schedule(self._line, now)
+            self._watched = self._requests.watch_schedule(self._line, now)
         if self._crontab is None:
             return
         self._watched = min(self._watched, now)  # a clock that was ahead keeps nothing from coming
         due = self._crontab.latest(now)
         if due <= self._watched:
             return
-        if self._asked.ask_by_schedule(CycleKind.FULL, due, self._line) and now - due > _LATE:
+        if self._requests.ask_by_schedule(CycleKind.FULL, due, self._line) and now - due > _LATE:
             log.warning(
                 "a full retrain by schedule was missed, and is made up now",
                 due=datetime.fromtimestamp(due, UTC).isoformat(),

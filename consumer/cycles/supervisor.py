@@ -208,13 +208,13 @@ class Supervisor:
             accept=claim.accept,
             users=claim.users,
             labels=claim.labels,
-            follows=claim.follows,
+            last_promoted_cycle=claim.last_promoted_cycle,
             fence=self._leadership.fence,
-            above=claim.above,
-            only_find=running.given_up is not None,
+            min_version_exclusive=claim.min_version_exclusive,
+            lookup_only=running.given_up is not None,
             settle_below=self._settle_below(claim),
-            lately=self._ledger.cycles.lately(now) if self._may_lag else (),
-            recent_labels=self._ledger.cycles.recent_labels(now) if self._may_lag else (),
+            recently_learned_users=self._ledger.cycles.recently_learned_users(now) if self._may_lag else (),
+            recently_learned_labels=self._ledger.cycles.recently_learned_labels(now) if self._may_lag else (),
             lineage=claim.lineage,
             settings=self._settings.for_trainer(),
         )
@@ -241,7 +241,7 @@ class Supervisor:
         if result is not None and result.outcome is not Outcome.FAILED:
             self._settle(result, now)
             return
-        if result is not None and result.absent and running.given_up is not None:
+        if result is not None and result.not_registered and running.given_up is not None:
             self._fail(running, running.given_up, now)
             return
         if result is not None:
@@ -307,7 +307,7 @@ class Supervisor:
         if result.outcome is Outcome.UNCHANGED and not settled:
             log.warning("given back: the champion changed meanwhile", **claimed(claim))
         if settled and result.version is not None:
-            mirror_champion(self._settings, lambda: self._ledger.views.past().champion)
+            mirror_champion(self._settings, lambda: self._ledger.views.history().champion)
             reached(Point.MIRRORED)
         tell_end(claim, result, now)
 

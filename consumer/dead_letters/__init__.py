@@ -1,7 +1,8 @@
-"""Records that could not be understood, once they are in the ledger.
+"""Dead letters: records that could not be understood. A record becomes a letter, and a person settles the letter.
 
-settings   how many may be open, and the dead-letter topic
-judging    what a letter says today
+letter     a record as it came, and why it is refused; what is on record about it
+store      the table: keeping letters, finding, discarding
+replay     letters are decoded again; what is understood becomes pending
 publisher  the thread that copies letters to the dead-letter topic
-showing    letters for people and machines
+render     letters for people and machines
 """

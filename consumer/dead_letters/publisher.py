@@ -1,8 +1,8 @@
 """The dead-letter topic: each letter of the ledger is copied there once it is stored, at least once.
 
-A column of the ledger says which letters the topic has. While the ledger refuses that note, it alone is tried again. A
-crash between the acknowledgement and the note, or several services at once, publish a letter twice; whoever reads the
-topic tells the copies by the position in their headers.
+A column of the ledger notes which letters the topic has. While the ledger refuses the note, only the note is tried
+again. After a crash between the acknowledgement and the note, or with several services at once, a letter is published
+twice; readers of the topic recognise copies by the position in their headers.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from consumer.configuration.kafka import KafkaSettings
-from consumer.dead_letters.showing import when
+from consumer.dead_letters.letter import DeadLetter, Stored
+from consumer.dead_letters.render import when
+from consumer.dead_letters.store import Letters
 from consumer.errors import SettingsError
 from consumer.kafka.client import made, producer_options
-from consumer.ledger.batch import DeadLetter
-from consumer.ledger.letters import Letters, Stored
 
 log = structlog.get_logger()
 
 _IDLE = 1.0  # seconds between looks at a ledger that had nothing
 _LONGEST_WAIT = 60.0
 _DELIVERY_MS = 10_000
-_FLUSH_SECONDS = 15.0  # longer than any delivery may take, so every record has come to an end by then
+_FLUSH_SECONDS = 15.0  # longer than any delivery may take, so that every record is delivered or refused by then
 _STOP_SECONDS = 3.0
 _MOST_BYTES = 16 * 2**20  # of a letter; no broker takes a request of more than 100 MB, and few a record of more than 1
 _LEFT_OUT = "retrainer.left-out"
@@ -36,12 +36,12 @@ _AWAY = "dead letters cannot be copied to their topic; they wait in the ledger, 
 
 
 class Publisher:
-    """Copies letters to a topic in a thread of its own; started and stopped as often as one likes.
+    """Copies letters to a topic in a thread of its own; may be started and stopped any number of times.
 
     Args:
         kafka: the brokers, and the topic that is listened to.
         topic: where letters go.
-        letters: of the ledger.
+        letters: the letters of the ledger.
 
     Raises:
         SettingsError: the topic is the one that is listened to.
@@ -59,7 +59,7 @@ class Publisher:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Publish from now on; nothing where it does already."""
+        """Publish from now on; does nothing where it runs already."""
         if self._running is None:
             self._running = threading.Event()
             self._thread = threading.Thread(
@@ -68,7 +68,7 @@ class Publisher:
             self._thread.start()
 
     def stop(self) -> None:
-        """Publish no more. What the thread is waiting for it gives up within seconds, on its own."""
+        """Stop publishing. The thread gives up within seconds what it waits for."""
         if self._running is not None and self._thread is not None:
             self._running.set()
             self._thread.join(_STOP_SECONDS)
@@ -103,20 +103,20 @@ class Publisher:
 
 
 class _Copier:
-    """A producer for the dead-letter topic, made when it is needed; after trouble it is closed, and made anew."""
+    """A producer for the dead-letter topic: made when needed, closed after an error, and then made again."""
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._kafka = kafka
         self._topic = topic
         self._producer: Any = None
         self.unnoted: list[int] = []
-        """What the topic has and the ledger does not know of yet."""
+        """Numbers of letters that the topic has and the ledger does not note yet."""
 
     def copied(self, found: Sequence[Stored]) -> list[int]:
-        """The numbers of those that the topic has now, acknowledged by all its replicas; at least one.
+        """Send letters; gives the numbers of those that all replicas have acknowledged, at least one.
 
         Raises:
-            KafkaError: it does not have the first.
+            KafkaError: the first letter was not acknowledged.
             ConsumerError: no broker can be used.
         """
         if self._producer is None:
@@ -137,7 +137,7 @@ class _Copier:
         return done
 
     def close(self) -> None:
-        """Give the producer up, with whatever it still has to send."""
+        """Close the producer, with whatever it still has to send."""
         if self._producer is not None:
             with suppress(KafkaError):
                 self._producer.close(timeout=_STOP_SECONDS)
@@ -180,7 +180,7 @@ def _options(kafka: KafkaSettings) -> dict[str, Any]:
     return {
         **producer_options(kafka),
         "allow_auto_create_topics": False,
-        "enable_idempotence": False,  # an idempotent producer is of no more use once a record was too big for the topic
+        "enable_idempotence": False,  # an idempotent producer breaks for good on a record that is too big for the topic
         "max_request_size": 2 * _MOST_BYTES,
         "delivery_timeout_ms": _DELIVERY_MS,
         "request_timeout_ms": _DELIVERY_MS // 2,

@@ -1,21 +1,23 @@
 """The ledger: what was read, what is pending, what became of it. One database, the truth about offsets and changes.
 
-Its rooms, by who uses them:
+Below lie `consumer.database` (tables, connections), `consumer.changes` (what is pending) and `consumer.dead_letters`.
 
-    ledger      opening it; a `Ledger` holds the rooms below
-    intake      the listener: changes, offsets and dead letters, in one transaction
-    batch       what it hands over
-    pending     users become pending
-    cycles      the supervisor: claiming the pending users for a cycle, and settling it
-    champions   the champion pointer, and whom else a challenger is measured against
-    leases      which of several instances may run cycles; every write of a cycle is checked against it
-    instances   which services there are, and how each is
-    asked       operators, the schedule and trainers: what they asked for
-    views       whoever looks: `status`, `versions`, `dead-letters`, the trigger
-    digest      by what a dead letter is known again
-    letters     operators: dead letters, replayed and discarded; the dead-letter topic
-    engine      connections: what they lock and what survives
-    dialect     the few words that SQLite and PostgreSQL do not share
-    tables      the tables
-    migrations  how those of an earlier release become these
+    ledger            opening it; a `Ledger` holds everything below
+    looking           a look into a ledger that leaves no trace
+    batch             what the listener read in one poll
+    intake            the listener stores a batch: changes, offsets and dead letters, in one transaction
+    cycles            the supervisor claims the pending users for a cycle, and settles the cycle
+    ending            a cycle ends: its claim is settled or given back, its version may become champion
+    settling          settled rows are deleted, or rows become pending again
+    lineage           which offsets, replays and gaps a cycle stands for
+    refusals          users and labels that no version has learned, as their rows are unfit
+    champions         the champion pointer, and which other versions a challenger is measured against
+    leases            which of several instances may run cycles; every write of a cycle is checked against the lease
+    instances         which services there are, and how each is
+    retrain_requests  what operators, the schedule and trainers ask for
+    probes            how the champion answered for what was pending
+    replays           what was replayed
+    views             what `status`, `versions` and the trigger see
+    efforts           what the last cycles came to
+    records           a cycle, a version or a gap as `--json` gives it
 """

@@ -1,4 +1,4 @@
-"""The champion pointer, and the versions that a challenger is measured against beside the champion."""
+"""The champion pointer, and the versions other than the champion that a challenger is measured against."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections import Counter
 
 from sqlalchemy import Connection, select
 
-from consumer.ledger.tables import cycles, promotions, versions
+from consumer.database.tables import cycles, promotions, versions
 from schemas.cycle import CycleKind
 
 MOST_NOMINATED = 3
-"""A trainer loads and scores each of them."""
+"""The most versions that are nominated: a trainer loads and scores each."""
 
 _FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10", "outcome_auc", "recall_at_50")
 _Leaders = tuple[tuple[float, int], ...]
@@ -35,7 +35,7 @@ def anchor(connection: Connection) -> int | None:
 
 
 class BestSince:
-    """Nominates versions, each time from what was looked at before and what came since: no figure on record changes."""
+    """Nominates versions. Figures on record never change, so each call reads only those that came since the last."""
 
     def __init__(self) -> None:
         self._seen: tuple[int, int, tuple[_Leaders, ...]] | None = None
@@ -43,8 +43,8 @@ class BestSince:
     def of(self, connection: Connection, scratch: int | None, base: int | None) -> tuple[int, ...]:
         """The versions registered after `scratch` with the best figures, at most `MOST_NOMINATED`, without `base`.
 
-        A stored figure nominates and decides nothing: the gate scores them again. Of equal ones the newest is taken;
-        where more versions than may be are best in something, those that are best in most, accuracy first.
+        A stored figure nominates and decides nothing: the gate scores the versions again. Of equal versions the newest
+        is taken. Where too many versions are best in something, those best in most are taken, accuracy first.
         """
         if scratch is None:
             return ()
@@ -54,7 +54,7 @@ class BestSince:
         return tuple(sorted(version for version, _ in best.most_common(MOST_NOMINATED)))
 
     def _leaders(self, connection: Connection, scratch: int) -> tuple[_Leaders, ...]:
-        """By figure the two best of its values with their versions, as one of them may be the base."""
+        """For each figure its two best values with their versions; two, as one may be the base."""
         known: tuple[_Leaders, ...]
         _, last, known = seen if (seen := self._seen) and seen[0] == scratch else (scratch, 0, ((),) * len(_FIGURES))
         number = select(cycles.c.number).join(versions, versions.c.cycle_id == cycles.c.cycle_id)

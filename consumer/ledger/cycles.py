@@ -1,10 +1,9 @@
 """Claiming the pending users and labels for a cycle, and settling it: each one transaction.
 
-A claim takes all that is pending and notes which offsets it stands for: from where the last registered version ended to
-what is stored now. What changes meanwhile gets a new pending row. A registered version settles the claim. A cycle that
-found nothing to learn settles its users and labels alone. Any other outcome gives them back. Where there is no version,
-the next claim covers the offsets again. So the offsets of the registered versions follow each other without a gap and
-without overlap.
+A claim takes all that is pending and notes which offsets that stands for: from the end of the last registered version
+to what is stored now. Later changes get new pending rows. A registered version settles the claim. A cycle that found
+nothing to learn settles its users and labels alone. Any other outcome gives them back. Without a version, the next
+claim covers the offsets again. So the offsets of registered versions follow each other without gap and without overlap.
 """
 
 from __future__ import annotations
@@ -16,27 +15,19 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select, update
 
+from consumer.changes import portions
+from consumer.changes.kinds import KINDS, LABELS, USERS, Kind
+from consumer.changes.portions import keys_of
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, RUNNING, cycles, replays, versions
 from consumer.errors import LedgerError
-from consumer.ledger import portions
-from consumer.ledger.asked import ask_full, open_again, take_up
 from consumer.ledger.champions import BestSince, anchor, champion
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
+from consumer.ledger.ending import end_cycle
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
-from consumer.ledger.portions import keys_of
-from consumer.ledger.refusals import forget_mended, keep_refused
-from consumer.ledger.settling import (
-    give_back,
-    much_to_forget,
-    settle_changes,
-    settle_offsets,
-    settled_lately,
-    sweep,
-    to_sweep,
-)
-from consumer.ledger.tables import PENDING, RUNNING, cycles, promotions, replays, versions
-from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
+from consumer.ledger.retrain_requests import take_up
+from consumer.ledger.settling import much_to_forget, recently_settled, sweep, to_sweep
+from schemas.cycle import CycleKind, CycleResult, Lineage
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
 from schemas.labels import PairKey, pair_of
@@ -55,33 +46,33 @@ class Claim:
     base_version: int | None
     anchor_version: int | None
     best_since: tuple[int, ...]
-    """Versions since the anchor that a challenger is measured against too."""
+    """Versions since the anchor against which a challenger is measured, too."""
     accept: tuple[GuardName, ...]
     """Limits of the guard that an operator has waived for this cycle."""
     lineage: Lineage
     users: tuple[str, ...]
     labels: tuple[PairKey, ...]
-    follows: str | None
-    """The newest earlier cycle that settled what it claimed: who has followed that one has missed nothing."""
-    above: int
+    last_promoted_cycle: str | None
+    """The newest earlier cycle whose claim is settled: a space to which it was applied has missed nothing."""
+    min_version_exclusive: int
     """The highest number of a version so far; 0 before the first."""
     attempts: int
     last_error: str | None
-    """Why the last of them failed."""
+    """Why the last attempt failed."""
     claimed_at: float
 
 
 class Base(NamedTuple):
-    """What a probe is made of: the champion, and the last cycle that was settled."""
+    """The basis of a probe: the champion, and the last cycle whose claim is settled."""
 
     version: int | None
-    follows: str | None
+    last_promoted_cycle: str | None
 
 
 class Cycles:
-    """The supervisor's side of the ledger. At most one cycle runs.
+    """What the supervisor reads and writes of the ledger. At most one cycle runs.
 
-    Every write names its fence, the token of the lease for running cycles, which is checked in the same transaction.
+    Every write names its fence, the token of the lease for running cycles; the same transaction checks it.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -89,19 +80,19 @@ class Cycles:
         self._best = BestSince()
 
     def running(self) -> Claim | None:
-        """The cycle that was claimed and has not ended, whoever claimed it."""
+        """The cycle that is claimed and has not ended, by any instance; None where there is none."""
         with reading(self._engine) as connection:
             return _running(connection, self._best)
 
     def is_any_running(self) -> bool:
-        """The same without its users."""
+        """Whether a cycle is claimed and has not ended; quicker than `running`, which reads its users."""
         with reading(self._engine) as connection:
             return connection.scalar(select(cycles.c.number).where(cycles.c.state == RUNNING).limit(1)) is not None
 
     def claim(self, kind: CycleKind, reason: str, now: float, *, fence: int, accept: Iterable[GuardName] = ()) -> Claim:
-        """Start a cycle: all pending users and labels become its own, and so do the open requests that it answers.
+        """Start a cycle: it gets all pending users and labels, and takes up the open requests that it answers.
 
-        The limits in `accept` are waived for it, beside those that the requests waive.
+        The limits in `accept` are waived for the cycle, beside those that the requests waive.
 
         Raises:
             LedgerError: a cycle is running.
@@ -131,24 +122,24 @@ class Cycles:
                 )
             )
             reached(Point.CLAIMING)
-        claimed = self.running()  # not before: it takes long where there are millions, and others want to write
+        claimed = self.running()  # after the commit: reading millions of users takes long, and others want to write
         assert claimed is not None
         return claimed
 
-    def lately(self, now: float) -> tuple[str, ...]:
+    def recently_learned_users(self, now: float) -> tuple[str, ...]:
         """Users who were settled after events of the last `LAG_COVERED` seconds."""
-        return tuple(sorted(self._lately(USERS, now)))
+        return tuple(sorted(self._recently_learned(USERS, now)))
 
-    def recent_labels(self, now: float) -> tuple[PairKey, ...]:
+    def recently_learned_labels(self, now: float) -> tuple[PairKey, ...]:
         """Labels that were settled after events of the last `LAG_COVERED` seconds."""
-        return tuple(sorted(map(pair_of, self._lately(LABELS, now))))
+        return tuple(sorted(map(pair_of, self._recently_learned(LABELS, now))))
 
-    def _lately(self, kind: Kind, now: float) -> Set[str]:
+    def _recently_learned(self, kind: Kind, now: float) -> Set[str]:
         with reading(self._engine) as connection:
-            return settled_lately(connection, kind, now)
+            return recently_settled(connection, kind, now)
 
     def sweep(self, now: float, *, remember: bool = True) -> bool:
-        """Take away some of what is settled, where it was too much for one transaction; says whether more is left."""
+        """Delete some settled rows, where there were too many for one transaction; gives whether more are left."""
         with reading(self._engine) as connection:
             if not to_sweep(connection) and not much_to_forget(connection, now):
                 return False
@@ -156,16 +147,15 @@ class Cycles:
             return sweep(connection, now, remember=remember)
 
     def base(self) -> Base:
-        """On what the next cycle would be based."""
+        """The champion and the last settled cycle as they are now."""
         with reading(self._engine) as connection:
             last = last_settled(connection)
             return Base(champion(connection), None if last is None else last.cycle_id)
 
     def attempt(self, cycle_id: str, number: int, *, fence: int, error: str | None = None) -> None:
-        """Count the failed attempt `number` of a running cycle, the first of which is 1, and remember why it failed.
+        """Count the failed attempt `number` of a running cycle, beginning with 1, and store why it failed.
 
-        It is counted once, however often that is asked for (compare-and-set): the commit may be done and the answer to
-        it lost.
+        Calling this again counts nothing (compare-and-set): an answer to a commit may be lost.
 
         Raises:
             LedgerError: another number of attempts is on record, or the cycle does not run.
@@ -182,81 +172,30 @@ class Cycles:
     def settle(
         self, result: CycleResult, now: float, *, fence: int, refused: Refused | None = None, remember: bool = True
     ) -> bool:
-        """End a running cycle. Says whether its users and labels are settled.
+        """End a running cycle. Gives whether its claim, its users and labels, is settled.
 
-        They are remembered for a while (`lately`, `recent_labels`), unless nobody will ask.
+        The claim is settled when the cycle's version becomes champion, or when the cycle ended unchanged and the
+        champion answers for it; both only if the champion is still the one that the cycle was measured against
+        (compare-and-set). Otherwise the claim is given back. Settling a cycle again with the same result changes
+        nothing: an answer to a commit may be lost.
 
-        They are when its version becomes champion, or when it ended unchanged and the champion answers for them; both
-        only if the champion is still the one that the cycle was measured against (compare-and-set). Otherwise they are
-        given back. Whom it refused is on record in any case: all that are `refused`, or where that is not given those
-        whom the result names. A cycle that has ended just like that may be settled again, which changes nothing: its
-        commit may be done and the answer to it lost.
+        Args:
+            result: how the cycle ended.
+            now: seconds since the epoch.
+            fence: the token of the lease for running cycles.
+            refused: the users and labels that the cycle refused, which are put on record with any outcome; those that
+                the result names where this is not given.
+            remember: whether `recently_learned_users` and `recently_learned_labels` keep the claim for a while.
 
         Raises:
-            LedgerError: that cycle is not running, and has not ended like that.
+            LedgerError: the cycle is not running, and has not ended with this result.
             LeaseLost: the lease is not held with token `fence`; nothing is settled.
         """
         with self._engine.begin() as connection:
             check_fence(connection, fence)
-            ended = connection.execute(
-                update(cycles)
-                .where(cycles.c.cycle_id == result.cycle_id, cycles.c.state == RUNNING)
-                .values(
-                    state=result.outcome.value,
-                    ended_at=now,
-                    known_users=result.known_users,
-                    known_labels=_known_labels(result),
-                    result=result.model_dump(mode="json"),
-                )
-            )
-            if ended.rowcount != 1:
-                return _settled_before(connection, result)
-            settled = _end(connection, result, refused or RefusedByName(result), now, remember=remember)
+            settled = end_cycle(connection, result, refused or RefusedByName(result), now, remember=remember)
             reached(Point.SETTLING)
             return settled
-
-
-def _end(connection: Connection, result: CycleResult, refused: Refused, now: float, *, remember: bool) -> bool:
-    """What becomes of the claim and the requests of a cycle that ends now; whether the claim is settled."""
-    cycle_id, outcome = result.cycle_id, result.outcome
-    standing = champion(connection)
-    stands = standing == connection.scalar(select(cycles.c.base_version).where(cycles.c.cycle_id == cycle_id))
-    answers = outcome is Outcome.REGISTERED or (outcome is Outcome.UNCHANGED and standing is not None)
-    settled = stands and answers
-    keep_refused(connection, result.cycle_id, refused, now)
-    if result.version is not None:
-        connection.execute(versions.insert().values(version=result.version, cycle_id=cycle_id, registered_at=now))
-        if settled:
-            connection.execute(promotions.insert().values(version=result.version, at=now, reason=result.reason))
-            settle_offsets(connection, cycle_id)
-    if settled:
-        forget_mended(connection, result, refused)
-        settle_changes(connection, cycle_id, now, remember=remember)
-    else:
-        # No cycle has tried it on top of a champion that was set meanwhile; one that failed has tried nothing itself.
-        tried = None if outcome is Outcome.FAILED else True
-        give_back(connection, cycle_id, tried=tried if stands else False)
-    if outcome in {Outcome.FAILED, Outcome.HELD}:
-        open_again(connection, cycle_id)
-    if result.asks_full is not None:
-        ask_full(connection, result.asks_full, now)
-    return settled
-
-
-def _known_labels(result: CycleResult) -> int | None:
-    return None if result.labels is None else result.labels.positives + result.labels.negatives
-
-
-def _settled_before(connection: Connection, result: CycleResult) -> bool:
-    """Whether a cycle's claim was settled when the cycle ended with this result, as it has already."""
-    row = connection.execute(
-        select(cycles.c.state, cycles.c.settled, versions.c.version)
-        .join(versions, versions.c.cycle_id == cycles.c.cycle_id, isouter=True)
-        .where(cycles.c.cycle_id == result.cycle_id)
-    ).one_or_none()
-    if row is None or (row.state, row.version) != (result.outcome.value, result.version):
-        raise LedgerError(f"cycle {result.cycle_id} is not running, so it cannot end")
-    return bool(row.settled)
 
 
 def _running(connection: Connection, best: BestSince) -> Claim | None:
@@ -276,8 +215,8 @@ def _running(connection: Connection, best: BestSince) -> Claim | None:
         lineage=Lineage.model_validate(row.lineage),
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
         labels=tuple(sorted(map(pair_of, labels))),
-        follows=None if last is None else last.cycle_id,
-        above=connection.scalar(select(func.max(versions.c.version))) or 0,
+        last_promoted_cycle=None if last is None else last.cycle_id,
+        min_version_exclusive=connection.scalar(select(func.max(versions.c.version))) or 0,
         attempts=row.attempts,
         last_error=row.last_error,
         claimed_at=row.claimed_at,

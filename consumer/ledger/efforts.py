@@ -1,4 +1,4 @@
-"""What cycles have come to lately: how many settled nothing, what failed, what was trained from scratch unasked."""
+"""What the last cycles came to: how many settled nothing, what failed, what was trained from scratch unasked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
-from consumer.ledger.engine import reading
-from consumer.ledger.tables import cycles
+from consumer.database.engine import reading
+from consumer.database.tables import cycles
 from schemas.cycle import CycleKind, Outcome
 
-_LOOKED_AT = 100  # cycles; more in a row than that are as bad as that
+_LOOKED_AT = 100  # cycles; more in a row are no worse
 _SETTLING = {Outcome.REGISTERED, Outcome.UNCHANGED}
 _REFUSED = {Outcome.REJECTED, Outcome.INCONCLUSIVE}
 _FROM_SCRATCH = [kind.value for kind in CycleKind if kind.from_scratch]
@@ -25,11 +25,11 @@ class Failed:
 
     cycle_id: str
     attempts: int
-    """How often it was tried."""
+    """How often the cycle was tried."""
     reason: str
     at: float
     in_a_row: int
-    """How many failed one after another."""
+    """How many cycles failed one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,19 @@ class Efforts:
     """The cycles that ended last."""
 
     fruitless_in_a_row: int
-    """Since the last one that settled what it claimed."""
+    """Cycles since the last one that settled its claim."""
     failed: Failed | None
     refused_from_scratch: int
-    """Cycles from scratch among them whose model the gate did not take."""
+    """Of these, cycles from scratch whose model the gate did not take."""
     last_refused_from_scratch: float | None
     failed_fulls: int
-    """Full retrains that failed one after another, whatever came of other cycles in between."""
+    """Full retrains that failed one after another; other cycles in between do not count."""
     full_ends: tuple[float, ...]
-    """When cycles from scratch ended that started for the given reasons and judged a model, the newest first."""
+    """When cycles from scratch that started for the given reasons and judged a model ended, the newest first."""
 
 
 def efforts(engine: Engine, unasked: Iterable[str], most: int) -> Efforts:
-    """The last cycles; of those from scratch that started for a reason in `unasked`, at most `most`."""
+    """The last cycles; of cycles from scratch that started for a reason in `unasked`, at most `most`."""
     of = cycles.c
     ended = select(of.cycle_id, of.kind, of.state, of.attempts, of.ended_at).where(of.ended_at.is_not(None))
     full = select(of.ended_at).where(
@@ -80,5 +80,5 @@ def efforts(engine: Engine, unasked: Iterable[str], most: int) -> Efforts:
 def _failed(rows: Sequence[Any], in_a_row: int, result: dict[str, Any] | None) -> Failed:
     last = rows[0]
     reason = (result or {}).get("reason", "")
-    # The attempt with which it was given up is not counted in the table.
+    # The table does not count the attempt after which the cycle was given up.
     return Failed(last.cycle_id, last.attempts + 1, reason, last.ended_at, in_a_row)

@@ -17,25 +17,27 @@ from sqlalchemy import (
     update,
 )
 
+from consumer.changes.kinds import LABELS, USERS
+from consumer.changes.pending import store_changes
+from consumer.database.dialect import least, upsert
+from consumer.database.engine import reading
+from consumer.database.tables import gaps, ignored, offsets, replays, retrain_requests
+from consumer.dead_letters.letter import DeadLetter, Load
+from consumer.dead_letters.store import adopt_letters, open_letters, store_letters
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, DeadLetter, Load, Mark, Partition
-from consumer.ledger.dialect import least, upsert
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import LABELS, USERS
-from consumer.ledger.letter_rows import adopt_letters, kept_bytes, store_letters
-from consumer.ledger.pending import store_changes
-from consumer.ledger.tables import asked, dead_letters, gaps, ignored, offsets, replays
+from consumer.ledger.batch import Batch
+from consumer.positions import Mark, Partition
 from schemas.cycle import CycleKind
 from schemas.fault_points import Point, reached
 from schemas.spans import united
 
 
 class Intake:
-    """The listener's side of the ledger."""
+    """What the listener reads and writes of the ledger."""
 
     def __init__(self, engine: Engine, ledger_id: str = "") -> None:
         self.ledger_id = ledger_id
-        """By which the ledger is told from others."""
+        """The id that tells this ledger from others."""
         self._engine = engine
 
     def positions(self, topic: str) -> dict[Partition, int]:
@@ -47,7 +49,7 @@ class Intake:
             return {Partition(topic, number): next_offset for number, next_offset in rows}
 
     def marks(self, topic: str) -> dict[Partition, Mark]:
-        """Where every known partition of a topic stands."""
+        """Where reading of every known partition of a topic stands."""
         of = offsets.c
         with reading(self._engine) as connection:
             rows = connection.execute(
@@ -56,14 +58,14 @@ class Intake:
             return {Partition(topic, number): Mark(*mark) for number, *mark in rows}
 
     def identify(self, topic: str, topic_id: str) -> None:
-        """Remember the id of a topic whose id was not known when its partitions were first read."""
+        """Store the id of a topic whose partitions were first read without knowing the id."""
         unknown = offsets.c.topic == topic, offsets.c.topic_id.is_(None)
         with self._engine.begin() as connection:
             connection.execute(update(offsets).where(*unknown).values(topic_id=topic_id))
             adopt_letters(connection, topic, topic_id)
 
     def start_at(self, starts: Mapping[Partition, int], now: float, topic_id: str | None = None) -> None:
-        """Remember where reading begins on partitions that the ledger does not know yet; known ones are left alone."""
+        """Store where reading begins on partitions that the ledger does not know yet; known ones are left alone."""
         with self._engine.begin() as connection:
             if topic_id is not None:
                 for topic in {partition.topic for partition in starts}:
@@ -99,8 +101,8 @@ class Intake:
     ) -> None:
         """Move a partition from offset `expected` to one that does not follow from what was read.
 
-        What lies between is on record: as a gap, and by `letter`, which says why. `topic_id` is given where the topic
-        is another one now.
+        The offsets between are put on record as a gap, and `letter` says why. `topic_id` is given where the topic was
+        recreated.
 
         Raises:
             OffsetConflict: the partition is not at `expected`; nothing is stored.
@@ -123,11 +125,9 @@ class Intake:
             store_letters(connection, [letter], now)
 
     def open_letters(self) -> Load:
-        """The dead letters that nobody has settled."""
-        still_open = select(func.count(), func.sum(kept_bytes())).where(dead_letters.c.status == "open")
+        """How many dead letters are open, and how many bytes of them are kept."""
         with reading(self._engine) as connection:
-            count, size = connection.execute(still_open).one()
-        return Load(count, int(size or 0))
+            return open_letters(connection)
 
     def record_replay(
         self,
@@ -142,10 +142,10 @@ class Intake:
 
         Args:
             ranges: the offsets that were read again, as `schemas.spans.OffsetSpans` has them.
-            events: how many there were.
-            batch: what they say.
-            replay_id: by it a replay that is recorded a second time is known, and stored once.
-            told: what was asked for, and what was found; for people.
+            events: how many records were replayed.
+            batch: the users and labels that they name.
+            replay_id: a replay that is recorded twice under one id is stored once.
+            told: the request, and what it found; for people.
 
         Returns:
             The number of the request.
@@ -160,7 +160,7 @@ class Intake:
                     return int(known)
             store_batch(connection, batch)
             store_letters(connection, batch.dead, now)
-            request = asked.insert().values(kind=CycleKind.BACKFILL.value, by="operator", at=now)
+            request = retrain_requests.insert().values(kind=CycleKind.BACKFILL.value, by="operator", at=now)
             number = connection.execute(request).inserted_primary_key
             assert number is not None
             connection.execute(replays.insert().values(**row, request=number[0]))
@@ -180,7 +180,9 @@ def _advance(connection: Connection, batch: Batch, partition: Partition, expecte
             events=offsets.c.events + batch.events.get(partition, 0),
             ignored=offsets.c.ignored + sum(n for (where, _), n in batch.ignored.items() if where == partition),
             updated_at=batch.received_at,
-            leader_epoch=batch.epochs.get(partition),  # an earlier one ends before here, and would look cut off
+            leader_epoch=batch.epochs.get(
+                partition
+            ),  # an older epoch ends before this offset, and the log would look cut off
         )
     )
     _expect_one(moved, partition, expected)
@@ -201,7 +203,7 @@ def _count_ignored(connection: Connection, counts: Mapping[tuple[Partition, str]
 
 
 def _at(partition: Partition, expected: int) -> Update:
-    """A change of a partition's offsets, if it is where it is expected (compare-and-set)."""
+    """An update of a partition's offsets that holds only at the expected offset (compare-and-set)."""
     of_partition = offsets.c.topic == partition.topic, offsets.c.partition == partition.number
     return update(offsets).where(*of_partition, offsets.c.next_offset == expected)
 

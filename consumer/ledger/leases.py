@@ -11,26 +11,26 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Engine, select, update
 
+from consumer.database.dialect import upsert
+from consumer.database.engine import reading
+from consumer.database.tables import leases
 from consumer.errors import LeaseLost
-from consumer.ledger.dialect import upsert
-from consumer.ledger.engine import reading
-from consumer.ledger.tables import leases
 
 CYCLES = "cycles"
 FREE = ""
-"""Who holds a lease that was given back."""
+"""The holder of a lease that was given back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who holds the lease, by which token, and how often it was renewed since."""
+    """The holder of the lease, the token, and how often the lease was renewed since."""
 
     holder: str
     """The id of an instance."""
     token: int
     renewals: int
     name: str = field(default="", compare=False)
-    """What people know the holder by."""
+    """The holder's name, for people."""
 
     @property
     def in_words(self) -> str:
@@ -39,32 +39,32 @@ class Lease:
 
 
 class Leases:
-    """The one lease there is, for running cycles. When it may be taken from its holder is not decided here."""
+    """The one lease there is, for running cycles. A candidate decides when the lease may be taken from its holder."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def current(self) -> Lease | None:
-        """The lease as it is; None where nobody ever took it."""
+        """The lease as it is; None where no instance ever took it."""
         with reading(self._engine) as connection:
             return _current(connection)
 
     def take(self, holder: str, seen: Lease | None, now: float, name: str = "") -> Lease | None:
-        """Become holder with the next token, if the lease is still as it was `seen`; None where somebody was faster.
+        """Become holder with the next token, if the lease is still as it was `seen`; None where another was faster.
 
         Args:
-            holder: who takes it.
+            holder: the id of the instance that takes the lease.
             seen: what `current` said.
             now: seconds since the epoch, for people who look and for the first token.
-            name: what people know the holder by.
+            name: the holder's name, for people.
         """
         with self._engine.begin() as connection:
             if _current(connection) != seen:
                 return None
-            # At least the time, so that the tokens of a ledger made anew outrank those that a registry remembers.
+            # At least the time, so that the tokens of a recreated ledger outrank those that a registry remembers.
             taken = Lease(holder, max(seen.token + 1 if seen else 1, int(now)), 0, name)
-            told = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals}
-            values = {**told, "renewed_at": now, "holder_name": name}
+            lease = {"holder": taken.holder, "token": taken.token, "renewals": taken.renewals}
+            values = {**lease, "renewed_at": now, "holder_name": name}
             row = upsert(connection, leases).values(name=CYCLES, **values)
             connection.execute(row.on_conflict_do_update(index_elements=[leases.c.name], set_=values))
         return taken
@@ -73,7 +73,7 @@ class Leases:
         """Show that the holder lives.
 
         Raises:
-            LeaseLost: somebody else has it, or it was given back.
+            LeaseLost: another instance has the lease, or it was given back.
         """
         with self._engine.begin() as connection:
             renewed = update(leases).where(*_is(lease)).values(renewals=leases.c.renewals + 1, renewed_at=now)
@@ -84,7 +84,7 @@ class Leases:
         return found
 
     def release(self, lease: Lease, now: float) -> None:
-        """Give it back, so that nobody has to wait. The token stays. Quiet where the lease is lost already."""
+        """Give the lease back, so that no other has to wait. The token stays. A lost lease is no error."""
         with self._engine.begin() as connection:
             connection.execute(update(leases).where(*_is(lease)).values(holder=FREE, holder_name="", renewed_at=now))
 
@@ -92,11 +92,11 @@ class Leases:
 def check_fence(connection: Connection, fence: int) -> None:
     """Refuse a write in this transaction, unless `fence` is the token of the lease as it is held now.
 
-    Such a write shows that the holder lives, as a renewal does: while a long one holds the lock of all writers, nobody
-    can renew, and whoever waits to take the lease over finds it renewed.
+    Such a write counts as a renewal: a long write holds the lock of all writers, so that the holder cannot renew
+    meanwhile, and a candidate must not take the lease over.
 
     Raises:
-        LeaseLost: it is not.
+        LeaseLost: the lease is not held with this token.
     """
     found = _current(connection)
     if found is None or found.token != fence or found.holder == FREE:

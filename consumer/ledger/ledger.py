@@ -10,36 +10,36 @@ from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
+from consumer.database.address import refusal, shown
+from consumer.database.engine import make_engine, reading
+from consumer.database.pooler import check_pooler, in_words
+from consumer.database.tables import SCHEMA_VERSION, identity, metadata, schema_version
+from consumer.dead_letters.store import Letters
 from consumer.errors import LedgerError, NoLedger, OldLedger
-from consumer.ledger.address import refusal, shown
-from consumer.ledger.asked import Asked
 from consumer.ledger.cycles import Cycles
-from consumer.ledger.engine import make_engine, reading
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
-from consumer.ledger.letters import Letters
-from consumer.ledger.pooler import check_pooler, in_words
 from consumer.ledger.probes import Probes
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
-from consumer.ledger.tables import SCHEMA_VERSION, identity, metadata, schema_version
+from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
 from schemas.private import FILE, narrow, private_file, private_folder
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """A ledger by what is done with it. Safe to use from several threads and processes."""
+    """An open ledger, by its users. Safe to use from several threads and processes."""
 
     engine: Engine
     ledger_id: str
-    """By which this ledger is told from others; a copy of it has the same."""
+    """The id that tells this ledger from others; a copy of the ledger has the same."""
     intake: Intake
     cycles: Cycles
     leases: Leases
     instances: Instances
-    asked: Asked
+    retrain_requests: RetrainRequests
     views: Views
     letters: Letters
     probes: Probes
@@ -54,12 +54,12 @@ class Ledger:
 def open_ledger(url: str, *, create: bool = True) -> Ledger:
     """The ledger at an SQLAlchemy URL of SQLite or PostgreSQL.
 
-    Where there is none it is made, and one of an earlier release is brought up to date, unless `create` is off.
+    A missing ledger is made, and an earlier release's is brought up to date, unless `create` is off.
 
     Raises:
-        NoLedger: it is not there.
-        OldLedger: an earlier release made it.
-        LedgerError: it cannot be opened, or a later release made it.
+        NoLedger: the ledger is not there.
+        OldLedger: an earlier release made the ledger.
+        LedgerError: the ledger cannot be opened, or a later release made it.
     """
     file = file_of(url)
     if file and not create and not file.exists():
@@ -101,7 +101,7 @@ def _on(engine: Engine) -> Ledger:
         Cycles(engine),
         Leases(engine),
         Instances(engine),
-        Asked(engine),
+        RetrainRequests(engine),
         Views(engine),
         Letters(engine),
         Probes(engine),
@@ -111,7 +111,7 @@ def _on(engine: Engine) -> Ledger:
 
 
 def _have_file(file: Path) -> None:
-    """SQLite gives the files beside a ledger the mode of the ledger, and so it is made before SQLite makes it."""
+    """Make the file before SQLite does, for the owner alone: SQLite gives the files beside a ledger the same mode."""
     if not file.parent.exists():
         file.parent.parent.mkdir(parents=True, exist_ok=True)
         private_folder(file.parent)
@@ -123,15 +123,15 @@ def _have_file(file: Path) -> None:
 def _check(url: str, found: int | None) -> None:
     if found is None:
         raise not_there(url)
-    told = f"the ledger {shown(url)} has schema {found}, this release needs {SCHEMA_VERSION}"
+    found_is = f"the ledger {shown(url)} has schema {found}, this release needs {SCHEMA_VERSION}"
     if found < SCHEMA_VERSION:
-        raise OldLedger(f"{told}: `retrainer run` brings it up to date")
+        raise OldLedger(f"{found_is}: `retrainer run` brings it up to date")
     if found > SCHEMA_VERSION:
-        raise LedgerError(f"{told}: use the release that made it, or a later one")
+        raise LedgerError(f"{found_is}: use the release that made it, or a later one")
 
 
 def _bring_up_to_date(engine: Engine) -> int:
-    """Make the tables, or change those of an earlier release; in one transaction, so that only one of several does."""
+    """Make or migrate the tables in one transaction, so that one of several processes does, and gives the schema."""
     with engine.begin() as connection:
         found = _schema(connection)
         if found is None:
@@ -139,7 +139,7 @@ def _bring_up_to_date(engine: Engine) -> int:
             connection.execute(schema_version.insert().values(version=SCHEMA_VERSION))
             connection.execute(identity.insert().values(ledger_id=uuid4().hex))
         elif found < SCHEMA_VERSION:
-            from consumer.ledger.migrations import migrate
+            from consumer.database.migrations import migrate
 
             migrate(connection, found)
         return max(found or 0, SCHEMA_VERSION)
@@ -153,13 +153,13 @@ def _schema(connection: Connection) -> int | None:
 
 
 def file_of(url: str) -> Path | None:
-    """The file of a ledger that is in one."""
+    """The file of an SQLite ledger; None for any other."""
     address = make_url(url)
     place = address.database if address.get_backend_name() == "sqlite" else None
     return Path(place) if place and place != ":memory:" and not place.startswith("file:") else None
 
 
 def not_there(url: str) -> NoLedger:
-    """The error that says that there is none."""
+    """The error for a ledger that is not there."""
     setting = "RETRAINER_STATE_DIR" if file_of(url) else "RETRAINER_LEDGER__URL"
     return NoLedger(f"there is no ledger at {shown(url)}: nothing has run here yet, or {setting} is another")

@@ -1,7 +1,7 @@
 """Which offsets, replays and gaps a cycle stands for.
 
-A cycle that found nothing to learn settles what it claimed, and no offset: the next version covers its events. So its
-lineage is taken over by the next cycle, and by every other until there is a version.
+A cycle that found nothing to learn settles its claim, and no offset: the next version covers its events. So the next
+cycles take over its lineage until there is a version.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from consumer.ledger.kinds import KINDS
-from consumer.ledger.portions import figures_of
-from consumer.ledger.tables import cycles, gaps, offsets, replays
+from consumer.changes.kinds import KINDS
+from consumer.changes.portions import figures_of
+from consumer.database.tables import cycles, gaps, offsets, replays
 from schemas.cycle import Lineage, OffsetRanges, Outcome
 from schemas.spans import OffsetSpans, united
 
 
 def lineage_of(connection: Connection, cycle_id: str) -> Lineage:
-    """What is pending now stands for: from where the last registered version ended to what is stored."""
+    """What pending changes stand for: from the end of the last registered version to what is stored now."""
     live: OffsetRanges = {}
     for row in connection.execute(select(offsets).order_by(offsets.c.topic, offsets.c.partition)):
         if row.settled_offset < row.next_offset:
@@ -49,7 +49,7 @@ def last_settled(connection: Connection) -> Row[Any] | None:
 
 
 def _uncovered(connection: Connection) -> Lineage:
-    """What was settled since the last version, without a version."""
+    """The lineage of what was settled without a version since the last one."""
     last = last_settled(connection)
     if last is None or last.state != Outcome.UNCHANGED:
         return Lineage(offsets={}, changed_users=0)
@@ -57,18 +57,18 @@ def _uncovered(connection: Connection) -> Lineage:
 
 
 def _times(*moments: float | datetime | None) -> list[datetime]:
-    told = (datetime.fromtimestamp(one, UTC) if isinstance(one, float) else one for one in moments)
-    return [one for one in told if one is not None]
+    found = (datetime.fromtimestamp(one, UTC) if isinstance(one, float) else one for one in moments)
+    return [one for one in found if one is not None]
 
 
 def _gaps(connection: Connection) -> OffsetSpans:
-    """What was passed over and not settled since; what a topic had lost before it was made anew is none of it."""
+    """Offsets that were skipped and are not settled, without what a topic had lost before it was recreated."""
     of_partition = (gaps.c.topic == offsets.c.topic) & (gaps.c.partition == offsets.c.partition)
     not_settled = gaps.c.to_offset > offsets.c.settled_offset
-    anew = gaps.c.to_offset < gaps.c.from_offset
+    recreated = gaps.c.to_offset < gaps.c.from_offset
     lost: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for row in connection.execute(
-        select(gaps).join(offsets, of_partition).where(not_settled | anew).order_by(gaps.c.number)
+        select(gaps).join(offsets, of_partition).where(not_settled | recreated).order_by(gaps.c.number)
     ):
         passed_over = lost.setdefault((row.topic, row.partition), [])
         if row.to_offset < row.from_offset:

@@ -1,4 +1,4 @@
-"""Looking into a ledger without leaving a trace, for whoever only wants to know how it is."""
+"""A look into a ledger that leaves no trace, for commands that only report."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
+from consumer.database.address import shown
 from consumer.errors import LedgerError
-from consumer.ledger.address import shown
 from consumer.ledger.ledger import Ledger, file_of, ledger_on, not_there, open_ledger
 from stores.untouched import connect, stamps
 
@@ -22,14 +22,14 @@ _Found = TypeVar("_Found")
 
 
 def look(url: str, ask: Callable[[Ledger], _Found]) -> _Found:
-    """What `ask` finds in the ledger at a URL. No file changes, nor is one made, as long as nobody else is at work.
+    """What `ask` finds in the ledger at a URL. No file is changed or made, as long as no other process is at work.
 
-    Where a service writes meanwhile, it is asked once more, as every other reader does.
+    Where a service writes meanwhile, `ask` is called once more, on an ordinary reader's connection.
 
     Raises:
-        NoLedger: it is not there.
-        OldLedger: an earlier release made it.
-        LedgerError: it cannot be opened, or a later release made it.
+        NoLedger: the ledger is not there.
+        OldLedger: an earlier release made the ledger.
+        LedgerError: the ledger cannot be opened, or a later release made it.
     """
     file = file_of(url)
     if file is None:

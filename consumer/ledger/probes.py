@@ -1,4 +1,4 @@
-"""Probes on record: how the champion answered for what was pending, before anything was learned from it."""
+"""Probes on record: how the champion answered for pending changes before anything was learned from them."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, delete, func, select
 
+from consumer.changes.kinds import KINDS
+from consumer.changes.portions import figures_of, in_portion_of
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, cycles, probes
 from consumer.ledger.champions import champion
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS
 from consumer.ledger.leases import check_fence
-from consumer.ledger.portions import figures_of, in_portion_of
-from consumer.ledger.tables import PENDING, cycles, probes
 from schemas.labels import PairKey, pair_of
 
 MOST_ASKED = 2000
-"""Users, and labels, that one probe is about, the newest; more would say no more."""
+"""The most users, and the most labels, in one probe: the newest; more would tell no more."""
 
 _KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """One probe, as it is on record."""
+    """One probe as it is on record."""
 
     at: float
-    """When it ended, seconds since the epoch."""
+    """When the probe ended, seconds since the epoch."""
     version: int | None
-    """The champion that was asked; None where the probe failed."""
+    """The champion that answered; None where the probe failed."""
     changes: int
-    """Users and labels that were pending, and not yet tried by any cycle, when it was begun."""
+    """Users and labels that were pending and untried when the probe began."""
     regret: float | None
-    """What the champion has lost against its own exam; None where that cannot be told."""
+    """What the champion has lost against its own exam; None where that is unknown."""
     told: str
-    """The same in a sentence, or why the probe failed."""
+    """The regret in a sentence, or why the probe failed."""
     error: float | None = None
     """Standard error of the regret."""
 
     @property
     def lost(self) -> float | None:
-        """What it has lost beyond the error of a figure of so few: of a bare regret a few labels would be enough."""
+        """The regret beyond its standard error: a few labels alone can make a regret."""
         return None if self.regret is None else self.regret - (self.error or 0.0)
 
 
@@ -50,7 +50,7 @@ class Probes:
         self._engine = engine
 
     def pending(self) -> tuple[tuple[str, ...], tuple[PairKey, ...], int]:
-        """The newest pending users and labels that no cycle has tried, and how many there are of both."""
+        """The newest pending users and labels that no cycle has tried, and the count of both together."""
         found: list[list[str]] = []
         total = 0
         with reading(self._engine) as connection:
@@ -64,7 +64,7 @@ class Probes:
         return tuple(users), tuple(map(pair_of, labels)), total
 
     def record(self, probed: Probed, *, fence: int) -> None:
-        """Put a probe on record. The same one again changes nothing: its commit may be done and the answer to it lost.
+        """Put a probe on record. Recording the same probe again changes nothing: an answer to a commit may be lost.
 
         Raises:
             LeaseLost: the lease is not held with token `fence`; nothing is recorded.
@@ -88,12 +88,12 @@ class Probes:
             connection.execute(delete(probes).where(probes.c.number <= last - _KEPT))
 
     def last(self) -> Probed | None:
-        """The newest probe, failed or not; None where a cycle has ended, or the champion changed, since it was made."""
+        """The newest probe, failed or not; None where a cycle has ended, or the champion has changed, since then."""
         with reading(self._engine) as connection:
             row = connection.execute(select(probes).order_by(probes.c.number.desc()).limit(1)).one_or_none()
             if row is None:
                 return None
-            # By its number and not by its time: the clock may have been set back since it ended.
+            # By the cycle's number and not by its time: the clock may have been set back.
             another = row.after_cycle != _last_ended(connection)
             if another or (row.version is not None and row.version != champion(connection)):
                 return None

@@ -1,4 +1,4 @@
-"""What is on record of a cycle, a version or a gap, as `--json` gives it."""
+"""A cycle, a version or a gap as `--json` gives it."""
 
 from __future__ import annotations
 
@@ -66,5 +66,5 @@ def version_record(row: Any, standing: int | None) -> dict[str, Any]:
 
 
 def when(seconds: float | None) -> str | None:
-    """A moment, as people and machines read it."""
+    """A time as ISO 8601, in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -1,8 +1,8 @@
-"""Users and labels whose rows no version has learned, as they were unfit for use: who, why, since when, how often.
+"""Refused users and labels: no version has learned them, as their rows were unfit; with reason, times and count.
 
-A cycle that settles what it claimed takes these out of what is pending, since nothing can be learned from them; they
-stay on record here (P1). They are read again when their row changes, and whenever a cycle reads everybody. Where the
-row is sound by then, or gone, and the cycle is settled, they leave.
+A cycle that settles its claim takes refused users and labels out of what is pending, since nothing can be learned from
+them; they stay on record here (P1). They are read again when their row changes, and whenever a cycle reads everything.
+When the row is sound then, or gone, and the cycle is settled, they leave the record.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Engine, Table, delete, exists, func, literal_column, select
 
-from consumer.ledger.dialect import by_position, storable, upsert_in
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import LABELS, USERS, Kind
-from consumer.ledger.portions import in_portion_of
+from consumer.changes.kinds import LABELS, USERS, Kind
+from consumer.changes.portions import in_portion_of
+from consumer.database.dialect import by_position, storable, upsert_in
+from consumer.database.engine import reading
 from schemas.cycle import CycleResult
 from schemas.refused import LABEL, USER, Refused, What
 
@@ -29,29 +29,29 @@ _KINDS: dict[What, Kind] = {USER: USERS, LABEL: LABELS}
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One of them. Times are seconds since the epoch."""
+    """A refused user or label. Times are seconds since the epoch."""
 
     key: str
     """The user's id, or the label's `pair_text`."""
     reason: str
-    """Why it was refused last."""
+    """The last reason."""
     since: float
-    """When a cycle first found it so."""
+    """When a cycle first refused it."""
     last_at: float
     times: int
-    """How many cycles have found it so."""
+    """How many cycles have refused it."""
     cycle_id: str
-    """The last of them."""
+    """The last cycle that refused it."""
 
 
 class Refusals:
-    """The readers' side."""
+    """Reads what is refused."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def counts(self) -> dict[What, int]:
-        """How many there are."""
+        """How many users and labels are refused."""
         with reading(self._engine) as connection:
             return {
                 what: connection.scalar(select(func.count()).select_from(kind.refused)) or 0
@@ -59,7 +59,7 @@ class Refusals:
             }
 
     def find(self, what: What, limit: int | None = None) -> list[Refusal]:
-        """Those that were refused last, the newest first."""
+        """The `limit` users or labels that were refused last, the newest first."""
         table = _KINDS[what].refused
         key = _key(table)
         columns = key, table.c.reason, table.c.since, table.c.last_at, table.c.times, table.c.cycle_id
@@ -69,15 +69,15 @@ class Refusals:
 
 
 def keep_refused(connection: Connection, cycle_id: str, refused: Refused, now: float) -> None:
-    """Put on record whom a cycle refused, whatever becomes of the cycle."""
+    """Put on record the users and labels that a cycle refused, whatever becomes of the cycle."""
     for what, kind in _KINDS.items():
         _keep(connection, kind.refused, cycle_id, refused.of(what), now)
 
 
 def forget_mended(connection: Connection, result: CycleResult, refused: Refused) -> None:
-    """What a settled cycle has read and not refused is learned, or gone: before its claim is settled.
+    """Remove from the record what a cycle has read and not refused: it is learned, or gone. Call before settling.
 
-    Where it is not known of all whether they were refused, they stay.
+    Where the list of refused ones is not complete, all of them stay.
     """
     whole = {
         USERS: result.read is not None and result.read.whole,
@@ -101,7 +101,7 @@ def _keep(connection: Connection, table: Table, cycle_id: str, refused: Iterator
 
 @cache
 def _statement(engine: str, table: Table) -> str:
-    """The upsert of one, in the words of a driver: a million rows are not to go through SQLAlchemy."""
+    """The upsert of one row in a driver's words: a million rows are too many for SQLAlchemy."""
     new = upsert_in(engine, table).values(dict.fromkeys(table.columns.keys()))
     again = new.on_conflict_do_update(
         index_elements=[_key(table)],

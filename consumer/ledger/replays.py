@@ -1,4 +1,4 @@
-"""What was replayed, for people, and for a replay that goes on where it was cut short."""
+"""Replays on record, for people and for resuming a replay that was cut short."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, select
 
-from consumer.ledger.engine import reading
-from consumer.ledger.tables import PENDING, cycles, replays, versions
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, cycles, replays, versions
 from schemas.spans import united
 
 
 class Replays:
-    """The readers' side of replays; `Intake.record_replay` and `Letters.replay` write them."""
+    """Reads replays; `Intake.record_replay` and `consumer.dead_letters.replay` write them."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def every(self) -> list[dict[str, Any]]:
-        """Every replay, oldest first: what was asked for and found, and how its cycle ended."""
+        """Every replay, oldest first: the request, what was found, and how its cycle ended."""
         of = replays.c
         cycle = (cycles.c.state, cycles.c.kind.label("cycle_kind"), versions.c.version)
         listed = (
@@ -29,16 +29,16 @@ class Replays:
             .order_by(of.number)
         )
         with reading(self._engine) as connection:
-            return [_told(row) for row in connection.execute(listed)]
+            return [_record(row) for row in connection.execute(listed)]
 
     def request_of(self, replay_id: str) -> int | None:
-        """The request of a replay that is stored; None where it is not."""
+        """The number of a stored replay's request; None where the replay is not stored."""
         with reading(self._engine) as connection:
             found = connection.scalar(select(replays.c.request).where(replays.c.replay_id == replay_id))
             return None if found is None else int(found)
 
 
-def _told(row: Row[Any]) -> dict[str, Any]:
+def _record(row: Row[Any]) -> dict[str, Any]:
     return {
         "number": row.number,
         "at": datetime.fromtimestamp(row.at, UTC).isoformat(),

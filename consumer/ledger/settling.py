@@ -1,4 +1,4 @@
-"""What becomes of a cycle's users and labels when it has ended: they are settled, or they are pending again."""
+"""A cycle's users and labels when the cycle has ended: they are settled, or pending again."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, case, delete, exists, literal, select, update
 
-from consumer.ledger.dialect import greatest, least, upsert
-from consumer.ledger.kinds import KINDS, Kind
-from consumer.ledger.pending import later
-from consumer.ledger.portions import Portion, close, keep, left_over, portion_of, recount, reopen
-from consumer.ledger.tables import PENDING, RUNNING, cycles, gaps, offsets, replays
+from consumer.changes.kinds import KINDS, Kind
+from consumer.changes.pending import later
+from consumer.changes.portions import Portion, close, keep, left_over, portion_of, recount, reopen
+from consumer.database.dialect import greatest, least, upsert
+from consumer.database.tables import PENDING, RUNNING, cycles, gaps, offsets, replays
 from schemas.cycle import Lineage
 
 LAG_COVERED = 7 * 86_400.0
-"""How far behind the online store, in seconds, a bulk copy may be without a full retrain missing a change."""
+"""How far, in seconds, a bulk copy may lag behind the online store without a full retrain missing a change."""
 
 SWEPT_AT_ONCE = 20_000
-"""Rows that are taken away in one transaction: others want to write, too."""
+"""Rows that are deleted in one transaction: others want to write, too."""
 
 
 def settle_changes(connection: Connection, cycle_id: str, now: float, *, remember: bool) -> None:
-    """The champion answers for what the cycle claimed: it is none of the ledger's any more, and is taken away."""
+    """Settle a cycle's claim, for which the champion answers: its rows are deleted."""
     connection.execute(update(cycles).where(cycles.c.cycle_id == cycle_id).values(settled=True))
     sweep(connection, now, remember=remember)
 
 
 def sweep(connection: Connection, now: float, *, remember: bool) -> bool:
-    """Take away some of what is settled, and remember it for a while if asked to; says whether more may be left."""
+    """Delete some settled rows, remembered for a while with `remember`; gives whether more may be left."""
     room = SWEPT_AT_ONCE
     for kind in KINDS:
         room -= _forget(connection, kind, now - LAG_COVERED, room)
@@ -43,7 +43,7 @@ def sweep(connection: Connection, now: float, *, remember: bool) -> bool:
 
 
 def much_to_forget(connection: Connection, now: float) -> bool:
-    """Whether more was remembered for long enough than a cycle that is settled takes away in passing."""
+    """Whether more is due to be forgotten than the settling of a cycle deletes in passing."""
     return any(
         connection.scalar(_outlived(kind, now - LAG_COVERED).offset(SWEPT_AT_ONCE).limit(1)) is not None
         for kind in KINDS
@@ -51,13 +51,13 @@ def much_to_forget(connection: Connection, now: float) -> bool:
 
 
 def to_sweep(connection: Connection) -> list[tuple[Kind, int]]:
-    """The portions of which nothing is pending or claimed any more."""
+    """The portions whose rows are settled."""
     running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
     return [(kind, number) for kind in KINDS for number in left_over(connection, kind, running)]
 
 
-def settled_lately(connection: Connection, kind: Kind, now: float) -> set[str]:
-    """What was settled after events of the last `LAG_COVERED` seconds, taken away or not."""
+def recently_settled(connection: Connection, kind: Kind, now: float) -> set[str]:
+    """The keys of what was settled and had events in the last `LAG_COVERED` seconds, deleted or not."""
     since, changes = now - LAG_COVERED, kind.changes.c
     portions = [number for of, number in to_sweep(connection) if of is kind]
     remembered = select(kind.learned.c[kind.key.name]).where(kind.learned.c.received_at >= since)
@@ -70,13 +70,13 @@ def _outlived(kind: Kind, since: float) -> Select[Any]:
 
 
 def _forget(connection: Connection, kind: Kind, since: float, room: int) -> int:
-    """Take away some of what was remembered for long enough, at most `room`; says how many."""
+    """Delete at most `room` of the rows that were remembered for long enough; gives how many."""
     some = _outlived(kind, since).limit(room)
     return connection.execute(delete(kind.learned).where(kind.learned.c[kind.key.name].in_(some))).rowcount
 
 
 def _sweep(connection: Connection, kind: Kind, number: int, room: int, remember_since: float | None) -> int:
-    """Take away the first rows of a portion, at most `room`; says how many."""
+    """Delete the first rows of a portion, at most `room`; gives how many."""
     changes = kind.changes
     of_portion = changes.c.portion == number
     end = connection.scalar(select(kind.key).where(of_portion).order_by(kind.key).offset(room - 1).limit(1))
@@ -90,20 +90,20 @@ def _sweep(connection: Connection, kind: Kind, number: int, room: int, remember_
 
 
 def settle_offsets(connection: Connection, cycle_id: str) -> None:
-    """A version covers the cycle's offsets; what was stored since is the next one's."""
+    """Note that a version covers the cycle's offsets; later offsets are for the next version."""
     cycle = connection.execute(select(cycles.c.lineage, cycles.c.claimed_at).where(cycles.c.cycle_id == cycle_id)).one()
-    # A topic that was made anew during the cycle has other records at the offsets that the claim covers.
-    anew = (gaps.c.to_offset < gaps.c.from_offset) & (gaps.c.at >= cycle.claimed_at)
+    # A topic that was recreated during the cycle has other records at the claim's offsets.
+    recreated = (gaps.c.to_offset < gaps.c.from_offset) & (gaps.c.at >= cycle.claimed_at)
     for topic, ranges in Lineage.model_validate(cycle.lineage).offsets.items():
         for partition, (_, end) in ranges.items():
             of_partition = offsets.c.topic == topic, offsets.c.partition == partition
-            made_anew = exists().where(gaps.c.topic == topic, gaps.c.partition == partition, anew)
+            was_recreated = exists().where(gaps.c.topic == topic, gaps.c.partition == partition, recreated)
             settled = least(literal(end, BigInteger), offsets.c.next_offset)
-            connection.execute(update(offsets).where(*of_partition, ~made_anew).values(settled_offset=settled))
+            connection.execute(update(offsets).where(*of_partition, ~was_recreated).values(settled_offset=settled))
 
 
 def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], since: float) -> None:
-    """Keep for a while what was settled, for the cycles that read everything from a copy that may lag."""
+    """Remember settled keys for a while, for cycles that read everything from a copy that may lag."""
     changes, learned = kind.changes, kind.learned
     recent = select(kind.key, changes.c.received_at).where(*which, changes.c.received_at >= since)
     known = upsert(connection, learned).from_select([kind.key.name, "received_at"], recent)
@@ -112,7 +112,7 @@ def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[boo
 
 
 def give_back(connection: Connection, cycle_id: str, *, tried: bool | None) -> None:
-    """What the cycle claimed becomes pending; `tried` is None where it is as much tried as it was before."""
+    """Make a cycle's claim pending again; `tried` is None where each row stays tried or untried as it was."""
     for kind in KINDS:
         claimed = portion_of(connection, kind, cycle_id)
         if claimed is not None:
@@ -121,7 +121,7 @@ def give_back(connection: Connection, cycle_id: str, *, tried: bool | None) -> N
 
 
 def _give_back(connection: Connection, kind: Kind, claimed: Portion, tried: bool | None) -> None:
-    """Where a user or a label has changed again meanwhile, its two rows become one: the smaller portion moves."""
+    """Merge the claimed portion with the open one: the two rows of a key become one, and the smaller portion moves."""
     came = portion_of(connection, kind, PENDING)
     if came is None or came.figures.rows <= claimed.figures.rows:
         changes = kind.changes
@@ -147,7 +147,7 @@ def _move(
     *,
     tried: bool | None = None,
 ) -> None:
-    """Move the rows of a portion to another one, and close it; `merged` says what becomes of a row that is there."""
+    """Move the rows of a portion to another and close it; `merged` gives what an existing row becomes."""
     changes = kind.changes
     kept = [column for column in changes.c if column.name not in {"portion", "tried"}]
     as_tried = changes.c.tried if tried is None else literal(tried)
@@ -160,7 +160,7 @@ def _move(
 
 
 def _earlier(kind: Kind, old: Any) -> dict[str, Any]:
-    """What becomes of a row when what was claimed of the same user or label comes back to it."""
+    """What becomes of a row when the claimed row of the same user or label comes back."""
     changes = kind.changes.c
     return {
         "events": changes.events + old.events,

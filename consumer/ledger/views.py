@@ -1,4 +1,4 @@
-"""What people and the trigger see of the ledger. Nothing here changes it."""
+"""What people and the trigger see of the ledger. Nothing here changes the ledger."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
 
+from consumer.changes.kinds import KINDS
+from consumer.changes.portions import earliest, figures_of, latest, miscounted
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, RUNNING, cycles, dead_letters, gaps, ignored, offsets, versions
 from consumer.ledger.champions import champion
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS
-from consumer.ledger.portions import earliest, figures_of, latest, miscounted
 from consumer.ledger.records import cycle_record, gap_record, version_record, when
-from consumer.ledger.tables import PENDING, RUNNING, cycles, dead_letters, gaps, ignored, offsets, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
-_PAST_CYCLES = 100  # more rejections in a row than that are as bad as that
+_PAST_CYCLES = 100  # more rejections in a row are no worse
 _SETTLING = {Outcome.REGISTERED, Outcome.UNCHANGED}
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """All pending users and labels, and those that no cycle has tried, with the times by which the trigger decides."""
+    """How much is pending, how much of that no cycle has tried, and the times by which the trigger decides."""
 
     users: int
     untried: int
@@ -40,27 +40,27 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The newest cycle was held, so that somebody has to look; one that failed since tells nothing of the data."""
+    """The newest cycle was held, so that a person has to look. Cycles that failed since do not count."""
 
     cycle_id: str
     kind: str
     reason: str
-    """Which limit, and the figure."""
+    """The limit, and the figure."""
     way_out: str
     at: float
     in_a_row: int
-    """How many were held one after another."""
+    """How many cycles were held one after another."""
     asks_full: str | None
-    """Why it asked for a full retrain, where that is the way out."""
+    """Why the cycle asks for a full retrain, where that is the way out."""
 
     @property
     def in_words(self) -> str:
-        """In a line: what is wrong, and what to do."""
+        """What is wrong and what to do, in a line."""
         return f"{self.reason}; to do: {self.way_out}"
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class History:
     """What the ended cycles tell the trigger."""
 
     champion: int | None
@@ -69,10 +69,10 @@ class Past:
     last_end: float | None
     last_failed: bool
     rejections_in_a_row: int
-    """Since the last cycle that settled what it claimed."""
+    """Since the last cycle that settled its claim."""
     held: Held | None
     last_full_end: float | None
-    """When the last full retrain ended, however it did."""
+    """When the last full retrain ended, with any outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +82,14 @@ class Read:
     events: int
     ignored: int
     ignored_because: dict[str, int]
-    """By reason, since reasons have been counted."""
+    """By reason; counted since schema 3."""
     dead_letters: int
     open_letters: int
     """Dead letters that no operator has settled."""
 
 
 class Views:
-    """The readers' side of the ledger."""
+    """Reads the ledger for people and for the trigger."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -109,12 +109,12 @@ class Views:
         )
 
     def miscounted(self) -> list[str]:
-        """Where the figures of `backlog` are not those of a recount, which takes long where much is pending."""
+        """Where the figures of `backlog` are not those of a recount, in words; slow where much is pending."""
         with reading(self._engine) as connection:
             return miscounted(connection)
 
-    def past(self) -> Past:
-        """What went before."""
+    def history(self) -> History:
+        """What the ended cycles tell the trigger."""
         with reading(self._engine) as connection:
             rows = connection.execute(
                 select(
@@ -124,14 +124,14 @@ class Views:
                 .order_by(cycles.c.number.desc())
                 .limit(_PAST_CYCLES)
             ).all()
-            told = [row for row in rows if row.state != Outcome.FAILED]
-            in_a_row = sum(1 for _ in takewhile(lambda row: row.state == Outcome.HELD, told))
-            held = _held(connection, told[0].cycle_id, in_a_row) if in_a_row else None
+            judged = [row for row in rows if row.state != Outcome.FAILED]
+            in_a_row = sum(1 for _ in takewhile(lambda row: row.state == Outcome.HELD, judged))
+            held = _held(connection, judged[0].cycle_id, in_a_row) if in_a_row else None
             fulls = select(cycles.c.ended_at).where(cycles.c.kind == CycleKind.FULL, cycles.c.ended_at.is_not(None))
             last_full_end = connection.scalar(fulls.order_by(cycles.c.number.desc()).limit(1))
             standing = champion(connection)
         since_settled = list(takewhile(lambda row: row.state not in _SETTLING, rows))
-        return Past(
+        return History(
             champion=standing,
             known_users=next((row.known_users for row in rows if row.known_users is not None), 0),
             known_labels=next((row.known_labels for row in rows if row.known_labels is not None), 0),
@@ -152,7 +152,7 @@ class Views:
             return dict(rows.tuples().all())
 
     def read(self) -> Read:
-        """How much was read."""
+        """How much was read since the ledger began."""
         with reading(self._engine) as connection:
             events, none_of_ours = connection.execute(
                 select(func.sum(offsets.c.events), func.sum(offsets.c.ignored))
@@ -164,7 +164,7 @@ class Views:
         return Read(int(events or 0), int(none_of_ours or 0), because, sum(dead.values()), dead.get("open", 0))
 
     def open_gaps(self) -> list[dict[str, Any]]:
-        """Gaps in what was read that no full retrain has made good, the oldest first."""
+        """Gaps that no training from scratch has made good, the oldest first."""
         with reading(self._engine) as connection:
             good_until = latest(*(_last_whole(connection, kind) for kind in CycleKind if kind.from_scratch))
             since = gaps.c.at > (good_until or 0.0)
@@ -172,7 +172,7 @@ class Views:
         return [gap_record(row) for row in rows]
 
     def versions(self, newest: int | None = None) -> list[dict[str, Any]]:
-        """The newest registered versions, or all, oldest first, as `retrainer versions --json` gives them."""
+        """The `newest` registered versions, or all, oldest first, as `retrainer versions --json` gives them."""
         columns = versions, cycles.c.kind, cycles.c.reason, cycles.c.lineage, cycles.c.result
         found = select(*columns).join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
         with reading(self._engine) as connection:
@@ -186,7 +186,7 @@ class Views:
             return connection.scalar(select(func.count()).select_from(versions)) or 0
 
     def last_cycle(self) -> dict[str, Any] | None:
-        """How the last cycle that ended came out, and why; None before the first."""
+        """The outcome of the last ended cycle, with its reason; None before the first."""
         with reading(self._engine) as connection:
             row = connection.execute(
                 select(cycles).where(cycles.c.ended_at.is_not(None)).order_by(cycles.c.number.desc()).limit(1)
@@ -204,7 +204,7 @@ class Views:
         }
 
     def running(self) -> dict[str, Any] | None:
-        """The running cycle and how much it has claimed, as `status --json` gives it; it names nobody."""
+        """The running cycle and the size of its claim, as `status --json` gives it, without the users' names."""
         of = cycles.c
         which = select(of.cycle_id, of.kind, of.reason, of.attempts, of.last_error).where(of.state == RUNNING)
         with reading(self._engine) as connection:
@@ -212,12 +212,12 @@ class Views:
             if row is None:
                 return None
             users, labels = (figures_of(connection, kind, row.cycle_id).rows for kind in KINDS)
-        told = {"cycle_id": row.cycle_id, "kind": row.kind, "reason": row.reason, "users": users}
+        running = {"cycle_id": row.cycle_id, "kind": row.kind, "reason": row.reason, "users": users}
         failing = {"attempts": row.attempts, "last_error": row.last_error}
-        return told | ({"labels": labels} if labels else {}) | failing
+        return running | ({"labels": labels} if labels else {}) | failing
 
     def cycle(self, cycle_id: str | None = None) -> dict[str, Any] | None:
-        """A cycle, or the newest one: what started it, what it covered, how it ended; None where there is none."""
+        """A cycle by its id, or the newest one: its start, its lineage, its end; None where there is none."""
         which = select(cycles).order_by(cycles.c.number.desc()).limit(1)
         if cycle_id is not None:
             which = select(cycles).where(cycles.c.cycle_id == cycle_id)
@@ -226,14 +226,14 @@ class Views:
         return None if row is None else cycle_record(row)
 
     def cycles(self) -> list[dict[str, Any]]:
-        """Every cycle, oldest first: all that is on record of each, which is much where there are many."""
+        """Every cycle, oldest first, with all that is on record: much, where there are many cycles."""
         with reading(self._engine) as connection:
             rows = connection.execute(select(cycles).order_by(cycles.c.number)).all()
         return [cycle_record(row) for row in rows]
 
 
 def _last_whole(connection: Connection, kind: CycleKind) -> float | None:
-    """When the last cycle of a kind was claimed that has registered a version."""
+    """When the last cycle of a kind that registered a version was claimed."""
     registered = cycles.c.state == Outcome.REGISTERED, cycles.c.kind == kind
     newest = select(cycles.c.claimed_at).where(*registered).order_by(cycles.c.number.desc())
     return connection.scalar(newest.limit(1))

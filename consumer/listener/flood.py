@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT, DeadLetterSettings
-from consumer.ledger.batch import Load
+from consumer.dead_letters.letter import Load
 from consumer.listener.pauses import Pauses
 
 log = structlog.get_logger()

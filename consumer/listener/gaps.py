@@ -11,11 +11,12 @@ from kafka.errors import KafkaError
 from sqlalchemy.exc import DBAPIError
 
 from consumer.configuration.kafka import KafkaSettings
+from consumer.dead_letters.letter import DeadLetter, Load
 from consumer.errors import OffsetConflict
 from consumer.kafka.client import refresh_metadata, seek, why_corrupt
-from consumer.ledger.batch import DeadLetter, Load, Position
 from consumer.ledger.intake import Intake
 from consumer.listener.places import ASK_MS, Places, partition_of
+from consumer.positions import Position
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from consumer.ledger.batch import DeadLetter
+from consumer.dead_letters.letter import DeadLetter
 
 log = structlog.get_logger()
 

@@ -13,9 +13,9 @@ from kafka.errors import KafkaError, LogTruncationError
 from consumer.clock import Clock
 from consumer.configuration.kafka import KafkaSettings
 from consumer.kafka.client import position, seek, topic_id
-from consumer.ledger.batch import Mark, Partition
 from consumer.ledger.intake import Intake
 from consumer.listener.rebalance import Rebalance
+from consumer.positions import Mark, Partition
 from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()

@@ -10,9 +10,10 @@ from kafka import TopicPartition
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
+from consumer.dead_letters.letter import load_of
 from consumer.decoding import decoders, to_batch
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, load_of
+from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.listener.flood import FloodGuard
 from consumer.listener.letter_log import LetterLog

@@ -15,7 +15,7 @@ from consumer.configuration.kafka import KafkaSettings
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError
 from consumer.kafka.client import admin_options, made
-from consumer.ledger.batch import Partition
+from consumer.positions import Partition
 from consumer.replays.stretch import Stretch
 from consumer.replays.window import FOR_EVER, Window, is_sensible, moment_of
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consumer.ledger.batch import Batch, KeyChange
+from consumer.changes.change import KeyChange
+from consumer.ledger.batch import Batch
 from consumer.replays.stretch import Stretch
 from schemas.spans import OffsetSpans, united
 

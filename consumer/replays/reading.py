@@ -16,7 +16,8 @@ from consumer.decoding import Decoders, named, to_batch
 from consumer.errors import ConsumerError
 from consumer.kafka.client import position as position_of
 from consumer.kafka.records import Unreadable
-from consumer.ledger.batch import Batch, Partition
+from consumer.ledger.batch import Batch
+from consumer.positions import Partition
 from consumer.replays.extent import Gone, Missing
 from consumer.replays.found import Replayed, merge
 from consumer.replays.spool import Head, Spool

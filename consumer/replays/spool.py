@@ -15,8 +15,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from consumer.changes.change import KeyChange
+from consumer.dead_letters.letter import DeadLetter
 from consumer.errors import StateFolderError
-from consumer.ledger.batch import Batch, DeadLetter, KeyChange, Partition, Position
+from consumer.ledger.batch import Batch
+from consumer.positions import Partition, Position
 from consumer.replays.stretch import Stretch
 
 _TABLE = "CREATE TABLE IF NOT EXISTS parts (number INTEGER PRIMARY KEY, content BLOB NOT NULL)"

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from consumer.kafka.records import Unreadable
-from consumer.ledger.batch import Partition
+from consumer.positions import Partition
 from consumer.replays.window import is_sensible
 from schemas.spans import Span
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from consumer.changes.change import LabelChange
 from consumer.errors import ConsumerError
-from consumer.ledger.batch import LabelChange, Partition
+from consumer.positions import Partition
 from schemas.events import Change
 from schemas.labels import pair_of
 from schemas.spans import Span, joined

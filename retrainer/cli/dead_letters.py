@@ -12,11 +12,13 @@ from typing import Annotated, Literal
 import typer
 
 from consumer.connection import connected
-from consumer.dead_letters.judging import judge_by
-from consumer.dead_letters.showing import lines, on_record, when, whole
+from consumer.dead_letters.letter import Entry, Status, Stored
+from consumer.dead_letters.render import lines, on_record, when, whole
+from consumer.dead_letters.replay import Verdict, replay_letters
+from consumer.dead_letters.store import Letters, Which
+from consumer.decoding import judge_by
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.letters import Entry, Letters, Status, Stored, Verdict, Which
 from consumer.plain import one_line
 from consumer.settings import load_settings
 from retrainer.cli.moment import moment
@@ -26,7 +28,7 @@ dead_letters = typer.Typer(
     name="dead-letters", help="Records that could not be understood, each with its reason.", no_args_is_help=True
 )
 
-_TOLD = 20  # letters that have a line each
+_SINGLY = 20  # letters that have a line each
 _HEADS = ("id", "position", "when", "stage", "bytes", "status", "reason")
 _NO_RECORD = (
     "`retrainer train --full` reads every user again, `retrainer replay --from TIME` what the topic still holds; then "
@@ -50,7 +52,7 @@ def group() -> None:
 
 
 @dead_letters.command("list")
-def list_letters(
+def list_dead_letters(
     status: Annotated[Literal["open", "replayed", "discarded", "all"], typer.Option(help="Only of this.")] = "open",
     stage: Stage = None,
     reason: Reason = None,
@@ -75,7 +77,7 @@ def list_letters(
 
 
 @dead_letters.command("show")
-def show_letter(
+def show_dead_letter(
     number: Annotated[int, typer.Argument(metavar="ID", help="The number of a letter, as `list` shows it.")],
     as_json: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="The bytes of the value, and nothing else.")] = False,
@@ -97,7 +99,7 @@ def show_letter(
 
 
 @dead_letters.command("replay")
-def replay_letters(
+def replay_dead_letters(
     ids: Ids = None,
     everything: All = False,
     stage: Stage = None,
@@ -116,7 +118,7 @@ def replay_letters(
         wanted = _wanted(ledger.letters, ids, everything, which)
         counts: Counter[str] = Counter()
         left: list[Verdict] = []
-        for verdict in ledger.letters.replay(wanted, judge_by(settings), time.time(), dry_run=dry_run):
+        for verdict in replay_letters(ledger.letters, wanted, judge_by(settings), time.time(), dry_run=dry_run):
             counts[verdict.outcome] += 1
             if verdict.outcome not in {"pending", "ignored"}:
                 left.append(verdict)
@@ -128,7 +130,7 @@ def replay_letters(
 
 
 @dead_letters.command("discard")
-def discard_letters(
+def discard_dead_letters(
     why: Annotated[str, typer.Option("--reason", help="Why they are not needed; stays on record, filters nothing.")],
     ids: Ids = None,
     everything: All = False,
@@ -180,17 +182,17 @@ def _row(entry: Entry) -> tuple[str, ...]:
 def _write_value(stored: Stored) -> None:
     if stored.letter.value is None:
         raise LedgerError(f"dead letter {stored.entry.id} has no value; see `retrainer dead-letters show`")
-    with suppress(BrokenPipeError):  # whoever reads them has had enough
+    with suppress(BrokenPipeError):  # the reader has had enough
         sys.stdout.buffer.write(stored.letter.value)
     sys.stdout.flush()
 
 
 def _tell_left(left: Sequence[Verdict]) -> None:
-    for verdict in left[:_TOLD]:
+    for verdict in left[:_SINGLY]:
         told = {"refused": "stays open", "no bytes": "holds no record"}.get(verdict.outcome, "is not open")
         say(f"{verdict.id} {told}: {one_line(verdict.said)}")
-    if len(left) > _TOLD:
-        say(f"... and {len(left) - _TOLD} more")
+    if len(left) > _SINGLY:
+        say(f"... and {len(left) - _SINGLY} more")
     if any(verdict.outcome == "no bytes" for verdict in left):
         say(f"what holds no record cannot be replayed: {_NO_RECORD}")
 

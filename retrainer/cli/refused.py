@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from consumer.dead_letters.showing import when
+from consumer.dead_letters.render import when
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.refusals import Refusal
 from consumer.settings import load_settings

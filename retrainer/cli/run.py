@@ -13,7 +13,7 @@ import structlog
 
 from consumer.clock import Clock, this_boot
 from consumer.connection import connected
-from consumer.ledger.address import weakness
+from consumer.database.address import weakness
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure

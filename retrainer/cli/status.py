@@ -12,8 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
 from consumer.cycles.word import LIVE, Word
+from consumer.database.address import shown
 from consumer.errors import LedgerError, NoLedger, OldLedger
-from consumer.ledger.address import shown
 from consumer.ledger.efforts import efforts
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
@@ -59,7 +59,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     """
     service, now = read_status(settings.status_file), clock.now()  # before the ledger, which is the newer one then
     alive = service if service and service.alive(clock) else None
-    backlog, past, read = ledger.views.backlog(), ledger.views.past(), ledger.views.read()
+    backlog, past, read = ledger.views.backlog(), ledger.views.history(), ledger.views.read()
     failed = efforts(ledger.engine, (), 0).failed
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
@@ -90,7 +90,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "last_cycle": last,
         "cycles_since_version": ledger.views.outcomes_since_version(),
         "held": _held(past.held) if past.held else None,
-        "asks_full": ledger.asked.why_full(),
+        "asks_full": ledger.retrain_requests.why_full(),
         "full_on_drift": settings.trigger.full_on_drift,
         "probe": _probe(probed) if (probed := ledger.probes.last()) else None,
         "known_users": past.known_users,

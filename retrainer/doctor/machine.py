@@ -10,8 +10,8 @@ from consumer.clock import Clock
 from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT
 from consumer.cycles.failing import Failing
 from consumer.cycles.word import LIVE, Word
+from consumer.database.address import shown, weakness
 from consumer.errors import LedgerError, NoLedger, OldLedger
-from consumer.ledger.address import shown, weakness
 from consumer.ledger.efforts import efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.looking import look
@@ -88,9 +88,9 @@ def _cycles(visit: Visit) -> Finding:
         held, last, why_full, failing = look(
             visit.settings.ledger.url,
             lambda ledger: (
-                ledger.views.past().held,
+                ledger.views.history().held,
                 ledger.views.last_cycle(),
-                ledger.asked.why_full(),
+                ledger.retrain_requests.why_full(),
                 _failing(visit, ledger),
             ),
         )

@@ -61,7 +61,7 @@ class LocalModelRegistry:
         self._put_notes_right()  # after what was to become a version was taken away
         flush_folder(self._folder)  # so a version that is found now stays, whoever renamed it and did not come to this
 
-    def register(self, staged: Path, fence: int = 0, above: int = 0) -> RegisteredVersion:
+    def register(self, staged: Path, fence: int = 0, min_version_exclusive: int = 0) -> RegisteredVersion:
         """See ModelRegistry."""
         manifest = check_files(staged)
         incoming = self._folder / f"{_INCOMING}{fence}"
@@ -77,7 +77,7 @@ class LocalModelRegistry:
                 _flush(incoming)
                 self._check(fence)  # whoever enters after this finds what was copied, and takes it away
                 reached(Point.REGISTER_COPIED)
-                version = max([above, *index_of(self._folder).numbers]) + 1
+                version = max([min_version_exclusive, *index_of(self._folder).numbers]) + 1
                 if (note := note_in(self._folder, version, manifest.cycle_id)) is not None:
                     with shared():
                         note.touch()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
+from consumer.dead_letters.letter import DeadLetter
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger
+from consumer.positions import Partition, Position
 from schemas.cycle import CycleResult, Outcome
 from schemas.events import Operation
 from schemas.labels import PairKey, pair_text

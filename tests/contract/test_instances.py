@@ -6,9 +6,9 @@ from contextlib import closing
 
 from sqlalchemy import update
 
-from consumer.ledger.dialect import ledger_time
+from consumer.database.dialect import ledger_time
+from consumer.database.tables import instances
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import instances
 from consumer.status import Status
 
 

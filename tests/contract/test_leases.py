@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select
 
+from consumer.database.tables import cycles, promotions, versions
 from consumer.errors import LeaseLost, LedgerError
 from consumer.ledger.leases import Lease
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.tables import cycles, promotions, versions
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 
@@ -99,10 +99,10 @@ def test_every_write_of_a_holder_that_slept_is_refused(ledger: Ledger) -> None:
         ledger.cycles.attempt(claim.cycle_id, 1, fence=sleeper)
     with pytest.raises(LeaseLost):
         ledger.cycles.settle(registered(claim.cycle_id), 2.0, fence=sleeper)
-    request = ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 2.5)
+    request = ledger.retrain_requests.ask(CycleKind.INCREMENTAL, "operator", 2.5)
     with pytest.raises(LeaseLost):
-        ledger.asked.drop_incremental(fence=sleeper)
-    assert ledger.asked.taken_up(request) is None
+        ledger.retrain_requests.drop_incremental(fence=sleeper)
+    assert ledger.retrain_requests.taken_up(request) is None
     assert ledger.cycles.running() == claim
     assert ledger.cycles.settle(registered(claim.cycle_id), 3.0, fence=holder) is True
     with pytest.raises(LeaseLost):
@@ -132,7 +132,7 @@ def test_a_claim_names_the_last_cycle_that_made_a_champion(ledger: Ledger) -> No
     expected: str | None = None
     for number, outcome in enumerate(outcomes, 1):
         claim = ledger.cycles.claim(CycleKind.FULL, "in turn", float(number), fence=fence)
-        assert claim.follows == expected
+        assert claim.last_promoted_cycle == expected
         version = number if outcome is Outcome.REGISTERED else None
         result = CycleResult(
             cycle_id=claim.cycle_id, outcome=outcome, reason="said so", base_version=None, version=version
@@ -140,14 +140,14 @@ def test_a_claim_names_the_last_cycle_that_made_a_champion(ledger: Ledger) -> No
         if ledger.cycles.settle(result, float(number), fence=fence):
             expected = claim.cycle_id
     late = ledger.cycles.claim(CycleKind.FULL, "in turn", 9.0, fence=fence)
-    assert late.follows == expected is not None
+    assert late.last_promoted_cycle == expected is not None
     with ledger.engine.begin() as connection:
         connection.execute(promotions.insert().values(version=1, at=9.5, reason="an operator's word"))
     not_promoted = CycleResult(
         cycle_id=late.cycle_id, outcome=Outcome.REGISTERED, reason="better", base_version=3, version=9
     )
     assert ledger.cycles.settle(not_promoted, 10.0, fence=fence) is False
-    assert ledger.cycles.claim(CycleKind.FULL, "in turn", 11.0, fence=fence).follows == expected
+    assert ledger.cycles.claim(CycleKind.FULL, "in turn", 11.0, fence=fence).last_promoted_cycle == expected
 
 
 def test_tokens_of_a_ledger_made_anew_outrank_those_that_a_registry_remembers(ledger: Ledger) -> None:

@@ -11,12 +11,14 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import func, select
 
+from consumer.database.tables import changes, gaps, promotions
+from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.store import Which
 from consumer.decoding import decoder, to_batch
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.tables import changes, gaps, promotions
+from consumer.positions import Partition, Position
 from schemas.events import Operation
 from schemas.features import FeatureGroup
 from schemas.labels import pair_text
@@ -217,9 +219,9 @@ def test_looking_needs_no_lock(ledger: Ledger) -> None:
         writer.execute(promotions.insert().values(version=1, at=1.0, reason="being written"))
         looking = open_ledger(url, create=False)
         assert looking.views.backlog().users == 1
-        assert looking.views.past().champion is None
+        assert looking.views.history().champion is None
         assert looking.cycles.running() is None
-        assert looking.asked.open("operator") is None
+        assert looking.retrain_requests.open("operator") is None
         assert looking.intake.positions("t")[P0] == 1
         looking.close()
 

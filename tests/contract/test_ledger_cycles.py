@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
+from consumer.database.tables import changes, gaps, learned, promotions
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.settling import LAG_COVERED
-from consumer.ledger.tables import changes, gaps, learned, promotions
 from schemas.cycle import CycleKind, Outcome
 from tests.contract.ledgers import P0, P1, batch, begin, ended, passed_over
 
@@ -52,7 +52,7 @@ def test_a_rejected_cycle_gives_its_users_back_and_the_next_covers_its_offsets(l
     assert (backlog.users, backlog.untried) == (3, 2)  # a was tried; b and c changed since
     assert backlog.oldest_change == 250.0
     assert backlog.oldest_event_at == 99.0
-    assert ledger.views.past().rejections_in_a_row == 1
+    assert ledger.views.history().rejections_in_a_row == 1
     following = ledger.cycles.claim(CycleKind.BOOTSTRAP, "again", 400.0, fence=fence)
     assert following.users == ("a", "b", "c")
     assert following.lineage.offsets == {"t": {0: (0, 4)}}
@@ -64,7 +64,7 @@ def test_a_failed_cycle_gives_its_users_back_as_untried(ledger: Ledger, fence: i
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
     ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0, fence=fence)
     assert ledger.views.backlog().untried == 1
-    assert ledger.views.past().rejections_in_a_row == 0
+    assert ledger.views.history().rejections_in_a_row == 0
 
 
 def test_a_new_event_makes_a_tried_user_count_again(ledger: Ledger, fence: int) -> None:
@@ -94,9 +94,9 @@ def test_a_cycle_that_was_settled_without_an_answer_may_be_settled_again(ledger:
     for outcome, version, promoted in ((Outcome.REJECTED, None, False), (Outcome.REGISTERED, 1, True)):
         claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
         ledger.cycles.settle(ended(claim.cycle_id, outcome, version), 300.0, fence=fence)
-        before = ledger.views.cycles(), ledger.views.backlog(), ledger.views.past()
+        before = ledger.views.cycles(), ledger.views.backlog(), ledger.views.history()
         assert ledger.cycles.settle(ended(claim.cycle_id, outcome, version), 310.0, fence=fence) is promoted
-        assert (ledger.views.cycles(), ledger.views.backlog(), ledger.views.past()) == before
+        assert (ledger.views.cycles(), ledger.views.backlog(), ledger.views.history()) == before
 
 
 def test_a_version_compared_with_a_champion_of_yesterday_is_not_promoted(ledger: Ledger, fence: int) -> None:
@@ -107,7 +107,7 @@ def test_a_version_compared_with_a_champion_of_yesterday_is_not_promoted(ledger:
         connection.execute(promotions.insert().values(version=9, at=250.0, reason="an operator's word"))
     assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 300.0, fence=fence) is False
     assert [(found["version"], found["champion"]) for found in ledger.views.versions()] == [(1, False)]
-    assert ledger.views.past().champion == 9
+    assert ledger.views.history().champion == 9
     assert ledger.views.backlog().users == 1
 
 
@@ -149,15 +149,15 @@ def test_a_failed_cycle_does_not_make_its_changes_look_fresher(ledger: Ledger, f
     ledger.intake.record(batch(P0, 1, ["a"], now=250.0))
     ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 300.0, fence=fence)
     assert ledger.views.backlog().oldest_change == 100.0
-    assert ledger.views.past().last_failed
+    assert ledger.views.history().last_failed
 
 
 def test_what_the_clock_asked_for_is_still_due_after_a_failure(ledger: Ledger, fence: int) -> None:
     begin(ledger)
-    ledger.asked.ask(CycleKind.FULL, "schedule", 1.0)
+    ledger.retrain_requests.ask(CycleKind.FULL, "schedule", 1.0)
     claim = ledger.cycles.claim(CycleKind.FULL, "due", 2.0, fence=fence)
     ledger.cycles.settle(ended(claim.cycle_id, Outcome.FAILED), 3.0, fence=fence)
-    assert ledger.asked.open("schedule") is CycleKind.FULL
+    assert ledger.retrain_requests.open("schedule") is CycleKind.FULL
 
 
 def test_a_replay_makes_users_pending_and_moves_no_offset(ledger: Ledger, fence: int) -> None:
@@ -277,44 +277,44 @@ def test_a_topic_made_anew_during_a_cycle_is_covered_from_its_beginning(ledger: 
 
 def test_requests_wait_for_the_next_cycle_and_the_strongest_counts(ledger: Ledger, fence: int) -> None:
     begin(ledger)
-    assert ledger.asked.open("operator") is None
-    first = ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 1.0)
-    ledger.asked.ask(CycleKind.FULL, "operator", 2.0)
-    assert ledger.asked.open("operator") is CycleKind.FULL
-    assert ledger.asked.open("schedule") is None
-    assert ledger.asked.taken_up(first) is None
+    assert ledger.retrain_requests.open("operator") is None
+    first = ledger.retrain_requests.ask(CycleKind.INCREMENTAL, "operator", 1.0)
+    ledger.retrain_requests.ask(CycleKind.FULL, "operator", 2.0)
+    assert ledger.retrain_requests.open("operator") is CycleKind.FULL
+    assert ledger.retrain_requests.open("schedule") is None
+    assert ledger.retrain_requests.taken_up(first) is None
     claim = ledger.cycles.claim(CycleKind.FULL, "asked", 3.0, fence=fence)
-    assert ledger.asked.open("operator") is None
-    assert ledger.asked.taken_up(first) == claim.cycle_id
+    assert ledger.retrain_requests.open("operator") is None
+    assert ledger.retrain_requests.taken_up(first) == claim.cycle_id
 
 
 def test_of_several_instances_whose_clocks_strike_together_one_is_heard(ledger: Ledger, fence: int) -> None:
-    ledger.asked.ask_by_schedule(CycleKind.FULL, 1000.0)
-    ledger.asked.ask_by_schedule(CycleKind.FULL, 1000.0)
+    ledger.retrain_requests.ask_by_schedule(CycleKind.FULL, 1000.0)
+    ledger.retrain_requests.ask_by_schedule(CycleKind.FULL, 1000.0)
     ledger.cycles.claim(CycleKind.FULL, "due", 1300.0, fence=fence)
-    ledger.asked.ask_by_schedule(CycleKind.FULL, 1000.0)  # a clock that lags by minutes: the cycle has begun already
-    assert ledger.asked.open("schedule") is None
-    ledger.asked.ask_by_schedule(CycleKind.FULL, 1060.0)
-    assert ledger.asked.open("schedule") is CycleKind.FULL
+    ledger.retrain_requests.ask_by_schedule(CycleKind.FULL, 1000.0)  # a clock that lags: the cycle has begun already
+    assert ledger.retrain_requests.open("schedule") is None
+    ledger.retrain_requests.ask_by_schedule(CycleKind.FULL, 1060.0)
+    assert ledger.retrain_requests.open("schedule") is CycleKind.FULL
 
 
 def test_a_clock_that_was_ahead_does_not_silence_the_schedule(ledger: Ledger, fence: int) -> None:
-    ledger.asked.ask_by_schedule(CycleKind.FULL, 900_000.0)
+    ledger.retrain_requests.ask_by_schedule(CycleKind.FULL, 900_000.0)
     ledger.cycles.claim(CycleKind.FULL, "due", 1300.0, fence=fence)
-    ledger.asked.ask_by_schedule(CycleKind.FULL, 2000.0)
-    assert ledger.asked.open("schedule") is CycleKind.FULL
+    ledger.retrain_requests.ask_by_schedule(CycleKind.FULL, 2000.0)
+    assert ledger.retrain_requests.open("schedule") is CycleKind.FULL
 
 
 def test_a_full_retrain_that_is_due_is_not_forgotten_over_a_smaller_cycle(ledger: Ledger, fence: int) -> None:
     begin(ledger)
-    ledger.asked.ask(CycleKind.FULL, "schedule", 1.0)
-    ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 2.0)
+    ledger.retrain_requests.ask(CycleKind.FULL, "schedule", 1.0)
+    ledger.retrain_requests.ask(CycleKind.INCREMENTAL, "operator", 2.0)
     small = ledger.cycles.claim(CycleKind.INCREMENTAL, "asked", 3.0, fence=fence)
     ledger.cycles.settle(ended(small.cycle_id, Outcome.REGISTERED, 1), 4.0, fence=fence)
-    assert ledger.asked.open("operator") is None
-    assert ledger.asked.open("schedule") is CycleKind.FULL
+    assert ledger.retrain_requests.open("operator") is None
+    assert ledger.retrain_requests.open("schedule") is CycleKind.FULL
     ledger.cycles.claim(CycleKind.FULL, "due", 5.0, fence=fence)
-    assert ledger.asked.open("schedule") is None
+    assert ledger.retrain_requests.open("schedule") is None
 
 
 def test_who_was_learned_lately_is_remembered_for_a_while(ledger: Ledger, fence: int) -> None:
@@ -322,15 +322,15 @@ def test_who_was_learned_lately_is_remembered_for_a_while(ledger: Ledger, fence:
     ledger.intake.record(batch(P0, 0, ["a", "b"], now=1000.0))
     refused = ledger.cycles.claim(CycleKind.FULL, "r", 1001.0, fence=fence)
     ledger.cycles.settle(ended(refused.cycle_id, Outcome.REJECTED), 1002.0, fence=fence)
-    assert ledger.cycles.lately(1003.0) == ()
+    assert ledger.cycles.recently_learned_users(1003.0) == ()
     first = ledger.cycles.claim(CycleKind.FULL, "r", 1003.0, fence=fence)
     ledger.cycles.settle(ended(first.cycle_id, Outcome.REGISTERED, 1), 1004.0, fence=fence)
-    assert ledger.cycles.lately(1005.0) == ("a", "b")
+    assert ledger.cycles.recently_learned_users(1005.0) == ("a", "b")
     later = 1000.0 + LAG_COVERED + 1
     ledger.intake.record(batch(P0, 2, ["b"], now=later))
-    assert ledger.cycles.lately(later) == ()
+    assert ledger.cycles.recently_learned_users(later) == ()
     second = ledger.cycles.claim(CycleKind.INCREMENTAL, "r", later, fence=fence)
     ledger.cycles.settle(ended(second.cycle_id, Outcome.REGISTERED, 2), later, fence=fence)
-    assert ledger.cycles.lately(later) == ("b",)
+    assert ledger.cycles.recently_learned_users(later) == ("b",)
     with ledger.engine.begin() as connection:
         assert connection.execute(select(learned.c.user_id)).scalars().all() == ["b"]

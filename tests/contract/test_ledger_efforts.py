@@ -115,7 +115,7 @@ def test_an_operator_has_what_was_given_back_tried_again_though_not_all_is_read(
     run(ledger, fence, BOOTSTRAP, Outcome.REGISTERED, 100.0, version=1)
     ledger.intake.record(batch(P0, 0, ["b"], now=150.0))
     run(ledger, fence, INCREMENTAL, Outcome.HELD, 200.0)
-    ledger.asked.ask(INCREMENTAL, "operator", 300.0)
+    ledger.retrain_requests.ask(INCREMENTAL, "operator", 300.0)
     found = Deciding(TriggerPolicy(), ledger, Clock()).decide(busy=False, probing=False, caught_up=False)
     assert (found.pending_users, found.outcome) == (0, Start(Reason.OPERATOR))
 

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, func, insert, select, text, update
 
+from consumer.changes.kinds import KINDS, USERS
+from consumer.changes.portions import recount
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
 from consumer.cycles.terms import UNASKED_FROM_SCRATCH
+from consumer.database.tables import changes, cycles, learned, portions, promotions, versions
+from consumer.dead_letters.store import Which
 from consumer.ledger.champions import BestSince
 from consumer.ledger.efforts import efforts
-from consumer.ledger.kinds import KINDS, USERS
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.portions import recount
 from consumer.ledger.probes import Probed
-from consumer.ledger.tables import changes, cycles, learned, portions, promotions, versions
 from schemas.cycle import CycleKind, Outcome
 from schemas.policies import TriggerPolicy
 from tests.contract.ledgers import P0, batch, begin, ended
@@ -71,7 +71,7 @@ def decide(ledger: Ledger) -> object:
 
 ASKED: dict[str, Callable[[Ledger], object]] = {
     "backlog": lambda ledger: ledger.views.backlog(),
-    "past": lambda ledger: ledger.views.past(),
+    "history": lambda ledger: ledger.views.history(),
     "trigger": lambda ledger: decide(ledger),
     "gaps": lambda ledger: ledger.views.open_gaps(),
     "last cycle": lambda ledger: ledger.views.last_cycle(),
@@ -165,7 +165,7 @@ def test_what_is_settled_is_taken_away_piecemeal_and_counts_as_learned_meanwhile
     assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 102.0, fence=fence)
     assert rows_in(ledger) == 5
     assert ledger.views.backlog().empty
-    assert ledger.cycles.lately(103.0) == claim.users
+    assert ledger.cycles.recently_learned_users(103.0) == claim.users
     ledger.intake.record(batch(P0, 8, ["u7", "v"]))
     following = ledger.cycles.claim(CycleKind.INCREMENTAL, "now", 104.0, fence=fence)
     assert following.users == ("u7", "v")
@@ -173,7 +173,7 @@ def test_what_is_settled_is_taken_away_piecemeal_and_counts_as_learned_meanwhile
     assert ledger.cycles.sweep(105.0)
     assert not ledger.cycles.sweep(105.0)
     assert rows_in(ledger) == 2
-    assert ledger.cycles.lately(106.0) == claim.users
+    assert ledger.cycles.recently_learned_users(106.0) == claim.users
     running = ledger.cycles.running()
     assert running is not None
     assert running.users == following.users
@@ -227,7 +227,7 @@ def test_where_nobody_asks_who_was_learned_is_not_remembered(ledger: Ledger, fen
     assert ledger.cycles.settle(registered, a_week_later, fence=fence, remember=False)
     with ledger.engine.connect() as connection:
         assert not [row for kind in KINDS for row in connection.execute(select(kind.learned))]
-    assert ledger.cycles.lately(102.0) == ()
+    assert ledger.cycles.recently_learned_users(102.0) == ()
 
 
 def test_what_was_remembered_for_a_week_is_taken_away_piecemeal(
@@ -242,11 +242,11 @@ def test_what_was_remembered_for_a_week_is_taken_away_piecemeal(
     a_week_later = 8 * 86_400.0 + 1
     assert ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), a_week_later, fence=fence)
     assert remembered(ledger) == 5
-    assert ledger.cycles.lately(a_week_later) == ("a",)
+    assert ledger.cycles.recently_learned_users(a_week_later) == ("a",)
     while ledger.cycles.sweep(a_week_later):
         pass
     assert remembered(ledger) <= 3
-    assert ledger.cycles.lately(a_week_later) == ("a",)
+    assert ledger.cycles.recently_learned_users(a_week_later) == ("a",)
 
 
 def remembered(ledger: Ledger) -> int:

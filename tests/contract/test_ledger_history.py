@@ -12,13 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from consumer.changes.kinds import KINDS
+from consumer.changes.portions import waiting
+from consumer.database.tables import metadata
 from consumer.errors import LeaseLost, OffsetConflict
-from consumer.ledger.batch import Partition
 from consumer.ledger.intake import store_batch
-from consumer.ledger.kinds import KINDS
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.portions import waiting
-from consumer.ledger.tables import metadata
+from consumer.positions import Partition
 from schemas.cycle import CycleKind, CycleResult, LabelReport, Outcome, ReadReport
 from schemas.labels import PairKey, pair_of, pair_text
 from schemas.refused import LABEL, USER

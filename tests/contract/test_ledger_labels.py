@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from consumer.database.tables import offsets
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.settling import LAG_COVERED
-from consumer.ledger.tables import offsets
 from schemas.cycle import CycleKind, LabelReport, Outcome
 from tests.contract.ledgers import P0, P1, batch, begin, ended
 
@@ -96,25 +96,25 @@ def test_labels_that_change_nothing_are_in_the_lineage_of_the_next_version(ledge
     assert claim.lineage.offsets == {"t": {0: (0, 4)}}
 
 
-def test_recent_labels_are_those_settled_within_a_week(ledger: Ledger, fence: int) -> None:
+def test_recently_learned_labels_are_those_settled_within_a_week(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     ledger.intake.record(batch(P0, 0, ["a", CD, AB], now=1000.0))
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 1001.0, fence=fence)
-    assert ledger.cycles.recent_labels(1002.0) == ()
+    assert ledger.cycles.recently_learned_labels(1002.0) == ()
     ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, 1), 1003.0, fence=fence)
-    assert ledger.cycles.recent_labels(1004.0) == (AB, CD)
-    assert ledger.cycles.lately(1004.0) == ("a",)
-    assert ledger.cycles.recent_labels(1001.0 + LAG_COVERED) == ()
+    assert ledger.cycles.recently_learned_labels(1004.0) == (AB, CD)
+    assert ledger.cycles.recently_learned_users(1004.0) == ("a",)
+    assert ledger.cycles.recently_learned_labels(1001.0 + LAG_COVERED) == ()
 
 
 def test_a_cycle_says_how_many_labels_are_known(ledger: Ledger, fence: int) -> None:
     begin(ledger)
-    assert ledger.views.past().known_labels == 0
+    assert ledger.views.history().known_labels == 0
     for report, known in ((LabelReport(accepted=9, deleted=0, positives=5, negatives=2, waiting=2), 7), (None, 7)):
         claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 200.0, fence=fence)
         told = ended(claim.cycle_id, Outcome.REJECTED).model_copy(update={"labels": report})
         ledger.cycles.settle(told, 300.0, fence=fence)
-        assert ledger.views.past().known_labels == known
+        assert ledger.views.history().known_labels == known
 
 
 def test_a_replay_makes_labels_pending(ledger: Ledger, fence: int) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from consumer.ledger.batch import Batch, DeadLetter, Position
+from consumer.database.tables import offsets, promotions
+from consumer.dead_letters.letter import DeadLetter
+from consumer.dead_letters.store import Which
+from consumer.ledger.batch import Batch
 from consumer.ledger.champions import MOST_NOMINATED
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.tables import offsets, promotions
+from consumer.positions import Position
 from schemas.cycle import CycleKind, CycleResult, GateReport, Metrics, Outcome
 from schemas.guard import GuardName
 from tests.contract.ledgers import P0, P1, batch, begin, ended
@@ -48,7 +50,7 @@ def test_unchanged_users_leave_the_ledger_and_the_next_version_covers_their_offs
     assert ledger.cycles.settle(ended(unchanged.cycle_id, Outcome.UNCHANGED), 230.0, fence=fence) is True
     assert ledger.views.backlog().users == 1  # d, who came meanwhile
     assert settled_offsets(ledger) == {0: 2, 1: 0}
-    assert ledger.views.past().champion == 1
+    assert ledger.views.history().champion == 1
     assert [version["version"] for version in ledger.views.versions()] == [1]
     ledger.intake.record(batch(P0, 5, ["c"], now=240.0))
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "enough", 250.0, fence=fence)
@@ -94,20 +96,20 @@ def test_a_cycle_that_follows_has_to_have_seen_the_unchanged_ones(ledger: Ledger
     first_version(ledger, fence)
     ledger.intake.record(batch(P0, 2, ["c"], now=200.0))
     unchanged = run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.UNCHANGED})
-    assert ledger.cycles.lately(501.0) == ("a", "b", "c")
+    assert ledger.cycles.recently_learned_users(501.0) == ("a", "b", "c")
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.REJECTED})
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "enough", 600.0, fence=fence)
-    assert claim.follows == unchanged.cycle_id
+    assert claim.last_promoted_cycle == unchanged.cycle_id
 
 
 def test_an_unchanged_cycle_that_was_settled_without_an_answer_may_be_settled_again(ledger: Ledger, fence: int) -> None:
     first_version(ledger, fence)
     ledger.intake.record(batch(P0, 2, ["c"], now=200.0))
     claim = run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.UNCHANGED, "asks_full": WHY})
-    before = ledger.views.cycles(), ledger.views.backlog(), ledger.views.past(), settled_offsets(ledger)
+    before = ledger.views.cycles(), ledger.views.backlog(), ledger.views.history(), settled_offsets(ledger)
     again = ended(claim.cycle_id, Outcome.UNCHANGED).model_copy(update={"asks_full": WHY})
     assert ledger.cycles.settle(again, 510.0, fence=fence) is True
-    assert (ledger.views.cycles(), ledger.views.backlog(), ledger.views.past(), settled_offsets(ledger)) == before
+    assert (ledger.views.cycles(), ledger.views.backlog(), ledger.views.history(), settled_offsets(ledger)) == before
 
 
 @pytest.mark.parametrize("outcome", [Outcome.UNCHANGED, Outcome.REGISTERED, Outcome.REJECTED])
@@ -141,39 +143,39 @@ def test_an_unchanged_cycle_ends_a_row_of_rejections(ledger: Ledger, fence: int)
     counted = []
     for outcome in outcomes:
         run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": outcome})
-        counted.append(ledger.views.past().rejections_in_a_row)
+        counted.append(ledger.views.history().rejections_in_a_row)
     assert counted == [1, 2, 2, 0, 1]
     assert ledger.views.outcomes_since_version() == {"rejected": 3, "held": 1, "unchanged": 1}
 
 
 def test_what_is_held_is_told_until_a_cycle_ends_otherwise(ledger: Ledger, fence: int) -> None:
     first_version(ledger, fence)
-    assert ledger.views.past().held is None
+    assert ledger.views.history().held is None
     ledger.intake.record(batch(P0, 2, ["c"], now=200.0))
     held: dict[str, Any] = {"outcome": Outcome.HELD, "reason": "50 % were refused", "way_out": "look at the rows"}
     first = run(ledger, fence, CycleKind.INCREMENTAL, held)
-    found = ledger.views.past().held
+    found = ledger.views.history().held
     assert found is not None
     assert (found.cycle_id, found.reason, found.way_out) == (first.cycle_id, "50 % were refused", "look at the rows")
     assert (found.at, found.in_a_row) == (501.0, 1)
     assert (ledger.views.backlog().users, ledger.views.backlog().untried) == (1, 0)
-    assert ledger.views.past().rejections_in_a_row == 0
+    assert ledger.views.history().rejections_in_a_row == 0
     run(ledger, fence, CycleKind.INCREMENTAL, held | {"asks_full": WHY})
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.FAILED})  # tells nothing of the data
-    found = ledger.views.past().held
+    found = ledger.views.history().held
     assert found is not None
     assert (found.in_a_row, found.asks_full) == (2, WHY)
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "enough", 600.0, fence=fence)
     assert (claim.users, claim.lineage.offsets) == (("c",), {"t": {0: (2, 3)}})
     ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 601.0, fence=fence)
-    assert ledger.views.past().held is None
+    assert ledger.views.history().held is None
 
 
 def test_limits_are_waived_for_one_cycle_and_its_repetitions_and_are_on_record(ledger: Ledger, fence: int) -> None:
     first_version(ledger, fence)
     refused, pairs, lost = GuardName.REFUSED_SHARE, GuardName.LOST_PAIRS, GuardName.LOST_SHARE
-    ledger.asked.ask(CycleKind.INCREMENTAL, "operator", 200.0, [refused, pairs])
-    ledger.asked.ask(CycleKind.FULL, "operator", 201.0, [GuardName.LABELS_MOVED])
+    ledger.retrain_requests.ask(CycleKind.INCREMENTAL, "operator", 200.0, [refused, pairs])
+    ledger.retrain_requests.ask(CycleKind.FULL, "operator", 201.0, [GuardName.LABELS_MOVED])
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "asked", 210.0, fence=fence, accept=[lost, refused])
     assert claim.accept == (pairs, lost, refused)  # not that of the full retrain, which still waits
     ledger.cycles.attempt(claim.cycle_id, 1, fence=fence)
@@ -190,28 +192,28 @@ def test_limits_are_waived_for_one_cycle_and_its_repetitions_and_are_on_record(l
 
 def test_a_full_retrain_is_asked_for_until_one_has_ended(ledger: Ledger, fence: int) -> None:
     first_version(ledger, fence)
-    assert ledger.asked.why_full() is None
+    assert ledger.retrain_requests.why_full() is None
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.UNCHANGED, "asks_full": "at first"})
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.REJECTED, "asks_full": WHY})
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.REGISTERED, "version": 2})
-    assert ledger.asked.why_full() == WHY
-    assert ledger.asked.open("operator") is ledger.asked.open("schedule") is None
-    assert ledger.views.past().last_full_end is None
+    assert ledger.retrain_requests.why_full() == WHY
+    assert ledger.retrain_requests.open("operator") is ledger.retrain_requests.open("schedule") is None
+    assert ledger.views.history().last_full_end is None
     for outcome in (Outcome.FAILED, Outcome.HELD):  # that was none
         run(ledger, fence, CycleKind.FULL, {"outcome": outcome})
-        assert ledger.asked.why_full() == WHY
+        assert ledger.retrain_requests.why_full() == WHY
     run(ledger, fence, CycleKind.FULL, {"outcome": Outcome.REJECTED}, 700.0)
-    assert ledger.asked.why_full() is None
-    assert ledger.views.past().last_full_end == 701.0
+    assert ledger.retrain_requests.why_full() is None
+    assert ledger.views.history().last_full_end == 701.0
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.REJECTED, "asks_full": WHY})
-    assert ledger.asked.why_full() == WHY
+    assert ledger.retrain_requests.why_full() == WHY
 
 
 def test_what_the_clock_asked_for_is_still_due_where_the_data_were_held(ledger: Ledger, fence: int) -> None:
     first_version(ledger, fence)
-    ledger.asked.ask_by_schedule(CycleKind.FULL, 100.0)
+    ledger.retrain_requests.ask_by_schedule(CycleKind.FULL, 100.0)
     run(ledger, fence, CycleKind.FULL, {"outcome": Outcome.HELD})
-    assert ledger.asked.open("schedule") is CycleKind.FULL
+    assert ledger.retrain_requests.open("schedule") is CycleKind.FULL
 
 
 def test_the_best_versions_since_the_last_full_retrain_are_nominated(ledger: Ledger, fence: int) -> None:
@@ -265,6 +267,6 @@ def test_words_that_no_database_takes_are_stored_as_they_can_be(ledger: Ledger, 
     ledger.letters.discard(ledger.letters.ids(Which()), hostile, 180.0)
     cycle = ledger.views.cycle(claim.cycle_id)
     assert cycle is not None
-    assert cycle["reason"] == ledger.asked.why_full() == stored
+    assert cycle["reason"] == ledger.retrain_requests.why_full() == stored
     (letter,) = ledger.letters.find(Which(status=None), 9)
     assert (letter.reason, letter.settled_reason) == (stored, stored)

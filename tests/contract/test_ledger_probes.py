@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select
 
+from consumer.database.tables import probes
 from consumer.errors import LeaseLost
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import MOST_ASKED, Probed
-from consumer.ledger.tables import probes
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from tests.contract.ledgers import P0, P1, batch, begin, ended
 

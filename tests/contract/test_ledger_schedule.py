@@ -14,8 +14,8 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from consumer.cycles.schedule import Schedule
+from consumer.database.tables import retrain_requests
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.tables import asked
 from schemas.crontab import Crontab, from_crontab
 from schemas.cycle import CycleKind
 from tests.waiting import wait_until
@@ -31,13 +31,13 @@ def at(text: str) -> float:
 def requests(ledger: Ledger) -> int:
     """Open requests of the schedule."""
     with ledger.engine.connect() as connection:
-        found = select(func.count()).where(asked.c.by == "schedule", asked.c.cycle_id.is_(None))
+        found = select(func.count()).where(retrain_requests.c.by == "schedule", retrain_requests.c.cycle_id.is_(None))
         return connection.scalar(found) or 0
 
 
 def started(ledger: Ledger, line: str | None, now: float) -> Schedule:
     """A service starts."""
-    schedule = Schedule(line, ledger.asked, lambda: None)
+    schedule = Schedule(line, ledger.retrain_requests, lambda: None)
     schedule.tick(now)
     return schedule
 
@@ -60,7 +60,7 @@ def test_a_tick_asks_once_and_in_time(ledger: Ledger) -> None:
             turn(schedule, at("2026-01-05T03:00") + second)
     assert requests(ledger) == 1
     assert logged == []
-    assert ledger.asked.open("schedule") is CycleKind.FULL
+    assert ledger.retrain_requests.open("schedule") is CycleKind.FULL
 
 
 def test_what_was_missed_is_made_up_once_and_said(ledger: Ledger) -> None:
@@ -119,7 +119,7 @@ def test_it_is_woken_when_a_time_of_the_line_comes_and_asks_then(
 ) -> None:
     monkeypatch.setattr(Crontab, "after", lambda _crontab, moment: moment + 0.05)  # which minutes it names, others test
     woken = threading.Event()
-    schedule = Schedule(DAILY, ledger.asked, woken.set)
+    schedule = Schedule(DAILY, ledger.retrain_requests, woken.set)
     schedule.tick(at("2026-01-05T12:00"))
     schedule.tick(at("2026-01-06T03:00"))
     assert requests(ledger) == 0  # nobody has rung
@@ -139,7 +139,7 @@ def test_a_clock_that_was_set_is_looked_at_afresh_by_what_rings(
     now = at("2029-01-05T12:00")
     monkeypatch.setattr(scheduling, "datetime", SimpleNamespace(now=lambda zone: datetime.fromtimestamp(now, zone)))
     woken = threading.Event()
-    schedule = Schedule("* * * * *", ledger.asked, woken.set)
+    schedule = Schedule("* * * * *", ledger.retrain_requests, woken.set)
     schedule.start()
 
     def rings_next(when: str) -> None:
@@ -162,7 +162,7 @@ def test_a_clock_that_was_set_is_looked_at_afresh_by_what_rings(
 def test_what_cannot_be_asked_is_asked_by_the_next_turn(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     schedule = started(ledger, DAILY, at("2026-01-05T12:00"))
     with monkeypatch.context() as away:
-        away.setattr(type(ledger.asked), "ask_by_schedule", _no_ledger)
+        away.setattr(type(ledger.retrain_requests), "ask_by_schedule", _no_ledger)
         with pytest.raises(OSError, match="away"):
             turn(schedule, at("2026-01-06T03:00"))
     schedule.tick(at("2026-01-06T03:00:05"))
@@ -176,7 +176,7 @@ def _no_ledger(*_: object) -> bool:
 def test_without_a_line_nothing_is_asked_and_nothing_written(ledger: Ledger) -> None:
     turn(started(ledger, None, at("2026-01-05T12:00")), at("2027-01-05T12:00"))
     with ledger.engine.connect() as connection:
-        assert connection.scalar(select(func.count()).select_from(asked)) == 0
+        assert connection.scalar(select(func.count()).select_from(retrain_requests)) == 0
 
 
 @pytest.mark.parametrize("line", [DAILY, "*/20 * * * *", "@weekly"])
@@ -197,7 +197,7 @@ def test_each_time_a_service_runs_it_asks_for_the_latest_tick_since_it_was_last_
             schedule = started(ledger, line, now)
         turn(schedule, now)
         with ledger.engine.connect() as connection:
-            heard = connection.scalars(select(asked.c.at).where(asked.c.cycle_id.is_(None))).all()
+            heard = connection.scalars(select(retrain_requests.c.at).where(retrain_requests.c.cycle_id.is_(None))).all()
         assert len(heard) == len(set(heard))
         assert all(crontab.latest(tick) == tick for tick in heard)
         due = crontab.latest(now)

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import select
 
-from consumer.ledger import batch as read
-from consumer.ledger.batch import Batch, DeadLetter, Headers, Load, Partition, Position, load_of
+from consumer.database.tables import changes, dead_letters
+from consumer.dead_letters import letter as kept
+from consumer.dead_letters import replay
+from consumer.dead_letters.letter import DeadLetter, Headers, Load, load_of
+from consumer.dead_letters.replay import replay_letters
+from consumer.dead_letters.store import Which
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.tables import changes, dead_letters
+from consumer.positions import Partition, Position
 from schemas.cycle import CycleKind
 from schemas.events import Change, Ignored, Operation
 
@@ -76,7 +80,7 @@ def test_headers_of_schema_2_are_still_shown(ledger: Ledger) -> None:
 def test_of_a_letter_that_no_ledger_takes_only_position_and_reason_are_kept(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(read, "MOST_BYTES", 10)
+    monkeypatch.setattr(kept, "MOST_BYTES", 10)
     huge = letter(0, b"x" * 10)
     assert load_of([huge]) == Load(1, 0)
     (number,) = stored(ledger, huge)
@@ -85,7 +89,7 @@ def test_of_a_letter_that_no_ledger_takes_only_position_and_reason_are_kept(
     assert (found.letter.key, found.letter.value, found.entry.stage) == (None, None, "size")
     assert "its 11 bytes" in found.entry.reason
     assert "no JSON" in found.entry.reason
-    (verdict,) = ledger.letters.replay([number], by_value, 1.0)
+    (verdict,) = replay_letters(ledger.letters, [number], by_value, 1.0)
     assert verdict.outcome == "no bytes"
 
 
@@ -126,7 +130,7 @@ def test_letters_are_found_by_what_is_on_record(ledger: Ledger) -> None:
 
 def test_what_is_understood_now_is_pending_and_the_rest_stays_open(ledger: Ledger) -> None:
     ids = stored(ledger, letter(0, b"u1"), letter(1, b"bad"), letter(2, b"other"), letter(3, None, "gap"))
-    verdicts = list(ledger.letters.replay([*ids, 999], by_value, 200.0))
+    verdicts = list(replay_letters(ledger.letters, [*ids, 999], by_value, 200.0))
     assert [(verdict.id, verdict.outcome) for verdict in verdicts] == list(
         zip(ids, ["pending", "refused", "ignored", "no bytes"], strict=True)
     )
@@ -146,7 +150,7 @@ def test_what_is_understood_now_is_pending_and_the_rest_stays_open(ledger: Ledge
 def test_a_letter_that_is_replayed_twice_counts_once(ledger: Ledger) -> None:
     ids = stored(ledger, letter(0, b"u1"), letter(1, b"u1"), letter(2, b"u2"))
     for _ in range(2):
-        outcomes = [verdict.outcome for verdict in ledger.letters.replay(ids, by_value, 200.0)]
+        outcomes = [verdict.outcome for verdict in replay_letters(ledger.letters, ids, by_value, 200.0)]
     assert outcomes == ["not open"] * 3
     with ledger.engine.begin() as connection:
         rows = {row.user_id: row for row in connection.execute(select(changes))}
@@ -158,31 +162,31 @@ def test_a_letter_that_is_replayed_twice_counts_once(ledger: Ledger) -> None:
 def test_two_who_replay_at_once_count_once(ledger: Ledger, ledger_url: str) -> None:
     ids = stored(ledger, letter(0, b"u1"))
     other = open_ledger(ledger_url)
-    list(other.letters.replay(ids, by_value, 150.0))
+    list(replay_letters(other.letters, ids, by_value, 150.0))
     other.close()
-    assert [verdict.outcome for verdict in ledger.letters.replay(ids, by_value, 200.0)] == ["not open"]
+    assert [verdict.outcome for verdict in replay_letters(ledger.letters, ids, by_value, 200.0)] == ["not open"]
     assert ledger.views.backlog().users == 1
 
 
 def test_a_replay_that_breaks_off_changes_nothing_of_its_portion(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from consumer.ledger import letters
-
     def broken(*_arguments: object) -> None:
         raise RuntimeError("killed")
 
     ids = stored(ledger, letter(0, b"u1"))
-    monkeypatch.setattr(letters, "store_batch", broken)
+    monkeypatch.setattr(replay, "store_changes", broken)
     with pytest.raises(RuntimeError):
-        list(ledger.letters.replay(ids, by_value, 200.0))
+        list(replay_letters(ledger.letters, ids, by_value, 200.0))
     assert ledger.letters.ids(Which()) == ids
     assert ledger.views.backlog().users == 0
 
 
 def test_a_dry_run_changes_nothing(ledger: Ledger) -> None:
     ids = stored(ledger, letter(0, b"u1"))
-    assert [verdict.outcome for verdict in ledger.letters.replay(ids, by_value, 200.0, dry_run=True)] == ["pending"]
+    assert [verdict.outcome for verdict in replay_letters(ledger.letters, ids, by_value, 200.0, dry_run=True)] == [
+        "pending"
+    ]
     assert ledger.letters.ids(Which()) == ids
     assert ledger.views.backlog().users == 0
 
@@ -190,10 +194,10 @@ def test_a_dry_run_changes_nothing(ledger: Ledger) -> None:
 def test_many_letters_are_taken_in_portions_all_of_them_once(ledger: Ledger) -> None:
     ids = stored(ledger, *(letter(offset, b"u%d" % offset) for offset in range(450)))
     big = stored(ledger, *(letter(offset, b"u%d" % offset + b"x" * 6_000_000) for offset in range(1000, 1005)))
-    portions = list(ledger.letters._portions([*ids, *big]))
+    portions = list(ledger.letters.portions([*ids, *big]))
     assert [number for portion in portions for number in portion] == [*ids, *big]
     assert [len(portion) for portion in portions] == [200, 200, 52, 2, 1]
-    assert len(list(ledger.letters.replay(ids, by_value, 200.0))) == 450
+    assert len(list(replay_letters(ledger.letters, ids, by_value, 200.0))) == 450
     assert ledger.views.backlog().users == 450
 
 
@@ -210,12 +214,12 @@ def test_a_discarded_letter_leaves_its_reasons_but_not_its_bytes(ledger: Ledger)
     )
     assert (found.letter.key, found.letter.value, found.letter.headers) == (None, None, ())
     assert found.entry.reason == "no JSON"
-    assert [verdict.outcome for verdict in ledger.letters.replay([number], by_value, 400.0)] == ["not open"]
+    assert [verdict.outcome for verdict in replay_letters(ledger.letters, [number], by_value, 400.0)] == ["not open"]
 
 
 def test_replayed_letters_can_be_discarded_too_and_what_they_said_stays_pending(ledger: Ledger) -> None:
     said, still_open = stored(ledger, letter(0, b"u1"), letter(1))
-    list(ledger.letters.replay([said], by_value, 200.0))
+    list(replay_letters(ledger.letters, [said], by_value, 200.0))
     assert ledger.letters.discard([said], "open ones only", 300.0) == 0
     assert ledger.letters.discard([said, still_open], "room", 400.0, replayed=True) == 1
     found = ledger.letters.get(said)
@@ -246,14 +250,14 @@ def test_another_record_in_the_place_of_a_discarded_one_is_open(ledger: Ledger) 
 
 
 def test_of_those_that_no_ledger_takes_each_is_kept_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "MOST_BYTES", 10)
+    monkeypatch.setattr(kept, "MOST_BYTES", 10)
     stored(ledger, letter(0, b"x" * 20), letter(0, b"y" * 20), letter(0, b"x" * 20))
     assert [found.stage for found in ledger.letters.find(Which(), 9)] == ["size", "size"]
 
 
 def test_the_topic_is_owed_what_it_does_not_have_in_order_but_nothing_that_was_discarded(ledger: Ledger) -> None:
     ids = stored(ledger, letter(0, b"u0"), letter(1), letter(2))
-    list(ledger.letters.replay(ids[:1], by_value, 200.0))
+    list(replay_letters(ledger.letters, ids[:1], by_value, 200.0))
     ledger.letters.discard(ids[1:2], "known", 200.0)
     assert [found.entry.id for found in ledger.letters.unpublished()] == [ids[0], ids[2]]
     ledger.letters.published(ids[:1])

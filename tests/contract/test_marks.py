@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from consumer.dead_letters.letter import DeadLetter
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger
+from consumer.positions import Partition, Position
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 P0, P1 = Partition("t", 0), Partition("t", 1)

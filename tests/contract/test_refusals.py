@@ -35,7 +35,7 @@ def ran(
             accepted=5, deleted=0, refused=labels or {}, refused_total=len(labels or {}), whole=whole
         ),
     }
-    base = ledger.views.past().champion
+    base = ledger.views.history().champion
     result = CycleResult(
         cycle_id=claim.cycle_id, outcome=outcome, reason="so", base_version=base, version=version, **told
     )

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS
+from consumer.changes.kinds import KINDS
+from consumer.changes.portions import waiting
+from consumer.database.engine import reading
+from consumer.database.tables import cycles, dead_letters, offsets, promotions, versions
 from consumer.ledger.ledger import open_ledger
-from consumer.ledger.portions import waiting
-from consumer.ledger.tables import cycles, dead_letters, offsets, promotions, versions
 from schemas.cycle import Lineage, OffsetRanges
 from stores.errors import RegistryError
 from stores.registry.files import check_files, read_manifest

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sqlalchemy import Select, func, select
 
-from consumer.ledger.engine import reading
-from consumer.ledger.kinds import KINDS, Kind
+from consumer.changes.kinds import KINDS, Kind
+from consumer.changes.portions import waiting
+from consumer.database.engine import reading
+from consumer.database.tables import PENDING, cycles, offsets, promotions, versions
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.portions import waiting
-from consumer.ledger.tables import PENDING, cycles, offsets, promotions, versions
 from schemas.cycle import CycleKind
 from schemas.fault_points import Point
 from tests.crash.checker import check
@@ -113,7 +113,7 @@ class Run:
         """As an operator does. Whatever cycle is claimed next is that."""
         ledger = self._opened()
         assert ledger is not None, "a full retrain of what was never started"
-        ledger.asked.ask(CycleKind.FULL, "operator", time.time())
+        ledger.retrain_requests.ask(CycleKind.FULL, "operator", time.time())
 
     def settle(self) -> Tally:
         """End the stream, come to rest, and say what came of it all."""
@@ -206,7 +206,7 @@ class Run:
             return False
         with reading(ledger.engine) as connection:
             champions = connection.scalar(select(func.count()).select_from(promotions))
-        running, asked = self._running_kind(), ledger.asked.open("operator")
+        running, asked = self._running_kind(), ledger.retrain_requests.open("operator")
         return bool(champions) and not (running and running.from_scratch) and not (asked and asked.from_scratch)
 
     def _let_a_cycle_follow(self) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Row, Table, select
 
-from consumer.ledger.engine import reading
+from consumer.database.engine import reading
+from consumer.database.tables import changes, dead_letters, offsets
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.tables import changes, dead_letters, offsets
 from schemas.events import Operation
 from tests.fuzz.messages import PARTITIONS, Message
 from tests.fuzz.model import Verdict

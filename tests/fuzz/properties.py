@@ -15,7 +15,7 @@ from kafka.record.memory_records import MemoryRecords
 from consumer.decoding import decoder, to_batch
 from consumer.kafka.fetched import Portion
 from consumer.kafka.records import Unreadable
-from consumer.ledger.batch import Partition, Position
+from consumer.positions import Partition, Position
 from schemas.events import Change, Group, Ignored, Operation, decode, encode, encode_label, key_columns
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion

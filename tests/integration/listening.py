@@ -11,14 +11,14 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from sqlalchemy import select
 
+from consumer.changes.kinds import USERS
+from consumer.changes.portions import in_portion_of
 from consumer.clock import Clock
 from consumer.configuration.kafka import KafkaSettings
+from consumer.database.tables import PENDING
+from consumer.dead_letters.store import Which
 from consumer.ledger.intake import Intake
-from consumer.ledger.kinds import USERS
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.portions import in_portion_of
-from consumer.ledger.tables import PENDING
 from consumer.listener.listener import Listener
 from consumer.settings import Settings
 from tests.integration.topics import Topic

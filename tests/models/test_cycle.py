@@ -215,12 +215,12 @@ def test_a_cycle_cut_short_before_any_step_ends_as_if_it_had_not_been(
 def test_a_space_that_missed_a_settled_cycle_is_made_anew(started: Bench) -> None:
     """As when another machine ran the last cycles: users whom it learned are not pending, but they have changed."""
     started.store.commit(started.world.rows(names(30)))  # learned elsewhere, by c2
-    request = changed(started).model_copy(update={"cycle_id": "c3", "follows": "c2"})
+    request = changed(started).model_copy(update={"cycle_id": "c3", "last_promoted_cycle": "c2"})
     result = started.run(request)
     assert result.read is not None
     assert result.read.accepted == result.known_users
     info = started.registry.versions()[0].manifest.space
-    space = Space.open(started.settings.work_dir / "spaces" / info.space_id, info, GROUP, follows="c3")
+    space = Space.open(started.settings.work_dir / "spaces" / info.space_id, info, GROUP, last_promoted_cycle="c3")
     assert space is not None
     stored = read_all(started.store, GROUP, set(), lambda _done: None)
     at = space.matrix.rows_of(stored.keys)
@@ -253,11 +253,11 @@ def test_a_cycle_of_a_stalled_instance_fails_and_registers_nothing(started: Benc
 
 
 def test_asked_only_whether_it_has_registered_a_cycle_trains_nothing(started: Bench) -> None:
-    request = started.request("c2", CycleKind.FULL).model_copy(update={"only_find": True})
+    request = started.request("c2", CycleKind.FULL).model_copy(update={"lookup_only": True})
     absent = started.run(request)
-    assert (absent.outcome, absent.absent, started.progress) == (Outcome.FAILED, True, [])
+    assert (absent.outcome, absent.not_registered, started.progress) == (Outcome.FAILED, True, [])
     there = started.run(request.model_copy(update={"cycle_id": "c1"}))
-    assert (there.outcome, there.version, there.absent) == (Outcome.REGISTERED, 1, False)
+    assert (there.outcome, there.version, there.not_registered) == (Outcome.REGISTERED, 1, False)
 
 
 def test_a_cycle_that_runs_shuts_out_whoever_ran_cycles_before(started: Bench) -> None:

@@ -36,7 +36,7 @@ class Site(Bench):
         """Run a cycle over all that is pending."""
         self.number += 1
         request = self.request(f"c{self.number}", kind, list(self.pending), self.base)
-        result = self.run(request.model_copy(update={"accept": accept, "follows": self.settled}))
+        result = self.run(request.model_copy(update={"accept": accept, "last_promoted_cycle": self.settled}))
         if result.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED}:
             self.pending, self.settled, self.base = {}, request.cycle_id, result.version or self.base
         return result

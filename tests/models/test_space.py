@@ -216,10 +216,10 @@ def test_a_space_that_has_missed_a_cycle_is_not_found(space: Space, tmp_path: Pa
     space.finish("c1")
     space.finish("c2")
     space.finish("c3")  # refused by the gate, say: the last settled one is still c2
-    assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c2") is not None
-    assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c4") is None
+    assert Space.open(tmp_path / "s1", INFO, GROUP, last_promoted_cycle="c2") is not None
+    assert Space.open(tmp_path / "s1", INFO, GROUP, last_promoted_cycle="c4") is None
     (tmp_path / "s1" / "cycles.json").unlink()
-    assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c2") is None
+    assert Space.open(tmp_path / "s1", INFO, GROUP, last_promoted_cycle="c2") is None
 
 
 def test_it_knows_what_each_cycle_left(space: Space, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_it_knows_what_each_cycle_left(space: Space, tmp_path: Path) -> None:
     assert (space.pairs_after("c4", POLICY), space.outside_after("c4")) == (None, None)
     (tmp_path / "s1" / "cycles.json").write_text('["c1", "c2"]')  # as an earlier release had it
     assert space.pairs_after("c2", POLICY) is None
-    assert Space.open(tmp_path / "s1", INFO, GROUP, follows="c2") is not None
+    assert Space.open(tmp_path / "s1", INFO, GROUP, last_promoted_cycle="c2") is not None
 
 
 def test_another_policy_mines_everything_again(space: Space) -> None:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from consumer.dead_letters.letter import DeadLetter
 from consumer.errors import LedgerError
-from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.looking import look
+from consumer.positions import Partition, Position
 from consumer.settings import Settings
 from consumer.status import Status, write_status
 from retrainer.doctor.checks import Outcome, Result

@@ -15,9 +15,9 @@ import pytest
 
 from consumer import status
 from consumer.cycles.trainer_process import TrainerProcess
-from consumer.ledger.batch import Partition
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
+from consumer.positions import Partition
 from consumer.status import Status, write_status
 from retrainer.bridge.state import BridgeState
 from schemas.cycle import CycleKind, CycleRequest, Lineage

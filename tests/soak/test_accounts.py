@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, insert
 
-from consumer.ledger.tables import changes, cycles, dead_letters, learned, metadata, offsets, portions, versions
+from consumer.database.tables import changes, cycles, dead_letters, learned, metadata, offsets, portions, versions
 from tests.soak.accounts import Accounts, compare
 
 TOPIC: dict[str, Any] = {

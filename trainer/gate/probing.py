@@ -90,7 +90,7 @@ def _copied(request: CycleRequest, champion: Standing) -> Iterator[Space | None]
         except FileNotFoundError:
             yield None
             return
-        space = Space.open(folder, info, settings.feature_group, request.follows)
+        space = Space.open(folder, info, settings.feature_group, request.last_promoted_cycle)
         if space is None:
             yield None
             return

@@ -59,7 +59,7 @@ def slices_of(
     new = np.isin(rows, _rows_of(space.matrix, sorted(_noted(spaces / info.space_id, champion))))
     changed = np.isin(rows, _rows_of(space.matrix, request.users))
     if info.space_id != space.info.space_id:
-        before = Space.open(spaces / info.space_id, info, request.settings.feature_group, request.follows)
+        before = Space.open(spaces / info.space_id, info, request.settings.feature_group, request.last_promoted_cycle)
         if before is not None:
             with closing(before):
                 absent, differing = _compared(rows, space.matrix, before.matrix)

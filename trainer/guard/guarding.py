@@ -45,7 +45,7 @@ class Watch:
     @property
     def since(self) -> str:
         """The cycle that was settled last: what it left is what was there before."""
-        return self._request.follows or (self._champion.manifest.cycle_id if self._champion else "")
+        return self._request.last_promoted_cycle or (self._champion.manifest.cycle_id if self._champion else "")
 
     def of_reading(
         self, rows: CheckedRows, deleted: list[str], space: Space | None, store: FeatureStore
@@ -163,7 +163,7 @@ class Watch:
         if self._follows:
             return None
         info, group = champion.manifest.space, self._settings.feature_group
-        return Space.open(self._folder(champion), info, group, self._request.follows)
+        return Space.open(self._folder(champion), info, group, self._request.last_promoted_cycle)
 
     def _folder(self, champion: Standing) -> Path:
         return self._settings.work_dir / "spaces" / champion.manifest.space.space_id

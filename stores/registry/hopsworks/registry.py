@@ -56,11 +56,11 @@ class HopsworksModelRegistry:
     def enter(self, fence: int) -> None:
         """See ModelRegistry. A cluster's registry has nothing by which a token could be compared and set."""
 
-    def register(self, staged: Path, fence: int = 0, above: int = 0) -> RegisteredVersion:  # noqa: ARG002
+    def register(self, staged: Path, fence: int = 0, min_version_exclusive: int = 0) -> RegisteredVersion:  # noqa: ARG002
         """See ModelRegistry. One writer at a time on this machine; writers of other machines are met and got around."""
         manifest = check_files(staged)
         with _one_writer, self._cache.locked("writer"):
-            return self._saver.save(staged, manifest, above)
+            return self._saver.save(staged, manifest, min_version_exclusive)
 
     def fetch(self, version: int) -> Path:
         """See ModelRegistry. The folder is a copy on this machine; the copies used last are kept."""

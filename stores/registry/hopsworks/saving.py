@@ -53,8 +53,8 @@ class Saver:
         self._await_registration = await_registration
         self._settle_for = settle_for
 
-    def save(self, folder: Path, manifest: ModelManifest, above: int = 0) -> RegisteredVersion:
-        """The cycle's version: the one that it has, or a new one, with a number higher than `above`.
+    def save(self, folder: Path, manifest: ModelManifest, min_version_exclusive: int = 0) -> RegisteredVersion:
+        """The cycle's version: the one that it has, or a new one, with a number higher than `min_version_exclusive`.
 
         The caller holds the lock of writers.
 
@@ -69,7 +69,7 @@ class Saver:
                 return found
             if attempt:
                 time.sleep(random.uniform(*_PAUSE))  # noqa: S311
-            failure = self._try(folder, manifest, above)
+            failure = self._try(folder, manifest, min_version_exclusive)
             try:
                 found = self._settled(manifest.cycle_id)
             except ClusterError as error:
@@ -84,21 +84,21 @@ class Saver:
             ) from failure
         return found
 
-    def _try(self, folder: Path, manifest: ModelManifest, above: int) -> ClusterError | None:
+    def _try(self, folder: Path, manifest: ModelManifest, min_version_exclusive: int) -> ClusterError | None:
         with self._cache.scratch("outgoing") as outgoing:
             _lay_out(folder, manifest, outgoing)
             try:
-                wanted = self._number(above)
+                wanted = self._number(min_version_exclusive)
                 self._models.save(outgoing, metrics_of(manifest), describe(manifest), self._await_registration, wanted)
             except ClusterError as error:
                 return error
         return None
 
-    def _number(self, above: int) -> int | None:
-        """The number to take; None where the SDK takes a higher one than `above`: it counts on from the folders."""
-        if max(self._folders(), default=0) >= above:
+    def _number(self, min_version_exclusive: int) -> int | None:
+        """The number to take; None where the SDK, which counts on from the folders, takes a high enough one itself."""
+        if max(self._folders(), default=0) >= min_version_exclusive:
             return None
-        return max([above, *(entry.version for entry in self._models.entries())]) + 1
+        return max([min_version_exclusive, *(entry.version for entry in self._models.entries())]) + 1
 
     def _settled(self, cycle_id: str) -> RegisteredVersion | None:
         """The cycle's version if it is complete; otherwise nothing of the cycle is left that a save could meet."""

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select, text
 
 from consumer.configuration.ledger import LedgerSettings
+from consumer.database.tables import metadata
 from consumer.ledger.ledger import open_ledger
-from consumer.ledger.tables import metadata
 from consumer.settings import Settings
 from retrainer.doctor.checks import Result
 from retrainer.doctor.run import Examination

@@ -14,10 +14,12 @@ from structlog.testing import capture_logs
 
 from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
 from consumer.configuration.kafka import KafkaSettings
+from consumer.dead_letters.letter import DeadLetter, Headers
 from consumer.dead_letters.publisher import Publisher
-from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
+from consumer.dead_letters.store import Which
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.letters import Which
+from consumer.positions import Partition, Position
 from consumer.settings import Settings
 from schemas.events import encode
 from tests.integration.listening import GROUP_13, everything_is_read, listening, settings_for

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from kafka.errors import KafkaError
 
-from consumer.ledger.batch import DeadLetter, Partition, Position
+from consumer.dead_letters.letter import DeadLetter
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.positions import Partition, Position
 from tests.integration.listening import (
     commits_of,
     committed,

@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
+from consumer.dead_letters.store import Which
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.letters import Which
 from schemas.events import encode
 from tests.integration.listening import (
     GROUP_13,

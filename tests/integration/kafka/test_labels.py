@@ -14,13 +14,13 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner, Result
 
+from consumer.changes.kinds import LABELS
+from consumer.changes.portions import in_portion_of
+from consumer.database.tables import PENDING
+from consumer.dead_letters.store import Which
 from consumer.decoding import decoders, to_batch
-from consumer.ledger.batch import Partition
-from consumer.ledger.kinds import LABELS
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.letters import Which
-from consumer.ledger.portions import in_portion_of
-from consumer.ledger.tables import PENDING
+from consumer.positions import Partition
 from consumer.settings import Settings, load_settings
 from retrainer.cli import app
 from schemas.cycle import CycleKind
@@ -107,8 +107,8 @@ def test_where_a_bulk_copy_may_lag_behind_a_cycle_hears_which_labels_were_learne
     monkeypatch.setenv("RETRAINER_MODEL_REGISTRY__KIND", "local")
     assert call("train", "--full").exit_code == 0
     of_a_file, of_a_cluster = trainer.requests()[1:]
-    assert (of_a_file["lately"], of_a_file["recent_labels"]) == ([], [])
-    assert (of_a_cluster["lately"], of_a_cluster["recent_labels"]) == (["a"], [list(AB)])
+    assert (of_a_file["recently_learned_users"], of_a_file["recently_learned_labels"]) == ([], [])
+    assert (of_a_cluster["recently_learned_users"], of_a_cluster["recently_learned_labels"]) == (["a"], [list(AB)])
 
 
 def test_where_there_is_no_label_group_labels_are_not_spoken_of(

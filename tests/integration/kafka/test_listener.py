@@ -12,10 +12,10 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from sqlalchemy.exc import OperationalError
 
+from consumer.dead_letters.store import Which
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.letters import Which
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka

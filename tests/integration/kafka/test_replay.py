@@ -387,7 +387,7 @@ def test_nobody_waits_for_ever_for_a_service_that_does_not_take_up_the_request(t
                 True,
             ), told
             assert said in told
-        assert ledger.asked.open("operator") is CycleKind.BACKFILL
+        assert ledger.retrain_requests.open("operator") is CycleKind.BACKFILL
         again = replaying.call(*WINDOW)
         assert "was read and stored before" in again.stderr
         assert (again.returncode, "registered as version 1" in again.stdout) == (0, True), again

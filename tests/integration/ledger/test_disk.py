@@ -239,7 +239,7 @@ def test_a_disk_that_breaks_under_the_service_is_told_and_nothing_is_lost(
 LEFT_BY_A_CRASH = """
 import os, sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("INSERT INTO asked (kind, by, at) VALUES ('full', 'schedule', 0)")
+connection.execute("INSERT INTO retrain_requests (kind, by, at) VALUES ('full', 'schedule', 0)")
 os._exit(0)
 """
 
@@ -262,6 +262,6 @@ def test_a_ledger_that_was_opened_read_only_is_opened_anew(state: Path) -> None:
         volumes.mount("-o", "remount,ro", state)
         for _ in range(2):
             with pytest.raises(DBAPIError, match="readonly"):
-                ledger.asked.ask(CycleKind.FULL, "operator", 0.0)
+                ledger.retrain_requests.ask(CycleKind.FULL, "operator", 0.0)
         volumes.mount("-o", "remount,rw", state)
-        assert ledger.asked.ask(CycleKind.FULL, "operator", 0.0) == 2
+        assert ledger.retrain_requests.ask(CycleKind.FULL, "operator", 0.0) == 2

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from consumer.database.engine import make_engine, reading
 from consumer.errors import LedgerError
-from consumer.ledger.batch import Batch, Partition
-from consumer.ledger.engine import make_engine, reading
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.positions import Partition
 from schemas.events import Operation
 from tests.databases.pgbouncer import USER, pgbouncer
 from tests.databases.postgresql import PostgreSQL

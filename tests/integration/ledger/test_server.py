@@ -22,11 +22,12 @@ from typer.testing import CliRunner
 
 from consumer.clock import Clock
 from consumer.configuration.kafka import KafkaSettings
+from consumer.database.engine import reading
 from consumer.errors import LedgerError, NoLedger
-from consumer.ledger.batch import Batch, Partition, Position
-from consumer.ledger.engine import reading
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.listener import Listener
+from consumer.positions import Partition, Position
 from consumer.settings import Settings, load_settings
 from retrainer.cli import app
 from schemas.events import Operation

@@ -156,7 +156,7 @@ def test_an_unchanged_cycle_is_told_and_registers_nothing(trainer: StandIn, ledg
     trainer.will({"outcome": "registered", "version": 2})
     assert call("train").exit_code == 0
     assert trainer.requests()[0]["lineage"]["unchanged_users"] == 1
-    assert trainer.requests()[0]["follows"] == ledger.views.cycles()[-2]["cycle_id"]
+    assert trainer.requests()[0]["last_promoted_cycle"] == ledger.views.cycles()[-2]["cycle_id"]
     assert json.loads(call("versions", "--json").stdout)[-1]["unchanged_users"] == 1
 
 
@@ -262,7 +262,7 @@ def test_a_drifted_space_is_trained_anew_by_itself(
     clock.now += 10_000
     turn_until_idle(service, ledger, 5)
     assert [request["kind"] for request in trainer.requests()] == ["incremental", "full", "incremental", "full"]
-    assert ledger.asked.why_full() is None
+    assert ledger.retrain_requests.why_full() is None
 
 
 def test_a_service_that_is_asked_hands_over_what_was_accepted(
@@ -270,7 +270,7 @@ def test_a_service_that_is_asked_hands_over_what_was_accepted(
 ) -> None:
     arrive(ledger, "b")
     trainer.will(HELD)
-    ledger.asked.ask(CycleKind.INCREMENTAL, "operator", time.time(), ["refused_share"])  # type: ignore[list-item]
+    ledger.retrain_requests.ask(CycleKind.INCREMENTAL, "operator", time.time(), ["refused_share"])  # type: ignore[list-item]
     turn_until_idle(service, ledger, 2)
     assert trainer.requests()[0]["accept"] == ["refused_share"]
 
@@ -288,6 +288,6 @@ def test_a_held_result_that_was_left_unsettled_is_settled_at_the_next_start(
     trainer.will(HELD)
     turn_until_idle(service, ledger, 2)
     assert trainer.requests() == []
-    held = ledger.views.past().held
+    held = ledger.views.history().held
     assert held is not None
     assert held.cycle_id == claim.cycle_id

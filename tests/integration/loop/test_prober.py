@@ -121,7 +121,7 @@ def test_a_service_asks_and_starts_a_cycle_on_regret(tmp_path: Path, monkeypatch
         def turn_until(done: Callable[[], bool], what: str) -> None:
             wait_until(lambda: service._turned() and done(), 60, what)
 
-        turn_until(lambda: ledger.views.past().champion == 1, "the first version")
+        turn_until(lambda: ledger.views.history().champion == 1, "the first version")
         arrive(ledger, ["b", "c", "d"])
         turn_until(lambda: ledger.probes.last() is not None, "a probe")
         told = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)

@@ -112,7 +112,7 @@ def test_where_nobody_can_read_an_operator_is_heard_all_the_same(make: Make) -> 
     pair.sick.start()
     wait_until(lambda: said(pair.sick, "running cycles"), 60, "it to run cycles")
     with closing(open_ledger(pair.ledger_url)) as ledger:
-        ledger.asked.ask(CycleKind.FULL, "operator", time.time())
+        ledger.retrain_requests.ask(CycleKind.FULL, "operator", time.time())
     wait_until(lambda: said(pair.sick, "cycle started"), 60, "a cycle for the operator")
 
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.changes.change import LabelChange
 from consumer.decoding import decoder, decoders, to_batch
 from consumer.kafka.records import Unreadable
-from consumer.ledger.batch import LabelChange, Partition
+from consumer.positions import Partition
 from consumer.settings import Settings, load_settings
 from schemas.events import Change, Ignored, Operation, encode, encode_label
 from schemas.features import FeatureGroup

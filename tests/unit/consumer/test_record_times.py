@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.decoding import decoder, to_batch
-from consumer.ledger.batch import Partition
+from consumer.positions import Partition
 from consumer.record_times import seconds_of, unit_of
 from schemas.events import encode
 from schemas.features import FeatureGroup

@@ -34,6 +34,6 @@ def test_a_tick_that_passed_while_no_service_ran_is_made_up(
     )
     with closing(open_ledger(settings.ledger.url)) as ledger:
         turned(settings, ledger, MONDAY)
-        assert ledger.asked.open("schedule") is None
+        assert ledger.retrain_requests.open("schedule") is None
         turned(settings, ledger, MONDAY + 3 * DAY)
-        assert ledger.asked.open("schedule") is asked
+        assert ledger.retrain_requests.open("schedule") is asked

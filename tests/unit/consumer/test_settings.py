@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from consumer.database.address import shown
 from consumer.errors import SettingsError
-from consumer.ledger.address import shown
 from consumer.settings import load_settings
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.hopsworks import HopsworksStore

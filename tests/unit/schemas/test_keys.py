@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.changes.change import LabelChange
 from consumer.decoding import decoders
-from consumer.ledger.batch import LabelChange
 from consumer.settings import Settings
 from schemas.events import Change, Ignored, Operation, decode
 from schemas.features import FeatureGroup

@@ -15,6 +15,7 @@ from schemas.features import Column, FeatureGroup
 from schemas.manifest import ModelManifest
 
 GOLDEN = Path(schemas.__file__).parent / "golden"
+EARLIER = Path(__file__).parents[2] / "earlier"
 
 
 def test_the_exported_schemas_are_current() -> None:
@@ -46,6 +47,29 @@ def test_lineage_with_one_range_of_replayed_offsets_loads_as_a_list_of_one() -> 
     assert found == Lineage.model_validate_json(found.model_dump_json())
     manifest = json.loads((GOLDEN / "model_manifest.json").read_text()) | {"lineage": lineage}
     assert ModelManifest.model_validate(manifest).lineage == found
+
+
+def test_a_request_with_the_names_of_an_earlier_release_is_read() -> None:
+    request = CycleRequest.model_validate_json((EARLIER / "request.json").read_text())
+    assert request.last_promoted_cycle == "c000001-11fcc2f7"
+    assert len(request.recently_learned_users) == 200
+    assert request.recently_learned_labels == ()
+    assert (request.min_version_exclusive, request.lookup_only) == (1, False)
+    old = json.loads((EARLIER / "request.json").read_text())
+    found = CycleRequest.model_validate(old | {"only_find": True, "above": 7, "recent_labels": [["a", "b"]]})
+    assert (found.lookup_only, found.min_version_exclusive) == (True, 7)
+    assert found.recently_learned_labels == (("a", "b"),)
+    assert not {"lately", "recent_labels", "follows", "above", "only_find"} & found.model_dump().keys()
+    assert CycleRequest.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_a_result_with_the_names_of_an_earlier_release_is_read(said: bool) -> None:
+    old = json.loads((EARLIER / "result.json").read_text())
+    result = CycleResult.model_validate(old | {"absent": said})
+    assert result.not_registered is said
+    assert "absent" not in result.model_dump()
+    assert CycleResult.model_validate_json(result.model_dump_json()) == result
 
 
 def test_an_unknown_field_is_refused_at_our_own_borders() -> None:

@@ -5,13 +5,13 @@ import sys
 if any(argument.endswith("retrainer") for argument in sys.orig_argv):
     from sqlalchemy import Connection, delete
 
-    from consumer.ledger import cycles
-    from consumer.ledger.tables import label_changes
+    from consumer.database.tables import label_changes
+    from consumer.ledger import ending
 
-    settle = cycles.settle_changes  # type: ignore[attr-defined]
+    settle = ending.settle_changes  # type: ignore[attr-defined]
 
     def settle_too_much(connection: Connection, cycle_id: str, now: float, *, remember: bool) -> None:
         settle(connection, cycle_id, now, remember=remember)
         connection.execute(delete(label_changes))
 
-    cycles.settle_changes = settle_too_much  # type: ignore[attr-defined]
+    ending.settle_changes = settle_too_much  # type: ignore[attr-defined]

@@ -72,11 +72,11 @@ def test_a_backfill_that_was_asked_for_stays_asked_for_until_it_is_claimed(
     settings = Settings(state_dir=tmp_path)
     with closing(open_ledger(settings.ledger.url)) as ledger:
         for kind in (CycleKind.BACKFILL, CycleKind.INCREMENTAL):
-            request = ledger.asked.ask(kind, "operator", 1.0)
+            request = ledger.retrain_requests.ask(kind, "operator", 1.0)
             if kind is CycleKind.BACKFILL:
                 with pytest.raises(OSError, match="killed here"):
                     run_cycle(settings, ledger, kind, print, request)
-                assert ledger.asked.taken_up(request) is None
+                assert ledger.retrain_requests.taken_up(request) is None
             else:
                 assert run_cycle(settings, ledger, kind, print, request) is None  # nothing is pending
-                assert ledger.asked.taken_up(request) is not None
+                assert ledger.retrain_requests.taken_up(request) is not None

@@ -12,12 +12,14 @@ from typer.testing import CliRunner, Result
 
 from consumer.configuration.dead_letters import TOO_MANY
 from consumer.configuration.kafka import KafkaSettings
+from consumer.dead_letters.letter import DeadLetter, Headers
 from consumer.dead_letters.publisher import Publisher
-from consumer.dead_letters.showing import hexdump, readable, when
+from consumer.dead_letters.render import hexdump, readable, when
 from consumer.errors import LedgerError, SettingsError
-from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.plain import plain
+from consumer.positions import Partition, Position
 from consumer.settings import load_settings
 from retrainer.cli.dead_letters import dead_letters
 from retrainer.cli.status import status

@@ -9,11 +9,12 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
-from consumer.ledger.batch import DeadLetter, Load, Position
+from consumer.dead_letters.letter import DeadLetter, Load
 from consumer.listener.flood import FloodGuard, fits
 from consumer.listener.hearing import Hearing
 from consumer.listener.letter_log import LetterLog
 from consumer.listener.pauses import Pauses
+from consumer.positions import Position
 
 LIMIT = Load(10, 1000)
 

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
+from consumer.dead_letters.letter import DeadLetter
+from consumer.ledger.batch import Batch
 from consumer.listener.notices import ENOUGH, Notices, Run, about_run, groups_of
+from consumer.positions import Partition, Position
 from consumer.record_times import Unit
 from consumer.settings import Settings
 from schemas.events import Operation

@@ -14,10 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from consumer.changes.change import LabelChange
+from consumer.dead_letters.letter import DeadLetter
 from consumer.deadline import Deadline
 from consumer.errors import StateFolderError
-from consumer.ledger.batch import Batch, DeadLetter, LabelChange, Partition, Position
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import open_ledger
+from consumer.positions import Partition, Position
 from consumer.replays.found import Replayed
 from consumer.replays.order import NoUsers, Order, new_head, resumed, users_in, window_of
 from consumer.replays.spool import Spool

@@ -13,9 +13,11 @@ from rich.cells import cell_len
 from sqlalchemy.exc import OperationalError
 
 from consumer.cycles.leadership import Leadership
+from consumer.dead_letters.letter import DeadLetter
 from consumer.errors import ConsumerError, SettingsError
-from consumer.ledger.batch import Batch, DeadLetter, Partition, Position
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.positions import Partition, Position
 from consumer.status import Status, write_status
 from retrainer.cli.output import facts, listing
 from retrainer.cli.train import report_cycle

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from consumer.database.tables import schema_version
 from consumer.ledger.ledger import open_ledger
-from consumer.ledger.tables import schema_version
 from consumer.settings import Settings
 from consumer.status import STOPPED, Status, write_status
 from retrainer.doctor.checks import Check, Outcome, Result

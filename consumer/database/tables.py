@@ -18,9 +18,9 @@ from sqlalchemy import (
     false,
 )
 
-from consumer.ledger.dialect import FreeText
+from consumer.database.dialect import FreeText
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 PENDING = ""
 """The cycle id of what no cycle has claimed."""
 RUNNING = "running"
@@ -30,7 +30,7 @@ metadata = MetaData()
 
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
-# By which this ledger is told from others; one row, made with the ledger.
+# The id that tells this ledger from others; one row, made with the ledger.
 identity = Table("identity", metadata, Column("ledger_id", String, primary_key=True))
 
 offsets = Table(
@@ -43,8 +43,8 @@ offsets = Table(
     Column("events", BigInteger, nullable=False, default=0),
     Column("ignored", BigInteger, nullable=False, default=0),
     Column("updated_at", Float, nullable=False),
-    Column("topic_id", String),  # by which a topic that was made anew is told from the one that was read
-    Column("leader_epoch", Integer),  # of the record before `next_offset`: by it a log that was cut off is noticed
+    Column("topic_id", String),  # tells a recreated topic from the one that was read
+    Column("leader_epoch", Integer),  # of the record before `next_offset`: shows that a log was cut off
 )
 
 # Events that are none of ours. There are only so many reasons.
@@ -59,7 +59,7 @@ ignored = Table(
 
 
 def _changes_of(name: str, key: str) -> Table:
-    """One row a user or a label in each portion that it is in: the open one, and the one that a cycle has claimed."""
+    """One row for a user or a label in each of its portions: the open one, and the one that a cycle has claimed."""
     return Table(
         name,
         metadata,
@@ -78,7 +78,7 @@ def _changes_of(name: str, key: str) -> Table:
 
 
 def _learned_of(name: str, key: str) -> Table:
-    """What was settled not long ago. A store's bulk copy may lag behind it."""
+    """Users or labels that were settled not long ago. A store's bulk copy may lag behind them."""
     return Table(
         name,
         metadata,
@@ -88,7 +88,7 @@ def _learned_of(name: str, key: str) -> Table:
 
 
 def _refused_of(name: str, key: str) -> Table:
-    """What was read and not learned, as its row is unfit for use. It is not pending, and not forgotten either."""
+    """Users or labels that were read and not learned, as their rows are unfit; neither pending nor forgotten."""
     return Table(
         name,
         metadata,
@@ -109,13 +109,13 @@ learned_labels = _learned_of("learned_labels", "pair")
 refused_labels = _refused_of("refused_labels", "pair")
 
 # What is pending is the open portion; a cycle claims it whole, by one row here. The figures are those of its rows, kept
-# in the transactions that change them. A portion of a cycle that is settled is gone; its rows are taken away piecemeal.
+# in the transactions that change them. A portion of a settled cycle is gone; its rows are deleted piece by piece.
 portions = Table(
     "portions",
     metadata,
     Column("kind", String, primary_key=True),  # users or labels
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("cycle_id", String, nullable=False),  # none: the open one
+    Column("cycle_id", String, nullable=False),  # empty: the open portion
     Column("rows", BigInteger, nullable=False, default=0),
     Column("untried", BigInteger, nullable=False, default=0),
     Column("first_event_at", Float),
@@ -141,12 +141,10 @@ cycles = Table(
     Column("ended_at", Float),
     Column("known_users", Integer),  # how many users there were, as far as the cycle found out
     Column("result", JSON),
-    Column("accept", JSON),  # limits of the guard that an operator has waived for it
-    Column(
-        "settled", Boolean, nullable=False, default=False, server_default=false()
-    ),  # what it claimed left the ledger
+    Column("accept", JSON),  # limits of the guard that an operator has waived
+    Column("settled", Boolean, nullable=False, default=False, server_default=false()),  # its claim has left the ledger
     Column("known_labels", Integer),  # how many labels between known users there were, as `known_users`
-    Column("last_error", FreeText),  # why its last attempt failed that was tried again
+    Column("last_error", FreeText),  # why the last attempt failed that was tried again
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
 Index("cycles_for_a_reason", cycles.c.reason, cycles.c.kind, cycles.c.number)
@@ -190,19 +188,19 @@ dead_letters = Table(
     Column("settled_reason", FreeText),
     Column("published", Boolean, nullable=False, server_default=false()),  # copied to the dead-letter topic
     Column("digest", String, nullable=False),  # of the record as it came
-    Column("record_time", BigInteger),  # what it says of its time; NULL where an earlier release kept only our own
+    Column("record_time", BigInteger),  # the record's own time; NULL where an earlier release kept only ours
     Column("topic_id", String, nullable=False),  # empty where that was not known
-    # A topic that was made anew, or a log that was cut off, has the same offsets again; a producer that sets times
-    # itself may do so at the same time, too. The same record once more is the same letter, whenever it is read.
+    # A recreated topic, or a log that was cut off, has the same offsets again; a producer that sets times
+    # itself may repeat them, too. The same record read again is the same letter.
     UniqueConstraint("topic", "partition", "offset", "record_time", "digest", "topic_id", name="dead_letters_once"),
 )
 
 Index("dead_letters_of_a_status", dead_letters.c.status, dead_letters.c.id)
 Index("dead_letters_to_publish", dead_letters.c.published, dead_letters.c.id)
 
-# What somebody asked for and no cycle has taken up yet.
-asked = Table(
-    "asked",
+# Requests for a cycle: of an operator, the schedule or a trainer. No cycle has taken up those without a `cycle_id`.
+retrain_requests = Table(
+    "retrain_requests",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("kind", String, nullable=False),
@@ -210,12 +208,12 @@ asked = Table(
     Column("at", Float, nullable=False),
     Column("cycle_id", String),
     Column("accept", JSON),  # limits of the guard that are waived for the cycle that takes it up
-    Column("why", FreeText),  # in the words of a trainer that asks for a full retrain; of the schedule its line
+    Column("why", FreeText),  # a trainer's reason for a full retrain; a schedule's crontab line
 )
 
-Index("asked_and_open", asked.c.cycle_id)
+Index("retrain_requests_open", retrain_requests.c.cycle_id)
 
-# How the champion answered for what was pending.
+# How the champion answered for pending changes.
 probes = Table(
     "probes",
     metadata,
@@ -239,13 +237,13 @@ replays = Table(
     Column("at", Float, nullable=False),
     Column("cycle_id", String, nullable=False, default=PENDING),
     Column("labels", Integer, nullable=False, server_default="0"),
-    Column("replay_id", String),  # of a window: one that was cut short is stored once; none of dead letters
-    Column("request", Integer),  # the number in `asked`
-    Column("told", JSON),  # what was asked for, and what was found, for people
+    Column("replay_id", String),  # of a window, so that a resumed replay is stored once; none of dead letters
+    Column("request", Integer),  # the number in `retrain_requests`
+    Column("told", JSON),  # the request, and what it found, for people
     Index("replays_once", "replay_id", unique=True),
 )
 
-# Offsets that were passed over unread. Where a topic was made anew, `to_offset` may be the smaller one.
+# Offsets that were skipped unread. Where a topic was recreated, `to_offset` may be the smaller one.
 gaps = Table(
     "gaps",
     metadata,
@@ -258,7 +256,7 @@ gaps = Table(
     Column("reason", FreeText, nullable=False),
 )
 
-# Who may run cycles. Times are for people: expiry is judged by those who watch, each by a clock of its own.
+# The instance that may run cycles. Times are for people: candidates judge expiry, each by its own clock.
 leases = Table(
     "leases",
     metadata,
@@ -270,7 +268,7 @@ leases = Table(
     Column("holder_name", FreeText),  # for people
 )
 
-# How each service is, by its own word. Who is silent is told by `beats`, whatever the clocks say.
+# How each service is, by its own report. A silent service shows by its `beats`, whatever the clocks say.
 instances = Table(
     "instances",
     metadata,
@@ -280,6 +278,6 @@ instances = Table(
     Column("state", JSON, nullable=False),
     Column("seen_at", Float, nullable=False),  # by its own clock, for people
     Column("name", FreeText),  # for people
-    Column("beats", BigInteger, nullable=False, server_default="0"),  # grows with each word
+    Column("beats", BigInteger, nullable=False, server_default="0"),  # grows with each report
     Column("heard_at", Float),  # by the clock of the ledger
 )

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
+from consumer.database.address import refusal, secured, shown, weakness
 from consumer.errors import LedgerError
-from consumer.ledger.address import refusal, secured, shown, weakness
 from consumer.ledger.ledger import open_ledger
 
 SECRET = "TOP-SECRET"  # noqa: S105

@@ -1,4 +1,4 @@
-"""What changes is of two kinds: users, and labels between two of them. The ledger promises the same of both."""
+"""Changes are of two kinds: users, and labels between two users. The ledger promises the same of both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, Table
 
-from consumer.ledger.tables import (
+from consumer.database.tables import (
     changes,
     label_changes,
     learned,
@@ -18,7 +18,7 @@ from consumer.ledger.tables import (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """Where the changes of a kind are kept, who of it was settled not long ago, and what of it was refused."""
+    """The tables of a kind: its changes, what was settled not long ago, and what was refused."""
 
     name: str
     changes: Table
@@ -27,7 +27,7 @@ class Kind:
 
     @property
     def key(self) -> Column[str]:
-        """The column that names what changed; before it stands the portion."""
+        """The column that names the user or label; in the primary key it follows the portion."""
         key: Column[str] = self.changes.primary_key.columns[1]
         return key
 

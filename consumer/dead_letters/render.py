@@ -1,4 +1,4 @@
-"""Dead letters for people and for machines. What is in them is a stranger's, and may be meant for a terminal."""
+"""Dead letters for people and for machines. Their content is foreign: it may hold commands to a terminal."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from consumer.ledger.letters import WITHOUT_BYTES, Entry, Stored
+from consumer.dead_letters.letter import WITHOUT_BYTES, Entry, Stored
 from consumer.plain import one_line, plain
 
 _WIDTH = 16
 
 
 def when(seconds: float) -> str:
-    """A time, ISO 8601; one that no calendar has, in seconds."""
+    """A time as ISO 8601, in UTC; in seconds where no calendar has it."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):
@@ -22,7 +22,7 @@ def when(seconds: float) -> str:
 
 
 def readable(held: bytes | None) -> list[str]:
-    """Bytes as lines: text where they are UTF-8, a hexdump otherwise, whole in any case."""
+    """Bytes as lines, never cut: text where they are UTF-8, a hexdump otherwise."""
     if held is None:
         return ["none"]
     if not held:
@@ -34,7 +34,7 @@ def readable(held: bytes | None) -> list[str]:
 
 
 def hexdump(held: bytes) -> Iterator[str]:
-    """Sixteen bytes a line, as `hexdump -C` has them."""
+    """The lines of `hexdump -C`, sixteen bytes each."""
     for start in range(0, len(held), _WIDTH):
         row = held[start : start + _WIDTH]
         digits = f"{row[:8].hex(' ')}  {row[8:].hex(' ')}"
@@ -43,7 +43,7 @@ def hexdump(held: bytes) -> Iterator[str]:
 
 
 def lines(stored: Stored) -> Iterator[str]:
-    """Everything about one letter."""
+    """Everything about one letter, in lines for a terminal."""
     entry, letter = stored.entry, stored.letter
     yield f"letter    {entry.id}"
     yield f"position  {one_line(str(entry.position))}"
@@ -94,7 +94,7 @@ def on_record(entry: Entry) -> dict[str, Any]:
 
 
 def whole(stored: Stored) -> dict[str, Any]:
-    """The same with headers, key and value, in base64."""
+    """A letter as `--json` gives it whole: with headers, key and value, in base64."""
     letter = stored.letter
     return {
         **on_record(stored.entry),

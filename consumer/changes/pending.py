@@ -1,8 +1,8 @@
-"""Making users and labels pending. This is most of what ingestion writes, so the statements are prepared once.
+"""Users and labels become pending. This is most of what ingestion writes, so the statements are prepared once.
 
-SQLAlchemy writes the statements, and the driver is handed the values as they are: to have each row go through
-SQLAlchemy as well costs more than the database takes to store it. Many rows share a statement, for each statement takes
-the interpreter's lock from whoever fetches meanwhile.
+SQLAlchemy writes the statements, and the driver gets plain values: sending each row through SQLAlchemy costs more than
+the database needs to store it. Many rows share a statement, as each statement takes the interpreter's lock from the
+thread that fetches.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Dialect, case, false
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, case, false
 
-from consumer.ledger.dialect import greatest, least, upsert_in
-from consumer.ledger.kinds import Kind
-from consumer.ledger.portions import Figures, Portion, keep, open_portion
+from consumer.changes.kinds import Kind
+from consumer.changes.portions import Figures, Portion, keep, open_portion
+from consumer.database.dialect import by_position, greatest, least, upsert_in
 from schemas.events import Operation
 
 if TYPE_CHECKING:
-    from consumer.ledger.batch import KeyChange
+    from consumer.changes.change import KeyChange
 
 _UPSERT, _DELETE = Operation.UPSERT.value, Operation.DELETE.value  # looked up once: an enum is slow at it
 _BESIDE_KEY = (
@@ -59,7 +58,7 @@ def store_changes(connection: Connection, kind: Kind, changed: Mapping[str, KeyC
                 change.last,
                 first_at,
                 change.last_event_at,
-                now,  # by our clock: what time a producer gives its events makes no change older or fresher
+                now,  # by our clock: the times that a producer sets make no change older or fresher
                 now,
             )
         )
@@ -81,7 +80,7 @@ def _added(
     changed: Mapping[str, KeyChange],
     now: float,
 ) -> Figures:
-    """What the figures of a portion have to be carried on by, before these are stored."""
+    """What these changes add to the figures of a portion, before they are stored."""
     known, tried = _known(connection, kind, portion, keys)
     first = min(change.first_event_at for change in changed.values())
     last = max(change.last_event_at for change in changed.values())
@@ -89,13 +88,13 @@ def _added(
 
 
 def _known(connection: Connection, kind: Kind, portion: Portion, keys: Sequence[str]) -> tuple[int, int]:
-    """How many of these keys are in a portion already, and how many of them are tried: each a look into an index."""
+    """How many of these keys are in a portion already, and how many of those are tried, by an index."""
     if not portion.figures.rows:
         return 0, 0
     engine, known, tried = connection.dialect.name, 0, 0
     for at in range(0, len(keys), _TOGETHER):
         some = list(keys[at : at + _TOGETHER])
-        # One list on a server, so that it has one statement to plan. SQLite has no lists: the last key fills one up.
+        # A server gets one list, and plans one statement. SQLite has no lists: the last key fills the places.
         places = next(size for size in _PLACES if size >= len(some))
         filled = (*some, *[some[-1]] * (places - len(some)))
         given = (portion.number, some) if engine == "postgresql" else (portion.number, *filled)
@@ -106,7 +105,7 @@ def _known(connection: Connection, kind: Kind, portion: Portion, keys: Sequence[
 
 @cache
 def _counting(engine: str, kind: Kind, keys: int) -> str:
-    """How many of so many keys are in a portion, and how many of them are tried, in the words of a driver."""
+    """The statement that counts how many of `keys` keys are in a portion, and tried, in a driver's words."""
     count = f"SELECT count(*), coalesce(sum(CASE WHEN tried THEN 1 ELSE 0 END), 0) FROM {kind.changes.name}"  # noqa: S608
     if engine == "postgresql":
         return f"{count} WHERE portion = %s AND {kind.key.name} = ANY(%s)"
@@ -115,20 +114,20 @@ def _counting(engine: str, kind: Kind, keys: int) -> str:
 
 @cache
 def _statement(engine: str, kind: Kind, rows: int) -> str:
-    """The upsert of so many rows, with places for portion, key and `_BESIDE_KEY` of each, in the words of a driver."""
+    """The upsert of so many rows, with portion, key and `_BESIDE_KEY` of each as parameters, in a driver's words."""
     new = upsert_in(engine, kind.changes).inline()  # nothing is to be given back
     columns = ("portion", kind.key.name, *_BESIDE_KEY)
     row = dict.fromkeys(columns, None) | {"tried": false()}
     merged = new.values([row] * rows).on_conflict_do_update(
         index_elements=list(kind.changes.primary_key), set_=later(kind, new.excluded)
     )
-    compiled: Any = merged.compile(dialect=_DIALECTS[engine])
+    compiled: Any = merged.compile(dialect=by_position(engine))
     assert compiled.positiontup == [f"{name}_m{number}" for number in range(rows) for name in columns]
     return str(compiled)
 
 
 def later(kind: Kind, new: Any) -> dict[str, Any]:
-    """What becomes of a row when the same user or label has changed once more, which no cycle has tried."""
+    """What becomes of a row when its user or label has changed again; no cycle has tried that change."""
     old = kind.changes.c
     return {
         "operation": new.operation,
@@ -137,14 +136,7 @@ def later(kind: Kind, new: Any) -> dict[str, Any]:
         "first_event_at": least(old.first_event_at, new.first_event_at),
         "last_event_at": greatest(old.last_event_at, new.last_event_at),
         "fresh_since": case((old.tried, new.fresh_since), else_=least(old.fresh_since, new.fresh_since)),
-        # Of what is not tried, it does not go back with a clock that was set back: nor does the latest of a portion.
+        # Of an untried row it never goes back, even when a clock is set back: nor does the latest of a portion.
         "received_at": case((old.tried, new.received_at), else_=greatest(old.received_at, new.received_at)),
         "tried": false(),
     }
-
-
-_DIALECTS: dict[str, Dialect] = {
-    "sqlite": sqlite.dialect(),  # type: ignore[no-untyped-call]
-    # By format it takes rows, and not dictionaries.
-    "postgresql": postgresql.psycopg.dialect(paramstyle="format"),  # type: ignore[no-untyped-call]
-}

@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL say differently. Every other statement of the ledger is the same on both."""
+"""The few words that SQLite and PostgreSQL do not share. Every other statement of the ledger is the same on both."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.in
 
 
 def upsert(connection: Connection, table: Table) -> sqlite.Insert:
-    """An insert that can say what becomes of a row that is there; both engines have the same words for it."""
+    """An insert that can say what becomes of an existing row; both engines have the same words for that."""
     return upsert_in(connection.dialect.name, table)
 
 
@@ -24,7 +24,7 @@ def upsert_in(engine: str, table: Table) -> sqlite.Insert:
 
 
 def by_position(engine: str) -> Dialect:
-    """How statements are written for a driver that is handed the values as they are, in their order."""
+    """The dialect in which statements are written for a driver that takes plain values, by position."""
     return _BY_POSITION[engine]
 
 
@@ -60,7 +60,7 @@ def _max(element: Any, compiler: Any, **options: Any) -> str:
 
 
 class ledger_time(FunctionElement[float]):  # noqa: N801
-    """Seconds since the epoch by the clock of the ledger: one clock for all who share it."""
+    """Seconds since the epoch by the clock of the ledger: one clock for all its users."""
 
     type = Float()
     inherit_cache = True
@@ -82,7 +82,7 @@ def storable(text: str) -> str:
 
 
 class FreeText(TypeDecorator[str]):
-    """A column of text that somebody wrote, who may have written anything: see `storable`."""
+    """A column of text from outside, which may be anything: see `storable`."""
 
     impl = String
     cache_ok = True

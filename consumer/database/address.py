@@ -1,8 +1,8 @@
-"""The address of a ledger: how it is shown, and how a server at it is made sure of.
+"""The address of a ledger: how it is shown, and how the server at it is verified.
 
-A password goes to nobody who cannot show who he is. Off this machine that is a server whose certificate is checked,
-unless the address, or libpq's own variables, say otherwise in so many words; and even then no password goes there that
-whoever answers could use: neither as it is, nor as an MD5 that can be tried offline.
+A password goes to a verified server only. Off this machine that is a server whose certificate is checked, unless the
+address, or libpq's own variables, explicitly say otherwise; and even then no password goes there in a form that an
+impostor could use: neither in clear, nor as an MD5 that can be guessed offline.
 """
 
 from __future__ import annotations
@@ -87,19 +87,19 @@ def shown(url: str) -> str:
 
 
 def secured(address: URL, environment: Mapping[str, str]) -> dict[str, str]:
-    """What libpq has to be told beside the address of a server, so that no password goes where it does not belong."""
-    told: dict[str, str] = {}
+    """Parameters that libpq needs beside the address of a server, so that no password goes where it does not belong."""
+    added: dict[str, str] = {}
     here = _on_this_machine(address, environment)
     mode = _said(address, environment, "sslmode")
     if mode is None and not here:
-        mode = told["sslmode"] = VERIFIED
+        mode = added["sslmode"] = VERIFIED
     if mode != VERIFIED and _said(address, environment, "require_auth") is None:
-        told["require_auth"] = _NOT_IN_CLEAR if here else _NOTHING_TO_TRY
-    return told
+        added["require_auth"] = _NOT_IN_CLEAR if here else _NOTHING_TO_TRY
+    return added
 
 
 def weakness(url: str, environment: Mapping[str, str]) -> str | None:
-    """Why whoever is on the way to a server could read or answer in its place; None where nobody could."""
+    """Why an attacker between us and the server could read, or answer in its place; None where none could."""
     address = make_url(url)
     if address.get_backend_name() != "postgresql" or _on_this_machine(address, environment):
         return None
@@ -107,8 +107,8 @@ def weakness(url: str, environment: Mapping[str, str]) -> str | None:
     if mode == VERIFIED:
         return None
     encrypts = {"require": "encrypts", "verify-ca": "encrypts and checks the authority"}.get(mode)
-    told = f"{encrypts}, but does not check" if encrypts else "neither encrypts for certain nor checks"
-    return f"sslmode={mode} to PostgreSQL {told} who answers; {VERIFIED}, with sslrootcert, does"
+    does = f"{encrypts}, but does not check" if encrypts else "neither encrypts for certain nor checks"
+    return f"sslmode={mode} to PostgreSQL {does} who answers; {VERIFIED}, with sslrootcert, does"
 
 
 def refusal(url: str, error: object) -> str:
@@ -145,7 +145,7 @@ def _service(address: URL, environment: Mapping[str, str]) -> bool:
 
 
 def _is_here(place: str) -> bool:
-    """No place at all is the usual socket; one that begins with a slash, or an @, is a socket by name."""
+    """Whether a host is this machine. No host is the usual socket; a slash or an @ begins the name of a socket."""
     if not place or place[0] in "/@" or place == "localhost":
         return True
     try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from consumer.database.transactions import beginning, parsed
 from consumer.errors import SettingsError
-from consumer.ledger.transactions import beginning, parsed
 
 
 @pytest.mark.parametrize(

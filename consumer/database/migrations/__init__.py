@@ -2,7 +2,7 @@
 
 `schema_version` in the ledger is the one word on where it stands: earlier releases read it too, and refuse what is
 newer than they are. A table or column that a release has had is never changed here but by a step of its own, and
-`schema_1` and those after it, run from nothing, make exactly the tables of `consumer.ledger.tables`.
+`schema_1` and those after it, run from nothing, make exactly the tables of `consumer.database.tables`.
 
 Only a ledger that is not up to date needs this package, so it is imported then: Alembic costs memory.
 """
@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, update
 
-from consumer.ledger.tables import SCHEMA_VERSION, schema_version
+from consumer.database.tables import SCHEMA_VERSION, schema_version
 
 
 def migrate(connection: Connection, found: int, wanted: int = SCHEMA_VERSION) -> None:

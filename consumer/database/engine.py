@@ -1,8 +1,8 @@
 """The ledger's database connections: how long they wait, when they lock, what survives a crash.
 
 One writer at a time, on both engines: a transaction that may write takes the write lock with its first statement. So
-it sees whole transactions of others, and there is no deadlock and nothing to retry. On SQLite that is the lock of the
-file, on PostgreSQL an advisory lock of the transaction, one for each schema. Readers take none, and see one moment.
+it sees other transactions whole, and there is no deadlock and nothing to retry. On SQLite that is the lock of the file,
+on PostgreSQL an advisory lock of the transaction, one for each schema. Readers take no lock, and see one moment.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from consumer.ledger.address import secured
-from consumer.ledger.pooler import note_session, same_session
-from consumer.ledger.transactions import BUSY_SECONDS, beginning
+from consumer.database.address import secured
+from consumer.database.pooler import note_session, same_session
+from consumer.database.transactions import BUSY_SECONDS, beginning
 
 _CONNECTING: dict[str, Any] = {
     "connect_timeout": 5,
@@ -52,7 +52,7 @@ def _sqlite(address: URL) -> Engine:
 
 
 def _prepare_file(connection: Any, _record: object) -> None:
-    """Transactions are ours to begin; the write-ahead log is flushed at every commit, so a commit survives a crash."""
+    """Begin transactions ourselves; flush the write-ahead log at every commit, so that a commit survives a crash."""
     connection.isolation_level = None
     cursor = connection.cursor()
     # Of several who open a new file at once SQLite refuses some here without waiting.
@@ -70,22 +70,22 @@ _unless_busy_for_long = Retrying(
 
 
 def _begin_on_file(connection: Connection) -> None:
-    """A writer that took its lock late would fail instead of waiting, so it takes it at once; a reader takes none."""
+    """Take a writer's lock at once: taken later, it would fail instead of waiting. A reader takes none."""
     connection.exec_driver_sql("BEGIN" if _only_reads(connection) else "BEGIN IMMEDIATE")
 
 
 def _throw_away(context: Any) -> None:
-    """What was opened while the disk was full or read-only stays so when the disk is mended: it is opened anew."""
+    """Open a connection again that failed on a full or read-only disk: it stays broken when the disk is mended."""
     failed = str(context.original_exception)
     context.is_disconnect = any(sign in failed for sign in ("readonly", "disk I/O", "unable to open", "disk is full"))
     cursor = getattr(context.execution_context, "cursor", None)
     if context.is_disconnect and cursor is not None:
-        # It hangs on the error. While it is open its connection is, too, and SQLite opens the next one alike.
+        # The error holds the cursor, which keeps its connection open, and SQLite would open the next one alike.
         cursor.close()
 
 
 def _postgresql(address: URL) -> Engine:
-    """Whatever the address says of a timeout or of connecting holds; else what is said here."""
+    """An engine of PostgreSQL. What the address says of timeouts and of connecting outranks our defaults."""
     options = str(address.query.get("options", ""))
     begin = {writes: beginning(options, writes=writes) for writes in (False, True)}
     arguments = {name: value for name, value in _CONNECTING.items() if name not in address.query}
@@ -101,7 +101,7 @@ def _postgresql(address: URL) -> Engine:
 
 
 def _begin_on_server(connection: Connection, begin: Mapping[bool, str]) -> None:
-    """What a writer waited for is there when it reads: it takes a new look with each statement after this one."""
+    """Take the lock of writers first: each statement after that sees what the writers before have committed."""
     said = connection.exec_driver_sql(
         begin[not _only_reads(connection)], execution_options={"no_parameters": True}
     ).scalar_one()

@@ -1,4 +1,4 @@
-"""By what a record is known again: its bytes, whatever the ledger keeps of them later."""
+"""The digest by which a record is known again, whatever the ledger keeps of its bytes later. It never changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BYTES = 16
 
 
 def digest(key: bytes | None, value: bytes | None, headers: Sequence[Sequence[str | None]]) -> str:
-    """A short text for key, value and headers, these as the ledger keeps them; others have another one."""
+    """A short text for key, value and headers; the headers as the ledger keeps them, values in base64."""
     mixed = blake2b(digest_size=_BYTES)
     for part in (key, value, json.dumps(headers).encode()):
         mixed.update(b"none" if part is None else b"%d:" % len(part))

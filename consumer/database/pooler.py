@@ -1,9 +1,8 @@
-"""A pooler between us and PostgreSQL, as PgBouncer is: it has to give a connection a session of its own.
+"""A pooler between us and PostgreSQL, such as PgBouncer, has to give each connection a session of its own.
 
-One that does so for a transaction or a statement only, and lends the session to somebody else in between, is refused:
-prepared statements, and whatever else belongs to a session, would be somebody else's. A transaction tells which session
-it runs in, so this is looked at in each of them. A pooler is known by the process id that it names for a session when a
-connection is made: it makes one up.
+A pooler that lends a session for a transaction or a statement only is refused: prepared statements, and all else that
+belongs to a session, would meet another client's. Each transaction reports its session, and the session is checked in
+each. A pooler gives itself away when a connection is made: the process id that it names for the session is made up.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ WAY_OUT = (
 
 
 def note_session(connection: Any, record: Any) -> None:
-    """Keep which session a new connection has; a listener of SQLAlchemy's `connect`."""
+    """Remember the session of a new connection; a listener of SQLAlchemy's `connect`."""
     (session,) = connection.execute("SELECT pg_backend_pid()").fetchone()
     connection.rollback()
     record.info[_SESSION] = session
@@ -32,17 +31,17 @@ def note_session(connection: Any, record: Any) -> None:
 
 
 def same_session(info: MutableMapping[str, Any], session: int) -> None:
-    """Whether a transaction runs in the session of its connection.
+    """Check that a transaction runs in the session of its connection.
 
     Raises:
-        LedgerError: it runs in another one.
+        LedgerError: it runs in another session.
     """
     if info[_SESSION] != session:
         raise _lends("two transactions of one connection two sessions")
 
 
 def check_pooler(engine: Engine) -> None:
-    """Find out, where a pooler is between, whether it lends the session of a connection to others.
+    """Check that a pooler, where there is one, does not lend the session of a connection to others.
 
     Raises:
         LedgerError: it does.
@@ -56,7 +55,7 @@ def check_pooler(engine: Engine) -> None:
         with engine.connect() as other:
             if other.info[_SESSION] == ours.info[_SESSION]:
                 raise _lends("two connections one session")
-        # While the other is in a transaction it has the session that was free last, which is ours if it may be lent.
+        # The other connection gets the session that was free last: ours, if the pooler may lend it.
         for _ in range(_ROUNDS):
             with ours.begin():
                 pass
@@ -65,7 +64,7 @@ def check_pooler(engine: Engine) -> None:
 
 
 def in_words(reason: str) -> str:
-    """What a pooler said, with the way out where it lets no transaction through, or has no session left."""
+    """A pooler's message, with the way out where it lets no transaction through, or has no session left."""
     if "query_wait_timeout" in reason:
         return f"{reason}: the pooler has no session free; give it room for ten of each instance (default_pool_size)"
     return f"{reason}; {WAY_OUT}" if "statement pooling mode" in reason else reason

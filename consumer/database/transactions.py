@@ -1,7 +1,7 @@
 """What holds in each transaction on PostgreSQL: how long it waits, that a commit is durable, where the tables are.
 
-It is said in every transaction, with its first words, and for that transaction alone. What a connection was given when
-it began does not always hold: PgBouncer refuses such options, or drops them; a role or a database may say otherwise.
+The settings are made at the beginning of every transaction, and for that transaction alone. Options of a connection do
+not always hold: PgBouncer refuses or drops them, and a role or a database may have others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ BUSY_SECONDS = 5.0
 
 _LOCK = "SELECT pg_advisory_xact_lock(1919247457, coalesce(hashtext(current_schema()), 0))"  # b"rtra" as a number
 _SETTINGS = {
-    "synchronous_commit": "on",  # a commit survives a crash, whatever else the server is used to
+    "synchronous_commit": "on",  # a commit survives a crash, whatever the server's default
     "lock_timeout": f"{BUSY_SECONDS:g}s",
     "statement_timeout": "120s",  # the longest, a claim of millions of users, takes less
     "idle_in_transaction_session_timeout": "10s",  # a writer that stalls loses its transaction, and with it the lock
@@ -30,18 +30,19 @@ _NAME = re.compile(r"[a-z_][a-z0-9_.]*")
 
 
 def beginning(options: str, *, writes: bool) -> str:
-    """The statements that a transaction begins with; what the first one gives is the session's process id.
+    """The statements that a transaction begins with; the first gives the session's process id.
 
-    They are several, which no driver prepares: a prepared statement belongs to one session, and this looks for another.
+    They are several, which no driver prepares: a prepared statement belongs to one session, and these check whether the
+    session is another.
 
     Args:
         options: those of the ledger's address, as in `-csearch_path=retrainer`; they outrank ours.
-        writes: whether it takes the lock of writers, which is the last thing it does: after that it sees all of those
-            before it.
+        writes: whether the transaction takes the lock of writers. That comes last: then the transaction sees what all
+            writers before it have committed.
     """
-    said = {**_SETTINGS, **parsed(options)}
-    # Not `SET LOCAL`, which takes a list, as `search_path` is one, for a single name.
-    settings = ", ".join(f"set_config({_quoted(name)}, {_quoted(value)}, true)" for name, value in said.items())
+    wanted = {**_SETTINGS, **parsed(options)}
+    # Not `SET LOCAL`: it takes a list, such as `search_path`, for a single name.
+    settings = ", ".join(f"set_config({_quoted(name)}, {_quoted(value)}, true)" for name, value in wanted.items())
     return "; ".join(["SELECT pg_backend_pid()", f"SELECT {settings}", *([_LOCK] if writes else [])])
 
 
@@ -49,7 +50,7 @@ def parsed(options: str) -> Mapping[str, str]:
     """The settings that an address names in its `options`, by name.
 
     Raises:
-        SettingsError: they hold something else.
+        SettingsError: the options hold something else.
     """
     words = [re.sub(r"\\(.)", r"\1", word) for word in re.findall(r"(?:\\.|[^\s\\])+", options)]
     found: dict[str, str] = {}
@@ -69,6 +70,6 @@ def parsed(options: str) -> Mapping[str, str]:
 
 
 def _quoted(text: str) -> str:
-    """As a literal that means the same whatever `standard_conforming_strings` says."""
+    """A literal that means the same under any `standard_conforming_strings`."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"

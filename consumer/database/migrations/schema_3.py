@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from consumer.ledger.digest import digest
+from consumer.database.digest import digest
 
 _UNNAMED = "dead_letters_topic_partition_offset_event_at_key"
 _AT_ONCE = 50  # letters in memory
