@@ -11,13 +11,13 @@ Its rooms, in the order of a turn:
     listener    the thread, and its loop
     polling     one poll, and what its errors mean
     rebalance   notes of what was assigned and taken away
-    storing     what a poll brought goes into the ledger
+    batch_writer  what a poll brought goes into the ledger
     flood       too many dead letters hold up reading
-    letter_log  the log of dead letters, a few lines a second
-    pressure    while the ledger does not take it, nothing is fetched, and it is tried again ever later
+    dead_letter_log  the log of dead letters, a few lines a second
+    ledger_backoff  while the ledger does not take it, nothing is fetched, and it is tried again ever later
     gaps        records that cannot be had: lost, cut off, or not to be parsed
-    places      the assigned partitions, and putting them at the ledger's offsets
+    assignment  the assigned partitions, and putting them at the ledger's offsets
     pauses      why nothing is fetched for now
     commits     Kafka's committed offsets follow
-    hearing     how the listener is, for other threads
+    status      how the listener is, for other threads
 """

@@ -10,7 +10,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from consumer.listener.places import Places
+from consumer.listener.assignment import Assignment
 from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
@@ -21,18 +21,18 @@ _CLOSE_MS = 3000
 class Commits:
     """Commits the offsets of placed partitions that are still assigned."""
 
-    def __init__(self, interval: float, places: Places, clock: Callable[[], float]) -> None:
+    def __init__(self, interval: float, assignment: Assignment, clock: Callable[[], float]) -> None:
         self.trouble: str | None = None
         """Why the last commit failed. A broker that has gone away shows here first: polls just bring nothing."""
         self._interval = interval
-        self._places = places
+        self._assignment = assignment
         self._clock = clock
         self._committed_at = float("-inf")
 
     def follow(self, consumer: Any) -> None:
         """Commit when it is time; quiet partitions too, so that the retention of their offsets does not run out."""
         now = self._clock()
-        if not self._places.next or now - self._committed_at < self._interval:
+        if not self._assignment.next or now - self._committed_at < self._interval:
             return
         self._committed_at = now
         try:
@@ -61,5 +61,5 @@ class Commits:
             reached(Point.COMMITTED)
 
     def _offsets(self, consumer: Any) -> dict[TopicPartition, OffsetAndMetadata]:
-        known = self._places.next
+        known = self._assignment.next
         return {tp: OffsetAndMetadata(known[tp], "", -1) for tp in consumer.assignment() if tp in known}

@@ -29,7 +29,7 @@ def fits(still_open: Load, more: Load, limit: Load) -> bool:
     return still_open.letters + more.letters <= limit.letters and still_open.bytes + more.bytes <= limit.bytes
 
 
-class FloodGuard:
+class DeadLetterLimit:
     """Holds up reading while the open dead letters leave no room for those that came.
 
     Args:

@@ -15,7 +15,7 @@ from consumer.errors import OffsetConflict
 from consumer.kafka.client import refresh_metadata, seek, why_corrupt
 from consumer.ledger.batch import DeadLetter, Load, Position
 from consumer.ledger.intake import Intake
-from consumer.listener.places import ASK_MS, Places, partition_of
+from consumer.listener.assignment import ASK_MS, Assignment, partition_of
 
 log = structlog.get_logger()
 
@@ -30,12 +30,12 @@ class _Log(NamedTuple):
 
 
 class Gaps:
-    """Gets the partitions of `places` across what the broker does not give.
+    """Gets the partitions of `assignment` across what the broker does not give.
 
     Args:
         kafka: for consumers of their own, which look for what cannot be parsed.
         intake: where gaps are put on record.
-        places: the partitions.
+        assignment: the partitions.
         clock: seconds since the epoch.
         alive: called between steps that may take long.
         admits: whether the ledger has room for so many dead letters; where not, reading is held up by then.
@@ -45,7 +45,7 @@ class Gaps:
         self,
         kafka: KafkaSettings,
         intake: Intake,
-        places: Places,
+        assignment: Assignment,
         clock: Callable[[], float],
         alive: Callable[[], None],
         admits: Callable[[Load], bool] = lambda _more: True,
@@ -54,7 +54,7 @@ class Gaps:
         """How many were put on record."""
         self._kafka = kafka
         self._intake = intake
-        self._places = places
+        self._assignment = assignment
         self._clock = clock
         self._alive = alive
         self._admits = admits
@@ -71,12 +71,12 @@ class Gaps:
 
     def cross(self, consumer: Any) -> None:
         """Put on record what cannot be had, or was read and is no more; go on where the topic does."""
-        if not (self._lost or self._cut or self._places.anew):
+        if not (self._lost or self._cut or self._assignment.anew):
             return
         try:
             refresh_metadata(consumer, ASK_MS)  # a topic that was made anew looks like one that was cut off until then
-            self._places.look_for_new_topic(consumer)
-            concerned = {*self._lost, *self._cut, *self._places.anew}
+            self._assignment.look_for_new_topic(consumer)
+            concerned = {*self._lost, *self._cut, *self._assignment.anew}
             begins = consumer.beginning_offsets(list(concerned), timeout_ms=ASK_MS)
             ends = consumer.end_offsets(list(concerned), timeout_ms=ASK_MS)
             for tp in sorted(concerned):
@@ -86,11 +86,11 @@ class Gaps:
         # What is still in the way is met again from the ledger's offsets.
         self._lost.clear()
         self._cut.clear()
-        self._places.anew.clear()
-        self._places.rewind(consumer)
+        self._assignment.anew.clear()
+        self._assignment.rewind(consumer)
 
     def _cross(self, tp: TopicPartition, now: _Log) -> None:
-        expected = self._places.anew.get(tp, self._places.next.get(tp))
+        expected = self._assignment.anew.get(tp, self._assignment.next.get(tp))
         if expected is None:
             return  # it went away; whoever has it now meets the same
         found = self._what_happened(tp, expected, now)
@@ -100,18 +100,18 @@ class Gaps:
         to, reason = found
         position = Position(tp.topic, tp.partition, expected)
         letter = DeadLetter(position, self._clock(), None, None, (), "gap", reason)
-        anew = self._places.topic_ids.get(tp.topic) if tp in self._places.anew else None
+        anew = self._assignment.topic_ids.get(tp.topic) if tp in self._assignment.anew else None
         try:
             self._intake.jump(partition_of(tp), expected, to, letter, self._clock(), anew)
         except OffsetConflict:
             return  # somebody moved it: if offsets are still missing, the broker says so again
         log.error("gap in the topic", position=str(position), goes_on_at=to, reason=reason)
-        self._places.ends.pop(tp, None)
+        self._assignment.ends.pop(tp, None)
         self.crossed += 1
 
     def _what_happened(self, tp: TopicPartition, expected: int, now: _Log) -> tuple[int, str] | None:
         """Where to go on, and why there; None if there is no gap."""
-        if tp in self._places.anew:
+        if tp in self._assignment.anew:
             return now.begins, (
                 f"the topic was deleted and made anew, offset {expected} was next in the old one: the new one is read "
                 f"from its beginning at {now.begins}; what the old one held beyond is lost: {_TO_DO}"
@@ -142,22 +142,22 @@ class Gaps:
             KafkaError, DBAPIError, OffsetConflict: it does not stand there, and must not be polled again.
         """
         if not self._admits(Load(1, 0)):
-            self._places.rewind(consumer)
+            self._assignment.rewind(consumer)
             return
-        ends = consumer.end_offsets(list(self._places.next), timeout_ms=ASK_MS)
-        for partition in sorted(tp for tp, offset in self._places.next.items() if offset < ends[tp]):
+        ends = consumer.end_offsets(list(self._assignment.next), timeout_ms=ASK_MS)
+        for partition in sorted(tp for tp, offset in self._assignment.next.items() if offset < ends[tp]):
             self._alive()
-            if (reason := why_corrupt(self._kafka, partition, self._places.next[partition])) is not None:
+            if (reason := why_corrupt(self._kafka, partition, self._assignment.next[partition])) is not None:
                 self._bury(partition, reason)
-        for partition, offset in self._places.next.items():
+        for partition, offset in self._assignment.next.items():
             seek(consumer, partition, offset, None)
 
     def _bury(self, partition: TopicPartition, reason: str) -> None:
-        position = Position(partition.topic, partition.partition, self._places.next[partition])
+        position = Position(partition.topic, partition.partition, self._assignment.next[partition])
         log.error("the broker cannot read a record", position=str(position), reason=reason)
         letter = DeadLetter(position, self._clock(), None, None, (), "fetch", reason, timestamp=0)
         self._intake.jump(partition_of(partition), position.offset, position.offset + 1, letter, self._clock())
-        self._places.next[partition] += 1
+        self._assignment.next[partition] += 1
 
 
 def _was_cut(to: int, expected: int) -> str:

@@ -18,17 +18,17 @@ from consumer.kafka.client import connect
 from consumer.kafka.group import Membership
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
+from consumer.listener.assignment import Assignment
+from consumer.listener.batch_writer import BatchWriter
 from consumer.listener.commits import Commits
-from consumer.listener.flood import FloodGuard
+from consumer.listener.flood import DeadLetterLimit
 from consumer.listener.gaps import Gaps
-from consumer.listener.hearing import Hearing, Hearsay
+from consumer.listener.ledger_backoff import REFUSES, LedgerBackoff
 from consumer.listener.notices import Notices, groups_of
 from consumer.listener.pauses import Pauses
-from consumer.listener.places import Places
 from consumer.listener.polling import Polling
-from consumer.listener.pressure import REFUSES, Pressure
 from consumer.listener.rebalance import RebalanceNotes
-from consumer.listener.storing import Storing
+from consumer.listener.status import LagMeter, ListenerStatus
 from consumer.settings import Settings
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ class Listener(threading.Thread):
         instance: str = "",
     ) -> None:
         super().__init__(name="listener", daemon=True)
-        self.hearing = Hearing()
+        self.status = ListenerStatus()
         self.failure: BaseException | None = None
         self._kafka = settings.kafka
         self._member = Membership(intake.ledger_id, instance)
@@ -64,16 +64,20 @@ class Listener(threading.Thread):
         self._stored = stored
         self._stopping = threading.Event()
         self._pauses = Pauses()
-        self._places = Places(settings.kafka, intake, clock)
-        self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock.elapsed)
-        self._gaps = Gaps(settings.kafka, intake, self._places, clock.now, self._alive, self._flood.admits)
+        self._assignment = Assignment(settings.kafka, intake, clock)
+        self._dead_letter_limit = DeadLetterLimit(
+            settings.dead_letters, intake.open_letters, self._pauses, clock.elapsed
+        )
+        self._gaps = Gaps(
+            settings.kafka, intake, self._assignment, clock.now, self._alive, self._dead_letter_limit.admits
+        )
         patience = (settings.kafka.session_timeout_ms + settings.kafka.request_timeout_ms) / 1000
         self._polling = Polling(self._gaps, clock.elapsed, self._stopping, patience)
-        self._pressure = Pressure(clock.elapsed)
-        self._storing = Storing(settings, intake, self._places, self._flood, self._pressure, clock)
-        self._hearsay = Hearsay(self._places, clock.elapsed)
+        self._backoff = LedgerBackoff(clock.elapsed)
+        self._writer = BatchWriter(settings, intake, self._assignment, self._dead_letter_limit, self._backoff, clock)
+        self._lag_meter = LagMeter(self._assignment, clock.elapsed)
         self._notices = Notices(groups_of(settings), clock.elapsed)
-        self._commits = Commits(settings.kafka.commit_interval, self._places, clock.elapsed)
+        self._commits = Commits(settings.kafka.commit_interval, self._assignment, clock.elapsed)
 
     def stop(self) -> None:
         """Tell the thread to leave the group and end; `join` waits for it."""
@@ -117,53 +121,55 @@ class Listener(threading.Thread):
             self._pause_before_another(error)
         finally:
             self._leave(consumer)
-            self._places.clear()
+            self._assignment.clear()
 
     def _turn(self, consumer: Any, notes: RebalanceNotes) -> None:
         try:
             records = self._polling.poll(consumer)
-            self._places.note(notes.drain())
+            self._assignment.note(notes.drain())
             if records is not None:
                 self._store(consumer, records, notes)
             self._gaps.cross(consumer)
-            if records is None and self._places.next:
-                self._places.rewind(consumer)  # or the next poll would begin behind what this one took and did not give
+            if records is None and self._assignment.next:
+                self._assignment.rewind(
+                    consumer
+                )  # or the next poll would begin behind what this one took and did not give
             self._place_when_due(consumer)
-            self._flood.tick()
-            self._pauses.apply(consumer, self._places)
+            self._dead_letter_limit.tick()
+            self._pauses.apply(consumer, self._assignment)
             if not notes.pending:
                 self._commits.follow(consumer)
             self._tell(consumer)
         except LogTruncationError as error:
             self._gaps.cut(error.divergent_offsets)
-            self._places.note(notes.drain())
+            self._assignment.note(notes.drain())
             self._gaps.cross(consumer)  # now: the client says so in every turn until it has been sought elsewhere
 
     def _store(self, consumer: Any, records: dict[TopicPartition, list[Any]], notes: RebalanceNotes) -> None:
-        passed = self._places.passed(consumer)
+        passed = self._assignment.passed(consumer)
         if notes.pending:
             passed = {}  # the client may stand at Kafka's committed offsets
-        if (batch := self._storing.store(consumer, records, passed)) is not None:
+        if (batch := self._writer.store(consumer, records, passed)) is not None:
             self._count(batch)
 
     def _place_when_due(self, consumer: Any) -> None:
         """What is placed is fetched, and so offered to the ledger: not before that may be tried again."""
-        if not self._pressure.due:
+        if not self._backoff.due:
             return
         try:
-            self._places.place(consumer)
+            self._assignment.place(consumer)
         except DBAPIError as error:
-            self._pressure.refused(error)
+            self._backoff.refused(error)
 
     def _tell(self, consumer: Any) -> None:
-        heard = self._hearsay.heard(consumer)
-        if heard["lag"] == 0 and not self._places.unplaced:
-            self._pressure.took()  # there is nothing left that it could refuse
+        heard = self._lag_meter.heard(consumer)
+        if heard["lag"] == 0 and not self._assignment.unplaced:
+            self._backoff.took()  # there is nothing left that it could refuse
         self._show(
             state=self._state(),
             why=self._polling.trouble or self._commits.trouble,
             held=self._pauses.reason,
-            trouble=self._pressure.reason,
+            trouble=self._backoff.reason,
             **self._polled(),
             gaps=self._gaps.crossed,
             **heard,
@@ -176,7 +182,7 @@ class Listener(threading.Thread):
         understood = isinstance(error, (KafkaError, DBAPIError, ConsumerError))
         tell = log.error if understood else log.exception
         tell("connecting afresh", reason=reason, next_try_s=pause)
-        self._show(state="connecting afresh", why=reason, partitions=0, lag=None, afresh=self.hearing.afresh + 1)
+        self._show(state="connecting afresh", why=reason, partitions=0, lag=None, afresh=self.status.afresh + 1)
         self._stopping.wait(pause)
         self._show(**self._polled())
 
@@ -192,9 +198,9 @@ class Listener(threading.Thread):
         self._notices.stored(batch)
         self._show(
             notices=self._notices.told,
-            events=self.hearing.events + sum(batch.events.values()),
-            ignored=self.hearing.ignored + sum(batch.ignored.values()),
-            dead=self.hearing.dead + len(batch.dead),
+            events=self.status.events + sum(batch.events.values()),
+            ignored=self.status.ignored + sum(batch.ignored.values()),
+            dead=self.status.dead + len(batch.dead),
         )
         self._stored()
 
@@ -209,15 +215,15 @@ class Listener(threading.Thread):
     def _state(self) -> str:
         if self._polling.trouble:
             return "poll fails"
-        if self._commits.trouble or self._hearsay.lost:
+        if self._commits.trouble or self._lag_meter.lost:
             return "broker away"
         if self._pauses.reason is not None:
             return self._pauses.reason
-        if self._pressure.reason:
+        if self._backoff.reason:
             return REFUSES
-        if self._places.unplaced:
+        if self._assignment.unplaced:
             return "placing"
-        return "listening" if self._places.settled else "standing by" if self._places.idle else "joining"
+        return "listening" if self._assignment.settled else "standing by" if self._assignment.idle else "joining"
 
     def _polled(self) -> dict[str, float]:
         return {"polled_at": self._clock.now(), "polled_elapsed": self._clock.elapsed()}
@@ -225,4 +231,4 @@ class Listener(threading.Thread):
     def _show(self, **changed: Any) -> None:
         if changed.get("lag") is not None:
             changed |= {"last_lag": changed["lag"], "lag_at": self._clock.now()}
-        self.hearing = replace(self.hearing, **changed)
+        self.status = replace(self.status, **changed)

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from kafka import TopicPartition
 
-from consumer.listener.places import Places
+from consumer.listener.assignment import Assignment
 
 log = structlog.get_logger()
 
@@ -17,8 +17,8 @@ log = structlog.get_logger()
 class Pauses:
     """Reasons to fetch nothing. While one is held all placed partitions are paused; afterwards they go on.
 
-    Unplaced partitions are paused anyway, and `Places.place` resumes what it has placed: so `apply` comes after it in
-    every turn, before the next poll. What the client has fetched of a paused partition it keeps, and gives later.
+    Unplaced partitions are paused anyway, and `Assignment.place` resumes what it has placed: so `apply` comes after it
+    in every turn, before the next poll. What the client has fetched of a paused partition it keeps, and gives later.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class Pauses:
             del self._reasons[reason]
             log.info("reading goes on" if not self._reasons else "reading stays paused", over=reason)
 
-    def apply(self, consumer: Any, places: Places) -> None:
+    def apply(self, consumer: Any, assignment: Assignment) -> None:
         """Pause or resume the placed partitions, the newly placed ones too."""
         if self._reasons:
-            _each(consumer.pause, places.next.keys() - consumer.paused())
+            _each(consumer.pause, assignment.next.keys() - consumer.paused())
         elif self._paused:
             # One that is being assigned anew right now is resumed too early, but taken from only once it is placed.
-            _each(consumer.resume, places.next)
+            _each(consumer.resume, assignment.next)
         self._paused = bool(self._reasons)
 
 

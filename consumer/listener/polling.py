@@ -19,8 +19,8 @@ from kafka.errors import (
 from kafka.structs import MemberState
 
 from consumer.errors import OutsideGroup
+from consumer.listener.assignment import RETRY_AFTER
 from consumer.listener.gaps import Gaps
-from consumer.listener.places import RETRY_AFTER
 
 log = structlog.get_logger()
 

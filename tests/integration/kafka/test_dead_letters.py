@@ -63,15 +63,15 @@ def test_a_flood_pauses_reading_keeps_the_membership_and_loses_nothing(
         bad = [(None, b"{", ())] * 100
         topic.send([*good[:10], *bad, *good[10:]], partition)
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.state == TOO_MANY, 30, "the flood to hold up reading")
+        wait_until(lambda: listener.status.state == TOO_MANY, 30, "the flood to hold up reading")
         held_at, stored = time.monotonic(), ledger.views.read()
         before = members(topic.broker, settings.kafka.group_id)
         assert len(before) == 1
         assert 0 < stored.open_letters <= LIMIT
         wait_until(lambda: time.monotonic() > held_at + 2 * POLL_LIMIT, 20, "more time than a poll may take")
         assert members(topic.broker, settings.kafka.group_id) == before
-        assert time.time() - listener.hearing.polled_at < POLL_LIMIT
-        assert (listener.hearing.state, listener.hearing.held) == (TOO_MANY, TOO_MANY)
+        assert time.time() - listener.status.polled_at < POLL_LIMIT
+        assert (listener.status.state, listener.status.held) == (TOO_MANY, TOO_MANY)
         assert ledger.views.read() == stored
 
         def discarded_until_all_is_read() -> bool:
@@ -80,7 +80,7 @@ def test_a_flood_pauses_reading_keeps_the_membership_and_loses_nothing(
             return ledger.views.read().events >= 240
 
         wait_until(discarded_until_all_is_read, 40, "all to be read while an operator makes room")
-        wait_until(lambda: listener.hearing.state == "listening", 10, "the listener to listen")
+        wait_until(lambda: listener.status.state == "listening", 10, "the listener to listen")
         assert members(topic.broker, settings.kafka.group_id) == before
     everything_is_read(ledger, 240)
     letters = ledger.letters.find(Which(None), 1000)
@@ -95,7 +95,7 @@ def test_a_restart_in_a_flood_holds_up_reading_again(kafka_address: str, tmp_pat
     topic.send([(None, b"{", ())] * 100)
     for _ in range(2):
         with listening(flood_settings(topic, tmp_path), ledger.intake) as listener:
-            wait_until(lambda: listener.hearing.state == TOO_MANY, 30, "the flood to hold up reading")
+            wait_until(lambda: listener.status.state == TOO_MANY, 30, "the flood to hold up reading")
         assert 0 < ledger.views.read().dead_letters <= LIMIT
         assert ledger.views.read().events == ledger.views.read().dead_letters
 

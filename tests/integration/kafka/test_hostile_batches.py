@@ -83,7 +83,7 @@ def test_the_limit_of_dead_letters_holds_back_what_cannot_be_read(
     limited = DeadLetterSettings(limit=2, check_every=0.2)
     settings = settings_for(topic, tmp_path, max_poll_records=1).model_copy(update={"dead_letters": limited})
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.state == TOO_MANY, 40, "it to hold up reading")
+        wait_until(lambda: listener.status.state == TOO_MANY, 40, "it to hold up reading")
         assert ledger.views.read().dead_letters == 2
         for _ in range(2):
             for number in ledger.letters.ids(Which()):

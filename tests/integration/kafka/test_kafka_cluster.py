@@ -88,7 +88,7 @@ def test_a_leader_that_is_gone_costs_nothing(
         cluster.start()
         send(cluster, topic, names(30, start=120))
         everything_is_read(ledger, 150)
-        assert (listener.hearing.gaps, listener.hearing.dead) == (0, 0)
+        assert (listener.status.gaps, listener.status.dead) == (0, 0)
     assert pending(ledger) == set(names(150))
     assert sum(stands_at(ledger, topic).values()) == 150
 
@@ -111,7 +111,7 @@ def test_a_coordinator_that_is_gone_costs_nothing_and_commits_follow_the_next_on
         wait_until(
             lambda: committed(on_broker, settings.kafka.group_id) == stands_at(ledger, topic), 40, "commits to follow"
         )
-        wait_until(lambda: listener.hearing.state == "listening", 40, "it to listen again")
+        wait_until(lambda: listener.status.state == "listening", 40, "it to listen again")
     assert sum(stands_at(ledger, topic).values()) == 60
 
 
@@ -130,8 +130,8 @@ def test_a_coordinator_that_moves_while_every_node_is_well_costs_nothing_and_com
             send(cluster, topic, names(30, start=sent - 30))
             everything_is_read(ledger, sent)
             wait_until(lambda: committed(topic, group) == stands_at(ledger, topic), 40, "commits to follow")
-            wait_until(lambda: listener.hearing.state == "listening", 40, "it to listen")
-        assert (listener.hearing.afresh, listener.hearing.gaps, listener.hearing.partitions) == (0, 0, 3)
+            wait_until(lambda: listener.status.state == "listening", 40, "it to listen")
+        assert (listener.status.afresh, listener.status.gaps, listener.status.partitions) == (0, 0, 3)
     assert pending(ledger) == set(names(180))
     assert sum(stands_at(ledger, topic).values()) == 180
 
@@ -155,7 +155,7 @@ def test_a_coordinator_that_hangs_in_the_middle_of_a_rebalance_is_not_waited_for
         other.close(autocommit=False, timeout_ms=0)
         send(cluster, topic, names(60))
         everything_is_read(ledger, 60, seconds=60)
-        assert listener.hearing.afresh == 1
+        assert listener.status.afresh == 1
 
 
 def state_of(topic: Topic, group: str) -> str:
@@ -197,7 +197,7 @@ def test_what_an_unclean_election_cut_off_is_on_record_and_what_comes_instead_is
         send(cluster, topic, names(20, start=80))
         everything_is_read(ledger, 100)
         has_caught_up(listener, 1)
-        assert listener.hearing.gaps == 1
+        assert listener.status.gaps == 1
     ((offset, reason),) = gap_letters(ledger)
     assert (offset, "offsets 50 to 79 were read" in reason) == (80, True)
     assert "retrain in full" in reason
@@ -247,7 +247,7 @@ def test_a_transaction_that_ends_under_another_leader_leaves_no_gap(
     with listening(settings, ledger.intake) as listener:
         everything_is_read(ledger, 20)
         has_caught_up(listener, 1)
-        assert listener.hearing.gaps == 0
+        assert listener.status.gaps == 0
     assert gap_letters(ledger) == []
     assert stands_at(ledger, topic) == {0: 21}
 
@@ -289,12 +289,12 @@ def test_brokers_that_hang_for_longer_than_every_timeout_are_waited_for(
         for node in cluster.nodes.values():
             node.freeze()
         with listening(settings, ledger.intake) as late:
-            wait_until(lambda: listener.hearing.state == "broker away", 40, "it to notice")
-            wait_until(lambda: late.hearing.state == "waiting for broker", 40, "the late one to wait")
+            wait_until(lambda: listener.status.state == "broker away", 40, "it to notice")
+            wait_until(lambda: late.status.state == "waiting for broker", 40, "the late one to wait")
             hung_until = time.monotonic() + 5  # beyond session and poll interval
 
             def polls_on() -> bool:
-                oldest = min(listener.hearing.polled_at, late.hearing.polled_at)
+                oldest = min(listener.status.polled_at, late.status.polled_at)
                 assert time.time() - oldest < 15, "the health check would end it"
                 return time.monotonic() > hung_until
 
@@ -304,7 +304,7 @@ def test_brokers_that_hang_for_longer_than_every_timeout_are_waited_for(
             everything_is_read(ledger, 90)
 
             def both_listen() -> bool:
-                both = (listener.hearing, late.hearing)
+                both = (listener.status, late.status)
                 return all(0 < hearing.partitions < 3 and hearing.state == "listening" for hearing in both)
 
             wait_until(both_listen, 60, "both to listen")

@@ -18,7 +18,7 @@ from consumer.kafka import batches
 from consumer.kafka.unpacking import unpacked
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener import polling
-from consumer.listener.pressure import REFUSES
+from consumer.listener.ledger_backoff import REFUSES
 from schemas.events import encode
 from tests.integration.listening import (
     GROUP_13,
@@ -71,7 +71,7 @@ def test_a_topic_that_is_made_anew_is_read_from_its_beginning(
         topic.send_users(names(30, start=200))
         everything_is_read(ledger, 50)
         has_caught_up(listener, 1)
-        assert listener.hearing.gaps == 1
+        assert listener.status.gaps == 1
     make_anew(topic)  # while nobody listens, and longer
     topic.send_users(names(70, start=300))
     with listening(settings, ledger.intake):
@@ -96,7 +96,7 @@ def test_a_partition_that_is_added_while_it_listens_is_found_and_read_whole(
         for partition in range(3):
             topic.send_users(names(10, start=10 * partition), partition=partition)
         everything_is_read(ledger, 30)
-        wait_until(lambda: listener.hearing.partitions == 3, 20, "three partitions")
+        wait_until(lambda: listener.status.partitions == 3, 20, "three partitions")
     assert pending(ledger) == set(names(30))
 
 
@@ -157,7 +157,7 @@ def test_retention_that_overtakes_it_while_its_ledger_takes_nothing_is_on_record
         with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             topic.send_users(names(200, start=100))
-            wait_until(lambda: listener.hearing.state == REFUSES, 30, "it to say that its ledger takes nothing")
+            wait_until(lambda: listener.status.state == REFUSES, 30, "it to say that its ledger takes nothing")
             expire(topic)
             topic.send_users(names(50, start=300))
             # What was fetched before it expired is not lost: until then the client may still hold some.
@@ -166,7 +166,7 @@ def test_retention_that_overtakes_it_while_its_ledger_takes_nothing_is_on_record
             other.execute("ROLLBACK")
         everything_is_read(ledger, 150, seconds=60)
         has_caught_up(listener, 1)
-        assert (listener.hearing.gaps, listener.hearing.afresh) == (1, 0)
+        assert (listener.status.gaps, listener.status.afresh) == (1, 0)
     ((offset, reason),) = gap_letters(ledger)
     assert (offset, "offsets 100 to 299 are gone" in reason, "retrain in full" in reason) == (100, True, True)
     (told,) = [log for log in logs if log["event"] == "gap in the topic"]
@@ -233,7 +233,7 @@ def test_whatever_the_client_raises_another_one_goes_on_where_the_ledger_stands(
     topic.send_users(names(100))
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 100)
-        wait_until(lambda: listener.hearing.state == "listening", 20, "it to listen again")
-        assert listener.hearing.afresh == len(strange)
+        wait_until(lambda: listener.status.state == "listening", 20, "it to listen again")
+        assert listener.status.afresh == len(strange)
         assert Erratic.raises == []
     assert pending(ledger) == set(names(100))

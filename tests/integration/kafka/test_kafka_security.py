@@ -295,7 +295,7 @@ def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
             files[half].write_text(good[half][: len(good[half]) // 2])
         with capture_logs() as logs:
             Erratic.beside_itself.set()
-            wait_until(lambda: listener.hearing.state == "waiting for broker" or listener.failure, 30, "it to wait")
+            wait_until(lambda: listener.status.state == "waiting for broker" or listener.failure, 30, "it to wait")
         named = files["key" if half == "gone" else half]
         assert any(log["event"] == "waiting for broker" and str(named) in log["reason"] for log in logs)
         topic.send_users(names(10, start=10))

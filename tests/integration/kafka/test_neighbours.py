@@ -83,16 +83,16 @@ def test_a_service_on_another_ledger_does_not_get_into_the_group_and_takes_nothi
     ):
         has_caught_up(first, 3)
         with listening(settings, other.intake) as second:
-            wait_until(lambda: second.hearing.unable, 30, "the second to be refused")
-            wait_until(lambda: "ledger a group of its own" in str(second.hearing.unable), 30, "the second to say why")
+            wait_until(lambda: second.status.unable, 30, "the second to be refused")
+            wait_until(lambda: "ledger a group of its own" in str(second.status.unable), 30, "the second to say why")
             wait_until(lambda: of_second.trouble, 30, "the second to name the first")
             assert Membership(ledger.ledger_id, "").client_id in str(of_second.trouble)
             topic.send_users(names(30))
             wait_until(lambda: ledger.views.read().events == 30, 40, "all events")
-        assert (first.hearing.partitions, of_first.trouble) == (3, None)
+        assert (first.status.partitions, of_first.trouble) == (3, None)
         assert other.views.read().events == 0
         with listening(settings, other.intake) as second:
-            wait_until(lambda: second.hearing.unable, 30, "the second to be refused again")
+            wait_until(lambda: second.status.unable, 30, "the second to be refused again")
             first.stop()
             has_caught_up(second, 3)  # nobody else is there any more
 
@@ -150,7 +150,7 @@ def test_the_doctor_names_strangers_in_the_group_and_joins_it_not(
         how = Status(1, "listening", written_at=1.0, polled_at=1.0, lag=0, hold=None, cycle=None)
         ledger.instances.report("", how, 1.0)
         assert group_check(settings).outcome is Outcome.OK
-        assert listener.hearing.partitions == 3
+        assert listener.status.partitions == 3
     with closing(KafkaConsumer(bootstrap_servers=kafka_address, group_id=settings.kafka.group_id)) as console:
         console.subscribe([topic.name])
         wait_until(lambda: console.poll(100) is not None and console.assignment(), 40, "a consumer in our group")

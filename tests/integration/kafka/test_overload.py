@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.listener.pressure import REFUSES
+from consumer.listener.ledger_backoff import REFUSES
 from tests.integration.burst import Sample, Watch, send_burst
 from tests.integration.service import Service
 from tests.waiting import wait_until

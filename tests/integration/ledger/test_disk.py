@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from consumer.ledger.ledger import open_ledger
-from consumer.listener.pressure import REFUSES
+from consumer.listener.ledger_backoff import REFUSES
 from consumer.status import Status, read_status
 from schemas.cycle import CycleKind
 from schemas.policies import PairPolicy

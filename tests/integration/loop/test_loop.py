@@ -17,7 +17,7 @@ import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from consumer.listener.pressure import REFUSES
+from consumer.listener.ledger_backoff import REFUSES
 from consumer.lock import only_one
 from tests.integration.service import RETRAINER, Service
 from tests.waiting import wait_until

@@ -24,12 +24,12 @@ from consumer.clock import Clock
 from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import OutsideGroup
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener import assignment as assignment_module
 from consumer.listener import gaps as gaps_module
-from consumer.listener import places as places_module
 from consumer.listener import polling
+from consumer.listener.assignment import Assignment, partition_of
 from consumer.listener.gaps import Gaps
 from consumer.listener.listener import Listener
-from consumer.listener.places import Places, partition_of
 from consumer.listener.polling import Polling
 from consumer.listener.rebalance import Rebalance, RebalanceNotes
 from consumer.settings import Settings
@@ -105,16 +105,16 @@ def found_id(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The topic's id as the brokers tell it when they are asked again: none, or the last in this list."""
     ids: list[str] = []
     monkeypatch.setattr(gaps_module, "refresh_metadata", lambda *_: None)
-    monkeypatch.setattr(places_module, "topic_id", lambda *_: ids[-1] if ids else None)
+    monkeypatch.setattr(assignment_module, "topic_id", lambda *_: ids[-1] if ids else None)
     return ids
 
 
-def gaps_at(ledger: Ledger, offset: int) -> tuple[Gaps, Places]:
+def gaps_at(ledger: Ledger, offset: int) -> tuple[Gaps, Assignment]:
     """A partition that is placed at an offset."""
     ledger.intake.start_at({partition_of(T0): offset}, 0.0)
-    places = Places(KafkaSettings(topic="t"), ledger.intake, Clock(lambda: 1.0, lambda: 1.0))
-    places.next[T0] = offset
-    return Gaps(KafkaSettings(topic="t"), ledger.intake, places, lambda: 1.0, lambda: None), places
+    assignment = Assignment(KafkaSettings(topic="t"), ledger.intake, Clock(lambda: 1.0, lambda: 1.0))
+    assignment.next[T0] = offset
+    return Gaps(KafkaSettings(topic="t"), ledger.intake, assignment, lambda: 1.0, lambda: None), assignment
 
 
 CUT = OffsetAndMetadata(80, "", 1)
@@ -136,7 +136,7 @@ CUT = OffsetAndMetadata(80, "", 1)
 def test_where_reading_goes_on_and_what_is_on_record(
     ledger: Ledger, lost: Any, cut: Any, log: tuple[int, int], to: int, says: str | None
 ) -> None:
-    gaps, places = gaps_at(ledger, 100)
+    gaps, assignment = gaps_at(ledger, 100)
     broker = Broker(*log, {T0})
     gaps.lost(lost)
     gaps.cut(cut)
@@ -145,15 +145,15 @@ def test_where_reading_goes_on_and_what_is_on_record(
     letters = gap_letters(ledger)
     assert gaps.crossed == len(letters) == (says is not None)
     assert all(offset == 100 and str(says) in reason and "retrain in full" in reason for offset, reason in letters)
-    assert (places.next, places.unplaced, broker.paused) == ({}, {T0}, {T0})
+    assert (assignment.next, assignment.unplaced, broker.paused) == ({}, {T0}, {T0})
 
 
 @pytest.mark.parametrize("cut", [False, True])
 def test_a_topic_made_anew_is_not_taken_for_one_that_was_cut_off(
     ledger: Ledger, found_id: list[str], cut: bool
 ) -> None:
-    gaps, places = gaps_at(ledger, 100)
-    places.topic_ids = {"t": "old"}
+    gaps, assignment = gaps_at(ledger, 100)
+    assignment.topic_ids = {"t": "old"}
     found_id.append("new")
     gaps.cut({T0: CUT}) if cut else gaps.lost({T0: 100})
     gaps.cross(Broker(0, 80, {T0}))
@@ -167,19 +167,19 @@ def test_of_two_topics_the_one_that_was_made_anew_is_read_anew(ledger: Ledger, m
     ledger.intake.start_at({partition_of(users): 5}, 0.0, "t-1")
     ledger.intake.start_at({partition_of(labels): 7}, 0.0, "l-1")
     ids = {"t": "t-1", "l": "l-1"}
-    monkeypatch.setattr(places_module, "topic_id", lambda _, topic: ids.get(topic))
-    places = Places(KafkaSettings(topic="t", label_topic="l"), ledger.intake, Clock(lambda: 1.0, lambda: 1.0))
+    monkeypatch.setattr(assignment_module, "topic_id", lambda _, topic: ids.get(topic))
+    assignment = Assignment(KafkaSettings(topic="t", label_topic="l"), ledger.intake, Clock(lambda: 1.0, lambda: 1.0))
     broker = Broker(0, 50, {users, labels})
-    places.note([Rebalance("assigned", frozenset({users, labels}))])
-    places.place(broker)
-    assert (places.next, places.unplaced) == ({users: 5, labels: 7}, set())
+    assignment.note([Rebalance("assigned", frozenset({users, labels}))])
+    assignment.place(broker)
+    assert (assignment.next, assignment.unplaced) == ({users: 5, labels: 7}, set())
     ids["l"] = "l-2"
-    places.look_for_new_topic(broker)
-    assert places.anew == {labels: 7}
-    places.rewind(broker)
-    places._retry_at = 0.0
-    places.place(broker)
-    assert (places.next, places.unplaced, places.anew) == ({users: 5}, {labels}, {labels: 7})
+    assignment.look_for_new_topic(broker)
+    assert assignment.anew == {labels: 7}
+    assignment.rewind(broker)
+    assignment._retry_at = 0.0
+    assignment.place(broker)
+    assert (assignment.next, assignment.unplaced, assignment.anew) == ({users: 5}, {labels}, {labels: 7})
 
 
 @pytest.mark.parametrize(("start", "begins"), [("earliest", 0), ("latest", 50)])
@@ -189,21 +189,25 @@ def test_a_topic_of_labels_begins_whole_where_that_of_users_is_known(
     users, more = TopicPartition("t", 0), TopicPartition("t", 1)
     labels = TopicPartition("l", 0)
     ledger.intake.start_at({partition_of(users): 5}, 0.0)
-    places = Places(
+    assignment = Assignment(
         KafkaSettings(topic="t", label_topic="l", start=start), ledger.intake, Clock(lambda: 1.0, lambda: 1.0)
     )
-    places.note([Rebalance("assigned", frozenset({users, more, labels}))])
-    places.place(Broker(0, 50, {users, more, labels}))
-    assert places.next == {users: 5, more: 0, labels: begins}  # a partition that is new in a known topic loses nothing
+    assignment.note([Rebalance("assigned", frozenset({users, more, labels}))])
+    assignment.place(Broker(0, 50, {users, more, labels}))
+    assert assignment.next == {
+        users: 5,
+        more: 0,
+        labels: begins,
+    }  # a partition that is new in a known topic loses nothing
 
 
 def test_a_gap_is_not_crossed_where_somebody_else_has_moved_the_ledger(ledger: Ledger) -> None:
-    gaps, places = gaps_at(ledger, 100)
-    places.next[T0] = 99  # a step behind
+    gaps, assignment = gaps_at(ledger, 100)
+    assignment.next[T0] = 99  # a step behind
     gaps.lost({T0: 99})
     gaps.cross(Broker(120, 150, {T0}))
     assert ledger.intake.positions("t") == {partition_of(T0): 100}
-    assert (gaps.crossed, gap_letters(ledger), places.unplaced) == (0, [], {T0})
+    assert (gaps.crossed, gap_letters(ledger), assignment.unplaced) == (0, [], {T0})
 
 
 def test_kept_partitions_are_noted_with_those_that_came_and_those_that_went() -> None:

@@ -10,10 +10,10 @@ from structlog.testing import capture_logs
 
 from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
 from consumer.ledger.batch import DeadLetter, Load, Position
-from consumer.listener.flood import FloodGuard, fits
-from consumer.listener.hearing import Hearing
-from consumer.listener.letter_log import LetterLog
+from consumer.listener.dead_letter_log import DeadLetterLog
+from consumer.listener.flood import DeadLetterLimit, fits
 from consumer.listener.pauses import Pauses
+from consumer.listener.status import ListenerStatus
 
 LIMIT = Load(10, 1000)
 
@@ -51,9 +51,9 @@ class World:
             raise OperationalError("SELECT", {}, Exception("disk I/O error"))
         return self.there
 
-    def guard(self) -> FloodGuard:
+    def guard(self) -> DeadLetterLimit:
         settings = DeadLetterSettings(limit=10, megabytes=1, check_every=5.0)
-        return FloodGuard(settings, self.count, self.pauses, lambda: self.now)
+        return DeadLetterLimit(settings, self.count, self.pauses, lambda: self.now)
 
 
 def test_the_batch_that_would_exceed_the_limit_holds_up_reading_until_there_is_room_for_it() -> None:
@@ -116,9 +116,9 @@ def test_a_ledger_that_does_not_tell_keeps_the_pause() -> None:
 
 
 def test_cycles_do_not_wait_for_what_is_read_only_after_an_operator_acted() -> None:
-    assert Hearing(caught_up=True).complete
-    assert not Hearing(caught_up=False, held="the ledger is full").complete
-    assert Hearing(caught_up=False, held=TOO_MANY).complete
+    assert ListenerStatus(caught_up=True).complete
+    assert not ListenerStatus(caught_up=False, held="the ledger is full").complete
+    assert ListenerStatus(caught_up=False, held=TOO_MANY).complete
 
 
 def letter(offset: int) -> DeadLetter:
@@ -127,7 +127,7 @@ def letter(offset: int) -> DeadLetter:
 
 def test_a_million_dead_letters_are_a_few_lines_a_second() -> None:
     now = 0.0
-    told = LetterLog(lambda: now)
+    told = DeadLetterLog(lambda: now)
     with capture_logs() as logs:
         told.tell([letter(offset) for offset in range(3)])
         told.tell([letter(offset) for offset in range(3, 1000)])

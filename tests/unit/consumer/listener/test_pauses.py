@@ -7,8 +7,8 @@ from kafka import TopicPartition
 from consumer.clock import Clock
 from consumer.configuration.kafka import KafkaSettings
 from consumer.ledger.ledger import open_ledger
+from consumer.listener.assignment import Assignment
 from consumer.listener.pauses import Pauses
-from consumer.listener.places import Places
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -33,10 +33,10 @@ class Client:
             self.flags[partition] = False
 
 
-def placed(*partitions: TopicPartition) -> Places:
-    places = Places(KafkaSettings(), open_ledger("sqlite://").intake, Clock())
-    places.next = dict.fromkeys(partitions, 0)
-    return places
+def placed(*partitions: TopicPartition) -> Assignment:
+    assignment = Assignment(KafkaSettings(), open_ledger("sqlite://").intake, Clock())
+    assignment.next = dict.fromkeys(partitions, 0)
+    return assignment
 
 
 def held(client: Client, pauses: Pauses) -> tuple[set[TopicPartition], str | None]:
@@ -44,39 +44,39 @@ def held(client: Client, pauses: Pauses) -> tuple[set[TopicPartition], str | Non
 
 
 def test_while_one_reason_is_held_all_is_paused_and_the_first_is_shown() -> None:
-    client, places, pauses = Client(A, B), placed(A, B), Pauses()
+    client, assignment, pauses = Client(A, B), placed(A, B), Pauses()
     assert held(client, pauses) == (set(), None)
     pauses.hold("full")
     pauses.hold("flood")
     pauses.hold("full")
-    pauses.apply(client, places)
+    pauses.apply(client, assignment)
     assert held(client, pauses) == ({A, B}, "full")
     pauses.release("full")
-    pauses.apply(client, places)
+    pauses.apply(client, assignment)
     assert held(client, pauses) == ({A, B}, "flood")
     pauses.release("flood")
     pauses.release("never held")
-    pauses.apply(client, places)
+    pauses.apply(client, assignment)
     assert held(client, pauses) == (set(), None)
 
 
 def test_a_partition_that_is_placed_meanwhile_is_paused_too() -> None:
-    client, places, pauses = Client(A, B), placed(A), Pauses()
+    client, assignment, pauses = Client(A, B), placed(A), Pauses()
     pauses.hold("flood")
-    pauses.apply(client, places)
+    pauses.apply(client, assignment)
     assert client.paused() == {A}
-    places.next[B] = 0
-    pauses.apply(client, places)
+    assignment.next[B] = 0
+    pauses.apply(client, assignment)
     assert client.paused() == {A, B}
 
 
 def test_unplaced_partitions_stay_paused_when_the_reason_is_gone() -> None:
-    client, places, pauses = Client(A, B), placed(A), Pauses()
+    client, assignment, pauses = Client(A, B), placed(A), Pauses()
     client.pause(B)
     pauses.hold("flood")
-    pauses.apply(client, places)
+    pauses.apply(client, assignment)
     pauses.release("flood")
-    pauses.apply(client, places)
+    pauses.apply(client, assignment)
     assert client.paused() == {B}
 
 
@@ -88,10 +88,10 @@ def test_pauses_that_others_made_are_left_alone_where_nothing_was_held() -> None
 
 
 def test_a_partition_that_went_away_ends_nothing() -> None:
-    client, places, pauses = Client(B), placed(A, B), Pauses()
+    client, assignment, pauses = Client(B), placed(A, B), Pauses()
     pauses.hold("flood")
-    pauses.apply(client, places)
+    pauses.apply(client, assignment)
     assert client.paused() == {B}
     pauses.release("flood")
-    pauses.apply(client, places)
+    pauses.apply(client, assignment)
     assert client.paused() == set()

@@ -14,38 +14,38 @@ from consumer.decoding import decoders, to_batch
 from consumer.errors import OffsetConflict
 from consumer.ledger.batch import Batch, load_of
 from consumer.ledger.intake import Intake
-from consumer.listener.flood import FloodGuard
-from consumer.listener.letter_log import LetterLog
-from consumer.listener.places import Places, Stand, partition_of, tp_of
-from consumer.listener.pressure import Pressure
+from consumer.listener.assignment import Assignment, ClientPosition, partition_of, tp_of
+from consumer.listener.dead_letter_log import DeadLetterLog
+from consumer.listener.flood import DeadLetterLimit
+from consumer.listener.ledger_backoff import LedgerBackoff
 from consumer.settings import Settings
 from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
 
-class Storing:
+class BatchWriter:
     """Stores what came from the placed partitions, and moves their offsets on."""
 
     def __init__(
         self,
         settings: Settings,
         intake: Intake,
-        places: Places,
-        flood: FloodGuard,
-        pressure: Pressure,
+        assignment: Assignment,
+        dead_letter_limit: DeadLetterLimit,
+        backoff: LedgerBackoff,
         clock: Clock,
     ) -> None:
         self._decoders = decoders(settings)
         self._intake = intake
-        self._places = places
-        self._flood = flood
-        self._pressure = pressure
+        self._assignment = assignment
+        self._dead_letter_limit = dead_letter_limit
+        self._backoff = backoff
         self._clock = clock
-        self._log = LetterLog(clock.elapsed)
+        self._log = DeadLetterLog(clock.elapsed)
 
     def store(
-        self, consumer: Any, records: dict[TopicPartition, list[Any]], passed: Mapping[TopicPartition, Stand]
+        self, consumer: Any, records: dict[TopicPartition, list[Any]], passed: Mapping[TopicPartition, ClientPosition]
     ) -> Batch | None:
         """What was stored; None where nothing was, as nothing came, or the ledger did not take it, or had no room.
 
@@ -53,11 +53,11 @@ class Storing:
         the client stands behind the ledger, be it with records or without.
         """
         self._log.tick()
-        fresh = {tp: batch for tp, batch in records.items() if tp in self._places.next}
+        fresh = {tp: batch for tp, batch in records.items() if tp in self._assignment.next}
         if not fresh and not passed:
             return None
         fetched = {partition_of(tp): batch for tp, batch in fresh.items()}
-        expected = {partition_of(tp): self._places.next[tp] for tp in fresh}
+        expected = {partition_of(tp): self._assignment.next[tp] for tp in fresh}
         batch = to_batch(self._decoders, fetched, expected, self._clock.now())
         batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
         self._pass(batch, passed)
@@ -66,30 +66,30 @@ class Storing:
         dead = load_of(batch.dead)
         reached(Point.POLLED)
         try:
-            if not self._flood.admits(dead):
-                self._places.rewind(consumer)
+            if not self._dead_letter_limit.admits(dead):
+                self._assignment.rewind(consumer)
                 return None
             self._intake.record(batch)
         except OffsetConflict as error:
             log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
-            self._places.rewind(consumer)
+            self._assignment.rewind(consumer)
             return None
         except DBAPIError as error:
-            self._pressure.refused(error)
-            self._places.rewind(consumer)
+            self._backoff.refused(error)
+            self._assignment.rewind(consumer)
             return None
         reached(Point.STORED)
-        self._pressure.took()
+        self._backoff.took()
         for partition, (_, following) in batch.progress.items():
-            self._places.next[tp_of(partition)] = following
-        self._flood.stored(dead)
+            self._assignment.next[tp_of(partition)] = following
+        self._dead_letter_limit.stored(dead)
         self._log.tell(batch.dead)
         return batch
 
-    def _pass(self, batch: Batch, passed: Mapping[TopicPartition, Stand]) -> None:
+    def _pass(self, batch: Batch, passed: Mapping[TopicPartition, ClientPosition]) -> None:
         """Go on behind markers of transactions and aborted records, which the client does not give, by its epoch."""
         for tp, at in passed.items():
-            partition, following = partition_of(tp), self._places.next[tp]
+            partition, following = partition_of(tp), self._assignment.next[tp]
             first, last = batch.progress.get(partition, (following, following))
             if at.offset > last:
                 batch.progress[partition] = (first, at.offset)

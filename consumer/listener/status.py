@@ -10,7 +10,7 @@ from kafka import TopicPartition
 from kafka.errors import KafkaError
 
 from consumer.configuration.dead_letters import TOO_MANY
-from consumer.listener.places import WENT_AWAY, Places
+from consumer.listener.assignment import WENT_AWAY, Assignment
 
 _READS = {"listening", "placing", "standing by"}
 _ENDS_MS = 1000
@@ -19,7 +19,7 @@ _ASK_AFTER_TROUBLE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class ListenerStatus:
     """How the listener is. Replaced whole, so that other threads may read it at any time."""
 
     state: str = "connecting"
@@ -64,7 +64,7 @@ class Hearing:
         return self.caught_up or self.held == TOO_MANY
 
 
-class Hearsay:
+class LagMeter:
     """How far the assigned partitions are stored, and how far they go, also while nothing is fetched of them.
 
     A fetch brings how far its partition goes. A paused partition is not fetched, and one whose turn comes late in a
@@ -72,8 +72,8 @@ class Hearsay:
     until it answers again or a fetch brings something new.
     """
 
-    def __init__(self, places: Places, clock: Callable[[], float]) -> None:
-        self._places = places
+    def __init__(self, assignment: Assignment, clock: Callable[[], float]) -> None:
+        self._assignment = assignment
         self._clock = clock
         self._stored: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
@@ -87,19 +87,19 @@ class Hearsay:
         return self._fetched_when_lost is not None
 
     def heard(self, consumer: Any) -> dict[str, Any]:
-        """Fields of `Hearing`. Call it when all that was polled is stored or refused."""
-        places = self._places
-        mine = places.next.keys() | places.unplaced
+        """Fields of `ListenerStatus`. Call it when all that was polled is stored or refused."""
+        assignment = self._assignment
+        mine = assignment.next.keys() | assignment.unplaced
         # An unplaced partition is where it was stored last, as nothing of it is stored meanwhile.
-        stored = {**self._stored, **places.next}
+        stored = {**self._stored, **assignment.next}
         self._stored = {tp: at for tp, at in stored.items() if tp in mine}
         ends = self._ends_of(consumer, mine)
-        known = not self.lost and bool(mine or places.idle) and self._stored.keys() == ends.keys() == mine
+        known = not self.lost and bool(mine or assignment.idle) and self._stored.keys() == ends.keys() == mine
         return {
-            "partitions": len(places.next),
+            "partitions": len(assignment.next),
             "lag": sum(max(0, ends[tp] - self._stored[tp]) for tp in mine) if known else None,
-            "caught_up": (places.settled or places.idle)
-            and all(at >= places.ends[tp] for tp, at in places.next.items()),
+            "caught_up": (assignment.settled or assignment.idle)
+            and all(at >= assignment.ends[tp] for tp, at in assignment.next.items()),
         }
 
     def _ends_of(self, consumer: Any, mine: set[TopicPartition]) -> dict[TopicPartition, int]:

@@ -27,14 +27,14 @@ WENT_AWAY = (ValueError, KeyError, AssertionError)
 """What the client raises where a partition is not assigned any more; the note of it comes with the next turn."""
 
 
-class Stand(NamedTuple):
+class ClientPosition(NamedTuple):
     """Where the client stands: the offset it reads next, and the leader epoch of what is before; None if unknown."""
 
     offset: int
     leader_epoch: int | None
 
 
-class Places:
+class Assignment:
     """Assigned partitions are unplaced, and paused, until they stand at the ledger's offset; then they are placed.
 
     `next` has the ledger's next offset of each placed partition; `ends` where each ended when it was first assigned;
@@ -118,7 +118,7 @@ class Places:
         self.unplaced.clear()
         self.anew.clear()
 
-    def passed(self, consumer: Any) -> dict[TopicPartition, Stand]:
+    def passed(self, consumer: Any) -> dict[TopicPartition, ClientPosition]:
         """Where the client stands behind the ledger's next offset.
 
         Besides behind what it has just given, that is behind transaction markers and aborted records, which it never
@@ -127,7 +127,7 @@ class Places:
         Raises:
             LogTruncationError: a log is not the one that was read.
         """
-        beyond: dict[TopicPartition, Stand] = {}
+        beyond: dict[TopicPartition, ClientPosition] = {}
         for partition, following in self.next.items():
             at = _stand(consumer, partition)
             if at is not None and at.offset > following:
@@ -185,7 +185,7 @@ class Places:
         return {tp: marks[partition_of(tp)] for tp in starts}
 
 
-def _stand(consumer: Any, tp: TopicPartition) -> Stand | None:
+def _stand(consumer: Any, tp: TopicPartition) -> ClientPosition | None:
     """Where the next fetch begins, behind any transaction markers; None while the client is not sure of it itself.
 
     After a broker came back the client first has the position validated, which asks the broker and can fail.
@@ -200,7 +200,7 @@ def _stand(consumer: Any, tp: TopicPartition) -> Stand | None:
         raise
     except (KafkaError, *WENT_AWAY):
         return None
-    return None if at is None else Stand(at.offset, at.leader_epoch if at.leader_epoch >= 0 else None)
+    return None if at is None else ClientPosition(at.offset, at.leader_epoch if at.leader_epoch >= 0 else None)
 
 
 def partition_of(tp: TopicPartition) -> Partition:

@@ -14,7 +14,7 @@ _SINGLY = 5  # letters of a second that have a line each
 _SECOND = 1.0
 
 
-class LetterLog:
+class DeadLetterLog:
     """Logs the first few letters of a second singly, and at its end how many more there were."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -15,7 +15,7 @@ _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 30.0
 
 
-class Pressure:
+class LedgerBackoff:
     """Whether the ledger takes changes, and when it is offered some again: after 1 s, 2 s, 4 s, at most 30 s."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
