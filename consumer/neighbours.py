@@ -9,16 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import ConsumerError
-from consumer.kafka.client import admin_options, made
+from consumer.kafka.clients import make_admin
 from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, is_of_ledger, members_of, strangers
+from consumer.kafka.options import admin_options
+from consumer.kafka.ports import Admin
 from consumer.trouble import Trouble
 
 log = structlog.get_logger()
@@ -71,7 +71,7 @@ class Neighbours(threading.Thread):
         self._heard = heard
         self._suspicion = Suspicion(own, kafka.topics)
         self._stopping = threading.Event()
-        self._client: Any = None
+        self._admin: Admin | None = None
         self._trouble = Trouble("others read our topic", "nobody else reads our topic any more", time.monotonic)
 
     @property
@@ -96,9 +96,9 @@ class Neighbours(threading.Thread):
         self._close()
 
     def _look(self) -> None:
-        if self._client is None:
-            self._client, _ = made(KafkaAdminClient, self._kafka, admin_options(self._kafka), self._stopping)
-        members = members_of(self._client, self._kafka.group_id)
+        if self._admin is None:
+            self._admin = make_admin(self._kafka, admin_options(self._kafka), self._stopping)
+        members = members_of(self._admin, self._kafka.group_id)
         if members is None:
             return  # they are on the move
         heard = self._heard(self._kafka.session_timeout_ms / 1000 + _LATE)
@@ -108,6 +108,6 @@ class Neighbours(threading.Thread):
             self._trouble.over()
 
     def _close(self) -> None:
-        if self._client is not None:
-            client, self._client = self._client, None
-            client.close()
+        if self._admin is not None:
+            admin, self._admin = self._admin, None
+            admin.close()

@@ -169,10 +169,9 @@ class _Fetcher(Fetcher):  # type: ignore[misc]
         return max_records if self._polled >= _POLLED else count
 
 
-def bounded(consumer: Any) -> Any:
-    """The same consumer; its poll gives lists of `Record` and `Unreadable`, and never more than memory can take."""
-    consumer._fetcher.__class__ = _Fetcher  # noqa: SLF001  (it makes its own)
-    return consumer
+def bound(fetcher: Any) -> None:
+    """Have a consumer's fetcher give lists of `Record` and `Unreadable`, and never more than memory can take."""
+    fetcher.__class__ = _Fetcher
 
 
 def _behind(one: Found) -> int:

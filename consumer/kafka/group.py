@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka.errors import GroupIdNotFoundError, IncompatibleBrokerVersion, UnsupportedVersionError, for_code
-from kafka.protocol.api_message import ApiMessage
+
+from consumer.kafka.ports import Admin
 
 WAY_OUT = "stop what does not belong there, or give each ledger a group of its own by RETRAINER_KAFKA__GROUP_ID"
 
@@ -21,14 +22,6 @@ _SHOWN, _LONGEST = 3, 120
 _NO_GROUP = GroupIdNotFoundError.errno
 # What a broker that does not know the question, or is no Kafka, makes of it.
 _NOT_UNDERSTOOD = (ValueError, struct.error, UnsupportedVersionError, IncompatibleBrokerVersion)
-
-
-class ConsumerGroupDescribeRequest(ApiMessage, load_json="consumer.kafka.messages"):  # type: ignore[misc, call-arg]
-    """Of a group of the newer protocol."""
-
-
-class ConsumerGroupDescribeResponse(ApiMessage, load_json="consumer.kafka.messages"):  # type: ignore[misc, call-arg]
-    """Its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +36,9 @@ class Membership:
         """The name that it goes by among the members."""
         return f"{_of_ledger(self.ledger_id)}{self.instance}"
 
-    def assignors(self, kinds: Collection[type]) -> tuple[type, ...]:
+    def assignors(self, kinds: Collection[Any]) -> tuple[type, ...]:
         """These ways to assign partitions, for members on our ledger alone."""
-        return tuple(type(kind.__name__, (kind,), {"name": f"{_name(kind)}-{self.ledger_id[:8]}"}) for kind in kinds)
+        return tuple(type(kind.__name__, (kind,), {"name": f"{kind.name}-{self.ledger_id[:8]}"}) for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +52,20 @@ class Member:
     """What it reads; None where that cannot be told."""
 
 
-def members_of(client: Any, group: str) -> list[Member] | None:
+def members_of(admin: Admin, group: str) -> list[Member] | None:
     """The members of a group, by an admin client; None where the broker does not tell now.
 
     Raises:
         KafkaError: it cannot be asked, or does not permit it.
     """
     try:
-        described = client.describe_groups([group])[group]
+        described = admin.describe_groups([group])[group]
     except _NOT_UNDERSTOOD:
         return None
     if described["group_state"] == "Stable":
         return [_member(one, _subscribed(one)) for one in described["members"]]
     if described["group_state"] == "Dead":  # there is none, or it is one of the newer protocol
-        return _members_of_newer(client, group)
+        return _members_of_newer(admin, group)
     return [] if described["group_state"] == "Empty" else None
 
 
@@ -106,10 +99,6 @@ def _of_ledger(ledger_id: str) -> str:
     return f"retrainer-{ledger_id[:8]}-"
 
 
-def _name(kind: Any) -> str:
-    return str(kind.name)
-
-
 def _member(told: dict[str, Any], topics: frozenset[str] | None) -> Member:
     return Member(told["member_id"], told["client_id"], told["client_host"], topics)
 
@@ -119,9 +108,9 @@ def _subscribed(told: dict[str, Any]) -> frozenset[str] | None:
     return frozenset(metadata["topics"]) if isinstance(metadata, dict) else None
 
 
-def _members_of_newer(client: Any, group: str) -> list[Member] | None:
+def _members_of_newer(admin: Admin, group: str) -> list[Member] | None:
     try:
-        (described,) = client._manager.run(_describe, client, group)["groups"]  # noqa: SLF001  (there is no public way)
+        described = admin.describe_newer_group(group)
     except _NOT_UNDERSTOOD:
         return []
     if described["error_code"]:
@@ -129,14 +118,6 @@ def _members_of_newer(client: Any, group: str) -> list[Member] | None:
             return []
         raise for_code(described["error_code"])(described["error_message"] or group)
     return [_member(one, _read_by(one)) for one in described["members"]]
-
-
-async def _describe(client: Any, group: str) -> dict[str, Any]:
-    coordinators = await client._find_coordinator_ids([group])  # noqa: SLF001
-    request = ConsumerGroupDescribeRequest(group_ids=[group], include_authorized_operations=False)
-    answer = await client._manager.send(request, node_id=coordinators[group])  # noqa: SLF001
-    told: dict[str, Any] = answer.to_dict()
-    return told
 
 
 def _read_by(told: dict[str, Any]) -> frozenset[str] | None:

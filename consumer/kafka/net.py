@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from traceback import clear_frames
 from typing import Any, NamedTuple
 
@@ -88,6 +88,22 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
             self._watched.close()
         else:
             self._net.call_later(_LOOK_EVERY, self._look)
+
+    def refresh_metadata(self, timeout_ms: int) -> None:
+        """Ask the brokers what they know of the topics now. (The client's public ways wait without end.)
+
+        Raises:
+            KafkaError: they do not answer in time.
+        """
+        self._net.run(self._watched.wait_for, self._watched.cluster.request_update(), timeout_ms)
+
+    def run(self, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
+        """What a coroutine brings that runs on the client's thread."""
+        return self._watched.run(work, *arguments)
+
+    async def send_to(self, request: Any, node_id: Any) -> Any:
+        """The answer of a broker to a request; for coroutines of `run`."""
+        return await self._watched.send(request, node_id=node_id)
 
     def report_to(self, told: Callable[[Failure], None]) -> None:
         """Call `told` when a connection fails for another reason than the last one to that address; any thread."""

@@ -5,17 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError
-from consumer.kafka.client import TopicMissing, connect
-from consumer.kafka.refusals import in_words
+from consumer.kafka.connecting import TopicMissing, connect
+from consumer.kafka.ports import TopicReader
 
 
 @contextmanager
-def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable[[str], None]) -> Iterator[Any]:
+def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable[[str], None]) -> Iterator[TopicReader]:
     """A consumer without a group, for as long as the block runs; `say` is told of each wait.
 
     Raises:
@@ -49,12 +48,6 @@ def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable
     deadline.moved()
     with closing(consumer):
         yield consumer
-
-
-def why_away(consumer: Any, settings: KafkaSettings) -> str | None:
-    """Why the consumer has no connection to a broker that it wants; None where nobody knows."""
-    failure = consumer._client.failure  # noqa: SLF001  (there is no public way)
-    return None if failure is None else in_words(failure, settings)
 
 
 def _missing(what: str, settings: KafkaSettings) -> str:

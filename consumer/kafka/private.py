@@ -15,7 +15,7 @@ from typing import Any
 from consumer.errors import ConsumerError
 
 USED: Mapping[str, tuple[str, ...]] = {
-    "kafka.admin.client:KafkaAdminClient": ("_find_coordinator_ids(keys)", "_manager"),
+    "kafka.admin.client:KafkaAdminClient": ("_find_coordinator_ids(keys)",),
     "kafka.cluster:ClusterMetadata": ("broker_metadata", "brokers", "is_bootstrap", "request_update", "topic_id"),
     "kafka.consumer.fetcher:Fetcher": ("PartitionRecords", "_append(drained, part, max_records, update_offsets)"),
     "kafka.consumer.fetcher:Fetcher.PartitionRecords": (
@@ -31,13 +31,13 @@ USED: Mapping[str, tuple[str, ...]] = {
         "records_read",
         "take(n)",
     ),
-    "kafka.consumer.group:KafkaConsumer": ("_client", "_fetcher", "_manager", "_net", "_subscription"),
+    "kafka.consumer.group:KafkaConsumer": ("_fetcher", "_subscription"),
     "kafka.consumer.subscription_state:SubscriptionState": ("position(partition)", "seek(partition, offset)"),
     "kafka.coordinator.assignors.cooperative_sticky:CooperativeStickyAssignor": (),
     "kafka.coordinator.assignors.range:RangePartitionAssignor": (),
     "kafka.coordinator.assignors.roundrobin:RoundRobinPartitionAssignor": (),
     "kafka.future:Future": ("_callbacks", "_errbacks", "_lock", "chain(future)", "is_done"),
-    "kafka.net.compat:KafkaNetClient": ("_manager", "_net"),
+    "kafka.net.compat:KafkaNetClient": ("_net", "cluster"),
     "kafka.net.inet:create_connection": ("(net, host, port, socket_options, proxy_url, timeout_at)",),
     "kafka.net.manager:KafkaConnectionManager": (
         "_backoff",
@@ -50,6 +50,8 @@ USED: Mapping[str, tuple[str, ...]] = {
         "get_connection(node_id)",
         "least_loaded_node()",
         "reset_backoff(node_id)",
+        "run(coro)",
+        "send(request, node_id)",
         "ssl_enabled",
         "update_backoff(node_id)",
         "wait_for(future, timeout_ms)",

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import structlog
-from kafka import TopicPartition
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
 from consumer.decoding import decoders, to_batch
 from consumer.errors import OffsetConflict
-from consumer.ledger.batch import Batch, load_of
+from consumer.kafka.ports import ClientPosition, GroupConsumer, Polled
+from consumer.kafka.records import Found
+from consumer.ledger.batch import Batch, Partition, load_of
 from consumer.ledger.intake import Intake
-from consumer.listener.assignment import Assignment, ClientPosition, partition_of, tp_of
+from consumer.listener.assignment import Assignment
 from consumer.listener.dead_letter_log import DeadLetterLog
 from consumer.listener.flood import DeadLetterLimit
 from consumer.listener.ledger_backoff import LedgerBackoff
@@ -45,23 +45,28 @@ class BatchWriter:
         self._log = DeadLetterLog(clock.elapsed)
 
     def store(
-        self, consumer: Any, records: dict[TopicPartition, list[Any]], passed: Mapping[TopicPartition, ClientPosition]
+        self, consumer: GroupConsumer, records: Polled, ahead: Mapping[Partition, ClientPosition]
     ) -> Batch | None:
-        """What was stored; None where nothing was, as nothing came, or the ledger did not take it, or had no room.
+        """Store the records that a poll brought.
 
-        In the latter cases everything is read again from the ledger's offsets. `records` is emptied. `passed` is where
-        the client stands behind the ledger, be it with records or without.
+        Args:
+            consumer: gave them.
+            records: by partition. The dict is emptied.
+            ahead: where the client has read further than the ledger, with records or without.
+
+        Returns:
+            What was stored; None where nothing was: nothing came, the ledger did not take it, or had no room for its
+            dead letters. In the last two cases everything is read again from the ledger's offsets.
         """
         self._log.tick()
-        fresh = {tp: batch for tp, batch in records.items() if tp in self._assignment.next}
-        if not fresh and not passed:
+        fresh = {partition: batch for partition, batch in records.items() if partition in self._assignment.placed}
+        if not fresh and not ahead:
             return None
-        fetched = {partition_of(tp): batch for tp, batch in fresh.items()}
-        expected = {partition_of(tp): self._assignment.next[tp] for tp in fresh}
-        batch = to_batch(self._decoders, fetched, expected, self._clock.now())
-        batch.epochs = {partition_of(tp): epoch for tp, read in fresh.items() if (epoch := _epoch(read)) is not None}
-        self._pass(batch, passed)
-        del fresh, fetched
+        expected = {partition: self._assignment.placed[partition] for partition in fresh}
+        batch = to_batch(self._decoders, fresh, expected, self._clock.now())
+        batch.epochs = {partition: epoch for partition, read in fresh.items() if (epoch := _epoch(read)) is not None}
+        self._follow(batch, ahead)
+        del fresh
         records.clear()  # what was made of them is smaller, and needs the room
         dead = load_of(batch.dead)
         reached(Point.POLLED)
@@ -81,15 +86,15 @@ class BatchWriter:
         reached(Point.STORED)
         self._backoff.took()
         for partition, (_, following) in batch.progress.items():
-            self._assignment.next[tp_of(partition)] = following
+            self._assignment.stored_up_to(partition, following)
         self._dead_letter_limit.stored(dead)
         self._log.tell(batch.dead)
         return batch
 
-    def _pass(self, batch: Batch, passed: Mapping[TopicPartition, ClientPosition]) -> None:
-        """Go on behind markers of transactions and aborted records, which the client does not give, by its epoch."""
-        for tp, at in passed.items():
-            partition, following = partition_of(tp), self._assignment.next[tp]
+    def _follow(self, batch: Batch, ahead: Mapping[Partition, ClientPosition]) -> None:
+        """Move on over markers of transactions and aborted records, which the client does not give, by its epoch."""
+        for partition, at in ahead.items():
+            following = self._assignment.placed[partition]
             first, last = batch.progress.get(partition, (following, following))
             if at.offset > last:
                 batch.progress[partition] = (first, at.offset)
@@ -98,7 +103,7 @@ class BatchWriter:
                     batch.epochs[partition] = at.leader_epoch
 
 
-def _epoch(records: Sequence[Any]) -> int | None:
+def _epoch(records: Sequence[Found]) -> int | None:
     """The leader epoch of the last record; None where the broker does not tell."""
-    epoch: int | None = records[-1].leader_epoch
-    return None if epoch is None or epoch < 0 else epoch
+    epoch = records[-1].leader_epoch
+    return None if epoch < 0 else epoch

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT, DeadLetterSettings
+from consumer.configuration.dead_letters import WAY_OUT, DeadLetterSettings
 from consumer.ledger.batch import Load
 from consumer.listener.pauses import Pauses
+from consumer.listener.state import ListenerState
 
 log = structlog.get_logger()
 
@@ -64,9 +65,9 @@ class DeadLetterLimit:
         if fits(self._open, more, self._limit):
             return True
         self._refused = more
-        self._pauses.hold(TOO_MANY)
+        self._pauses.hold(ListenerState.TOO_MANY_DEAD_LETTERS)
         log.error(
-            TOO_MANY,
+            ListenerState.TOO_MANY_DEAD_LETTERS,
             open=self._open.letters,
             megabytes=round(self._open.bytes / 1e6, 1),
             arrived=more.letters,
@@ -92,7 +93,7 @@ class DeadLetterLimit:
             return
         if fits(self._open, self._refused, self._limit):
             self._refused = None
-            self._pauses.release(TOO_MANY)
+            self._pauses.release(ListenerState.TOO_MANY_DEAD_LETTERS)
 
     def _look(self) -> None:
         self._open = self._count()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 from msgspec import Struct
 
-from consumer.kafka.records import Unreadable
+from consumer.kafka.records import Found, Unreadable
 from consumer.ledger.batch import Partition
 from consumer.replays.window import is_sensible
 from schemas.spans import Span
@@ -61,9 +60,9 @@ class Stretch(Struct):
         """Go on at an offset, with what lies before it unread."""
         self.next, self.apart = to, True
 
-    def sift(self, records: Sequence[Any], holds: Callable[[Any], bool], now: float) -> list[Any]:
+    def sift(self, records: Sequence[Found], holds: Callable[[Found], bool], now: float) -> list[Found]:
         """Take in the next records; gives those that are replayed."""
-        taken = []
+        taken: list[Found] = []
         last = self.limit
         for record in records:
             offset, timestamp = record.offset, record.timestamp

@@ -20,8 +20,8 @@ from consumer.cycles.foreground import run_cycle
 from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.decoding import decoders
 from consumer.errors import ConsumerError
-from consumer.kafka.client import topic_id, why_corrupt
-from consumer.kafka.once import consumer_for_once, why_away
+from consumer.kafka.corrupt import why_corrupt
+from consumer.kafka.once import consumer_for_once
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure
@@ -138,14 +138,13 @@ def _read(
 ) -> tuple[Window, Replayed]:
     kafka = settings.kafka
     with consumer_for_once(kafka, deadline, say_beside) as consumer, _progress(console(err=True)) as tick:
-        ids = {topic: topic_id(consumer, topic) for topic in kafka.topics}
+        ids = {topic: consumer.topic_id(topic) for topic in kafka.topics}
         goes_on = resumed(spool, order, ids, time.time(), say_beside)
         head = spool.head if goes_on and spool.head is not None else new_head(order, ids, time.time())
         window = window_of(order, head)
         reader = Reader(
             window,
             decoders(settings),
-            lambda consumer: why_away(consumer, kafka),
             lambda partition, offset: why_corrupt(kafka, partition, offset),
             deadline,
             throttle,

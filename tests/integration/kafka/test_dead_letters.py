@@ -12,18 +12,21 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from structlog.testing import capture_logs
 
-from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
+from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.dead_letters.publisher import Publisher
 from consumer.ledger.batch import Batch, DeadLetter, Headers, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
+from consumer.listener.state import ListenerState
 from consumer.settings import Settings
 from schemas.events import encode
 from tests.integration.listening import GROUP_13, everything_is_read, listening, settings_for
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import names
+
+TOO_MANY = ListenerState.TOO_MANY_DEAD_LETTERS
 
 
 @pytest.fixture
@@ -71,7 +74,10 @@ def test_a_flood_pauses_reading_keeps_the_membership_and_loses_nothing(
         wait_until(lambda: time.monotonic() > held_at + 2 * POLL_LIMIT, 20, "more time than a poll may take")
         assert members(topic.broker, settings.kafka.group_id) == before
         assert time.time() - listener.status.polled_at < POLL_LIMIT
-        assert (listener.status.state, listener.status.held) == (TOO_MANY, TOO_MANY)
+        assert (listener.status.state, listener.status.held) == (
+            TOO_MANY,
+            TOO_MANY,
+        )
         assert ledger.views.read() == stored
 
         def discarded_until_all_is_read() -> bool:
@@ -80,7 +86,7 @@ def test_a_flood_pauses_reading_keeps_the_membership_and_loses_nothing(
             return ledger.views.read().events >= 240
 
         wait_until(discarded_until_all_is_read, 40, "all to be read while an operator makes room")
-        wait_until(lambda: listener.status.state == "listening", 10, "the listener to listen")
+        wait_until(lambda: listener.status.state == ListenerState.LISTENING, 10, "the listener to listen")
         assert members(topic.broker, settings.kafka.group_id) == before
     everything_is_read(ledger, 240)
     letters = ledger.letters.find(Which(None), 1000)

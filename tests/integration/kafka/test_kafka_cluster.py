@@ -14,9 +14,11 @@ from confluent_kafka import Producer
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import NoOffsetForPartitionError
 
-from consumer.kafka.client import connect
+from consumer.kafka.connecting import connect
 from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener.rebalance import RebalanceNotes
+from consumer.listener.state import ListenerState
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.cluster import Cluster, kafka_cluster
@@ -111,7 +113,7 @@ def test_a_coordinator_that_is_gone_costs_nothing_and_commits_follow_the_next_on
         wait_until(
             lambda: committed(on_broker, settings.kafka.group_id) == stands_at(ledger, topic), 40, "commits to follow"
         )
-        wait_until(lambda: listener.status.state == "listening", 40, "it to listen again")
+        wait_until(lambda: listener.status.state == ListenerState.LISTENING, 40, "it to listen again")
     assert sum(stands_at(ledger, topic).values()) == 60
 
 
@@ -130,8 +132,8 @@ def test_a_coordinator_that_moves_while_every_node_is_well_costs_nothing_and_com
             send(cluster, topic, names(30, start=sent - 30))
             everything_is_read(ledger, sent)
             wait_until(lambda: committed(topic, group) == stands_at(ledger, topic), 40, "commits to follow")
-            wait_until(lambda: listener.status.state == "listening", 40, "it to listen")
-        assert (listener.status.afresh, listener.status.gaps, listener.status.partitions) == (0, 0, 3)
+            wait_until(lambda: listener.status.state == ListenerState.LISTENING, 40, "it to listen")
+        assert (listener.status.reconnects, listener.status.gaps, listener.status.partitions) == (0, 0, 3)
     assert pending(ledger) == set(names(180))
     assert sum(stands_at(ledger, topic).values()) == 180
 
@@ -144,7 +146,7 @@ def test_a_coordinator_that_hangs_in_the_middle_of_a_rebalance_is_not_waited_for
     member = Membership(ledger.ledger_id, "another")
     other = connect(settings.kafka, grouped=True, stopping=Event(), waiting=lambda _reason, _pause: None, member=member)
     assert other is not None
-    other.subscribe([topic.name])
+    other.subscribe([topic.name], RebalanceNotes(other))
     with suppress(NoOffsetForPartitionError):  # it has its partitions then
         wait_until(lambda: other.poll(timeout_ms=100), 40, "the other member to have its partitions")
     with listening(settings, ledger.intake) as listener:  # the other does not poll any more, so it is waited for
@@ -152,10 +154,10 @@ def test_a_coordinator_that_hangs_in_the_middle_of_a_rebalance_is_not_waited_for
         gone = wait_until(cluster.coordinator, 20, "a coordinator")
         assert gone is not None
         cluster.nodes[gone].freeze()
-        other.close(autocommit=False, timeout_ms=0)
+        other.close(timeout_ms=0)
         send(cluster, topic, names(60))
         everything_is_read(ledger, 60, seconds=60)
-        assert listener.status.afresh == 1
+        assert listener.status.reconnects == 1
 
 
 def state_of(topic: Topic, group: str) -> str:
@@ -289,8 +291,8 @@ def test_brokers_that_hang_for_longer_than_every_timeout_are_waited_for(
         for node in cluster.nodes.values():
             node.freeze()
         with listening(settings, ledger.intake) as late:
-            wait_until(lambda: listener.status.state == "broker away", 40, "it to notice")
-            wait_until(lambda: late.status.state == "waiting for broker", 40, "the late one to wait")
+            wait_until(lambda: listener.status.state == ListenerState.BROKER_AWAY, 40, "it to notice")
+            wait_until(lambda: late.status.state == ListenerState.WAITING_FOR_BROKER, 40, "the late one to wait")
             hung_until = time.monotonic() + 5  # beyond session and poll interval
 
             def polls_on() -> bool:
@@ -305,7 +307,7 @@ def test_brokers_that_hang_for_longer_than_every_timeout_are_waited_for(
 
             def both_listen() -> bool:
                 both = (listener.status, late.status)
-                return all(0 < hearing.partitions < 3 and hearing.state == "listening" for hearing in both)
+                return all(0 < status.partitions < 3 and status.state == ListenerState.LISTENING for status in both)
 
             wait_until(both_listen, 60, "both to listen")
     assert pending(ledger) == set(names(90))

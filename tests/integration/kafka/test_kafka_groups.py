@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from consumer.ledger.batch import DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener.state import ListenerState
 from tests.integration.listening import (
     commits_of,
     committed,
@@ -78,7 +79,7 @@ def test_members_come_and_go_everything_is_stored_once_and_commits_only_go_forwa
             topic.send_users(names(100, start=600))
             everything_is_read(ledger, 700)
             wait_until(lambda: seen[-1] == stands_at(ledger, topic), 20, "the commits to follow")
-        assert (first.status.gaps, first.status.afresh, second.status.afresh) == (0, 0, 0)
+        assert (first.status.gaps, first.status.reconnects, second.status.reconnects) == (0, 0, 0)
     assert pending(ledger) == set(names(700))
     for before, after in pairwise(seen):
         assert all(after[partition] >= offset for partition, offset in before.items())
@@ -126,7 +127,7 @@ def test_an_eager_and_a_cooperative_member_do_not_mix_and_the_second_says_so(
     with listening(eager, ledger.intake) as first:
         wait_until(lambda: first.status.partitions == 3, 40, "the first to have all partitions")
         with listening(settings_for(topic, tmp_path, assignment="cooperative"), ledger.intake) as second:
-            wait_until(lambda: second.status.state == "poll fails", 40, "the second to be refused")
+            wait_until(lambda: second.status.state == ListenerState.POLL_FAILS, 40, "the second to be refused")
             topic.send_users(names(30))
             everything_is_read(ledger, 30)
         assert first.status.partitions == 3
@@ -173,7 +174,7 @@ def test_a_rebalance_during_a_cycle_changes_nothing_of_what_versions_cover(
             covered = {str(part): [before[part], end] for part, end in after.items() if before[part] < end}
             assert version["offsets"] == {service.topic.name: covered}
             before = after
-        assert not [line for line in service.log() if line["event"] == "connecting afresh"]
+        assert not [line for line in service.log() if line["event"] == "reconnecting"]
         assert service.stop() == 0
     finally:
         service.close()

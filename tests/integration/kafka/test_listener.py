@@ -17,6 +17,7 @@ from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.letters import Which
+from consumer.listener.state import ListenerState
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
@@ -219,7 +220,7 @@ def test_a_ledger_that_refuses_loses_nothing_and_the_group_is_not_left(
     with listening(settings, moody) as listener:
         everything_is_read(ledger, 400)
         assert moody.refusals == 0
-        wait_until(lambda: listener.status.state == "listening", 10, "the listener to listen")
+        wait_until(lambda: listener.status.state == ListenerState.LISTENING, 10, "the listener to listen")
     assert ledger.views.backlog().users == 400
 
 
@@ -267,14 +268,16 @@ def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Pa
     topic = Topic(broker.address, "late")
     try:
         with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
-            wait_until(lambda: listener.status.state == "waiting for broker", 30, "it to say that it waits")
+            wait_until(lambda: listener.status.state == ListenerState.WAITING_FOR_BROKER, 30, "it to say that it waits")
             broker.start()
             topic.create()
             topic.send_users(names(10))
             everything_is_read(ledger, 10)
             wait_until(lambda: listener.status.lag == 0, 30, "it to know how far the topic goes")
             broker.stop()
-            wait_until(lambda: listener.status.state == "broker away", 60, "it to notice that the broker is gone")
+            wait_until(
+                lambda: listener.status.state == ListenerState.BROKER_AWAY, 60, "it to notice that the broker is gone"
+            )
             wait_until(lambda: listener.status.lag is None, 30, "it to say that it knows no lag")
             assert listener.status.last_lag == 0
             assert listener.status.lag_at is not None
@@ -282,7 +285,7 @@ def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Pa
             topic.send_users(names(10, start=10))
             everything_is_read(ledger, 20)
             wait_until(lambda: listener.status.lag == 0, 60, "it to know again how far the topic goes")
-            wait_until(lambda: listener.status.state == "listening", 30, "it to listen again")
+            wait_until(lambda: listener.status.state == ListenerState.LISTENING, 30, "it to listen again")
     finally:
         broker.stop()
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer
+from kafka import KafkaConsumer
 
 from consumer import neighbours
+from consumer.kafka.clients import make_admin
 from consumer.kafka.group import Membership, members_of
+from consumer.kafka.options import admin_options
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.neighbours import Neighbours
 from consumer.settings import Settings
@@ -115,7 +117,7 @@ def test_a_copy_of_the_ledger_is_told_from_it_by_who_speaks_there(
         wait_until(lambda: found.trouble, 30, "the copy to be told of")
         found.stop()
         with watching(settings, ledger, heard={"another"}) as quiet:
-            wait_until(lambda: quiet._client is not None, 30, "a look")
+            wait_until(lambda: quiet._admin is not None, 30, "a look")
             assert quiet.trouble is None
 
 
@@ -126,7 +128,7 @@ def test_members_of_the_newer_protocol_are_seen_and_told_of_where_they_read_our_
     settings = settings_for(topic, tmp_path)
     with listening(settings, ledger.intake) as listener, watching(settings, ledger) as watched:
         has_caught_up(listener, 3)
-        with newer(another.name, settings), closing(KafkaAdminClient(bootstrap_servers=kafka_address)) as admin:
+        with newer(another.name, settings), closing(make_admin(settings.kafka, admin_options(settings.kafka))) as admin:
             seen = {one.client_id: one.topics for one in members_of(admin, settings.kafka.group_id) or ()}
             ours = Membership(ledger.ledger_id, "").client_id
             assert seen == {ours: frozenset({topic.name}), "newer": frozenset({another.name})}

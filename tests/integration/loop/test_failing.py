@@ -20,6 +20,7 @@ from consumer.cycles.trigger import Hold
 from consumer.errors import LedgerError
 from consumer.health import main as health
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener.state import ListenerState
 from consumer.listener.status import ListenerStatus
 from consumer.service import Service
 from consumer.settings import load_settings
@@ -50,7 +51,12 @@ class Hand:
     def _poll(self) -> None:
         now = self.clock.now()
         self.service._listener.status = ListenerStatus(
-            "listening", polled_at=now, polled_elapsed=self.clock.elapsed(), partitions=1, lag=0, caught_up=True
+            ListenerState.LISTENING,
+            polled_at=now,
+            polled_elapsed=self.clock.elapsed(),
+            partitions=1,
+            lag=0,
+            caught_up=True,
         )
 
     def turn(self) -> None:

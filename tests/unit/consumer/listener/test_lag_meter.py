@@ -1,127 +1,120 @@
-"""The lag that is told is what the topic holds behind what is stored: also while nothing is fetched."""
+"""The lag is what the topic holds beyond what is stored: also while nothing is fetched."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from kafka import TopicPartition
-from kafka.errors import KafkaTimeoutError
-
-from consumer.listener.assignment import Assignment
-from consumer.listener.status import LagMeter
-
-ONE, TWO = TopicPartition("t", 0), TopicPartition("t", 1)
-
-
-class Broker:
-    """As much of a consumer as is asked for how far a topic goes."""
-
-    def __init__(self) -> None:
-        self.fetched: dict[TopicPartition, int] = {}
-        self.ends: dict[TopicPartition, int] = {}
-        self.away = False
-        self.asked = 0
-
-    def highwater(self, tp: TopicPartition) -> int | None:
-        return self.fetched.get(tp)
-
-    def end_offsets(self, partitions: list[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
-        self.asked += 1
-        if self.away:
-            raise KafkaTimeoutError(f"nobody in {timeout_ms} ms")
-        return {tp: self.ends[tp] for tp in partitions}
+from consumer.configuration.kafka import KafkaSettings
+from consumer.ledger.batch import Partition
+from consumer.ledger.ledger import Ledger
+from consumer.listener.lag_meter import Lag, LagMeter
+from tests.unit.consumer.listener.assigned import P0, P1, Assigned, broker_with, placed_at
 
 
 class Room:
     """The parts together, with a clock that is set by hand."""
 
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.broker = Broker()
-        self.assignment = Assignment.__new__(Assignment)
-        self.assignment.next, self.assignment.unplaced, self.assignment.ends = {}, set(), {}
-        self.assignment._joined = False
-        self.hearsay = LagMeter(self.assignment, lambda: self.now)
+    def __init__(self, ledger: Ledger, stored: dict[Partition, int], ends: dict[Partition, int]) -> None:
+        self.broker = broker_with({partition: (0, end) for partition, end in ends.items()})
+        self.assigned = (
+            placed_at(ledger.intake, self.broker, stored)
+            if stored
+            else Assigned(ledger.intake, self.broker, KafkaSettings(topic="t"))
+        )
+        self.broker.asked = 0
+        self.consumer, self.assignment = self.assigned.consumer, self.assigned.assignment
+        self.meter = LagMeter(self.assignment, self.assigned.time)
 
-    def heard(self) -> dict[str, Any]:
-        return self.hearsay.heard(self.broker)
+    def later(self, seconds: float) -> None:
+        self.assigned.time.now += seconds
 
+    def ends_at(self, partition: Partition, end: int) -> None:
+        self.broker.logs[partition].ends = end
 
-def test_lag_counts_from_what_is_stored_to_the_later_of_what_was_fetched_and_what_was_asked() -> None:
-    room = Room()
-    room.assignment.next, room.assignment.ends = {ONE: 40, TWO: 10}, {ONE: 50, TWO: 10}
-    room.broker.ends = {ONE: 60, TWO: 10}
-    assert room.heard() == {"partitions": 2, "lag": 20, "caught_up": False}
-    room.broker.fetched = {ONE: 70, TWO: 5}
-    room.assignment.next[ONE] = 55
-    assert room.heard() == {"partitions": 2, "lag": 15, "caught_up": True}
+    def fetches(self, partition: Partition, end: int) -> None:
+        """A fetch brings where the partition ends, and nothing else."""
+        self.consumer._highwater[partition] = end
 
-
-def test_while_the_ledger_refuses_the_broker_is_asked_and_the_lag_grows() -> None:
-    room = Room()
-    room.assignment.next, room.assignment.ends = {ONE: 40}, {ONE: 40}
-    room.broker.ends = {ONE: 50}
-    assert room.heard()["lag"] == 10
-    room.assignment.next, room.assignment.unplaced = {}, {ONE}
-    room.broker.ends = {ONE: 1050}
-    assert room.heard()["lag"] == 10  # it was asked just now
-    room.now += 2
-    assert room.heard() == {"partitions": 0, "lag": 1010, "caught_up": False}
+    def lag(self) -> Lag:
+        return self.meter.measure(self.consumer)
 
 
-def test_what_is_not_known_is_not_told() -> None:
-    room = Room()
-    assert room.heard()["lag"] is None  # it has not joined
-    room.assignment._joined = True
-    assert room.heard() == {"partitions": 0, "lag": 0, "caught_up": True}  # there is nothing for it to read
-    room.assignment.unplaced, room.broker.ends = {ONE}, {ONE: 9}
-    assert room.heard()["lag"] is None  # the ledger has not been asked where it stands
-    room.assignment.next, room.assignment.unplaced, room.assignment.ends = {ONE: 3, TWO: 3}, set(), {ONE: 9, TWO: 9}
+def test_lag_counts_from_what_is_stored_to_the_later_of_what_was_fetched_and_what_was_asked(ledger: Ledger) -> None:
+    room = Room(ledger, {P0: 40, P1: 10}, {P0: 50, P1: 10})
+    room.ends_at(P0, 60)
+    assert room.lag() == (2, 20, False)
+    room.fetches(P0, 70)
+    room.fetches(P1, 5)
+    room.assignment.stored_up_to(P0, 55)
+    assert room.lag() == (2, 15, True)
+
+
+def test_while_the_ledger_refuses_the_broker_is_asked_and_the_lag_grows(ledger: Ledger) -> None:
+    room = Room(ledger, {P0: 40}, {P0: 50})
+    assert room.lag().records == 10
+    room.assignment.rewind(room.consumer)
+    room.ends_at(P0, 1050)
+    assert room.lag().records == 10  # it was asked just now
+    room.later(2)
+    assert room.lag() == (0, 1010, False)
+
+
+def test_what_is_not_known_is_not_told(ledger: Ledger) -> None:
+    room = Room(ledger, {}, {P0: 9, P1: 9})
+    assert room.lag() == (0, 0, True)  # there is nothing for it to read
+    room.assigned.note("gone")
+    assert room.lag().records is None  # it has not joined
+    room.consumer.assign([P0])
+    room.assigned.note("assigned", P0)
+    assert room.lag().records is None  # the ledger has not been asked where it stands
+    room.assigned.place()
+    room.consumer.assign([P0, P1])
+    room.assigned.note("assigned", P1)
+    room.assigned.place()
     room.broker.away = True
-    assert room.heard()["lag"] is None  # nobody knows where the second ends
+    assert room.lag().records is None  # nobody knows where the second ends
 
 
-def test_a_broker_that_is_away_is_not_asked_in_every_turn() -> None:
-    room = Room()
-    room.assignment.next, room.assignment.ends, room.broker.away = {ONE: 3}, {ONE: 3}, True
-    room.broker.fetched = {ONE: 8}
+def test_a_broker_that_is_away_is_not_asked_in_every_turn(ledger: Ledger) -> None:
+    room = Room(ledger, {P0: 3}, {P0: 3})
+    room.broker.away = True
+    room.fetches(P0, 8)
     for _ in range(90):
-        room.now += 0.1
-        assert room.heard()["lag"] is None
+        room.later(0.1)
+        assert room.lag().records is None
     assert room.broker.asked == 1
 
 
-def test_what_a_broker_said_before_it_went_away_is_no_lag() -> None:
-    room = Room()
-    room.assignment.next, room.assignment.ends, room.broker.ends = {ONE: 3}, {ONE: 3}, {ONE: 3}
-    room.broker.fetched = {ONE: 3}
-    assert (room.heard()["lag"], room.hearsay.lost) == (0, False)
+def test_what_a_broker_said_before_it_went_away_is_no_lag(ledger: Ledger) -> None:
+    room = Room(ledger, {P0: 3}, {P0: 3})
+    room.fetches(P0, 3)
+    assert (room.lag().records, room.meter.broker_away) == (0, False)
     room.broker.away = True
-    room.now += 2
-    assert (room.heard()["lag"], room.hearsay.lost) == (None, True)
-    room.now += 9
-    assert room.heard()["lag"] is None  # it is not asked yet, and a fetch has brought nothing
-    room.broker.fetched = {ONE: 9}  # it was only slow to say how far it goes
-    assert (room.heard()["lag"], room.hearsay.lost) == (6, False)
-    room.now += 1
-    assert room.heard()["lag"] is None  # asked again, in vain
-    room.broker.away, room.broker.ends = False, {ONE: 10}
-    room.now += 10
-    assert (room.heard()["lag"], room.hearsay.lost) == (7, False)
+    room.later(2)
+    assert (room.lag().records, room.meter.broker_away) == (None, True)
+    room.later(9)
+    assert room.lag().records is None  # it is not asked yet, and a fetch has brought nothing
+    room.fetches(P0, 9)  # it was only slow to say how far it goes
+    assert (room.lag().records, room.meter.broker_away) == (6, False)
+    room.later(1)
+    assert room.lag().records is None  # asked again, in vain
+    room.broker.away = False
+    room.ends_at(P0, 10)
+    room.later(10)
+    assert (room.lag().records, room.meter.broker_away) == (7, False)
 
 
-def test_who_has_no_partitions_has_lost_nobody() -> None:
-    room = Room()
-    room.assignment.next, room.assignment.ends, room.broker.away = {ONE: 3}, {ONE: 3}, True
-    assert (room.heard()["lag"], room.hearsay.lost) == (None, True)
-    room.assignment.next, room.assignment._joined = {}, True
-    assert (room.heard()["lag"], room.hearsay.lost) == (0, False)
+def test_without_partitions_no_broker_is_missed(ledger: Ledger) -> None:
+    room = Room(ledger, {P0: 3}, {P0: 3})
+    room.broker.away = True
+    assert (room.lag().records, room.meter.broker_away) == (None, True)
+    room.assigned.note("gone", P0)
+    room.assigned.note("assigned")
+    assert (room.lag().records, room.meter.broker_away) == (0, False)
 
 
-def test_what_another_instance_has_is_not_counted() -> None:
-    room = Room()
-    room.assignment.next, room.assignment.ends = {ONE: 3, TWO: 0}, {ONE: 3, TWO: 3}
-    room.broker.ends = {ONE: 3, TWO: 100}
-    assert room.heard()["lag"] == 100
-    del room.assignment.next[TWO]
-    assert room.heard() == {"partitions": 1, "lag": 0, "caught_up": True}
+def test_what_another_instance_has_is_not_counted(ledger: Ledger) -> None:
+    room = Room(ledger, {P0: 3, P1: 0}, {P0: 3, P1: 3})
+    room.ends_at(P1, 100)
+    assert room.lag().records == 100
+    room.assigned.note("gone", P1)
+    room.assigned.note("assigned")
+    assert room.lag() == (1, 0, True)

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from consumer.listener.ledger_backoff import REFUSES, LedgerBackoff
+from consumer.listener.ledger_backoff import LedgerBackoff
+from consumer.listener.state import ListenerState
 from consumer.trouble import Trouble
 
 
@@ -56,9 +57,9 @@ def test_trouble_is_said_when_it_begins_each_minute_and_when_it_is_over() -> Non
         backoff.took()
     told = [(line["log_level"], line["event"], line.get("since_s"), line.get("failures")) for line in logs]
     assert told == [
-        ("error", REFUSES, None, None),
-        ("warning", REFUSES, 60, 60),
-        ("warning", REFUSES, 120, 120),
+        ("error", ListenerState.LEDGER_REFUSES, None, None),
+        ("warning", ListenerState.LEDGER_REFUSES, 60, 60),
+        ("warning", ListenerState.LEDGER_REFUSES, 120, 120),
         ("info", "ledger takes changes again", None, 130),
     ]
 

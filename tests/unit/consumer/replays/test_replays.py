@@ -7,7 +7,6 @@ from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +15,7 @@ from typer.testing import CliRunner
 
 from consumer.deadline import Deadline
 from consumer.errors import StateFolderError
+from consumer.kafka.records import Record
 from consumer.ledger.batch import Batch, DeadLetter, LabelChange, Partition, Position
 from consumer.ledger.ledger import open_ledger
 from consumer.replays.found import Replayed
@@ -36,9 +36,8 @@ NOW = 1_795_000_000.0
 MS = int(1000 * NOW)
 
 
-class Record(NamedTuple):
-    offset: int
-    timestamp: int
+def record(offset: int, timestamp: int) -> Record:
+    return Record(offset, timestamp, 0, None, b"", [])
 
 
 def stretch(end: int = 100) -> Stretch:
@@ -54,14 +53,14 @@ def test_what_is_taken_is_what_the_window_holds_whatever_the_order_of_times(
     records, offset = [], -1
     for step, time in told:
         offset += step
-        records.append(Record(offset, time))
+        records.append(record(offset, time))
     window = Window(3, 9)
     inside = {record.offset for record in records if 3 <= record.timestamp < 9}
     outside = {record.offset for record in records} - inside
     found, at, reading = [], 0, stretch(offset + 1)
     for portion in [*portions, len(records)]:
         part = records[at : at + portion]
-        found += reading.sift(part, lambda record: window.holds(P0, record.offset, record.timestamp), NOW)
+        found += reading.sift(part, lambda one: window.holds(P0, one.offset, one.timestamp), NOW)
         at += len(part)
         reading.next = part[-1].offset + 1 if part else reading.next
     assert {record.offset for record in found} == inside
@@ -74,16 +73,16 @@ def test_what_is_taken_is_what_the_window_holds_whatever_the_order_of_times(
 
 def test_what_came_after_the_replay_began_is_left_out() -> None:
     reading = stretch(end=2)
-    assert len(reading.sift([Record(n, MS) for n in range(4)], lambda _: True, NOW)) == 2
+    assert len(reading.sift([record(n, MS) for n in range(4)], lambda _: True, NOW)) == 2
     reading = stretch(end=2)
     reading.high = 3  # a broker that tells an end that is too early; what the first fetch says holds
-    assert len(reading.sift([Record(n, MS) for n in range(4)], lambda _: True, NOW)) == 3
+    assert len(reading.sift([record(n, MS) for n in range(4)], lambda _: True, NOW)) == 3
 
 
 def test_times_that_cannot_be_meant_are_counted_and_guessed_at() -> None:
     reading = stretch()
     times = [MS, MS // 1000, MS * 1000, -1, 0, MS + 2 * 86_400_000, MS * 1_000_000, MS + 3_600_000]
-    reading.sift([Record(at, time) for at, time in enumerate(times)], lambda _: True, NOW)
+    reading.sift([record(at, time) for at, time in enumerate(times)], lambda _: True, NOW)
     assert (reading.odd, reading.odd_at, reading.odd_time) == (6, 1, MS // 1000)
     assert [guessed(time) for time in times[1:7]] == [
         "seconds instead of milliseconds",
@@ -111,7 +110,7 @@ def test_too_many_ranges_become_fewer_by_their_smallest_holes(offsets: set[int],
 
 def test_a_scattered_window_keeps_a_bounded_list_of_ranges() -> None:
     reading = stretch(20_000)
-    reading.sift([Record(n, MS) for n in range(20_000)], lambda record: record.offset % 2 == 0, NOW)
+    reading.sift([record(n, MS) for n in range(20_000)], lambda one: one.offset % 2 == 0, NOW)
     assert reading.held == 10_000
     assert len(reading.spans) <= 2000
 
