@@ -1,11 +1,14 @@
 """kafka-python's network client, with what it lacks where a connection is refused.
 
-As it is, version 3.0 knocks until its time is up and keeps the reason to its own log; waits without end for a TLS
-handshake, even behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection,
-which is why it refuses a password; comes back without a pause where it was refused after the handshake; leaves the
-socket of a connection that was refused, or whose handshake failed, to the garbage collector; asks a broker that hangs
-who leads now, again and again, as nothing is under way there but its own attempt to connect; and leaves something of
-each wait that ran out of time on what it waited for, which is the same future for as long as no broker answers.
+Version 3.0 of kafka-python, as it is,
+
+- knocks until its time is up, and tells the reason only to its own log;
+- comes back without a pause where it was refused after the handshake;
+- asks a broker that hangs who leads now, again and again, as nothing is under way there but its own attempt to connect;
+- leaves something of each wait that ran out of time on the future that it waited for, which stays the same one while
+  no broker answers.
+
+What it lacks for a single connection is in `transports.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ import random
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
-from traceback import clear_frames
 from typing import Any, NamedTuple
 
 from kafka.errors import (
@@ -25,12 +27,11 @@ from kafka.errors import (
 )
 from kafka.future import Future
 from kafka.net.compat import KafkaNetClient
-from kafka.net.inet import create_connection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
-from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from consumer.kafka.oauth import TokenError
+from consumer.kafka.transports import open_transport
 
 _LOOK_EVERY = 0.2
 _REFUSALS = (
@@ -189,31 +190,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             _unchain(future, ours)
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        try:
-            held: Any = await create_connection(
-                self._net,
-                node.host,
-                node.port,
-                self.config["socket_options"],
-                proxy_url=self.config["proxy_url"],
-                timeout_at=timeout_at,
-            )
-        except KafkaConnectionError as error:
-            _let_go(error)
-            raise
-        try:
-            if not self.ssl_enabled:
-                return _Tcp(self._net, held, host=node.host)
-            options = {name: value for name, value in self.config.items() if name.startswith("ssl_")}
-            transport = held = _Tls(self._net, held, host=node.host, **options)
-            await transport.shake_hands(timeout_at)
-        except BaseException as error:
-            held.close()
-            if isinstance(error, Exception):
-                raise KafkaConnectionError(f"TLS handshake failed: {error}") from error
-            raise
-        else:
-            return transport
+        return await open_transport(self._net, node, self.config, timeout_at, tls=self.ssl_enabled)
 
 
 def _unchain(future: Any, chained: Any) -> None:
@@ -221,13 +198,6 @@ def _unchain(future: Any, chained: Any) -> None:
         if not future.is_done:
             future._callbacks.remove(chained.success)  # noqa: SLF001
             future._errbacks.remove(chained.failure)  # noqa: SLF001
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Empty the frames an error came through: they hold the socket that was refused, and in a circle the error."""
-    while error is not None:
-        clear_frames(error.__traceback__)
-        error = error.__context__
 
 
 def _kind(failure: Failure) -> str:
@@ -238,28 +208,3 @@ def _kind(failure: Failure) -> str:
 def _is_ours(error: BaseException) -> bool:
     """Whether it only says that we closed the connection."""
     return isinstance(error, KafkaConnectionError) and not error.args
-
-
-class _LastWords:
-    """Hands on what came before the end of a connection; the end is met again by the next read."""
-
-    def _sock_recv(self) -> tuple[bytes, BaseException | None]:
-        received, error = super()._sock_recv()  # type: ignore[misc]
-        return received, None if received else error
-
-
-class _Tcp(_LastWords, KafkaTCPTransport):  # type: ignore[misc]
-    pass
-
-
-class _Tls(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
-    async def shake_hands(self, timeout_at: float | None) -> None:
-        while True:
-            try:
-                self._sock.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._net.wait_read(self._sock, timeout_at)
-            except ssl.SSLWantWriteError:
-                await self._net.wait_write(self._sock, timeout_at)
-            else:
-                return

@@ -180,7 +180,7 @@ class Reader:
             if begins[partition] <= stretch.next:
                 raise ConsumerError(
                     f"{stretch.partition}: offset {stretch.next} is not there any more; the log was cut off, or the "
-                    "topic made anew: begin again with --anew"
+                    "topic recreated: begin again with --restart"
                 )
             why = f"retention was faster than we, it begins at {begins[partition]} now"
             lost.append(Missing(stretch.partition, stretch.next, min(begins[partition], stretch.limit), why))
