@@ -126,7 +126,7 @@ def to_batch(
         at = expected[partition]
         fresh = [record for record in fetched if record.offset >= at or _reaches(record, at)]
         if fresh:
-            batch.progress[partition] = (at, max(at, _behind(fresh[-1])))
+            batch.progress[partition] = (at, max(at, _after(fresh[-1])))
             batch.events[partition] = len(fresh)
             _decode_all(decoders[partition.topic], partition, fresh, batch)
     return batch
@@ -141,11 +141,11 @@ def _odd_time(topic: str, timestamp: int, batch: Batch) -> float:
 
 
 def _reaches(record: Record | Unreadable, expected: int) -> bool:
-    """Whether what could not be read may hold more than is stored already, though it begins before that."""
+    """Whether an unreadable place may hold more than is stored already, though it begins before that."""
     return isinstance(record, Unreadable) and record.following >= expected
 
 
-def _behind(last: Record | Unreadable) -> int:
+def _after(last: Record | Unreadable) -> int:
     return last.following if isinstance(last, Unreadable) else last.offset + 1
 
 

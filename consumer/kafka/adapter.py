@@ -1,4 +1,4 @@
-"""kafka-python's consumer behind our ports. What of it is private is used here, and named in `private.py`."""
+"""kafka-python's consumer behind our ports. Its private parts are used here only, and `private.py` names them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class KafkaPythonConsumer:
     Args:
         client: kafka-python's consumer of raw bytes. Its polls are bounded from here on.
         network: what connects the client.
-        settings: by which refusals are told.
+        settings: for the words of refusals.
     """
 
     def __init__(self, client: Any, network: WatchedClient, settings: KafkaSettings) -> None:

@@ -84,5 +84,5 @@ class KafkaPythonAdmin:
         coordinators = await self._client._find_coordinator_ids([group])  # noqa: SLF001
         request = ConsumerGroupDescribeRequest(group_ids=[group], include_authorized_operations=False)
         answer = await self._network.send_to(request, coordinators[group])
-        told: dict[str, Any] = answer.to_dict()
-        return told
+        described: dict[str, Any] = answer.to_dict()
+        return described

@@ -33,7 +33,7 @@ def make_consumer(
     """A consumer that is connected, and the network under it.
 
     Args:
-        settings: by which refusals are told.
+        settings: for the words of refusals.
         options: as `options.consumer_options` makes them.
         stopping: closes the client while it is still being made.
 

@@ -40,21 +40,21 @@ def connect(
 ) -> KafkaPythonConsumer | None:
     """A consumer, once the broker answers and the topics are there; None when `stopping` was set first.
 
-    What is refused may be mended while we wait, on the broker's side or in a file of ours: it is tried again, too.
-    Later failures to connect are logged with their reason, each once.
+    A refusal is tried again, too: somebody may mend it meanwhile, at the broker or in a file of ours. Later failures to
+    connect are logged with their reason, each once.
 
     Args:
         settings: where and how.
         grouped: whether to read as a member of the group.
         stopping: ends the wait.
         waiting: called before each pause with the reason and its length in seconds, at least every twenty seconds.
-        again: whether there was a consumer by these settings. A file that is wrong now is being replaced, then.
+        again: whether these settings have made a consumer before. Then a file that is wrong now is being replaced.
         await_topics: whether to wait for topics that are not there.
-        member: who it is in the group.
+        member: our name in the group.
 
     Raises:
-        TopicMissing: a topic is not there, and is not waited for.
-        SettingsError: the client cannot use its settings or files, which no waiting mends.
+        TopicMissing: a topic is not there, and `await_topics` is off.
+        SettingsError: the client cannot use its settings or files, and no wait mends that.
     """
     if not again:
         tls_files.check(settings)

@@ -15,7 +15,9 @@ _PROBE_MS = 3_000  # as long as a probe waits on a partition that has nothing mo
 
 
 def why_corrupt(settings: KafkaSettings, partition: Partition, offset: int) -> str | None:
-    """What a broker says that has a damaged record at an offset, asked by a consumer that is thrown away; else None.
+    """What the broker says about a damaged record at an offset; None where it can read the record.
+
+    A consumer of its own asks, which is thrown away.
 
     Raises:
         KafkaError: the broker does not answer.

@@ -51,7 +51,7 @@ class Failure(NamedTuple):
 
     @property
     def refused(self) -> bool:
-        """Whether somebody said no, so that asking again at once is of no use."""
+        """Whether the broker refused us, so that another attempt at once is of no use."""
         return isinstance(origin(self.error), _REFUSALS)
 
 
@@ -72,12 +72,12 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
 
     @property
     def failure(self) -> Failure | None:
-        """What kept the client from a broker last; None where nothing does now."""
-        known = list(self._watched.failures.values())  # at one blow: the client's thread changes it
+        """Why the client last had no connection to a broker; None where nothing is in the way now."""
+        known = list(self._watched.failures.values())  # in one step: the client's thread changes the dict
         return known[-1] if known else None
 
     def end_with(self, event: threading.Event | None) -> None:
-        """Close from within when the event is set, which ends whatever is being waited for; None takes that back."""
+        """Close the client when the event is set, which ends all its waits; None takes that back."""
         self._ends_with = event
         if event is not None:
             self._net.call_soon_threadsafe(self._look)
@@ -106,9 +106,9 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
         """The answer of a broker to a request; for coroutines of `run`."""
         return await self._watched.send(request, node_id=node_id)
 
-    def report_to(self, told: Callable[[Failure], None]) -> None:
-        """Call `told` when a connection fails for another reason than the last one to that address; any thread."""
-        self._watched.told = told
+    def report_to(self, report: Callable[[Failure], None]) -> None:
+        """Call `report` when a connection to an address fails for another reason than the last time. Thread-safe."""
+        self._watched.report = report
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
@@ -117,13 +117,13 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         for name in ("socket_connection_setup_timeout_ms", "socket_connection_setup_timeout_max_ms"):
             self.config[name] = min(self.config[name], self.config["request_timeout_ms"])
         self.failures: dict[str, Failure] = {}
-        self.told: Callable[[Failure], None] | None = None
-        self._said: dict[str, str] = {}  # what was told of an address
+        self.report: Callable[[Failure], None] | None = None
+        self._said: dict[str, str] = {}  # what was reported of an address
         self._refusal: BaseException | None = None  # of a bootstrap connection, raised once
 
     def get_connection(self, node_id: Any, *arguments: Any, **named: Any) -> Any:
         if self._refusal is not None and self.cluster.is_bootstrap(node_id):
-            # The bootstrap ends here instead of knocking until its time is up; our caller waits longer each time.
+            # The bootstrap ends here, and does not knock until its time is up; our caller waits longer each time.
             refusal, self._refusal = self._refusal, None
             raise refusal
         known = node_id in self._conns
@@ -136,7 +136,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         return connection
 
     def least_loaded_node(self) -> Any:
-        # Any of them: the one with least under way may be the same each time, and may have come back just now.
+        # Any of the connected ones: the least loaded may be the same each time, and may have come back just now.
         connected = [broker.node_id for broker in self.cluster.brokers() if self._answers(broker.node_id)]
         return random.choice(connected) if connected else super().least_loaded_node()  # noqa: S311
 
@@ -158,9 +158,9 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         if failure.refused and self.cluster.is_bootstrap(node_id):
             self._refusal = failure.error
         kind = _kind(failure)
-        if self.told is not None and self._said.get(failure.address) != kind:
+        if self.report is not None and self._said.get(failure.address) != kind:
             self._said[failure.address] = kind
-            self.told(failure)
+            self.report(failure)
 
     def _note(self, failure: Failure) -> bool:
         if self.closed or _is_ours(failure.error):
@@ -201,10 +201,10 @@ def _unchain(future: Any, chained: Any) -> None:
 
 
 def _kind(failure: Failure) -> str:
-    """What is said but for times and numbers of lines and ports, which differ from one time to the next."""
+    """The text without its digits: times, line numbers and ports differ from one failure to the next."""
     return "".join(character for character in str(failure.error) if not character.isdigit())
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether it only says that we closed the connection."""
+    """Whether the error only says that we closed the connection."""
     return isinstance(error, KafkaConnectionError) and not error.args

@@ -1,4 +1,4 @@
-"""A consumer for a command that does its work and ends: it waits for a broker only so long, and for no topic."""
+"""A consumer for a command that does its work and ends: it waits for a broker for a while, and for no topic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from consumer.kafka.ports import TopicReader
 
 @contextmanager
 def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable[[str], None]) -> Iterator[TopicReader]:
-    """A consumer without a group, for as long as the block runs; `say` is told of each wait.
+    """A consumer without a group, for as long as the block runs; `say` gets a line about each wait.
 
     Raises:
         TimedOut: no broker could be used for too long.
@@ -53,5 +53,5 @@ def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable
 def _missing(what: str, settings: KafkaSettings) -> str:
     where = ", ".join(settings.bootstrap_servers)
     names = "RETRAINER_KAFKA__TOPIC" + (" or __LABEL_TOPIC" if settings.label_topic else "")
-    told = what.replace("does not exist yet", f"does not exist on {where}")
-    return f"{told}, or may not be seen by this user: create it, or correct {names}"
+    named = what.replace("does not exist yet", f"does not exist on {where}")
+    return f"{named}, or may not be seen by this user: create it, or correct {names}"

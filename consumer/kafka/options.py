@@ -25,7 +25,7 @@ _BOOTSTRAP_MS = 5_000
 _FETCHED = 4 * 2**20
 """Bytes of a fetch, and as many of one partition. They bound the listener's memory, however many partitions there are.
 
-A fetch is filled by one partition where there is a backlog: its users come together then, so fewer rows are written.
+Where there is a backlog one partition fills a fetch: its users come together then, so fewer rows are written.
 """
 _ASSIGNORS = {
     "eager": (RangePartitionAssignor, RoundRobinPartitionAssignor),
@@ -34,7 +34,7 @@ _ASSIGNORS = {
 
 
 def client_options(settings: KafkaSettings) -> dict[str, Any]:
-    """What every client needs: where the brokers are and how to speak with them."""
+    """Options of every client: where the brokers are, and how to speak with them."""
     files = {name: getattr(settings, name) for name in ("ssl_cafile", "ssl_certfile", "ssl_keyfile")}
     options = {
         "bootstrap_servers": settings.bootstrap_servers,
@@ -55,7 +55,7 @@ def _sasl(settings: KafkaSettings) -> dict[str, Any]:
     if mechanism is None or mechanism == "OAUTHBEARER":
         return {"sasl_mechanism": mechanism, "sasl_oauth_token_provider": tokens_of(settings)}
     if user and mechanism.startswith("SCRAM"):
-        user = user.replace("=", "=3D").replace(",", "=2C")  # RFC 5802 5.1; the client sends it as it is
+        user = user.replace("=", "=3D").replace(",", "=2C")  # RFC 5802 5.1; the client does not escape the name
     return {
         "sasl_mechanism": mechanism,
         "sasl_plain_username": user,
@@ -73,20 +73,20 @@ def tokens_of(settings: KafkaSettings) -> CachedToken | None:
 
 
 def producer_options(settings: KafkaSettings) -> dict[str, Any]:
-    """A producer that has its records acknowledged by all replicas."""
+    """Options of a producer whose records all replicas acknowledge."""
     return {**client_options(settings), "acks": "all"}
 
 
 def admin_options(settings: KafkaSettings) -> dict[str, Any]:
-    """An admin client."""
+    """Options of an admin client."""
     return client_options(settings)
 
 
 def consumer_options(settings: KafkaSettings, *, grouped: bool, member: Membership | None = None) -> dict[str, Any]:
-    """A consumer of raw bytes that never commits or resets by itself: offsets are the ledger's business.
+    """Options of a consumer of raw bytes that never commits or resets by itself: offsets are the ledger's business.
 
-    Grouped, it shares the partitions of the topic with those on the same ledger as `member`; alone, it has no group and
-    cannot commit at all.
+    Grouped, the consumer shares the topics' partitions with the members on the ledger of `member`. Else it has no
+    group, and cannot commit at all.
     """
     assignors = _ASSIGNORS[settings.assignment]
     return {

@@ -1,6 +1,6 @@
-"""What we use of kafka-python that it does not promise, looked at before any of it is used.
+"""The private parts of kafka-python that we use, checked before any of them is used.
 
-A later version may name it otherwise. Then the start ends with a sentence that says what is missing, and not with an
+A later version may lack one of them. Then the start ends with a sentence that names it, and not with an
 `AttributeError` in the middle of the night. Importing this module is the check.
 """
 
@@ -73,7 +73,7 @@ USED: Mapping[str, tuple[str, ...]] = {
 
 
 def lacking(used: Mapping[str, tuple[str, ...]] = USED) -> Iterator[str]:
-    """What of it is not there, or takes other parameters."""
+    """The parts that are not there, or take other parameters."""
     for place, attributes in used.items():
         module, _, path = place.partition(":")
         try:
@@ -97,7 +97,7 @@ def _has(owner: Any, attribute: str) -> bool:
     wanted = [one for one in parameters.rstrip(")").split(", ") if one]
     try:
         return not wanted or set(wanted) <= set(signature(method).parameters)
-    except (TypeError, ValueError):  # it is no method any more, or one that does not say
+    except (TypeError, ValueError):  # no method any more, or its parameters are not known
         return False
 
 

@@ -60,14 +60,14 @@ async def open_transport(net: Any, node: Any, config: Mapping[str, Any], timeout
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Empty the frames an error came through: they hold the socket that was refused, and in a circle the error."""
+    """Empty the frames that an error came through: they hold the refused socket, and in a circle the error."""
     while error is not None:
         clear_frames(error.__traceback__)
         error = error.__context__
 
 
 class _LastWords:
-    """Hands on what came before the end of a connection; the end is met again by the next read."""
+    """Hands on the bytes that came before the end of a connection; the next read meets the end again."""
 
     def _sock_recv(self) -> tuple[bytes, BaseException | None]:
         received, error = super()._sock_recv()  # type: ignore[misc]

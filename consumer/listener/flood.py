@@ -1,7 +1,7 @@
-"""A flood of dead letters: past a limit of open ones nothing more is read, so that the disk is not filled with them.
+"""A flood of dead letters: past a limit of open letters nothing more is read, so that they do not fill the disk.
 
-What does not fit is not stored, and its offsets stand still: it is read again when an operator has made room. Nothing
-is lost meanwhile that the broker keeps.
+A batch that does not fit is not stored, and its offsets stand still: it is read again when an operator has made room.
+Nothing is lost meanwhile that the broker keeps.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ log = structlog.get_logger()
 
 
 def fits(still_open: Load, more: Load, limit: Load) -> bool:
-    """Whether `more` letters fit beside those that are open.
+    """Whether `more` letters fit beside the open ones.
 
-    A batch without any always fits. Beside no open ones any batch does, or one that is greater than the limit would
-    never be read.
+    A batch without letters always fits. While no letter is open any batch fits, or a batch above the limit would never
+    be read.
     """
     if more.letters == 0 or still_open.letters == 0:
         return True
@@ -35,7 +35,7 @@ class DeadLetterLimit:
 
     Args:
         settings: the limit, and how often to look whether there is room again.
-        count: the open letters, as the ledger has them. Others write it too: operators, other instances.
+        count: the open letters in the ledger. Operators and other instances change their number, too.
         pauses: where reading is held up.
         clock: seconds, of a clock that nobody sets.
     """
@@ -53,10 +53,10 @@ class DeadLetterLimit:
         self._refused: Load | None = None
 
     def admits(self, more: Load) -> bool:
-        """Whether a batch with these dead letters may be stored. Where not, reading is held up until it may.
+        """Whether a batch with these dead letters may be stored. If not, reading is held up until it may.
 
         Raises:
-            DBAPIError: the ledger does not tell.
+            DBAPIError: the ledger cannot be asked.
         """
         if more.letters == 0:
             return True
@@ -78,11 +78,11 @@ class DeadLetterLimit:
         return False
 
     def stored(self, more: Load) -> None:
-        """These are in the ledger now."""
+        """These letters are in the ledger now."""
         self._open = Load(self._open.letters + more.letters, self._open.bytes + more.bytes)
 
     def tick(self) -> None:
-        """Let reading go on when there is room for what was refused; to be called often."""
+        """Let reading go on when there is room for the refused batch. Call it often."""
         if self._refused is None or self._clock() - self._counted_at < self._every:
             return
         try:

@@ -72,8 +72,10 @@ class LagMeter:
         before = self._fetched_when_lost
         if before is not None and (not mine or any(before.get(one) != at for one, at in self._fetched.items())):
             self._fetched_when_lost = None
-        told = {partition: (self._ends.get(partition), self._fetched[partition]) for partition in mine}
-        return {one: max(end for end in ends if end is not None) for one, ends in told.items() if ends != (None, None)}
+        known_ends = {partition: (self._ends.get(partition), self._fetched[partition]) for partition in mine}
+        return {
+            one: max(end for end in ends if end is not None) for one, ends in known_ends.items() if ends != (None, None)
+        }
 
     def _ask(self, consumer: GroupConsumer, mine: Set[Partition]) -> None:
         try:

@@ -200,7 +200,7 @@ class Listener(threading.Thread):
     def _count(self, batch: Batch) -> None:
         self._notices.stored(batch)
         self._show(
-            notices=self._notices.told,
+            notices=self._notices.current,
             events=self.status.events + sum(batch.events.values()),
             ignored=self.status.ignored + sum(batch.ignored.values()),
             dead=self.status.dead + len(batch.dead),

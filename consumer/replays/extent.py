@@ -1,4 +1,4 @@
-"""What there is to read: where each partition begins and ends now, and which part of the window is gone."""
+"""The extent of a replay: where each partition begins and ends now, and which part of the window is gone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from consumer.replays.stretch import Stretch
 from consumer.replays.window import FOR_EVER, Window, is_sensible, moment_of
 
 _LOOK_BACK = 1000
-"""Records that are read before those that the index of times points at, to see whether their times can be meant."""
+"""Records that are read before the offset that the index of times gives, to see whether their times can be meant."""
 _TURN_MS = 200
 _SHORT = 3.0  # seconds; a partition may hold nothing but marks of transactions
 
@@ -43,10 +43,10 @@ class Missing:
 
 
 def by_record_time(settings: KafkaSettings) -> bool:
-    """Whether the broker finds offsets by the times of records, so that all that is before them is surely earlier.
+    """Whether the broker finds offsets by the times of records, so that all records before them are surely earlier.
 
-    Apache Kafka does (the first record of that time or later, whatever the order of times), and is known by the feature
-    that only it has. Others find by the time of arrival, or by search among times that they take to rise.
+    Apache Kafka does so: it gives the first record of that time or later, whatever the order of times. It is known by a
+    feature that no other broker has. Others find by the time of arrival, or search as if times only rose.
     """
     try:
         with closing(make_admin(settings, admin_options(settings))) as admin:
@@ -58,18 +58,18 @@ def by_record_time(settings: KafkaSettings) -> bool:
 def extents(
     consumer: TopicReader, topics: Sequence[str], window: Window, indexed: Callable[[], bool], deadline: Deadline
 ) -> tuple[list[Stretch], list[Missing]]:
-    """What has to be read of each partition, and what of the window is not there any more.
+    """The part of each partition that has to be read, and the parts of the window that are gone.
 
     Args:
         consumer: has no partition yet.
         topics: to read.
-        window: what of them.
+        window: which of their records.
         indexed: whether offsets may be found by time.
         deadline: for the broker.
 
     Raises:
         Gone: offsets that were asked for are not there yet, or their partition is not.
-        ConsumerError: the broker does not tell.
+        ConsumerError: the broker does not answer.
     """
     partitions = [
         Partition(topic, number) for topic in topics for number in sorted(consumer.partitions_for_topic(topic))
@@ -91,7 +91,7 @@ def extents(
 
 
 def _asked(window: Window, logs: Mapping[Partition, tuple[int, int]]) -> list[Stretch]:
-    """What to read, before times are thought of."""
+    """What to read, by offsets alone."""
     if window.offsets is None:
         return [_stretch(partition, begins, begins, ends, FOR_EVER) for partition, (begins, ends) in logs.items()]
     wrong, stretches = [], []
@@ -121,8 +121,8 @@ def _skip(stretch: Stretch, first: int) -> None:
 def _missing(consumer: TopicReader, stretches: Sequence[Stretch], window: Window, deadline: Deadline) -> list[Missing]:
     """What retention has removed of the window.
 
-    By offsets that is known. By time it is where the partition begins later than at offset 0, and with a record of
-    the window, or after it: what was before may have been in the window.
+    For a window of offsets that is known. For a window of time a partition counts that begins later than at offset 0,
+    and with a record of the window or a later one: earlier records may have been in the window.
     """
     cut = [one for one in stretches if one.begins > 0 and one.start == one.begins]
     if window.offsets is not None:

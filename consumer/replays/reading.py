@@ -1,4 +1,4 @@
-"""Reading a window to its end, by a consumer that has no group and so cannot move the live offsets."""
+"""Reading a window to its end. The consumer has no group, so it cannot move the live offsets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from consumer.replays.throttle import Throttle
 from consumer.replays.window import FOR_EVER, Window
 
 _POLL_MS = 500
-_QUIET_POLLS = 3  # that bring nothing of any partition, before what does not come is taken not to be there
+_QUIET_POLLS = 3  # that bring nothing at all, before missing records are taken not to be there
 _KEEP_EVERY = 20_000  # records
 _KEEP_AFTER = 5.0  # seconds
 _WAY_OUT = "--allow-missing goes on without it, on record; `retrainer train --full` reads every user again"
@@ -34,13 +34,13 @@ class Reader:
     """How a window is read.
 
     Args:
-        window: what of the records.
-        decoders: what is asked about each record, by its topic.
+        window: which records.
+        decoders: decode the records of each topic.
         why_corrupt: why the record at an offset cannot be parsed; None where it can be.
         deadline: for the broker.
         throttle: how fast.
         allow_missing: whether to go on without what is gone.
-        tick: hears how many offsets are behind us, and how many there are.
+        tick: gets the number of offsets that are done, and of all.
     """
 
     window: Window
@@ -52,7 +52,7 @@ class Reader:
     tick: Callable[[int, int], None]
 
     def read(self, consumer: TopicReader, spool: Spool) -> Replayed:
-        """Read what the spool's replay has not read yet, and keep it there.
+        """Read what the replay in the spool has not read yet, and keep it there.
 
         Raises:
             Gone: part of the window is gone, and nobody said to go on without it.
@@ -66,8 +66,8 @@ class Reader:
             merge(whole, kept)
         self._read_on(consumer, head, spool, whole)
         if beyond := [one for one in head.stretches if one.next < one.most < FOR_EVER]:
-            told = (f"{one.partition}: offset {one.most - 1} is not there, it ends at {one.next}" for one in beyond)
-            raise Gone(f"{'; '.join(told)}. Ask for fewer, or for FROM- to read to the end")
+            ends = (f"{one.partition}: offset {one.most - 1} is not there, it ends at {one.next}" for one in beyond)
+            raise Gone(f"{'; '.join(ends)}. Ask for fewer, or for FROM- to read to the end")
         return Replayed(head.stretches, head.missing, whole)
 
     def _read_on(self, consumer: TopicReader, head: Head, spool: Spool, whole: Batch) -> None:
@@ -99,7 +99,7 @@ class Reader:
                 self._check(consumer, left)
             if (pause := self.throttle.pause(came, time.monotonic())) > 0.0:
                 time.sleep(pause)
-                self.deadline.moved()  # nobody was waited for
+                self.deadline.moved()  # the pause was no wait for the broker
 
     def _poll(self, consumer: TopicReader, left: Mapping[Partition, Stretch], head: Head) -> Polled:
         try:
@@ -131,7 +131,7 @@ class Reader:
         return came
 
     def _unreadable(self, stretch: Stretch, records: Sequence[Found]) -> list[Missing]:
-        """Places of the window where no record can be had; whom it would have named, nobody knows."""
+        """Places of the window where no record can be had. Nobody knows which user it would have named."""
         return [
             Missing(stretch.partition, one.offset, one.following, f"unreadable: {one.why}")
             for one in records
@@ -152,7 +152,7 @@ class Reader:
         return self.window.concerns(event)
 
     def _moved(self, consumer: TopicReader, partition: Partition, stretch: Stretch) -> bool:
-        """Note where the client stands, and whether that is farther than before."""
+        """Note where the client stands; return whether it has moved on."""
         at = consumer.position(partition)
         if at is None or at.offset <= stretch.next:
             return False
@@ -215,8 +215,8 @@ class Reader:
 def _has_ended(stretch: Stretch, quiet: int) -> bool:
     """Whether a partition was read to where it ended when the replay began.
 
-    Its end as the broker told it may be too early: Tansu tells where its last batch begins. So the end of the first
-    fetch counts where there is more behind. What is behind and does not come belongs to a transaction that is open.
+    The broker may tell an end that is too early: Tansu tells where its last batch begins. So the end of the first fetch
+    counts, where that is later. Records before that end which do not come belong to a transaction that is still open.
     """
     if stretch.high is not None and stretch.next >= stretch.limit:
         return True
@@ -226,4 +226,4 @@ def _has_ended(stretch: Stretch, quiet: int) -> bool:
 def _end(stretch: Stretch) -> None:
     stretch.done = True
     if stretch.high is not None and stretch.next < stretch.limit:
-        stretch.behind = stretch.limit - stretch.next
+        stretch.withheld = stretch.limit - stretch.next

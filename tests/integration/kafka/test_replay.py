@@ -223,7 +223,7 @@ def test_transactions_that_are_aborted_or_open_are_not_replayed_and_markers_are_
             producer.send(replaying.topic.name, encode(GROUP, user), user.encode(), timestamp_ms=NOW - 2 * HOUR).get(20)
             end()
         found = replaying.found(*WINDOW)
-        assert (found["users"], found["events"], found["behind_open_transactions"]) == (2, 2, 0)
+        assert (found["users"], found["events"], found["held_by_open_transactions"]) == (2, 2, 0)
         assert replaying.spans(found) == [[0, 5]]  # nothing between is a record that was left out
         producer.begin_transaction()
         producer.send(replaying.topic.name, encode(GROUP, "d"), b"d", timestamp_ms=NOW - 2 * HOUR).get(20)

@@ -170,7 +170,7 @@ def test_a_partition_is_not_taken_to_be_at_its_end_while_others_have_their_turn(
         spool.begin(head)
         found = reader(Window()).read(consumer, spool)
     assert found.ranges == {"t": {0: ((0, 10),), 1: ((0, 3),)}}
-    assert [one.behind for one in found.stretches] == [0, 0]
+    assert [one.withheld for one in found.stretches] == [0, 0]
 
 
 class EveryOther(FakeConsumer):
