@@ -23,7 +23,7 @@ from consumer.kafka.ports import Producer
 from consumer.kafka.refusals import in_words
 
 
-class Unreachable(ConsumerError, KafkaError):  # type: ignore[misc]  # noqa: N818  (a reason to wait)
+class BrokerUnreachable(ConsumerError, KafkaError):  # type: ignore[misc]  # noqa: N818  (a reason to wait)
     """No broker can be used; the message says which and why."""
 
 
@@ -38,7 +38,7 @@ def make_consumer(
         stopping: closes the client while it is still being made.
 
     Raises:
-        Unreachable: no broker let the client in; the message says why.
+        BrokerUnreachable: no broker let the client in; the message says why.
         KafkaError: the client could not be made, and nobody knows why.
         SettingsError: the client refuses its options.
     """
@@ -64,7 +64,7 @@ def failing_in_words(settings: KafkaSettings, clients: list[WatchedClient]) -> I
     """Have errors that say no more than that time is up say what the clients know besides.
 
     Raises:
-        Unreachable: instead of a KafkaError, where one of the clients knows why.
+        BrokerUnreachable: instead of a KafkaError, where one of the clients knows why.
         SettingsError: a client refuses its options.
     """
     try:
@@ -75,7 +75,7 @@ def failing_in_words(settings: KafkaSettings, clients: list[WatchedClient]) -> I
         known = [client.failure for client in clients if client.failure is not None]
         if not known:
             raise
-        raise Unreachable(in_words(known[-1], settings)) from error
+        raise BrokerUnreachable(in_words(known[-1], settings)) from error
 
 
 def _made(

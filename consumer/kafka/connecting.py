@@ -15,7 +15,7 @@ from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import ConsumerError
 from consumer.kafka import tls_files
 from consumer.kafka.adapter import KafkaPythonConsumer
-from consumer.kafka.clients import Unreachable, failing_in_words, make_consumer
+from consumer.kafka.clients import BrokerUnreachable, failing_in_words, make_consumer
 from consumer.kafka.group import Membership
 from consumer.kafka.net import Failure
 from consumer.kafka.options import LONGEST_WAIT, consumer_options, tokens_of
@@ -86,7 +86,7 @@ def _connect(
     settings: KafkaSettings, grouped: bool, stopping: threading.Event, again: bool, member: Membership | None
 ) -> KafkaPythonConsumer:
     if again and (wrong := tls_files.wrong(settings)) is not None:
-        raise Unreachable(wrong)
+        raise BrokerUnreachable(wrong)
     if (tokens := tokens_of(settings)) is not None:
         tokens.token()  # here and not on the client's thread, which would be held up
     options = consumer_options(settings, grouped=grouped, member=member)

@@ -13,7 +13,7 @@ from consumer.configuration.kafka import KafkaSettings
 from consumer.kafka.ports import ClientPosition, GroupConsumer, NotAssigned
 from consumer.ledger.batch import Mark, Partition
 from consumer.ledger.intake import Intake
-from consumer.listener.rebalance import Rebalance
+from consumer.listener.rebalance import Rebalance, RebalanceKind
 from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
@@ -86,16 +86,16 @@ class Assignment:
     def note(self, notes: Iterable[Rebalance]) -> None:
         """Take in what was assigned and taken away."""
         for note in notes:
-            self._joined = note.what == "assigned"
+            self._joined = note.kind is RebalanceKind.ASSIGNED
             for partition in note.partitions:
                 self._placed.pop(partition, None)
                 self._unplaced.discard(partition)
                 self._recreated.pop(partition, None)
-            if note.what == "assigned":
+            if self._joined:
                 self._unplaced |= note.partitions
                 self._retry_at = 0.0
             named = [str(partition) for partition in sorted(note.partitions)]
-            log.info("partitions assigned" if note.what == "assigned" else "partitions gone", partitions=named)
+            log.info("partitions assigned" if self._joined else "partitions gone", partitions=named)
 
     def stored_up_to(self, partition: Partition, following: int) -> None:
         """The ledger has what comes before `following`; a partition that is not placed is left as it is."""

@@ -6,16 +6,25 @@ The listener's thread deals with the notes later, in its next turn.
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, NamedTuple
+from enum import Enum, auto
+from typing import NamedTuple
 
 from consumer.kafka.ports import GroupConsumer
 from consumer.ledger.batch import Partition
 
 
+class RebalanceKind(Enum):
+    """What happened to partitions."""
+
+    ASSIGNED = auto()
+    """They came, or were kept."""
+    GONE = auto()
+
+
 class Rebalance(NamedTuple):
     """Partitions that came, or were kept, or went."""
 
-    what: Literal["assigned", "gone"]
+    kind: RebalanceKind
     partitions: frozenset[Partition]
 
 
@@ -41,13 +50,13 @@ class RebalanceNotes:
 
     def on_revoked(self, revoked: frozenset[Partition]) -> None:
         """Nothing has to be saved: the ledger has whatever was read, or the next owner reads it again."""
-        self._notes.append(Rebalance("gone", revoked))
+        self._notes.append(Rebalance(RebalanceKind.GONE, revoked))
         if kept := frozenset(self._consumer.assignment() - revoked):  # cooperative; nobody may call again
             self._assigned(kept)
 
     def on_lost(self, lost: frozenset[Partition]) -> None:
         """The partitions have gone already."""
-        self._notes.append(Rebalance("gone", lost))
+        self._notes.append(Rebalance(RebalanceKind.GONE, lost))
 
     def drain(self) -> list[Rebalance]:
         """The notes in order, once."""
@@ -58,4 +67,4 @@ class RebalanceNotes:
 
     def _assigned(self, partitions: frozenset[Partition]) -> None:
         self._consumer.pause(*partitions)
-        self._notes.append(Rebalance("assigned", partitions))
+        self._notes.append(Rebalance(RebalanceKind.ASSIGNED, partitions))

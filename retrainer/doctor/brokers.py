@@ -9,7 +9,7 @@ from typing import Any
 from kafka.errors import KafkaError
 
 from consumer.configuration.kafka import KafkaSettings
-from consumer.kafka.clients import Unreachable, make_admin, make_consumer
+from consumer.kafka.clients import BrokerUnreachable, make_admin, make_consumer
 from consumer.kafka.options import admin_options, consumer_options
 from consumer.kafka.ports import Admin, TopicReader
 from consumer.kafka.refusals import without_secrets
@@ -48,7 +48,7 @@ def _client(make: Any, options: dict[str, Any], kafka: KafkaSettings) -> Iterato
     patience = {"bootstrap_timeout_ms": BOOTSTRAP_MS, "request_timeout_ms": REQUEST_MS}
     try:
         client = make(kafka, options | patience)
-    except Unreachable as error:
+    except BrokerUnreachable as error:
         raise Trouble(f"no connection to {error.args[0]}", _CONNECTION) from None
     except (KafkaError, OSError) as error:
         said = f"{', '.join(kafka.bootstrap_servers)}: {without_secrets(str(error), kafka)}"

@@ -7,7 +7,7 @@ from consumer.configuration.kafka import KafkaSettings
 from consumer.ledger.batch import Partition
 from consumer.ledger.intake import Intake
 from consumer.listener.assignment import Assignment
-from consumer.listener.rebalance import Rebalance
+from consumer.listener.rebalance import Rebalance, RebalanceKind
 from tests.fake_kafka import FakeBroker, FakeConsumer
 
 P0, P1 = Partition("t", 0), Partition("t", 1)
@@ -36,14 +36,16 @@ class Assigned:
         self.broker = broker
         self.consumer = FakeConsumer(broker, *partitions)
         self.assignment = Assignment(kafka, intake, self.time.clock)
-        self.note("assigned", *partitions)
+        self.come(*partitions)
 
-    def note(self, what: str, *partitions: Partition) -> None:
-        """Something came or went."""
-        assert what in {"assigned", "gone"}
-        note = Rebalance("assigned" if what == "assigned" else "gone", frozenset(partitions))
+    def come(self, *partitions: Partition) -> None:
+        """These are assigned."""
         self.consumer.pause(*partitions)
-        self.assignment.note([note])
+        self.assignment.note([Rebalance(RebalanceKind.ASSIGNED, frozenset(partitions))])
+
+    def go(self, *partitions: Partition) -> None:
+        """These are taken away."""
+        self.assignment.note([Rebalance(RebalanceKind.GONE, frozenset(partitions))])
 
     def place(self) -> None:
         """Place what is not placed, after whatever wait there is."""

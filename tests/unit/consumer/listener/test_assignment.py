@@ -74,8 +74,8 @@ def test_partitions_have_caught_up_once_what_was_there_at_first_is_stored(ledger
     assert assignment.caught_up
     assignment.rewind(found.consumer)
     assert (assignment.settled, assignment.idle, assignment.caught_up) == (False, False, False)
-    found.note("gone", P0)
-    found.note("assigned")
+    found.go(P0)
+    found.come()
     assert (assignment.settled, assignment.idle, assignment.caught_up) == (False, True, True)
     assignment.stored_up_to(P0, 9)  # not its own any more
     assert dict(assignment.placed) == {}

@@ -60,14 +60,14 @@ def test_while_the_ledger_refuses_the_broker_is_asked_and_the_lag_grows(ledger: 
 def test_what_is_not_known_is_not_told(ledger: Ledger) -> None:
     room = Room(ledger, {}, {P0: 9, P1: 9})
     assert room.lag() == (0, 0, True)  # there is nothing for it to read
-    room.assigned.note("gone")
+    room.assigned.go()
     assert room.lag().records is None  # it has not joined
     room.consumer.assign([P0])
-    room.assigned.note("assigned", P0)
+    room.assigned.come(P0)
     assert room.lag().records is None  # the ledger has not been asked where it stands
     room.assigned.place()
     room.consumer.assign([P0, P1])
-    room.assigned.note("assigned", P1)
+    room.assigned.come(P1)
     room.assigned.place()
     room.broker.away = True
     assert room.lag().records is None  # nobody knows where the second ends
@@ -106,8 +106,8 @@ def test_without_partitions_no_broker_is_missed(ledger: Ledger) -> None:
     room = Room(ledger, {P0: 3}, {P0: 3})
     room.broker.away = True
     assert (room.lag().records, room.meter.broker_away) == (None, True)
-    room.assigned.note("gone", P0)
-    room.assigned.note("assigned")
+    room.assigned.go(P0)
+    room.assigned.come()
     assert (room.lag().records, room.meter.broker_away) == (0, False)
 
 
@@ -115,6 +115,6 @@ def test_what_another_instance_has_is_not_counted(ledger: Ledger) -> None:
     room = Room(ledger, {P0: 3, P1: 0}, {P0: 3, P1: 3})
     room.ends_at(P1, 100)
     assert room.lag().records == 100
-    room.assigned.note("gone", P1)
-    room.assigned.note("assigned")
+    room.assigned.go(P1)
+    room.assigned.come()
     assert room.lag() == (1, 0, True)

@@ -18,7 +18,7 @@ def first(ledger: Ledger) -> Assigned:
     """Of two partitions the first is placed; the second comes next."""
     found = placed_at(ledger.intake, broker_with({P0: (0, 9), P1: (0, 9)}), {P0: 0})
     found.consumer.assign([P0, P1])
-    found.note("assigned", P1)
+    found.come(P1)
     return found
 
 
