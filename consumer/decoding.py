@@ -1,4 +1,4 @@
-"""From raw records to a batch for the ledger. Whatever a record holds, it is stored, ignored or a dead letter."""
+"""From raw records to a batch for the ledger. Every record is stored, ignored, or becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from schemas.labels import LabelGroup
 _NONE: Mapping[str, bytes] = MappingProxyType({})
 
 Decoder = Callable[[bytes | None, bytes | None, Mapping[str, bytes]], Change | LabelChange | Ignored]
-"""What a record's key, value and headers say; raises BadEvent with the reason where they say nothing."""
+"""Takes a record's key, value and headers; raises BadEvent with the reason where they are no event."""
 
 Decoders = Mapping[str, Decoder]
 """The decoder of each topic's records."""
@@ -36,7 +36,7 @@ _LONGEST = 500  # characters of a reason: an error may quote the whole record
 
 
 def decoders(settings: Settings) -> Decoders:
-    """What is asked about the records of each topic that is listened to."""
+    """The decoders for the topics in the settings."""
     source, topic, label_topic = settings.kafka.source, settings.kafka.topic, settings.kafka.label_topic
     users = decoder(source, settings.feature_group)
     if settings.labels is None:
@@ -48,7 +48,7 @@ def decoders(settings: Settings) -> Decoders:
 
 
 def decoder(source: Source, group: Group) -> Decoder:
-    """The decoder of a source's records, for one of our groups."""
+    """The decoder for events of one of our groups, as the source sends them."""
     decode = partial(decode_ingestion if source == "ingestion" else decode_notification, group)
     return partial(_as_label, decode) if isinstance(group, LabelGroup) else decode
 
@@ -61,10 +61,11 @@ def _as_label(
 
 
 def _of_either(users: Decoder, labels: Decoder, group: LabelGroup) -> Decoder:
-    """The decoder of a topic that both groups share.
+    """The decoder for a topic that both groups share.
 
-    Where an event names its group, one of them knows it. An older event may not: with the other user's column it is a
-    label, good or bad. A tombstone never does: it is a label where its key is a pair, else a user.
+    A newer event names its group, so one of the decoders knows it. An older event may not: if it has the column of the
+    other user it is a label, good or bad. A tombstone never names a group: it is a label where its key is a pair, and
+    else a user.
     """
     column = json.dumps(group.other_key).encode()
 
@@ -83,7 +84,7 @@ def _of_either(users: Decoder, labels: Decoder, group: LabelGroup) -> Decoder:
 
 
 def named(headers: Headers) -> dict[str, bytes]:
-    """Headers by name, as a decoder takes them: of a name that comes twice the last one, and none without a value."""
+    """Headers by name, as a decoder takes them: the last of those with one name, and none without a value."""
     return {name: value for name, value in headers if value is not None}
 
 
@@ -108,23 +109,23 @@ class Record(Protocol):
 
     @property
     def offset(self) -> int:
-        """Its place in the partition."""
+        """The place in the partition."""
 
     @property
     def timestamp(self) -> int:
-        """When it was produced, or appended, as the topic is configured; anything that a producer may write."""
+        """When the record was produced, or appended, as the topic is configured; a producer may write any number."""
 
     @property
     def key(self) -> bytes | None:
-        """Its key."""
+        """The key."""
 
     @property
     def value(self) -> bytes | None:
-        """Its value; None for a tombstone."""
+        """The value; None for a tombstone."""
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """Its headers, in order."""
+        """The headers, in order."""
 
 
 def to_batch(
@@ -133,27 +134,27 @@ def to_batch(
     expected: Mapping[Partition, int],
     now: float,
 ) -> Batch:
-    """Everything that one poll brought.
+    """The batch for everything that one poll brought.
 
     Args:
-        decoders: what is asked about each record, by its topic.
-        records: in the order of their offsets, by partition; what could not be read stands in its place.
+        decoders: by topic.
+        records: by partition, in the order of their offsets, with an `Unreadable` where none could be read.
         expected: the ledger's next offset of each of these partitions; records before it are stored already.
-        now: when they arrived, seconds since the epoch.
+        now: when the records arrived, seconds since the epoch.
     """
     batch = Batch(received_at=now)
     for partition, fetched in records.items():
         at = expected[partition]
         fresh = [record for record in fetched if record.offset >= at or _reaches(record, at)]
         if fresh:
-            batch.progress[partition] = (at, max(at, _behind(fresh[-1])))
+            batch.progress[partition] = (at, max(at, _after(fresh[-1])))
             batch.events[partition] = len(fresh)
             _decode_all(decoders[partition.topic], partition, fresh, batch)
     return batch
 
 
 def _odd_time(topic: str, timestamp: int, batch: Batch) -> float:
-    """When a record was made whose time is not in milliseconds of our years; when it arrived, if that does not tell."""
+    """When a record was made whose time is not in milliseconds of our years; if nobody knows, when it arrived."""
     if (unit := unit_of(timestamp)) is not None:
         batch.units[topic, unit] += 1
     found = seconds_of(timestamp)
@@ -161,11 +162,11 @@ def _odd_time(topic: str, timestamp: int, batch: Batch) -> float:
 
 
 def _reaches(record: Record | Unreadable, expected: int) -> bool:
-    """Whether what could not be read may hold more than is stored already, though it begins before that."""
+    """Whether an unreadable place may hold more than is stored already, though it begins before that."""
     return isinstance(record, Unreadable) and record.following >= expected
 
 
-def _behind(last: Record | Unreadable) -> int:
+def _after(last: Record | Unreadable) -> int:
     return last.following if isinstance(last, Unreadable) else last.offset + 1
 
 

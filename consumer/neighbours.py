@@ -1,7 +1,7 @@
-"""The other members of our consumer group: whoever reads our topic without being an instance of our ledger is told of.
+"""The other members of our consumer group: a member that reads our topic and is no instance of our ledger is reported.
 
-Its partitions are read into another ledger, or into none: ours does not hear of their events, and the lag that it knows
-of is none. Two services with ledgers of their own in one group would each learn half.
+Such a stranger reads its partitions into another ledger, or into none: ours does not get their events, and shows no lag
+for them. Two services with ledgers of their own in one group would each learn half.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import structlog
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import ConsumerError
-from consumer.kafka.client import admin_options, made
+from consumer.kafka.clients import make_admin
 from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, is_of_ledger, members_of, strangers
+from consumer.kafka.options import admin_options
+from consumer.kafka.ports import Admin
 from consumer.trouble import Trouble
 
 log = structlog.get_logger()
@@ -29,10 +29,10 @@ _END = 1.0
 
 
 class Suspicion:
-    """Which members are strangers, look by look: a pure rule with a memory of the last one.
+    """Which members are strangers: a pure rule with a memory of the last look.
 
-    Who says that it works on another ledger, or does not say so at all, is one at once. Who says that it works on ours
-    and does not speak there is one at the second look.
+    A member that names another ledger, or none, is a stranger at once. A member that names our ledger, but is not heard
+    there, is a stranger at the second look.
     """
 
     def __init__(self, own: Membership, topics: tuple[str, ...]) -> None:
@@ -45,7 +45,7 @@ class Suspicion:
 
         Args:
             members: of our group.
-            heard: the ids of the other instances that have spoken in our ledger; None where that is not known.
+            heard: the ids of the other instances that have reported in our ledger; None where that is not known.
         """
         ours = {
             Membership(self._own.ledger_id, instance).client_id for instance in {self._own.instance, *(heard or ())}
@@ -61,8 +61,8 @@ class Neighbours(threading.Thread):
 
     Args:
         kafka: where the group is.
-        own: this instance as its member.
-        heard: the ids of the other instances that have spoken in so many seconds; None where that is not known.
+        own: this instance as a member.
+        heard: the ids of the other instances that have reported in so many seconds; None where that is not known.
     """
 
     def __init__(self, kafka: KafkaSettings, own: Membership, heard: Callable[[float], set[str] | None]) -> None:
@@ -71,12 +71,12 @@ class Neighbours(threading.Thread):
         self._heard = heard
         self._suspicion = Suspicion(own, kafka.topics)
         self._stopping = threading.Event()
-        self._client: Any = None
+        self._admin: Admin | None = None
         self._trouble = Trouble("others read our topic", "nobody else reads our topic any more", time.monotonic)
 
     @property
     def trouble(self) -> str | None:
-        """Who is there that should not be, and what to do; None where nobody is."""
+        """Which strangers are in the group, and what to do; None where there are none."""
         return self._trouble.reason
 
     def stop(self) -> None:
@@ -86,7 +86,7 @@ class Neighbours(threading.Thread):
             self.join(_END)
 
     def run(self) -> None:
-        """Look until stopped. A broker that does not answer leaves what was found before."""
+        """Look until stopped. While the broker does not answer, the last finding stays."""
         while not self._stopping.wait(_LOOK_EVERY):
             try:
                 self._look()
@@ -96,9 +96,9 @@ class Neighbours(threading.Thread):
         self._close()
 
     def _look(self) -> None:
-        if self._client is None:
-            self._client, _ = made(KafkaAdminClient, self._kafka, admin_options(self._kafka), self._stopping)
-        members = members_of(self._client, self._kafka.group_id)
+        if self._admin is None:
+            self._admin = make_admin(self._kafka, admin_options(self._kafka), self._stopping)
+        members = members_of(self._admin, self._kafka.group_id)
         if members is None:
             return  # they are on the move
         heard = self._heard(self._kafka.session_timeout_ms / 1000 + _LATE)
@@ -108,6 +108,6 @@ class Neighbours(threading.Thread):
             self._trouble.over()
 
     def _close(self) -> None:
-        if self._client is not None:
-            client, self._client = self._client, None
-            client.close()
+        if self._admin is not None:
+            admin, self._admin = self._admin, None
+            admin.close()

@@ -34,8 +34,8 @@ from consumer.errors import LeaseLost
 from consumer.identity import identity
 from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger
+from consumer.listener.ledger_backoff import in_short
 from consumer.listener.listener import Listener
-from consumer.listener.pressure import in_short
 from consumer.neighbours import Neighbours
 from consumer.settings import Settings
 from consumer.status import HELD, STOPPED, TRAINING, Status, write_status
@@ -147,7 +147,7 @@ class Service:
         self._decision = self._deciding.decide(
             busy=self._supervisor.busy,
             probing=self._prober.busy,
-            caught_up=self._listener.hearing.complete,
+            caught_up=self._listener.status.complete,
             others_caught_up=self._others.caught_up(),
         )
         self._tell(self._decision)
@@ -175,7 +175,7 @@ class Service:
     def _stands(self) -> bool:
         """Whether this instance should run cycles, rather than one that can read where this one cannot."""
         return self._candidacy.stands(
-            reads=self._listener.hearing.unable is None,
+            reads=self._listener.status.unable is None,
             others_read=self._others.anybody_reads(),
             holds=self._leadership.held,
             busy=self._supervisor.busy,
@@ -193,7 +193,7 @@ class Service:
         if self._clock.elapsed() - self._status_at < _STATUS_EVERY:
             return
         self._status_at = self._clock.elapsed()
-        hearing = self._listener.hearing
+        hearing = self._listener.status
         heard = _Told(hearing.events, hearing.ignored, hearing.dead)
         if heard != self._told:
             log.info(
@@ -209,7 +209,7 @@ class Service:
         self._write_status(self._state())
 
     def _state(self) -> str:
-        hearing = self._listener.hearing
+        hearing = self._listener.status
         if hearing.held or hearing.trouble:
             return hearing.held or hearing.state
         if self._trouble.reason:
@@ -217,7 +217,7 @@ class Service:
         return TRAINING if self._supervisor.busy else HELD if self._decision.held else hearing.state
 
     def _status(self, state: str) -> Status:
-        hearing, decision, now = self._listener.hearing, self._decision, self._clock.now()
+        hearing, decision, now = self._listener.status, self._decision, self._clock.now()
         cycle, held = self._supervisor.view(now), decision.held
         failing = failing_now(cycle, decision.failed, self._settings.trainer.attempts, decision.until)
         return Status(

@@ -79,7 +79,7 @@ def ours(broker: str, topic: str, events: int, folder: Path) -> dict[str, Any]:
 
     def heard() -> None:  # by the listener's thread, after a transaction
         nonlocal ended
-        if not done.is_set() and listener.hearing.events >= events:
+        if not done.is_set() and listener.status.events >= events:
             ended = time.perf_counter()
             done.set()
 
@@ -87,7 +87,7 @@ def ours(broker: str, topic: str, events: int, folder: Path) -> dict[str, Any]:
     freeze_the_start()
     listener.start()
     if not done.wait(_LONGEST_SECONDS):
-        raise TimeoutError(f"{listener.hearing.events:,} of {events:,} events were stored in {_LONGEST_SECONDS} s")
+        raise TimeoutError(f"{listener.status.events:,} of {events:,} events were stored in {_LONGEST_SECONDS} s")
     listener.stop()
     listener.join()
     ledger.close()

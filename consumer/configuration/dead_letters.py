@@ -9,8 +9,6 @@ from pydantic import Field
 from consumer.configuration.kafka import Topic
 from consumer.configuration.section import Section, SomeSeconds
 
-TOO_MANY = "too many dead letters"
-"""The listener's state while a flood holds up reading."""
 WAY_OUT = (
     "mend the producer or the settings, then `retrainer dead-letters replay` or `discard`, or raise "
     "RETRAINER_DEAD_LETTERS__LIMIT or __MEGABYTES; reading goes on by itself where there is room"

@@ -13,7 +13,6 @@ from contextlib import closing, suppress
 from typing import Any
 
 import structlog
-from kafka import KafkaProducer
 from kafka.errors import KafkaError, MessageSizeTooLargeError
 
 from consumer.configuration.kafka import KafkaSettings
@@ -21,7 +20,9 @@ from consumer.dead_letters.letter import DeadLetter, Stored
 from consumer.dead_letters.render import when
 from consumer.dead_letters.store import Letters
 from consumer.errors import SettingsError
-from consumer.kafka.client import made, producer_options
+from consumer.kafka.clients import make_producer
+from consumer.kafka.options import producer_options
+from consumer.kafka.ports import Producer, Promise
 
 log = structlog.get_logger()
 
@@ -108,7 +109,7 @@ class _Copier:
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self._kafka = kafka
         self._topic = topic
-        self._producer: Any = None
+        self._producer: Producer | None = None
         self.unnoted: list[int] = []
         """Numbers of letters that the topic has and the ledger does not note yet."""
 
@@ -120,7 +121,7 @@ class _Copier:
             ConsumerError: no broker can be used.
         """
         if self._producer is None:
-            self._producer = made(KafkaProducer, self._kafka, _options(self._kafka))[0]
+            self._producer = make_producer(self._kafka, _options(self._kafka))
         promises = [(stored, self._send(stored)) for stored in found]
         self._producer.flush(timeout=_FLUSH_SECONDS)
         done: list[int] = []
@@ -143,7 +144,8 @@ class _Copier:
                 self._producer.close(timeout=_STOP_SECONDS)
             self._producer = None
 
-    def _send(self, stored: Stored, *, without_bytes: bool = False) -> Any:
+    def _send(self, stored: Stored, *, without_bytes: bool = False) -> Promise:
+        assert self._producer is not None
         letter, told = stored.letter, _told(stored)
         if without_bytes or stored.entry.size > _MOST_BYTES:
             why = f"the topic does not take {letter.size} bytes: see `retrainer dead-letters show`"

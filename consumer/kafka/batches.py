@@ -1,6 +1,6 @@
 """Record batches as brokers have kept them since Kafka 0.11 (magic 2): their header, and the way to their records.
 
-Whoever may write to the topic chose these bytes, and a broker has looked at few of them.
+Any producer may have chosen these bytes, and a broker has looked at few of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CODEC, _STAMPED, _TRANSACTIONAL, _CONTROL = 0x07, 0x08, 0x10, 0x20
 
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
-    """What the header of a batch says. Until the batch is `sound` it may be anything."""
+    """What the header of a batch says. Before `check` any of it may be wrong."""
 
     wire: memoryview
     base_offset: int
@@ -31,7 +31,7 @@ class RecordBatch:
     crc: int
     attributes: int
     last_offset: int
-    """Also where compaction has taken the record of it."""
+    """Also where compaction has removed the record at that offset."""
     first_timestamp: int
     max_timestamp: int
     producer_id: int
@@ -42,7 +42,7 @@ class RecordBatch:
         """The header of a batch, which `wire` holds from its first byte to its last.
 
         Raises:
-            Damaged: it is shorter than a header.
+            Damaged: the bytes are fewer than a header has.
         """
         if len(wire) < _HEADER.size:
             raise Damaged(f"a batch of {len(wire)} bytes is said to be there, and its header alone has {_HEADER.size}")
@@ -50,10 +50,10 @@ class RecordBatch:
         return cls(wire, base, epoch, crc, attributes, base + delta, first, latest, producer, count)
 
     def check(self) -> None:
-        """Look whether the batch is what its sender made, and has room for its records among the offsets.
+        """Check that the batch is what its sender made, and has room for its records among the offsets.
 
         Raises:
-            Damaged: it is not.
+            Damaged: it is not, or has not.
         """
         if calc_crc32c(self.wire[_CRC_FROM:]) != self.crc:
             raise Damaged("the checksum of the batch is wrong")
@@ -69,14 +69,14 @@ class RecordBatch:
 
     @property
     def control(self) -> bool:
-        """Whether it is a mark of the broker's, such as the end of a transaction, and no record of anybody's."""
+        """Whether the batch is a mark that the broker wrote, such as the end of a transaction, and holds no record."""
         return bool(self.attributes & _CONTROL)
 
     def opened(self, most: int = MOST_UNPACKED) -> Unpacked:
         """Its records.
 
         Raises:
-            TooLarge: they are more than `most` bytes, and compressed.
+            TooLarge: they are compressed, and more than `most` bytes.
             Damaged: they cannot be unpacked.
         """
         return Unpacked(

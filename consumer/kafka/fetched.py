@@ -1,8 +1,9 @@
-"""What a fetch brought of one partition, read within bounds behind kafka-python's consumer.
+"""What a fetch brought of one partition, read within bounds inside kafka-python's consumer.
 
-As it is, version 3.0 unpacks a batch whole, whatever that takes, and raises where it cannot parse a record: it says not
-which, gives nothing of what is behind, and its poll may never return once it has met the same one twice. Ours gives an
-`Unreadable` in the place of what cannot be had, in order with the records, and goes on behind it. It never raises.
+Version 3.0 of kafka-python, as it is, unpacks a batch whole, whatever memory that takes, and raises where it cannot
+parse a record: it does not say which, gives none of the later records, and its poll may never return once it has met
+the same record twice. Our reader never raises: it gives an `Unreadable` in the place of what cannot be had, in order
+with the records, and goes on after that.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from consumer.kafka.records import Found, Stage, Unpacked, Unreadable
 from consumer.kafka.unpacking import MOST_UNPACKED
 
 _POLLED = 32 * 2**20
-"""Bytes of records, unpacked, after which a poll has brought enough. One batch more may come to it."""
+"""Bytes of records, unpacked, after which a poll has brought enough. One batch more may be added."""
 
 _NO_TIME = -1
 _PLACE = struct.Struct(">qi")
 _MAGIC_AT = 16
 _FEWEST = 14
-"""Bytes behind offset and length, of the shortest that there is: an empty message of magic 0."""
+"""Bytes after offset and length, of the shortest batch that there is: an empty message of magic 0."""
 
 
 class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
-    """One partition's part of a fetch: batches that are opened one after the other, as far as they are asked for."""
+    """One partition's part of a fetch: batches that are opened one after the other, as far as records are asked for."""
 
     next_fetch_offset: int
 
@@ -60,28 +61,28 @@ class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
         assert self._open is not None
         read, size = self._open.read(most, room)
         self.bytes_read += size
-        if read and read[0].offset < self.next_fetch_offset:  # a fetch from within a batch brings it whole
-            read = [_from(self.next_fetch_offset, one) for one in read if _behind(one) > self.fetch_offset]
+        if read and read[0].offset < self.next_fetch_offset:  # a fetch from within a batch brings all of it
+            read = [_from(self.next_fetch_offset, one) for one in read if _after(one) > self.fetch_offset]
         found += read
         if self._open.left == 0:
             self._open = None
             self.next_fetch_offset = max(self._following, self.next_fetch_offset)
         elif read:
-            self.next_fetch_offset = _behind(read[-1])
+            self.next_fetch_offset = _after(read[-1])
 
     def _begin(self, found: list[Found]) -> bool:
-        """Open the next batch, or add why it is not to be had; False where there is none."""
+        """Open the next batch, or add why it cannot be had; False where there is none."""
         data, at = self._data, self._at
         if len(data) - at < _PLACE.size:
             return False
         base, length = _PLACE.unpack_from(data, at)
         end = at + _PLACE.size + length
         if length < _FEWEST:
-            self._at = len(data)  # nobody knows where the next one begins
+            self._at = len(data)  # nobody knows where the next batch begins
             self._lose(found, self.next_fetch_offset + 1, f"a batch of {length} bytes is said to be there")
             return True
         if end > len(data):
-            return False  # cut off, as the last one of a fetch may be
+            return False  # cut off, as the last batch of a fetch may be
         self._at = end
         wire = data[at:end]
         magic = wire[_MAGIC_AT]
@@ -117,7 +118,9 @@ class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
         try:
             self._open = batch.opened()
         except (Damaged, TooLarge) as error:
-            self.bytes_read += MOST_UNPACKED  # so much may have been unpacked in vain, and many such are in a fetch
+            self.bytes_read += (
+                MOST_UNPACKED  # so much may have been unpacked in vain, and a fetch may hold many such batches
+            )
             stage: Stage = "size" if isinstance(error, TooLarge) else "fetch"
             self._lose(found, self._following, str(error), stage, batch.max_timestamp)
 
@@ -132,9 +135,9 @@ class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
         return batch.transactional and batch.producer_id in self.aborted_producer_ids
 
     def _next_place(self, unsound: RecordBatch | None = None) -> int:
-        """Where to go on behind a batch of which nothing is sure: where the next begins, or its own header says.
+        """Where to go on after a batch of which nothing is sure: where the next begins, or its own header says.
 
-        Where neither can be, behind one offset: the broker gives the batch again, as long as it is in it.
+        Where neither can be, one offset later: the broker gives the batch again, as long as that offset lies in it.
         """
         here: int = self.next_fetch_offset
         if len(self._data) - self._at >= _PLACE.size:
@@ -155,7 +158,7 @@ class Portion(Fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 class _Fetcher(Fetcher):  # type: ignore[misc]
-    """Ends a poll once it has brought many bytes; where it was given up to, the next one goes on."""
+    """Ends a poll once it has brought many bytes; the next poll goes on from there."""
 
     PartitionRecords = Portion
     _polled = 0
@@ -169,18 +172,17 @@ class _Fetcher(Fetcher):  # type: ignore[misc]
         return max_records if self._polled >= _POLLED else count
 
 
-def bounded(consumer: Any) -> Any:
-    """The same consumer; its poll gives lists of `Record` and `Unreadable`, and never more than memory can take."""
-    consumer._fetcher.__class__ = _Fetcher  # noqa: SLF001  (it makes its own)
-    return consumer
+def bound(fetcher: Any) -> None:
+    """Have a consumer's fetcher give lists of `Record` and `Unreadable`, and never more than memory can take."""
+    fetcher.__class__ = _Fetcher
 
 
-def _behind(one: Found) -> int:
+def _after(one: Found) -> int:
     return one.following if isinstance(one, Unreadable) else one.offset + 1
 
 
 def _from(offset: int, one: Found) -> Found:
-    """What could not be read begins no sooner than what was read ends; a message of old says not where it begins."""
+    """Cut an `Unreadable` so that it begins where the read records end; an old message does not say where it begins."""
     if not isinstance(one, Unreadable):
         return one
     return one._replace(offset=max(one.offset, min(offset, one.following - 1)))

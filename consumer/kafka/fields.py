@@ -1,16 +1,16 @@
-"""What a Kafka record is made of: numbers of variable length, bytes, headers. No size is believed before it fits."""
+"""The fields of a Kafka record: numbers of variable length, bytes, headers. No size is believed before it fits."""
 
 from __future__ import annotations
 
 MOST_HEADERS = 10_000
-"""The most headers of a record. One may have two bytes, and takes a hundred in memory."""
+"""The most headers of a record. A header may have two bytes, and takes a hundred in memory."""
 _LONGEST = 63
 """Bits of a number before its last byte."""
 
 Headers = list[tuple[str, bytes | None]]
 
 
-class Damaged(ValueError):  # noqa: N818  (it names what the bytes are)
+class Damaged(ValueError):  # noqa: N818  (it names the state of the bytes)
     """The bytes are not what they say they are; the message says in what."""
 
 
@@ -19,11 +19,11 @@ class TooLarge(ValueError):  # noqa: N818  (the same)
 
 
 def unsigned(data: bytes, at: int) -> tuple[int, int]:
-    """The number at a place, before its sign is put back, and the place behind it.
+    """The number at a place, before its sign is put back, and the place after the number.
 
     Raises:
-        IndexError: the bytes end before it does.
-        Damaged: it is longer than a number can be.
+        IndexError: the bytes end before the number does.
+        Damaged: the number is longer than one can be.
     """
     number = shift = 0
     while True:
@@ -38,21 +38,21 @@ def unsigned(data: bytes, at: int) -> tuple[int, int]:
 
 
 def signed(data: bytes, at: int) -> tuple[int, int]:
-    """The number at a place, and the place behind it; raises as `unsigned` does."""
+    """The number at a place, and the place after the number; raises as `unsigned` does."""
     number, at = unsigned(data, at)
     return (number >> 1) ^ -(number & 1), at
 
 
 def wrapped(number: int) -> int:
-    """What is left of a number in 64 bits, as brokers and ledgers count: it may be a sum of two that somebody chose."""
+    """A number cut to 64 bits, as brokers and ledgers count: a sum of two numbers from a producer may be larger."""
     return (number + 2**63) % 2**64 - 2**63
 
 
 def held(data: bytes, at: int, end: int) -> tuple[bytes | None, int]:
-    """Bytes with their size before them, or None, and the place behind.
+    """Bytes with their size before them, or None, and the place after them.
 
     Raises:
-        IndexError, Damaged: they are not whole before `end`.
+        IndexError, Damaged: the bytes are not whole before `end`.
     """
     size, at = signed(data, at)
     if size < 0:
@@ -63,10 +63,10 @@ def held(data: bytes, at: int, end: int) -> tuple[bytes | None, int]:
 
 
 def headers_at(data: bytes, at: int, end: int) -> tuple[Headers, int]:
-    """The headers of a record, and the place behind. Of a name that is not UTF-8 the bytes are kept, as surrogates.
+    """The headers of a record, and the place after them. Of a name that is not UTF-8 the bytes are kept, as surrogates.
 
     Raises:
-        IndexError, Damaged: they are not whole before `end`.
+        IndexError, Damaged: the headers are not whole before `end`.
         TooLarge: there are too many.
     """
     count, at = signed(data, at)

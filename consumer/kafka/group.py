@@ -1,8 +1,9 @@
-"""Who is in a consumer group, asked without joining it; and how a member of ours is told from others.
+"""The members of a consumer group, looked at without joining it; and how to tell our members from others.
 
-The broker lets nobody into a group who shares none of its ways to assign partitions. Ours bear the name of the ledger:
-so a service on another ledger, which would take half of the partitions away, stays outside, and so does any other
-consumer. One of the newer protocol (KIP-848), whose partitions the broker assigns, is let in all the same.
+The broker lets a client into a group only if it shares a way to assign partitions with all members. The names of our
+ways hold the id of the ledger: so a service on another ledger, which would take half of the partitions away, stays
+outside, and so does any other consumer. A consumer of the newer protocol (KIP-848), whose partitions the broker
+assigns, gets in all the same.
 """
 
 from __future__ import annotations
@@ -13,22 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka.errors import GroupIdNotFoundError, IncompatibleBrokerVersion, UnsupportedVersionError, for_code
-from kafka.protocol.api_message import ApiMessage
+
+from consumer.kafka.ports import Admin
 
 WAY_OUT = "stop what does not belong there, or give each ledger a group of its own by RETRAINER_KAFKA__GROUP_ID"
 
 _SHOWN, _LONGEST = 3, 120
 _NO_GROUP = GroupIdNotFoundError.errno
-# What a broker that does not know the question, or is no Kafka, makes of it.
+# The errors when a broker does not know the question, or is no Kafka.
 _NOT_UNDERSTOOD = (ValueError, struct.error, UnsupportedVersionError, IncompatibleBrokerVersion)
-
-
-class ConsumerGroupDescribeRequest(ApiMessage, load_json="consumer.kafka.messages"):  # type: ignore[misc, call-arg]
-    """Of a group of the newer protocol."""
-
-
-class ConsumerGroupDescribeResponse(ApiMessage, load_json="consumer.kafka.messages"):  # type: ignore[misc, call-arg]
-    """Its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +34,12 @@ class Membership:
 
     @property
     def client_id(self) -> str:
-        """The name that it goes by among the members."""
+        """Its name among the members."""
         return f"{_of_ledger(self.ledger_id)}{self.instance}"
 
-    def assignors(self, kinds: Collection[type]) -> tuple[type, ...]:
-        """These ways to assign partitions, for members on our ledger alone."""
-        return tuple(type(kind.__name__, (kind,), {"name": f"{_name(kind)}-{self.ledger_id[:8]}"}) for kind in kinds)
+    def assignors(self, kinds: Collection[Any]) -> tuple[type, ...]:
+        """These ways to assign partitions, under names that only members on our ledger share."""
+        return tuple(type(kind.__name__, (kind,), {"name": f"{kind.name}-{self.ledger_id[:8]}"}) for kind in kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +50,39 @@ class Member:
     client_id: str
     host: str
     topics: frozenset[str] | None
-    """What it reads; None where that cannot be told."""
+    """The topics that it reads; None where the broker does not say."""
 
 
-def members_of(client: Any, group: str) -> list[Member] | None:
-    """The members of a group, by an admin client; None where the broker does not tell now.
+def members_of(admin: Admin, group: str) -> list[Member] | None:
+    """The members of a group; None where the broker does not tell now.
 
     Raises:
-        KafkaError: it cannot be asked, or does not permit it.
+        KafkaError: the broker cannot be asked, or does not permit the question.
     """
     try:
-        described = client.describe_groups([group])[group]
+        described = admin.describe_groups([group])[group]
     except _NOT_UNDERSTOOD:
         return None
     if described["group_state"] == "Stable":
         return [_member(one, _subscribed(one)) for one in described["members"]]
-    if described["group_state"] == "Dead":  # there is none, or it is one of the newer protocol
-        return _members_of_newer(client, group)
+    if described["group_state"] == "Dead":  # there is no such group, or it is of the newer protocol
+        return _members_of_newer(admin, group)
     return [] if described["group_state"] == "Empty" else None
 
 
 def strangers(members: Collection[Member], topics: Collection[str], ours: Collection[str]) -> list[Member]:
-    """Those who read one of the topics, or may do so, and are none of `ours`, which are client ids."""
+    """The members that read one of the topics, or may do so, and whose client id is none of `ours`."""
     reading = [one for one in members if one.topics is None or not one.topics.isdisjoint(topics)]
     return [one for one in reading if one.client_id not in ours]
 
 
 def is_of_ledger(member: Member, ledger_id: str) -> bool:
-    """Whether a member says that it works on this ledger; one on a copy of it says so too."""
+    """Whether a member says that it works on this ledger; a member on a copy of the ledger says so too."""
     return member.client_id.startswith(_of_ledger(ledger_id))
 
 
 def in_words(found: Collection[Member], group: str) -> str:
-    """What strangers in a group mean; `WAY_OUT` is what to do."""
+    """A sentence about strangers in a group; `WAY_OUT` is what to do."""
     names = [_printable(f"{one.client_id} at {one.host.lstrip('/')}") for one in sorted(found, key=lambda one: one.id)]
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     who = f"{', '.join(names[:_SHOWN])}{more} {'is no instance' if len(names) == 1 else 'are no instances'}"
@@ -98,7 +92,7 @@ def in_words(found: Collection[Member], group: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Anybody may call a client as they like."""
+    """Fit to be printed: any client may choose its name."""
     return "".join(character if character.isprintable() else "?" for character in text)[:_LONGEST]
 
 
@@ -106,22 +100,18 @@ def _of_ledger(ledger_id: str) -> str:
     return f"retrainer-{ledger_id[:8]}-"
 
 
-def _name(kind: Any) -> str:
-    return str(kind.name)
+def _member(answer: dict[str, Any], topics: frozenset[str] | None) -> Member:
+    return Member(answer["member_id"], answer["client_id"], answer["client_host"], topics)
 
 
-def _member(told: dict[str, Any], topics: frozenset[str] | None) -> Member:
-    return Member(told["member_id"], told["client_id"], told["client_host"], topics)
-
-
-def _subscribed(told: dict[str, Any]) -> frozenset[str] | None:
-    metadata = told["member_metadata"]
+def _subscribed(answer: dict[str, Any]) -> frozenset[str] | None:
+    metadata = answer["member_metadata"]
     return frozenset(metadata["topics"]) if isinstance(metadata, dict) else None
 
 
-def _members_of_newer(client: Any, group: str) -> list[Member] | None:
+def _members_of_newer(admin: Admin, group: str) -> list[Member] | None:
     try:
-        (described,) = client._manager.run(_describe, client, group)["groups"]  # noqa: SLF001  (there is no public way)
+        described = admin.describe_newer_group(group)
     except _NOT_UNDERSTOOD:
         return []
     if described["error_code"]:
@@ -131,15 +121,7 @@ def _members_of_newer(client: Any, group: str) -> list[Member] | None:
     return [_member(one, _read_by(one)) for one in described["members"]]
 
 
-async def _describe(client: Any, group: str) -> dict[str, Any]:
-    coordinators = await client._find_coordinator_ids([group])  # noqa: SLF001
-    request = ConsumerGroupDescribeRequest(group_ids=[group], include_authorized_operations=False)
-    answer = await client._manager.send(request, node_id=coordinators[group])  # noqa: SLF001
-    told: dict[str, Any] = answer.to_dict()
-    return told
-
-
-def _read_by(told: dict[str, Any]) -> frozenset[str] | None:
-    """By name, or by a pattern, of which only what it was assigned is known."""
-    assigned = {one["topic_name"] for one in told["assignment"]["topic_partitions"]}
-    return frozenset(told["subscribed_topic_names"]) | assigned
+def _read_by(answer: dict[str, Any]) -> frozenset[str] | None:
+    """The topics that a member names, and those that it was assigned: of a pattern no more is known."""
+    assigned = {one["topic_name"] for one in answer["assignment"]["topic_partitions"]}
+    return frozenset(answer["subscribed_topic_names"]) | assigned

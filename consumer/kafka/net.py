@@ -1,11 +1,14 @@
 """kafka-python's network client, with what it lacks where a connection is refused.
 
-As it is, version 3.0 knocks until its time is up and keeps the reason to its own log; waits without end for a TLS
-handshake, even behind `bootstrap_timeout_ms`; throws away what a broker said right before it closed the connection,
-which is why it refuses a password; comes back without a pause where it was refused after the handshake; leaves the
-socket of a connection that was refused, or whose handshake failed, to the garbage collector; asks a broker that hangs
-who leads now, again and again, as nothing is under way there but its own attempt to connect; and leaves something of
-each wait that ran out of time on what it waited for, which is the same future for as long as no broker answers.
+Version 3.0 of kafka-python, as it is,
+
+- knocks until its time is up, and tells the reason only to its own log;
+- comes back without a pause where it was refused after the handshake;
+- asks a broker that hangs who leads now, again and again, as nothing is under way there but its own attempt to connect;
+- leaves something of each wait that ran out of time on the future that it waited for, which stays the same one while
+  no broker answers.
+
+What it lacks for a single connection is in `transports.py`.
 """
 
 from __future__ import annotations
@@ -13,8 +16,7 @@ from __future__ import annotations
 import random
 import ssl
 import threading
-from collections.abc import Callable
-from traceback import clear_frames
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from kafka.errors import (
@@ -25,12 +27,11 @@ from kafka.errors import (
 )
 from kafka.future import Future
 from kafka.net.compat import KafkaNetClient
-from kafka.net.inet import create_connection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
-from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
 
 from consumer.kafka.oauth import TokenError
+from consumer.kafka.transports import open_transport
 
 _LOOK_EVERY = 0.2
 _REFUSALS = (
@@ -50,7 +51,7 @@ class Failure(NamedTuple):
 
     @property
     def refused(self) -> bool:
-        """Whether somebody said no, so that asking again at once is of no use."""
+        """Whether the broker refused us, so that another attempt at once is of no use."""
         return isinstance(origin(self.error), _REFUSALS)
 
 
@@ -71,12 +72,12 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
 
     @property
     def failure(self) -> Failure | None:
-        """What kept the client from a broker last; None where nothing does now."""
-        known = list(self._watched.failures.values())  # at one blow: the client's thread changes it
+        """Why the client last had no connection to a broker; None where nothing is in the way now."""
+        known = list(self._watched.failures.values())  # in one step: the client's thread changes the dict
         return known[-1] if known else None
 
     def end_with(self, event: threading.Event | None) -> None:
-        """Close from within when the event is set, which ends whatever is being waited for; None takes that back."""
+        """Close the client when the event is set, which ends all its waits; None takes that back."""
         self._ends_with = event
         if event is not None:
             self._net.call_soon_threadsafe(self._look)
@@ -89,9 +90,25 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]
         else:
             self._net.call_later(_LOOK_EVERY, self._look)
 
-    def report_to(self, told: Callable[[Failure], None]) -> None:
-        """Call `told` when a connection fails for another reason than the last one to that address; any thread."""
-        self._watched.told = told
+    def refresh_metadata(self, timeout_ms: int) -> None:
+        """Ask the brokers what they know of the topics now. (The client's public ways wait without end.)
+
+        Raises:
+            KafkaError: they do not answer in time.
+        """
+        self._net.run(self._watched.wait_for, self._watched.cluster.request_update(), timeout_ms)
+
+    def run(self, work: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any) -> Any:
+        """What a coroutine brings that runs on the client's thread."""
+        return self._watched.run(work, *arguments)
+
+    async def send_to(self, request: Any, node_id: Any) -> Any:
+        """The answer of a broker to a request; for coroutines of `run`."""
+        return await self._watched.send(request, node_id=node_id)
+
+    def report_to(self, report: Callable[[Failure], None]) -> None:
+        """Call `report` when a connection to an address fails for another reason than the last time. Thread-safe."""
+        self._watched.report = report
 
 
 class _Manager(KafkaConnectionManager):  # type: ignore[misc]
@@ -100,13 +117,13 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         for name in ("socket_connection_setup_timeout_ms", "socket_connection_setup_timeout_max_ms"):
             self.config[name] = min(self.config[name], self.config["request_timeout_ms"])
         self.failures: dict[str, Failure] = {}
-        self.told: Callable[[Failure], None] | None = None
-        self._said: dict[str, str] = {}  # what was told of an address
+        self.report: Callable[[Failure], None] | None = None
+        self._said: dict[str, str] = {}  # what was reported of an address
         self._refusal: BaseException | None = None  # of a bootstrap connection, raised once
 
     def get_connection(self, node_id: Any, *arguments: Any, **named: Any) -> Any:
         if self._refusal is not None and self.cluster.is_bootstrap(node_id):
-            # The bootstrap ends here instead of knocking until its time is up; our caller waits longer each time.
+            # The bootstrap ends here, and does not knock until its time is up; our caller waits longer each time.
             refusal, self._refusal = self._refusal, None
             raise refusal
         known = node_id in self._conns
@@ -119,7 +136,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         return connection
 
     def least_loaded_node(self) -> Any:
-        # Any of them: the one with least under way may be the same each time, and may have come back just now.
+        # Any of the connected ones: the least loaded may be the same each time, and may have come back just now.
         connected = [broker.node_id for broker in self.cluster.brokers() if self._answers(broker.node_id)]
         return random.choice(connected) if connected else super().least_loaded_node()  # noqa: S311
 
@@ -141,9 +158,9 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
         if failure.refused and self.cluster.is_bootstrap(node_id):
             self._refusal = failure.error
         kind = _kind(failure)
-        if self.told is not None and self._said.get(failure.address) != kind:
+        if self.report is not None and self._said.get(failure.address) != kind:
             self._said[failure.address] = kind
-            self.told(failure)
+            self.report(failure)
 
     def _note(self, failure: Failure) -> bool:
         if self.closed or _is_ours(failure.error):
@@ -173,31 +190,7 @@ class _Manager(KafkaConnectionManager):  # type: ignore[misc]
             _unchain(future, ours)
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        try:
-            held: Any = await create_connection(
-                self._net,
-                node.host,
-                node.port,
-                self.config["socket_options"],
-                proxy_url=self.config["proxy_url"],
-                timeout_at=timeout_at,
-            )
-        except KafkaConnectionError as error:
-            _let_go(error)
-            raise
-        try:
-            if not self.ssl_enabled:
-                return _Tcp(self._net, held, host=node.host)
-            options = {name: value for name, value in self.config.items() if name.startswith("ssl_")}
-            transport = held = _Tls(self._net, held, host=node.host, **options)
-            await transport.shake_hands(timeout_at)
-        except BaseException as error:
-            held.close()
-            if isinstance(error, Exception):
-                raise KafkaConnectionError(f"TLS handshake failed: {error}") from error
-            raise
-        else:
-            return transport
+        return await open_transport(self._net, node, self.config, timeout_at, tls=self.ssl_enabled)
 
 
 def _unchain(future: Any, chained: Any) -> None:
@@ -207,43 +200,11 @@ def _unchain(future: Any, chained: Any) -> None:
             future._errbacks.remove(chained.failure)  # noqa: SLF001
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Empty the frames an error came through: they hold the socket that was refused, and in a circle the error."""
-    while error is not None:
-        clear_frames(error.__traceback__)
-        error = error.__context__
-
-
 def _kind(failure: Failure) -> str:
-    """What is said but for times and numbers of lines and ports, which differ from one time to the next."""
+    """The text without its digits: times, line numbers and ports differ from one failure to the next."""
     return "".join(character for character in str(failure.error) if not character.isdigit())
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether it only says that we closed the connection."""
+    """Whether the error only says that we closed the connection."""
     return isinstance(error, KafkaConnectionError) and not error.args
-
-
-class _LastWords:
-    """Hands on what came before the end of a connection; the end is met again by the next read."""
-
-    def _sock_recv(self) -> tuple[bytes, BaseException | None]:
-        received, error = super()._sock_recv()  # type: ignore[misc]
-        return received, None if received else error
-
-
-class _Tcp(_LastWords, KafkaTCPTransport):  # type: ignore[misc]
-    pass
-
-
-class _Tls(_LastWords, KafkaSSLTransport):  # type: ignore[misc]
-    async def shake_hands(self, timeout_at: float | None) -> None:
-        while True:
-            try:
-                self._sock.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._net.wait_read(self._sock, timeout_at)
-            except ssl.SSLWantWriteError:
-                await self._net.wait_write(self._sock, timeout_at)
-            else:
-                return

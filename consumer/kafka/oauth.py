@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 _SETTING = "RETRAINER_KAFKA__SASL_OAUTH_TOKEN_ENDPOINT"
 _TIMEOUT = 5.0
-_REFRESH_AT = 0.8  # of its lifetime; kafka-python authenticates anew at 0.85 to 0.95
+_REFRESH_AT = 0.8  # of its lifetime; kafka-python authenticates again at 0.85 to 0.95
 _RETRY_AFTER = 5.0
 _LIFETIME = 300.0  # of a token whose lifetime the endpoint does not say
 _MOST = 1 << 20
@@ -40,7 +40,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")  # RFC 6750; anything else could a
 
 
 class TokenError(ConsumerError, KafkaConnectionError):  # type: ignore[misc]
-    """No token is to be had. The message names the endpoint and what it said, and holds no secret."""
+    """There is no token. The message names the endpoint and its answer, and holds no secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class CachedToken(AbstractTokenProvider):  # type: ignore[misc]
             return self._granted.token
 
     def forget(self) -> None:
-        """Get a new one next time: the broker refused this one, whatever its lifetime says."""
+        """Get a new token next time: the broker refused this one, whatever its lifetime says."""
         with self._lock:
             self._granted = None
 
@@ -118,20 +118,20 @@ def client_credentials(
     cafile: Path | None,
     timeout: float = _TIMEOUT,
 ) -> Grant:
-    """Ask an endpoint for a token. It is never followed to another place, where the secret does not belong.
+    """Ask an endpoint for a token. A redirect is never followed: the secret does not belong anywhere else.
 
-    One on this machine is asked without the proxies of the environment, which would read what is not encrypted.
+    An endpoint on this machine is asked without the proxies of the environment, which would read what is not encrypted.
 
     Args:
         endpoint: its URL.
-        client_id: who asks, sent with the secret by HTTP Basic as RFC 6749 2.3.1 has it.
+        client_id: of the client, sent with the secret by HTTP Basic as RFC 6749 2.3.1 has it.
         secret: of the client.
-        scope: what for; not sent if None.
+        scope: of the token; not sent if None.
         cafile: the authorities that the endpoint's certificate is checked by; those of this machine if None.
         timeout: seconds that the endpoint may be silent.
 
     Raises:
-        TokenError: it cannot be reached, refuses, or answers something else; or the way to it is not safe.
+        TokenError: the endpoint cannot be reached, refuses, or answers something else; or the way there is not safe.
     """
     if not keeps_a_secret(endpoint):
         raise TokenError(f"{_SETTING}: {shown(endpoint)} is no place for a secret, it must be {SAFE_URL}")

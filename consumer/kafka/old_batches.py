@@ -1,6 +1,6 @@
-"""Messages of before Kafka 0.11 (magic 0 and 1), which a cluster may still hold, read within the same bounds.
+"""Messages from before Kafka 0.11 (magic 0 and 1), which a cluster may still hold, read within the same bounds.
 
-A batch of them is one message; a compressed one has others in its value. They have neither headers nor epochs.
+A batch is one message; a compressed message has others in its value. They have neither headers nor epochs.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class OldBatch:
         most: bytes that may be in it where it is compressed.
 
     Raises:
-        Damaged: it is not what its sender made.
-        TooLarge: there is more in it.
+        Damaged: the batch is not what its sender made.
+        TooLarge: the batch unpacks to more.
     """
 
     def __init__(self, wire: memoryview, most: int = MOST_UNPACKED) -> None:
@@ -49,7 +49,7 @@ class OldBatch:
         self.left = int(len(self._data) > 0)
 
     def read(self, most: int, room: int) -> tuple[list[Found], int]:
-        """The next of them: at most `most`, fewer where those would take more than `room` bytes; and their bytes."""
+        """The next messages, at most `most`, fewer where those would take more than `room` bytes; and their bytes."""
         found: list[Found] = []
         start = self._at
         while self.left and len(found) < most and self._at - start < room:
@@ -74,10 +74,10 @@ class OldBatch:
 
 
 class _Message:
-    """One message and all that it says.
+    """One message and its fields.
 
     Raises:
-        Damaged: it is not whole, or not what its sender made.
+        Damaged: the message is not whole, or not what its sender made.
     """
 
     def __init__(self, data: memoryview, at: int) -> None:
@@ -116,7 +116,7 @@ def _last_offset(data: memoryview) -> int:
     """The offset of the last message, as it is written inside.
 
     Raises:
-        Damaged: the messages do not lie one behind the other.
+        Damaged: the messages do not follow each other.
     """
     at, offset = 0, 0
     while at < len(data):

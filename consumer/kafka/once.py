@@ -1,22 +1,21 @@
-"""A consumer for a command that does its work and ends: it waits for a broker only so long, and for no topic."""
+"""A consumer for a command that does its work and ends: it waits for a broker for a while, and for no topic."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError
-from consumer.kafka.client import TopicMissing, connect
-from consumer.kafka.refusals import in_words
+from consumer.kafka.connecting import TopicMissing, connect
+from consumer.kafka.ports import TopicReader
 
 
 @contextmanager
-def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable[[str], None]) -> Iterator[Any]:
-    """A consumer without a group, for as long as the block runs; `say` is told of each wait.
+def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable[[str], None]) -> Iterator[TopicReader]:
+    """A consumer without a group, for as long as the block runs; `say` gets a line about each wait.
 
     Raises:
         TimedOut: no broker could be used for too long.
@@ -51,14 +50,8 @@ def consumer_for_once(settings: KafkaSettings, deadline: Deadline, say: Callable
         yield consumer
 
 
-def why_away(consumer: Any, settings: KafkaSettings) -> str | None:
-    """Why the consumer has no connection to a broker that it wants; None where nobody knows."""
-    failure = consumer._client.failure  # noqa: SLF001  (there is no public way)
-    return None if failure is None else in_words(failure, settings)
-
-
 def _missing(what: str, settings: KafkaSettings) -> str:
     where = ", ".join(settings.bootstrap_servers)
     names = "RETRAINER_KAFKA__TOPIC" + (" or __LABEL_TOPIC" if settings.label_topic else "")
-    told = what.replace("does not exist yet", f"does not exist on {where}")
-    return f"{told}, or may not be seen by this user: create it, or correct {names}"
+    named = what.replace("does not exist yet", f"does not exist on {where}")
+    return f"{named}, or may not be seen by this user: create it, or correct {names}"

@@ -1,6 +1,6 @@
-"""What we use of kafka-python that it does not promise, looked at before any of it is used.
+"""The private parts of kafka-python that we use, checked before any of them is used.
 
-A later version may name it otherwise. Then the start ends with a sentence that says what is missing, and not with an
+A later version may lack one of them. Then the start ends with a sentence that names it, and not with an
 `AttributeError` in the middle of the night. Importing this module is the check.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from consumer.errors import ConsumerError
 
 USED: Mapping[str, tuple[str, ...]] = {
-    "kafka.admin.client:KafkaAdminClient": ("_find_coordinator_ids(keys)", "_manager"),
+    "kafka.admin.client:KafkaAdminClient": ("_find_coordinator_ids(keys)",),
     "kafka.cluster:ClusterMetadata": ("broker_metadata", "brokers", "is_bootstrap", "request_update", "topic_id"),
     "kafka.consumer.fetcher:Fetcher": ("PartitionRecords", "_append(drained, part, max_records, update_offsets)"),
     "kafka.consumer.fetcher:Fetcher.PartitionRecords": (
@@ -31,13 +31,13 @@ USED: Mapping[str, tuple[str, ...]] = {
         "records_read",
         "take(n)",
     ),
-    "kafka.consumer.group:KafkaConsumer": ("_client", "_fetcher", "_manager", "_net", "_subscription"),
+    "kafka.consumer.group:KafkaConsumer": ("_fetcher", "_subscription"),
     "kafka.consumer.subscription_state:SubscriptionState": ("position(partition)", "seek(partition, offset)"),
     "kafka.coordinator.assignors.cooperative_sticky:CooperativeStickyAssignor": (),
     "kafka.coordinator.assignors.range:RangePartitionAssignor": (),
     "kafka.coordinator.assignors.roundrobin:RoundRobinPartitionAssignor": (),
     "kafka.future:Future": ("_callbacks", "_errbacks", "_lock", "chain(future)", "is_done"),
-    "kafka.net.compat:KafkaNetClient": ("_manager", "_net"),
+    "kafka.net.compat:KafkaNetClient": ("_net", "cluster"),
     "kafka.net.inet:create_connection": ("(net, host, port, socket_options, proxy_url, timeout_at)",),
     "kafka.net.manager:KafkaConnectionManager": (
         "_backoff",
@@ -50,6 +50,8 @@ USED: Mapping[str, tuple[str, ...]] = {
         "get_connection(node_id)",
         "least_loaded_node()",
         "reset_backoff(node_id)",
+        "run(coro)",
+        "send(request, node_id)",
         "ssl_enabled",
         "update_backoff(node_id)",
         "wait_for(future, timeout_ms)",
@@ -71,7 +73,7 @@ USED: Mapping[str, tuple[str, ...]] = {
 
 
 def lacking(used: Mapping[str, tuple[str, ...]] = USED) -> Iterator[str]:
-    """What of it is not there, or takes other parameters."""
+    """The parts that are not there, or take other parameters."""
     for place, attributes in used.items():
         module, _, path = place.partition(":")
         try:
@@ -95,7 +97,7 @@ def _has(owner: Any, attribute: str) -> bool:
     wanted = [one for one in parameters.rstrip(")").split(", ") if one]
     try:
         return not wanted or set(wanted) <= set(signature(method).parameters)
-    except (TypeError, ValueError):  # it is no method any more, or one that does not say
+    except (TypeError, ValueError):  # no method any more, or its parameters are not known
         return False
 
 

@@ -1,7 +1,7 @@
 """The records inside a batch, once it is unpacked: a tight loop for sound ones, a careful look at any other.
 
-A size counts only once it is known to fit. A record that cannot be read is passed over by its length, where that is
-sound, and is an `Unreadable` in its place; where it is not, all that is left of the batch is one.
+A size counts only once it is known to fit. Where a record cannot be read and its length is sound, an `Unreadable`
+stands in its place; where the length is not sound either, one `Unreadable` stands for all that is left of the batch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from consumer.kafka.fields import Damaged, Headers, TooLarge, headers_at, held, signed, unsigned, wrapped
 
 _HEADER_WEIGHT = 128
-"""Bytes that a header counts for where a portion is bounded: an empty one has two, and takes a hundred in memory."""
+"""Bytes that a header counts for where a portion is bounded: an empty header has two, and takes a hundred in memory."""
 
 _FAR = 2**62
 """A time below, and a distance below from it, are together a number of 64 bits."""
@@ -36,9 +36,9 @@ class Record(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A place where no record can be had; the next one is at `following` or behind it.
+    """A place where no record can be had; the next record is at `following` or later.
 
-    `stage` is that of its dead letter: `size` where there is more than is read, `fetch` where it is no record.
+    `stage` is that of its dead letter: `size` where the record is too large to be read, `fetch` where it is damaged.
     """
 
     offset: int
@@ -50,7 +50,7 @@ class Unreadable(NamedTuple):
 
     @property
     def reason(self) -> str:
-        """What its dead letter says."""
+        """The reason that its dead letter gives."""
         last = self.following - 1
         offsets = f"offset {self.offset}" if last <= self.offset else f"offsets {self.offset} to {last}"
         return f"{offsets} cannot be read: {self.why}; what was sent there is lost: {_TO_DO}"
@@ -63,8 +63,8 @@ Found = Record | Unreadable
 class Unpacked:
     """The records of a batch, and how far they were read.
 
-    `timestamp` is the time of every one where the broker stamped them, else None: each has its own, counted from
-    `first_timestamp`. `before` is the offset of the record that was read last.
+    `timestamp` is the time of every record where the broker stamped them; else None, and each record has its own,
+    counted from `first_timestamp`. `before` is the offset of the record that was read last.
     """
 
     data: bytes
@@ -79,10 +79,10 @@ class Unpacked:
     at: int = 0
 
     def read(self, most: int, room: int) -> tuple[list[Found], int]:
-        """The next of them: at most `most`, fewer where those would take more than `room` bytes, at least one.
+        """The next records: at most `most`, fewer where those would take more than `room` bytes, at least one.
 
         Returns:
-            Them, and the bytes that they take.
+            The records, and the bytes that they take.
         """
         found: list[Found] = []
         start, held = self.at, 0
@@ -91,13 +91,13 @@ class Unpacked:
             if self.left > 0 and len(found) < most and self.at - start + held < room:
                 found.append(self._read_carefully())
         if self.left == 0 and self.at != len(self.data):
-            found.append(self._rest(f"{len(self.data) - self.at} bytes are left behind its last record"))
+            found.append(self._rest(f"{len(self.data) - self.at} bytes are left after its last record"))
         return found, self.at - start + held
 
     def _read_sound(self, found: list[Found], most: int, until: int) -> int:
-        """Add records as long as they are sound; the bytes that their headers count for.
+        """Add records as long as they are sound, and return the bytes that their headers count for.
 
-        One and two bytes of a number are read in place: that takes half the time of a call for each.
+        Numbers of one and two bytes are read in place: that takes half the time of a call for each.
         """
         data, at, left = self.data, self.at, self.left
         base, last, before, epoch = self.base_offset, self.last_offset, self.before, self.leader_epoch
@@ -116,7 +116,7 @@ class Unpacked:
                     else:
                         number, pos = unsigned(data, at)
                 end = pos + (number >> 1)
-                mark = pos + 1  # behind the attributes, which say nothing
+                mark = pos + 1  # after the attributes, which say nothing
                 pos = mark + 1
                 number = data[mark]
                 if number > 0x7F:
@@ -217,7 +217,7 @@ class Unpacked:
         return Unreadable(offset, offset + 1, timestamp, self.leader_epoch, stage, reason)
 
     def _rest(self, why: str) -> Unreadable:
-        """What is left cannot be told apart. Where no offset is left for it, it stands at the last one."""
+        """One `Unreadable` for all that is left; it stands at the last offset where no other is free."""
         offset = min(self.before + 1, self.last_offset)
         self.at, self.left, self.before = len(self.data), 0, self.last_offset
         return Unreadable(offset, self.last_offset + 1, self.max_timestamp, self.leader_epoch, "fetch", why)

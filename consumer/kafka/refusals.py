@@ -33,17 +33,17 @@ _EXPIRED = 10
 
 
 def in_words(failure: Failure, kafka: KafkaSettings) -> str:
-    """One line: where, what it means, and in parentheses what was said."""
+    """One line: the address, what the failure means, and in parentheses what was said."""
     cause = origin(failure.error)
     if isinstance(cause, OSError) and (wrong := tls_files.wrong(kafka)) is not None:
-        return without_secrets(f"{failure.address}: {wrong}", kafka)  # it is being replaced, maybe
+        return without_secrets(f"{failure.address}: {wrong}", kafka)  # the file is being replaced, maybe
     said = _said(cause)
     meaning = _meaning(cause, said, kafka)
     return without_secrets(f"{failure.address}: {f'{meaning} ({said})' if meaning else said}", kafka)
 
 
 def without_secrets(text: str, kafka: KafkaSettings) -> str:
-    """The text with the secrets of the settings left out, whoever put them there."""
+    """The text without the secrets of the settings, wherever the text comes from."""
     for name in KafkaSettings.model_fields:
         secret = getattr(kafka, name)
         if isinstance(secret, SecretStr) and secret.get_secret_value():

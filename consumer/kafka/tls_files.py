@@ -1,4 +1,4 @@
-"""A look into the certificate files before a client uses them, where the wrong one can still be named."""
+"""A check of the certificate files before a client uses them, while the wrong file can still be named."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def check(kafka: KafkaSettings) -> None:
 
 
 def wrong(kafka: KafkaSettings) -> str | None:
-    """What is wrong with the files, as `check` says it; None if nothing is."""
+    """What is wrong with the files, in the words of `check`; None if nothing is."""
     try:
         check(kafka)
     except SettingsError as error:

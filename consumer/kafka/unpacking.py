@@ -1,4 +1,4 @@
-"""Unpacking what a producer has compressed, up to a size: what a few bytes say they are must not fill the memory."""
+"""Unpacking what a producer has compressed, up to a size: a few bytes from a stranger must not fill the memory."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _BLOCK = struct.Struct(">i")
 
 
 class _MoreError(Exception):
-    """There is more in it than the limit."""
+    """More bytes than the limit."""
 
 
 def unpacked(codec: int, data: memoryview, most: int = MOST_UNPACKED) -> bytes:
-    """What `data` holds.
+    """The bytes that were compressed.
 
     Args:
         codec: as in the attributes of a record batch.
-        data: what was compressed, whole.
-        most: bytes that may be in it. No more than that is ever held in memory, whatever `data` says of itself.
+        data: the compressed bytes, whole.
+        most: the most bytes that are unpacked, and held in memory, whatever size `data` claims.
 
     Raises:
-        TooLarge: there is more in it.
-        Damaged: it cannot be unpacked, or nobody knows the codec.
+        TooLarge: there are more.
+        Damaged: `data` cannot be unpacked, or Kafka has no such codec.
     """
     if codec == 0:
         return bytes(data)
@@ -64,7 +64,7 @@ def _gzip(data: memoryview, most: int) -> bytes:
 
 
 def _up_to(most: int, packed: Any) -> bytes:
-    """So many bytes at most, asked for in growing parts: a reader makes room for what it is asked for."""
+    """At most so many bytes, asked for in growing parts: a reader makes room for as much as it is asked for."""
     parts, room, size = [], most, _FIRST_PART
     while room and (part := packed.read(min(room, size))):
         parts.append(part)
@@ -89,7 +89,7 @@ def _snappy(data: memoryview, most: int) -> bytes:
 
 
 def _snappy_block(data: memoryview, most: int) -> bytes:
-    """One block. It begins with how much there is in it, and the library makes room for that at once."""
+    """One block. It begins with its unpacked size, and the library makes room for that at once."""
     said = shift = 0
     for byte in data[:5]:
         said |= (byte & 0x7F) << shift

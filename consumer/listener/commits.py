@@ -1,16 +1,15 @@
-"""Kafka's committed offsets follow the ledger, as a copy for lag tools and retention. Nothing ever reads them."""
+"""Kafka's committed offsets follow the ledger, as a copy for lag tools and retention. Retrainer never reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import structlog
-from kafka import TopicPartition
 from kafka.errors import KafkaError
-from kafka.structs import OffsetAndMetadata
 
-from consumer.listener.places import Places
+from consumer.kafka.ports import GroupConsumer
+from consumer.listener.assignment import Assignment
+from consumer.positions import Partition
 from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
@@ -19,29 +18,35 @@ _CLOSE_MS = 3000
 
 
 class Commits:
-    """Commits the offsets of placed partitions that are still assigned."""
+    """Commits the offsets of placed partitions that are still assigned.
 
-    def __init__(self, interval: float, places: Places, clock: Callable[[], float]) -> None:
+    Args:
+        interval: seconds from one commit to the next.
+        assignment: the partitions, and the ledger's next offsets.
+        clock: seconds, of a clock that nobody sets.
+    """
+
+    def __init__(self, interval: float, assignment: Assignment, clock: Callable[[], float]) -> None:
         self.trouble: str | None = None
         """Why the last commit failed. A broker that has gone away shows here first: polls just bring nothing."""
         self._interval = interval
-        self._places = places
+        self._assignment = assignment
         self._clock = clock
         self._committed_at = float("-inf")
 
-    def follow(self, consumer: Any) -> None:
+    def follow(self, consumer: GroupConsumer) -> None:
         """Commit when it is time; quiet partitions too, so that the retention of their offsets does not run out."""
         now = self._clock()
-        if not self._places.next or now - self._committed_at < self._interval:
+        if not self._assignment.placed or now - self._committed_at < self._interval:
             return
         self._committed_at = now
         try:
             if offsets := self._offsets(consumer):
-                consumer.commit_async(offsets, callback=self._on_commit)
+                consumer.commit_async(offsets, self._on_commit)
         except KafkaError as error:
-            self._on_commit(None, error)
+            self._on_commit(error)
 
-    def last(self, consumer: Any) -> None:
+    def last(self, consumer: GroupConsumer) -> None:
         """Commit once more before leaving."""
         try:
             if offsets := self._offsets(consumer):
@@ -49,9 +54,9 @@ class Commits:
         except KafkaError as error:
             log.debug("last commit failed", reason=str(error) or type(error).__name__)
 
-    def _on_commit(self, _offsets: object, response: object) -> None:
+    def _on_commit(self, error: Exception | None) -> None:
         """Runs on the client's thread."""
-        trouble = (str(response) or type(response).__name__) if isinstance(response, Exception) else None
+        trouble = None if error is None else str(error) or type(error).__name__
         if trouble and not self.trouble:
             log.warning("the broker does not take commits", reason=trouble)
         elif self.trouble and not trouble:
@@ -60,6 +65,6 @@ class Commits:
         if not trouble:
             reached(Point.COMMITTED)
 
-    def _offsets(self, consumer: Any) -> dict[TopicPartition, OffsetAndMetadata]:
-        known = self._places.next
-        return {tp: OffsetAndMetadata(known[tp], "", -1) for tp in consumer.assignment() if tp in known}
+    def _offsets(self, consumer: GroupConsumer) -> dict[Partition, int]:
+        known = self._assignment.placed
+        return {partition: known[partition] for partition in consumer.assignment() if partition in known}

@@ -1,7 +1,7 @@
-"""A flood of dead letters: past a limit of open ones nothing more is read, so that the disk is not filled with them.
+"""A flood of dead letters: past a limit of open letters nothing more is read, so that they do not fill the disk.
 
-What does not fit is not stored, and its offsets stand still: it is read again when an operator has made room. Nothing
-is lost meanwhile that the broker keeps.
+A batch that does not fit is not stored, and its offsets stand still: it is read again when an operator has made room.
+Nothing is lost meanwhile that the broker keeps.
 """
 
 from __future__ import annotations
@@ -11,30 +11,31 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT, DeadLetterSettings
+from consumer.configuration.dead_letters import WAY_OUT, DeadLetterSettings
 from consumer.dead_letters.letter import Load
 from consumer.listener.pauses import Pauses
+from consumer.listener.state import ListenerState
 
 log = structlog.get_logger()
 
 
 def fits(still_open: Load, more: Load, limit: Load) -> bool:
-    """Whether `more` letters fit beside those that are open.
+    """Whether `more` letters fit beside the open ones.
 
-    A batch without any always fits. Beside no open ones any batch does, or one that is greater than the limit would
-    never be read.
+    A batch without letters always fits. While no letter is open any batch fits, or a batch above the limit would never
+    be read.
     """
     if more.letters == 0 or still_open.letters == 0:
         return True
     return still_open.letters + more.letters <= limit.letters and still_open.bytes + more.bytes <= limit.bytes
 
 
-class FloodGuard:
+class DeadLetterLimit:
     """Holds up reading while the open dead letters leave no room for those that came.
 
     Args:
         settings: the limit, and how often to look whether there is room again.
-        count: the open letters, as the ledger has them. Others write it too: operators, other instances.
+        count: the open letters in the ledger. Operators and other instances change their number, too.
         pauses: where reading is held up.
         clock: seconds, of a clock that nobody sets.
     """
@@ -52,10 +53,10 @@ class FloodGuard:
         self._refused: Load | None = None
 
     def admits(self, more: Load) -> bool:
-        """Whether a batch with these dead letters may be stored. Where not, reading is held up until it may.
+        """Whether a batch with these dead letters may be stored. If not, reading is held up until it may.
 
         Raises:
-            DBAPIError: the ledger does not tell.
+            DBAPIError: the ledger cannot be asked.
         """
         if more.letters == 0:
             return True
@@ -64,9 +65,9 @@ class FloodGuard:
         if fits(self._open, more, self._limit):
             return True
         self._refused = more
-        self._pauses.hold(TOO_MANY)
+        self._pauses.hold(ListenerState.TOO_MANY_DEAD_LETTERS)
         log.error(
-            TOO_MANY,
+            ListenerState.TOO_MANY_DEAD_LETTERS,
             open=self._open.letters,
             megabytes=round(self._open.bytes / 1e6, 1),
             arrived=more.letters,
@@ -77,11 +78,11 @@ class FloodGuard:
         return False
 
     def stored(self, more: Load) -> None:
-        """These are in the ledger now."""
+        """These letters are in the ledger now."""
         self._open = Load(self._open.letters + more.letters, self._open.bytes + more.bytes)
 
     def tick(self) -> None:
-        """Let reading go on when there is room for what was refused; to be called often."""
+        """Let reading go on when there is room for the refused batch. Call it often."""
         if self._refused is None or self._clock() - self._counted_at < self._every:
             return
         try:
@@ -92,7 +93,7 @@ class FloodGuard:
             return
         if fits(self._open, self._refused, self._limit):
             self._refused = None
-            self._pauses.release(TOO_MANY)
+            self._pauses.release(ListenerState.TOO_MANY_DEAD_LETTERS)
 
     def _look(self) -> None:
         self._open = self._count()

@@ -8,27 +8,29 @@ from dataclasses import replace
 from typing import Any
 
 import structlog
-from kafka import TopicPartition
 from kafka.errors import KafkaError, LogTruncationError
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
 from consumer.errors import ConsumerError
-from consumer.kafka.client import connect
+from consumer.kafka.connecting import connect
 from consumer.kafka.group import Membership
+from consumer.kafka.ports import GroupConsumer, Polled
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
+from consumer.listener.assignment import Assignment
+from consumer.listener.batch_writer import BatchWriter
 from consumer.listener.commits import Commits
-from consumer.listener.flood import FloodGuard
+from consumer.listener.flood import DeadLetterLimit
 from consumer.listener.gaps import Gaps
-from consumer.listener.hearing import Hearing, Hearsay
+from consumer.listener.lag_meter import LagMeter
+from consumer.listener.ledger_backoff import LedgerBackoff
 from consumer.listener.notices import Notices, groups_of
 from consumer.listener.pauses import Pauses
-from consumer.listener.places import Places
 from consumer.listener.polling import Polling
-from consumer.listener.pressure import REFUSES, Pressure
 from consumer.listener.rebalance import RebalanceNotes
-from consumer.listener.storing import Storing
+from consumer.listener.state import ListenerState
+from consumer.listener.status import ListenerStatus
 from consumer.settings import Settings
 
 log = structlog.get_logger()
@@ -37,14 +39,14 @@ _CLOSE_MS = 3000
 
 
 class Listener(threading.Thread):
-    """Reads the topics of users and labels into the ledger until it is told to stop.
+    """Reads the topics of users and labels into the ledger until `stop`.
 
     Args:
         settings: broker, topics and groups.
         intake: where changes and offsets are stored.
-        clock: by which it waits, and by which it tells when something happened.
+        clock: for waits, and for the moments in `status`.
         stored: called after something was stored, from this thread.
-        instance: the id of the instance that it listens for.
+        instance: the id of the instance that listens.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Listener(threading.Thread):
         instance: str = "",
     ) -> None:
         super().__init__(name="listener", daemon=True)
-        self.hearing = Hearing()
+        self.status = ListenerStatus()
         self.failure: BaseException | None = None
         self._kafka = settings.kafka
         self._member = Membership(intake.ledger_id, instance)
@@ -64,16 +66,20 @@ class Listener(threading.Thread):
         self._stored = stored
         self._stopping = threading.Event()
         self._pauses = Pauses()
-        self._places = Places(settings.kafka, intake, clock)
-        self._flood = FloodGuard(settings.dead_letters, intake.open_letters, self._pauses, clock.elapsed)
-        self._gaps = Gaps(settings.kafka, intake, self._places, clock.now, self._alive, self._flood.admits)
+        self._assignment = Assignment(settings.kafka, intake, clock)
+        self._dead_letter_limit = DeadLetterLimit(
+            settings.dead_letters, intake.open_letters, self._pauses, clock.elapsed
+        )
+        self._gaps = Gaps(
+            settings.kafka, intake, self._assignment, clock.now, self._alive, self._dead_letter_limit.admits
+        )
         patience = (settings.kafka.session_timeout_ms + settings.kafka.request_timeout_ms) / 1000
         self._polling = Polling(self._gaps, clock.elapsed, self._stopping, patience)
-        self._pressure = Pressure(clock.elapsed)
-        self._storing = Storing(settings, intake, self._places, self._flood, self._pressure, clock)
-        self._hearsay = Hearsay(self._places, clock.elapsed)
+        self._backoff = LedgerBackoff(clock.elapsed)
+        self._writer = BatchWriter(settings, intake, self._assignment, self._dead_letter_limit, self._backoff, clock)
+        self._lag_meter = LagMeter(self._assignment, clock.elapsed)
         self._notices = Notices(groups_of(settings), clock.elapsed)
-        self._commits = Commits(settings.kafka.commit_interval, self._places, clock.elapsed)
+        self._commits = Commits(settings.kafka.commit_interval, self._assignment, clock.elapsed)
 
     def stop(self) -> None:
         """Tell the thread to leave the group and end; `join` waits for it."""
@@ -82,8 +88,8 @@ class Listener(threading.Thread):
     def run(self) -> None:
         """Connect, listen, and leave in good order.
 
-        Whatever goes wrong with a client, another one is connected, and reads on from the ledger's offsets. Settings
-        that no client can use are left in `failure`.
+        Whatever goes wrong with a client, the listener connects another one, which reads on from the ledger's offsets.
+        Settings that no client can use are left in `failure`.
         """
         try:
             again = False
@@ -103,121 +109,126 @@ class Listener(threading.Thread):
             log.exception("listener failed")
             self.failure = error
         finally:
-            self._show(state="stopped")
+            self._show(state=ListenerState.STOPPED)
             self._stored()
 
-    def _listen(self, consumer: Any) -> None:
+    def _listen(self, consumer: GroupConsumer) -> None:
         notes = RebalanceNotes(consumer)
         self._polling.begin()
         try:
-            consumer.subscribe(list(self._kafka.topics), listener=notes)
+            consumer.subscribe(self._kafka.topics, notes)
             while not self._stopping.is_set():
                 self._turn(consumer, notes)
         except Exception as error:  # noqa: BLE001  (the client raises what it should not; listening must not end, P6)
             self._pause_before_another(error)
         finally:
             self._leave(consumer)
-            self._places.clear()
+            self._assignment.clear()
 
-    def _turn(self, consumer: Any, notes: RebalanceNotes) -> None:
+    def _turn(self, consumer: GroupConsumer, notes: RebalanceNotes) -> None:
         try:
             records = self._polling.poll(consumer)
-            self._places.note(notes.drain())
+            self._assignment.note(notes.drain())
             if records is not None:
                 self._store(consumer, records, notes)
-            self._gaps.cross(consumer)
-            if records is None and self._places.next:
-                self._places.rewind(consumer)  # or the next poll would begin behind what this one took and did not give
+            self._gaps.record_gaps(consumer)
+            if records is None and self._assignment.placed:
+                self._assignment.rewind(consumer)  # or the next poll would skip what this one took and did not give
             self._place_when_due(consumer)
-            self._flood.tick()
-            self._pauses.apply(consumer, self._places)
+            self._dead_letter_limit.tick()
+            self._pauses.apply(consumer, self._assignment)
             if not notes.pending:
                 self._commits.follow(consumer)
             self._tell(consumer)
         except LogTruncationError as error:
             self._gaps.cut(error.divergent_offsets)
-            self._places.note(notes.drain())
-            self._gaps.cross(consumer)  # now: the client says so in every turn until it has been sought elsewhere
+            self._assignment.note(notes.drain())
+            self._gaps.record_gaps(consumer)  # now: the client says so in every turn until a seek moves it
 
-    def _store(self, consumer: Any, records: dict[TopicPartition, list[Any]], notes: RebalanceNotes) -> None:
-        passed = self._places.passed(consumer)
+    def _store(self, consumer: GroupConsumer, records: Polled, notes: RebalanceNotes) -> None:
+        ahead = self._assignment.ahead_of_ledger(consumer)
         if notes.pending:
-            passed = {}  # the client may stand at Kafka's committed offsets
-        if (batch := self._storing.store(consumer, records, passed)) is not None:
+            ahead = {}  # the client may stand at Kafka's committed offsets
+        if (batch := self._writer.store(consumer, records, ahead)) is not None:
             self._count(batch)
 
-    def _place_when_due(self, consumer: Any) -> None:
-        """What is placed is fetched, and so offered to the ledger: not before that may be tried again."""
-        if not self._pressure.due:
+    def _place_when_due(self, consumer: GroupConsumer) -> None:
+        """Place only when the ledger may be tried again: what is placed is fetched, and so offered to the ledger."""
+        if not self._backoff.due:
             return
         try:
-            self._places.place(consumer)
+            self._assignment.place(consumer)
         except DBAPIError as error:
-            self._pressure.refused(error)
+            self._backoff.refused(error)
 
-    def _tell(self, consumer: Any) -> None:
-        heard = self._hearsay.heard(consumer)
-        if heard["lag"] == 0 and not self._places.unplaced:
-            self._pressure.took()  # there is nothing left that it could refuse
+    def _tell(self, consumer: GroupConsumer) -> None:
+        lag = self._lag_meter.measure(consumer)
+        if lag.records == 0 and not self._assignment.unplaced:
+            self._backoff.took()  # there is nothing left that it could refuse
         self._show(
             state=self._state(),
             why=self._polling.trouble or self._commits.trouble,
             held=self._pauses.reason,
-            trouble=self._pressure.reason,
+            trouble=self._backoff.reason,
             **self._polled(),
-            gaps=self._gaps.crossed,
-            **heard,
+            gaps=self._gaps.recorded,
+            partitions=lag.partitions,
+            lag=lag.records,
+            caught_up=lag.caught_up,
         )
 
     def _pause_before_another(self, error: Exception) -> None:
-        """Something that is not understood, or that does not pass: the client is given up."""
+        """The client is given up: its error is not understood, or does not pass."""
         pause = self._polling.pause()
         reason = f"{type(error).__name__}: {error}"
         understood = isinstance(error, (KafkaError, DBAPIError, ConsumerError))
         tell = log.error if understood else log.exception
-        tell("connecting afresh", reason=reason, next_try_s=pause)
-        self._show(state="connecting afresh", why=reason, partitions=0, lag=None, afresh=self.hearing.afresh + 1)
+        tell("reconnecting", reason=reason, next_try_s=pause)
+        reconnects = self.status.reconnects + 1
+        self._show(state=ListenerState.RECONNECTING, why=reason, partitions=0, lag=None, reconnects=reconnects)
         self._stopping.wait(pause)
         self._show(**self._polled())
 
-    def _leave(self, consumer: Any) -> None:
-        """Commit once more, and leave the group; a client that is beside itself is left as it is."""
+    def _leave(self, consumer: GroupConsumer) -> None:
+        """Commit once more, and leave the group. A client that cannot even do that is left as it is."""
         try:
             self._commits.last(consumer)
-            consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+            consumer.close(timeout_ms=_CLOSE_MS)
         except Exception as error:  # noqa: BLE001  (it is not needed any more)
             log.warning("client not closed in good order", reason=f"{type(error).__name__}: {error}")
 
     def _count(self, batch: Batch) -> None:
         self._notices.stored(batch)
         self._show(
-            notices=self._notices.told,
-            events=self.hearing.events + sum(batch.events.values()),
-            ignored=self.hearing.ignored + sum(batch.ignored.values()),
-            dead=self.hearing.dead + len(batch.dead),
+            notices=self._notices.current,
+            events=self.status.events + sum(batch.events.values()),
+            ignored=self.status.ignored + sum(batch.ignored.values()),
+            dead=self.status.dead + len(batch.dead),
         )
         self._stored()
 
     def _wait_for_broker(self, reason: str, pause: float) -> None:
         servers = ",".join(self._kafka.bootstrap_servers)
         log.info("waiting for broker", servers=servers, reason=reason, next_try_s=round(pause, 1))
-        self._show(state="waiting for broker", why=reason, lag=None, **self._polled())
+        self._show(state=ListenerState.WAITING_FOR_BROKER, why=reason, lag=None, **self._polled())
 
     def _alive(self) -> None:
         self._show(**self._polled())
 
-    def _state(self) -> str:
+    def _state(self) -> ListenerState:
         if self._polling.trouble:
-            return "poll fails"
-        if self._commits.trouble or self._hearsay.lost:
-            return "broker away"
+            return ListenerState.POLL_FAILS
+        if self._commits.trouble or self._lag_meter.broker_away:
+            return ListenerState.BROKER_AWAY
         if self._pauses.reason is not None:
             return self._pauses.reason
-        if self._pressure.reason:
-            return REFUSES
-        if self._places.unplaced:
-            return "placing"
-        return "listening" if self._places.settled else "standing by" if self._places.idle else "joining"
+        if self._backoff.reason:
+            return ListenerState.LEDGER_REFUSES
+        if self._assignment.unplaced:
+            return ListenerState.PLACING
+        if self._assignment.settled:
+            return ListenerState.LISTENING
+        return ListenerState.STANDING_BY if self._assignment.idle else ListenerState.JOINING
 
     def _polled(self) -> dict[str, float]:
         return {"polled_at": self._clock.now(), "polled_elapsed": self._clock.elapsed()}
@@ -225,4 +236,4 @@ class Listener(threading.Thread):
     def _show(self, **changed: Any) -> None:
         if changed.get("lag") is not None:
             changed |= {"last_lag": changed["lag"], "lag_at": self._clock.now()}
-        self.hearing = replace(self.hearing, **changed)
+        self.status = replace(self.status, **changed)

@@ -1,6 +1,6 @@
-"""What the listener notices that no single event tells: none of the events is ours, or their times are in a wrong unit.
+"""Facts that no single event tells: none of the events is ours, or their times are in a wrong unit.
 
-Nothing is wrong with the service then, and nothing is lost, yet it may learn nothing for ever. So somebody is told.
+Nothing is wrong with the service then, and nothing is lost, yet it may learn nothing for ever. So it tells people.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from consumer.settings import Settings
 log = structlog.get_logger()
 
 ENOUGH = 100
-"""So many events without one of ours are no accident; in a topic that many groups share they may be."""
+"""So many events without one of ours are no accident, unless many groups share the topic."""
 
 _NOT_OURS, _UNITS = "nothing that comes is ours", "record times are in another unit"
-_AGAIN = 3600.0  # seconds; in such a topic they come and go
+_AGAIN = 3600.0  # seconds; in a shared topic such runs come and go
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Events of a topic, one after the other, of which none could be used."""
+    """Events of a topic, one after the other, none of which could be used."""
 
     ignored: Counter[str] = field(default_factory=Counter)
-    """Those of others, by the reason why they are."""
+    """Events of others, by the reason."""
     dead: int = 0
-    """Those that could not be understood."""
+    """Events that could not be understood."""
     last_reason: str = ""
-    """Why the last one could not."""
+    """Why the last of those could not."""
 
     @property
     def events(self) -> int:
@@ -41,7 +41,7 @@ class Run:
         return self.ignored.total() + self.dead
 
     def after(self, batch: Batch, topic: str) -> Run:
-        """The run when this was read as well; an event of ours ends it."""
+        """The run after this batch; an event of ours ends it."""
         ignored: Counter[str] = Counter()
         for (partition, reason), count in batch.ignored.items():
             if partition.topic == topic:
@@ -54,35 +54,35 @@ class Run:
 
 
 def about_run(run: Run, topic: str, group: str) -> str | None:
-    """What to tell of a run, once it is long enough."""
+    """The notice about a run, once it is long enough; else None."""
     if run.events < ENOUGH:
         return None
     none = f"none of the last {run.events:,} events of topic {topic}"
     why = ", ".join(f"{reason}: {count:,}" for reason, count in run.ignored.most_common())
     if not run.dead:
-        told = f"{none} is of {group} ({why})"
-        return f"{told}; see whether group and topic are the right ones, `retrainer doctor` names what comes"
+        notice = f"{none} is of {group} ({why})"
+        return f"{notice}; see whether group and topic are the right ones, `retrainer doctor` names what comes"
     if not run.ignored:
-        told = f"{none} can be understood, the last because: {run.last_reason}"
-        return f"{told}; see RETRAINER_KAFKA__SOURCE, RETRAINER_KAFKA__TOPIC and `retrainer dead-letters list`"
-    told = f"{none} is of {group}: {run.dead:,} cannot be understood, {why}"
-    return f"{told}; see whether group, topic and RETRAINER_KAFKA__SOURCE are the right ones"
+        notice = f"{none} can be understood, the last because: {run.last_reason}"
+        return f"{notice}; see RETRAINER_KAFKA__SOURCE, RETRAINER_KAFKA__TOPIC and `retrainer dead-letters list`"
+    notice = f"{none} is of {group}: {run.dead:,} cannot be understood, {why}"
+    return f"{notice}; see whether group, topic and RETRAINER_KAFKA__SOURCE are the right ones"
 
 
 def groups_of(settings: Settings) -> dict[str, str]:
-    """What is listened to on each topic, for people, with the settings that name it."""
+    """The groups that each topic is read for, in words, with the settings that name them."""
     users, labels = settings.feature_group, settings.labels
-    told = {settings.kafka.topic: f"{users.name}, version {users.version} (RETRAINER_FEATURE_GROUP__…)"}
+    groups = {settings.kafka.topic: f"{users.name}, version {users.version} (RETRAINER_FEATURE_GROUP__…)"}
     if labels is None:
-        return told
+        return groups
     topic, named = settings.kafka.label_topic, f"{labels.name}, version {labels.version} (RETRAINER_LABELS__…)"
     if topic not in (None, settings.kafka.topic):
-        return {**told, topic: named}
-    return {name: f"{user_group} or {named}" for name, user_group in told.items()}
+        return {**groups, topic: named}
+    return {name: f"{user_group} or {named}" for name, user_group in groups.items()}
 
 
 def about_units(units: Mapping[tuple[str, Unit], int]) -> str | None:
-    """What to tell of record times that are in another unit than milliseconds; by topic, how many."""
+    """The notice about record times in another unit than milliseconds; `units` has their number by topic and unit."""
     if not units:
         return None
     (topic, unit), count = max(units.items(), key=lambda one: one[1])
@@ -95,10 +95,10 @@ def about_units(units: Mapping[tuple[str, Unit], int]) -> str | None:
 
 
 class Notices:
-    """Follows what is stored, and tells it: in the log when it begins, and to whoever asks while it lasts.
+    """Follows what is stored. A notice is in the log when it begins, and in `current` while it lasts.
 
     Args:
-        groups: what is listened to on each topic, as `groups_of` has it.
+        groups: the groups of each topic, as `groups_of` has them.
         clock: seconds, of a clock that nobody sets.
     """
 
@@ -110,31 +110,31 @@ class Notices:
         self._logged: dict[str, float] = {}
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """What there is to tell now."""
-        return tuple(self._told().values())
+    def current(self) -> tuple[str, ...]:
+        """The notices of now."""
+        return tuple(self._by_event().values())
 
     def stored(self, batch: Batch) -> None:
-        """These are in the ledger now."""
+        """This batch is in the ledger now."""
         self._runs = {topic: run.after(batch, topic) for topic, run in self._runs.items()}
         odd, read = {topic for topic, _ in batch.units}, {partition.topic for partition in batch.events}
         for topic, unit in [*self._units]:
-            if topic in read - odd:  # whoever writes it has mended it
+            if topic in read - odd:  # its producer has mended it
                 del self._units[topic, unit]
         self._units.update(batch.units)
         self._log()
 
-    def _told(self) -> dict[str, str]:
-        """By the event of the log, and what distinguishes it."""
+    def _by_event(self) -> dict[str, str]:
+        """The notices, by the event in the log and the topic."""
         found = {
             f"{_NOT_OURS} {topic}": about_run(run, topic, self._groups[topic]) for topic, run in self._runs.items()
         }
         found[_UNITS] = about_units(self._units)
-        return {what: told for what, told in found.items() if told is not None}
+        return {what: notice for what, notice in found.items() if notice is not None}
 
     def _log(self) -> None:
         now = self._clock()
-        for what, told in self._told().items():
+        for what, notice in self._by_event().items():
             if not 0 <= now - self._logged.get(what, float("-inf")) < _AGAIN:
                 self._logged[what] = now
-                log.warning(_UNITS if what == _UNITS else _NOT_OURS, reason=told)
+                log.warning(_UNITS if what == _UNITS else _NOT_OURS, reason=notice)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import Any
-
 import structlog
-from kafka import TopicPartition
 
-from consumer.listener.places import Places
+from consumer.kafka.ports import GroupConsumer
+from consumer.listener.assignment import Assignment
+from consumer.listener.state import ListenerState
 
 log = structlog.get_logger()
 
@@ -17,42 +14,36 @@ log = structlog.get_logger()
 class Pauses:
     """Reasons to fetch nothing. While one is held all placed partitions are paused; afterwards they go on.
 
-    Unplaced partitions are paused anyway, and `Places.place` resumes what it has placed: so `apply` comes after it in
-    every turn, before the next poll. What the client has fetched of a paused partition it keeps, and gives later.
+    Unplaced partitions are paused anyway, and `Assignment.place` resumes what it has placed: so `apply` comes after it
+    in every turn, before the next poll. What the client has fetched of a paused partition it keeps, and gives later.
     """
 
     def __init__(self) -> None:
-        self._reasons: dict[str, None] = {}  # in the order in which they came
+        self._reasons: dict[ListenerState, None] = {}  # in the order in which they came
         self._paused = False
 
     @property
-    def reason(self) -> str | None:
-        """The first reason that is held, as the listener's state shows it; None where there is none."""
+    def reason(self) -> ListenerState | None:
+        """The first reason that is held; None where there is none."""
         return next(iter(self._reasons), None)
 
-    def hold(self, reason: str) -> None:
-        """Fetch nothing while this holds. Said again, it changes nothing."""
+    def hold(self, reason: ListenerState) -> None:
+        """Fetch nothing while this holds. A second call with the same reason changes nothing."""
         if reason not in self._reasons:
             log.warning("reading pauses", reason=reason)
             self._reasons[reason] = None
 
-    def release(self, reason: str) -> None:
+    def release(self, reason: ListenerState) -> None:
         """This is over, or was never held."""
         if reason in self._reasons:
             del self._reasons[reason]
             log.info("reading goes on" if not self._reasons else "reading stays paused", over=reason)
 
-    def apply(self, consumer: Any, places: Places) -> None:
+    def apply(self, consumer: GroupConsumer, assignment: Assignment) -> None:
         """Pause or resume the placed partitions, the newly placed ones too."""
         if self._reasons:
-            _each(consumer.pause, places.next.keys() - consumer.paused())
+            consumer.pause(*(assignment.placed.keys() - consumer.paused()))
         elif self._paused:
-            # One that is being assigned anew right now is resumed too early, but taken from only once it is placed.
-            _each(consumer.resume, places.next)
+            # A partition whose rebalance is under way is resumed too early, but read only once it is placed.
+            consumer.resume(*assignment.placed)
         self._paused = bool(self._reasons)
-
-
-def _each(change: Any, partitions: Iterable[TopicPartition]) -> None:
-    for partition in partitions:
-        with suppress(KeyError):  # it went away; the note of it comes next
-            change(partition)

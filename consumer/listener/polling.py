@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import structlog
-from kafka import TopicPartition
 from kafka.errors import (
     CorruptRecordError,
     InconsistentGroupProtocolError,
@@ -16,11 +14,11 @@ from kafka.errors import (
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
 )
-from kafka.structs import MemberState
 
 from consumer.errors import OutsideGroup
+from consumer.kafka.ports import GroupConsumer, Polled
+from consumer.listener.assignment import RETRY_AFTER
 from consumer.listener.gaps import Gaps
-from consumer.listener.places import RETRY_AFTER
 
 log = structlog.get_logger()
 
@@ -33,15 +31,21 @@ _GIVEN_UP_AFTER = 30
 """Failed polls in a row, a second each."""
 _WELL_AFTER = 60.0
 _FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 10.0  # shorter than the health check's patience
+_LONGEST_PAUSE = 10.0  # shorter than the patience of the health check
 
 
 class Polling:
     """Polls the client of the moment, and says how long to pause before there is another.
 
-    A client that has not got into its group, or back into it, for `patience` seconds is given up: it waits for the
+    A client that has not got into its group, or back into it, for `patience` seconds is given up. For it waits for the
     answer to its JoinGroup as long as a rebalance may take, max_poll_interval_ms and 5 s more, and sends no heartbeat
-    then. So a coordinator that hangs in the middle of a rebalance would go unnoticed for five minutes.
+    then: a coordinator that hangs in the middle of a rebalance would go unnoticed for five minutes.
+
+    Args:
+        gaps: hears of records that cannot be had.
+        clock: seconds, of a clock that nobody sets.
+        stopping: ends the pauses between failed polls.
+        patience: seconds.
     """
 
     def __init__(self, gaps: Gaps, clock: Callable[[], float], stopping: threading.Event, patience: float) -> None:
@@ -68,17 +72,21 @@ class Polling:
         pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
         return pause
 
-    def poll(self, consumer: Any) -> dict[TopicPartition, list[Any]] | None:
-        """What the broker gave; None where the client raised, which may have moved it behind what it did not give.
+    def poll(self, consumer: GroupConsumer) -> Polled | None:
+        """The records that the broker gave.
+
+        Returns:
+            None where the client raised: it may have moved on over records that it did not give.
 
         Raises:
             LogTruncationError: a log is not the one that was read.
             KafkaError: polls have failed for so long that another client should try.
-            OutsideGroup: it has not been in the group for long.
+            OutsideGroup: the client has not been in the group for long.
             Exception: anything, from a client that has lost its way.
         """
+        found: Polled | None
         try:
-            found: dict[TopicPartition, list[Any]] | None = consumer.poll(timeout_ms=_POLL_MS)
+            found = consumer.poll(timeout_ms=_POLL_MS)
         except NoOffsetForPartitionError:
             found = None  # a group without commits; the ledger says where to begin
         except OffsetOutOfRangeError as error:
@@ -92,8 +100,8 @@ class Polling:
         except KafkaError as error:
             self._fail(error)
             return None
-        member = consumer.group_metadata().state == MemberState.STABLE
-        if self.trouble != _OTHERS or member:  # who was refused polls in vain until it is let in
+        member = consumer.is_member()
+        if self.trouble != _OTHERS or member:  # a refused client polls in vain until it is let in
             if self.trouble:
                 log.info("polling again")
             self.trouble, self._failed = None, 0

@@ -1,32 +1,41 @@
-"""The rebalance listener: it notes what was assigned and taken away, and pauses what is assigned. It does no I/O.
+"""Notes of what the group assigns and takes away. Taking them does no I/O: the client's own thread calls.
 
-kafka-python calls it on its own thread, where nothing may block. What is noted is dealt with by the listener thread.
+The listener's thread deals with the notes later, in its next turn.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
-from typing import Any, Literal, NamedTuple
+from enum import Enum, auto
+from typing import NamedTuple
 
-from kafka import ConsumerRebalanceListener, TopicPartition
+from consumer.kafka.ports import GroupConsumer
+from consumer.positions import Partition
+
+
+class RebalanceKind(Enum):
+    """What happened to partitions."""
+
+    ASSIGNED = auto()
+    """They came, or were kept."""
+    GONE = auto()
 
 
 class Rebalance(NamedTuple):
     """Partitions that came, or were kept, or went."""
 
-    what: Literal["assigned", "gone"]
-    partitions: frozenset[TopicPartition]
+    kind: RebalanceKind
+    partitions: frozenset[Partition]
 
 
-class RebalanceNotes(ConsumerRebalanceListener):  # type: ignore[misc]
-    """What happened to the assignment since it was last asked.
+class RebalanceNotes:
+    """What happened to the assignment since the last `drain`. It is the client's `RebalanceListener`.
 
-    A cooperative rebalance names only what comes and what goes. The partitions that are kept are noted with them: all
-    that is assigned is put at the ledger's offsets then, as after an eager one.
+    A cooperative rebalance names only what comes and what goes. The notes name the kept partitions, too: the listener
+    puts all that is assigned at the ledger's offsets then, as after an eager one.
     """
 
-    def __init__(self, consumer: Any) -> None:
+    def __init__(self, consumer: GroupConsumer) -> None:
         self._consumer = consumer
         self._notes: deque[Rebalance] = deque()
 
@@ -35,20 +44,19 @@ class RebalanceNotes(ConsumerRebalanceListener):  # type: ignore[misc]
         """Whether there are notes that nobody has seen yet."""
         return bool(self._notes)
 
-    def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+    def on_assigned(self, assigned: frozenset[Partition]) -> None:
         """Pause the partitions until they stand at the ledger's offset, the kept ones too."""
-        self._assigned(frozenset(assigned) | self._consumer.assignment())
+        self._assigned(assigned | self._consumer.assignment())
 
-    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Nothing has to be saved: whatever was read is in the ledger, or will be read again by the next owner."""
-        gone = frozenset(revoked)
-        self._notes.append(Rebalance("gone", gone))
-        if kept := frozenset(self._consumer.assignment() - gone):  # cooperative; nobody may call again
+    def on_revoked(self, revoked: frozenset[Partition]) -> None:
+        """Nothing has to be saved: the ledger has whatever was read, or the next owner reads it again."""
+        self._notes.append(Rebalance(RebalanceKind.GONE, revoked))
+        if kept := frozenset(self._consumer.assignment() - revoked):  # cooperative; nobody may call again
             self._assigned(kept)
 
-    def on_partitions_lost(self, lost: Iterable[TopicPartition]) -> None:
-        """As for revoked; said apart, because the default would be to call that and a commit there must fail."""
-        self._notes.append(Rebalance("gone", frozenset(lost)))
+    def on_lost(self, lost: frozenset[Partition]) -> None:
+        """The partitions have gone already."""
+        self._notes.append(Rebalance(RebalanceKind.GONE, lost))
 
     def drain(self) -> list[Rebalance]:
         """The notes in order, once."""
@@ -57,6 +65,6 @@ class RebalanceNotes(ConsumerRebalanceListener):  # type: ignore[misc]
             notes.append(self._notes.popleft())
         return notes
 
-    def _assigned(self, partitions: frozenset[TopicPartition]) -> None:
+    def _assigned(self, partitions: frozenset[Partition]) -> None:
         self._consumer.pause(*partitions)
-        self._notes.append(Rebalance("assigned", partitions))
+        self._notes.append(Rebalance(RebalanceKind.ASSIGNED, partitions))

@@ -1,4 +1,4 @@
-"""What there is to read: where each partition begins and ends now, and which part of the window is gone."""
+"""The extent of a replay: where each partition begins and ends now, and which part of the window is gone."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
-from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.deadline import Deadline
 from consumer.errors import ConsumerError
-from consumer.kafka.client import admin_options, made
+from consumer.kafka.clients import make_admin
+from consumer.kafka.options import admin_options
+from consumer.kafka.ports import TopicReader
 from consumer.positions import Partition
 from consumer.replays.stretch import Stretch
 from consumer.replays.window import FOR_EVER, Window, is_sensible, moment_of
 
 _LOOK_BACK = 1000
-"""Records that are read before those that the index of times points at, to see whether their times can be meant."""
+"""Records that are read before the offset that the index of times gives, to see whether their times can be meant."""
 _TURN_MS = 200
 _SHORT = 3.0  # seconds; a partition may hold nothing but marks of transactions
 
@@ -43,50 +43,46 @@ class Missing:
 
 
 def by_record_time(settings: KafkaSettings) -> bool:
-    """Whether the broker finds offsets by the times of records, so that all that is before them is surely earlier.
+    """Whether the broker finds offsets by the times of records, so that all records before them are surely earlier.
 
-    Apache Kafka does (the first record of that time or later, whatever the order of times), and is known by the feature
-    that only it has. Others find by the time of arrival, or by search among times that they take to rise.
+    Apache Kafka does so: it gives the first record of that time or later, whatever the order of times. It is known by a
+    feature that no other broker has. Others find by the time of arrival, or search as if times only rose.
     """
     try:
-        client, _ = made(KafkaAdminClient, settings, admin_options(settings))
-        with closing(client):
-            return "metadata.version" in client.describe_features()
+        with closing(make_admin(settings, admin_options(settings))) as admin:
+            return "metadata.version" in admin.describe_features()
     except KafkaError:
         return False
 
 
 def extents(
-    consumer: Any, topics: Sequence[str], window: Window, indexed: Callable[[], bool], deadline: Deadline
+    consumer: TopicReader, topics: Sequence[str], window: Window, indexed: Callable[[], bool], deadline: Deadline
 ) -> tuple[list[Stretch], list[Missing]]:
-    """What has to be read of each partition, and what of the window is not there any more.
+    """The part of each partition that has to be read, and the parts of the window that are gone.
 
     Args:
         consumer: has no partition yet.
         topics: to read.
-        window: what of them.
+        window: which of their records.
         indexed: whether offsets may be found by time.
         deadline: for the broker.
 
     Raises:
         Gone: offsets that were asked for are not there yet, or their partition is not.
-        ConsumerError: the broker does not tell.
+        ConsumerError: the broker does not answer.
     """
-    partitions = {
-        Partition(topic, number): TopicPartition(topic, number)
-        for topic in topics
-        for number in sorted(consumer.partitions_for_topic(topic) or ())
-    }
+    partitions = [
+        Partition(topic, number) for topic in topics for number in sorted(consumer.partitions_for_topic(topic))
+    ]
     try:
-        ends = consumer.end_offsets(list(partitions.values()))
-        begins = consumer.beginning_offsets(list(partitions.values()))
-        stretches = _asked(window, {ours: (begins[tp], ends[tp]) for ours, tp in partitions.items()})
+        ends = consumer.end_offsets(partitions)
+        begins = consumer.beginning_offsets(partitions)
+        stretches = _asked(window, {one: (begins[one], ends[one]) for one in partitions})
         if window.start is not None and window.start > 0 and indexed():
-            wanted = {partitions[one.partition]: window.start for one in stretches}
-            found = consumer.offsets_for_times(wanted)
+            found = consumer.offsets_for_times({one.partition: window.start for one in stretches})
             for one in stretches:
-                at = found[partitions[one.partition]]
-                _skip(one, one.end if at is None or at.timestamp < 0 else int(at.offset))
+                at = found[one.partition]
+                _skip(one, one.end if at is None else at)
         missing = list(_missing(consumer, stretches, window, deadline))
     except KafkaError as error:
         reason = str(error) or type(error).__name__
@@ -95,7 +91,7 @@ def extents(
 
 
 def _asked(window: Window, logs: Mapping[Partition, tuple[int, int]]) -> list[Stretch]:
-    """What to read, before times are thought of."""
+    """What to read, by offsets alone."""
     if window.offsets is None:
         return [_stretch(partition, begins, begins, ends, FOR_EVER) for partition, (begins, ends) in logs.items()]
     wrong, stretches = [], []
@@ -122,11 +118,11 @@ def _skip(stretch: Stretch, first: int) -> None:
     stretch.start = stretch.next = max(stretch.start, min(first, stretch.end) - _LOOK_BACK)
 
 
-def _missing(consumer: Any, stretches: Sequence[Stretch], window: Window, deadline: Deadline) -> list[Missing]:
+def _missing(consumer: TopicReader, stretches: Sequence[Stretch], window: Window, deadline: Deadline) -> list[Missing]:
     """What retention has removed of the window.
 
-    By offsets that is known. By time it is where the partition begins later than at offset 0, and with a record of
-    the window, or after it: what was before may have been in the window.
+    For a window of offsets that is known. For a window of time a partition counts that begins later than at offset 0,
+    and with a record of the window or a later one: earlier records may have been in the window.
     """
     cut = [one for one in stretches if one.begins > 0 and one.start == one.begins]
     if window.offsets is not None:
@@ -147,22 +143,23 @@ def _missing(consumer: Any, stretches: Sequence[Stretch], window: Window, deadli
     return found
 
 
-def _first_times(consumer: Any, stretches: Sequence[Stretch], deadline: Deadline) -> dict[Partition, int]:
+def _first_times(consumer: TopicReader, stretches: Sequence[Stretch], deadline: Deadline) -> dict[Partition, int]:
     """The time of the first record of each partition that has one that can be meant."""
-    waited = {one.partition: TopicPartition(*one.partition) for one in stretches if one.start < one.end}
-    if not waited:
+    starts = {one.partition: one.start for one in stretches if one.start < one.end}
+    if not starts:
         return {}
-    consumer.assign(list(waited.values()))
-    for one in stretches:
-        if one.partition in waited:
-            consumer.seek(waited[one.partition], one.start)
+    consumer.assign(list(starts))
+    for partition, start in starts.items():
+        consumer.seek(partition, start)
     found: dict[Partition, int] = {}
+    waited = dict.fromkeys(starts)
     began = time.monotonic()
-    while waited and (time.monotonic() - began < _SHORT or not any(consumer.highwater(tp) for tp in waited.values())):
+    while waited and (time.monotonic() - began < _SHORT or not any(map(consumer.highwater, waited))):
         deadline.check(f"{' and '.join(map(str, waited))} could not be read")
-        for tp, records in consumer.poll(timeout_ms=_TURN_MS, max_records=_LOOK_BACK).items():
+        for partition, records in consumer.poll(timeout_ms=_TURN_MS, max_records=_LOOK_BACK).items():
             deadline.moved()
             times = [record.timestamp for record in records if is_sensible(record.timestamp, time.time())]
-            if times and waited.pop(Partition(tp.topic, tp.partition), None) is not None:
-                found[Partition(tp.topic, tp.partition)] = times[0]
+            if times and partition in waited:
+                del waited[partition]
+                found[partition] = times[0]
     return found

@@ -1,4 +1,4 @@
-"""What a replay has found."""
+"""The records that a replay has found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.spans import OffsetSpans, united
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a window held."""
+    """The content of a window."""
 
     stretches: Sequence[Stretch]
     missing: Sequence[str]
@@ -36,7 +36,7 @@ class Replayed:
 
 
 def merge(whole: Batch, part: Batch) -> None:
-    """Take in what was read after the rest."""
+    """Add a part that was read after the whole."""
     whole.dead += part.dead
     whole.ignored += part.ignored
     _add(whole.users, part.users)

@@ -1,4 +1,4 @@
-"""Reading a window to its end, by a consumer that has no group and so cannot move the live offsets."""
+"""Reading a window to its end. The consumer has no group, so it cannot move the live offsets."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
-from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, OffsetOutOfRangeError
 
 from consumer.deadline import Deadline
 from consumer.decoding import Decoders, named, to_batch
 from consumer.errors import ConsumerError
-from consumer.kafka.client import position as position_of
-from consumer.kafka.records import Unreadable
+from consumer.kafka.ports import Polled, TopicReader
+from consumer.kafka.records import Found, Unreadable
 from consumer.ledger.batch import Batch
 from consumer.positions import Partition
 from consumer.replays.extent import Gone, Missing
@@ -26,7 +24,7 @@ from consumer.replays.throttle import Throttle
 from consumer.replays.window import FOR_EVER, Window
 
 _POLL_MS = 500
-_QUIET_POLLS = 3  # that bring nothing of any partition, before what does not come is taken not to be there
+_QUIET_POLLS = 3  # that bring nothing at all, before missing records are taken not to be there
 _KEEP_EVERY = 20_000  # records
 _KEEP_AFTER = 5.0  # seconds
 _WAY_OUT = "--allow-missing goes on without it, on record; `retrainer train --full` reads every user again"
@@ -37,27 +35,25 @@ class Reader:
     """How a window is read.
 
     Args:
-        window: what of the records.
-        decoders: what is asked about each record, by its topic.
-        why_away: why there is no connection to a broker; None where nobody knows.
+        window: which records.
+        decoders: decode the records of each topic.
         why_corrupt: why the record at an offset cannot be parsed; None where it can be.
         deadline: for the broker.
         throttle: how fast.
         allow_missing: whether to go on without what is gone.
-        tick: hears how many offsets are behind us, and how many there are.
+        tick: gets the number of offsets that are done, and of all.
     """
 
     window: Window
     decoders: Decoders
-    why_away: Callable[[Any], str | None]
-    why_corrupt: Callable[[TopicPartition, int], str | None]
+    why_corrupt: Callable[[Partition, int], str | None]
     deadline: Deadline
     throttle: Throttle
     allow_missing: bool
     tick: Callable[[int, int], None]
 
-    def read(self, consumer: Any, spool: Spool) -> Replayed:
-        """Read what the spool's replay has not read yet, and keep it there.
+    def read(self, consumer: TopicReader, spool: Spool) -> Replayed:
+        """Read what the replay in the spool has not read yet, and keep it there.
 
         Raises:
             Gone: part of the window is gone, and nobody said to go on without it.
@@ -71,30 +67,30 @@ class Reader:
             merge(whole, kept)
         self._read_on(consumer, head, spool, whole)
         if beyond := [one for one in head.stretches if one.next < one.most < FOR_EVER]:
-            told = (f"{one.partition}: offset {one.most - 1} is not there, it ends at {one.next}" for one in beyond)
-            raise Gone(f"{'; '.join(told)}. Ask for fewer, or for FROM- to read to the end")
+            ends = (f"{one.partition}: offset {one.most - 1} is not there, it ends at {one.next}" for one in beyond)
+            raise Gone(f"{'; '.join(ends)}. Ask for fewer, or for FROM- to read to the end")
         return Replayed(head.stretches, head.missing, whole)
 
-    def _read_on(self, consumer: Any, head: Head, spool: Spool, whole: Batch) -> None:
-        left = {TopicPartition(*one.partition): one for one in head.stretches if not one.done}
+    def _read_on(self, consumer: TopicReader, head: Head, spool: Spool, whole: Batch) -> None:
+        left = {one.partition: one for one in head.stretches if not one.done}
         self._stand(consumer, left)
         part, kept_at, unkept = Batch(received_at=whole.received_at), time.monotonic(), 0
         quiet = dict.fromkeys(left, 0)
         while left:
             polled = self._poll(consumer, left, head)
-            for tp, stretch in left.items():
+            for partition, stretch in left.items():
                 if stretch.high is None:
-                    stretch.high = consumer.highwater(tp)
+                    stretch.high = consumer.highwater(partition)
             came = self._take(polled, left, part, head)
             unkept += came
             ended = []
-            for tp, stretch in left.items():
-                quiet[tp] = 0 if self._moved(consumer, tp, stretch) or polled else quiet[tp] + 1
-                if _has_ended(stretch, quiet[tp]):
-                    ended.append(tp)
-            for tp in ended:
-                consumer.pause(tp)
-                _end(left.pop(tp))
+            for partition, stretch in left.items():
+                quiet[partition] = 0 if self._moved(consumer, partition, stretch) or polled else quiet[partition] + 1
+                if _has_ended(stretch, quiet[partition]):
+                    ended.append(partition)
+            for partition in ended:
+                consumer.pause(partition)
+                _end(left.pop(partition))
             if unkept >= _KEEP_EVERY or time.monotonic() - kept_at > _KEEP_AFTER or not left:
                 spool.keep(part, time.time())
                 merge(whole, part)
@@ -104,11 +100,11 @@ class Reader:
                 self._check(consumer, left)
             if (pause := self.throttle.pause(came, time.monotonic())) > 0.0:
                 time.sleep(pause)
-                self.deadline.moved()  # nobody was waited for
+                self.deadline.moved()  # the pause was no wait for the broker
 
-    def _poll(self, consumer: Any, left: Mapping[TopicPartition, Stretch], head: Head) -> dict[TopicPartition, Any]:
+    def _poll(self, consumer: TopicReader, left: Mapping[Partition, Stretch], head: Head) -> Polled:
         try:
-            polled: dict[TopicPartition, Any] = consumer.poll(timeout_ms=_POLL_MS, max_records=self.throttle.at_once)
+            polled = consumer.poll(timeout_ms=_POLL_MS, max_records=self.throttle.at_once)
         except OffsetOutOfRangeError as error:
             self._pass_over_gone(consumer, left, error.args[0], head)
             return {}
@@ -121,13 +117,11 @@ class Reader:
             ) from error
         return polled
 
-    def _take(
-        self, polled: Mapping[TopicPartition, Any], left: Mapping[TopicPartition, Stretch], part: Batch, head: Head
-    ) -> int:
-        taken: dict[Partition, list[Any]] = {}
+    def _take(self, polled: Polled, left: Mapping[Partition, Stretch], part: Batch, head: Head) -> int:
+        taken: dict[Partition, list[Found]] = {}
         came, now = 0, time.time()
-        for tp, records in polled.items():
-            if (stretch := left.get(tp)) is None:
+        for partition, records in polled.items():
+            if (stretch := left.get(partition)) is None:
                 continue
             came += len(records)
             self.miss(self._unreadable(stretch, records), head)
@@ -137,8 +131,8 @@ class Reader:
             merge(part, to_batch(self.decoders, taken, dict.fromkeys(taken, 0), part.received_at))
         return came
 
-    def _unreadable(self, stretch: Stretch, records: Sequence[Any]) -> list[Missing]:
-        """Places of the window where no record can be had; whom it would have named, nobody knows."""
+    def _unreadable(self, stretch: Stretch, records: Sequence[Found]) -> list[Missing]:
+        """Places of the window where no record can be had. Nobody knows which user it would have named."""
         return [
             Missing(stretch.partition, one.offset, one.following, f"unreadable: {one.why}")
             for one in records
@@ -147,7 +141,7 @@ class Reader:
             and self.window.may_hold(stretch.partition, one.offset, one.following, one.timestamp)
         ]
 
-    def _holds(self, partition: Partition, record: Any) -> bool:
+    def _holds(self, partition: Partition, record: Found) -> bool:
         if isinstance(record, Unreadable) or not self.window.holds(partition, record.offset, record.timestamp):
             return False
         if self.window.users is None:
@@ -158,48 +152,48 @@ class Reader:
             return False
         return self.window.concerns(event)
 
-    def _moved(self, consumer: Any, tp: TopicPartition, stretch: Stretch) -> bool:
-        """Note where the client stands, and whether that is farther than before."""
-        at = position_of(consumer, tp)
+    def _moved(self, consumer: TopicReader, partition: Partition, stretch: Stretch) -> bool:
+        """Note where the client stands; return whether it has moved on."""
+        at = consumer.position(partition)
         if at is None or at.offset <= stretch.next:
             return False
         stretch.next = at.offset
         self.deadline.moved()
         return True
 
-    def _check(self, consumer: Any, left: Mapping[TopicPartition, Stretch]) -> None:
+    def _check(self, consumer: TopicReader, left: Mapping[Partition, Stretch]) -> None:
         where = " and ".join(f"{one.partition}@{one.next}" for one in left.values())
-        away = self.why_away(consumer)
+        away = consumer.why_away()
         self.deadline.check(f"the broker did not answer ({away})" if away else f"nothing came of {where}")
 
-    def _stand(self, consumer: Any, left: Mapping[TopicPartition, Stretch]) -> None:
+    def _stand(self, consumer: TopicReader, left: Mapping[Partition, Stretch]) -> None:
         consumer.assign(list(left))
-        for tp, stretch in left.items():
-            consumer.seek(tp, stretch.next)
+        for partition, stretch in left.items():
+            consumer.seek(partition, stretch.next)
 
     def _pass_over_gone(
-        self, consumer: Any, left: Mapping[TopicPartition, Stretch], wanted: Mapping[TopicPartition, int], head: Head
+        self, consumer: TopicReader, left: Mapping[Partition, Stretch], wanted: Mapping[Partition, int], head: Head
     ) -> None:
         begins = consumer.beginning_offsets(list(wanted))
         lost = []
-        for tp in wanted:
-            stretch = left[tp]
-            if begins[tp] <= stretch.next:
+        for partition in wanted:
+            stretch = left[partition]
+            if begins[partition] <= stretch.next:
                 raise ConsumerError(
                     f"{stretch.partition}: offset {stretch.next} is not there any more; the log was cut off, or the "
-                    "topic made anew: begin again with --anew"
+                    "topic recreated: begin again with --restart"
                 )
-            why = f"retention was faster than we, it begins at {begins[tp]} now"
-            lost.append(Missing(stretch.partition, stretch.next, min(begins[tp], stretch.limit), why))
+            why = f"retention was faster than we, it begins at {begins[partition]} now"
+            lost.append(Missing(stretch.partition, stretch.next, min(begins[partition], stretch.limit), why))
         self.miss(lost, head)
-        for tp in wanted:
-            left[tp].leave_out(begins[tp])
+        for partition in wanted:
+            left[partition].leave_out(begins[partition])
         self._stand(consumer, left)
 
-    def _pass_over_corrupt(self, consumer: Any, left: Mapping[TopicPartition, Stretch], head: Head) -> None:
-        for tp, stretch in left.items():
+    def _pass_over_corrupt(self, consumer: TopicReader, left: Mapping[Partition, Stretch], head: Head) -> None:
+        for partition, stretch in left.items():
             self.deadline.check(f"{stretch.partition} could not be read")
-            if (reason := self.why_corrupt(tp, stretch.next)) is not None:
+            if (reason := self.why_corrupt(partition, stretch.next)) is not None:
                 self.miss([Missing(stretch.partition, stretch.next, stretch.next + 1, f"unreadable: {reason}")], head)
                 stretch.leave_out(stretch.next + 1)
         self._stand(consumer, left)
@@ -222,8 +216,8 @@ class Reader:
 def _has_ended(stretch: Stretch, quiet: int) -> bool:
     """Whether a partition was read to where it ended when the replay began.
 
-    Its end as the broker told it may be too early: Tansu tells where its last batch begins. So the end of the first
-    fetch counts where there is more behind. What is behind and does not come belongs to a transaction that is open.
+    The broker may tell an end that is too early: Tansu tells where its last batch begins. So the end of the first fetch
+    counts, where that is later. Records before that end which do not come belong to a transaction that is still open.
     """
     if stretch.high is not None and stretch.next >= stretch.limit:
         return True
@@ -233,4 +227,4 @@ def _has_ended(stretch: Stretch, quiet: int) -> bool:
 def _end(stretch: Stretch) -> None:
     stretch.done = True
     if stretch.high is not None and stretch.next < stretch.limit:
-        stretch.behind = stretch.limit - stretch.next
+        stretch.withheld = stretch.limit - stretch.next

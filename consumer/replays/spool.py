@@ -1,7 +1,7 @@
-"""What a replay has read so far, in a file of the state folder: a replay that is killed goes on from there.
+"""The spool of a replay: what it has read so far, in a file of the state folder. A killed replay goes on from there.
 
-One SQLite file for each replay, by what was asked for. A chunk is what was read since the last one, with how far that
-is, in one transaction. It is removed when the replay has come to its end.
+Each order has an SQLite file of its own. A chunk holds what was read since the last chunk, and how far that is, in one
+transaction. The file is removed when the replay has come to its end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -27,7 +26,7 @@ _RELEASE = 1
 
 
 class Head(Struct):
-    """What a replay is, as it was decided when it began."""
+    """The terms of a replay, as they were when it began."""
 
     replay_id: str
     begun_at: float
@@ -40,7 +39,7 @@ class Head(Struct):
 
 
 class _Letter(Struct):
-    """A dead letter; texts as bytes, as those of a stranger may be no texts."""
+    """A dead letter. Its texts are bytes, as a producer may have sent what is no text."""
 
     topic: str
     number: int
@@ -81,13 +80,13 @@ class Spool:
         except sqlite3.Error as error:
             raise _unusable(path, error) from None
         self.head: Head | None = None
-        """What was begun; None where nothing was."""
+        """The replay that has begun; None where none has."""
         self.at = 0.0
         """When the last chunk was kept, seconds since the epoch."""
         self.begun_before = bool(self._contents)
         self._chunks: list[_Chunk] = []
         if self._contents:
-            with suppress(msgspec.MsgspecError):  # another release's
+            with suppress(msgspec.MsgspecError):  # of another release
                 head = msgspec.msgpack.decode(self._contents[0], type=Head)
                 self._chunks = [msgspec.msgpack.decode(content, type=_Chunk) for content in self._contents[1:]]
                 self.head = head if head.release == _RELEASE else None
@@ -98,31 +97,31 @@ class Spool:
                 self.at, self.head.stretches, self.head.missing = chunk.at, chunk.stretches, chunk.missing
 
     def begin(self, head: Head) -> None:
-        """A replay begins; what another has left is gone."""
+        """Begin a replay, and remove what another one has left."""
         self.head, self.at, self._chunks = head, head.begun_at, []
         with self._writing():
             self._db.execute("DELETE FROM parts")
             self._insert(head)
 
     def keep(self, part: Batch, now: float) -> None:
-        """Keep what was read since the last time, and how far the stretches of the head are by now."""
+        """Keep what was read since the last call, and how far the stretches of the head are now."""
         assert self.head is not None
         self.at = now
         with self._writing():
             self._insert(_chunk(part, self.head, now))
 
     def batches(self) -> Iterator[Batch]:
-        """What was kept by whoever was cut short, in order."""
+        """What an earlier process has kept, in order; once."""
         for chunk in self._chunks:
             yield _batch(chunk)
         self._chunks = []
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def remove(self) -> None:
-        """The replay has come to its end."""
+        """Remove the file: the replay has come to its end."""
         self._db.close()
         for ending in ("", "-wal", "-shm"):
             self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
@@ -130,12 +129,12 @@ class Spool:
     def _insert(self, content: Head | _Chunk) -> None:
         self._db.execute("INSERT INTO parts (content) VALUES (?)", (msgspec.msgpack.encode(content),))
 
-    def _writing(self) -> Any:
+    def _writing(self) -> _Writing:
         return _Writing(self._db, self._path)
 
 
 class _Writing:
-    """A transaction; what goes wrong with the file is told with its name."""
+    """A transaction. Errors name the file."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db, self._path = db, path

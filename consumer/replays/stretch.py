@@ -1,20 +1,19 @@
-"""How far the reading of a partition is, and what of it was in the window. Kept beside what was read."""
+"""How far a replay has read a partition, and which offsets were in the window. The spool keeps both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 from msgspec import Struct
 
-from consumer.kafka.records import Unreadable
+from consumer.kafka.records import Found, Unreadable
 from consumer.positions import Partition
 from consumer.replays.window import is_sensible
 from schemas.spans import Span
 
 MOST_SPANS = 1000
-"""Ranges of a partition that are kept; where windows by time scatter more widely, the smallest holes are closed."""
+"""Ranges of a partition that are kept; where there are more, the smallest holes between them are closed."""
 
 
 class Stretch(Struct):
@@ -27,11 +26,11 @@ class Stretch(Struct):
     start: int
     end: int
     next: int
-    """The next to read."""
+    """The next offset to read."""
     most: int
-    """Where the offsets that were asked for end; a broker may tell an end that is too early."""
+    """Where the order ends; `end` may be too early, as some brokers tell it."""
     spans: list[Span] = []
-    """What was replayed: from the first record to behind the last one before a record that was not."""
+    """The offsets that were replayed: runs of records in the window, each with the offset after its last record."""
     read: int = 0
     held: int = 0
     """How many records were read, and how many of them lay in the window."""
@@ -39,12 +38,12 @@ class Stretch(Struct):
     """How many have a time that cannot be meant; `odd_at` and `odd_time` are those of the first."""
     odd_at: int = -1
     odd_time: int = 0
-    behind: int = 0
-    """Offsets behind a transaction that is still open: nobody can tell yet what they hold."""
+    withheld: int = 0
+    """Offsets from an open transaction on: the broker does not give them yet."""
     high: int | None = None
     """Where the log ended when it was first read from."""
     apart: bool = True
-    """Whether a record that was not replayed lies behind the last span."""
+    """Whether a record that was not replayed comes after the last span."""
     done: bool = False
 
     @property
@@ -54,16 +53,16 @@ class Stretch(Struct):
 
     @property
     def limit(self) -> int:
-        """Where reading ends: what was there when it began, as far as it was asked for."""
+        """Where reading ends: at the end of the log when reading began, or of the order."""
         return min(self.most, max(self.end, self.high or 0))
 
     def leave_out(self, to: int) -> None:
-        """Go on at an offset, with what lies before it unread."""
+        """Go on at an offset, and leave the offsets before it unread."""
         self.next, self.apart = to, True
 
-    def sift(self, records: Sequence[Any], holds: Callable[[Any], bool], now: float) -> list[Any]:
-        """Take in the next records; gives those that are replayed."""
-        taken = []
+    def sift(self, records: Sequence[Found], holds: Callable[[Found], bool], now: float) -> list[Found]:
+        """Take in the next records, and return those that are replayed."""
+        taken: list[Found] = []
         last = self.limit
         for record in records:
             offset, timestamp = record.offset, record.timestamp
@@ -90,7 +89,7 @@ class Stretch(Struct):
 
 
 def coarser(spans: Sequence[Span], most: int) -> list[Span]:
-    """At most so many ranges, which hold the same offsets and as few others as can be."""
+    """At most `most` ranges, which hold the same offsets and as few others as possible."""
     holes = [(after[0] - before[1], at) for at, (before, after) in enumerate(pairwise(spans))]
     closed = {at for _, at in sorted(holes)[: max(0, len(spans) - most)]}
     found: list[Span] = []

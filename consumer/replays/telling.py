@@ -1,4 +1,4 @@
-"""What a replay has found, for people and for machines."""
+"""The result of a replay, for people and for machines."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 from consumer.replays.found import Replayed
 from consumer.replays.window import Window, guessed, moment_of
 
-_RANGES = 5  # of a partition that are told one by one
+_RANGES = 5  # of a partition that are named one by one
 
 
 def on_record(window: Window, replayed: Replayed) -> dict[str, Any]:
-    """The same for a ledger and for `--json`."""
+    """The result for the ledger and for `--json`."""
     batch = replayed.batch
     return {
         "from": None if window.start is None else moment_of(window.start),
@@ -31,18 +31,18 @@ def on_record(window: Window, replayed: Replayed) -> dict[str, Any]:
         "skipped_by_time": _skipped(window, replayed),
         "odd_times": sum(one.odd for one in replayed.stretches),
         "missing": list(replayed.missing),
-        "behind_open_transactions": sum(one.behind for one in replayed.stretches),
+        "held_by_open_transactions": sum(one.withheld for one in replayed.stretches),
         "users_without_events": None if window.users is None else len(window.users - batch.users.keys()),
     }
 
 
 def lines(window: Window, replayed: Replayed) -> Iterator[str]:
-    """The same in sentences."""
+    """The result in sentences."""
     for topic, partitions in replayed.ranges.items():
         for number, spans in partitions.items():
-            told = ", ".join(f"{start} to {end}" for start, end in spans[:_RANGES])
+            shown = ", ".join(f"{start} to {end}" for start, end in spans[:_RANGES])
             more = f" and {len(spans) - _RANGES} more ranges" if len(spans) > _RANGES else ""
-            yield f"{topic}[{number}]: offsets {told}{more}"
+            yield f"{topic}[{number}]: offsets {shown}{more}"
     batch = replayed.batch
     whose = f"{len(batch.users)} users" + (f" and {len(batch.labels)} labels" if batch.labels else "")
     yield (
@@ -53,7 +53,7 @@ def lines(window: Window, replayed: Replayed) -> Iterator[str]:
 
 
 def notes(window: Window, replayed: Replayed) -> Iterator[str]:
-    """What else a reader should know, also where the window holds nothing."""
+    """More facts for a reader, also where the window holds nothing."""
     skipped = _skipped(window, replayed)
     earlier = f"; {skipped} offsets before them hold earlier ones, by the broker's index of times" if skipped else ""
     yield f"{replayed.read} records were read, {replayed.events} of them are in the window{earlier}"
@@ -63,10 +63,10 @@ def notes(window: Window, replayed: Replayed) -> Iterator[str]:
                 f"{one.partition}: {one.odd} of the records have a time that cannot be meant, such as "
                 f"{moment_of(one.odd_time)} at offset {one.odd_at}: {guessed(one.odd_time)}"
             )
-        if one.behind:
+        if one.withheld:
             yield (
-                f"{one.partition}: {one.behind} offsets from {one.next} on are not read: they belong to a transaction "
-                "that is still open, or lie behind one"
+                f"{one.partition}: {one.withheld} offsets from {one.next} on are not read: they belong to a "
+                "transaction that is still open, or come after one"
             )
     for gone in replayed.missing:
         yield f"left out: {gone}"
@@ -75,7 +75,7 @@ def notes(window: Window, replayed: Replayed) -> Iterator[str]:
 
 
 def nothing(window: Window, topics: str) -> str:
-    """That there is no event to replay."""
+    """The sentence that there is no event to replay."""
     since = "" if window.start is None else f" from {moment_of(window.start)}"
     until = "" if window.end is None else f" to {moment_of(window.end)}"
     where = " at these offsets" if window.offsets is not None else ""

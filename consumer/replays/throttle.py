@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 
-_LONGEST = 1.0  # seconds whose records are taken at once, so that it can be seen that there is progress
+_LONGEST = 1.0  # seconds whose records are taken at once: short, so that progress is seen
 
 
 class Throttle:
     """Pauses that keep a reader to so many records a second, with no credit for time in which none came.
 
     Args:
-        rate: records a second; None, or one that is infinite, for no limit.
+        rate: records a second; None or infinity for no limit.
         now: by a clock that nobody sets.
     """
 
@@ -21,11 +21,11 @@ class Throttle:
 
     @property
     def at_once(self) -> int | None:
-        """How many records may be taken at once; None where it does not matter."""
+        """How many records may be taken at once; None for any number."""
         return None if self._rate is None else max(1, int(self._rate * _LONGEST))
 
     def pause(self, records: int, now: float) -> float:
-        """Seconds to wait after taking so many records more."""
+        """Seconds to wait after so many more records."""
         if self._rate is None:
             return 0.0
         self._free_at = max(self._free_at, now - _LONGEST) + records / self._rate

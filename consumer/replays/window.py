@@ -1,4 +1,4 @@
-"""Which records are replayed. Pure: by a record's own time, its offset, and whom it names."""
+"""Which records are replayed. Pure: by a record's own time, its offset, and the users that it names."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from schemas.labels import pair_of
 from schemas.spans import Span, joined
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_SENSIBLE = 10**12  # September 2001, in milliseconds; what is in seconds looks older, what is in µs far newer
-_AHEAD = timedelta(days=1)  # so far a clock may be ahead
+_FIRST_SENSIBLE = 10**12  # September 2001, in milliseconds; seconds look older, microseconds far newer
+_AHEAD = timedelta(days=1)  # as far as a clock may be ahead
 _SPANS = re.compile(r"(?:(?P<topic>[\w.\-]+):)?(?P<partition>\d+)(?::(?P<first>\d+)-(?P<end>\d*))?", re.ASCII)
 FOR_EVER = 2**63 - 1
-"""The end of offsets that end where the partition does."""
+"""The end of a range of offsets that has no end of its own."""
 
 
 class WrongOffsets(ConsumerError):  # noqa: N818  (the command's usage, not a fault)
-    """Offsets that were asked for mean nothing."""
+    """The offsets in the order mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start` to before `end`, in milliseconds since the epoch, where they are given, at `offsets`, if there are.
+    """Records from `start` to before `end` (milliseconds since the epoch), and at `offsets`; None for no limit.
 
     A record counts by its own time: that of its producer, or that of its arrival where the topic is configured so.
     """
@@ -37,7 +37,7 @@ class Window:
     end: int | None = None
     offsets: Mapping[Partition, tuple[Span, ...]] | None = None
     users: frozenset[str] | None = None
-    """Only these, and labels that name one of them; None for all."""
+    """Only events of these users, and labels that name one of them; None for all."""
 
     @property
     def timed(self) -> bool:
@@ -45,7 +45,7 @@ class Window:
         return self.start is not None or self.end is not None
 
     def holds(self, partition: Partition, offset: int, timestamp: int) -> bool:
-        """Whether a record is in the window. One without a time is in none that goes by time."""
+        """Whether a record is in the window. A record without a time is in no window of time."""
         if self.timed and (
             timestamp < 0
             or (self.start is not None and timestamp < self.start)
@@ -55,9 +55,9 @@ class Window:
         return self.offsets is None or any(first <= offset < end for first, end in self.offsets.get(partition, ()))
 
     def may_hold(self, partition: Partition, first: int, end: int, latest: int) -> bool:
-        """Whether a record of these offsets may be in the window, where none of them can be read.
+        """Whether the window may hold a record of these offsets, none of which can be read.
 
-        `latest` is the latest time that any of them has; negative where nobody knows.
+        `latest` is the latest time of such a record; negative where nobody knows.
         """
         if self.start is not None and 0 <= latest < self.start:
             return False
@@ -80,7 +80,7 @@ def milliseconds(when: datetime) -> int:
 
 
 def moment_of(timestamp: int) -> str:
-    """A record's time, for people; of one that calendars do not know, the number."""
+    """A record's time, for people; a time that calendars do not know is shown as its number."""
     try:
         return (_EPOCH + timedelta(milliseconds=timestamp)).isoformat(timespec="seconds")
     except OverflowError:
@@ -93,7 +93,7 @@ def is_sensible(timestamp: int, now: float) -> bool:
 
 
 def guessed(timestamp: int) -> str:
-    """By its size, what a time that cannot be meant looks like."""
+    """What a time that cannot be meant looks like, by its size."""
     if timestamp <= 0:
         return "no time"
     for name, factor in (("seconds", 1000), ("microseconds", 1 / 1000), ("nanoseconds", 1 / 1_000_000)):
@@ -103,10 +103,10 @@ def guessed(timestamp: int) -> str:
 
 
 def offsets_of(texts: Collection[str], topics: Collection[str]) -> dict[Partition, tuple[Span, ...]] | None:
-    """What `TOPIC:0:100-200`, `0:100-200`, `0:100-` or `0` mean: offsets from the first to before the second.
+    """The meaning of `TOPIC:0:100-200`, `0:100-200`, `0:100-` or `0`: offsets from the first to before the second.
 
     Raises:
-        WrongOffsets: nothing, or the topic is not known.
+        WrongOffsets: the text means nothing, or the topic is not known.
     """
     if not texts:
         return None

@@ -16,13 +16,15 @@ from contextlib import closing, suppress
 from typing import Any
 
 import structlog
-from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.kafka import tls_files
-from consumer.kafka.client import admin_options, made, producer_options
+from consumer.kafka.clients import make_admin, make_producer
+from consumer.kafka.options import admin_options, producer_options
+from consumer.kafka.ports import Admin, Producer
+from consumer.positions import Partition
 from retrainer.bridge.ports import TopicState
 from schemas.events import Change, Group, Operation, encode, encode_label
 from schemas.labels import LabelGroup, pair_of
@@ -53,7 +55,7 @@ class KafkaTopic:
         self.name = named or settings.topic
         self._group = group
         self._partitions = partitions
-        self._producer: Any = None
+        self._producer: Producer | None = None
         self._next: dict[int, int] = {}  # by partition, the offset that follows our last record
 
     def state(self) -> TopicState:
@@ -63,7 +65,7 @@ class KafkaTopic:
             numbers = [partition["partition_index"] for topic in found for partition in topic["partitions"]]
             if not numbers:
                 return TopicState.MISSING
-            wanted = {TopicPartition(self.name, number): OffsetSpec.LATEST for number in numbers}
+            wanted = {Partition(self.name, number): OffsetSpec.LATEST for number in numbers}
             ends = admin.list_partition_offsets(wanted)
         return TopicState.USED if any(end.offset > 0 for end in ends.values()) else TopicState.EMPTY
 
@@ -79,7 +81,7 @@ class KafkaTopic:
     def publish(self, changes: Sequence[Change], commit: int) -> None:
         """See Topic."""
         if self._producer is None:
-            self._producer = made(KafkaProducer, self._settings, _options(self._settings))[0]
+            self._producer = make_producer(self._settings, _options(self._settings))
         stamp = ("commitId", str(commit).encode())
         try:
             promises = [self._send(change, stamp) for change in changes]
@@ -98,10 +100,11 @@ class KafkaTopic:
                 self._producer.close(timeout=_CLOSE_SECONDS)
             self._producer = None
 
-    def _admin(self) -> Any:
-        return made(KafkaAdminClient, self._settings, admin_options(self._settings))[0]
+    def _admin(self) -> Admin:
+        return make_admin(self._settings, admin_options(self._settings))
 
     def _send(self, change: Change, stamp: tuple[str, bytes]) -> Any:
+        assert self._producer is not None
         headers = [stamp] if change.operation is Operation.UPSERT else [stamp, ("operation", b"delete")]
         return self._producer.send(self.name, key=change.key.encode(), value=self._event(change.key), headers=headers)
 

@@ -132,7 +132,7 @@ def _told(error: Exception) -> str | None:
     from kafka.errors import KafkaError
     from sqlalchemy.exc import DBAPIError
 
-    from consumer.listener.pressure import in_short
+    from consumer.listener.ledger_backoff import in_short
     from schemas.errors import RetrainerError
 
     if isinstance(error, DBAPIError):

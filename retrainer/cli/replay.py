@@ -20,8 +20,8 @@ from consumer.cycles.foreground import run_cycle
 from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.decoding import decoders
 from consumer.errors import ConsumerError
-from consumer.kafka.client import topic_id, why_corrupt
-from consumer.kafka.once import consumer_for_once, why_away
+from consumer.kafka.corrupt import why_corrupt
+from consumer.kafka.once import consumer_for_once
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure
@@ -62,8 +62,8 @@ def replay(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Go on without what the topic does not hold any more, on record.")
     ] = False,
-    anew: Annotated[
-        bool, typer.Option("--anew", help="Forget what such a replay has read that was cut short.")
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget what the same replay has read that was cut short.")
     ] = False,
     max_rate: Annotated[
         float | None, typer.Option(min=0.01, help="Records to read a second; as fast as can be.")
@@ -81,7 +81,7 @@ def replay(
     configure(settings.log)
     deadline = Deadline(timeout)
     settings = connected(settings, deadline=deadline)
-    order = _order(settings, start, end, last, offsets or [], users, anew)
+    order = _order(settings, start, end, last, offsets or [], users, restart)
     throttle = Throttle(max_rate, time.monotonic())
     with only_one(folder := order.folder(settings)), closing(Spool(folder / "read.db")) as spool:
         read = partial(_read, settings, order, spool, deadline, throttle, allow_missing)
@@ -104,7 +104,7 @@ def _order(
     last: str | None,
     offsets: list[str],
     users: Path | None,
-    anew: bool,
+    restart: bool,
 ) -> Order:
     """What was typed, made sense of.
 
@@ -130,7 +130,7 @@ def _order(
     times = [None if one is None else milliseconds(one) for one in (begin, until)]
     window = Window(times[0], times[1], spans, only)
     relative = timed and (last is not None or end is None or any(is_relative(text) for text in (start, end) if text))
-    return Order(window, {"from": start, "to": end, "last": last, "offsets": sorted(offsets)}, relative, anew)
+    return Order(window, {"from": start, "to": end, "last": last, "offsets": sorted(offsets)}, relative, restart)
 
 
 def _read(
@@ -138,14 +138,13 @@ def _read(
 ) -> tuple[Window, Replayed]:
     kafka = settings.kafka
     with consumer_for_once(kafka, deadline, say_beside) as consumer, _progress(console(err=True)) as tick:
-        ids = {topic: topic_id(consumer, topic) for topic in kafka.topics}
+        ids = {topic: consumer.topic_id(topic) for topic in kafka.topics}
         goes_on = resumed(spool, order, ids, time.time(), say_beside)
         head = spool.head if goes_on and spool.head is not None else new_head(order, ids, time.time())
         window = window_of(order, head)
         reader = Reader(
             window,
             decoders(settings),
-            lambda consumer: why_away(consumer, kafka),
             lambda partition, offset: why_corrupt(kafka, partition, offset),
             deadline,
             throttle,
@@ -174,10 +173,10 @@ def _learn(
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Read, unless that was done before, and have a cycle learn it; gives what was found, and the cycle."""
     with closing(open_ledger(settings.ledger.url)) as ledger:
-        anew = spool.head is None or order.anew or is_over(spool, order, time.time())
-        request = None if anew or spool.head is None else ledger.replays.request_of(spool.head.replay_id)
+        restart = spool.head is None or order.restart or is_over(spool, order, time.time())
+        request = None if restart or spool.head is None else ledger.replays.request_of(spool.head.replay_id)
         if request is not None:
-            say_beside("this replay was read and stored before; waiting for its cycle (--anew begins again)")
+            say_beside("this replay was read and stored before; waiting for its cycle (--restart begins again)")
             found: dict[str, Any] = next(
                 row["asked"] for row in reversed(ledger.replays.every()) if row["request"] == request
             )

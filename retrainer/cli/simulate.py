@@ -14,7 +14,7 @@ import typer
 from kafka import KafkaProducer
 
 from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
-from consumer.kafka.client import admin_options, producer_options
+from consumer.kafka.options import admin_options, producer_options
 from consumer.logs import configure
 from consumer.settings import Settings, load_settings
 from retrainer.cli.output import say, tell

@@ -19,7 +19,7 @@ from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
-from consumer.listener.pressure import in_short
+from consumer.listener.ledger_backoff import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
 from retrainer.cli.output import facts, tell

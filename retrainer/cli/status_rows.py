@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT
+from consumer.configuration.dead_letters import WAY_OUT
 from consumer.cycles.failing import Failing
 from consumer.cycles.trigger import Hold
 from consumer.ledger.views import Backlog
+from consumer.listener.state import ListenerState
 from consumer.moments import told_at
 from consumer.status import HELD, TRAINING, Status
 
@@ -48,7 +49,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
     cycle, last, held = found["cycle"], found["last_cycle"], found["held"]
     told = {
         "state": found["state"] + _why_none_starts(found),
-        **({"to do": WAY_OUT} if found["state"] == TOO_MANY else {}),
+        **({"to do": WAY_OUT} if found["state"] == ListenerState.TOO_MANY_DEAD_LETTERS else {}),
         **({"cannot read": found["unable"]} if found.get("unable") else {}),
         **({"trouble": found["trouble"]} if found["trouble"] else {}),
         **({"notice": notice} if (notice := found.get("notice")) else {}),

@@ -17,6 +17,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 from consumer.connection import with_facts
 from consumer.errors import ConsumerError, LedgerError, NoLedger
 from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, members_of, strangers
+from consumer.kafka.ports import Admin
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.looking import look
 from retrainer.doctor.brokers import admin
@@ -135,7 +136,7 @@ def _group(visit: Visit) -> Finding:
     return ok(f"{group} {may}; {f'{members} reading' if members else 'nobody reads'} now")
 
 
-def _strangers(visit: Visit, client: Any) -> list[Member]:
+def _strangers(visit: Visit, client: Admin) -> list[Member]:
     """Members that are no instances of the ledger. One that it has not forgotten counts as one."""
     members, ours = members_of(client, visit.kafka.group_id), set[str]()
     if not members:
@@ -153,7 +154,7 @@ def _instances(ledger: Ledger) -> set[str]:
     return {Membership(ledger.ledger_id, one.id).client_id for one in ledger.instances.all()}
 
 
-def _described(client: Any, group: str) -> dict[str, Any]:
+def _described(client: Admin, group: str) -> dict[str, Any]:
     """The group; nothing of it where the client does not understand the broker, as with those that are not Kafka."""
     try:
         described: dict[str, Any] = _patiently(lambda: client.describe_groups([group])[group])

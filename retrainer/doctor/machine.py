@@ -7,7 +7,7 @@ import shutil
 import time
 
 from consumer.clock import Clock
-from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT
+from consumer.configuration.dead_letters import WAY_OUT
 from consumer.cycles.failing import Failing
 from consumer.cycles.word import LIVE, Word
 from consumer.database.address import shown, weakness
@@ -15,6 +15,7 @@ from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.efforts import efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.looking import look
+from consumer.listener.state import ListenerState
 from consumer.status import STOPPED, read_status
 from retrainer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from retrainer.doctor.folders import existing, why_not_writable
@@ -129,7 +130,7 @@ def _service(visit: Visit) -> Finding:
         found = f"running: {status.state}, last polled {silent:.0f} s ago"
         if silent > visit.settings.health.max_age:
             return warning(found, "see its log for what holds the listener up, then start it again; nothing is lost")
-        return warning(found, WAY_OUT) if status.state == TOO_MANY else ok(found)
+        return warning(found, WAY_OUT) if status.state == ListenerState.TOO_MANY_DEAD_LETTERS else ok(found)
     return warning(
         f"it last wrote its status {status.silence(clock):.0f} s ago, and did not say that it stops",
         "it was killed, or hangs: see its log, then `retrainer run`; nothing is lost",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from kafka import TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError, TopicAuthorizationFailedError
 
 from consumer.decoding import decoders
-from consumer.kafka.records import Unreadable
+from consumer.kafka.ports import TopicReader
+from consumer.kafka.records import Found, Unreadable
+from consumer.positions import Partition
 from consumer.record_times import seconds_of
 from retrainer.doctor.brokers import reader
 from retrainer.doctor.checks import Finding, Trouble, failed, ok, warning
@@ -26,7 +26,7 @@ _SHOWN = "`retrainer dead-letters` shows such"
 def read_newest(visit: Visit) -> Finding:
     """Whether the topic can be read, and whether its newest records are events that the settings' source has."""
     topic = visit.kafka.topic
-    partitions = [TopicPartition(topic, one["partition_index"]) for one in visit.described]
+    partitions = [Partition(topic, one["partition_index"]) for one in visit.described]
     try:
         with reader(visit.kafka) as consumer:
             begins = consumer.beginning_offsets(partitions)
@@ -51,7 +51,7 @@ def read_newest(visit: Visit) -> Finding:
     return judged(found, tail, visit.settings.feature_group, topic, visit.kafka.source)
 
 
-def _newest(consumer: Any, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int]) -> list[Any]:
+def _newest(consumer: TopicReader, begins: dict[Partition, int], ends: dict[Partition, int]) -> list[Found]:
     """The records that end the partitions, the newest last; where that is too much to read, the last of each alone."""
     try:
         found = _last(consumer, begins, ends, max(1, SAMPLE // len(ends)))
@@ -63,13 +63,13 @@ def _newest(consumer: Any, begins: dict[TopicPartition, int], ends: dict[TopicPa
 
 
 def _last(
-    consumer: Any, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int], each: int
-) -> list[Any] | None:
+    consumer: TopicReader, begins: dict[Partition, int], ends: dict[Partition, int], each: int
+) -> list[Found] | None:
     """Up to `each` records from the end of every partition; None where they do not come in time, or are too big."""
     consumer.assign(list(ends))
     for partition, end in ends.items():
         consumer.seek(partition, max(begins[partition], end - each))
-    found: list[Any] = []
+    found: list[Found] = []
     limit, size = time.monotonic() + _FETCH, 0
     while any(not _answered(consumer, partition, end) for partition, end in ends.items()):
         if time.monotonic() > limit:
@@ -82,9 +82,10 @@ def _last(
     return found
 
 
-def _answered(consumer: Any, partition: TopicPartition, end: int) -> bool:
+def _answered(consumer: TopicReader, partition: Partition, end: int) -> bool:
     """Whether a fetch was answered, and the last record, or the mark of a transaction in its place, was taken."""
-    return consumer.highwater(partition) is not None and consumer.position(partition) >= end
+    at = consumer.position(partition)
+    return consumer.highwater(partition) is not None and at is not None and at.offset >= end
 
 
 def _since(moment: float | None) -> str:

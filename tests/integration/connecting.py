@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from consumer.configuration.kafka import KafkaSettings
-from consumer.kafka.client import connect
+from consumer.kafka.connecting import connect
 from tests.waiting import wait_until, within
 
 

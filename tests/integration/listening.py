@@ -66,7 +66,7 @@ def has_caught_up(listener: Listener, partitions: int, seconds: float = 40) -> N
     """
 
     def all_is_stored() -> bool:
-        heard = listener.hearing
+        heard = listener.status
         return (heard.partitions, heard.caught_up, heard.lag) == (partitions, True, 0)
 
     wait_until(all_is_stored, seconds, f"all that {partitions} partitions hold to be stored")

@@ -85,4 +85,15 @@ def test_every_private_attribute_that_is_used_is_looked_at() -> None:
     looked_at = {attribute.partition("(")[0] for attributes in USED.values() for attribute in attributes}
     of_named_tuples = {"_replace"}
     assert read - ours - declared - of_named_tuples <= looked_at
-    assert {"_client", "_net", "_manager", "_fetcher", "_subscription", "_conns"} <= read
+    assert {"_net", "_fetcher", "_subscription", "_conns", "_find_coordinator_ids"} <= read
+
+
+def test_the_rest_of_the_consumer_knows_kafka_python_by_its_errors_only() -> None:
+    """Clients are reached through the ports; and what is private in them is so for `consumer/kafka`, too."""
+    private = {name for attributes in USED.values() for one in attributes if (name := one.partition("(")[0])[:1] == "_"}
+    for path in sorted({*(ROOT / "consumer").rglob("*.py")} - {*(ROOT / "consumer" / "kafka").rglob("*.py")}):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "kafka":
+                assert node.module == "kafka.errors", f"{path}: imports {node.module}"
+            if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                assert node.attr not in private, f"{path}:{node.lineno}: uses {node.attr}"

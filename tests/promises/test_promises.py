@@ -139,7 +139,7 @@ def _held_out(story: Story) -> int:
 
 def test_p6_while_a_trainer_stands_still_the_listener_reads_on_and_stays_in_its_group(story: Story) -> None:
     """That the wave was stored meanwhile, the story itself has waited for."""
-    trouble = {"connecting afresh", "poll failed", "partitions gone"}
+    trouble = {"reconnecting", "poll failed", "partitions gone"}
     assert [line for line in story.said_meanwhile if line["event"] in trouble] == []
 
 

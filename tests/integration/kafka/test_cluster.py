@@ -14,9 +14,11 @@ from confluent_kafka import Producer
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.errors import NoOffsetForPartitionError
 
-from consumer.kafka.client import connect
+from consumer.kafka.connecting import connect
 from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger
+from consumer.listener.rebalance import RebalanceNotes
+from consumer.listener.state import ListenerState
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.brokers.cluster import Cluster, kafka_cluster
@@ -81,7 +83,7 @@ def test_a_leader_that_is_gone_costs_nothing(
         cluster.start()
         send(cluster, topic, names(30, start=120))
         everything_is_read(ledger, 150)
-        assert (listener.hearing.gaps, listener.hearing.dead) == (0, 0)
+        assert (listener.status.gaps, listener.status.dead) == (0, 0)
     assert pending(ledger) == set(names(150))
     assert sum(stands_at(ledger, topic).values()) == 150
 
@@ -104,7 +106,7 @@ def test_a_coordinator_that_is_gone_costs_nothing_and_commits_follow_the_next_on
         wait_until(
             lambda: committed(on_broker, settings.kafka.group_id) == stands_at(ledger, topic), 40, "commits to follow"
         )
-        wait_until(lambda: listener.hearing.state == "listening", 40, "it to listen again")
+        wait_until(lambda: listener.status.state == ListenerState.LISTENING, 40, "it to listen again")
     assert sum(stands_at(ledger, topic).values()) == 60
 
 
@@ -123,8 +125,8 @@ def test_a_coordinator_that_moves_while_every_node_is_well_costs_nothing_and_com
             send(cluster, topic, names(30, start=sent - 30))
             everything_is_read(ledger, sent)
             wait_until(lambda: committed(topic, group) == stands_at(ledger, topic), 40, "commits to follow")
-            wait_until(lambda: listener.hearing.state == "listening", 40, "it to listen")
-        assert (listener.hearing.afresh, listener.hearing.gaps, listener.hearing.partitions) == (0, 0, 3)
+            wait_until(lambda: listener.status.state == ListenerState.LISTENING, 40, "it to listen")
+        assert (listener.status.reconnects, listener.status.gaps, listener.status.partitions) == (0, 0, 3)
     assert pending(ledger) == set(names(180))
     assert sum(stands_at(ledger, topic).values()) == 180
 
@@ -137,7 +139,7 @@ def test_a_coordinator_that_hangs_in_the_middle_of_a_rebalance_is_not_waited_for
     member = Membership(ledger.ledger_id, "another")
     other = connect(settings.kafka, grouped=True, stopping=Event(), waiting=lambda _reason, _pause: None, member=member)
     assert other is not None
-    other.subscribe([topic.name])
+    other.subscribe([topic.name], RebalanceNotes(other))
     with suppress(NoOffsetForPartitionError):  # it has its partitions then
         wait_until(lambda: other.poll(timeout_ms=100), 40, "the other member to have its partitions")
     with listening(settings, ledger.intake) as listener:  # the other does not poll any more, so it is waited for
@@ -145,10 +147,10 @@ def test_a_coordinator_that_hangs_in_the_middle_of_a_rebalance_is_not_waited_for
         gone = wait_until(cluster.coordinator, 20, "a coordinator")
         assert gone is not None
         cluster.nodes[gone].freeze()
-        other.close(autocommit=False, timeout_ms=0)
+        other.close(timeout_ms=0)
         send(cluster, topic, names(60))
         everything_is_read(ledger, 60, seconds=60)
-        assert listener.hearing.afresh == 1
+        assert listener.status.reconnects == 1
 
 
 def state_of(topic: Topic, group: str) -> str:
@@ -190,7 +192,7 @@ def test_what_an_unclean_election_cut_off_is_on_record_and_what_comes_instead_is
         send(cluster, topic, names(20, start=80))
         everything_is_read(ledger, 100)
         has_caught_up(listener, 1)
-        assert listener.hearing.gaps == 1
+        assert listener.status.gaps == 1
     ((offset, reason),) = gap_letters(ledger)
     assert (offset, "offsets 50 to 79 were read" in reason) == (80, True)
     assert "retrain in full" in reason
@@ -240,7 +242,7 @@ def test_a_transaction_that_ends_under_another_leader_leaves_no_gap(
     with listening(settings, ledger.intake) as listener:
         everything_is_read(ledger, 20)
         has_caught_up(listener, 1)
-        assert listener.hearing.gaps == 0
+        assert listener.status.gaps == 0
     assert gap_letters(ledger) == []
     assert stands_at(ledger, topic) == {0: 21}
 
@@ -282,12 +284,12 @@ def test_brokers_that_hang_for_longer_than_every_timeout_are_waited_for(
         for node in cluster.nodes.values():
             node.freeze()
         with listening(settings, ledger.intake) as late:
-            wait_until(lambda: listener.hearing.state == "broker away", 40, "it to notice")
-            wait_until(lambda: late.hearing.state == "waiting for broker", 40, "the late one to wait")
+            wait_until(lambda: listener.status.state == ListenerState.BROKER_AWAY, 40, "it to notice")
+            wait_until(lambda: late.status.state == ListenerState.WAITING_FOR_BROKER, 40, "the late one to wait")
             hung_until = time.monotonic() + 5  # beyond session and poll interval
 
             def polls_on() -> bool:
-                oldest = min(listener.hearing.polled_at, late.hearing.polled_at)
+                oldest = min(listener.status.polled_at, late.status.polled_at)
                 assert time.time() - oldest < 15, "the health check would end it"
                 return time.monotonic() > hung_until
 
@@ -297,8 +299,8 @@ def test_brokers_that_hang_for_longer_than_every_timeout_are_waited_for(
             everything_is_read(ledger, 90)
 
             def both_listen() -> bool:
-                both = (listener.hearing, late.hearing)
-                return all(0 < hearing.partitions < 3 and hearing.state == "listening" for hearing in both)
+                both = (listener.status, late.status)
+                return all(0 < status.partitions < 3 and status.state == ListenerState.LISTENING for status in both)
 
             wait_until(both_listen, 60, "both to listen")
     assert pending(ledger) == set(names(90))

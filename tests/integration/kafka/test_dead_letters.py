@@ -12,13 +12,14 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from structlog.testing import capture_logs
 
-from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
+from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.dead_letters.letter import DeadLetter, Headers
 from consumer.dead_letters.publisher import Publisher
 from consumer.dead_letters.store import Which
 from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger
+from consumer.listener.state import ListenerState
 from consumer.positions import Partition, Position
 from consumer.settings import Settings
 from schemas.events import encode
@@ -26,6 +27,9 @@ from tests.integration.listening import GROUP_13, everything_is_read, listening,
 from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import names
+
+TOO_MANY = ListenerState.TOO_MANY_DEAD_LETTERS
+
 
 POLL_LIMIT = 2.0  # seconds without a poll, after which the client leaves its group
 LIMIT = 50
@@ -57,15 +61,18 @@ def test_a_flood_pauses_reading_keeps_the_membership_and_loses_nothing(
         bad = [(None, b"{", ())] * 100
         topic.send([*good[:10], *bad, *good[10:]], partition)
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.state == TOO_MANY, 30, "the flood to hold up reading")
+        wait_until(lambda: listener.status.state == TOO_MANY, 30, "the flood to hold up reading")
         held_at, stored = time.monotonic(), ledger.views.read()
         before = members(topic.broker, settings.kafka.group_id)
         assert len(before) == 1
         assert 0 < stored.open_letters <= LIMIT
         wait_until(lambda: time.monotonic() > held_at + 2 * POLL_LIMIT, 20, "more time than a poll may take")
         assert members(topic.broker, settings.kafka.group_id) == before
-        assert time.time() - listener.hearing.polled_at < POLL_LIMIT
-        assert (listener.hearing.state, listener.hearing.held) == (TOO_MANY, TOO_MANY)
+        assert time.time() - listener.status.polled_at < POLL_LIMIT
+        assert (listener.status.state, listener.status.held) == (
+            TOO_MANY,
+            TOO_MANY,
+        )
         assert ledger.views.read() == stored
 
         def discarded_until_all_is_read() -> bool:
@@ -74,7 +81,7 @@ def test_a_flood_pauses_reading_keeps_the_membership_and_loses_nothing(
             return ledger.views.read().events >= 240
 
         wait_until(discarded_until_all_is_read, 40, "all to be read while an operator makes room")
-        wait_until(lambda: listener.hearing.state == "listening", 10, "the listener to listen")
+        wait_until(lambda: listener.status.state == ListenerState.LISTENING, 10, "the listener to listen")
         assert members(topic.broker, settings.kafka.group_id) == before
     everything_is_read(ledger, 240)
     letters = ledger.letters.find(Which(None), 1000)
@@ -89,7 +96,7 @@ def test_a_restart_in_a_flood_holds_up_reading_again(kafka_address: str, tmp_pat
     topic.send([(None, b"{", ())] * 100)
     for _ in range(2):
         with listening(flood_settings(topic, tmp_path), ledger.intake) as listener:
-            wait_until(lambda: listener.hearing.state == TOO_MANY, 30, "the flood to hold up reading")
+            wait_until(lambda: listener.status.state == TOO_MANY, 30, "the flood to hold up reading")
         assert 0 < ledger.views.read().dead_letters <= LIMIT
         assert ledger.views.read().events == ledger.views.read().dead_letters
 

@@ -1,4 +1,4 @@
-"""Bad days of a topic: made anew, grown, emptied by retention; and of the client that reads it."""
+"""Bad days of a topic: recreated, grown, emptied by retention; and of the client that reads it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from consumer.kafka import batches
 from consumer.kafka.unpacking import unpacked
 from consumer.ledger.ledger import Ledger
 from consumer.listener import polling
-from consumer.listener.pressure import REFUSES
+from consumer.listener.state import ListenerState
 from schemas.events import encode
 from tests.integration.listening import (
     GROUP_13,
@@ -35,6 +35,8 @@ from tests.integration.topics import Topic
 from tests.waiting import wait_until
 from tests.worlds import names
 
+REFUSES = ListenerState.LEDGER_REFUSES
+
 WATCHFUL = {"metadata_max_age_ms": 1000}
 
 
@@ -42,14 +44,14 @@ def admin(topic: Topic) -> Any:
     return closing(KafkaAdminClient(bootstrap_servers=topic.broker))
 
 
-def make_anew(topic: Topic) -> None:
+def recreate(topic: Topic) -> None:
     with admin(topic) as client:
         client.delete_topics([topic.name])
         wait_until(lambda: topic.name not in client.list_topics(), 20, "the topic to be gone")
     topic.create(partitions=1)
 
 
-def test_a_topic_that_is_made_anew_is_read_from_its_beginning(
+def test_a_topic_that_is_recreated_is_read_from_its_beginning(
     kafka_address: str, tmp_path: Path, ledger: Ledger
 ) -> None:
     topic = Topic.new(kafka_address, partitions=1)
@@ -59,18 +61,18 @@ def test_a_topic_that_is_made_anew_is_read_from_its_beginning(
         has_caught_up(listener, 1)
         topic.send_users(names(20, start=100))
         everything_is_read(ledger, 20)
-        make_anew(topic)  # while it listens, and shorter
+        recreate(topic)  # while it listens, and shorter
         topic.send_users(names(30, start=200))
         everything_is_read(ledger, 50)
         has_caught_up(listener, 1)
-        assert listener.hearing.gaps == 1
-    make_anew(topic)  # while nobody listens, and longer
+        assert listener.status.gaps == 1
+    recreate(topic)  # while nobody listens, and longer
     topic.send_users(names(70, start=300))
     with listening(settings, ledger.intake):
         everything_is_read(ledger, 120)
     (_, first), (_, second) = gap_letters(ledger)
-    assert "made anew, offset 120 was next" in first
-    assert "made anew, offset 30 was next" in second
+    assert "recreated, offset 120 was next" in first
+    assert "recreated, offset 30 was next" in second
     assert stands_at(ledger, topic) == {0: 70}
     assert pending(ledger) == {*names(20, start=100), *names(30, start=200), *names(70, start=300)}
 
@@ -88,7 +90,7 @@ def test_a_partition_that_is_added_while_it_listens_is_found_and_read_whole(
         for partition in range(3):
             topic.send_users(names(10, start=10 * partition), partition=partition)
         everything_is_read(ledger, 30)
-        wait_until(lambda: listener.hearing.partitions == 3, 20, "three partitions")
+        wait_until(lambda: listener.status.partitions == 3, 20, "three partitions")
     assert pending(ledger) == set(names(30))
 
 
@@ -149,16 +151,20 @@ def test_retention_that_overtakes_it_while_its_ledger_takes_nothing_is_on_record
         with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             topic.send_users(names(200, start=100))
-            wait_until(lambda: listener.hearing.state == REFUSES, 30, "it to say that its ledger takes nothing")
+            wait_until(
+                lambda: listener.status.state == REFUSES,
+                30,
+                "it to say that its ledger takes nothing",
+            )
             expire(topic)
             topic.send_users(names(50, start=300))
             # What was fetched before it expired is not lost: until then the client may still hold some.
-            wait_until(lambda: "cannot cross the gap yet" in [log["event"] for log in logs], 60, "it to meet the gap")
+            wait_until(lambda: "cannot record the gap yet" in [log["event"] for log in logs], 60, "it to meet the gap")
             assert read(ledger) == 100
             other.execute("ROLLBACK")
         everything_is_read(ledger, 150, seconds=60)
         has_caught_up(listener, 1)
-        assert (listener.hearing.gaps, listener.hearing.afresh) == (1, 0)
+        assert (listener.status.gaps, listener.status.reconnects) == (1, 0)
     ((offset, reason),) = gap_letters(ledger)
     assert (offset, "offsets 100 to 299 are gone" in reason, "retrain in full" in reason) == (100, True, True)
     (told,) = [log for log in logs if log["event"] == "gap in the topic"]
@@ -210,7 +216,7 @@ class Erratic(KafkaConsumer):  # type: ignore[misc]
 def test_whatever_the_client_raises_another_one_goes_on_where_the_ledger_stands(
     kafka_address: str, tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumer.kafka.client.KafkaConsumer", Erratic)
+    monkeypatch.setattr("consumer.kafka.clients.KafkaConsumer", Erratic)
     monkeypatch.setattr(polling, "_LONGEST_PAUSE", 0.1)
     strange = [
         AssertionError("beside itself"),
@@ -225,7 +231,7 @@ def test_whatever_the_client_raises_another_one_goes_on_where_the_ledger_stands(
     topic.send_users(names(100))
     with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
         everything_is_read(ledger, 100)
-        wait_until(lambda: listener.hearing.state == "listening", 20, "it to listen again")
-        assert listener.hearing.afresh == len(strange)
+        wait_until(lambda: listener.status.state == ListenerState.LISTENING, 20, "it to listen again")
+        assert listener.status.reconnects == len(strange)
         assert Erratic.raises == []
     assert pending(ledger) == set(names(100))

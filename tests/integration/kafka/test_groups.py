@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from consumer.dead_letters.letter import DeadLetter
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener.state import ListenerState
 from consumer.positions import Partition, Position
 from tests.integration.listening import (
     commits_of,
@@ -59,20 +60,20 @@ def test_members_come_and_go_everything_is_stored_once_and_commits_only_go_forwa
     settings = settings_for(topic, tmp_path, max_poll_records=20, assignment=assignment)
     with watched_commits(topic, settings.kafka.group_id) as seen:
         with listening(settings, ledger.intake) as first:
-            wait_until(lambda: first.hearing.partitions == 3, 40, "the first to have all partitions")
+            wait_until(lambda: first.status.partitions == 3, 40, "the first to have all partitions")
             topic.send_users(names(200))
             with listening(settings, ledger.intake) as second:
                 topic.send_users(names(200, start=200))
-                wait_until(lambda: 0 < first.hearing.partitions < 3, 40, "the first to share its partitions")
-                wait_until(lambda: second.hearing.partitions > 0, 40, "the second to have a partition")
+                wait_until(lambda: 0 < first.status.partitions < 3, 40, "the first to share its partitions")
+                wait_until(lambda: second.status.partitions > 0, 40, "the second to have a partition")
                 topic.send_users(names(200, start=400))
                 everything_is_read(ledger, 600)
                 wait_until(lambda: seen and seen[-1] == stands_at(ledger, topic), 20, "the commits of both")
-            wait_until(lambda: first.hearing.partitions == 3, 40, "the first to have all partitions again")
+            wait_until(lambda: first.status.partitions == 3, 40, "the first to have all partitions again")
             topic.send_users(names(100, start=600))
             everything_is_read(ledger, 700)
             wait_until(lambda: seen[-1] == stands_at(ledger, topic), 20, "the commits to follow")
-        assert (first.hearing.gaps, first.hearing.afresh, second.hearing.afresh) == (0, 0, 0)
+        assert (first.status.gaps, first.status.reconnects, second.status.reconnects) == (0, 0, 0)
     assert pending(ledger) == set(names(700))
     for before, after in pairwise(seen):
         assert all(after[partition] >= offset for partition, offset in before.items())
@@ -108,7 +109,7 @@ def test_kept_partitions_are_sought_to_the_ledger_too(
             letter = DeadLetter(Position(topic.name, partition, 10), 0.0, None, None, (), "gap", "to see who seeks")
             ledger.intake.jump(Partition(topic.name, partition), 10, 0, letter, 0.0)
         with listening(settings, ledger.intake) as second:
-            wait_until(lambda: first.hearing.partitions and second.hearing.partitions, 40, "both to have partitions")
+            wait_until(lambda: first.status.partitions and second.status.partitions, 40, "both to have partitions")
             everything_is_read(ledger, 60)
 
 
@@ -118,12 +119,12 @@ def test_an_eager_and_a_cooperative_member_do_not_mix_and_the_second_says_so(
     topic = Topic.new(kafka_address)
     eager = settings_for(topic, tmp_path)
     with listening(eager, ledger.intake) as first:
-        wait_until(lambda: first.hearing.partitions == 3, 40, "the first to have all partitions")
+        wait_until(lambda: first.status.partitions == 3, 40, "the first to have all partitions")
         with listening(settings_for(topic, tmp_path, assignment="cooperative"), ledger.intake) as second:
-            wait_until(lambda: second.hearing.state == "poll fails", 40, "the second to be refused")
+            wait_until(lambda: second.status.state == ListenerState.POLL_FAILS, 40, "the second to be refused")
             topic.send_users(names(30))
             everything_is_read(ledger, 30)
-        assert first.hearing.partitions == 3
+        assert first.status.partitions == 3
 
 
 @contextmanager
@@ -154,7 +155,7 @@ def test_a_rebalance_during_a_cycle_changes_nothing_of_what_versions_cover(
         service.start()
         service.wait_for_step("read", 0)
         with held(service), listening(settings, own.intake) as second:
-            wait_until(lambda: second.hearing.partitions > 0, 40, "the second to have a partition")
+            wait_until(lambda: second.status.partitions > 0, 40, "the second to have a partition")
             service.wave(1)
             ends.append(service.topic.ends())
             everything_is_read(own, sum(ends[-1].values()))
@@ -167,7 +168,7 @@ def test_a_rebalance_during_a_cycle_changes_nothing_of_what_versions_cover(
             covered = {str(part): [before[part], end] for part, end in after.items() if before[part] < end}
             assert version["offsets"] == {service.topic.name: covered}
             before = after
-        assert not [line for line in service.log() if line["event"] == "connecting afresh"]
+        assert not [line for line in service.log() if line["event"] == "reconnecting"]
         assert service.stop() == 0
     finally:
         service.close()

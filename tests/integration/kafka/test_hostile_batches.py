@@ -8,9 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
+from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.dead_letters.store import Which
 from consumer.ledger.ledger import Ledger
+from consumer.listener.state import ListenerState
 from schemas.events import encode
 from tests.integration.listening import (
     GROUP_13,
@@ -75,7 +76,7 @@ def test_the_limit_of_dead_letters_holds_back_what_cannot_be_read(
     limited = DeadLetterSettings(limit=2, check_every=0.2)
     settings = settings_for(topic, tmp_path, max_poll_records=1).model_copy(update={"dead_letters": limited})
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: listener.hearing.state == TOO_MANY, 40, "it to hold up reading")
+        wait_until(lambda: listener.status.state == ListenerState.TOO_MANY_DEAD_LETTERS, 40, "it to hold up reading")
         assert ledger.views.read().dead_letters == 2
         for _ in range(2):
             for number in ledger.letters.ids(Which()):

@@ -16,6 +16,7 @@ from consumer.dead_letters.store import Which
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.ledger.ledger import Ledger
+from consumer.listener.state import ListenerState
 from schemas.cycle import CycleKind
 from schemas.events import encode
 from tests.brokers.apache_kafka import ApacheKafka
@@ -43,8 +44,8 @@ def test_every_event_is_stored_once_and_counted(broker: str, tmp_path: Path, led
         has_caught_up(listener, 3)
         topic.send_users(names(50, start=500))
         everything_is_read(ledger, 750)
-        wait_until(lambda: listener.hearing.lag == 0, 20, "no lag")
-        assert listener.hearing.events == 750
+        wait_until(lambda: listener.status.lag == 0, 20, "no lag")
+        assert listener.status.events == 750
     assert ledger.views.backlog().users == 550
     found = {partition.number: offset for partition, offset in ledger.intake.positions(topic.name).items()}
     assert found == topic.ends()
@@ -211,7 +212,7 @@ def test_a_ledger_that_refuses_loses_nothing_and_the_group_is_not_left(
     with listening(settings, moody) as listener:
         everything_is_read(ledger, 400)
         assert moody.refusals == 0
-        wait_until(lambda: listener.hearing.state == "listening", 10, "the listener to listen")
+        wait_until(lambda: listener.status.state == ListenerState.LISTENING, 10, "the listener to listen")
     assert ledger.views.backlog().users == 400
 
 
@@ -221,15 +222,15 @@ def test_two_listeners_share_a_topic_through_rebalances_and_store_everything_onc
     topic = Topic.new(broker)
     settings = settings_for(topic, tmp_path, max_poll_records=20)
     with listening(settings, ledger.intake) as first:
-        wait_until(lambda: first.hearing.partitions == 3, 40, "the first to have all partitions")
+        wait_until(lambda: first.status.partitions == 3, 40, "the first to have all partitions")
         topic.send_users(names(300))
         with listening(settings, ledger.intake) as second:
             topic.send_users(names(300, start=300))
-            wait_until(lambda: 0 < first.hearing.partitions < 3, 40, "the first to share its partitions")
-            wait_until(lambda: second.hearing.partitions > 0, 40, "the second to have a partition")
+            wait_until(lambda: 0 < first.status.partitions < 3, 40, "the first to share its partitions")
+            wait_until(lambda: second.status.partitions > 0, 40, "the second to have a partition")
             topic.send_users(names(300, start=600))
             everything_is_read(ledger, 900)
-        wait_until(lambda: first.hearing.partitions == 3, 40, "the first to have all partitions again")
+        wait_until(lambda: first.status.partitions == 3, 40, "the first to have all partitions again")
         topic.send_users(names(100, start=900))
         everything_is_read(ledger, 1000)
     assert ledger.views.backlog().users == 1000
@@ -259,22 +260,24 @@ def test_it_waits_for_a_broker_and_for_a_topic(kafka_can_run: None, tmp_path: Pa
     topic = Topic(broker.address, "late")
     try:
         with listening(settings_for(topic, tmp_path), ledger.intake) as listener:
-            wait_until(lambda: listener.hearing.state == "waiting for broker", 30, "it to say that it waits")
+            wait_until(lambda: listener.status.state == ListenerState.WAITING_FOR_BROKER, 30, "it to say that it waits")
             broker.start()
             topic.create()
             topic.send_users(names(10))
             everything_is_read(ledger, 10)
-            wait_until(lambda: listener.hearing.lag == 0, 30, "it to know how far the topic goes")
+            wait_until(lambda: listener.status.lag == 0, 30, "it to know how far the topic goes")
             broker.stop()
-            wait_until(lambda: listener.hearing.state == "broker away", 60, "it to notice that the broker is gone")
-            wait_until(lambda: listener.hearing.lag is None, 30, "it to say that it knows no lag")
-            assert listener.hearing.last_lag == 0
-            assert listener.hearing.lag_at is not None
+            wait_until(
+                lambda: listener.status.state == ListenerState.BROKER_AWAY, 60, "it to notice that the broker is gone"
+            )
+            wait_until(lambda: listener.status.lag is None, 30, "it to say that it knows no lag")
+            assert listener.status.last_lag == 0
+            assert listener.status.lag_at is not None
             broker.start()
             topic.send_users(names(10, start=10))
             everything_is_read(ledger, 20)
-            wait_until(lambda: listener.hearing.lag == 0, 60, "it to know again how far the topic goes")
-            wait_until(lambda: listener.hearing.state == "listening", 30, "it to listen again")
+            wait_until(lambda: listener.status.lag == 0, 60, "it to know again how far the topic goes")
+            wait_until(lambda: listener.status.state == ListenerState.LISTENING, 30, "it to listen again")
     finally:
         broker.stop()
 
@@ -310,15 +313,15 @@ def test_that_nothing_is_ours_and_times_are_in_seconds_is_noticed(
             producer.send(topic.name, value=encode(theirs, f"u{number}"), timestamp_ms=int(time.time()))
         producer.flush()
     with listening(settings, ledger.intake) as listener:
-        wait_until(lambda: len(listener.hearing.notices) == 2, 40, "the listener to notice both")
-        others, seconds = listener.hearing.notices
+        wait_until(lambda: len(listener.status.notices) == 2, 40, "the listener to notice both")
+        others, seconds = listener.status.notices
         assert others.startswith(f"none of the last 120 events of topic {topic.name} is of listeners, version 1 ")
         assert "(another feature group: 120)" in others
         assert "have times in seconds" in seconds
         with closing(KafkaProducer(bootstrap_servers=kafka_address)) as producer:
             producer.send(topic.name, value=encode(GROUP_13, "u1"), timestamp_ms=int(time.time())).get(20)
         everything_is_read(ledger, 121)
-        wait_until(lambda: len(listener.hearing.notices) == 1, 40, "the listener to see that one is ours")
+        wait_until(lambda: len(listener.status.notices) == 1, 40, "the listener to see that one is ours")
     oldest = ledger.views.backlog().oldest_event_at
     assert oldest is not None
     assert abs(time.time() - oldest) < 120  # not since 1970

@@ -10,10 +10,12 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer
+from kafka import KafkaConsumer
 
 from consumer import neighbours
+from consumer.kafka.clients import make_admin
 from consumer.kafka.group import Membership, members_of
+from consumer.kafka.options import admin_options
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.neighbours import Neighbours
 from consumer.settings import Settings
@@ -77,16 +79,16 @@ def test_a_service_on_another_ledger_does_not_get_into_the_group_and_takes_nothi
     ):
         has_caught_up(first, 3)
         with listening(settings, other.intake) as second:
-            wait_until(lambda: second.hearing.unable, 30, "the second to be refused")
-            wait_until(lambda: "ledger a group of its own" in str(second.hearing.unable), 30, "the second to say why")
+            wait_until(lambda: second.status.unable, 30, "the second to be refused")
+            wait_until(lambda: "ledger a group of its own" in str(second.status.unable), 30, "the second to say why")
             wait_until(lambda: of_second.trouble, 30, "the second to name the first")
             assert Membership(ledger.ledger_id, "").client_id in str(of_second.trouble)
             topic.send_users(names(30))
             wait_until(lambda: ledger.views.read().events == 30, 40, "all events")
-        assert (first.hearing.partitions, of_first.trouble) == (3, None)
+        assert (first.status.partitions, of_first.trouble) == (3, None)
         assert other.views.read().events == 0
         with listening(settings, other.intake) as second:
-            wait_until(lambda: second.hearing.unable, 30, "the second to be refused again")
+            wait_until(lambda: second.status.unable, 30, "the second to be refused again")
             first.stop()
             has_caught_up(second, 3)  # nobody else is there any more
 
@@ -109,7 +111,7 @@ def test_a_copy_of_the_ledger_is_told_from_it_by_who_speaks_there(
         wait_until(lambda: found.trouble, 30, "the copy to be told of")
         found.stop()
         with watching(settings, ledger, heard={"another"}) as quiet:
-            wait_until(lambda: quiet._client is not None, 30, "a look")
+            wait_until(lambda: quiet._admin is not None, 30, "a look")
             assert quiet.trouble is None
 
 
@@ -120,7 +122,7 @@ def test_members_of_the_newer_protocol_are_seen_and_told_of_where_they_read_our_
     settings = settings_for(topic, tmp_path)
     with listening(settings, ledger.intake) as listener, watching(settings, ledger) as watched:
         has_caught_up(listener, 3)
-        with newer(another.name, settings), closing(KafkaAdminClient(bootstrap_servers=kafka_address)) as admin:
+        with newer(another.name, settings), closing(make_admin(settings.kafka, admin_options(settings.kafka))) as admin:
             seen = {one.client_id: one.topics for one in members_of(admin, settings.kafka.group_id) or ()}
             ours = Membership(ledger.ledger_id, "").client_id
             assert seen == {ours: frozenset({topic.name}), "newer": frozenset({another.name})}
@@ -144,7 +146,7 @@ def test_the_doctor_names_strangers_in_the_group_and_joins_it_not(
         how = Status(1, "listening", written_at=1.0, polled_at=1.0, lag=0, hold=None, cycle=None)
         ledger.instances.report("", how, 1.0)
         assert group_check(settings).outcome is Outcome.OK
-        assert listener.hearing.partitions == 3
+        assert listener.status.partitions == 3
     with closing(KafkaConsumer(bootstrap_servers=kafka_address, group_id=settings.kafka.group_id)) as console:
         console.subscribe([topic.name])
         wait_until(lambda: console.poll(100) is not None and console.assignment(), 40, "a consumer in our group")

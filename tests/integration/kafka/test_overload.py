@@ -15,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.listener.pressure import REFUSES
+from consumer.listener.state import ListenerState
 from tests.integration.burst import Sample, Watch, send_burst
 from tests.integration.service import Service
 from tests.waiting import wait_until
 from tests.worlds import names
+
+REFUSES = ListenerState.LEDGER_REFUSES
 
 pytestmark = pytest.mark.full
 
@@ -122,12 +124,20 @@ def test_a_ledger_that_takes_nothing_holds_reading_back_and_says_so(watched: Wat
     with closing(sqlite3.connect(service.state_dir / "ledger.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         service.topic.send_users(names(300))
-        wait_until(lambda: watch.look().status.state == REFUSES, 30, "the service to say that its ledger takes nothing")
+        wait_until(
+            lambda: watch.look().status.state == REFUSES,
+            30,
+            "the service to say that its ledger takes nothing",
+        )
         service.topic.send_users(names(300, start=300))  # while nothing is fetched
         wait_until(lambda: watch.look().status.lag == 600, 30, "the whole lag to be told")
         wait_until(lambda: refusals(service) == 1 and watch.look().status.trouble, 5, "the reason to be told")
         found = service.status()
-        assert (found["state"], found["trouble"], found["lag"]) == (REFUSES, "database is locked", 600)
+        assert (found["state"], found["trouble"], found["lag"]) == (
+            REFUSES,
+            "database is locked",
+            600,
+        )
         assert watch.look().stored == before.stored
         other.execute("ROLLBACK")
     wait_until(lambda: told(watch.look(), "listening"), 60, "the service to go on")

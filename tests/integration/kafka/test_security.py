@@ -17,11 +17,13 @@ from structlog.testing import capture_logs
 
 from consumer.clock import Clock
 from consumer.errors import SettingsError
-from consumer.kafka import client
-from consumer.kafka.client import admin_options, producer_options
+from consumer.kafka import clients, options
+from consumer.kafka.connecting import connect
 from consumer.kafka.oauth import token_provider
+from consumer.kafka.options import admin_options, producer_options
 from consumer.ledger.ledger import open_ledger
 from consumer.listener.listener import Listener
+from consumer.listener.state import ListenerState
 from consumer.settings import Settings
 from tests.brokers.oauth import CLIENT_SECRET
 from tests.brokers.secure_kafka import WAYS, SecureKafka
@@ -39,7 +41,7 @@ _NONE = {"ssl_cafile": None, "ssl_certfile": None, "ssl_keyfile": None}
 @pytest.fixture(autouse=True)
 def fresh(secure_kafka: SecureKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No token of another test, and less patience with a broker that does not answer."""
-    monkeypatch.setattr(client, "_BOOTSTRAP_MS", 1000)
+    monkeypatch.setattr(options, "_BOOTSTRAP_MS", 1000)
     secure_kafka.issuer.behave()
     token_provider.cache_clear()
     before = set(threading.enumerate())
@@ -94,7 +96,7 @@ def test_the_key_may_be_encrypted(secure_kafka: SecureKafka, topic: Topic, tmp_p
     with connecting(secure_kafka.settings("SSL", topic.name, ssl_keyfile=encrypted, ssl_password=PASSWORD)) as it:
         it.gets_in()
     with pytest.raises(SettingsError, match=r"encrypted\.key holds no private key .* a password may be needed"):
-        client.connect(
+        connect(
             secure_kafka.settings("SSL", topic.name, ssl_keyfile=encrypted),
             grouped=False,
             stopping=threading.Event(),
@@ -176,7 +178,7 @@ def test_certificates_of_strangers_are_refused(
 def test_a_refusal_is_told_at_once_and_leaves_no_socket(
     secure_kafka: SecureKafka, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_BOOTSTRAP_MS", 60_000)
+    monkeypatch.setattr(options, "_BOOTSTRAP_MS", 60_000)
     open_files = len(list(Path("/proc/self/fd").iterdir()))
     try:
         gc.disable()
@@ -268,7 +270,7 @@ class Erratic(KafkaConsumer):  # type: ignore[misc]
 def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
     secure_kafka: SecureKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: str
 ) -> None:
-    monkeypatch.setattr(client, "KafkaConsumer", Erratic)
+    monkeypatch.setattr(clients, "KafkaConsumer", Erratic)
     topic = Topic.new(secure_kafka.plain, partitions=1)
     topic.send_users(names(10))
     files = {"certificate": tmp_path / "mine.pem", "key": tmp_path / "mine.key", "authorities": tmp_path / "ca.pem"}
@@ -295,7 +297,9 @@ def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
             files[half].write_text(good[half][: len(good[half]) // 2])
         with capture_logs() as logs:
             Erratic.beside_itself.set()
-            wait_until(lambda: listener.hearing.state == "waiting for broker" or listener.failure, 30, "it to wait")
+            wait_until(
+                lambda: listener.status.state == ListenerState.WAITING_FOR_BROKER or listener.failure, 30, "it to wait"
+            )
         named = files["key" if half == "gone" else half]
         assert any(log["event"] == "waiting for broker" and str(named) in log["reason"] for log in logs)
         topic.send_users(names(10, start=10))
@@ -309,8 +313,8 @@ def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
 
 def hang_up(consumer: Any) -> None:
     """As a broker does that is started again."""
-    client = consumer._client
-    client._net.call_soon_threadsafe(lambda: client.close(1))
+    network = consumer._network
+    network._net.call_soon_threadsafe(lambda: network.close(1))
 
 
 @pytest.mark.parametrize("protocol", ["SSL", "PLAINTEXT"])
@@ -327,7 +331,7 @@ def test_somebody_who_takes_the_call_and_is_silent_can_be_waited_for(
 def test_stopping_does_not_wait_until_time_is_up(
     secure_kafka: SecureKafka, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_BOOTSTRAP_MS", 60_000)
+    monkeypatch.setattr(options, "_BOOTSTRAP_MS", 60_000)
     with silent() as address, connecting(secure_kafka.settings("SSL", topic.name, bootstrap_servers=[address])) as it:
         wait_until(lambda: any(thread.name.startswith("kafka-io") for thread in threading.enumerate()), 10, "a start")
     assert it.reasons == []
@@ -335,4 +339,4 @@ def test_stopping_does_not_wait_until_time_is_up(
 
 def failures(consumer: Any) -> int:
     """How often in a row it could not connect to the broker."""
-    return int(consumer._client._manager._backoff.get(1, (0,))[0])
+    return int(consumer._network._manager._backoff.get(1, (0,))[0])

@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from consumer.ledger.ledger import open_ledger
-from consumer.listener.pressure import REFUSES
+from consumer.listener.state import ListenerState
 from consumer.status import Status, read_status
 from schemas.cycle import CycleKind
 from schemas.policies import PairPolicy
@@ -30,6 +30,8 @@ from tests.integration.service import Service
 from tests.waiting import wait_until
 from tests.worlds import GROUP, names
 from trainer.space import Space
+
+REFUSES = ListenerState.LEDGER_REFUSES
 
 Make = Callable[..., Service]
 NO_CYCLES = {"TRIGGER__QUIET_PERIOD": "3600", "TRIGGER__MAX_STALENESS": "3600"}
@@ -133,7 +135,11 @@ def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goe
         service.wave(2)
         ends = sum(service.topic.ends().values())
 
-        wait_until(lambda: status_of(service).state == REFUSES, 60, "it to say that its ledger takes nothing")
+        wait_until(
+            lambda: status_of(service).state == REFUSES,
+            60,
+            "it to say that its ledger takes nothing",
+        )
         wait_until(lambda: is_idle(service), 60, "the trainer to meet the full disk")
         with closing(open_ledger(f"sqlite:///{state / 'ledger.db'}", create=False)) as ledger:
             stored = sum(ledger.intake.positions(service.topic.name).values())
@@ -155,7 +161,10 @@ def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goe
         assert ranges_tile(service)
         assert service.status()["events"] == ends
         assert is_sound(state / "ledger.db")
-        assert (len(said(service, REFUSES)), len(said(service, "ledger takes changes again"))) == (1, 1)
+        assert (len(said(service, REFUSES)), len(said(service, "ledger takes changes again"))) == (
+            1,
+            1,
+        )
         assert "No space left on device" in said(service, "trainer failed")[0]["reason"]
         matrix_and_pairs_are_sound(service, state, tmp_path / "copy")
 
@@ -217,7 +226,11 @@ def test_a_disk_that_breaks_under_the_service_is_told_and_nothing_is_lost(
         before = members.look()
         volumes.break_disk(state)
         service.topic.send_users(names(500, start=500))
-        wait_until(lambda: status_of(service).state == REFUSES, 30, "it to say that its ledger takes nothing")
+        wait_until(
+            lambda: status_of(service).state == REFUSES,
+            30,
+            "it to say that its ledger takes nothing",
+        )
         wait_until(lambda: status_of(service).lag == 500, 20, "the whole lag to be told")
         found = service.status()
         assert (found["state"], found["lag"], found["pending"]["users"]) == (REFUSES, 500, 500)

@@ -220,7 +220,7 @@ def test_a_listener_polls_on_while_its_ledger_is_away_and_reads_on_when_it_is_ba
             server.kill()
             topic.send_users(names(200, start=200))
             away_since = time.time()
-            wait_until(lambda: listener.hearing.polled_at > away_since + 1.5, 20, "polls while the server is away")
+            wait_until(lambda: listener.status.polled_at > away_since + 1.5, 20, "polls while the server is away")
             server.start()
             wait_until(lambda: ledger.views.read().events >= 400, 40, "the rest of the events")
         finally:

@@ -20,7 +20,8 @@ from consumer.cycles.trigger import Hold
 from consumer.errors import LedgerError
 from consumer.health import main as health
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.listener.hearing import Hearing
+from consumer.listener.state import ListenerState
+from consumer.listener.status import ListenerStatus
 from consumer.service import Service
 from consumer.settings import load_settings
 from consumer.status import STOPPED
@@ -49,8 +50,13 @@ class Hand:
 
     def _poll(self) -> None:
         now = self.clock.now()
-        self.service._listener.hearing = Hearing(
-            "listening", polled_at=now, polled_elapsed=self.clock.elapsed(), partitions=1, lag=0, caught_up=True
+        self.service._listener.status = ListenerStatus(
+            ListenerState.LISTENING,
+            polled_at=now,
+            polled_elapsed=self.clock.elapsed(),
+            partitions=1,
+            lag=0,
+            caught_up=True,
         )
 
     def turn(self) -> None:

@@ -17,7 +17,8 @@ from consumer.cycles.trigger import Hold
 from consumer.health import main as health
 from consumer.identity import identity
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.listener.hearing import Hearing
+from consumer.listener.state import ListenerState
+from consumer.listener.status import ListenerStatus
 from consumer.service import Service
 from consumer.settings import load_settings
 from consumer.status import read_status
@@ -193,7 +194,9 @@ def service(ledger: Ledger, clock: Hand, monkeypatch: pytest.MonkeyPatch) -> Ite
     """One that listens to nothing: the test makes its turns."""
     monkeypatch.setenv("RETRAINER_TRIGGER__CHANGED_USERS", "1")
     made = Service(load_settings(), ledger, clock.clock)
-    made._listener.hearing = Hearing("listening", polled_at=time.time(), partitions=1, lag=0, caught_up=True)
+    made._listener.status = ListenerStatus(
+        ListenerState.LISTENING, polled_at=time.time(), partitions=1, lag=0, caught_up=True
+    )
     yield made
     made._supervisor.stop()
 

@@ -17,11 +17,13 @@ import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
 
-from consumer.listener.pressure import REFUSES
+from consumer.listener.state import ListenerState
 from consumer.lock import only_one
 from tests.integration.service import RETRAINER, Service
 from tests.waiting import wait_until
 from tests.worlds import names
+
+REFUSES = ListenerState.LEDGER_REFUSES
 
 pytestmark = pytest.mark.full
 

@@ -15,7 +15,8 @@ from consumer.cycles.prober import Prober
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Reason
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.listener.hearing import Hearing
+from consumer.listener.state import ListenerState
+from consumer.listener.status import ListenerStatus
 from consumer.service import Service
 from consumer.settings import Settings, load_settings
 from retrainer.cli import app
@@ -116,7 +117,9 @@ def test_a_service_asks_and_starts_a_cycle_on_regret(tmp_path: Path, monkeypatch
         ledger.intake.start_at({P0: 0}, 0.0)
         arrive(ledger, ["a"])
         service = Service(settings, ledger)  # one that listens to nothing: the test makes its turns
-        service._listener.hearing = Hearing("listening", polled_at=time.time(), partitions=1, lag=0, caught_up=True)
+        service._listener.status = ListenerStatus(
+            ListenerState.LISTENING, polled_at=time.time(), partitions=1, lag=0, caught_up=True
+        )
 
         def turn_until(done: Callable[[], bool], what: str) -> None:
             wait_until(lambda: service._turned() and done(), 60, what)

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import SettingsError
 from consumer.kafka import tls_files
-from consumer.kafka.client import admin_options, client_options, consumer_options, producer_options
 from consumer.kafka.net import Failure
+from consumer.kafka.options import admin_options, client_options, consumer_options, producer_options
 from consumer.kafka.refusals import in_words
 from consumer.settings import load_settings
 from tests.tls.certificates import Pki

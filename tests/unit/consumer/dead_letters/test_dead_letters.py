@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from consumer.configuration.dead_letters import TOO_MANY
 from consumer.configuration.kafka import KafkaSettings
 from consumer.dead_letters.letter import DeadLetter, Headers
 from consumer.dead_letters.publisher import Publisher
@@ -18,6 +17,7 @@ from consumer.dead_letters.render import hexdump, readable, when
 from consumer.errors import LedgerError, SettingsError
 from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.listener.state import ListenerState
 from consumer.plain import plain
 from consumer.positions import Partition, Position
 from consumer.settings import load_settings
@@ -210,9 +210,9 @@ def test_status_says_what_to_do_about_a_flood(
 
     store(ledger, b"{")
     now = time.time()
-    write_status(tmp_path / "status.json", Status(1, TOO_MANY, now, now, None, None, None))
+    write_status(tmp_path / "status.json", Status(1, ListenerState.TOO_MANY_DEAD_LETTERS, now, now, None, None, None))
     status()
     shown = capsys.readouterr().out
     assert "1 dead letters (1 open)" in shown
-    assert TOO_MANY in shown
+    assert ListenerState.TOO_MANY_DEAD_LETTERS in shown
     assert "dead-letters replay" in shown

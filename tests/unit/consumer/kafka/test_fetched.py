@@ -288,7 +288,7 @@ BAD: dict[str, Damage] = {
     "fewer records said than there are": (
         batch(ONE + TWO, count=1, last=0),
         [b"one", "fetch"],
-        "bytes are left behind",
+        "bytes are left after",
     ),
     "an offset behind the batch's end": (batch(ONE + THREE, count=2, last=1), [b"one", "fetch"], "at offset 2"),
     "an offset twice": (batch(ONE + ONE, count=2, last=1), [b"one", "fetch"], "at offset 0"),

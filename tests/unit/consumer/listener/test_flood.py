@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from consumer.configuration.dead_letters import TOO_MANY, DeadLetterSettings
+from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.dead_letters.letter import DeadLetter, Load
-from consumer.listener.flood import FloodGuard, fits
-from consumer.listener.hearing import Hearing
-from consumer.listener.letter_log import LetterLog
+from consumer.listener.dead_letter_log import DeadLetterLog
+from consumer.listener.flood import DeadLetterLimit, fits
 from consumer.listener.pauses import Pauses
+from consumer.listener.state import ListenerState
+from consumer.listener.status import ListenerStatus
 from consumer.positions import Position
 
 LIMIT = Load(10, 1000)
@@ -52,9 +53,9 @@ class World:
             raise OperationalError("SELECT", {}, Exception("disk I/O error"))
         return self.there
 
-    def guard(self) -> FloodGuard:
+    def guard(self) -> DeadLetterLimit:
         settings = DeadLetterSettings(limit=10, megabytes=1, check_every=5.0)
-        return FloodGuard(settings, self.count, self.pauses, lambda: self.now)
+        return DeadLetterLimit(settings, self.count, self.pauses, lambda: self.now)
 
 
 def test_the_batch_that_would_exceed_the_limit_holds_up_reading_until_there_is_room_for_it() -> None:
@@ -65,18 +66,18 @@ def test_the_batch_that_would_exceed_the_limit_holds_up_reading_until_there_is_r
     world.there = Load(10, 0)
     with capture_logs() as logs:
         assert not guard.admits(Load(3, 0))
-    assert world.pauses.reason == TOO_MANY
+    assert world.pauses.reason == ListenerState.TOO_MANY_DEAD_LETTERS
     (line,) = [entry for entry in logs if entry["log_level"] == "error"]
     assert (line["open"], line["limit"], line["arrived"]) == (10, 10, 3)
     assert "retrainer dead-letters" in line["todo"]
     world.there = Load(8, 0)
     world.now = 6.0
     guard.tick()
-    assert world.pauses.reason == TOO_MANY  # room for two, three wait
+    assert world.pauses.reason == ListenerState.TOO_MANY_DEAD_LETTERS  # room for two, three wait
     world.there = Load(7, 0)
     world.now = 7.0
     guard.tick()
-    assert world.pauses.reason == TOO_MANY  # it looks again after five seconds
+    assert world.pauses.reason == ListenerState.TOO_MANY_DEAD_LETTERS  # it looks again after five seconds
     world.now = 11.0
     guard.tick()
     assert world.pauses.reason is None
@@ -110,16 +111,16 @@ def test_a_ledger_that_does_not_tell_keeps_the_pause() -> None:
     assert not guard.admits(Load(1, 0))
     world.broken, world.now = True, 5.0
     guard.tick()
-    assert world.pauses.reason == TOO_MANY
+    assert world.pauses.reason == ListenerState.TOO_MANY_DEAD_LETTERS
     world.broken, world.there, world.now = False, Load(0, 0), 10.0
     guard.tick()
     assert world.pauses.reason is None
 
 
 def test_cycles_do_not_wait_for_what_is_read_only_after_an_operator_acted() -> None:
-    assert Hearing(caught_up=True).complete
-    assert not Hearing(caught_up=False, held="the ledger is full").complete
-    assert Hearing(caught_up=False, held=TOO_MANY).complete
+    assert ListenerStatus(caught_up=True).complete
+    assert not ListenerStatus(caught_up=False, held=ListenerState.LEDGER_REFUSES).complete
+    assert ListenerStatus(caught_up=False, held=ListenerState.TOO_MANY_DEAD_LETTERS).complete
 
 
 def letter(offset: int) -> DeadLetter:
@@ -128,7 +129,7 @@ def letter(offset: int) -> DeadLetter:
 
 def test_a_million_dead_letters_are_a_few_lines_a_second() -> None:
     now = 0.0
-    told = LetterLog(lambda: now)
+    told = DeadLetterLog(lambda: now)
     with capture_logs() as logs:
         told.tell([letter(offset) for offset in range(3)])
         told.tell([letter(offset) for offset in range(3, 1000)])

@@ -49,19 +49,19 @@ def test_a_wrong_group_is_told_once_and_as_long_as_it_lasts() -> None:
     with capture_logs() as logged:
         for _ in range(99):
             notices.stored(read(others=1))
-        assert (notices.told, logged) == ((), [])
+        assert (notices.current, logged) == ((), [])
         for _ in range(901):
             notices.stored(read(others=1))
-    (told,) = notices.told
+    (told,) = notices.current
     assert told.startswith(f"none of the last 1,000 events of topic t is of {GROUP} (another feature group: 1,000)")
     assert "`retrainer doctor` names what comes" in told
     assert [(line["event"], line["log_level"]) for line in logged] == [("nothing that comes is ours", "warning")]
     assert "none of the last 100 events" in logged[0]["reason"]
     notices.stored(read(ours=1, others=500))
-    assert notices.told == ()
+    assert notices.current == ()
     with capture_logs() as logged:
         notices.stored(read(others=500))
-        assert len(notices.told) == 1
+        assert len(notices.current) == 1
         assert logged == []  # in a topic of many groups they come and go
         clock.now += 4000
         notices.stored(read(others=1))
@@ -75,12 +75,12 @@ def test_dead_letters_alone_are_told_with_the_last_reason() -> None:
     notices = Notices(GROUPS, Hand())
     notices.stored(read(dead=150, reason="no JSON"))
     notices.stored(read(dead=1, reason="entry is missing"))
-    (told,) = notices.told
+    (told,) = notices.current
     assert told.startswith(
         "none of the last 151 events of topic t can be understood, the last because: entry is missing"
     )
     notices.stored(read(others=10))
-    assert "151 cannot be understood, another feature group: 10" in notices.told[0]
+    assert "151 cannot be understood, another feature group: 10" in notices.current[0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 150), st.integers(0, 150)), max_size=12))
@@ -100,14 +100,14 @@ def test_times_in_another_unit_are_told_until_they_are_right(unit: Unit) -> None
     with capture_logs() as logged:
         notices.stored(read(ours=3, unit=unit))
         notices.stored(read(ours=2, unit=unit))
-    (told,) = notices.told
+    (told,) = notices.current
     assert told.startswith(f"5 records of topic t have times in {unit}, not in milliseconds")
     assert "LogAppendTime" in told
     assert len(logged) == 1
     notices.stored(Batch(received_at=2.0))  # nothing came
-    assert list(notices.told) == [told]
+    assert list(notices.current) == [told]
     notices.stored(read(ours=1))
-    assert list(notices.told) == []
+    assert list(notices.current) == []
 
 
 def test_each_topic_is_told_of_by_itself() -> None:
@@ -125,7 +125,7 @@ def test_each_topic_is_told_of_by_itself() -> None:
     batch = read(others=200)
     batch.events[Partition("labels", 0)] = 1  # one of ours, on the other topic
     notices.stored(batch)
-    (told,) = notices.told
+    (told,) = notices.current
     assert "of topic t is of listeners" in told
     shared = labelled.model_copy(update={"kafka": labelled.kafka.model_copy(update={"label_topic": None})})
     assert list(groups_of(shared)) == ["t"]

@@ -2,96 +2,75 @@
 
 from __future__ import annotations
 
-from kafka import TopicPartition
-
-from consumer.clock import Clock
-from consumer.configuration.kafka import KafkaSettings
-from consumer.ledger.ledger import open_ledger
+from consumer.ledger.ledger import Ledger
 from consumer.listener.pauses import Pauses
-from consumer.listener.places import Places
+from consumer.listener.state import ListenerState
+from tests.unit.consumer.listener.assigned import P0, P1, Assigned, broker_with, placed_at
 
-A, B = TopicPartition("t", 0), TopicPartition("t", 1)
-
-
-class Client:
-    """The flags of a Kafka consumer: a partition that is not assigned has none."""
-
-    def __init__(self, *assigned: TopicPartition) -> None:
-        self.flags = dict.fromkeys(assigned, False)
-
-    def paused(self) -> set[TopicPartition]:
-        return {partition for partition, flag in self.flags.items() if flag}
-
-    def pause(self, *partitions: TopicPartition) -> None:
-        for partition in partitions:
-            self.flags[partition]
-            self.flags[partition] = True
-
-    def resume(self, *partitions: TopicPartition) -> None:
-        for partition in partitions:
-            self.flags[partition]
-            self.flags[partition] = False
+FLOOD, FULL = ListenerState.TOO_MANY_DEAD_LETTERS, ListenerState.LEDGER_REFUSES
 
 
-def placed(*partitions: TopicPartition) -> Places:
-    places = Places(KafkaSettings(), open_ledger("sqlite://").intake, Clock())
-    places.next = dict.fromkeys(partitions, 0)
-    return places
+def both(ledger: Ledger) -> Assigned:
+    return placed_at(ledger.intake, broker_with({P0: (0, 9), P1: (0, 9)}), {P0: 0, P1: 0})
 
 
-def held(client: Client, pauses: Pauses) -> tuple[set[TopicPartition], str | None]:
-    return client.paused(), pauses.reason
+def first(ledger: Ledger) -> Assigned:
+    """Of two partitions the first is placed; the second comes next."""
+    found = placed_at(ledger.intake, broker_with({P0: (0, 9), P1: (0, 9)}), {P0: 0})
+    found.consumer.assign([P0, P1])
+    found.come(P1)
+    return found
 
 
-def test_while_one_reason_is_held_all_is_paused_and_the_first_is_shown() -> None:
-    client, places, pauses = Client(A, B), placed(A, B), Pauses()
-    assert held(client, pauses) == (set(), None)
-    pauses.hold("full")
-    pauses.hold("flood")
-    pauses.hold("full")
-    pauses.apply(client, places)
-    assert held(client, pauses) == ({A, B}, "full")
-    pauses.release("full")
-    pauses.apply(client, places)
-    assert held(client, pauses) == ({A, B}, "flood")
-    pauses.release("flood")
-    pauses.release("never held")
-    pauses.apply(client, places)
-    assert held(client, pauses) == (set(), None)
+def test_while_one_reason_is_held_all_is_paused_and_the_first_is_shown(ledger: Ledger) -> None:
+    found, pauses = both(ledger), Pauses()
+
+    def held() -> tuple[set[object], str | None]:
+        pauses.apply(found.consumer, found.assignment)
+        return set(found.consumer.paused()), pauses.reason
+
+    assert held() == (set(), None)
+    for reason in (FULL, FLOOD, FULL):
+        pauses.hold(reason)
+    assert held() == ({P0, P1}, FULL)
+    pauses.release(FULL)
+    assert held() == ({P0, P1}, FLOOD)
+    pauses.release(FLOOD)
+    pauses.release(ListenerState.STOPPED)  # never held
+    assert held() == (set(), None)
 
 
-def test_a_partition_that_is_placed_meanwhile_is_paused_too() -> None:
-    client, places, pauses = Client(A, B), placed(A), Pauses()
-    pauses.hold("flood")
-    pauses.apply(client, places)
-    assert client.paused() == {A}
-    places.next[B] = 0
-    pauses.apply(client, places)
-    assert client.paused() == {A, B}
+def test_a_partition_that_is_placed_meanwhile_is_paused_too(ledger: Ledger) -> None:
+    found, pauses = first(ledger), Pauses()
+    pauses.hold(FLOOD)
+    found.place()
+    assert found.consumer.paused() == set()
+    pauses.apply(found.consumer, found.assignment)
+    assert found.consumer.paused() == {P0, P1}
 
 
-def test_unplaced_partitions_stay_paused_when_the_reason_is_gone() -> None:
-    client, places, pauses = Client(A, B), placed(A), Pauses()
-    client.pause(B)
-    pauses.hold("flood")
-    pauses.apply(client, places)
-    pauses.release("flood")
-    pauses.apply(client, places)
-    assert client.paused() == {B}
+def test_unplaced_partitions_stay_paused_when_the_reason_is_gone(ledger: Ledger) -> None:
+    found, pauses = first(ledger), Pauses()
+    pauses.hold(FLOOD)
+    pauses.apply(found.consumer, found.assignment)
+    pauses.release(FLOOD)
+    pauses.apply(found.consumer, found.assignment)
+    assert found.consumer.paused() == {P1}
 
 
-def test_pauses_that_others_made_are_left_alone_where_nothing_was_held() -> None:
-    client, pauses = Client(A), Pauses()
-    client.pause(A)
-    pauses.apply(client, placed(A))
-    assert client.paused() == {A}
+def test_pauses_that_others_made_are_left_alone_where_nothing_was_held(ledger: Ledger) -> None:
+    found, pauses = both(ledger), Pauses()
+    found.consumer.pause(P0)
+    pauses.apply(found.consumer, found.assignment)
+    assert found.consumer.paused() == {P0}
 
 
-def test_a_partition_that_went_away_ends_nothing() -> None:
-    client, places, pauses = Client(B), placed(A, B), Pauses()
-    pauses.hold("flood")
-    pauses.apply(client, places)
-    assert client.paused() == {B}
-    pauses.release("flood")
-    pauses.apply(client, places)
-    assert client.paused() == set()
+def test_a_partition_that_went_away_ends_nothing(ledger: Ledger) -> None:
+    found, pauses = both(ledger), Pauses()
+    found.consumer.assign([P1])
+    pauses.hold(FLOOD)
+    pauses.apply(found.consumer, found.assignment)
+    assert found.consumer.paused() == {P1}
+    pauses.release(FLOOD)
+    pauses.apply(found.consumer, found.assignment)
+    assert found.consumer.paused() == set()

@@ -7,7 +7,6 @@ from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from consumer.changes.change import LabelChange
 from consumer.dead_letters.letter import DeadLetter
 from consumer.deadline import Deadline
 from consumer.errors import StateFolderError
+from consumer.kafka.records import Record
 from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import open_ledger
 from consumer.positions import Partition, Position
@@ -39,9 +39,8 @@ NOW = 1_795_000_000.0
 MS = int(1000 * NOW)
 
 
-class Record(NamedTuple):
-    offset: int
-    timestamp: int
+def record(offset: int, timestamp: int) -> Record:
+    return Record(offset, timestamp, 0, None, b"", [])
 
 
 def stretch(end: int = 100) -> Stretch:
@@ -57,14 +56,14 @@ def test_what_is_taken_is_what_the_window_holds_whatever_the_order_of_times(
     records, offset = [], -1
     for step, time in told:
         offset += step
-        records.append(Record(offset, time))
+        records.append(record(offset, time))
     window = Window(3, 9)
     inside = {record.offset for record in records if 3 <= record.timestamp < 9}
     outside = {record.offset for record in records} - inside
     found, at, reading = [], 0, stretch(offset + 1)
     for portion in [*portions, len(records)]:
         part = records[at : at + portion]
-        found += reading.sift(part, lambda record: window.holds(P0, record.offset, record.timestamp), NOW)
+        found += reading.sift(part, lambda one: window.holds(P0, one.offset, one.timestamp), NOW)
         at += len(part)
         reading.next = part[-1].offset + 1 if part else reading.next
     assert {record.offset for record in found} == inside
@@ -77,16 +76,16 @@ def test_what_is_taken_is_what_the_window_holds_whatever_the_order_of_times(
 
 def test_what_came_after_the_replay_began_is_left_out() -> None:
     reading = stretch(end=2)
-    assert len(reading.sift([Record(n, MS) for n in range(4)], lambda _: True, NOW)) == 2
+    assert len(reading.sift([record(n, MS) for n in range(4)], lambda _: True, NOW)) == 2
     reading = stretch(end=2)
     reading.high = 3  # a broker that tells an end that is too early; what the first fetch says holds
-    assert len(reading.sift([Record(n, MS) for n in range(4)], lambda _: True, NOW)) == 3
+    assert len(reading.sift([record(n, MS) for n in range(4)], lambda _: True, NOW)) == 3
 
 
 def test_times_that_cannot_be_meant_are_counted_and_guessed_at() -> None:
     reading = stretch()
     times = [MS, MS // 1000, MS * 1000, -1, 0, MS + 2 * 86_400_000, MS * 1_000_000, MS + 3_600_000]
-    reading.sift([Record(at, time) for at, time in enumerate(times)], lambda _: True, NOW)
+    reading.sift([record(at, time) for at, time in enumerate(times)], lambda _: True, NOW)
     assert (reading.odd, reading.odd_at, reading.odd_time) == (6, 1, MS // 1000)
     assert [guessed(time) for time in times[1:7]] == [
         "seconds instead of milliseconds",
@@ -114,7 +113,7 @@ def test_too_many_ranges_become_fewer_by_their_smallest_holes(offsets: set[int],
 
 def test_a_scattered_window_keeps_a_bounded_list_of_ranges() -> None:
     reading = stretch(20_000)
-    reading.sift([Record(n, MS) for n in range(20_000)], lambda record: record.offset % 2 == 0, NOW)
+    reading.sift([record(n, MS) for n in range(20_000)], lambda one: one.offset % 2 == 0, NOW)
     assert reading.held == 10_000
     assert len(reading.spans) <= 2000
 
@@ -267,8 +266,8 @@ def test_a_file_of_another_release_begins_anew_and_one_that_is_no_database_is_re
     ("wanted", "ids", "later", "goes_on", "said"),
     [
         ({}, {"t": "id"}, 10 * 86_400, True, "going on with the replay that was cut short"),
-        ({"anew": True}, {"t": "id"}, 1, False, "forgetting"),
-        ({}, {"t": "another"}, 1, False, "the topic was made anew"),
+        ({"restart": True}, {"t": "id"}, 1, False, "forgetting"),
+        ({}, {"t": "another"}, 1, False, "the topic was recreated"),
         ({"relative": True}, {"t": "id"}, 600, True, "going on"),
         ({"relative": True}, {"t": "id"}, 3700, False, "too long ago"),
     ],
@@ -317,7 +316,7 @@ def test_the_same_command_has_the_same_folder_and_another_has_not(tmp_path: Path
         one.folder(settings)
         for one in (
             order(),
-            order(anew=True, window=Window(3, 4)),
+            order(restart=True, window=Window(3, 4)),
             order(typed={"from": "b"}),
             order(window=Window(users=frozenset("a"))),
         )

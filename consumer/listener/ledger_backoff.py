@@ -1,26 +1,25 @@
-"""Backpressure: while the ledger does not take changes nothing is fetched, and it is offered some again, ever later.
+"""Backpressure: while the ledger does not take changes nothing is fetched, and each new attempt waits longer.
 
-Whatever it refuses is read again from its offsets, so nothing has to be kept meanwhile: the topic is the buffer.
+What the ledger refuses is read again from its offsets, so nothing has to be kept meanwhile: the topic is the buffer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from consumer.listener.state import ListenerState
 from consumer.trouble import Trouble
-
-REFUSES = "ledger does not take changes"
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 30.0
 
 
-class Pressure:
-    """Whether the ledger takes changes, and when it is offered some again: after 1 s, 2 s, 4 s, at most 30 s."""
+class LedgerBackoff:
+    """Whether the ledger takes changes, and when to try again: after 1 s, 2 s, 4 s, at most 30 s."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._trouble = Trouble(REFUSES, "ledger takes changes again", clock)
+        self._trouble = Trouble(ListenerState.LEDGER_REFUSES, "ledger takes changes again", clock)
         self._wait = _FIRST_WAIT
         self._offer_at = 0.0
 
@@ -31,7 +30,7 @@ class Pressure:
 
     @property
     def due(self) -> bool:
-        """Whether the ledger may be offered something now."""
+        """Whether the ledger may be tried now."""
         return self.reason is None or self._clock() >= self._offer_at
 
     def refused(self, error: Exception) -> None:

@@ -10,11 +10,11 @@ from consumer.dead_letters.letter import DeadLetter
 
 log = structlog.get_logger()
 
-_SINGLY = 5  # letters of a second that have a line each
+_SINGLY = 5  # letters of a second with a line of their own
 _SECOND = 1.0
 
 
-class LetterLog:
+class DeadLetterLog:
     """Logs the first few letters of a second singly, and at its end how many more there were."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -25,7 +25,7 @@ class LetterLog:
         self._last: DeadLetter | None = None
 
     def tell(self, letters: Sequence[DeadLetter]) -> None:
-        """These were stored."""
+        """These letters were stored."""
         self.tick()
         for letter in letters:
             if self._told < _SINGLY:
@@ -36,7 +36,7 @@ class LetterLog:
                 self._last = letter
 
     def tick(self) -> None:
-        """Say at the end of a second what was not said; to be called often."""
+        """Log at the end of a second how many letters had no line of their own. Call it often."""
         if self._clock() - self._began < _SECOND:
             return
         if self._last is not None:

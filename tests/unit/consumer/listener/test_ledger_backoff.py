@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from consumer.listener.pressure import REFUSES, Pressure
+from consumer.listener.ledger_backoff import LedgerBackoff
+from consumer.listener.state import ListenerState
 from consumer.trouble import Trouble
 
 
@@ -25,40 +26,40 @@ FULL = OperationalError("INSERT ... a thousand parameters", {}, Exception("datab
 
 def test_it_is_offered_something_ever_later_and_at_once_when_it_takes_again() -> None:
     clock = Clock()
-    pressure = Pressure(clock)
-    assert pressure.due
+    backoff = LedgerBackoff(clock)
+    assert backoff.due
     waits = []
     for _ in range(7):
-        pressure.refused(FULL)
+        backoff.refused(FULL)
         begun = clock.now
-        while not pressure.due:
+        while not backoff.due:
             clock.now += 0.5
         waits.append(clock.now - begun)
     assert waits == [1, 2, 4, 8, 16, 30, 30]
-    assert pressure.reason == "database or disk is full"
-    pressure.took()
-    assert pressure.due
-    assert pressure.reason is None
-    pressure.refused(FULL)
-    assert not pressure.due
+    assert backoff.reason == "database or disk is full"
+    backoff.took()
+    assert backoff.due
+    assert backoff.reason is None
+    backoff.refused(FULL)
+    assert not backoff.due
     clock.now += 1
-    assert pressure.due
+    assert backoff.due
 
 
 def test_trouble_is_said_when_it_begins_each_minute_and_when_it_is_over() -> None:
     clock = Clock()
-    pressure = Pressure(clock)
+    backoff = LedgerBackoff(clock)
     with capture_logs() as logs:
         for _ in range(130):
-            pressure.refused(FULL)
+            backoff.refused(FULL)
             clock.now += 1
-        pressure.took()
-        pressure.took()
+        backoff.took()
+        backoff.took()
     told = [(line["log_level"], line["event"], line.get("since_s"), line.get("failures")) for line in logs]
     assert told == [
-        ("error", REFUSES, None, None),
-        ("warning", REFUSES, 60, 60),
-        ("warning", REFUSES, 120, 120),
+        ("error", ListenerState.LEDGER_REFUSES, None, None),
+        ("warning", ListenerState.LEDGER_REFUSES, 60, 60),
+        ("warning", ListenerState.LEDGER_REFUSES, 120, 120),
         ("info", "ledger takes changes again", None, 130),
     ]
 
