@@ -12,8 +12,6 @@ Its modules, in the order of a turn:
     polling          one poll, and what its errors mean
     rebalance        notes of what was assigned and taken away
     batch_writer     what a poll brought goes into the ledger
-    flood            too many dead letters hold up reading
-    dead_letter_log  the log of dead letters, a few lines a second
     ledger_backoff   while the ledger takes nothing, nothing is fetched, and each attempt waits longer
     gaps             records that cannot be had: lost, cut off, or not to be parsed
     assignment       the assigned partitions, and putting them at the ledger's offsets

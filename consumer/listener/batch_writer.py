@@ -9,6 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
 from consumer.dead_letters.letter import load_of
+from consumer.dead_letters.limit import DeadLetterLimit
+from consumer.dead_letters.log import DeadLetterLog
 from consumer.decoding import decoders, to_batch
 from consumer.errors import OffsetConflict
 from consumer.kafka.ports import ClientPosition, GroupConsumer, Polled
@@ -16,8 +18,6 @@ from consumer.kafka.records import Found
 from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.listener.assignment import Assignment
-from consumer.listener.dead_letter_log import DeadLetterLog
-from consumer.listener.flood import DeadLetterLimit
 from consumer.listener.ledger_backoff import LedgerBackoff
 from consumer.positions import Partition
 from consumer.settings import Settings

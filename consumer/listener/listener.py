@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -12,6 +13,7 @@ from kafka.errors import KafkaError, LogTruncationError
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
+from consumer.dead_letters.limit import DeadLetterLimit
 from consumer.errors import ConsumerError
 from consumer.kafka.connecting import connect
 from consumer.kafka.group import Membership
@@ -21,7 +23,6 @@ from consumer.ledger.intake import Intake
 from consumer.listener.assignment import Assignment
 from consumer.listener.batch_writer import BatchWriter
 from consumer.listener.commits import Commits
-from consumer.listener.flood import DeadLetterLimit
 from consumer.listener.gaps import Gaps
 from consumer.listener.lag_meter import LagMeter
 from consumer.listener.ledger_backoff import LedgerBackoff
@@ -68,7 +69,11 @@ class Listener(threading.Thread):
         self._pauses = Pauses()
         self._assignment = Assignment(settings.kafka, intake, clock)
         self._dead_letter_limit = DeadLetterLimit(
-            settings.dead_letters, intake.open_letters, self._pauses, clock.elapsed
+            settings.dead_letters,
+            intake.open_letters,
+            hold=partial(self._pauses.hold, ListenerState.TOO_MANY_DEAD_LETTERS),
+            release=partial(self._pauses.release, ListenerState.TOO_MANY_DEAD_LETTERS),
+            clock=clock.elapsed,
         )
         self._gaps = Gaps(
             settings.kafka, intake, self._assignment, clock.now, self._alive, self._dead_letter_limit.admits

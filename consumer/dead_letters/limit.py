@@ -13,8 +13,6 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.configuration.dead_letters import WAY_OUT, DeadLetterSettings
 from consumer.dead_letters.letter import Load
-from consumer.listener.pauses import Pauses
-from consumer.listener.state import ListenerState
 
 log = structlog.get_logger()
 
@@ -36,17 +34,24 @@ class DeadLetterLimit:
     Args:
         settings: the limit, and how often to look whether there is room again.
         count: the open letters in the ledger. Operators and other instances change their number, too.
-        pauses: where reading is held up.
+        hold: holds reading up; called again for each batch that does not fit.
+        release: lets it go on.
         clock: seconds, of a clock that nobody sets.
     """
 
     def __init__(
-        self, settings: DeadLetterSettings, count: Callable[[], Load], pauses: Pauses, clock: Callable[[], float]
+        self,
+        settings: DeadLetterSettings,
+        count: Callable[[], Load],
+        hold: Callable[[], None],
+        release: Callable[[], None],
+        clock: Callable[[], float],
     ) -> None:
         self._limit = Load(settings.limit, settings.megabytes * 10**6)
         self._every = settings.check_every
         self._count = count
-        self._pauses = pauses
+        self._hold = hold
+        self._release = release
         self._clock = clock
         self._open = Load(0, 0)
         self._counted_at = float("-inf")
@@ -65,9 +70,9 @@ class DeadLetterLimit:
         if fits(self._open, more, self._limit):
             return True
         self._refused = more
-        self._pauses.hold(ListenerState.TOO_MANY_DEAD_LETTERS)
+        self._hold()
         log.error(
-            ListenerState.TOO_MANY_DEAD_LETTERS,
+            "too many dead letters",
             open=self._open.letters,
             megabytes=round(self._open.bytes / 1e6, 1),
             arrived=more.letters,
@@ -93,7 +98,7 @@ class DeadLetterLimit:
             return
         if fits(self._open, self._refused, self._limit):
             self._refused = None
-            self._pauses.release(ListenerState.TOO_MANY_DEAD_LETTERS)
+            self._release()
 
     def _look(self) -> None:
         self._open = self._count()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -10,8 +11,8 @@ from structlog.testing import capture_logs
 
 from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.dead_letters.letter import DeadLetter, Load
-from consumer.listener.dead_letter_log import DeadLetterLog
-from consumer.listener.flood import DeadLetterLimit, fits
+from consumer.dead_letters.limit import DeadLetterLimit, fits
+from consumer.dead_letters.log import DeadLetterLog
 from consumer.listener.pauses import Pauses
 from consumer.listener.state import ListenerState
 from consumer.listener.status import ListenerStatus
@@ -53,67 +54,69 @@ class World:
             raise OperationalError("SELECT", {}, Exception("disk I/O error"))
         return self.there
 
-    def guard(self) -> DeadLetterLimit:
+    def limit(self) -> DeadLetterLimit:
         settings = DeadLetterSettings(limit=10, megabytes=1, check_every=5.0)
-        return DeadLetterLimit(settings, self.count, self.pauses, lambda: self.now)
+        state = ListenerState.TOO_MANY_DEAD_LETTERS
+        hold, release = partial(self.pauses.hold, state), partial(self.pauses.release, state)
+        return DeadLetterLimit(settings, self.count, hold, release, lambda: self.now)
 
 
 def test_the_batch_that_would_exceed_the_limit_holds_up_reading_until_there_is_room_for_it() -> None:
     world = World(there=Load(8, 0))
-    guard = world.guard()
-    assert guard.admits(Load(2, 0))
-    guard.stored(Load(2, 0))
+    limit = world.limit()
+    assert limit.admits(Load(2, 0))
+    limit.stored(Load(2, 0))
     world.there = Load(10, 0)
     with capture_logs() as logs:
-        assert not guard.admits(Load(3, 0))
+        assert not limit.admits(Load(3, 0))
     assert world.pauses.reason == ListenerState.TOO_MANY_DEAD_LETTERS
     (line,) = [entry for entry in logs if entry["log_level"] == "error"]
     assert (line["open"], line["limit"], line["arrived"]) == (10, 10, 3)
     assert "retrainer dead-letters" in line["todo"]
     world.there = Load(8, 0)
     world.now = 6.0
-    guard.tick()
+    limit.tick()
     assert world.pauses.reason == ListenerState.TOO_MANY_DEAD_LETTERS  # room for two, three wait
     world.there = Load(7, 0)
     world.now = 7.0
-    guard.tick()
+    limit.tick()
     assert world.pauses.reason == ListenerState.TOO_MANY_DEAD_LETTERS  # it looks again after five seconds
     world.now = 11.0
-    guard.tick()
+    limit.tick()
     assert world.pauses.reason is None
-    assert guard.admits(Load(3, 0))
+    assert limit.admits(Load(3, 0))
 
 
 def test_it_does_not_ask_the_ledger_for_every_batch_but_before_it_refuses_one() -> None:
     world = World()
-    guard = world.guard()
+    limit = world.limit()
     for _ in range(5):
-        assert guard.admits(Load(2, 0))
-        guard.stored(Load(2, 0))
+        assert limit.admits(Load(2, 0))
+        limit.stored(Load(2, 0))
     assert world.looks == 1
-    assert guard.admits(Load(0, 0))
+    assert limit.admits(Load(0, 0))
     world.there = Load(4, 0)  # an operator made room meanwhile
-    assert guard.admits(Load(2, 0))
+    assert limit.admits(Load(2, 0))
     assert world.looks == 2
 
 
 def test_what_others_stored_is_seen_within_seconds() -> None:
     world = World()
-    guard = world.guard()
-    assert guard.admits(Load(1, 0))
+    limit = world.limit()
+    assert limit.admits(Load(1, 0))
     world.there, world.now = Load(10, 0), 5.0
-    assert not guard.admits(Load(1, 0))
+    assert not limit.admits(Load(1, 0))
 
 
 def test_a_ledger_that_does_not_tell_keeps_the_pause() -> None:
     world = World(there=Load(10, 0))
-    guard = world.guard()
-    assert not guard.admits(Load(1, 0))
+    limit = world.limit()
+    assert not limit.admits(Load(1, 0))
     world.broken, world.now = True, 5.0
-    guard.tick()
+    limit.tick()
     assert world.pauses.reason == ListenerState.TOO_MANY_DEAD_LETTERS
     world.broken, world.there, world.now = False, Load(0, 0), 10.0
-    guard.tick()
+    limit.tick()
     assert world.pauses.reason is None
 
 
