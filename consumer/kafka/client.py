@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import consumer.kafka.private  # noqa: F401  (first: it says what kafka-python lacks before that is used)
+from schemas.log_events.listener import BROKER_NOT_REACHED
 
 # isort: split
 
@@ -315,4 +316,4 @@ def _failing_in_words(settings: KafkaSettings, clients: list[WatchedClient]) -> 
 
 
 def _log(failure: Failure, settings: KafkaSettings) -> None:
-    log.warning("cannot connect to a broker", reason=in_words(failure, settings))
+    log.warning(BROKER_NOT_REACHED, reason=in_words(failure, settings))

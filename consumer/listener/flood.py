@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT, DeadLetterSettings
 from consumer.ledger.batch import Load
 from consumer.listener.pauses import Pauses
+from schemas.log_events.listener import DEAD_LETTERS_NOT_COUNTED, TOO_MANY_DEAD_LETTERS
 
 log = structlog.get_logger()
 
@@ -66,7 +67,7 @@ class FloodGuard:
         self._refused = more
         self._pauses.hold(TOO_MANY)
         log.error(
-            TOO_MANY,
+            TOO_MANY_DEAD_LETTERS,
             open=self._open.letters,
             megabytes=round(self._open.bytes / 1e6, 1),
             arrived=more.letters,
@@ -88,7 +89,7 @@ class FloodGuard:
             self._look()
         except DBAPIError as error:
             self._counted_at = self._clock()
-            log.warning("cannot count the dead letters", reason=str(error))
+            log.warning(DEAD_LETTERS_NOT_COUNTED, reason=str(error))
             return
         if fits(self._open, self._refused, self._limit):
             self._refused = None

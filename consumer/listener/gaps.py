@@ -16,6 +16,7 @@ from consumer.kafka.client import refresh_metadata, seek, why_corrupt
 from consumer.ledger.batch import DeadLetter, Load, Position
 from consumer.ledger.intake import Intake
 from consumer.listener.places import ASK_MS, Places, partition_of
+from schemas.log_events.listener import GAP, GAP_NOT_RECORDED, NO_GAP, RECORD_UNREADABLE
 
 log = structlog.get_logger()
 
@@ -82,7 +83,7 @@ class Gaps:
             for tp in sorted(concerned):
                 self._cross(tp, _Log(begins[tp], ends[tp]))
         except (KafkaError, DBAPIError) as error:
-            log.warning("cannot cross the gap yet", reason=str(error) or type(error).__name__)
+            log.warning(GAP_NOT_RECORDED, reason=str(error) or type(error).__name__)
         # What is still in the way is met again from the ledger's offsets.
         self._lost.clear()
         self._cut.clear()
@@ -95,7 +96,7 @@ class Gaps:
             return  # it went away; whoever has it now meets the same
         found = self._what_happened(tp, expected, now)
         if found is None:
-            log.warning("offset is there after all", position=str(Position(tp.topic, tp.partition, expected)))
+            log.warning(NO_GAP, position=str(Position(tp.topic, tp.partition, expected)))
             return
         to, reason = found
         position = Position(tp.topic, tp.partition, expected)
@@ -105,7 +106,7 @@ class Gaps:
             self._intake.jump(partition_of(tp), expected, to, letter, self._clock(), anew)
         except OffsetConflict:
             return  # somebody moved it: if offsets are still missing, the broker says so again
-        log.error("gap in the topic", position=str(position), goes_on_at=to, reason=reason)
+        log.error(GAP, position=str(position), goes_on_at=to, reason=reason)
         self._places.ends.pop(tp, None)
         self.crossed += 1
 
@@ -154,7 +155,7 @@ class Gaps:
 
     def _bury(self, partition: TopicPartition, reason: str) -> None:
         position = Position(partition.topic, partition.partition, self._places.next[partition])
-        log.error("the broker cannot read a record", position=str(position), reason=reason)
+        log.error(RECORD_UNREADABLE, position=str(position), reason=reason)
         letter = DeadLetter(position, self._clock(), None, None, (), "fetch", reason, timestamp=0)
         self._intake.jump(partition_of(partition), position.offset, position.offset + 1, letter, self._clock())
         self._places.next[partition] += 1

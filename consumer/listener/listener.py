@@ -30,6 +30,7 @@ from consumer.listener.pressure import REFUSES, Pressure
 from consumer.listener.rebalance import RebalanceNotes
 from consumer.listener.storing import Storing
 from consumer.settings import Settings
+from schemas.log_events.listener import CLIENT_NOT_CLOSED, LISTENER_FAILED, RECONNECTING, WAITING_FOR_BROKER
 
 log = structlog.get_logger()
 
@@ -100,7 +101,7 @@ class Listener(threading.Thread):
                     self._listen(consumer)
                 again = True
         except BaseException as error:
-            log.exception("listener failed")
+            log.exception(LISTENER_FAILED)
             self.failure = error
         finally:
             self._show(state="stopped")
@@ -175,7 +176,7 @@ class Listener(threading.Thread):
         reason = f"{type(error).__name__}: {error}"
         understood = isinstance(error, (KafkaError, DBAPIError, ConsumerError))
         tell = log.error if understood else log.exception
-        tell("connecting afresh", reason=reason, next_try_s=pause)
+        tell(RECONNECTING, reason=reason, next_try_s=pause)
         self._show(state="connecting afresh", why=reason, partitions=0, lag=None, afresh=self.hearing.afresh + 1)
         self._stopping.wait(pause)
         self._show(**self._polled())
@@ -186,7 +187,7 @@ class Listener(threading.Thread):
             self._commits.last(consumer)
             consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
         except Exception as error:  # noqa: BLE001  (it is not needed any more)
-            log.warning("client not closed in good order", reason=f"{type(error).__name__}: {error}")
+            log.warning(CLIENT_NOT_CLOSED, reason=f"{type(error).__name__}: {error}")
 
     def _count(self, batch: Batch) -> None:
         self._notices.stored(batch)
@@ -200,7 +201,7 @@ class Listener(threading.Thread):
 
     def _wait_for_broker(self, reason: str, pause: float) -> None:
         servers = ",".join(self._kafka.bootstrap_servers)
-        log.info("waiting for broker", servers=servers, reason=reason, next_try_s=round(pause, 1))
+        log.info(WAITING_FOR_BROKER, servers=servers, reason=reason, next_try_s=round(pause, 1))
         self._show(state="waiting for broker", why=reason, lag=None, **self._polled())
 
     def _alive(self) -> None:

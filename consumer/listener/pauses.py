@@ -10,6 +10,7 @@ import structlog
 from kafka import TopicPartition
 
 from consumer.listener.places import Places
+from schemas.log_events.listener import READING_GOES_ON, READING_PAUSES, READING_STAYS_PAUSED
 
 log = structlog.get_logger()
 
@@ -33,14 +34,14 @@ class Pauses:
     def hold(self, reason: str) -> None:
         """Fetch nothing while this holds. Said again, it changes nothing."""
         if reason not in self._reasons:
-            log.warning("reading pauses", reason=reason)
+            log.warning(READING_PAUSES, reason=reason)
             self._reasons[reason] = None
 
     def release(self, reason: str) -> None:
         """This is over, or was never held."""
         if reason in self._reasons:
             del self._reasons[reason]
-            log.info("reading goes on" if not self._reasons else "reading stays paused", over=reason)
+            log.info(READING_GOES_ON if not self._reasons else READING_STAYS_PAUSED, over=reason)
 
     def apply(self, consumer: Any, places: Places) -> None:
         """Pause or resume the placed partitions, the newly placed ones too."""

@@ -17,6 +17,7 @@ from consumer.ledger.batch import Mark, Partition
 from consumer.ledger.intake import Intake
 from consumer.listener.rebalance import Rebalance
 from schemas.fault_points import Point, reached
+from schemas.log_events.listener import PARTITIONS_ASSIGNED, PARTITIONS_GONE, PARTITIONS_NOT_PLACED
 
 log = structlog.get_logger()
 
@@ -77,7 +78,7 @@ class Places:
                 self.unplaced |= note.partitions
                 self._retry_at = 0.0
             named = [str(Partition(*partition)) for partition in sorted(note.partitions)]
-            log.info("partitions assigned" if note.what == "assigned" else "partitions gone", partitions=named)
+            log.info(PARTITIONS_ASSIGNED if note.what == "assigned" else PARTITIONS_GONE, partitions=named)
 
     def place(self, consumer: Any) -> None:
         """Seek the unplaced partitions to the ledger's offsets and let them be fetched; later, where that fails.
@@ -93,7 +94,7 @@ class Places:
         try:
             self._place(consumer)
         except (KafkaError, *WENT_AWAY) as error:
-            log.warning("cannot place partitions yet", reason=str(error) or type(error).__name__)
+            log.warning(PARTITIONS_NOT_PLACED, reason=str(error) or type(error).__name__)
             self._retry_at = self._clock.elapsed() + RETRY_AFTER
 
     def look_for_new_topic(self, consumer: Any) -> None:

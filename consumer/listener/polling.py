@@ -21,6 +21,7 @@ from kafka.structs import MemberState
 from consumer.errors import OutsideGroup
 from consumer.listener.gaps import Gaps
 from consumer.listener.places import RETRY_AFTER
+from schemas.log_events.listener import POLL_FAILED, POLLING_AGAIN
 
 log = structlog.get_logger()
 
@@ -95,7 +96,7 @@ class Polling:
         member = consumer.group_metadata().state == MemberState.STABLE
         if self.trouble != _OTHERS or member:  # who was refused polls in vain until it is let in
             if self.trouble:
-                log.info("polling again")
+                log.info(POLLING_AGAIN)
             self.trouble, self._failed = None, 0
         self._look_for_group(member=member)
         return found
@@ -110,7 +111,7 @@ class Polling:
     def _fail(self, error: KafkaError) -> None:
         reason = _OTHERS if isinstance(error, InconsistentGroupProtocolError) else str(error) or type(error).__name__
         if reason != self.trouble:
-            log.warning("poll failed", reason=reason)
+            log.warning(POLL_FAILED, reason=reason)
         self.trouble = reason
         self._failed += 1
         if self._failed > _GIVEN_UP_AFTER:

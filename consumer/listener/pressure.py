@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from consumer.trouble import Trouble
+from schemas.log_events.listener import LEDGER_REFUSES_CHANGES, LEDGER_TAKES_CHANGES
 
 REFUSES = "ledger does not take changes"
 
@@ -20,7 +21,7 @@ class Pressure:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._trouble = Trouble(REFUSES, "ledger takes changes again", clock)
+        self._trouble = Trouble(LEDGER_REFUSES_CHANGES, LEDGER_TAKES_CHANGES, clock)
         self._wait = _FIRST_WAIT
         self._offer_at = 0.0
 

@@ -20,6 +20,7 @@ from consumer.listener.places import Places, Stand, partition_of, tp_of
 from consumer.listener.pressure import Pressure
 from consumer.settings import Settings
 from schemas.fault_points import Point, reached
+from schemas.log_events.listener import BATCH_NOT_STORED
 
 log = structlog.get_logger()
 
@@ -71,7 +72,7 @@ class Storing:
                 return None
             self._intake.record(batch)
         except OffsetConflict as error:
-            log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
+            log.error(BATCH_NOT_STORED, reason=str(error))
             self._places.rewind(consumer)
             return None
         except DBAPIError as error:

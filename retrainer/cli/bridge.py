@@ -29,6 +29,7 @@ from retrainer.bridge.state import BridgeState
 from retrainer.cli import FAILED
 from schemas.events import Group
 from schemas.hopsworks import HopsworksStore
+from schemas.log_events.bridge import BRIDGE_INTERRUPTED, BRIDGE_STARTED, BRIDGE_STOPPED
 
 log = structlog.get_logger()
 
@@ -109,7 +110,7 @@ class _Worker(threading.Thread):
         if late:
             self._deadline.check(_LATE)
         if self.is_alive():
-            log.info("stopped in the middle of a request; the next start goes on from there")
+            log.info(BRIDGE_INTERRUPTED)
             sys.stderr.flush()
             os._exit(0)  # the SDK's way out would wait for that request
         if self._failure is not None:
@@ -122,14 +123,14 @@ class _Worker(threading.Thread):
         topic = kafka.label_topic if self._labels else kafka.topic
         try:
             with closing(BridgeState(self._folder / "state.db")) as state:
-                log.info("bridge started", group=group.name, version=group.version, topic=topic)
+                log.info(BRIDGE_STARTED, group=group.name, version=group.version, topic=topic)
                 link, moved = partial(_link, settings, group), self._deadline.moved
                 bridge = Bridge(settings.bridge, state, link, self._orders, self._stopping, moved=moved)
                 if self._once:
                     bridge.once()
                 else:
                     bridge.run()
-                log.info("bridge stopped")
+                log.info(BRIDGE_STOPPED)
         except BaseException as error:  # noqa: BLE001  (the main thread raises it)
             self._failure = error
 

@@ -17,6 +17,7 @@ from retrainer.demo.plan import Plan, as_shell, called, inherited
 from retrainer.demo.screen import Screen
 from retrainer.demo.story import Story
 from retrainer.demo.waves import Committed
+from schemas.log_events.bridge import NO_MORE_WAVES
 
 _LOOK_AGAIN = 0.5  # seconds between two looks at children that say nothing
 _LAST_WORDS = 5.0  # seconds for what an ended child has left in its pipe
@@ -55,7 +56,7 @@ class Demo:
             self._wait(lambda: self._story.settled or self._story.stuck, simulator, service)
             while not self._story.stuck and len(self._story.commits) <= self._plan.waves:
                 if not self._wave(simulator, service):
-                    self._say("simulator", "the listeners have no more to tell")
+                    self._say("simulator", NO_MORE_WAVES)
                     break
             self._stop(service)
         return self._story.succeeded
@@ -80,7 +81,7 @@ class Demo:
         return child
 
     def _wave(self, simulator: Child, service: Child) -> bool:
-        """Ask for a wave and wait until it is learned. False when the listeners have no more to tell."""
+        """Ask for a wave and wait until it is learned. False when the listeners have no more waves."""
         before = len(self._story.commits)
         assert simulator.process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended; how, is seen below

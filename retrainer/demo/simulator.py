@@ -20,6 +20,7 @@ from consumer.deadline import Deadline
 from retrainer.demo.errors import DemoUsageError
 from retrainer.demo.waves import Committed, Listeners, Row, Wave
 from schemas.labels import PairKey
+from schemas.log_events.bridge import NO_MORE_WAVES, WAITING_FOR_KAFKA
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -134,7 +135,7 @@ def run(simulator: Simulator, ticks: Iterable[object], report: Callable[[Committ
     report(simulator.begin())
     for _ in ticks:
         if (committed := simulator.advance()) is None:
-            log.info("the listeners have no more to tell")
+            log.info(NO_MORE_WAVES)
             return
         report(committed)
 
@@ -176,4 +177,4 @@ def _say(state: RetryCallState, deadline: Deadline) -> None:
     error = state.outcome.exception() if state.outcome else None
     deadline.check(f"Kafka did not answer ({error})")
     wait = state.next_action.sleep if state.next_action else 0.0
-    log.warning("waiting for Kafka", reason=str(error), next_try_s=round(wait, 1))
+    log.warning(WAITING_FOR_KAFKA, reason=str(error), next_try_s=round(wait, 1))

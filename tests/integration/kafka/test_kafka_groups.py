@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from consumer.ledger.batch import DeadLetter, Partition, Position
 from consumer.ledger.ledger import Ledger, open_ledger
+from schemas.log_events.listener import RECONNECTING
 from tests.integration.listening import (
     commits_of,
     committed,
@@ -173,7 +174,7 @@ def test_a_rebalance_during_a_cycle_changes_nothing_of_what_versions_cover(
             covered = {str(part): [before[part], end] for part, end in after.items() if before[part] < end}
             assert version["offsets"] == {service.topic.name: covered}
             before = after
-        assert not [line for line in service.log() if line["event"] == "connecting afresh"]
+        assert not [line for line in service.log() if line["event"] == RECONNECTING]
         assert service.stop() == 0
     finally:
         service.close()

@@ -14,6 +14,7 @@ from consumer.listener.flood import FloodGuard, fits
 from consumer.listener.hearing import Hearing
 from consumer.listener.letter_log import LetterLog
 from consumer.listener.pauses import Pauses
+from schemas.log_events.listener import DEAD_LETTER, DEAD_LETTERS
 
 LIMIT = Load(10, 1000)
 
@@ -137,7 +138,7 @@ def test_a_million_dead_letters_are_a_few_lines_a_second() -> None:
     with capture_logs() as logs:
         told.tick()
         told.tick()
-    assert [(line["event"], line["more"], line["last"]) for line in logs] == [("dead letters", 995, "t[0]@999")]
+    assert [(line["event"], line["more"], line["last"]) for line in logs] == [(DEAD_LETTERS, 995, "t[0]@999")]
     with capture_logs() as logs:
         told.tell([letter(1000)])
-    assert [line["event"] for line in logs] == ["dead letter"]
+    assert [line["event"] for line in logs] == [DEAD_LETTER]
