@@ -32,7 +32,7 @@ class Order:
     """What tells this replay from others, as it was typed."""
     relative: bool
     """Whether the window depends on when the command is given."""
-    anew: bool = False
+    restart: bool = False
     """Whether to forget what one that was cut short has read."""
 
     def folder(self, settings: Settings) -> Path:
@@ -64,7 +64,7 @@ def resumed(spool: Spool, order: Order, ids: Mapping[str, str | None], now: floa
             say("what a replay of another release has left cannot be used; beginning again")
         return False
     when = moment_of(int(1000 * head.begun_at))
-    if order.anew:
+    if order.restart:
         say(f"forgetting the replay that was cut short, of {when}")
         return False
     if any(head.topic_ids.get(topic) != number for topic, number in ids.items()):
@@ -76,7 +76,7 @@ def resumed(spool: Spool, order: Order, ids: Mapping[str, str | None], now: floa
         )
         return False
     read = sum(one.read for one in head.stretches)
-    say(f"going on with the replay that was cut short, of {when}: {read} records were read; --anew begins again")
+    say(f"going on with the replay that was cut short, of {when}: {read} records were read; --restart begins again")
     return True
 
 

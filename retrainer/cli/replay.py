@@ -35,7 +35,7 @@ from consumer.replays.throttle import Throttle
 from consumer.replays.window import Window, WrongOffsets, milliseconds, offsets_of
 from consumer.settings import Settings, load_settings
 from retrainer.cli.moment import is_relative, moment, span
-from retrainer.cli.output import console, say, tell
+from retrainer.cli.output import console, say, say_json
 from retrainer.cli.train import report_cycle
 from schemas.cycle import CycleKind
 
@@ -62,8 +62,8 @@ def replay(
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Go on without what the topic does not hold any more, on record.")
     ] = False,
-    anew: Annotated[
-        bool, typer.Option("--anew", help="Forget what such a replay has read that was cut short.")
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget what such a replay has read that was cut short.")
     ] = False,
     max_rate: Annotated[
         float | None, typer.Option(min=0.01, help="Records to read a second; as fast as can be.")
@@ -81,18 +81,18 @@ def replay(
     configure(settings.log)
     deadline = Deadline(timeout)
     settings = connected(settings, deadline=deadline)
-    order = _order(settings, start, end, last, offsets or [], users, anew)
+    order = _order(settings, start, end, last, offsets or [], users, restart)
     throttle = Throttle(max_rate, time.monotonic())
     with only_one(folder := order.folder(settings)), closing(Spool(folder / "read.db")) as spool:
         read = partial(_read, settings, order, spool, deadline, throttle, allow_missing)
         if dry_run:
-            found = _tell(settings, *read(), as_json=as_json, after="nothing was changed")
+            found = _report(settings, *read(), as_json=as_json, after="nothing was changed")
             cycle = None
         else:
             found, cycle = _learn(settings, order, spool, deadline, read, as_json=as_json)
         shutil.rmtree(folder, ignore_errors=True)
     if as_json:
-        tell({**found, "dry_run": dry_run, "cycle": cycle})
+        say_json({**found, "dry_run": dry_run, "cycle": cycle})
     if cycle is not None:
         report_cycle(cycle, quiet=as_json)
 
@@ -104,7 +104,7 @@ def _order(
     last: str | None,
     offsets: list[str],
     users: Path | None,
-    anew: bool,
+    restart: bool,
 ) -> Order:
     """What was typed, made sense of.
 
@@ -130,7 +130,7 @@ def _order(
     times = [None if one is None else milliseconds(one) for one in (begin, until)]
     window = Window(times[0], times[1], spans, only)
     relative = timed and (last is not None or end is None or any(is_relative(text) for text in (start, end) if text))
-    return Order(window, {"from": start, "to": end, "last": last, "offsets": sorted(offsets)}, relative, anew)
+    return Order(window, {"from": start, "to": end, "last": last, "offsets": sorted(offsets)}, relative, restart)
 
 
 def _read(
@@ -174,16 +174,16 @@ def _learn(
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Read, unless that was done before, and have a cycle learn it; gives what was found, and the cycle."""
     with closing(open_ledger(settings.ledger.url)) as ledger:
-        anew = spool.head is None or order.anew or is_over(spool, order, time.time())
-        request = None if anew or spool.head is None else ledger.replays.request_of(spool.head.replay_id)
+        begins = spool.head is None or order.restart or is_over(spool, order, time.time())
+        request = None if begins or spool.head is None else ledger.replays.request_of(spool.head.replay_id)
         if request is not None:
-            say_beside("this replay was read and stored before; waiting for its cycle (--anew begins again)")
+            say_beside("this replay was read and stored before; waiting for its cycle (--restart begins again)")
             found: dict[str, Any] = next(
                 row["asked"] for row in reversed(ledger.replays.every()) if row["request"] == request
             )
         else:
             window, replayed = read()
-            found = _tell(settings, window, replayed, as_json=as_json)
+            found = _report(settings, window, replayed, as_json=as_json)
             if not (replayed.batch.users or replayed.batch.labels):
                 return found, None
             assert spool.head is not None
@@ -201,18 +201,18 @@ def _progress(drawn: Console) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _tell(
+def _report(
     settings: Settings, window: Window, replayed: Replayed, *, as_json: bool, after: str | None = None
 ) -> dict[str, Any]:
     batch, topics = replayed.batch, " or ".join(settings.kafka.topics)
     if replayed.events == 0:
-        told = [nothing(window, topics), *notes(window, replayed)]
+        said = [nothing(window, topics), *notes(window, replayed)]
     else:
-        told = list(lines(window, replayed))
+        said = list(lines(window, replayed))
         if not (batch.users or batch.labels):
-            told.append("none of them is of our groups, so there is nothing to learn")
+            said.append("none of them is of our groups, so there is nothing to learn")
         elif after is not None:
-            told.append(after)
-    for line in told:
+            said.append(after)
+    for line in said:
         say(line, err=as_json)
     return on_record(window, replayed)

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 def run() -> None:
-    """Listen for change events and retrain, until told to stop (SIGTERM or Ctrl-C).
+    """Listen for change events and retrain, until asked to stop (SIGTERM or Ctrl-C).
 
     A cycle that is under way is then given up, and resumed at the next start.
     """

@@ -24,7 +24,7 @@ _LAST_WORDS = 5.0  # seconds for what an ended child has left in its pipe
 
 
 class Demo:
-    """Runs a plan in a state folder that is claimed already, and tells the story on a screen."""
+    """Runs a plan in a state folder that is claimed already, and shows the story on a screen."""
 
     def __init__(self, plan: Plan, story: Story, screen: Screen) -> None:
         self._plan = plan
@@ -103,10 +103,10 @@ class Demo:
             raise DemoError(f"the service ended with status {status}\n{tail(self._plan.log_of('service'))}")
 
     def _wait(self, until: Callable[[], bool], *needed: Child) -> None:
-        """Tell what happens until a condition holds. The `needed` children may not end before."""
+        """Show what happens until a condition holds. The `needed` children may not end before."""
         while True:
             for line in self._lines.within(_LOOK_AGAIN):
-                self._tell(line)
+                self._show(line)
             if until():
                 return
             for child in needed:
@@ -123,11 +123,11 @@ class Demo:
         patience = time.monotonic() + _LAST_WORDS
         while child.name not in self._closed and time.monotonic() < patience:
             for line in self._lines.within(_LOOK_AGAIN):
-                self._tell(line)
+                self._show(line)
         why = f"the {child.name} ended with status {status}\n{tail(self._plan.log_of(child.name))}"
         raise (DemoUsageError if status == 2 else DemoError)(why)
 
-    def _tell(self, line: Line) -> None:
+    def _show(self, line: Line) -> None:
         if line.record is None:
             self._closed.add(line.source)
         elif line.source == "simulator":

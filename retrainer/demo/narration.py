@@ -90,8 +90,8 @@ def _step(story: Story, record: Record) -> list[Said]:
         return _epoch(cycle, view)
     if view.state != "done":
         return []
-    tell = _STEPS.get(step)
-    text = tell(cycle, view.facts) if tell else ""
+    narrate = _STEPS.get(step)
+    text = narrate(cycle, view.facts) if narrate else ""
     return [Said(step, text or _facts(view.facts) or "done", "quiet" if step in _ASIDE else "plain")]
 
 
@@ -211,7 +211,7 @@ def _figures(record: Record, whose: str) -> str:
     names = {"accuracy": "accuracy", "precision": "precision", "recall": "recall"}
     if isinstance(record.get(f"{whose}outcome_auc"), float):
         names = {"outcome_auc": "AUC", "recall_at_50": "recall@50"}
-    found = {told: record.get(f"{whose}{name}") for name, told in names.items()}
+    found = {label: record.get(f"{whose}{name}") for name, label in names.items()}
     return ", ".join(f"{name} {figure:.4f}" for name, figure in found.items() if isinstance(figure, int | float))
 
 

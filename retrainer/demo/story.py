@@ -106,7 +106,7 @@ class Story:
 
     @property
     def stuck(self) -> bool:
-        """Whether a cycle has failed, or no first version was registered: no further wave would tell more."""
+        """Whether a cycle has failed, or no first version was registered: no further wave would show more."""
         outcomes = [(cycle.kind, cycle.outcome) for cycle in self.cycles if cycle.end is not None]
         return any(
             outcome == Outcome.FAILED or (kind == CycleKind.BOOTSTRAP and outcome != Outcome.REGISTERED)

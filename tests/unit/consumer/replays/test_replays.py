@@ -264,7 +264,7 @@ def test_a_file_of_another_release_begins_anew_and_one_that_is_no_database_is_re
     ("wanted", "ids", "later", "goes_on", "said"),
     [
         ({}, {"t": "id"}, 10 * 86_400, True, "going on with the replay that was cut short"),
-        ({"anew": True}, {"t": "id"}, 1, False, "forgetting"),
+        ({"restart": True}, {"t": "id"}, 1, False, "forgetting"),
         ({}, {"t": "another"}, 1, False, "the topic was made anew"),
         ({"relative": True}, {"t": "id"}, 600, True, "going on"),
         ({"relative": True}, {"t": "id"}, 3700, False, "too long ago"),
@@ -314,7 +314,7 @@ def test_the_same_command_has_the_same_folder_and_another_has_not(tmp_path: Path
         one.folder(settings)
         for one in (
             order(),
-            order(anew=True, window=Window(3, 4)),
+            order(restart=True, window=Window(3, 4)),
             order(typed={"from": "b"}),
             order(window=Window(users=frozenset("a"))),
         )

@@ -1,4 +1,4 @@
-"""The demo's account, folded from the service's log and told in plain words."""
+"""The demo's account, folded from the service's log and narrated in plain words."""
 
 from typing import Any
 
