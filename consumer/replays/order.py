@@ -1,4 +1,4 @@
-"""What was asked of a replay, and how it begins, or goes on where one like it was cut short."""
+"""The order for a replay, and whether it begins or goes on where the same replay was cut short."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from consumer.replays.window import Window, moment_of
 from consumer.settings import Settings
 
 _FRESH = 3600.0
-"""Seconds for which a replay whose window depends on the present is taken up; later the present is another."""
+"""Seconds for which a replay may be taken up whose window depends on the present."""
 
 
 class NoUsers(ConsumerError):  # noqa: N818
@@ -29,14 +29,14 @@ class Order:
 
     window: Window
     typed: Mapping[str, Any]
-    """What tells this replay from others, as it was typed."""
+    """The options that tell this replay from others, as they were typed."""
     relative: bool
     """Whether the window depends on when the command is given."""
     restart: bool = False
-    """Whether to forget what one that was cut short has read."""
+    """Whether to forget what the same replay has read that was cut short."""
 
     def folder(self, settings: Settings) -> Path:
-        """Where it keeps what it has read: the same for the same command."""
+        """The folder for what the replay has read: the same for the same command."""
         groups = settings.feature_group.model_dump_json(), settings.labels and settings.labels.model_dump_json()
         users = None if self.window.users is None else sorted(self.window.users)
         what = json.dumps([dict(self.typed), users, settings.kafka.topics, settings.kafka.source, groups])
@@ -44,19 +44,19 @@ class Order:
 
 
 def is_over(spool: Spool, order: Order, now: float) -> bool:
-    """Whether the spool's replay is too old to be the one that is asked for now, as both depend on the present."""
+    """Whether the replay in the spool is too old to be taken up, as its window depends on the present."""
     return order.relative and now - spool.at > _FRESH
 
 
 def resumed(spool: Spool, order: Order, ids: Mapping[str, str | None], now: float, say: Callable[[str], None]) -> bool:
-    """Whether the spool's replay goes on: it is told, as is why it does not.
+    """Whether the replay in the spool goes on.
 
     Args:
-        spool: what was left.
-        order: what is asked for now.
+        spool: what an earlier process left.
+        order: the order of now.
         ids: of the topics, as they are now.
         now: seconds since the epoch.
-        say: tells it.
+        say: gets the answer in words, with the reason.
     """
     head = spool.head
     if head is None:
@@ -68,7 +68,7 @@ def resumed(spool: Spool, order: Order, ids: Mapping[str, str | None], now: floa
         say(f"forgetting the replay that was cut short, of {when}")
         return False
     if any(head.topic_ids.get(topic) != number for topic, number in ids.items()):
-        say(f"the topic was made anew since the replay of {when} was cut short; beginning again")
+        say(f"the topic was recreated since the replay of {when} was cut short; beginning again")
         return False
     if is_over(spool, order, now):
         say(
@@ -81,7 +81,7 @@ def resumed(spool: Spool, order: Order, ids: Mapping[str, str | None], now: floa
 
 
 def window_of(order: Order, head: Head) -> Window:
-    """The window, with the times that were meant when the replay began."""
+    """The window, with the times of the replay's begin."""
     return replace(order.window, start=head.start, end=head.end)
 
 
@@ -95,7 +95,7 @@ def users_in(path: Path) -> frozenset[str]:
     """The users of a file, one a line.
 
     Raises:
-        NoUsers: it cannot be read, is not UTF-8, or names nobody.
+        NoUsers: the file cannot be read, is not UTF-8, or names nobody.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")

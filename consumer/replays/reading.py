@@ -186,7 +186,7 @@ class Reader:
             if begins[tp] <= stretch.next:
                 raise ConsumerError(
                     f"{stretch.partition}: offset {stretch.next} is not there any more; the log was cut off, or the "
-                    "topic made anew: begin again with --restart"
+                    "topic recreated: begin again with --restart"
                 )
             why = f"retention was faster than we, it begins at {begins[tp]} now"
             lost.append(Missing(stretch.partition, stretch.next, min(begins[tp], stretch.limit), why))

@@ -63,7 +63,7 @@ def replay(
         bool, typer.Option("--allow-missing", help="Go on without what the topic does not hold any more, on record.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Forget what such a replay has read that was cut short.")
+        bool, typer.Option("--restart", help="Forget what the same replay has read that was cut short.")
     ] = False,
     max_rate: Annotated[
         float | None, typer.Option(min=0.01, help="Records to read a second; as fast as can be.")
@@ -174,8 +174,8 @@ def _learn(
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Read, unless that was done before, and have a cycle learn it; gives what was found, and the cycle."""
     with closing(open_ledger(settings.ledger.url)) as ledger:
-        begins = spool.head is None or order.restart or is_over(spool, order, time.time())
-        request = None if begins or spool.head is None else ledger.replays.request_of(spool.head.replay_id)
+        restart = spool.head is None or order.restart or is_over(spool, order, time.time())
+        request = None if restart or spool.head is None else ledger.replays.request_of(spool.head.replay_id)
         if request is not None:
             say_beside("this replay was read and stored before; waiting for its cycle (--restart begins again)")
             found: dict[str, Any] = next(

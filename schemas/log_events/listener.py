@@ -26,7 +26,7 @@ TOKEN_NOT_RENEWED = LogEvent(
     good_for_s="seconds until the present token expires",
 )
 RECONNECTING = LogEvent(
-    "connecting with a new client",
+    "reconnecting",
     "error",
     "The Kafka client failed in a way that does not pass. A new client reads on from the ledger's offsets.",
     reason=REASON,

@@ -265,7 +265,7 @@ def test_a_file_of_another_release_begins_anew_and_one_that_is_no_database_is_re
     [
         ({}, {"t": "id"}, 10 * 86_400, True, "going on with the replay that was cut short"),
         ({"restart": True}, {"t": "id"}, 1, False, "forgetting"),
-        ({}, {"t": "another"}, 1, False, "the topic was made anew"),
+        ({}, {"t": "another"}, 1, False, "the topic was recreated"),
         ({"relative": True}, {"t": "id"}, 600, True, "going on"),
         ({"relative": True}, {"t": "id"}, 3700, False, "too long ago"),
     ],
