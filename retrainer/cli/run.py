@@ -20,7 +20,7 @@ from consumer.logs import configure
 from consumer.service import Service
 from consumer.settings import Settings, load_settings
 from consumer.status import Status, write_status
-from schemas.log_events.service import LEDGER_READABLE
+from schemas.log_events.service import LEDGER_NOT_SAFE
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ def run() -> None:
     settings = load_settings()
     configure(settings.log)
     if weak := weakness(settings.ledger.url, os.environ):
-        log.warning(LEDGER_READABLE, reason=weak)
+        log.warning(LEDGER_NOT_SAFE, reason=weak)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
     with only_one(settings.state_dir), closing(open_ledger(settings.ledger.url)) as ledger:

@@ -35,7 +35,7 @@ RECONNECTING = LogEvent(
 CLIENT_NOT_CLOSED = LogEvent(
     "client not closed in good order", "warning", "A client failed while the listener left the group.", reason=REASON
 )
-LISTENER_FAILED = LogEvent("listener failed", "error", "The listener cannot go on. The service ends with exit code 1.")
+LISTENER_FAILED = LogEvent("listener failed", "error", "The listener cannot go on. The service ends with an error.")
 POLL_FAILED = LogEvent(
     "poll failed", "warning", "A poll failed for a new reason. The listener polls on.", reason=REASON
 )

@@ -33,10 +33,10 @@ LEDGER_OR_DISK_TROUBLE = begins(
 )
 LEDGER_AND_DISK_WORK = ends("ledger and disk work again", "The service goes on.")
 STATUS_NOT_WRITTEN = begins(
-    "cannot write the status file", "The health check and `retrainer status` show what was written before."
+    "cannot write the status file", "The status lies in memory (`/dev/shm`) until the state folder can be written."
 )
-STATUS_WRITTEN_AGAIN = ends("the status file is written again", "The status is current again.")
-LEDGER_READABLE = LogEvent(
+STATUS_WRITTEN_AGAIN = ends("the status file is written again", "The status lies in the state folder again.")
+LEDGER_NOT_SAFE = LogEvent(
     "the connection to the ledger is not safe",
     "warning",
     "The connection to PostgreSQL does not check for certain who answers.",
