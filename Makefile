@@ -114,6 +114,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m schemas.export --check
+	$(BIN)/python -m schemas.log_events.page --check
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -121,6 +122,7 @@ format: setup
 
 schemas: setup
 	$(BIN)/python -m schemas.export
+	$(BIN)/python -m schemas.log_events.page
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet

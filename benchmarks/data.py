@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rows import Setup
-from retrainer.demo.audience import GROUP, GeneratedListeners
+from retrainer.demo.audience import GROUP, GeneratedAudience
 from retrainer.demo.waves import Mix, Row
 from schemas.features import FeatureGroup
 from stores.feature_store import Floats
@@ -78,7 +78,7 @@ def raw_listeners(users: int, seed: int = 0) -> Iterator[dict[str, Row]]:
 
     One source invents its artists once; a wave in which all leave and as many arrive gives the next chunk.
     """
-    source = GeneratedListeners(_CHUNK, seed)
+    source = GeneratedAudience(_CHUNK, seed)
     rows = dict(source.initial().upserts)
     while users > 0:
         yield {user: rows[user] for user in list(rows)[:users]}

@@ -25,7 +25,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from retrainer.demo.audience import COLUMNS, GeneratedListeners
+from retrainer.demo.audience import COLUMNS, GeneratedAudience
 from retrainer.demo.waves import Row
 from schemas.features import Column, FeatureGroup
 from stores.feature_store import Floats
@@ -137,7 +137,7 @@ def rotation(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
 def scalar(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
     """Everybody's release year rises by a standard deviation a wave, as a clock does; `share` plays no part."""
     del share
-    initial = dict(GeneratedListeners(users, seed=seed).initial().upserts)
+    initial = dict(GeneratedAudience(users, seed=seed).initial().upserts)
     step = np.float32(np.std([row[_YEAR][0] for row in initial.values()]))
 
     def told() -> Iterator[Wave]:
@@ -149,8 +149,8 @@ def scalar(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
 
 def genres(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
     """Listeners of another seed join: their genres and artists are others."""
-    initial, each = dict(GeneratedListeners(users, seed=seed).initial().upserts), int(users * share)
-    joining = iter(GeneratedListeners(max(100, each * waves), seed=seed + 1).initial().upserts.values())
+    initial, each = dict(GeneratedAudience(users, seed=seed).initial().upserts), int(users * share)
+    joining = iter(GeneratedAudience(max(100, each * waves), seed=seed + 1).initial().upserts.values())
 
     def told() -> Iterator[Wave]:
         for wave in range(waves):

@@ -21,6 +21,7 @@ from consumer.errors import ConsumerError
 from consumer.settings import Settings
 from schemas.hopsworks import GroupFacts
 from schemas.labels import LabelGroup
+from schemas.log_events.service import CLUSTER_AWAY, WAITING_FOR_CLUSTER
 from schemas.private import private_file, private_folder
 
 log = structlog.get_logger()
@@ -127,7 +128,7 @@ def _facts(
             facts = GroupFacts.model_validate(told)
         except ClusterTrouble as trouble:
             if trouble.again and (known := _kept(kept, settings)) is not None:
-                log.warning("the cluster is away, going on with what it told before", reason=str(trouble))
+                log.warning(CLUSTER_AWAY, reason=str(trouble))
                 return known
             if trouble.again:
                 deadline.check(f"the cluster did not answer ({trouble})")
@@ -148,7 +149,7 @@ def _facts(
 
 def _say(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    log.info("waiting for the cluster", reason=str(error), next_try_s=round(state.upcoming_sleep, 1))
+    log.info(WAITING_FOR_CLUSTER, reason=str(error), next_try_s=round(state.upcoming_sleep, 1))
 
 
 def _keep(path: Path, settings: Settings, facts: GroupFacts) -> None:

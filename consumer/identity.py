@@ -19,6 +19,8 @@ from uuid import uuid4
 
 import structlog
 
+from schemas.log_events.service import INSTANCE_ID_NOT_KEPT
+
 log = structlog.get_logger()
 
 _FILE = "instance_id"
@@ -51,7 +53,7 @@ def identity(state_dir: Path) -> Identity:
         kept = _read(file) or _made(file)
         place = file.stat()
     except OSError as error:
-        log.warning("cannot keep the id of this instance", file=str(file), reason=str(error))
+        log.warning(INSTANCE_ID_NOT_KEPT, file=str(file), reason=str(error))
         return Identity(f"{_random()}-{_random()[:8]}", name)
     lies = f"{_boot()} {place.st_dev} {place.st_ino}"
     return Identity(f"{kept}-{blake2b(lies.encode(), digest_size=4).hexdigest()}", name)

@@ -20,6 +20,7 @@ from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, is_of_le
 from consumer.kafka.options import admin_options
 from consumer.kafka.ports import Admin
 from consumer.trouble import Trouble
+from schemas.log_events.listener import GROUP_NOT_SEEN, NOBODY_ELSE_READS, OTHERS_READ_OUR_TOPIC
 
 log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class Neighbours(threading.Thread):
         self._suspicion = Suspicion(own, kafka.topics)
         self._stopping = threading.Event()
         self._admin: Admin | None = None
-        self._trouble = Trouble("others read our topic", "nobody else reads our topic any more", time.monotonic)
+        self._trouble = Trouble(OTHERS_READ_OUR_TOPIC, NOBODY_ELSE_READS, time.monotonic)
 
     @property
     def trouble(self) -> str | None:
@@ -91,7 +92,7 @@ class Neighbours(threading.Thread):
             try:
                 self._look()
             except (KafkaError, ConsumerError, OSError) as error:
-                log.debug("cannot look at the consumer group", reason=str(error) or type(error).__name__)
+                log.debug(GROUP_NOT_SEEN, reason=str(error) or type(error).__name__)
                 self._close()
         self._close()
 

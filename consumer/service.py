@@ -41,6 +41,17 @@ from consumer.settings import Settings
 from consumer.status import HELD, STOPPED, TRAINING, Status, write_status
 from consumer.trouble import Trouble
 from schemas.cycle import CycleKind
+from schemas.log_events.service import (
+    CHANGES,
+    CLOCK_SET,
+    LEDGER_AND_DISK_WORK,
+    LEDGER_OR_DISK_TROUBLE,
+    NOTHING_PENDING,
+    SERVICE_STOPPED,
+    STATUS_NOT_WRITTEN,
+    STATUS_WRITTEN_AGAIN,
+    STOPPING,
+)
 
 log = structlog.get_logger()
 
@@ -80,8 +91,8 @@ class Service:
         self._decision = Decision(Wait(Hold.CATCHING_UP))
         self._status_at = self._reported_at = float("-inf")
         self._told = _Told()
-        self._trouble = Trouble("trouble with ledger or disk", "ledger and disk work again", clock.elapsed)
-        self._unwritten = Trouble("cannot write the status file", "the status file is written again", clock.elapsed)
+        self._trouble = Trouble(LEDGER_OR_DISK_TROUBLE, LEDGER_AND_DISK_WORK, clock.elapsed)
+        self._unwritten = Trouble(STATUS_NOT_WRITTEN, STATUS_WRITTEN_AGAIN, clock.elapsed)
 
     def stop(self) -> None:
         """Stop in good order, within a few seconds: a cycle under way is given up and resumed at the next start."""
@@ -122,7 +133,7 @@ class Service:
 
     def _turn(self, now: float) -> None:
         if by := self._jumps.seen():
-            log.warning("the machine's clock was set, or it slept", by_s=round(by, 1))
+            log.warning(CLOCK_SET, by_s=round(by, 1))
             self._schedule.look_again()
         self._schedule.tick(now)
         self._report(now)
@@ -183,7 +194,7 @@ class Service:
 
     def _start(self, decision: Start, now: float) -> None:
         if decision.kind is CycleKind.INCREMENTAL and self._ledger.views.backlog().empty:
-            log.info("nothing is pending, nothing to train")
+            log.info(NOTHING_PENDING)
             self._ledger.retrain_requests.drop_incremental(fence=self._leadership.fence)
             return
         self._prober.stop(grace=0.0)  # an operator does not wait for a probe, and trainers work one at a time
@@ -197,7 +208,7 @@ class Service:
         heard = _Told(hearing.events, hearing.ignored, hearing.dead)
         if heard != self._told:
             log.info(
-                "changes",
+                CHANGES,
                 events=heard.events,
                 ignored=heard.ignored,
                 dead=heard.dead,
@@ -257,7 +268,7 @@ class Service:
             self._unwritten.over()
 
     def _end(self) -> None:
-        log.info("stopping")
+        log.info(STOPPING)
         self._listener.stop()
         self._schedule.stop()
         self._neighbours.stop()
@@ -270,7 +281,7 @@ class Service:
             self._leadership.release(self._clock.now())
             self._ledger.instances.leave(self._own.id)
         self._write_status(STOPPED)
-        log.info("stopped")
+        log.info(SERVICE_STOPPED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
+from schemas.log_events.event import LogEvent
+
 log = structlog.get_logger()
 
 _REMIND_AFTER = 60.0
@@ -15,12 +17,12 @@ class Trouble:
     """One thing that may not work. A log that repeats it every second would fill the disk that is full already.
 
     Args:
-        begun: how its beginning is logged.
-        over: how its end is logged.
+        begun: the event of its beginning, made by `begins`.
+        over: the event of its end, made by `ends`.
         clock: seconds, of a clock that nobody sets.
     """
 
-    def __init__(self, begun: str, over: str, clock: Callable[[], float]) -> None:
+    def __init__(self, begun: LogEvent, over: LogEvent, clock: Callable[[], float]) -> None:
         self.reason: str | None = None
         """Why it does not work, in the words of the last failure; None while it works."""
         self._begun = begun

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.gate_study.rules import RULES
 from benchmarks.site import Site
-from retrainer.demo.audience import COLUMNS, GeneratedListeners
+from retrainer.demo.audience import COLUMNS, GeneratedAudience
 from schemas.cycle import GateReport
 from schemas.features import FeatureGroup
 from schemas.policies import GatePolicy, PairPolicy
@@ -147,7 +147,7 @@ class Stage:
     """A champion, the exam its gate would set, and another exam that tells the truth."""
 
     def __init__(self, folder: Path, users: int, ratio: int = 1) -> None:
-        source = GeneratedListeners(users)
+        source = GeneratedAudience(users)
         store = LocalFeatureStore(folder / "store.db", _GROUP)
         store.commit(dict(source.initial().upserts))
         self.site = Site(folder, folder / "store.db", _GROUP, pairs=PairPolicy(negative_ratio=ratio))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.plots.style import BLUE, GREEN, GREY, INK, ORANGE, figure, save
-from retrainer.demo.audience import GeneratedListeners
+from retrainer.demo.audience import GeneratedAudience
 from schemas.features import FeatureGroup
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
@@ -24,7 +24,7 @@ _KEPT = 12  # fewer than is chosen, so that the picture shows something
 def listeners(users: int) -> Floats:
     """Directions of generated listeners, (users, 301)."""
     group = FeatureGroup()
-    rows = GeneratedListeners(users, seed=0).initial().upserts.values()
+    rows = GeneratedAudience(users, seed=0).initial().upserts.values()
     raw = np.stack([np.concatenate([row[column.name] for column in group.columns]) for row in rows]).astype(np.float32)
     return to_directions(fit_space("picture", group, raw), group, raw)
 

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.cluster import ClusterTrouble, ask_cluster
 from consumer.settings import Settings
+from schemas.log_events.cycles import CHAMPION_NOT_TAGGED, CHAMPION_TAGGED
 
 log = structlog.get_logger()
 
@@ -29,9 +30,9 @@ def _mirror(settings: Settings, champion: Callable[[], int | None]) -> None:
     try:
         while (version := champion()) != tagged:
             if note := ask_cluster(settings, "mirror", str(version)):
-                log.info("champion not tagged", version=version, reason=note)
+                log.info(CHAMPION_NOT_TAGGED, version=version, reason=note)
                 return
             tagged = version
-            log.info("champion tagged", version=version)
+            log.info(CHAMPION_TAGGED, version=version)
     except (ClusterTrouble, DBAPIError, OSError) as trouble:
-        log.info("champion not tagged", version=version, reason=str(trouble))
+        log.info(CHAMPION_NOT_TAGGED, version=version, reason=str(trouble))

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from consumer.errors import LeaseLost
 from consumer.ledger.leases import Lease, Leases
 from schemas.fault_points import Point, reached
+from schemas.log_events.service import LEASE_GIVEN_BACK, LEASE_LOST, RUNNING_CYCLES, STANDING_BY, TAKING_OVER
 
 log = structlog.get_logger()
 
@@ -81,7 +82,7 @@ class Leadership:
         Who is no candidate gives it back, and only watches.
         """
         if self._lease is not None and not candidate:
-            log.warning("the lease is given back: this instance cannot read, and another can")
+            log.warning(LEASE_GIVEN_BACK)
             self.release(now)
         if self._lease is None:
             return self._seek(now, candidate)
@@ -137,7 +138,7 @@ class Leadership:
     def lose(self, reason: str) -> None:
         """Stand by: the lease is somebody else's."""
         if self.held:
-            log.warning("another instance runs cycles now", reason=reason)
+            log.warning(LEASE_LOST, reason=reason)
         self._lease = self.rival = self._rival_since = None
 
     def release(self, now: float) -> None:
@@ -150,7 +151,7 @@ class Leadership:
         current, watch = self._leases.current(), self._clock()
         if self._rival_since is None or current != self.rival:
             if self._rival_since is None and current is not None and current.holder not in {"", self._own}:
-                log.info("standing by", runs_cycles=current.in_words)
+                log.info(STANDING_BY, runs_cycles=current.in_words)
             self.rival, self._rival_since = current, watch
         if not self._looked and current is not None and current.holder == self._own:
             self._left_behind = current.token
@@ -164,9 +165,9 @@ class Leadership:
             return False  # somebody was faster
         reached(Point.LEASE_TAKEN)
         if left and current is not None and current.holder:
-            log.warning("taking over", from_instance=current.in_words, silent_s=round(watch - self._rival_since, 1))
+            log.warning(TAKING_OVER, from_instance=current.in_words, silent_s=round(watch - self._rival_since, 1))
         self.previous = current.token if current else None
         self._lease, self._renewed_at = taken, watch
         self.rival = self._rival_since = None
-        log.info("running cycles", token=taken.token)
+        log.info(RUNNING_CYCLES, token=taken.token)
         return True

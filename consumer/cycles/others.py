@@ -10,6 +10,7 @@ import structlog
 
 from consumer.identity import folder_of
 from consumer.ledger.instances import Instance, Instances
+from schemas.log_events.service import STATE_FOLDER_COPIED
 
 log = structlog.get_logger()
 
@@ -88,7 +89,7 @@ class Others:
         for one in self._there():
             if one.again and one.word.id not in self._copies and folder_of(one.word.id) == folder_of(self._own):
                 self._copies.add(one.word.id)
-                log.warning("the state folder is a copy of another instance's, which runs too", other=one.word.name)
+                log.warning(STATE_FOLDER_COPIED, other=one.word.name)
 
 
 def _reads(one: Instance) -> bool:

@@ -20,6 +20,7 @@ from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
 from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest, Lineage, Outcome
+from schemas.log_events.cycles import PROBE_ENDED, PROBE_FAILED, PROBE_STARTED
 
 log = structlog.get_logger()
 
@@ -83,7 +84,7 @@ class Prober:
             settings=self._settings.for_trainer(),
         )
         self._trainer, self._since = self._warm.give(self._folder, request), self._clock()
-        log.info("probe started", users=len(users), labels=len(labels), version=base.version)
+        log.info(PROBE_STARTED, users=len(users), labels=len(labels), version=base.version)
 
     def tick(self, now: float) -> None:
         """Put the answer on record once it is there."""
@@ -120,6 +121,6 @@ class Prober:
         self._trainer = self._probed = None
         shutil.rmtree(self._folder, ignore_errors=True)
         if probed.version is None:
-            log.warning("probe failed", reason=probed.told)
+            log.warning(PROBE_FAILED, reason=probed.told)
         else:
-            log.info("probe ended", version=probed.version, regret=probed.regret, told=probed.told)
+            log.info(PROBE_ENDED, version=probed.version, regret=probed.regret, told=probed.told)

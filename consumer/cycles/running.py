@@ -9,6 +9,7 @@ import structlog
 
 from consumer.ledger.cycles import Claim
 from schemas.cycle import CycleResult, Metrics, Outcome, Progress, Step
+from schemas.log_events.cycles import CYCLE_ENDED, CYCLE_STARTED, CYCLE_STEP
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ class Running:
         """Its trainer says how far it is."""
         self.step, self.done, self.total = progress.step, progress.done, progress.total
         log.info(
-            "step",
+            CYCLE_STEP,
             cycle_id=progress.cycle_id,
             step=progress.step.value,
             state=progress.state,
@@ -79,7 +80,7 @@ def claimed(claim: Claim) -> dict[str, int]:
 def tell_start(claim: Claim) -> None:
     """A cycle has been claimed."""
     log.info(
-        "cycle started",
+        CYCLE_STARTED,
         cycle_id=claim.cycle_id,
         kind=claim.kind.value,
         reason=claim.reason,
@@ -95,7 +96,7 @@ def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
     challenger, champion = (gate.challenger, gate.champion) if gate else (None, None)
     say = log.error if result.outcome is Outcome.HELD else log.info
     say(
-        "cycle ended",
+        CYCLE_ENDED,
         cycle_id=result.cycle_id,
         kind=claim.kind.value,
         outcome=result.outcome.value,

@@ -17,6 +17,7 @@ from apscheduler.triggers.base import BaseTrigger
 from consumer.ledger.retrain_requests import RetrainRequests
 from schemas.crontab import Crontab, from_crontab
 from schemas.cycle import CycleKind
+from schemas.log_events.service import SCHEDULE_MISSED
 
 log = structlog.get_logger()
 
@@ -92,7 +93,7 @@ class Schedule:
             return
         if self._requests.ask_by_schedule(CycleKind.FULL, due, self._line) and now - due > _LATE:
             log.warning(
-                "a full retrain by schedule was missed, and is made up now",
+                SCHEDULE_MISSED,
                 due=datetime.fromtimestamp(due, UTC).isoformat(),
                 schedule=self._line,
             )

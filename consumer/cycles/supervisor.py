@@ -36,6 +36,18 @@ from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
+from schemas.log_events.cycles import (
+    CHANGES_GIVEN_BACK,
+    CYCLE_ABANDONED,
+    CYCLE_HAD_ENDED,
+    CYCLE_PUT_OFF,
+    CYCLE_RESUMED,
+    CYCLE_RETRIED,
+    NOT_MADE_CHAMPION,
+    REGISTRATION_UNKNOWN,
+    TRAINER_FAILED,
+    TRAINER_LAST_WORDS,
+)
 from schemas.refused import refused_by
 
 log = structlog.get_logger()
@@ -100,10 +112,10 @@ class Supervisor:
         # Whatever another instance did meanwhile with the same cycle, a result of ours knows nothing of.
         ours = result is not None and result.fence == self._leadership.previous
         if result is not None and ours and result.outcome is not Outcome.FAILED:
-            log.info("cycle had ended", cycle_id=claim.cycle_id)
+            log.info(CYCLE_HAD_ENDED, cycle_id=claim.cycle_id)
             self._settle(result, now)
             return True
-        log.info("cycle resumed", cycle_id=claim.cycle_id, kind=claim.kind.value, **claimed(claim))
+        log.info(CYCLE_RESUMED, cycle_id=claim.cycle_id, kind=claim.kind.value, **claimed(claim))
         self._run(now)
         return True
 
@@ -163,13 +175,13 @@ class Supervisor:
     def stop(self) -> None:
         """Give up what is under way, to be resumed at the next start, and end the trainers."""
         if self._running is not None and self._trainer is not None:
-            log.info("cycle given up for now", cycle_id=self._running.claim.cycle_id)
+            log.info(CYCLE_PUT_OFF, cycle_id=self._running.claim.cycle_id)
         self._end_trainers(self._settings.trainer.stop_grace)
 
     def abandon(self) -> None:
         """Let go of the cycle under way: another instance runs it now."""
         if self._running is not None:
-            log.warning("cycle abandoned to another instance", cycle_id=self._running.claim.cycle_id)
+            log.warning(CYCLE_ABANDONED, cycle_id=self._running.claim.cycle_id)
         self._end_trainers(grace=0.0)
         self._running, self._may_have_claimed = None, False
         self._prune(None)  # whatever we have of a cycle that others ran meanwhile counts for nothing
@@ -246,19 +258,19 @@ class Supervisor:
             return
         if result is not None:
             reason = result.reason
-            log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason)
-            log.debug("trainer's last words", last_words=trainer.last_words())
+            log.error(TRAINER_FAILED, cycle_id=running.claim.cycle_id, reason=reason)
+            log.debug(TRAINER_LAST_WORDS, last_words=trainer.last_words())
         else:
             words = trainer.last_words()
             reason = ": ".join([f"the trainer ended with code {code} and no result", *words.splitlines()[-1:]])
-            log.error("trainer failed", cycle_id=running.claim.cycle_id, reason=reason, last_words=words)
+            log.error(TRAINER_FAILED, cycle_id=running.claim.cycle_id, reason=reason, last_words=words)
         self._try_again(running, reason, now)
 
     def _try_again(self, running: Running, reason: str, now: float) -> None:
         claim, running.last_error, elapsed = running.claim, reason, self._clock()
         if running.given_up is not None:
             self._trainer, running.retry_at = None, elapsed + max(_ASK_AGAIN, self._settings.trainer.retry_wait)
-            log.warning("whether the cycle has registered is not known yet", cycle_id=claim.cycle_id, reason=reason)
+            log.warning(REGISTRATION_UNKNOWN, cycle_id=claim.cycle_id, reason=reason)
             return
         if claim.attempts + 1 >= self._settings.trainer.attempts:
             if running.may_have_registered:
@@ -272,7 +284,7 @@ class Supervisor:
         claim = running.claim = replace(claim, attempts=claim.attempts + 1)
         wait = self._settings.trainer.retry_wait * 2 ** (claim.attempts - 1)
         running.retry_at = elapsed + wait
-        log.warning("cycle will be tried again", cycle_id=claim.cycle_id, in_s=wait, reason=reason)
+        log.warning(CYCLE_RETRIED, cycle_id=claim.cycle_id, in_s=wait, reason=reason)
 
     def _fail(self, running: Running, reason: str, now: float) -> None:
         claim = running.claim
@@ -301,11 +313,9 @@ class Supervisor:
         shutil.rmtree(self._folder(claim.cycle_id), ignore_errors=True)
         reached(Point.CLEARED)
         if result.version is not None and not settled:
-            log.error(
-                "version registered but not made champion: the champion changed meanwhile", version=result.version
-            )
+            log.error(NOT_MADE_CHAMPION, version=result.version)
         if result.outcome is Outcome.UNCHANGED and not settled:
-            log.warning("given back: the champion changed meanwhile", **claimed(claim))
+            log.warning(CHANGES_GIVEN_BACK, **claimed(claim))
         if settled and result.version is not None:
             mirror_champion(self._settings, lambda: self._ledger.views.history().champion)
             reached(Point.MIRRORED)

@@ -11,6 +11,7 @@ import structlog
 from consumer.cycles.trainer_process import TrainerProcess
 from schemas.cycle import CycleRequest
 from schemas.fault_points import Point, reached
+from schemas.log_events.cycles import WAITING_TRAINER_ENDED
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class WarmTrainer:
         if not self._wanted or self._clock() < self._start_at:
             return
         if self._trainer is not None and (code := self._trainer.exit_code()) is not None:
-            log.warning("waiting trainer ended", exit_code=code, last_words=self._trainer.last_words())
+            log.warning(WAITING_TRAINER_ENDED, exit_code=code, last_words=self._trainer.last_words())
             self._trainer = None
             self._start_at = self._clock() + _AGAIN
         else:

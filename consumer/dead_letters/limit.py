@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.configuration.dead_letters import WAY_OUT, DeadLetterSettings
 from consumer.dead_letters.letter import Load
+from schemas.log_events.listener import DEAD_LETTERS_NOT_COUNTED, TOO_MANY_DEAD_LETTERS
 
 log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class DeadLetterLimit:
         self._refused = more
         self._hold()
         log.error(
-            "too many dead letters",
+            TOO_MANY_DEAD_LETTERS,
             open=self._open.letters,
             megabytes=round(self._open.bytes / 1e6, 1),
             arrived=more.letters,
@@ -94,7 +95,7 @@ class DeadLetterLimit:
             self._look()
         except DBAPIError as error:
             self._counted_at = self._clock()
-            log.warning("cannot count the dead letters", reason=str(error))
+            log.warning(DEAD_LETTERS_NOT_COUNTED, reason=str(error))
             return
         if fits(self._open, self._refused, self._limit):
             self._refused = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from consumer.dead_letters.letter import DeadLetter
+from schemas.log_events.listener import DEAD_LETTER, DEAD_LETTERS
 
 log = structlog.get_logger()
 
@@ -29,7 +30,7 @@ class DeadLetterLog:
         self.tick()
         for letter in letters:
             if self._told < _SINGLY:
-                log.warning("dead letter", position=str(letter.position), reason=letter.reason)
+                log.warning(DEAD_LETTER, position=str(letter.position), reason=letter.reason)
                 self._told += 1
             else:
                 self._untold += 1
@@ -40,5 +41,5 @@ class DeadLetterLog:
         if self._clock() - self._began < _SECOND:
             return
         if self._last is not None:
-            log.warning("dead letters", more=self._untold, last=str(self._last.position), reason=self._last.reason)
+            log.warning(DEAD_LETTERS, more=self._untold, last=str(self._last.position), reason=self._last.reason)
         self._began, self._told, self._untold, self._last = self._clock(), 0, 0, None

@@ -23,6 +23,7 @@ from consumer.errors import SettingsError
 from consumer.kafka.clients import make_producer
 from consumer.kafka.options import producer_options
 from consumer.kafka.ports import Producer, Promise
+from schemas.log_events.listener import DEAD_LETTERS_COPIED, DEAD_LETTERS_NOT_COPIED
 
 log = structlog.get_logger()
 
@@ -33,7 +34,6 @@ _FLUSH_SECONDS = 15.0  # longer than any delivery may take, so that every record
 _STOP_SECONDS = 3.0
 _MOST_BYTES = 16 * 2**20  # of a letter; no broker takes a request of more than 100 MB, and few a record of more than 1
 _LEFT_OUT = "retrainer.left-out"
-_AWAY = "dead letters cannot be copied to their topic; they wait in the ledger, and it is tried again"
 
 
 class Publisher:
@@ -84,11 +84,13 @@ class Publisher:
                 except Exception as error:  # noqa: BLE001  (whatever it is, the letters wait in the ledger)
                     copier.close()
                     if not away:
-                        log.warning(_AWAY, topic=self._topic, reason=str(error) or type(error).__name__)
+                        log.warning(
+                            DEAD_LETTERS_NOT_COPIED, topic=self._topic, reason=str(error) or type(error).__name__
+                        )
                     away, pause, wait = True, wait, min(2 * wait, _LONGEST_WAIT)
                 else:
                     if away and pause == 0.0:
-                        log.info("dead letters are copied to their topic again", topic=self._topic)
+                        log.info(DEAD_LETTERS_COPIED, topic=self._topic)
                         wait, away = _IDLE, False
                 stopping.wait(pause)
 

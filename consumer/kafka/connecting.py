@@ -20,6 +20,7 @@ from consumer.kafka.group import Membership
 from consumer.kafka.net import Failure
 from consumer.kafka.options import LONGEST_WAIT, consumer_options, tokens_of
 from consumer.kafka.refusals import in_words, without_secrets
+from schemas.log_events.listener import BROKER_NOT_REACHED
 
 log = structlog.get_logger()
 
@@ -105,4 +106,4 @@ def _connect(
 
 
 def _log(failure: Failure, settings: KafkaSettings) -> None:
-    log.warning("cannot connect to a broker", reason=in_words(failure, settings))
+    log.warning(BROKER_NOT_REACHED, reason=in_words(failure, settings))

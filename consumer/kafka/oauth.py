@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from consumer.configuration.kafka import SAFE_URL, is_loopback, keeps_a_secret
 from consumer.errors import ConsumerError
 from consumer.masking import masked
+from schemas.log_events.listener import TOKEN_NOT_RENEWED
 
 log = structlog.get_logger()
 
@@ -94,7 +95,7 @@ class CachedToken(AbstractTokenProvider):  # type: ignore[misc]
         except TokenError as error:
             if self._granted is None or now >= self._expires_at:
                 raise
-            log.warning("the token is not renewed yet", reason=str(error.args[0]), good_for_s=self._expires_at - now)
+            log.warning(TOKEN_NOT_RENEWED, reason=str(error.args[0]), good_for_s=self._expires_at - now)
             self._renew_at = min(now + _RETRY_AFTER, self._expires_at)
             return self._granted
         self._renew_at = now + _REFRESH_AT * granted.lifetime

@@ -15,6 +15,7 @@ from consumer.ledger.intake import Intake
 from consumer.listener.rebalance import Rebalance, RebalanceKind
 from consumer.positions import Mark, Partition
 from schemas.fault_points import Point, reached
+from schemas.log_events.listener import PARTITIONS_ASSIGNED, PARTITIONS_GONE, PARTITIONS_NOT_PLACED
 
 log = structlog.get_logger()
 
@@ -95,7 +96,7 @@ class Assignment:
                 self._unplaced |= note.partitions
                 self._retry_at = 0.0
             named = [str(partition) for partition in sorted(note.partitions)]
-            log.info("partitions assigned" if self._joined else "partitions gone", partitions=named)
+            log.info(PARTITIONS_ASSIGNED if self._joined else PARTITIONS_GONE, partitions=named)
 
     def stored_up_to(self, partition: Partition, following: int) -> None:
         """The ledger has what comes before `following`; a partition that is not placed is left as it is."""
@@ -116,7 +117,7 @@ class Assignment:
         try:
             self._place(consumer)
         except (KafkaError, NotAssigned) as error:
-            log.warning("cannot place partitions yet", reason=str(error) or type(error).__name__)
+            log.warning(PARTITIONS_NOT_PLACED, reason=str(error) or type(error).__name__)
             self._retry_at = self._clock.elapsed() + RETRY_AFTER
 
     def look_for_recreated_topics(self, consumer: GroupConsumer) -> None:

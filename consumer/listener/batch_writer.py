@@ -22,6 +22,7 @@ from consumer.listener.ledger_backoff import LedgerBackoff
 from consumer.positions import Partition
 from consumer.settings import Settings
 from schemas.fault_points import Point, reached
+from schemas.log_events.listener import BATCH_NOT_STORED
 
 log = structlog.get_logger()
 
@@ -78,7 +79,7 @@ class BatchWriter:
                 return None
             self._intake.record(batch)
         except OffsetConflict as error:
-            log.error("batch not stored, reading again from the ledger's offsets", reason=str(error))
+            log.error(BATCH_NOT_STORED, reason=str(error))
             self._assignment.rewind(consumer)
             return None
         except DBAPIError as error:

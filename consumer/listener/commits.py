@@ -11,6 +11,7 @@ from consumer.kafka.ports import GroupConsumer
 from consumer.listener.assignment import Assignment
 from consumer.positions import Partition
 from schemas.fault_points import Point, reached
+from schemas.log_events.listener import COMMITS_REFUSED, COMMITS_TAKEN, LAST_COMMIT_FAILED
 
 log = structlog.get_logger()
 
@@ -52,15 +53,15 @@ class Commits:
             if offsets := self._offsets(consumer):
                 consumer.commit(offsets, timeout_ms=_CLOSE_MS)
         except KafkaError as error:
-            log.debug("last commit failed", reason=str(error) or type(error).__name__)
+            log.debug(LAST_COMMIT_FAILED, reason=str(error) or type(error).__name__)
 
     def _on_commit(self, error: Exception | None) -> None:
         """Runs on the client's thread."""
         trouble = None if error is None else str(error) or type(error).__name__
         if trouble and not self.trouble:
-            log.warning("the broker does not take commits", reason=trouble)
+            log.warning(COMMITS_REFUSED, reason=trouble)
         elif self.trouble and not trouble:
-            log.info("the broker takes commits again")
+            log.info(COMMITS_TAKEN)
         self.trouble = trouble
         if not trouble:
             reached(Point.COMMITTED)

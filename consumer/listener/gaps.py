@@ -17,6 +17,7 @@ from consumer.kafka.ports import GroupConsumer
 from consumer.ledger.intake import Intake
 from consumer.listener.assignment import ASK_MS, Assignment
 from consumer.positions import Partition, Position
+from schemas.log_events.listener import GAP, GAP_NOT_RECORDED, NO_GAP, RECORD_UNREADABLE
 
 log = structlog.get_logger()
 
@@ -87,7 +88,7 @@ class Gaps:
             for partition in sorted(concerned):
                 self._record(partition, _Log(begins[partition], ends[partition]))
         except (KafkaError, DBAPIError) as error:
-            log.warning("cannot record the gap yet", reason=str(error) or type(error).__name__)
+            log.warning(GAP_NOT_RECORDED, reason=str(error) or type(error).__name__)
         # What is still in the way is met again from the ledger's offsets.
         self._lost.clear()
         self._cut.clear()
@@ -122,7 +123,7 @@ class Gaps:
             return  # it went away; the next owner meets the same
         found = self._what_happened(partition, expected, now)
         if found is None:
-            log.warning("offset is there after all", position=str(Position(*partition, expected)))
+            log.warning(NO_GAP, position=str(Position(*partition, expected)))
             return
         to, reason = found
         position = Position(*partition, expected)
@@ -132,7 +133,7 @@ class Gaps:
             self._intake.jump(partition, expected, to, letter, self._clock(), topic_id)
         except OffsetConflict:
             return  # somebody moved it: if offsets are still missing, the broker says so again
-        log.error("gap in the topic", position=str(position), goes_on_at=to, reason=reason)
+        log.error(GAP, position=str(position), goes_on_at=to, reason=reason)
         self._assignment.gap_recorded(partition)
         self.recorded += 1
 
@@ -162,7 +163,7 @@ class Gaps:
     def _bury(self, partition: Partition, reason: str) -> None:
         position = Position(*partition, self._assignment.placed[partition])
         following = position.offset + 1
-        log.error("the broker cannot read a record", position=str(position), reason=reason)
+        log.error(RECORD_UNREADABLE, position=str(position), reason=reason)
         letter = DeadLetter(position, self._clock(), None, None, (), "fetch", reason, timestamp=0)
         self._intake.jump(partition, position.offset, following, letter, self._clock())
         self._assignment.stored_up_to(partition, following)

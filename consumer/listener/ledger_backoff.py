@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from consumer.listener.state import ListenerState
 from consumer.trouble import Trouble
+from schemas.log_events.listener import LEDGER_REFUSES_CHANGES, LEDGER_TAKES_CHANGES
 
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 30.0
@@ -19,7 +19,7 @@ class LedgerBackoff:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._trouble = Trouble(ListenerState.LEDGER_REFUSES, "ledger takes changes again", clock)
+        self._trouble = Trouble(LEDGER_REFUSES_CHANGES, LEDGER_TAKES_CHANGES, clock)
         self._wait = _FIRST_WAIT
         self._offer_at = 0.0
 

@@ -33,6 +33,7 @@ from consumer.listener.rebalance import RebalanceNotes
 from consumer.listener.state import ListenerState
 from consumer.listener.status import ListenerStatus
 from consumer.settings import Settings
+from schemas.log_events.listener import CLIENT_NOT_CLOSED, LISTENER_FAILED, RECONNECTING, WAITING_FOR_BROKER
 
 log = structlog.get_logger()
 
@@ -111,7 +112,7 @@ class Listener(threading.Thread):
                     self._listen(consumer)
                 again = True
         except BaseException as error:
-            log.exception("listener failed")
+            log.exception(LISTENER_FAILED)
             self.failure = error
         finally:
             self._show(state=ListenerState.STOPPED)
@@ -188,7 +189,7 @@ class Listener(threading.Thread):
         reason = f"{type(error).__name__}: {error}"
         understood = isinstance(error, (KafkaError, DBAPIError, ConsumerError))
         tell = log.error if understood else log.exception
-        tell("reconnecting", reason=reason, next_try_s=pause)
+        tell(RECONNECTING, reason=reason, next_try_s=pause)
         reconnects = self.status.reconnects + 1
         self._show(state=ListenerState.RECONNECTING, why=reason, partitions=0, lag=None, reconnects=reconnects)
         self._stopping.wait(pause)
@@ -200,7 +201,7 @@ class Listener(threading.Thread):
             self._commits.last(consumer)
             consumer.close(timeout_ms=_CLOSE_MS)
         except Exception as error:  # noqa: BLE001  (it is not needed any more)
-            log.warning("client not closed in good order", reason=f"{type(error).__name__}: {error}")
+            log.warning(CLIENT_NOT_CLOSED, reason=f"{type(error).__name__}: {error}")
 
     def _count(self, batch: Batch) -> None:
         self._notices.stored(batch)
@@ -214,7 +215,7 @@ class Listener(threading.Thread):
 
     def _wait_for_broker(self, reason: str, pause: float) -> None:
         servers = ",".join(self._kafka.bootstrap_servers)
-        log.info("waiting for broker", servers=servers, reason=reason, next_try_s=round(pause, 1))
+        log.info(WAITING_FOR_BROKER, servers=servers, reason=reason, next_try_s=round(pause, 1))
         self._show(state=ListenerState.WAITING_FOR_BROKER, why=reason, lag=None, **self._polled())
 
     def _alive(self) -> None:

@@ -14,13 +14,14 @@ import structlog
 from consumer.ledger.batch import Batch
 from consumer.record_times import Unit
 from consumer.settings import Settings
+from schemas.log_events.event import LogEvent
+from schemas.log_events.listener import NOTHING_IS_OURS, TIMES_IN_ANOTHER_UNIT
 
 log = structlog.get_logger()
 
 ENOUGH = 100
 """So many events without one of ours are no accident, unless many groups share the topic."""
 
-_NOT_OURS, _UNITS = "nothing that comes is ours", "record times are in another unit"
 _AGAIN = 3600.0  # seconds; in a shared topic such runs come and go
 
 
@@ -107,7 +108,7 @@ class Notices:
         self._clock = clock
         self._runs = {topic: Run() for topic in groups}
         self._units: Counter[tuple[str, Unit]] = Counter()
-        self._logged: dict[str, float] = {}
+        self._logged: dict[tuple[LogEvent, str], float] = {}
 
     @property
     def current(self) -> tuple[str, ...]:
@@ -124,12 +125,12 @@ class Notices:
         self._units.update(batch.units)
         self._log()
 
-    def _by_event(self) -> dict[str, str]:
+    def _by_event(self) -> dict[tuple[LogEvent, str], str]:
         """The notices, by the event in the log and the topic."""
         found = {
-            f"{_NOT_OURS} {topic}": about_run(run, topic, self._groups[topic]) for topic, run in self._runs.items()
+            (NOTHING_IS_OURS, topic): about_run(run, topic, self._groups[topic]) for topic, run in self._runs.items()
         }
-        found[_UNITS] = about_units(self._units)
+        found[TIMES_IN_ANOTHER_UNIT, ""] = about_units(self._units)
         return {what: notice for what, notice in found.items() if notice is not None}
 
     def _log(self) -> None:
@@ -137,4 +138,5 @@ class Notices:
         for what, notice in self._by_event().items():
             if not 0 <= now - self._logged.get(what, float("-inf")) < _AGAIN:
                 self._logged[what] = now
-                log.warning(_UNITS if what == _UNITS else _NOT_OURS, reason=notice)
+                event, _ = what
+                log.warning(NOTHING_IS_OURS if event == NOTHING_IS_OURS else TIMES_IN_ANOTHER_UNIT, reason=notice)

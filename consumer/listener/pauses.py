@@ -7,6 +7,7 @@ import structlog
 from consumer.kafka.ports import GroupConsumer
 from consumer.listener.assignment import Assignment
 from consumer.listener.state import ListenerState
+from schemas.log_events.listener import READING_GOES_ON, READING_PAUSES, READING_STAYS_PAUSED
 
 log = structlog.get_logger()
 
@@ -30,14 +31,14 @@ class Pauses:
     def hold(self, reason: ListenerState) -> None:
         """Fetch nothing while this holds. A second call with the same reason changes nothing."""
         if reason not in self._reasons:
-            log.warning("reading pauses", reason=reason)
+            log.warning(READING_PAUSES, reason=reason)
             self._reasons[reason] = None
 
     def release(self, reason: ListenerState) -> None:
         """This is over, or was never held."""
         if reason in self._reasons:
             del self._reasons[reason]
-            log.info("reading goes on" if not self._reasons else "reading stays paused", over=reason)
+            log.info(READING_GOES_ON if not self._reasons else READING_STAYS_PAUSED, over=reason)
 
     def apply(self, consumer: GroupConsumer, assignment: Assignment) -> None:
         """Pause or resume the placed partitions, the newly placed ones too."""

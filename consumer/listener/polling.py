@@ -19,6 +19,7 @@ from consumer.errors import OutsideGroup
 from consumer.kafka.ports import GroupConsumer, Polled
 from consumer.listener.assignment import RETRY_AFTER
 from consumer.listener.gaps import Gaps
+from schemas.log_events.listener import POLL_FAILED, POLLING_AGAIN
 
 log = structlog.get_logger()
 
@@ -103,7 +104,7 @@ class Polling:
         member = consumer.is_member()
         if self.trouble != _OTHERS or member:  # a refused client polls in vain until it is let in
             if self.trouble:
-                log.info("polling again")
+                log.info(POLLING_AGAIN)
             self.trouble, self._failed = None, 0
         self._look_for_group(member=member)
         return found
@@ -118,7 +119,7 @@ class Polling:
     def _fail(self, error: KafkaError) -> None:
         reason = _OTHERS if isinstance(error, InconsistentGroupProtocolError) else str(error) or type(error).__name__
         if reason != self.trouble:
-            log.warning("poll failed", reason=reason)
+            log.warning(POLL_FAILED, reason=reason)
         self.trouble = reason
         self._failed += 1
         if self._failed > _GIVEN_UP_AFTER:

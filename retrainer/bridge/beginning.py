@@ -8,6 +8,7 @@ from retrainer.bridge.errors import BridgeError
 from retrainer.bridge.orders import TOPIC_WITHOUT_STATE, Orders
 from retrainer.bridge.ports import Topic, TopicState
 from retrainer.bridge.state import BridgeState, Progress
+from schemas.log_events.bridge import TOPIC_BEFORE_BASELINE, TOPIC_CREATED
 
 log = structlog.get_logger()
 
@@ -44,8 +45,7 @@ class Beginning:
         if topic.state() is TopicState.MISSING:
             if not anew:
                 log.warning(
-                    "the topic is missing and is created; if it was there before, events in it may not have been"
-                    " learned: run `retrainer train --full`",
+                    TOPIC_CREATED,
                     topic=topic.name,
                 )
             topic.create()
@@ -61,8 +61,7 @@ class Beginning:
             raise BridgeError(TOPIC_WITHOUT_STATE.format(topic=topic.name))
         if found is TopicState.EMPTY and not orders.publish_existing:
             log.warning(
-                "the topic is there before the baseline; if the service has trained already, run `retrainer train"
-                " --full` once the baseline is taken",
+                TOPIC_BEFORE_BASELINE,
                 topic=topic.name,
             )
         return self._state.begin(publishes=orders.publish_existing)

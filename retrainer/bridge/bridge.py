@@ -29,6 +29,17 @@ from retrainer.bridge.ports import Commits, Link
 from retrainer.bridge.state import BridgeState, Progress
 from schemas.events import key_columns
 from schemas.labels import LabelGroup
+from schemas.log_events.bridge import (
+    BASELINE_TAKEN,
+    BRIDGE_RECOVERED,
+    BRIDGE_TROUBLE,
+    COMPARED,
+    DELETES_HELD,
+    FIRST_COMPARISON,
+    NO_COMMITS,
+    NOBODY_IN_SNAPSHOT,
+    ROWS_WITHOUT_KEY,
+)
 from stores.errors import ContractError, NotThere, Refused, StoreError
 
 log = structlog.get_logger()
@@ -94,16 +105,16 @@ class Bridge:
                 try:
                     self._look()
                     if failures:
-                        log.info("the trouble is over", failures=failures)
+                        log.info(BRIDGE_RECOVERED, failures=failures)
                     failures = 0
                     pause = self._settings.poll_interval
                 except HeldBack as held:
                     pause = self._settings.poll_interval
-                    log.error("deletes held back", reason=str(held), what_to_do=DELETES_HELD_BACK)
+                    log.error(DELETES_HELD, reason=str(held), what_to_do=DELETES_HELD_BACK)
                 except _TROUBLE as error:
                     failures += 1
                     pause = min(_LONGEST_WAIT, 2.0**failures / 4)
-                    log.warning("trouble, trying again", reason=_said(error), next_try_s=pause)
+                    log.warning(BRIDGE_TROUBLE, reason=_said(error), next_try_s=pause)
                 self._stopping.wait(pause)
         except Stopped:
             pass
@@ -165,12 +176,12 @@ class Bridge:
 
     def _compare_first(self, link: Link, commits: Commits, progress: Progress) -> None:
         """Everybody is new: published if that was ordered, and otherwise just remembered."""
-        log.info("first comparison", commit=commits[0], publishes=progress.publishes)
+        log.info(FIRST_COMPARISON, commit=commits[0], publishes=progress.publishes)
         publish = self._publish(link, commits) if progress.publishes else None
         found = self._run(link, commits, publish, math.inf)
         if found.users == 0:
-            log.warning("the first snapshot held nobody; is the query service well?", commit=commits[0])
-        log.info("baseline taken", commit=commits[0], **_counted(link, found), seconds=round(found.seconds, 1))
+            log.warning(NOBODY_IN_SNAPSHOT, commit=commits[0])
+        log.info(BASELINE_TAKEN, commit=commits[0], **_counted(link, found), seconds=round(found.seconds, 1))
         self._beginning.have_topic(link.topic, anew=True)
 
     def _compare(self, link: Link, commits: Commits, progress: Progress) -> None:
@@ -183,7 +194,7 @@ class Bridge:
         self._hold = None
         self._accepts = False
         log.info(
-            "compared",
+            COMPARED,
             commit=commits[0],
             **_counted(link, found),
             changed=found.upserted,
@@ -196,9 +207,7 @@ class Bridge:
         found = comparison.run(link.store, max_deleted)
         self._state.compared(commits, self._clock.now())
         if found.keyless:
-            log.warning(
-                "rows without a user id are left out", rows=found.keyless, key=", ".join(key_columns(link.group))
-            )
+            log.warning(ROWS_WITHOUT_KEY, rows=found.keyless, key=", ".join(key_columns(link.group)))
         return found
 
     def _believed(self, progress: Progress) -> float:
@@ -226,7 +235,7 @@ class Bridge:
 
     def _tell_waiting(self) -> None:
         if not self._waits_for_commit:
-            log.info("the group has no commits yet")
+            log.info(NO_COMMITS)
             self._waits_for_commit = True
 
     def _disconnect(self) -> None:

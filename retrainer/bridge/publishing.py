@@ -9,6 +9,7 @@ one's state does not start (see `bridge.py`), and one with a copy of it shows in
 from __future__ import annotations
 
 import consumer.kafka.private  # noqa: F401  (first: it says what kafka-python lacks before that is used)
+from schemas.log_events.bridge import SECOND_WRITER
 
 # isort: split
 from collections.abc import Sequence
@@ -124,7 +125,7 @@ class KafkaTopic:
             self._next[partition] = following
         if strangers:
             log.error(
-                "somebody else writes to the bridge's topic; is a second bridge running? Every change comes twice then",
+                SECOND_WRITER,
                 topic=self.name,
                 records=strangers,
             )

@@ -72,7 +72,7 @@ def _app(**options: Any) -> typer.Typer:
 app = _app(cls=_OnDemand, no_args_is_help=True)
 
 
-def _tell_version(wanted: bool) -> None:
+def _say_version(wanted: bool) -> None:
     if not wanted:
         return
     try:
@@ -85,7 +85,7 @@ def _tell_version(wanted: bool) -> None:
 @app.callback()
 def retrainer(
     _version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which release this is.")
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which release this is.")
     ] = False,
 ) -> None:
     """Turns feature-store commits into better versions of a two-tower similarity model.
@@ -115,9 +115,9 @@ def main() -> None:
             say(line, err=True)
         sys.exit(WRONG_USAGE)
     except Exception as error:
-        if (told := _told(error)) is None:
+        if (message := _described(error)) is None:
             raise
-        _end(told, FAILED)
+        _end(message, FAILED)
 
 
 def _ended() -> int:
@@ -126,8 +126,8 @@ def _ended() -> int:
     return code if isinstance(code, int) else 0
 
 
-def _told(error: Exception) -> str | None:
-    """An error in words; None where only its trace tells what went wrong."""
+def _described(error: Exception) -> str | None:
+    """An error in words; None where only the trace says what went wrong."""
     # Here, as they are needed only now: a command that ends well need not wait for their imports.
     from kafka.errors import KafkaError
     from sqlalchemy.exc import DBAPIError

@@ -29,6 +29,7 @@ from retrainer.bridge.state import BridgeState
 from retrainer.cli import FAILED
 from schemas.events import Group
 from schemas.hopsworks import HopsworksStore
+from schemas.log_events.bridge import BRIDGE_INTERRUPTED, BRIDGE_STARTED, BRIDGE_STOPPED
 
 log = structlog.get_logger()
 
@@ -42,7 +43,7 @@ def bridge(
         bool, typer.Option("--publish-existing", help="On a first run: publish every user, instead of a baseline.")
     ] = False,
     new_baseline: Annotated[
-        bool, typer.Option("--new-baseline", help="Begin anew after the state was lost; train in full after that.")
+        bool, typer.Option("--new-baseline", help="Begin again after the state was lost; train in full after that.")
     ] = False,
     accept_deletes: Annotated[
         bool, typer.Option("--accept-deletes", help="Believe the first comparison, however many users it deletes.")
@@ -51,7 +52,7 @@ def bridge(
     labels: Annotated[bool, typer.Option("--labels", help="Watch the label group instead of the users'.")] = False,
     timeout: Annotated[float, typer.Option(min=0.0, help=f"With --once. {HELP}")] = WITHOUT_PROGRESS,
 ) -> None:
-    """Watch the commits of an offline-only feature group and publish its changes, until told to stop.
+    """Watch the commits of an offline-only feature group and publish its changes, until asked to stop.
 
     Its topic, and the service's, is `RETRAINER_KAFKA__TOPIC`, with `RETRAINER_KAFKA__SOURCE=bridge` for both; that of
     labels is `RETRAINER_KAFKA__LABEL_TOPIC`. A first run takes a baseline and creates the topic; see docs/bridge.md.
@@ -94,13 +95,13 @@ class _Worker(threading.Thread):
             TimedOut: it is to look once, and nothing went on for too long.
             Whatever ended the bridge.
         """
-        told: list[int] = []  # setting an event in a signal handler can deadlock
+        signals: list[int] = []  # setting an event in a signal handler can deadlock
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda came, _frame: told.append(came))
+            signal.signal(number, lambda came, _frame: signals.append(came))
         self.start()
-        while self.is_alive() and not told and self._deadline.left > 0.0:
+        while self.is_alive() and not signals and self._deadline.left > 0.0:
             self.join(_TURN)
-        late = self.is_alive() and not told
+        late = self.is_alive() and not signals
         self._stopping.set()
         self.join(_GRACE)
         if late and self.is_alive():
@@ -109,7 +110,7 @@ class _Worker(threading.Thread):
         if late:
             self._deadline.check(_LATE)
         if self.is_alive():
-            log.info("stopped in the middle of a request; the next start goes on from there")
+            log.info(BRIDGE_INTERRUPTED)
             sys.stderr.flush()
             os._exit(0)  # the SDK's way out would wait for that request
         if self._failure is not None:
@@ -122,14 +123,14 @@ class _Worker(threading.Thread):
         topic = kafka.label_topic if self._labels else kafka.topic
         try:
             with closing(BridgeState(self._folder / "state.db")) as state:
-                log.info("bridge started", group=group.name, version=group.version, topic=topic)
+                log.info(BRIDGE_STARTED, group=group.name, version=group.version, topic=topic)
                 link, moved = partial(_link, settings, group), self._deadline.moved
                 bridge = Bridge(settings.bridge, state, link, self._orders, self._stopping, moved=moved)
                 if self._once:
                     bridge.once()
                 else:
                     bridge.run()
-                log.info("bridge stopped")
+                log.info(BRIDGE_STOPPED)
         except BaseException as error:  # noqa: BLE001  (the main thread raises it)
             self._failure = error
 
@@ -149,7 +150,7 @@ def _refuse_what_needs_none(settings: Settings, labels: bool) -> None:
 
 
 def _deadline(settings: Settings, timeout: float) -> Deadline:
-    """For the comparison. A snapshot tells nothing of its progress before it is there, and has a limit of its own."""
+    """For the comparison. A snapshot shows no progress before it is there, and has a limit of its own."""
     assert isinstance(settings.feature_store, HopsworksStore)
     return Deadline(max(timeout, settings.feature_store.query_timeout) if timeout else 0)
 

@@ -22,7 +22,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.plain import one_line
 from consumer.settings import load_settings
 from retrainer.cli.moment import moment
-from retrainer.cli.output import listing, say, tell
+from retrainer.cli.output import listing, say, say_json
 
 dead_letters = typer.Typer(
     name="dead-letters", help="Records that could not be understood, each with its reason.", no_args_is_help=True
@@ -67,7 +67,7 @@ def list_dead_letters(
         found = ledger.letters.find(which, limit)
         counts = ledger.letters.counts(which)
     if as_json:
-        tell([on_record(entry) for entry in found])
+        say_json([on_record(entry) for entry in found])
         return
     if found:
         listing(_HEADS, map(_row, found))
@@ -92,7 +92,7 @@ def show_dead_letter(
     if raw:
         _write_value(stored)
     elif as_json:
-        tell(whole(stored))
+        say_json(whole(stored))
     else:
         for line in lines(stored):
             say(line)

@@ -45,7 +45,7 @@ def demo(
     screen = Screen(story)
     try:
         with claimed(state):
-            succeeded = _told(plan, story, screen)
+            succeeded = _played(plan, story, screen)
     except KeyboardInterrupt:
         screen.console.print("stopped; nothing is left running", style="bold")
         raise typer.Exit(_INTERRUPTED) from None
@@ -57,7 +57,7 @@ def demo(
     raise typer.Exit(0 if succeeded else 1)
 
 
-def _told(plan: Plan, story: Story, screen: Screen) -> bool:
+def _played(plan: Plan, story: Story, screen: Screen) -> bool:
     """Run the demo between its first words and its last; those come also when it breaks off."""
     opening(screen.console, plan)
     try:

@@ -13,7 +13,7 @@ import typer
 
 from consumer.logs import configure
 from consumer.settings import LogSettings, load_settings
-from retrainer.cli.output import console, tell
+from retrainer.cli.output import console, say_json
 from retrainer.doctor.checks import Outcome
 from retrainer.doctor.report import Report, as_json
 from retrainer.doctor.run import Examination
@@ -47,7 +47,7 @@ def doctor(
         if not in_json:
             report.summary(results)
     if in_json:
-        tell(as_json(results), out)
+        say_json(as_json(results), out)
     failed = any(result.outcome is Outcome.FAILED for result in results)
     _end(_WRONG_SETTINGS if examination.wrong_settings else _FAILED if failed else 0, at_once=examination.hanging)
 

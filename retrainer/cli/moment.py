@@ -20,7 +20,7 @@ def moment(text: str, option: str, now: datetime | None = None) -> datetime:
     """The time that `text`, given for `option`, means.
 
     ISO 8601, UTC where no zone is given; `-2h`, `2h ago` or `now`; or seconds, milliseconds, microseconds or
-    nanoseconds since 1970, told apart by their size.
+    nanoseconds since 1970, which their size distinguishes.
 
     Raises:
         typer.BadParameter: it means none.

@@ -30,7 +30,7 @@ def say(text: str = "", *, err: bool = False) -> None:
     _write(f"{indented(text)}\n", sys.stderr if err else sys.stdout)
 
 
-def tell(found: object, file: TextIO | None = None) -> None:
+def say_json(found: object, file: TextIO | None = None) -> None:
     """A line of JSON for machines, exact, in ASCII."""
     _write(f"{json.dumps(found)}\n", file or sys.stdout)
 
@@ -69,8 +69,8 @@ def listing(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Containe
         if aside:
             sized = zip(heads, first, widths, strict=False)
             first = [_filled(one, size, to_the_right=head in right) for head, one, size in sized]
-        told = _GAP.join([*first, last] if beside else first)
-        drawn.append(Text(told, "" if number else "bold", overflow="fold"))
+        line = _GAP.join([*first, last] if beside else first)
+        drawn.append(Text(line, "" if number else "bold", overflow="fold"))
         if not beside and number:
             drawn.append(_under(last))
     show(Group(*drawn))

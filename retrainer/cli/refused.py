@@ -12,7 +12,7 @@ from consumer.dead_letters.render import when
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.refusals import Refusal
 from consumer.settings import load_settings
-from retrainer.cli.output import listing, say, tell
+from retrainer.cli.output import listing, say, say_json
 from schemas.labels import pair_of
 from schemas.refused import LABEL, USER, What
 
@@ -42,7 +42,7 @@ def list_refused(
         found = ledger.refusals.find(what, None if as_json else limit)
         count = ledger.refusals.counts()[what]
     if as_json:
-        tell([on_record(what, one) for one in found])
+        say_json([on_record(what, one) for one in found])
         return
     if found:
         listing((what, "since", "times", "reason"), (_row(what, one) for one in found), right={"times"})

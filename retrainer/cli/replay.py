@@ -35,7 +35,7 @@ from consumer.replays.throttle import Throttle
 from consumer.replays.window import Window, WrongOffsets, milliseconds, offsets_of
 from consumer.settings import Settings, load_settings
 from retrainer.cli.moment import is_relative, moment, span
-from retrainer.cli.output import console, say, tell
+from retrainer.cli.output import console, say, say_json
 from retrainer.cli.train import report_cycle
 from schemas.cycle import CycleKind
 
@@ -86,13 +86,13 @@ def replay(
     with only_one(folder := order.folder(settings)), closing(Spool(folder / "read.db")) as spool:
         read = partial(_read, settings, order, spool, deadline, throttle, allow_missing)
         if dry_run:
-            found = _tell(settings, *read(), as_json=as_json, after="nothing was changed")
+            found = _report(settings, *read(), as_json=as_json, after="nothing was changed")
             cycle = None
         else:
             found, cycle = _learn(settings, order, spool, deadline, read, as_json=as_json)
         shutil.rmtree(folder, ignore_errors=True)
     if as_json:
-        tell({**found, "dry_run": dry_run, "cycle": cycle})
+        say_json({**found, "dry_run": dry_run, "cycle": cycle})
     if cycle is not None:
         report_cycle(cycle, quiet=as_json)
 
@@ -182,7 +182,7 @@ def _learn(
             )
         else:
             window, replayed = read()
-            found = _tell(settings, window, replayed, as_json=as_json)
+            found = _report(settings, window, replayed, as_json=as_json)
             if not (replayed.batch.users or replayed.batch.labels):
                 return found, None
             assert spool.head is not None
@@ -200,18 +200,18 @@ def _progress(drawn: Console) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _tell(
+def _report(
     settings: Settings, window: Window, replayed: Replayed, *, as_json: bool, after: str | None = None
 ) -> dict[str, Any]:
     batch, topics = replayed.batch, " or ".join(settings.kafka.topics)
     if replayed.events == 0:
-        told = [nothing(window, topics), *notes(window, replayed)]
+        said = [nothing(window, topics), *notes(window, replayed)]
     else:
-        told = list(lines(window, replayed))
+        said = list(lines(window, replayed))
         if not (batch.users or batch.labels):
-            told.append("none of them is of our groups, so there is nothing to learn")
+            said.append("none of them is of our groups, so there is nothing to learn")
         elif after is not None:
-            told.append(after)
-    for line in told:
+            said.append(after)
+    for line in said:
         say(line, err=as_json)
     return on_record(window, replayed)

@@ -10,11 +10,11 @@ import typer
 
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import load_settings
-from retrainer.cli.output import listing, say, tell
+from retrainer.cli.output import listing, say, say_json
 
 replays = typer.Typer(name="replays", help="What was replayed, and what came of it.", no_args_is_help=True)
 
-_RANGES = 3  # of a replay that are told one by one
+_RANGES = 3  # of a replay that are shown one by one
 _FIGURES = ("events", "users", "labels")
 _HEADS = ("replay", "when", *_FIGURES, "outcome", "what")
 
@@ -35,7 +35,7 @@ def list_replays(
     with closing(open_ledger(load_settings().ledger.url, create=False)) as ledger:
         found = ledger.replays.every()
     if as_json:
-        tell(found)
+        say_json(found)
     elif not found:
         say("nothing was replayed yet")
     else:
@@ -64,11 +64,11 @@ def _of(asked: Mapping[str, Any] | None) -> str:
 
 
 def _offsets(ranges: Mapping[str, Mapping[int, Any]]) -> str:
-    told = [
+    listed = [
         f"{topic}[{number}] {start} to {end}"
         for topic, partitions in ranges.items()
         for number, spans in partitions.items()
         for start, end in spans
     ]
-    more = f" and {len(told) - _RANGES} more ranges" if len(told) > _RANGES else ""
-    return ", ".join(told[:_RANGES]) + more
+    more = f" and {len(listed) - _RANGES} more ranges" if len(listed) > _RANGES else ""
+    return ", ".join(listed[:_RANGES]) + more

@@ -20,19 +20,20 @@ from consumer.logs import configure
 from consumer.service import Service
 from consumer.settings import Settings, load_settings
 from consumer.status import Status, write_status
+from schemas.log_events.service import LEDGER_NOT_SAFE
 
 log = structlog.get_logger()
 
 
 def run() -> None:
-    """Listen for change events and retrain, until told to stop (SIGTERM or Ctrl-C).
+    """Listen for change events and retrain, until asked to stop (SIGTERM or Ctrl-C).
 
     A cycle that is under way is then given up, and resumed at the next start.
     """
     settings = load_settings()
     configure(settings.log)
     if weak := weakness(settings.ledger.url, os.environ):
-        log.warning("the ledger can be read on its way", reason=weak)
+        log.warning(LEDGER_NOT_SAFE, reason=weak)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
     with only_one(settings.state_dir), closing(open_ledger(settings.ledger.url)) as ledger:

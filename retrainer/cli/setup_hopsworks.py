@@ -22,7 +22,7 @@ def setup_hopsworks(
         typer.Option("--replace", help="Replace a notification topic that is another; its readers get nothing more."),
     ] = False,
 ) -> None:
-    """Make the topic for change events, have the feature group tell its changes there, and make the feature view.
+    """Make the topic for change events, have the feature group announce its changes there, and make the feature view.
 
     The same is done for the label group, where one is set. What is there already stays as it is, so doing it twice does
     nothing. `retrainer doctor` says whether all is well.

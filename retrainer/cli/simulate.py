@@ -17,18 +17,18 @@ from consumer.deadline import HELP, WITHOUT_PROGRESS, Deadline
 from consumer.kafka.options import admin_options, producer_options
 from consumer.logs import configure
 from consumer.settings import Settings, load_settings
-from retrainer.cli.output import say, tell
+from retrainer.cli.output import say, say_json
 from retrainer.cli.streams import reader_gone
-from retrainer.demo.audience import MIN_USERS, GeneratedListeners
+from retrainer.demo.audience import MIN_USERS, GeneratedAudience
 from retrainer.demo.errors import DemoError, DemoUsageError
 from retrainer.demo.follows import LocalFollows
 from retrainer.demo.friends import friends_beside
-from retrainer.demo.lastfm import LastfmListeners
+from retrainer.demo.lastfm import LastfmAudience
 from retrainer.demo.relay import Relay, ensure_topic
 from retrainer.demo.simulator import Simulator, every, patiently, run
 from retrainer.demo.spam import WithSpam
 from retrainer.demo.upstream_bug import WithUpstreamBug
-from retrainer.demo.waves import Committed, Listeners
+from retrainer.demo.waves import Audience, Committed
 from schemas.cycle import LocalStore
 from schemas.features import Column
 from stores.features.local import LocalFeatureStore
@@ -79,14 +79,14 @@ def simulate(
         raise typer.Exit(2 if isinstance(error, DemoUsageError) else 1) from None
 
 
-def _source(data: Path | None, users: int, seed: int, *, following: bool) -> Listeners:
+def _source(data: Path | None, users: int, seed: int, *, following: bool) -> Audience:
     if data:
-        return LastfmListeners(data, seed, friends=friends_beside(data) if following else None)
-    return GeneratedListeners(users, seed, following=following)
+        return LastfmAudience(data, seed, friends=friends_beside(data) if following else None)
+    return GeneratedAudience(users, seed, following=following)
 
 
 def _simulator(
-    settings: Settings, source: Listeners, partitions: int, stack: ExitStack, deadline: Deadline
+    settings: Settings, source: Audience, partitions: int, stack: ExitStack, deadline: Deadline
 ) -> Simulator:
     """A simulator on the service's own settings; the stack closes what it needs."""
     group, kafka = settings.feature_group, settings.kafka
@@ -116,6 +116,6 @@ def _described(columns: Iterable[Column]) -> str:
 
 
 def _report(committed: Committed) -> None:
-    tell(asdict(committed))
+    say_json(asdict(committed))
     if reader_gone():  # and nobody else would stop it, where it goes on for ever
         raise KeyboardInterrupt

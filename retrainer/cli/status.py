@@ -22,7 +22,7 @@ from consumer.ledger.views import Held
 from consumer.listener.ledger_backoff import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import STOPPED, Status, read_status
-from retrainer.cli.output import facts, tell
+from retrainer.cli.output import facts, say_json
 from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from schemas.refused import LABEL
 
@@ -46,7 +46,7 @@ def status(
 
 def _show(found: dict[str, Any], lines: dict[str, str], *, as_json: bool) -> None:
     if as_json:
-        tell(found)
+        say_json(found)
     else:
         facts(lines)
 
@@ -55,7 +55,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     """The status as `--json` gives it. `hold` is null while no service runs; `lag` is, too, while it is not known.
 
     State, lag and hold are those of the service on this state folder; `instances` are all that share the ledger. Labels
-    are told where there is a label group, or was.
+    are included where there is a label group, or was.
     """
     service, now = read_status(settings.status_file), clock.now()  # before the ledger, which is the newer one then
     alive = service if service and service.alive(clock) else None
@@ -141,8 +141,8 @@ def _held(held: Held) -> dict[str, Any]:
 
 
 def _instance(instance: Instance) -> dict[str, Any]:
-    told = ("state", "runs_cycles", "partitions", "lag", "unable", "trouble")
-    return {"name": instance.name, "id": instance.id, **{name: instance.state.get(name) for name in told}}
+    names = ("state", "runs_cycles", "partitions", "lag", "unable", "trouble")
+    return {"name": instance.name, "id": instance.id, **{name: instance.state.get(name) for name in names}}
 
 
 def _state(service: Status | None) -> str:

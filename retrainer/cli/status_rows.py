@@ -1,4 +1,4 @@
-"""What `retrainer status` tells, line by line: one story, of which no line contradicts another.
+"""What `retrainer status` shows, line by line: one story, of which no line contradicts another.
 
 The service wrote its part up to a second ago, the ledger was asked just now. Where the two disagree, the ledger is
 right, and what the service says of it is left out until it has looked again.
@@ -47,7 +47,7 @@ def state_now(alive: Status, cycle: object, *, held: bool) -> str:
 def rows(found: dict[str, Any]) -> dict[str, str]:
     """The lines by their names, of what `retrainer.cli.status.collect` found."""
     cycle, last, held = found["cycle"], found["last_cycle"], found["held"]
-    told = {
+    lines = {
         "state": found["state"] + _why_none_starts(found),
         **({"to do": WAY_OUT} if found["state"] == ListenerState.TOO_MANY_DEAD_LETTERS else {}),
         **({"cannot read": found["unable"]} if found.get("unable") else {}),
@@ -69,14 +69,14 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         "ledger": found["ledger"],
     }
     if refused := ", ".join(f"{count} {what}" for what, count in found["refused"].items() if count):
-        told["refused"] = f"{refused}: see `retrainer refused list`"
+        lines["refused"] = f"{refused}: see `retrainer refused list`"
     if len(found["instances"]) > 1:
-        told["instances"] = "\n".join(_instance(instance) for instance in found["instances"])
+        lines["instances"] = "\n".join(_instance(instance) for instance in found["instances"])
     if gaps := found["gaps"]:
         newest = gaps[-1]
         place = f"{newest['topic']}[{newest['partition']}]@{newest['from_offset']}"
-        told["gaps"] = f"{len(gaps)} since the last full retrain, the last at {place}: {newest['reason']}"
-    return told
+        lines["gaps"] = f"{len(gaps)} since the last full retrain, the last at {place}: {newest['reason']}"
+    return lines
 
 
 def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
@@ -148,8 +148,8 @@ def _in_words(outcomes: dict[str, int]) -> str:
 
 
 def _because(reasons: dict[str, int]) -> str:
-    told = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
-    return f" ({told})" if told else ""
+    listed = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
+    return f" ({listed})" if listed else ""
 
 
 def _instance(instance: dict[str, Any]) -> str:

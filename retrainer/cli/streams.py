@@ -65,13 +65,13 @@ class Stream(io.TextIOWrapper):
 
 
 def take_over() -> None:
-    """Make both of this process `Stream`s, and have what nobody catches told without what could steer a terminal."""
+    """Make both of this process `Stream`s, and write uncaught errors without what could steer a terminal."""
     while (opened := os.open(os.devnull, os.O_RDWR)) <= _STDERR:  # a file that took such a number would be written to
         pass
     os.close(opened)
     sys.stdout, sys.stderr = _taken(sys.stdout), _taken(sys.stderr)
-    sys.excepthook = _tell
-    threading.excepthook = _tell_of_thread
+    sys.excepthook = _write_trace
+    threading.excepthook = _write_trace_of_thread
 
 
 def give_up_output() -> None:
@@ -96,13 +96,13 @@ def _taken(stream: Any) -> Any:
     return Stream(stream.detach(), encoding, errors=UNLESS_IT_HAS_IT, line_buffering=by_line, write_through=at_once)
 
 
-def _tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    told = plain("".join(traceback.format_exception(kind, error, trace)))
+def _write_trace(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    text = plain("".join(traceback.format_exception(kind, error, trace)))
     if sys.stderr is not None:
-        sys.stderr.write(told)
+        sys.stderr.write(text)
 
 
-def _tell_of_thread(args: threading.ExceptHookArgs) -> None:
+def _write_trace_of_thread(args: threading.ExceptHookArgs) -> None:
     if args.exc_type is SystemExit or args.exc_value is None:
         return
-    _tell(args.exc_type, args.exc_value, args.exc_traceback)
+    _write_trace(args.exc_type, args.exc_value, args.exc_traceback)

@@ -49,12 +49,12 @@ def report_cycle(cycle: dict[str, object] | None, *, quiet: bool = False) -> Non
     result = cycle["result"]
     assert isinstance(result, dict)
     version = f" as version {result['version']}" if result["version"] else ""
-    told = [f"cycle {cycle['cycle_id']} ({cycle['kind']}) {cycle['state']}{version}: {result['reason']}"]
+    lines = [f"cycle {cycle['cycle_id']} ({cycle['kind']}) {cycle['state']}{version}: {result['reason']}"]
     if result.get("way_out"):
-        told.append(f"to do: {result['way_out']}")
+        lines.append(f"to do: {result['way_out']}")
     if result.get("asks_full"):
-        told.append(f"a full retrain is asked for: {result['asks_full']}")
-    for line in told:
+        lines.append(f"a full retrain is asked for: {result['asks_full']}")
+    for line in lines:
         say(line, err=quiet)
     if cycle["state"] in {Outcome.FAILED, Outcome.HELD}:
         raise typer.Exit(1)

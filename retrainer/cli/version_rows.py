@@ -20,7 +20,7 @@ _BEFORE, _CHAMPIONS, _WHY = "before", "champion's", "why"
 _TEXTS = {"version", "kind", "registered", _WHY}
 _BESIDE_OUTCOMES = ("precision", "recall", "AP", _CHAMPIONS)
 """What only guards where labels judge."""
-_LEAST_TELLING = (
+_LEAST_NEEDED = (
     "pairs",
     _CHAMPIONS,
     "kind",
@@ -62,7 +62,7 @@ def _of_interest(found: Sequence[dict[str, Any]], heads: list[str]) -> list[str]
 def _fitting(heads: list[str], rows: Sequence[dict[str, str]]) -> list[str]:
     """Of these as many as have room. The reason, the last one, may stand below its row."""
     limit = width(sys.stdout)
-    for least in _LEAST_TELLING:
+    for least in _LEAST_NEEDED:
         if limit is None or needed(heads[:-1], ([row[head] for head in heads[:-1]] for row in rows)) <= limit:
             break
         heads = [head for head in heads if head != least]

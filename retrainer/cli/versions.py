@@ -9,7 +9,7 @@ import typer
 
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import load_settings
-from retrainer.cli.output import say, tell
+from retrainer.cli.output import say, say_json
 from retrainer.cli.version_rows import list_versions
 
 _SHOWN = 20
@@ -26,7 +26,7 @@ def versions(
     with closing(open_ledger(load_settings().ledger.url, create=False)) as ledger:
         found, known = ledger.views.versions(newest), ledger.views.count_versions()
     if as_json:
-        tell(found)
+        say_json(found)
     elif not found:
         say("no version is registered yet")
     else:

@@ -79,7 +79,7 @@ STORY = (
 """What happens to listeners who follow each other, and again from the start."""
 
 
-class GeneratedListeners:
+class GeneratedAudience:
     """Listeners with tastes that drift. The same arguments give the same story.
 
     Args:
@@ -113,15 +113,15 @@ class GeneratedListeners:
 
     @property
     def name(self) -> str:
-        """See Listeners."""
+        """See Audience."""
         return f"{self._founders:,} generated listeners"
 
     def initial(self) -> Wave:
-        """See Listeners."""
+        """See Audience."""
         return self._begin
 
     def waves(self) -> Iterator[Wave]:
-        """See Listeners. Never ends."""
+        """See Audience. Never ends."""
         for mix in cycle(STORY if self._following else MIXES):
             yield self.change(mix)
 

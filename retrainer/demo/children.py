@@ -58,7 +58,7 @@ class Child:
     def stop(self, seconds: float = STOP_SECONDS) -> int:
         """Ask it to end, wait, and insist where it does not. Returns its exit status; stopping twice is fine.
 
-        Whoever presses Ctrl-C a second time does not want to wait.
+        A second Ctrl-C ends the wait.
         """
         if self.process.stdin is not None:
             with suppress(BrokenPipeError):  # what was not read is nobody's business any more

@@ -17,13 +17,14 @@ from retrainer.demo.plan import Plan, as_shell, called, inherited
 from retrainer.demo.screen import Screen
 from retrainer.demo.story import Story
 from retrainer.demo.waves import Committed
+from schemas.log_events.bridge import NO_MORE_WAVES
 
 _LOOK_AGAIN = 0.5  # seconds between two looks at children that say nothing
 _LAST_WORDS = 5.0  # seconds for what an ended child has left in its pipe
 
 
 class Demo:
-    """Runs a plan in a state folder that is claimed already, and tells the story on a screen."""
+    """Runs a plan in a state folder that is claimed already, and shows the story on a screen."""
 
     def __init__(self, plan: Plan, story: Story, screen: Screen) -> None:
         self._plan = plan
@@ -55,7 +56,7 @@ class Demo:
             self._wait(lambda: self._story.settled or self._story.stuck, simulator, service)
             while not self._story.stuck and len(self._story.commits) <= self._plan.waves:
                 if not self._wave(simulator, service):
-                    self._say("simulator", "the listeners have no more to tell")
+                    self._say("simulator", NO_MORE_WAVES)
                     break
             self._stop(service)
         return self._story.succeeded
@@ -80,7 +81,7 @@ class Demo:
         return child
 
     def _wave(self, simulator: Child, service: Child) -> bool:
-        """Ask for a wave and wait until it is learned. False when the listeners have no more to tell."""
+        """Ask for a wave and wait until it is learned. False when the listeners have no more waves."""
         before = len(self._story.commits)
         assert simulator.process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended; how, is seen below
@@ -102,10 +103,10 @@ class Demo:
             raise DemoError(f"the service ended with status {status}\n{tail(self._plan.log_of('service'))}")
 
     def _wait(self, until: Callable[[], bool], *needed: Child) -> None:
-        """Tell what happens until a condition holds. The `needed` children may not end before."""
+        """Show what happens until a condition holds. The `needed` children may not end before."""
         while True:
             for line in self._lines.within(_LOOK_AGAIN):
-                self._tell(line)
+                self._show(line)
             if until():
                 return
             for child in needed:
@@ -122,11 +123,11 @@ class Demo:
         patience = time.monotonic() + _LAST_WORDS
         while child.name not in self._closed and time.monotonic() < patience:
             for line in self._lines.within(_LOOK_AGAIN):
-                self._tell(line)
+                self._show(line)
         why = f"the {child.name} ended with status {status}\n{tail(self._plan.log_of(child.name))}"
         raise (DemoUsageError if status == 2 else DemoError)(why)
 
-    def _tell(self, line: Line) -> None:
+    def _show(self, line: Line) -> None:
         if line.record is None:
             self._closed.add(line.source)
         elif line.source == "simulator":

@@ -45,7 +45,7 @@ _MORE_FRIENDS = 0.15  # share that begins in each wave
 _POOL = Mix(changing=0.40, joining=0.16, leaving=0.16)  # how many users have each part to play, over all waves
 
 
-class LastfmListeners:
+class LastfmAudience:
     """The users of a listening log. The same file and `seed` give the same story.
 
     Args:
@@ -81,16 +81,16 @@ class LastfmListeners:
 
     @property
     def name(self) -> str:
-        """See Listeners."""
+        """See Audience."""
         return self._name
 
     def initial(self) -> Wave:
-        """See Listeners."""
+        """See Audience."""
         begun = {user: self._early.get(user, self._log[user]) for user in self._there}
         return Wave(f"{len(begun):,} listeners", self._rows(begun), newcomers=len(begun), follows=self._begun)
 
     def waves(self) -> Iterator[Wave]:
-        """See Listeners. Ends when the log has no held-back rows left and all have left who were to leave."""
+        """See Audience. Ends when the log has no held-back rows left and all have left who were to leave."""
         for mix in cycle(MIXES):
             if not (self._changing or self._joining or self._leaving):
                 return

@@ -9,6 +9,9 @@ from typing import Any, Literal
 from retrainer.demo.story import CycleView, Record, StepView, Story
 from retrainer.demo.waves import Committed, in_words
 from schemas.cycle import Outcome, Step
+from schemas.log_events.cycles import CYCLE_ENDED, CYCLE_STARTED, CYCLE_STEP
+from schemas.log_events.listener import PARTITIONS_ASSIGNED, WAITING_FOR_BROKER
+from schemas.log_events.service import CHANGES, SERVICE_STOPPED, STOPPING
 
 Tone = Literal["plain", "quiet", "good", "held", "bad", "head", "detail"]
 """How a line is drawn. `head` opens a chapter; `detail` repeats what a live display shows, for those who have none."""
@@ -39,22 +42,20 @@ def of_commit(committed: Committed) -> list[Said]:
 
 def of_record(story: Story, record: Record) -> list[Said]:
     """What one record says, once `story` has been fed with it; most say nothing."""
-    teller = _TELLERS.get(str(record.get("event")))
-    if teller is not None:
-        return teller(story, record)
+    narrator = _NARRATORS.get(str(record.get("event")))
+    if narrator is not None:
+        return narrator(story, record)
     if record.get("level") in {"warning", "error", "critical"}:
         return [Said("service", _loosely(record), "bad")]
     return []
 
 
 def _waiting(_: Story, record: Record) -> list[Said]:
-    what = record.get("topic") or record.get("reason") or ", ".join(record.get("servers") or [])
-    return [Said("service", f"{record['event']}: {what}", "quiet")]
+    return [Said("service", f"{WAITING_FOR_BROKER}: {record.get('reason')}", "quiet")]
 
 
 def _assigned(_: Story, record: Record) -> list[Said]:
-    partitions = record.get("partitions") or []
-    count = partitions if isinstance(partitions, int) else len(partitions)
+    count = len(record.get("partitions") or [])
     return [Said("service", f"listens to {in_words((count, 'partition', 'partitions')) or 'nothing yet'}")]
 
 
@@ -89,8 +90,8 @@ def _step(story: Story, record: Record) -> list[Said]:
         return _epoch(cycle, view)
     if view.state != "done":
         return []
-    tell = _STEPS.get(step)
-    text = tell(cycle, view.facts) if tell else ""
+    narrate = _STEPS.get(step)
+    text = narrate(cycle, view.facts) if narrate else ""
     return [Said(step, text or _facts(view.facts) or "done", "quiet" if step in _ASIDE else "plain")]
 
 
@@ -210,7 +211,7 @@ def _figures(record: Record, whose: str) -> str:
     names = {"accuracy": "accuracy", "precision": "precision", "recall": "recall"}
     if isinstance(record.get(f"{whose}outcome_auc"), float):
         names = {"outcome_auc": "AUC", "recall_at_50": "recall@50"}
-    found = {told: record.get(f"{whose}{name}") for name, told in names.items()}
+    found = {label: record.get(f"{whose}{name}") for name, label in names.items()}
     return ", ".join(f"{name} {figure:.4f}" for name, figure in found.items() if isinstance(figure, int | float))
 
 
@@ -252,14 +253,13 @@ _STEPS: dict[Step, Callable[[CycleView, Record], str]] = {
     Step.GATE: _gate,
     Step.PACKAGE: _package,
 }
-_TELLERS: dict[str, Callable[[Story, Record], list[Said]]] = {
-    "waiting for broker": _waiting,
-    "waiting for topic": _waiting,
-    "partitions assigned": _assigned,
-    "changes": _changes,
-    "cycle started": _started,
-    "step": _step,
-    "cycle ended": _ended,
-    "stopping": _quietly,
-    "stopped": _quietly,
+_NARRATORS: dict[str, Callable[[Story, Record], list[Said]]] = {
+    WAITING_FOR_BROKER: _waiting,
+    PARTITIONS_ASSIGNED: _assigned,
+    CHANGES: _changes,
+    CYCLE_STARTED: _started,
+    CYCLE_STEP: _step,
+    CYCLE_ENDED: _ended,
+    STOPPING: _quietly,
+    SERVICE_STOPPED: _quietly,
 }

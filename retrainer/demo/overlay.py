@@ -1,21 +1,21 @@
-"""What is laid over a source of listeners: one wave or two are put in, those of the source follow as before."""
+"""What is laid over an audience: one wave or two are put in, and those of the source follow as before."""
 
 from __future__ import annotations
 
-from retrainer.demo.waves import Listeners, Wave
+from retrainer.demo.waves import Audience, Wave
 from schemas.features import Column
 
 
 class Overlay:
-    """Listeners as the source has them, but for `waves`, which whoever inherits tells.
+    """The audience as the source has it, but for `waves`, which a subclass writes.
 
     Args:
-        source: the listeners.
+        source: the audience.
         wave: number of the wave that is put in, from 1 on; ValueError where it is lower.
-        seed: of what is drawn. The same arguments tell the same story.
+        seed: of what is drawn. The same arguments give the same story.
     """
 
-    def __init__(self, source: Listeners, wave: int, seed: int) -> None:
+    def __init__(self, source: Audience, wave: int, seed: int) -> None:
         if wave < 1:
             raise ValueError(f"wave must be at least 1, got {wave}")
         self._source = source
@@ -24,14 +24,14 @@ class Overlay:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """See Listeners."""
+        """See Audience."""
         return self._source.columns
 
     @property
     def name(self) -> str:
-        """See Listeners."""
+        """See Audience."""
         return self._source.name
 
     def initial(self) -> Wave:
-        """See Listeners."""
+        """See Audience."""
         return self._source.initial()

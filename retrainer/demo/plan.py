@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consumer.environment import for_child
-from retrainer.demo import audience as listeners
-from retrainer.demo import lastfm
+from retrainer.demo import audience, lastfm
 from retrainer.demo.friends import friends_beside
 from retrainer.demo.spam import SPAM_WAVE
 from retrainer.demo.upstream_bug import BUG_WAVE
@@ -52,11 +51,11 @@ class Plan:
         if self.waves < BUG_WAVE:
             return waves
         mended = f"wave {BUG_WAVE + 1} mends it" if self.waves > BUG_WAVE else "and it ends with that"
-        told = f"{waves}: an upstream bug spoils wave {BUG_WAVE}, {mended}"
+        text = f"{waves}: an upstream bug spoils wave {BUG_WAVE}, {mended}"
         if not self.following or self.waves < SPAM_WAVE:
-            return told
+            return text
         deleted = f"wave {SPAM_WAVE + 1} deletes it" if self.waves > SPAM_WAVE else "and it ends with that"
-        return f"{told}; wave {SPAM_WAVE} is spam, {deleted}"
+        return f"{text}; wave {SPAM_WAVE} is spam, {deleted}"
 
     @property
     def stage(self) -> str:
@@ -77,7 +76,7 @@ class Plan:
 
     def settings(self, broker: str) -> dict[str, str]:
         """The settings of simulator and service. They differ from those of production in patience."""
-        source = lastfm if self.data else listeners
+        source = lastfm if self.data else audience
         learning = {
             "RETRAINER_FIT__OBJECTIVE": Objective.OUTCOMES.value,
             "RETRAINER_TRIGGER__CHANGED_LABELS": "100",

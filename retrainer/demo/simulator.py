@@ -1,7 +1,7 @@
 """The simulator: fills the local feature store, commits waves of changes, and relays the change events to Kafka.
 
 It may be killed at any moment. A commit is one transaction, an outbox keeps what is not acknowledged, and a file beside
-the store counts committed waves: as a source of listeners tells the same story every time, those are passed over after
+the store counts committed waves: as an audience has the same story every time, those are passed over after
 a restart. Killed between a commit and its count, or between the labels of a wave and its rows, it repeats that wave.
 """
 
@@ -18,8 +18,9 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if
 
 from consumer.deadline import Deadline
 from retrainer.demo.errors import DemoUsageError
-from retrainer.demo.waves import Committed, Listeners, Row, Wave
+from retrainer.demo.waves import Audience, Committed, Row, Wave
 from schemas.labels import PairKey
+from schemas.log_events.bridge import NO_MORE_WAVES, WAITING_FOR_KAFKA
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class Simulator:
     """Commits one wave after another and publishes the change events.
 
     Args:
-        source: the listeners.
+        source: the audience.
         store: of their features.
         relay: publishes its events.
         place: the file that counts the waves.
@@ -63,7 +64,7 @@ class Simulator:
 
     def __init__(
         self,
-        source: Listeners,
+        source: Audience,
         store: Store,
         relay: Publisher,
         place: Path,
@@ -134,7 +135,7 @@ def run(simulator: Simulator, ticks: Iterable[object], report: Callable[[Committ
     report(simulator.begin())
     for _ in ticks:
         if (committed := simulator.advance()) is None:
-            log.info("the listeners have no more to tell")
+            log.info(NO_MORE_WAVES)
             return
         report(committed)
 
@@ -176,4 +177,4 @@ def _say(state: RetryCallState, deadline: Deadline) -> None:
     error = state.outcome.exception() if state.outcome else None
     deadline.check(f"Kafka did not answer ({error})")
     wait = state.next_action.sleep if state.next_action else 0.0
-    log.warning("waiting for Kafka", reason=str(error), next_try_s=round(wait, 1))
+    log.warning(WAITING_FOR_KAFKA, reason=str(error), next_try_s=round(wait, 1))

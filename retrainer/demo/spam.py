@@ -1,6 +1,6 @@
 """Spam: one wave in which bots follow those who pay for it, and the next in which these follows are deleted.
 
-It is laid over any source of listeners who follow each other, as an upstream bug is.
+The spam is laid over any audience whose listeners follow each other, as an upstream bug is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from retrainer.demo.overlay import Overlay
-from retrainer.demo.waves import Listeners, Wave, share
+from retrainer.demo.waves import Audience, Wave, share
 from schemas.labels import PairKey
 
 SPAM_WAVE = 5
@@ -24,19 +24,19 @@ _BOTS = 0.25  # share of all accounts that follow each of them: bots that look l
 class WithSpam(Overlay):
     """Listeners of whom many follow the same few in one wave; in the next, beside what happens then, that is deleted.
 
-    One wave is put in; those of the source follow each other as before. The same arguments tell the same story.
+    One wave is put in; those of the source follow each other as before. The same arguments give the same story.
 
     Args:
-        source: the listeners.
+        source: the audience.
         wave: number of the wave of spam, from 1 on. A source with fewer waves, or without follows, has no spam.
         seed: of the draw of who pays, and who follows for it.
     """
 
-    def __init__(self, source: Listeners, wave: int = SPAM_WAVE, seed: int = 0) -> None:
+    def __init__(self, source: Audience, wave: int = SPAM_WAVE, seed: int = 0) -> None:
         super().__init__(source, wave, seed)
 
     def waves(self) -> Iterator[Wave]:
-        """See Listeners."""
+        """See Audience."""
         begin = self._source.initial()
         users, follows = dict.fromkeys(begin.upserts), dict.fromkeys(begin.follows)
         source = self._source.waves()

@@ -12,6 +12,7 @@ from typing import Any
 
 from retrainer.demo.waves import Committed
 from schemas.cycle import CycleKind, Outcome, Step
+from schemas.log_events import cycles, service
 
 Record = Mapping[str, Any]
 """One line of the service's log."""
@@ -105,7 +106,7 @@ class Story:
 
     @property
     def stuck(self) -> bool:
-        """Whether a cycle has failed, or no first version was registered: no further wave would tell more."""
+        """Whether a cycle has failed, or no first version was registered: no further wave would show more."""
         outcomes = [(cycle.kind, cycle.outcome) for cycle in self.cycles if cycle.end is not None]
         return any(
             outcome == Outcome.FAILED or (kind == CycleKind.BOOTSTRAP and outcome != Outcome.REGISTERED)
@@ -147,16 +148,16 @@ class Story:
     def feed(self, record: Record) -> None:
         """The service has logged a line."""
         match record.get("event"):
-            case "changes":
+            case service.CHANGES:
                 self.events = int(record.get("events") or self.events)
                 self.pending = int(record.get("pending") or 0)
                 self.pending_labels = int(record.get("pending_labels") or 0)
                 self.dead = int(record.get("dead") or 0)
-            case "cycle started":
+            case cycles.CYCLE_STARTED:
                 self._started(record)
-            case "step":
+            case cycles.CYCLE_STEP:
                 self._step(record)
-            case "cycle ended":
+            case cycles.CYCLE_ENDED:
                 self._ended(record)
             case _:
                 pass

@@ -1,7 +1,7 @@
 """An upstream bug: one wave in which a job writes NaN where there were features, and the next in which it is mended.
 
-It is laid over any source of listeners. The rows come back as they were, so the waves after it build on what they would
-have found without it.
+The bug is laid over any audience. The rows come back as they were, so the waves after the bug build on what they
+would have found without the bug.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrainer.demo.overlay import Overlay
-from retrainer.demo.waves import Listeners, Row, Wave, share
+from retrainer.demo.waves import Audience, Row, Wave, share
 
 BUG_WAVE = 2
 """In which a demo's bug strikes; the next wave is the mended one."""
@@ -23,19 +23,19 @@ _STRUCK = 0.25  # share of the users who are there
 class WithUpstreamBug(Overlay):
     """Listeners whose first column an upstream job spoils in one wave, and mends in the next.
 
-    Two waves are put in; those of the source follow each other as before. The same arguments tell the same story.
+    Two waves are put in; those of the source follow each other as before. The same arguments give the same story.
 
     Args:
-        source: the listeners.
+        source: the audience.
         wave: number of the spoilt wave, from 1 on. A source with fewer waves than are to be before it has no bug.
         seed: of the draw of who is struck.
     """
 
-    def __init__(self, source: Listeners, wave: int = BUG_WAVE, seed: int = 0) -> None:
+    def __init__(self, source: Audience, wave: int = BUG_WAVE, seed: int = 0) -> None:
         super().__init__(source, wave, seed)
 
     def waves(self) -> Iterator[Wave]:
-        """See Listeners."""
+        """See Audience."""
         rows = dict(self._source.initial().upserts)
         source = self._source.waves()
         for _ in range(1, self._wave):

@@ -1,6 +1,6 @@
-"""What a source of listeners offers, and what a wave of changes is.
+"""What an audience offers, and what a wave of changes is.
 
-Both sources are deterministic: the same arguments give the same rows and the same waves, so a simulator that is started
+An audience is deterministic: the same arguments give the same rows and the same waves, so a simulator that is started
 again finds its place by counting.
 """
 
@@ -60,7 +60,7 @@ class Committed:
     unfollows: int = 0
 
 
-class Listeners(Protocol):
+class Audience(Protocol):
     """Where the simulator's users come from."""
 
     @property

@@ -17,8 +17,10 @@ import psutil
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.views import Read
 from schemas.fault_points import Point
+from schemas.log_events.cycles import CYCLE_ENDED, CYCLE_STEP
 from stores.features.local import LocalFeatureStore
 from tests.integration.topics import Topic
+from tests.log_lines import departures
 from tests.waiting import wait_until
 from tests.worlds import GROUP, World, names
 
@@ -166,7 +168,7 @@ class ServiceProcess:
 
     def ended(self) -> list[dict[str, Any]]:
         """The cycles that it said have ended."""
-        return [line for line in self.log() if line["event"] == "cycle ended"]
+        return [line for line in self.log() if line["event"] == CYCLE_ENDED]
 
     def wait_for_cycles(self, count: int) -> None:
         """Until it has said that `count` cycles ended."""
@@ -177,9 +179,9 @@ class ServiceProcess:
         """Until the cycle after `cycle` ended ones has reached a step."""
 
         def reached() -> bool:
-            since = [at for at, line in enumerate(self.log()) if line["event"] == "cycle ended"]
+            since = [at for at, line in enumerate(self.log()) if line["event"] == CYCLE_ENDED]
             after = self.log()[since[cycle - 1] if cycle else 0 :]
-            return self._checked(any(line["event"] == "step" and line["step"] == step for line in after))
+            return self._checked(any(line["event"] == CYCLE_STEP and line["step"] == step for line in after))
 
         wait_until(reached, 60, f"step {step} after {cycle} cycles")
 
@@ -189,9 +191,11 @@ class ServiceProcess:
         return answer
 
     def close(self) -> None:
-        """Leave nothing running."""
+        """Leave nothing running; what was logged has to be what schemas/log_events says of it."""
         if self.process is not None:
             self.kill()
+        if (self.folder / "service.log").exists():
+            assert departures(self.log()) == []
 
 
 class Service(ServiceProcess):
@@ -221,9 +225,9 @@ class Service(ServiceProcess):
         self.topic.relay(self.store)
 
     def close(self) -> None:
-        """Leave nothing running."""
-        super().close()
+        """As ever, and the store."""
         self.store.close()
+        super().close()
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -13,8 +13,12 @@ import pytest
 
 from retrainer.demo.plan import Plan, inherited
 from schemas.features import FeatureGroup
+from schemas.log_events.bridge import NO_MORE_WAVES
+from schemas.log_events.cycles import CYCLE_ENDED
+from schemas.log_events.service import SERVICE_STOPPED
 from schemas.manifest import ModelManifest
 from stores.features.local import LocalFeatureStore
+from tests.log_lines import departures
 
 RETRAINER = [sys.executable, "-m", "retrainer.cli"]
 
@@ -36,7 +40,8 @@ def test_the_demo_shows_the_real_loop(tmp_path: Path) -> None:
     assert "before anything is learned: version 1, asked about" in done.stdout
     assert "125 rows refused" in done.stdout
     log = [json.loads(line) for line in (state / "service.log").read_text().splitlines() if line.startswith("{")]
-    ends = [line for line in log if line["event"] == "cycle ended"]
+    assert departures(log) == []
+    ends = [line for line in log if line["event"] == CYCLE_ENDED]
     assert [end["kind"] for end in ends] == ["bootstrap", *["incremental"] * 3]
     assert {ends[at]["outcome"] for at in (1, 3)} <= {"registered", "unchanged", "rejected", "inconclusive"}
     assert (ends[0]["outcome"], ends[2]["outcome"]) == ("registered", "held")
@@ -54,7 +59,7 @@ def test_the_demo_shows_the_real_loop(tmp_path: Path) -> None:
     manifests = {path.parent.name: path for path in (state / "registry").glob("*/*/manifest.json")}
     assert sorted(manifests) == [str(version) for version in versions]
     assert ModelManifest.model_validate_json(manifests["1"].read_bytes()).kind == "bootstrap"
-    assert log[-1]["event"] == "stopped"
+    assert log[-1]["event"] == SERVICE_STOPPED
     told = done.stdout[done.stdout.index("Look around") :]
     look = re.search(r"\((\. \S+demo\.env); retrainer versions\)", told)
     assert look is not None
@@ -131,7 +136,7 @@ def test_a_listening_log_is_told_to_its_end(broker: str, tmp_path: Path) -> None
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["wave"] for line in told] == list(range(len(told)))
     assert told[-1]["users"] == 300 - sum(line["deleted"] for line in told)
-    assert "no more to tell" in done.stderr
+    assert NO_MORE_WAVES in done.stderr
 
 
 def test_listeners_that_do_not_fit_the_feature_group_are_refused(broker: str, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import pytest
 
 from schemas.cycle import CycleKind
 from schemas.labels import PairKey
+from schemas.log_events.cycles import CYCLE_ENDED, CYCLE_RESUMED
+from schemas.log_events.listener import PARTITIONS_GONE, POLL_FAILED, RECONNECTING
 from schemas.manifest import ModelManifest
 from schemas.policies import PairPolicy
 from stores.labels.reading import read_all
@@ -62,7 +64,7 @@ def test_p2_a_cycle_that_died_before_anybody_knew_of_its_version_has_that_one(st
     assert recorded == registered
     assert list(recorded) == [1, 2]
     assert len(set(recorded.values())) == 2
-    resumed = [line["cycle_id"] for line in story.place.service.log() if line["event"] == "cycle resumed"]
+    resumed = [line["cycle_id"] for line in story.place.service.log() if line["event"] == CYCLE_RESUMED]
     assert resumed == [recorded[1]]
 
 
@@ -139,7 +141,7 @@ def _held_out(story: Story) -> int:
 
 def test_p6_while_a_trainer_stands_still_the_listener_reads_on_and_stays_in_its_group(story: Story) -> None:
     """That the wave was stored meanwhile, the story itself has waited for."""
-    trouble = {"reconnecting", "poll failed", "partitions gone"}
+    trouble = {RECONNECTING, POLL_FAILED, PARTITIONS_GONE}
     assert [line for line in story.said_meanwhile if line["event"] in trouble] == []
 
 
@@ -164,7 +166,7 @@ def test_p8_why_and_what_is_on_record_in_ledger_registry_and_log(story: Story) -
         assert (cycle["kind"], cycle["reason"]) == (kind, reason)
         assert cycle["reason"]
         assert judged
-    ended = {line["cycle_id"]: line["outcome"] for line in story.place.service.log() if line["event"] == "cycle ended"}
+    ended = {line["cycle_id"]: line["outcome"] for line in story.place.service.log() if line["event"] == CYCLE_ENDED}
     assert ended == dict.fromkeys(told, "registered")
 
 

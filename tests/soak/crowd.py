@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from retrainer.demo.audience import GeneratedListeners
+from retrainer.demo.audience import GeneratedAudience
 from retrainer.demo.waves import Row, Wave
 
 _AWAY = 0.04
@@ -24,7 +24,7 @@ class Crowd:
         self._draw = np.random.default_rng(seed)
         everybody = users + round(users * _AWAY)
         self._tastes: list[Mapping[str, Row]] = [
-            GeneratedListeners(everybody, seed + number).initial().upserts for number in (1, 2)
+            GeneratedAudience(everybody, seed + number).initial().upserts for number in (1, 2)
         ]
         ids = list(self._draw.permutation(list(self._tastes[0])))
         self._there, self._gone = [str(user) for user in ids[:users]], [str(user) for user in ids[users:]]

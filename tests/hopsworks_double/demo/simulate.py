@@ -18,13 +18,13 @@ from pathlib import Path
 
 from consumer.logs import configure
 from consumer.settings import load_settings
-from retrainer.demo.audience import GeneratedListeners
+from retrainer.demo.audience import GeneratedAudience
 from retrainer.demo.friends import friends_beside
-from retrainer.demo.lastfm import LastfmListeners
+from retrainer.demo.lastfm import LastfmAudience
 from retrainer.demo.simulator import Simulator, run
 from retrainer.demo.spam import WithSpam
 from retrainer.demo.upstream_bug import WithUpstreamBug
-from retrainer.demo.waves import Listeners, Row
+from retrainer.demo.waves import Audience, Row
 from schemas.labels import PairKey
 from stores.hopsworks.session import end_session, session_with
 from stores.labels.local import Label
@@ -92,10 +92,10 @@ def main() -> None:
         end_session()
 
 
-def _source(users: int, log: Path | None, *, following: bool) -> Listeners:
+def _source(users: int, log: Path | None, *, following: bool) -> Audience:
     if log is None:
-        return GeneratedListeners(users, 0, following=following)
-    return LastfmListeners(log, 0, friends=friends_beside(log) if following else None)
+        return GeneratedAudience(users, 0, following=following)
+    return LastfmAudience(log, 0, friends=friends_beside(log) if following else None)
 
 
 if __name__ == "__main__":

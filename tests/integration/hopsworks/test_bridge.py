@@ -25,6 +25,8 @@ from retrainer.bridge.ports import Link, TopicState
 from retrainer.bridge.publishing import KafkaTopic
 from retrainer.bridge.state import BridgeState
 from schemas.events import Change, Operation, decode, encode
+from schemas.log_events.bridge import BASELINE_TAKEN, BRIDGE_STOPPED, BRIDGE_TROUBLE, COMPARED
+from schemas.log_events.event import LogEvent
 from stores.errors import NotThere
 from stores.hopsworks.commits import GroupCommits
 from tests.brokers.apache_kafka import ApacheKafka
@@ -138,10 +140,10 @@ class Process:
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / "bridge.log").read_text().splitlines()]
 
-    def logged(self, event: str) -> list[dict[str, Any]]:
+    def logged(self, event: LogEvent) -> list[dict[str, Any]]:
         return [line for line in self.log() if line["event"] == event]
 
-    def wait_for(self, event: str, count: int = 1) -> dict[str, Any]:
+    def wait_for(self, event: LogEvent, count: int = 1) -> dict[str, Any]:
         """Until it has logged an event `count` times; gives the last."""
 
         def found() -> list[dict[str, Any]]:
@@ -185,7 +187,7 @@ def test_a_group_is_watched_through_deletes_kills_and_absences(
     world = World()
     double.store.put(world.rows(names(USERS)))
     bridge.start()
-    assert bridge.wait_for("baseline taken")["users"] == USERS
+    assert bridge.wait_for(BASELINE_TAKEN)["users"] == USERS
     wait_until(reader.partitions, 10, "the topic, made after the baseline")
     assert reader.partitions() == 3
 
@@ -203,12 +205,12 @@ def test_a_group_is_watched_through_deletes_kills_and_absences(
 
     # A commit that brings nothing new brings no event.
     double.store.put({"u1": row})
-    bridge.wait_for("compared", 2)
+    bridge.wait_for(COMPARED, 2)
     assert len(reader.read()) == 5
 
     # The cluster goes, a commit is made meanwhile by somebody, and it comes back.
     double.control_plane.stop()
-    bridge.wait_for("trouble, trying again")
+    bridge.wait_for(BRIDGE_TROUBLE)
     double.store.put({"u5": row}, ["u6"])
     double.control_plane.start()
     wait_until(lambda: len(reader.read()) >= 7, 30, "the events of the commit that was made meanwhile")
@@ -220,10 +222,10 @@ def test_a_group_is_watched_through_deletes_kills_and_absences(
     double.store.put(world.rows(changed), gone)
     wait_until(lambda: len(reader.read()) >= 100, 20, "the first events of many")
     bridge.end(signal.SIGKILL)
-    assert len(bridge.logged("compared")) == 3, "killed too late to see anything"
+    assert len(bridge.logged(COMPARED)) == 3, "killed too late to see anything"
     double.store.put(world.rows(names(50, start=100)))
     bridge.start()
-    bridge.wait_for("compared", 4)
+    bridge.wait_for(COMPARED, 4)
     wait_until(lambda: len({change.key for change in reader.changes()}) >= 1600, 20, "all the users")
     last = {change.key: change.operation for change in reader.changes()}
     assert last == {**dict.fromkeys(changed, UPSERT), **dict.fromkeys(gone, DELETE)}
@@ -235,7 +237,7 @@ def test_a_group_is_watched_through_deletes_kills_and_absences(
     assert "another retrainer works on" in bridge.call("--once").stderr
     with within(8):
         assert bridge.end(signal.SIGTERM) == 0
-    assert bridge.log()[-1]["event"] == "bridge stopped"
+    assert bridge.log()[-1]["event"] == BRIDGE_STOPPED
     elsewhere = Process(tmp_path / "elsewhere", double, reader._broker, bridge.topic)
     refused = elsewhere.call("--once")
     assert refused.returncode == 1
@@ -262,7 +264,7 @@ def test_a_group_is_watched_through_deletes_kills_and_absences(
 def test_a_query_service_that_hangs_does_not_keep_it_from_stopping(double: HopsworksDouble, bridge: Process) -> None:
     double.store.put(World().rows(names(10)))
     bridge.start()
-    bridge.wait_for("baseline taken")
+    bridge.wait_for(BASELINE_TAKEN)
     fault = double.faults.add(Fault("flight", "do_get", Stall()))
     double.store.put(World().rows(names(1)))
     wait_until(lambda: fault.hits, 20, "the query service to hang")

@@ -13,6 +13,7 @@ import pytest
 
 from schemas.events import Change, Operation, decode
 from schemas.labels import LabelGroup, PairKey, pair_text
+from schemas.log_events.bridge import BASELINE_TAKEN, COMPARED
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.integration.hopsworks.test_bridge import Process, Reader
 from tests.waiting import wait_until
@@ -63,7 +64,7 @@ def test_labels_that_change_are_told_by_both_users(
 ) -> None:
     write(double, {("a", "b"): "follow", ("b", "a"): "follow", ("ab", "c"): "block"}, NOON)
     bridge.start("--labels")
-    assert bridge.wait_for("baseline taken")["labels"] == 3
+    assert bridge.wait_for(BASELINE_TAKEN)["labels"] == 3
     with closing(Reader(kafka_address, bridge.environment["RETRAINER_KAFKA__LABEL_TOPIC"])) as reader:
         wait_until(reader.partitions, 20, "the topic, made after the baseline")
         write(double, {("a", "b"): "dismiss", ("a", "bc"): "follow"}, NOON + 1000, [("ab", "c")])
@@ -74,7 +75,7 @@ def test_labels_that_change_are_told_by_both_users(
             (pair_text(("ab", "c")), Operation.DELETE),
         }
         write(double, {("a", "b"): "dismiss"}, NOON + 1000)  # nothing new
-        bridge.wait_for("compared", 2)
+        bridge.wait_for(COMPARED, 2)
         assert len(reader.read()) == 3
     assert bridge.end(signal.SIGTERM) == 0
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from consumer.status import Status, read_status
-from retrainer.demo.audience import COLUMNS, GeneratedListeners
+from retrainer.demo.audience import COLUMNS, GeneratedAudience
 from retrainer.demo.waves import Wave
 from schemas.features import FeatureGroup
 from schemas.manifest import MANIFEST_FILE
@@ -54,7 +54,7 @@ def double(kafka_can_run: None, tmp_path: Path) -> Iterator[HopsworksDouble]:
 
 
 def test_from_insert_to_registered_version_and_on(double: HopsworksDouble, tmp_path: Path) -> None:
-    listeners = GeneratedListeners(600, seed=1)
+    listeners = GeneratedAudience(600, seed=1)
     waves = listeners.waves()
     told = {name.removeprefix("RETRAINER_"): value for name, value in double.environment().items()}
     service = ServiceProcess(tmp_path / "state", {**PATIENCE, **told})

@@ -19,6 +19,7 @@ from consumer.ledger.ledger import Ledger
 from consumer.listener import polling
 from consumer.listener.state import ListenerState
 from schemas.events import encode
+from schemas.log_events.listener import GAP, GAP_NOT_RECORDED
 from tests.integration.listening import (
     GROUP_13,
     committed,
@@ -159,7 +160,7 @@ def test_retention_that_overtakes_it_while_its_ledger_takes_nothing_is_on_record
             expire(topic)
             topic.send_users(names(50, start=300))
             # What was fetched before it expired is not lost: until then the client may still hold some.
-            wait_until(lambda: "cannot record the gap yet" in [log["event"] for log in logs], 60, "it to meet the gap")
+            wait_until(lambda: GAP_NOT_RECORDED in [log["event"] for log in logs], 60, "it to meet the gap")
             assert read(ledger) == 100
             other.execute("ROLLBACK")
         everything_is_read(ledger, 150, seconds=60)
@@ -167,7 +168,7 @@ def test_retention_that_overtakes_it_while_its_ledger_takes_nothing_is_on_record
         assert (listener.status.gaps, listener.status.reconnects) == (1, 0)
     ((offset, reason),) = gap_letters(ledger)
     assert (offset, "offsets 100 to 299 are gone" in reason, "retrain in full" in reason) == (100, True, True)
-    (told,) = [log for log in logs if log["event"] == "gap in the topic"]
+    (told,) = [log for log in logs if log["event"] == GAP]
     assert (told["log_level"], told["reason"]) == ("error", reason)
     (gap,) = ledger.views.open_gaps()
     assert (gap["from_offset"], gap["to_offset"]) == (100, 300)

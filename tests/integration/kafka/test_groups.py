@@ -15,6 +15,7 @@ from consumer.dead_letters.letter import DeadLetter
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.state import ListenerState
 from consumer.positions import Partition, Position
+from schemas.log_events.listener import RECONNECTING
 from tests.integration.listening import (
     commits_of,
     committed,
@@ -168,7 +169,7 @@ def test_a_rebalance_during_a_cycle_changes_nothing_of_what_versions_cover(
             covered = {str(part): [before[part], end] for part, end in after.items() if before[part] < end}
             assert version["offsets"] == {service.topic.name: covered}
             before = after
-        assert not [line for line in service.log() if line["event"] == "reconnecting"]
+        assert not [line for line in service.log() if line["event"] == RECONNECTING]
         assert service.stop() == 0
     finally:
         service.close()

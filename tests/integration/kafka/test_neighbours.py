@@ -22,6 +22,7 @@ from consumer.settings import Settings
 from consumer.status import Status
 from retrainer.doctor.checks import Outcome, Result
 from retrainer.doctor.run import Examination
+from schemas.log_events.listener import OTHERS_READ_OUR_TOPIC, PARTITIONS_ASSIGNED
 from tests.integration.listening import has_caught_up, listening, settings_for
 from tests.integration.service import QUICK, Service, ServiceProcess
 from tests.integration.topics import Topic
@@ -166,9 +167,9 @@ def test_of_two_services_with_ledgers_of_their_own_in_one_group_the_second_says_
     second = ServiceProcess(tmp_path / "second", {**QUICK, **group, "KAFKA__BOOTSTRAP_SERVERS": kafka_address})
     try:
         first.start()
-        wait_until(lambda: any(line["event"] == "partitions assigned" for line in first.log()), 60, "the first to read")
+        wait_until(lambda: any(line["event"] == PARTITIONS_ASSIGNED for line in first.log()), 60, "the first to read")
         second.start()
-        wait_until(lambda: any(line["event"] == "others read our topic" for line in second.log()), 60, "a word of it")
+        wait_until(lambda: any(line["event"] == OTHERS_READ_OUR_TOPIC for line in second.log()), 60, "a word of it")
         found = second.status()
         assert "is no instance of this ledger" in found["trouble"]
         assert "RETRAINER_KAFKA__GROUP_ID" in found["unable"]

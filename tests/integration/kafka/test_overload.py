@@ -16,6 +16,8 @@ import pytest
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.state import ListenerState
+from schemas.log_events.event import LogEvent
+from schemas.log_events.listener import LEDGER_REFUSES_CHANGES, LEDGER_TAKES_CHANGES
 from tests.integration.burst import Sample, Watch, send_burst
 from tests.integration.service import Service
 from tests.waiting import wait_until
@@ -144,14 +146,14 @@ def test_a_ledger_that_takes_nothing_holds_reading_back_and_says_so(watched: Wat
     assert watch.samples[-1].stored == before.stored + 600
     assert {sample.members for sample in watch.samples} == {before.members}
     assert service.status()["pending"]["users"] == 600
-    assert (refusals(service), len(said(service, "ledger takes changes again"))) == (1, 1)
+    assert (refusals(service), len(said(service, LEDGER_TAKES_CHANGES))) == (1, 1)
     assert service.stop() == 0
 
 
 def refusals(service: Service) -> int:
     """How often it said that its ledger takes nothing: once, however often it tried."""
-    return len(said(service, REFUSES))
+    return len(said(service, LEDGER_REFUSES_CHANGES))
 
 
-def said(service: Service, event: str) -> list[dict[str, object]]:
+def said(service: Service, event: LogEvent) -> list[dict[str, object]]:
     return [line for line in service.log() if line["event"] == event]

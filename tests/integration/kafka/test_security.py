@@ -25,6 +25,7 @@ from consumer.ledger.ledger import open_ledger
 from consumer.listener.listener import Listener
 from consumer.listener.state import ListenerState
 from consumer.settings import Settings
+from schemas.log_events.listener import BROKER_NOT_REACHED, WAITING_FOR_BROKER
 from tests.brokers.oauth import CLIENT_SECRET
 from tests.brokers.secure_kafka import WAYS, SecureKafka
 from tests.brokers.security import NOWHERE, PASSWORD
@@ -247,7 +248,7 @@ def test_a_new_certificate_is_taken_and_a_wrong_one_told_of(
             hang_up(it.consumer)
             wait_until(lambda: it.consumer.poll(100) or failures(it.consumer) >= 3, 20, "three failures to connect")
         assert len(logs) == 1
-        assert logs[0]["event"] == "cannot connect to a broker"
+        assert logs[0]["event"] == BROKER_NOT_REACHED
         assert_matches(logs[0]["reason"], said)
         mine.write_text(good)
         topic.send([(None, b"second", ())])
@@ -301,7 +302,7 @@ def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
                 lambda: listener.status.state == ListenerState.WAITING_FOR_BROKER or listener.failure, 30, "it to wait"
             )
         named = files["key" if half == "gone" else half]
-        assert any(log["event"] == "waiting for broker" and str(named) in log["reason"] for log in logs)
+        assert any(log["event"] == WAITING_FOR_BROKER and str(named) in log["reason"] for log in logs)
         topic.send_users(names(10, start=10))
         for name, path in files.items():
             path.write_text(good[name])

@@ -12,7 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaConfigurationError, KafkaTimeoutError
 
 from consumer.deadline import Deadline, TimedOut
-from retrainer.demo.audience import GeneratedListeners
+from retrainer.demo.audience import GeneratedAudience
 from retrainer.demo.errors import DemoUsageError
 from retrainer.demo.follows import LocalFollows
 from retrainer.demo.relay import Relay, ensure_topic
@@ -238,7 +238,7 @@ def test_a_topic_that_is_there_keeps_its_partitions(broker: str, topic: str) -> 
 
 
 def test_a_whole_population_fits_through(broker: str, topic: str, producer: KafkaProducer, tmp_path: Path) -> None:
-    listeners = GeneratedListeners(2000)
+    listeners = GeneratedAudience(2000)
     with closing(LocalFeatureStore(tmp_path / "f.db", FeatureGroup())) as store:
         committed = Simulator(listeners, store, Relay(store, producer, topic), tmp_path / "place").begin()
     assert (committed.users, committed.events) == (2000, 2000)
@@ -274,7 +274,7 @@ def test_with_a_deadline_it_waits_for_kafka_only_so_long(monkeypatch: pytest.Mon
     def away() -> None:
         raise KafkaTimeoutError("nobody there")
 
-    for _ in range(2):  # the wait begins anew with each attempt
+    for _ in range(2):  # the wait begins again with each attempt
         began = now[-1]
         with pytest.raises(TimedOut, match=r"Kafka did not answer \(.*nobody there\) for 60 s"):
             patiently(away, Deadline(60, lambda: now[-1]))

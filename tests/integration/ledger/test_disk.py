@@ -22,6 +22,9 @@ from consumer.ledger.ledger import open_ledger
 from consumer.listener.state import ListenerState
 from consumer.status import Status, read_status
 from schemas.cycle import CycleKind
+from schemas.log_events.cycles import TRAINER_FAILED
+from schemas.log_events.event import LogEvent
+from schemas.log_events.listener import LEDGER_REFUSES_CHANGES, LEDGER_TAKES_CHANGES
 from schemas.policies import PairPolicy
 from stores.registry.local import LocalModelRegistry
 from tests.integration import volumes
@@ -72,7 +75,7 @@ def status_of(service: Service) -> Status:
     return found
 
 
-def said(service: Service, event: str) -> list[dict[str, Any]]:
+def said(service: Service, event: LogEvent) -> list[dict[str, Any]]:
     return [line for line in service.log() if line["event"] == event]
 
 
@@ -161,11 +164,8 @@ def test_a_state_volume_that_fills_up_while_a_cycle_trains_loses_nothing_and_goe
         assert ranges_tile(service)
         assert service.status()["events"] == ends
         assert is_sound(state / "ledger.db")
-        assert (len(said(service, REFUSES)), len(said(service, "ledger takes changes again"))) == (
-            1,
-            1,
-        )
-        assert "No space left on device" in said(service, "trainer failed")[0]["reason"]
+        assert (len(said(service, LEDGER_REFUSES_CHANGES)), len(said(service, LEDGER_TAKES_CHANGES))) == (1, 1)
+        assert "No space left on device" in said(service, TRAINER_FAILED)[0]["reason"]
         matrix_and_pairs_are_sound(service, state, tmp_path / "copy")
 
 
@@ -179,8 +179,8 @@ def test_a_registry_that_fills_up_fails_the_cycle_and_has_it_once_when_there_is_
         service = make(MODEL_REGISTRY__PATH=str(registry), TRAINER__ATTEMPTS="99")
         service.fill()
         service.start()
-        wait_until(lambda: said(service, "trainer failed"), 60, "the trainer to meet the full registry")
-        assert "No space left on device" in said(service, "trainer failed")[0]["reason"]
+        wait_until(lambda: said(service, TRAINER_FAILED), 60, "the trainer to meet the full registry")
+        assert "No space left on device" in said(service, TRAINER_FAILED)[0]["reason"]
         assert service.versions() == []
         volumes.free(registry)
         wait_until(lambda: service.ended()[-1:] and service.ended()[-1]["outcome"] == "registered", 60, "the version")

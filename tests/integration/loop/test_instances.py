@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from consumer.ledger.ledger import open_ledger
+from schemas.log_events.cycles import CYCLE_ABANDONED, CYCLE_RESUMED
+from schemas.log_events.event import LogEvent
+from schemas.log_events.service import LEASE_LOST, RUNNING_CYCLES, STANDING_BY, TAKING_OVER
 from schemas.manifest import ModelManifest
 from stores.features.local import LocalFeatureStore
 from stores.registry.local import LocalModelRegistry
@@ -83,11 +86,11 @@ def fleet(kafka_address: str, postgresql: PostgreSQL, tmp_path: Path) -> Iterato
     made.close()
 
 
-def said(instance: ServiceProcess, event: str) -> Callable[[], bool]:
+def said(instance: ServiceProcess, event: LogEvent) -> Callable[[], bool]:
     return lambda: any(line["event"] == event for line in instance.log())
 
 
-def last_said(instance: ServiceProcess, *events: str) -> Any:
+def last_said(instance: ServiceProcess, *events: LogEvent) -> Any:
     return next(line["event"] for line in reversed(instance.log()) if line["event"] in events)
 
 
@@ -117,9 +120,9 @@ def test_when_the_one_that_runs_cycles_is_killed_another_ends_its_cycle_and_late
 ) -> None:
     fleet.fill()
     fleet.a.start()
-    wait_until(said(fleet.a, "running cycles"), 60, "a to run cycles")
+    wait_until(said(fleet.a, RUNNING_CYCLES), 60, "a to run cycles")
     fleet.b.start()
-    wait_until(said(fleet.b, "standing by"), 60, "b to stand by")
+    wait_until(said(fleet.b, STANDING_BY), 60, "b to stand by")
     wait_until(lambda: len(fleet.b.status()["instances"]) == 2, 30, "both to be seen")
     fleet.a.wait_for_cycles(1)
     fleet.wave()
@@ -129,16 +132,16 @@ def test_when_the_one_that_runs_cycles_is_killed_another_ends_its_cycle_and_late
     assert seen["hold"] == "another instance runs cycles"
     fleet.a.kill()
     fleet.wait_for_versions(2)
-    (cut_short,) = [line for line in fleet.b.log() if line["event"] == "cycle resumed"]
+    (cut_short,) = [line for line in fleet.b.log() if line["event"] == CYCLE_RESUMED]
     assert fleet.versions()[1]["cycle_id"] == cut_short["cycle_id"]
     fleet.wave()
     fleet.wait_for_versions(3)
 
     fleet.a.start()  # its copy of the embedding space has missed a cycle
     wait_until(lambda: len(fleet.b.status()["instances"]) == 2, 60, "a to be seen again")
-    assert last_said(fleet.a, "standing by", "running cycles") == "standing by"
+    assert last_said(fleet.a, STANDING_BY, RUNNING_CYCLES) == STANDING_BY
     assert fleet.b.stop() == 0
-    wait_until(lambda: last_said(fleet.a, "standing by", "running cycles") == "running cycles", 30, "a to run cycles")
+    wait_until(lambda: last_said(fleet.a, STANDING_BY, RUNNING_CYCLES) == RUNNING_CYCLES, 30, "a to run cycles")
     fleet.wave()
     fleet.wait_for_versions(4)
     check_versions(fleet)
@@ -150,7 +153,7 @@ def test_when_the_one_that_runs_cycles_is_killed_another_ends_its_cycle_and_late
 def test_one_that_was_stalled_is_replaced_and_its_writes_are_refused_when_it_wakes(fleet: Fleet, whole: bool) -> None:
     fleet.fill()
     fleet.a.start()
-    wait_until(said(fleet.a, "running cycles"), 60, "a to run cycles")
+    wait_until(said(fleet.a, RUNNING_CYCLES), 60, "a to run cycles")
     fleet.b.start()
     fleet.a.wait_for_cycles(1)
     fleet.wave()
@@ -159,12 +162,12 @@ def test_one_that_was_stalled_is_replaced_and_its_writes_are_refused_when_it_wak
     stalled = [fleet.a.process.pid, *(trainer.pid for trainer in fleet.a.trainers() if whole)]
     for pid in stalled:
         os.kill(pid, signal.SIGSTOP)
-    wait_until(said(fleet.b, "taking over"), 60, "b to take over")
+    wait_until(said(fleet.b, TAKING_OVER), 60, "b to take over")
     fleet.wait_for_versions(2)
     for pid in stalled:
         os.kill(pid, signal.SIGCONT)
-    wait_until(said(fleet.a, "another instance runs cycles now"), 60, "a to find out")
-    wait_until(said(fleet.a, "cycle abandoned to another instance"), 30, "a to let go of its cycle")
+    wait_until(said(fleet.a, LEASE_LOST), 60, "a to find out")
+    wait_until(said(fleet.a, CYCLE_ABANDONED), 30, "a to let go of its cycle")
     wait_until(lambda: not fleet.a.trainers(), 30, "its trainer to be gone")
     assert len(fleet.a.ended()) == 1
     fleet.wave()

@@ -19,6 +19,8 @@ from kafka import KafkaConsumer, TopicPartition
 
 from consumer.listener.state import ListenerState
 from consumer.lock import only_one
+from schemas.log_events.cycles import CYCLE_RESUMED, CYCLE_STEP, TRAINER_FAILED
+from schemas.log_events.listener import LEDGER_REFUSES_CHANGES, LISTENER_FAILED, WAITING_FOR_BROKER
 from tests.integration.service import RETRAINER, Service
 from tests.waiting import wait_until
 from tests.worlds import names
@@ -116,7 +118,7 @@ def test_bootstrap_three_waves_exact_offsets_and_restarts_that_change_nothing(ka
     for told in (*one, *other):
         told["offsets"] = next(iter(told["offsets"].values()))
     assert one == other
-    resumed = [line["cycle_id"] for line in disturbed.log() if line["event"] == "cycle resumed"]
+    resumed = [line["cycle_id"] for line in disturbed.log() if line["event"] == CYCLE_RESUMED]
     assert len(resumed) == len(set(resumed)) == 4
 
 
@@ -149,7 +151,7 @@ def test_a_trainer_that_dies_is_replaced_and_its_cycle_registers_once(tansu_addr
     trainer.kill()
     service.wait_for_cycles(1)
     (version,) = service.versions()
-    failed = [line for line in service.log() if line["event"] == "trainer failed"]
+    failed = [line for line in service.log() if line["event"] == TRAINER_FAILED]
     assert [line["cycle_id"] for line in failed] == [version["cycle_id"]]
     assert "ended with code -9" in failed[0]["reason"]
 
@@ -273,7 +275,7 @@ def test_rows_that_are_gone_or_unsound_do_not_hold_up_the_rest(tansu_address: st
     )
     service.topic.relay(service.store)
     service.wait_for_cycles(2)
-    read = next(line for line in service.log()[::-1] if line["event"] == "step" and line["step"] == "read")
+    read = next(line for line in service.log()[::-1] if line["event"] == CYCLE_STEP and line["step"] == "read")
     assert read["facts"] == {"accepted": 20, "deleted": 2, "refused": 2}
     report = json.loads((service.folder / "registry/two_tower_recommender/2/manifest.json").read_text())
     assert report["read_report"]["refused"].keys() == {"u30", "u31"}
@@ -288,12 +290,12 @@ def test_a_ledger_that_somebody_holds_is_waited_for_and_nothing_is_lost(tansu_ad
     holder = sqlite3.connect(service.folder / "ledger.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     service.wave(1)
-    wait_until(lambda: [line for line in service.log() if line["event"] == REFUSES], 40, "the refusal")
+    wait_until(lambda: [line for line in service.log() if line["event"] == LEDGER_REFUSES_CHANGES], 40, "the refusal")
     holder.execute("ROLLBACK")
     holder.close()
     service.wait_for_cycles(2)
     assert [version["changed_users"] for version in service.versions()] == [400, 40]
-    assert not [line for line in service.log() if line["event"] == "listener failed"]
+    assert not [line for line in service.log() if line["event"] == LISTENER_FAILED]
 
 
 def health(service: Service) -> int:
@@ -341,7 +343,7 @@ def test_it_says_that_it_waits_for_its_broker(make: Make, tansu_address: str) ->
     service = make(tansu_address)
     service._settings["KAFKA__BOOTSTRAP_SERVERS"] = "127.0.0.1:9"
     service.start()
-    wait_until(lambda: [line for line in service.log() if line["event"] == "waiting for broker"], 30, "a word of it")
+    wait_until(lambda: [line for line in service.log() if line["event"] == WAITING_FOR_BROKER], 30, "a word of it")
     assert service.status()["state"] == "waiting for broker"
     assert health(service) == 0
     assert service.stop() == 0

@@ -12,6 +12,10 @@ import pytest
 
 from consumer.ledger.ledger import open_ledger
 from schemas.cycle import CycleKind
+from schemas.log_events.cycles import CYCLE_STARTED
+from schemas.log_events.event import LogEvent
+from schemas.log_events.listener import PARTITIONS_ASSIGNED
+from schemas.log_events.service import RUNNING_CYCLES
 from stores.features.local import LocalFeatureStore
 from tests.brokers.apache_kafka import free_port
 from tests.integration.service import QUICK, ServiceProcess
@@ -85,12 +89,12 @@ OTHER_ASSIGNMENT = {"KAFKA__ASSIGNMENT": "cooperative"}
 def first_sick_then_well(pair: Pair) -> None:
     """The sick one has the lease, and then it has not."""
     pair.sick.start()
-    wait_until(lambda: said(pair.sick, "running cycles"), 60, "the sick one to be first")
+    wait_until(lambda: said(pair.sick, RUNNING_CYCLES), 60, "the sick one to be first")
     pair.well.start()
     wait_until(lambda: runs(pair) == ["well"], 60, "the one that can read to run cycles")
 
 
-def said(one: ServiceProcess, event: str) -> bool:
+def said(one: ServiceProcess, event: LogEvent) -> bool:
     return any(line["event"] == event for line in one.log())
 
 
@@ -101,8 +105,8 @@ def test_one_that_cannot_read_and_was_first_leaves_the_lease_to_one_that_can(mak
     pair.well.wait_for_cycles(1)
     called = pair.sick.call("train", "--full")
     assert called.returncode == 0, called
-    assert [line["reason"] for line in pair.well.log() if line["event"] == "cycle started"][1:] == ["operator asked"]
-    assert not said(pair.sick, "cycle started")
+    assert [line["reason"] for line in pair.well.log() if line["event"] == CYCLE_STARTED][1:] == ["operator asked"]
+    assert not said(pair.sick, CYCLE_STARTED)
     assert runs(pair) == ["well"]
 
 
@@ -110,10 +114,10 @@ def test_where_nobody_can_read_an_operator_is_heard_all_the_same(make: Make) -> 
     pair = make(**UNREACHABLE)
     pair.fill()
     pair.sick.start()
-    wait_until(lambda: said(pair.sick, "running cycles"), 60, "it to run cycles")
+    wait_until(lambda: said(pair.sick, RUNNING_CYCLES), 60, "it to run cycles")
     with closing(open_ledger(pair.ledger_url)) as ledger:
         ledger.retrain_requests.ask(CycleKind.FULL, "operator", time.time())
-    wait_until(lambda: said(pair.sick, "cycle started"), 60, "a cycle for the operator")
+    wait_until(lambda: said(pair.sick, CYCLE_STARTED), 60, "a cycle for the operator")
 
 
 def test_one_whose_topic_is_not_there_says_so_and_leaves_the_lease_too(make: Make) -> None:
@@ -126,7 +130,7 @@ def test_one_whose_topic_is_not_there_says_so_and_leaves_the_lease_too(make: Mak
 def test_one_that_does_not_get_into_the_group_holds_nobody_up(make: Make) -> None:
     pair = make(**OTHER_ASSIGNMENT)
     pair.well.start()
-    wait_until(lambda: said(pair.well, "partitions assigned"), 60, "the well one to listen")
+    wait_until(lambda: said(pair.well, PARTITIONS_ASSIGNED), 60, "the well one to listen")
     pair.sick.start()
     wait_until(lambda: "RETRAINER_KAFKA__ASSIGNMENT" in str(seen(pair).get("sick", {}).get("unable")), 60, "a refusal")
     pair.fill()

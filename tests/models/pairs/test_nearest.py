@@ -10,9 +10,9 @@ import pytest
 
 from retrainer.demo import audience as listeners
 from retrainer.demo import lastfm
-from retrainer.demo.audience import GeneratedListeners
-from retrainer.demo.lastfm import LastfmListeners
-from retrainer.demo.waves import Listeners, Mix, Wave
+from retrainer.demo.audience import GeneratedAudience
+from retrainer.demo.lastfm import LastfmAudience
+from retrainer.demo.waves import Audience, Mix, Wave
 from schemas.features import FeatureGroup
 from schemas.policies import PairPolicy
 from stores.feature_store import FeatureRows
@@ -149,7 +149,7 @@ def in_parts(waves: Iterator[Wave], changes: int) -> Iterator[Wave]:
 
 
 def refills(
-    folder: Path, source: Listeners, waves: Iterator[Wave], group: FeatureGroup, policy: PairPolicy
+    folder: Path, source: Audience, waves: Iterator[Wave], group: FeatureGroup, policy: PairPolicy
 ) -> Sequence[tuple[int, int]]:
     """Of each wave (users changed, lists refilled); the graph is compared with one made afresh at the end."""
     rows = checked(group, source.initial())
@@ -179,7 +179,7 @@ def refills(
 def test_of_generated_listeners_few_lists_are_refilled(tmp_path: Path, cap: int, threshold: float) -> None:
     """Waves of one per cent of changes, a third of the users in all: hardly a list is mined again."""
     users = 1200
-    source = GeneratedListeners(users, seed=1)
+    source = GeneratedAudience(users, seed=1)
     waves = (source.change(Mix(changing=0.008, joining=0.001, leaving=0.001)) for _ in range(30))
     policy = PairPolicy(similarity_threshold=threshold, max_positives_per_user=cap)
     group = FeatureGroup(name=listeners.GROUP, columns=listeners.COLUMNS)
@@ -192,7 +192,7 @@ def test_of_generated_listeners_few_lists_are_refilled(tmp_path: Path, cap: int,
 def test_where_listeners_only_leave_a_list_lasts_until_its_reserve_is_gone(tmp_path: Path) -> None:
     """The hardest there is: nobody comes near while a third go. Each list that was cut is refilled once or so."""
     users = 1200
-    source = GeneratedListeners(users, seed=2)
+    source = GeneratedAudience(users, seed=2)
     waves = (source.change(Mix(changing=0, joining=0, leaving=0.01)) for _ in range(40))
     policy = PairPolicy(similarity_threshold=0.7, max_positives_per_user=10)
     group = FeatureGroup(name=listeners.GROUP, columns=listeners.COLUMNS)
@@ -205,7 +205,7 @@ def test_where_listeners_only_leave_a_list_lasts_until_its_reserve_is_gone(tmp_p
 @pytest.mark.skipif(not LOG.exists(), reason=f"the listening log of real users is not at hand: no {LOG}")
 @pytest.mark.parametrize(("cap", "share"), [(50, 0.1), (10, 0.02)])
 def test_of_real_listeners_few_lists_are_refilled(tmp_path: Path, cap: int, share: float) -> None:
-    source = LastfmListeners(LOG, seed=1)
+    source = LastfmAudience(LOG, seed=1)
     users = len(source.initial().upserts)
     policy = PairPolicy(similarity_threshold=lastfm.SIMILARITY_THRESHOLD, max_positives_per_user=cap)
     group = FeatureGroup(name=lastfm.GROUP, columns=lastfm.COLUMNS)

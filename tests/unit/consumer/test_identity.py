@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from consumer import identity as identities
 from consumer.identity import identity
+from schemas.log_events.service import INSTANCE_ID_NOT_KEPT
 
 
 def test_an_instance_is_the_same_after_a_restart_whatever_its_host_is_called_then(
@@ -73,4 +74,4 @@ def test_a_folder_that_cannot_keep_an_id_gives_one_for_this_run(tmp_path: Path) 
     with capture_logs() as said:
         first, second = identity(tmp_path), identity(tmp_path)
     assert first.id != second.id
-    assert said[0]["event"] == "cannot keep the id of this instance"
+    assert said[0]["event"] == INSTANCE_ID_NOT_KEPT

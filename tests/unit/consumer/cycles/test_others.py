@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from consumer.cycles.others import Others
 from consumer.ledger.ledger import Ledger
 from consumer.status import Status
+from schemas.log_events.service import STATE_FOLDER_COPIED
 
 
 def says(ledger: Ledger, name: str, at: float, *, caught_up: bool, unable: str | None = None) -> None:
@@ -109,6 +110,4 @@ def test_a_copy_of_the_state_folder_that_runs_is_told_once(ledger: Ledger) -> No
             says(ledger, "0123-bbbb", at, caught_up=True)
             says(ledger, "4567-bbbb", at, caught_up=True)
             others.look()
-    assert [(line["event"], line["other"]) for line in said] == [
-        ("the state folder is a copy of another instance's, which runs too", "0123-bbbb")
-    ]
+    assert [(line["event"], line["other"]) for line in said] == [(STATE_FOLDER_COPIED, "0123-bbbb")]

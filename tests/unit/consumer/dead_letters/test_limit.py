@@ -17,6 +17,7 @@ from consumer.listener.pauses import Pauses
 from consumer.listener.state import ListenerState
 from consumer.listener.status import ListenerStatus
 from consumer.positions import Position
+from schemas.log_events.listener import DEAD_LETTER, DEAD_LETTERS
 
 LIMIT = Load(10, 1000)
 
@@ -142,7 +143,7 @@ def test_a_million_dead_letters_are_a_few_lines_a_second() -> None:
     with capture_logs() as logs:
         told.tick()
         told.tick()
-    assert [(line["event"], line["more"], line["last"]) for line in logs] == [("dead letters", 995, "t[0]@999")]
+    assert [(line["event"], line["more"], line["last"]) for line in logs] == [(DEAD_LETTERS, 995, "t[0]@999")]
     with capture_logs() as logs:
         told.tell([letter(1000)])
-    assert [line["event"] for line in logs] == ["dead letter"]
+    assert [line["event"] for line in logs] == [DEAD_LETTER]

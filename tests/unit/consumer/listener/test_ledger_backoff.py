@@ -7,8 +7,9 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from consumer.listener.ledger_backoff import LedgerBackoff
-from consumer.listener.state import ListenerState
 from consumer.trouble import Trouble
+from schemas.log_events.event import begins, ends
+from schemas.log_events.listener import LEDGER_REFUSES_CHANGES, LEDGER_TAKES_CHANGES
 
 
 class Clock:
@@ -57,16 +58,16 @@ def test_trouble_is_said_when_it_begins_each_minute_and_when_it_is_over() -> Non
         backoff.took()
     told = [(line["log_level"], line["event"], line.get("since_s"), line.get("failures")) for line in logs]
     assert told == [
-        ("error", ListenerState.LEDGER_REFUSES, None, None),
-        ("warning", ListenerState.LEDGER_REFUSES, 60, 60),
-        ("warning", ListenerState.LEDGER_REFUSES, 120, 120),
-        ("info", "ledger takes changes again", None, 130),
+        ("error", LEDGER_REFUSES_CHANGES, None, None),
+        ("warning", LEDGER_REFUSES_CHANGES, 60, 60),
+        ("warning", LEDGER_REFUSES_CHANGES, 120, 120),
+        ("info", LEDGER_TAKES_CHANGES, None, 130),
     ]
 
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_trouble_that_comes_again_is_said_again(times: int) -> None:
-    trouble = Trouble("it does not work", "it works", Clock())
+    trouble = Trouble(begins("it does not work", ""), ends("it works", ""), Clock())
     with capture_logs() as logs:
         for _ in range(times):
             trouble.met("why")

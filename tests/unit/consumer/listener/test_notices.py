@@ -16,6 +16,7 @@ from consumer.settings import Settings
 from schemas.events import Operation
 from schemas.features import FeatureGroup
 from schemas.labels import LabelGroup
+from schemas.log_events.listener import NOTHING_IS_OURS
 
 P0 = Partition("t", 0)
 GROUP = "listeners, version 1 (RETRAINER_FEATURE_GROUP__…)"
@@ -55,7 +56,7 @@ def test_a_wrong_group_is_told_once_and_as_long_as_it_lasts() -> None:
     (told,) = notices.current
     assert told.startswith(f"none of the last 1,000 events of topic t is of {GROUP} (another feature group: 1,000)")
     assert "`retrainer doctor` names what comes" in told
-    assert [(line["event"], line["log_level"]) for line in logged] == [("nothing that comes is ours", "warning")]
+    assert [(line["event"], line["log_level"]) for line in logged] == [(NOTHING_IS_OURS, "warning")]
     assert "none of the last 100 events" in logged[0]["reason"]
     notices.stored(read(ours=1, others=500))
     assert notices.current == ()

@@ -18,6 +18,7 @@ from retrainer.bridge.errors import BridgeError
 from retrainer.bridge.orders import Orders
 from retrainer.bridge.ports import Commits, Link, TopicState
 from retrainer.bridge.state import BridgeState
+from schemas.log_events.bridge import ROWS_WITHOUT_KEY, TOPIC_BEFORE_BASELINE, TOPIC_CREATED
 from stores.errors import ContractError, NotThere, Refused
 from tests.unit.retrainer.bridge.bridging import DELETE, UPSERT, Bench
 from tests.waiting import wait_until
@@ -100,7 +101,7 @@ def test_rows_without_a_key_are_nobody_to_tell_of() -> None:
     with capture_logs() as said:
         bench.bridge().once()
     assert bench.topic.told() == [("u1", UPSERT)]
-    assert {"rows": 2, "event": "rows without a user id are left out"}.items() <= said[0].items()
+    assert {"rows": 2, "event": ROWS_WITHOUT_KEY}.items() <= said[0].items()
 
 
 def test_a_commit_while_a_snapshot_is_read_is_found_at_the_next_look() -> None:
@@ -282,7 +283,7 @@ class TestBeginning:
             bridge.once()
         with structlog.testing.capture_logs() as logs:
             bridge.once()
-        assert any("topic is missing" in line["event"] for line in logs)
+        assert TOPIC_CREATED in [line["event"] for line in logs]
         assert bench.topic.told() == [("u1", UPSERT)]
 
     def test_a_topic_that_is_there_before_the_baseline_is_warned_of(self) -> None:
@@ -290,7 +291,7 @@ class TestBeginning:
         bench.topic.found = TopicState.EMPTY
         with structlog.testing.capture_logs() as logs:
             bench.baseline(3)
-        assert any("there before the baseline" in line["event"] for line in logs)
+        assert TOPIC_BEFORE_BASELINE in [line["event"] for line in logs]
 
 
 @pytest.mark.parametrize("error", [ContractError("few lacks taste"), Refused("few keeps no commits")])

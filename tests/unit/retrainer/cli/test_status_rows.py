@@ -222,7 +222,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
         assert not state.startswith("training")
     if state.startswith(HELD) or "was held" in state:
         assert "held" in found
-    if "failed" in state:
+    if Hold.FAILED in state:
         assert "failing" in found
     assert ("ride with the next cycle" in pending) == (new < backlog.users + (backlog.labels if labelled else 0))
     if re.search(r"until \d", state):

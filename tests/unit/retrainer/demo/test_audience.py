@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from retrainer.demo.audience import COLUMNS, SIMILARITY_THRESHOLD, GeneratedListeners
+from retrainer.demo.audience import COLUMNS, SIMILARITY_THRESHOLD, GeneratedAudience
 from retrainer.demo.waves import MIXES, Mix, Row, Wave
 from schemas.features import FeatureGroup
 from tests.unit.retrainer.demo.directions import directions
@@ -27,7 +27,7 @@ def after(rows: dict[str, Row], wave: Wave) -> dict[str, Row]:
 
 @pytest.fixture(scope="module")
 def begun() -> dict[str, Row]:
-    return dict(GeneratedListeners(2400).initial().upserts)
+    return dict(GeneratedAudience(2400).initial().upserts)
 
 
 def test_rows_are_what_the_seeds_feature_group_holds(begun: dict[str, Row]) -> None:
@@ -48,7 +48,7 @@ def test_the_playlist_vector_is_about_a_multiple_of_the_genre_vector(begun: dict
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_most_users_have_similar_users_and_nobody_has_them_all(seed: int) -> None:
-    similar = similar_users(dict(GeneratedListeners(2400, seed).initial().upserts))
+    similar = similar_users(dict(GeneratedAudience(2400, seed).initial().upserts))
     assert 5 < similar.mean() < 40
     assert (similar == 0).mean() < 0.15
     assert similar.max() < 200
@@ -56,14 +56,14 @@ def test_most_users_have_similar_users_and_nobody_has_them_all(seed: int) -> Non
 
 def test_waves_keep_the_task_as_hard_as_it_was(begun: dict[str, Row]) -> None:
     rows = begun
-    for wave in islice(GeneratedListeners(2400).waves(), 12):
+    for wave in islice(GeneratedAudience(2400).waves(), 12):
         rows = after(rows, wave)
     assert 2000 < len(rows) < 2800
     assert 5 < similar_users(rows).mean() < 40
 
 
 def test_the_same_seed_tells_the_same_story() -> None:
-    one, other, another = (GeneratedListeners(200, seed) for seed in (7, 7, 8))
+    one, other, another = (GeneratedAudience(200, seed) for seed in (7, 7, 8))
     for ours, theirs in zip(islice(one.waves(), 5), islice(other.waves(), 5), strict=True):
         assert (ours.title, ours.deletes, ours.newcomers) == (theirs.title, theirs.deletes, theirs.newcomers)
         assert ours.upserts.keys() == theirs.upserts.keys()
@@ -77,7 +77,7 @@ def test_the_same_seed_tells_the_same_story() -> None:
 def test_waves_say_who_is_new_and_who_is_gone(begun: dict[str, Row]) -> None:
     there = set(begun)
     ever = set(begun)
-    for wave in islice(GeneratedListeners(2400).waves(), 9):
+    for wave in islice(GeneratedAudience(2400).waves(), 9):
         new, gone = set(wave.upserts) - there, set(wave.deletes)
         assert len(new) == wave.newcomers
         assert not new & ever  # nobody comes back under an old name
@@ -88,7 +88,7 @@ def test_waves_say_who_is_new_and_who_is_gone(begun: dict[str, Row]) -> None:
 
 
 def test_a_drifting_taste_moves_but_is_not_a_new_one() -> None:
-    listeners = GeneratedListeners(400)
+    listeners = GeneratedAudience(400)
     before = listeners.initial().upserts
     wave = listeners.change(Mix(changing=0.5))
     moved = [_cosine(before[user]["artist_embedding"], row["artist_embedding"]) for user, row in wave.upserts.items()]
@@ -100,7 +100,7 @@ def test_a_drifting_taste_moves_but_is_not_a_new_one() -> None:
 
 
 def test_every_kind_of_change_comes_in_turn() -> None:
-    waves = list(islice(GeneratedListeners(200).waves(), len(MIXES)))
+    waves = list(islice(GeneratedAudience(200).waves(), len(MIXES)))
     assert any(wave.changed and not wave.newcomers and not wave.deletes for wave in waves)
     assert any(wave.newcomers and not wave.changed for wave in waves)
     assert any(wave.deletes and not wave.upserts for wave in waves)
@@ -109,7 +109,7 @@ def test_every_kind_of_change_comes_in_turn() -> None:
 
 def test_too_few_users_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 100"):
-        GeneratedListeners(99)
+        GeneratedAudience(99)
 
 
 def _cosine(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from retrainer.demo.audience import STORY, GeneratedListeners
+from retrainer.demo.audience import STORY, GeneratedAudience
 from retrainer.demo.following import People, attraction, new_follows
 from retrainer.demo.waves import Mix
 from schemas.labels import PairKey
@@ -42,7 +42,7 @@ def auc(space: Doubles, pairs: NDArray[np.int64], others: NDArray[np.int64]) -> 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_follows_can_be_learned_far_better_than_the_input_cosine_tells_them(seed: int) -> None:
-    listeners = GeneratedListeners(2400, seed, following=True)
+    listeners = GeneratedAudience(2400, seed, following=True)
     wave = listeners.initial()
     follows: list[PairKey] = [*wave.follows, *listeners.change(Mix(following=2.5)).follows]
     row_of = {user: row for row, user in enumerate(wave.upserts)}
@@ -56,14 +56,14 @@ def test_follows_can_be_learned_far_better_than_the_input_cosine_tells_them(seed
 
 
 def test_rows_have_more_independent_numbers_than_a_tower() -> None:
-    inputs = directions(dict(GeneratedListeners(1000, following=True).initial().upserts))
+    inputs = directions(dict(GeneratedAudience(1000, following=True).initial().upserts))
     spread = np.linalg.eigvalsh(np.cov(inputs.T))[::-1]
     assert spread[150] > 1e-3 * spread[0]
     assert spread[128:].sum() > 0.01 * spread.sum()
 
 
 def test_new_genres_are_hardly_heard_before_they_come() -> None:
-    listeners = GeneratedListeners(600, following=True)
+    listeners = GeneratedAudience(600, following=True)
     before = listeners.initial().upserts
     wave = listeners.change(Mix(joining=0.2, new_genres=True))
     assert wave.newcomers == len(wave.upserts) == 120
@@ -75,7 +75,7 @@ def test_new_genres_are_hardly_heard_before_they_come() -> None:
 
 
 def test_waves_say_who_follows_whom_and_what_ends() -> None:
-    listeners = GeneratedListeners(300, following=True)
+    listeners = GeneratedAudience(300, following=True)
     begin = listeners.initial()
     there, follows = set(begin.upserts), set(begin.follows)
     assert len(follows) == len(begin.follows) >= 300  # everybody who joins follows somebody
@@ -90,11 +90,11 @@ def test_waves_say_who_follows_whom_and_what_ends() -> None:
 
 
 def test_the_same_seed_tells_the_same_story_and_without_follows_there_are_none() -> None:
-    one, other = (GeneratedListeners(200, 7, following=True) for _ in range(2))
+    one, other = (GeneratedAudience(200, 7, following=True) for _ in range(2))
     assert one.initial().follows == other.initial().follows
     for ours, theirs in zip(islice(one.waves(), 4), islice(other.waves(), 4), strict=True):
         assert (ours.title, ours.follows, ours.unfollows) == (theirs.title, theirs.follows, theirs.unfollows)
-    alone = GeneratedListeners(200, 7)
+    alone = GeneratedAudience(200, 7)
     assert not alone.initial().follows
     assert not any(wave.follows or wave.unfollows for wave in islice(alone.waves(), 4))
 

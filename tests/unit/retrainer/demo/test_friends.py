@@ -6,7 +6,7 @@ import pytest
 
 from retrainer.demo.errors import DemoUsageError
 from retrainer.demo.friends import friends_beside, read_friends
-from retrainer.demo.lastfm import LastfmListeners
+from retrainer.demo.lastfm import LastfmAudience
 
 
 def test_a_friendship_is_read_once_in_whichever_direction_it_stands(tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def world(tmp_path: Path) -> tuple[Path, Path]:
 
 def test_friends_find_each_other_when_both_are_there_and_part_when_one_leaves(world: tuple[Path, Path]) -> None:
     log, friends = world
-    source = LastfmListeners(log, 0, friends)
+    source = LastfmAudience(log, 0, friends)
     begin = source.initial()
     there, follows = set(begin.upserts), set(begin.follows)
     assert 150 < len(follows) <= 240  # two fifths of six hundred, as far as both are there
@@ -54,6 +54,6 @@ def test_friends_find_each_other_when_both_are_there_and_part_when_one_leaves(wo
 
 def test_without_a_file_of_friends_there_are_no_labels(world: tuple[Path, Path]) -> None:
     log, _ = world
-    source = LastfmListeners(log, 0)
+    source = LastfmAudience(log, 0)
     assert not source.initial().follows
     assert not any(wave.follows or wave.unfollows for wave in source.waves())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from retrainer.demo.errors import DemoUsageError
-from retrainer.demo.lastfm import COLUMNS, LastfmListeners
+from retrainer.demo.lastfm import COLUMNS, LastfmAudience
 from retrainer.demo.listening_log import read_log
 from retrainer.demo.waves import Row
 
@@ -30,7 +30,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_rows_are_unit_vectors_of_one_column(log: Path) -> None:
     assert [(column.name, column.length) for column in COLUMNS] == [("listening_embedding", 100)]
-    for row in LastfmListeners(log).initial().upserts.values():
+    for row in LastfmAudience(log).initial().upserts.values():
         assert row.keys() == {NAME}
         assert row[NAME].shape == (100,)
         assert row[NAME].dtype == np.float32
@@ -38,7 +38,7 @@ def test_rows_are_unit_vectors_of_one_column(log: Path) -> None:
 
 
 def test_listeners_of_one_scene_are_closer_than_others(log: Path) -> None:
-    rows = LastfmListeners(log).initial().upserts
+    rows = LastfmAudience(log).initial().upserts
     scene = {user: int(user[1:]) % 20 for user in rows}
     users = list(rows)
     cosine = np.stack([rows[user][NAME] for user in users]) @ np.stack([rows[user][NAME] for user in users]).T
@@ -53,14 +53,14 @@ def test_neither_an_obsession_nor_what_everybody_plays_hides_a_taste(tmp_path: P
     lines += ["u0\tobsession\t1000000"]
     path = tmp_path / "plays.dat"
     path.write_text("\n".join(lines) + "\n")
-    row = {user: values[NAME] for user, values in LastfmListeners(path)._rows(read_log(path)).items()}
+    row = {user: values[NAME] for user, values in LastfmAudience(path)._rows(read_log(path)).items()}
     assert float(row["u1"] @ row["u41"]) > 0.95
     assert float(row["u1"] @ row["u2"]) < 0.05  # 0.17 if common artists counted like others
     assert float(row["u0"] @ row["u40"]) > 0.3  # nothing would be left of it if plays were not taken by their log
 
 
 def test_waves_bring_held_back_rows_newcomers_and_leavers(log: Path) -> None:
-    listeners = LastfmListeners(log)
+    listeners = LastfmAudience(log)
     there: dict[str, Row] = dict(listeners.initial().upserts)
     assert len(there) < USERS
     brought = [0, 0, 0]
@@ -82,16 +82,16 @@ def test_waves_bring_held_back_rows_newcomers_and_leavers(log: Path) -> None:
 
 def test_the_recipe_is_frozen_so_others_rows_change_nobody(log: Path) -> None:
     """What a user's row is does not depend on who came in between."""
-    listeners = LastfmListeners(log)
+    listeners = LastfmAudience(log)
     listeners.initial()
     last = list(listeners.waves())[-1]
     user = next(iter(last.upserts))
-    again = LastfmListeners(log)
+    again = LastfmAudience(log)
     assert np.array_equal(again._rows({user: again._log[user]})[user][NAME], last.upserts[user][NAME])
 
 
 def test_the_same_file_and_seed_tell_the_same_story(log: Path) -> None:
-    one, other = LastfmListeners(log, seed=3), LastfmListeners(log, seed=3)
+    one, other = LastfmAudience(log, seed=3), LastfmAudience(log, seed=3)
     assert np.array_equal(
         np.stack([row[NAME] for row in one.initial().upserts.values()]),
         np.stack([row[NAME] for row in other.initial().upserts.values()]),
@@ -99,7 +99,7 @@ def test_the_same_file_and_seed_tell_the_same_story(log: Path) -> None:
     assert [(w.title, list(w.upserts), w.deletes) for w in one.waves()] == [
         (w.title, list(w.upserts), w.deletes) for w in other.waves()
     ]
-    assert set(LastfmListeners(log, seed=4).initial().upserts) != set(one.initial().upserts)
+    assert set(LastfmAudience(log, seed=4).initial().upserts) != set(one.initial().upserts)
 
 
 def test_a_log_may_have_names_more_fields_and_a_few_bad_rows(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ from retrainer.demo.status import status
 from retrainer.demo.story import Story
 from retrainer.demo.summary import closing, opening, table
 from retrainer.demo.waves import Committed
+from schemas.log_events.cycles import CYCLE_ENDED, CYCLE_STARTED, CYCLE_STEP
+from schemas.log_events.listener import WAITING_FOR_BROKER
 from tests.hostile import HOSTILE, steering
 
 LOG = [json.loads(line) for line in (Path(__file__).parent / "service.jsonl").read_text().splitlines()]
@@ -40,7 +42,7 @@ def drawn(*, terminal: bool = False, width: int = 100, encoding: str = "utf-8", 
     opening(console, PLAN)
     with Screen(story, console, clock=lambda: 65.0) as screen:
         for line in log:
-            if line["event"] == "cycle started":
+            if line["event"] == CYCLE_STARTED:
                 commit = COMMITS[len(story.cycles) + 1]
                 story.committed(commit)
                 screen.say(of_commit(commit))
@@ -61,9 +63,9 @@ def refused() -> list[dict[str, Any]]:
 def test_what_the_service_logs_and_paths_are_text_and_nothing_else(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "PLAN", Plan(state=Path(f"var/[red]{text}[/]")))
     end = {**LOG[-1], "outcome": "held", "version": None, "reason": text, "way_out": text, "asks_full": text}
-    started = [{**line, "reason": text} if line["event"] == "cycle started" else line for line in LOG[:-1]]
+    started = [{**line, "reason": text} if line["event"] == CYCLE_STARTED else line for line in LOG[:-1]]
     failing = {"event": text, "level": "error", "reason": text, text: text}
-    told = drawn(log=[*started, failing, {"event": "waiting for topic", "topic": text}, end])
+    told = drawn(log=[*started, failing, {"event": WAITING_FOR_BROKER, "reason": text}, end])
     assert steering(told) == []
     assert "[red]" in told
 
@@ -170,7 +172,7 @@ def ends() -> Story:
     ]
     for wave, end in enumerate(told):
         story.committed(replace(COMMITS[2], wave=wave))
-        for line in ({**LOG[0], "event": "cycle started", "users": 960}, {**LOG[-1], **end}):
+        for line in ({**LOG[0], "event": CYCLE_STARTED, "users": 960}, {**LOG[-1], **end}):
             story.feed({**line, "cycle_id": f"c{wave}"})
     return story
 
@@ -228,9 +230,9 @@ def learned() -> Story:
         story.committed(replace(COMMITS[2], wave=wave))
         facts = {"auc": at_first, "labels": 1005} if at_first else {"told": "nothing to ask"}
         for line in (
-            {"event": "cycle started", "users": 12, "labels": 4192, "kind": "incremental" if wave else "bootstrap"},
-            {"event": "step", "step": "probe", "state": "done", "facts": facts},
-            {"event": "cycle ended", "changed_users": 12, "changed_labels": 4192, "seconds": 9.0, **end},
+            {"event": CYCLE_STARTED, "users": 12, "labels": 4192, "kind": "incremental" if wave else "bootstrap"},
+            {"event": CYCLE_STEP, "step": "probe", "state": "done", "facts": facts},
+            {"event": CYCLE_ENDED, "changed_users": 12, "changed_labels": 4192, "seconds": 9.0, **end},
         ):
             story.feed({**line, "cycle_id": f"c{wave}"})
     return story

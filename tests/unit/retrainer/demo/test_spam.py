@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from retrainer.demo.audience import GeneratedListeners
+from retrainer.demo.audience import GeneratedAudience
 from retrainer.demo.spam import WithSpam
 from retrainer.demo.upstream_bug import WithUpstreamBug
 from retrainer.demo.waves import Wave
@@ -23,8 +23,8 @@ def after(waves: list[Wave]) -> tuple[set[str], set[PairKey]]:
 
 @pytest.mark.parametrize("wave", [1, 3])
 def test_bots_follow_those_who_pay_and_their_follows_go_again(wave: int) -> None:
-    plain = GeneratedListeners(300, following=True)
-    source = WithSpam(GeneratedListeners(300, following=True), wave)
+    plain = GeneratedAudience(300, following=True)
+    source = WithSpam(GeneratedAudience(300, following=True), wave)
     waves = [source.initial(), *islice(source.waves(), 5)]
     users, follows = after(waves[:wave])
     spam, found = waves[wave : wave + 2]
@@ -42,27 +42,27 @@ def test_bots_follow_those_who_pay_and_their_follows_go_again(wave: int) -> None
 
 def test_the_same_seed_has_the_same_spam() -> None:
     def spam(seed: int) -> tuple[PairKey, ...]:
-        source = WithSpam(GeneratedListeners(200, following=True), 1, seed)
+        source = WithSpam(GeneratedAudience(200, following=True), 1, seed)
         return next(source.waves()).follows
 
     assert spam(3) == spam(3) != spam(4)
 
 
 def test_where_nobody_follows_anybody_or_the_waves_end_there_is_no_spam() -> None:
-    titles = [wave.title for wave in islice(WithSpam(GeneratedListeners(200), 2).waves(), 4)]
-    assert titles == [wave.title for wave in islice(GeneratedListeners(200).waves(), 4)]
+    titles = [wave.title for wave in islice(WithSpam(GeneratedAudience(200), 2).waves(), 4)]
+    assert titles == [wave.title for wave in islice(GeneratedAudience(200).waves(), 4)]
 
-    class OneWave(GeneratedListeners):
+    class OneWave(GeneratedAudience):
         def waves(self) -> Iterator[Wave]:
             return islice(super().waves(), 1)
 
     assert len(list(WithSpam(OneWave(200, following=True), 3).waves())) == 1
     with pytest.raises(ValueError, match="wave must be at least 1, got 0"):
-        WithSpam(GeneratedListeners(200), 0)
+        WithSpam(GeneratedAudience(200), 0)
 
 
 def test_a_bug_before_it_leaves_the_follows_alone() -> None:
-    source = WithSpam(WithUpstreamBug(GeneratedListeners(200, following=True), 2), 4)
+    source = WithSpam(WithUpstreamBug(GeneratedAudience(200, following=True), 2), 4)
     waves = [source.initial(), *islice(source.waves(), 5)]
     assert [bool(wave.follows) for wave in waves] == [True, True, False, False, True, True]
     assert set(waves[4].follows) <= {*waves[5].unfollows, *waves[5].follows}

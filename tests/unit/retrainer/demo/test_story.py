@@ -1,4 +1,4 @@
-"""The demo's account, folded from the service's log and told in plain words."""
+"""The demo's account, folded from the service's log and narrated in plain words."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from retrainer.demo.narration import Said, of_commit, of_record
 from retrainer.demo.story import Story
 from retrainer.demo.waves import Committed
 from schemas.cycle import Step
+from schemas.log_events.cycles import CYCLE_ENDED, CYCLE_STARTED, CYCLE_STEP
+from schemas.log_events.service import CHANGES
 
 Record = dict[str, Any]
 
@@ -19,12 +21,12 @@ def record(event: str, **fields: object) -> Record:
 def step(
     cycle: str, name: str, state: str, *, done: int | None = None, total: int | None = None, **facts: object
 ) -> Record:
-    return record("step", cycle_id=cycle, step=name, state=state, done=done, total=total, facts=facts)
+    return record(CYCLE_STEP, cycle_id=cycle, step=name, state=state, done=done, total=total, facts=facts)
 
 
 def started(cycle: str, kind: str = "incremental", users: int = 240, base: int | None = 1) -> Record:
     return record(
-        "cycle started", cycle_id=cycle, kind=kind, reason="enough users changed", users=users, base_version=base
+        CYCLE_STARTED, cycle_id=cycle, kind=kind, reason="enough users changed", users=users, base_version=base
     )
 
 
@@ -43,7 +45,7 @@ def ended(
         "seconds": 8.2,
         **more,
     }
-    return record("cycle ended", cycle_id=cycle, kind=kind, outcome=outcome, version=version, **found)
+    return record(CYCLE_ENDED, cycle_id=cycle, kind=kind, outcome=outcome, version=version, **found)
 
 
 def fitting(cycle: str, epochs: int) -> list[Record]:
@@ -98,7 +100,7 @@ def bootstrapped() -> Story:
     story = Story()
     story.committed(committed(0, new=2400))
     for line in (
-        record("changes", events=2400, ignored=0, dead=0, pending=2400, lag=0),
+        record(CHANGES, events=2400, ignored=0, dead=0, pending=2400, lag=0),
         started("b", "bootstrap", users=2400, base=None),
         ended("b", "bootstrap", version=1),
     ):
@@ -109,7 +111,7 @@ def bootstrapped() -> Story:
 def test_it_knows_what_was_read_what_waits_and_what_runs() -> None:
     story = bootstrapped()
     assert (story.events, story.pending, story.cycle) == (2400, 0, None)
-    story.feed(record("changes", events=2640, ignored=1, dead=2, pending=240, lag=0))
+    story.feed(record(CHANGES, events=2640, ignored=1, dead=2, pending=240, lag=0))
     assert (story.events, story.pending, story.dead) == (2640, 240, 2)
     for line in cycle("i", epochs=8)[:-4]:
         story.feed(line)
@@ -193,10 +195,10 @@ def test_lines_it_does_not_know_and_fields_that_are_missing_do_no_harm() -> None
         record("something new", x=1),
         {"event": None},
         {},
-        record("step", cycle_id="b", step="juggle", state="done"),
-        record("step", cycle_id="nobody", step="fit", state="running"),
-        record("changes"),
-        record("cycle ended", cycle_id="nobody"),
+        record(CYCLE_STEP, cycle_id="b", step="juggle", state="done"),
+        record(CYCLE_STEP, cycle_id="nobody", step="fit", state="running"),
+        record(CHANGES),
+        record(CYCLE_ENDED, cycle_id="nobody"),
     ):
         story.feed(line)
         of_record(story, line)
@@ -274,7 +276,7 @@ def followed(wave: int, follows: int = 0, unfollows: int = 0, changed: int = 0) 
 def test_a_wave_of_labels_is_settled_when_they_have_been_through_a_cycle_too() -> None:
     story = bootstrapped()
     story.committed(followed(1, follows=400, unfollows=50, changed=10))
-    story.feed(record("changes", events=2860, pending=10, pending_labels=450))
+    story.feed(record(CHANGES, events=2860, pending=10, pending_labels=450))
     assert (story.pending, story.pending_labels) == (10, 450)
     story.feed({**started("i", users=10), "labels": 300})
     assert (story.pending, story.pending_labels) == (0, 150)
@@ -312,7 +314,7 @@ def test_labels_and_what_the_champion_said_of_them_are_told() -> None:
     pending, start, before, end = told(
         story,
         [
-            record("changes", events=3401, pending=0, pending_labels=1001),
+            record(CHANGES, events=3401, pending=0, pending_labels=1001),
             {**started("i", users=0), "labels": 1001},
             step("i", "probe", "done", **probe),
             ended("i", **figures),

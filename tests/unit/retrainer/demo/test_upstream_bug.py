@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrainer.demo.audience import MIN_USERS, GeneratedListeners
+from retrainer.demo.audience import MIN_USERS, GeneratedAudience
 from retrainer.demo.simulator import Simulator
 from retrainer.demo.upstream_bug import WithUpstreamBug
 from retrainer.demo.waves import Row, Wave
@@ -22,7 +22,7 @@ def row(value: float) -> Row:
     return {"taste": np.full(2, value, dtype=np.float32), "year": np.full(1, value, dtype=np.float32)}
 
 
-class Listeners:
+class Audience:
     """Forty users; in every wave some change, one comes and one goes, who may be the one who came."""
 
     columns = COLUMNS
@@ -74,7 +74,7 @@ def after(waves: list[Wave]) -> dict[str, Row]:
 
 @given(st.integers(1, 4), st.integers(0, 5))
 def test_it_spoils_one_column_of_a_quarter_and_brings_the_rows_back_as_they_were(wave: int, seed: int) -> None:
-    plain, source = Listeners(), WithUpstreamBug(Listeners(), wave, seed)
+    plain, source = Audience(), WithUpstreamBug(Audience(), wave, seed)
     begun = source.initial()
     waves = list(source.waves())
     before = after([begun, *waves[: wave - 1]])
@@ -91,20 +91,20 @@ def test_it_spoils_one_column_of_a_quarter_and_brings_the_rows_back_as_they_were
 
 
 def test_a_source_that_ends_before_it_has_no_bug() -> None:
-    titles = [wave.title for wave in WithUpstreamBug(Listeners(waves=1), wave=3).waves()]
+    titles = [wave.title for wave in WithUpstreamBug(Audience(waves=1), wave=3).waves()]
     assert titles == ["wave 1"]
-    assert len(list(WithUpstreamBug(Listeners(waves=1), wave=2).waves())) == 3
+    assert len(list(WithUpstreamBug(Audience(waves=1), wave=2).waves())) == 3
     with pytest.raises(ValueError, match="wave must be at least 1, got 0"):
-        WithUpstreamBug(Listeners(), wave=0)
+        WithUpstreamBug(Audience(), wave=0)
 
 
 def test_a_simulator_that_is_started_again_between_bug_and_mending_mends(tmp_path: Path) -> None:
     store, whole = Memory(), Memory()
     for _ in range(5):  # one wave each
-        simulator = Simulator(WithUpstreamBug(Listeners(), 2), store, store, tmp_path / "place")
+        simulator = Simulator(WithUpstreamBug(Audience(), 2), store, store, tmp_path / "place")
         simulator.begin()
         simulator.advance()
-    through = Simulator(WithUpstreamBug(Listeners(), 2), whole, whole, tmp_path / "through")
+    through = Simulator(WithUpstreamBug(Audience(), 2), whole, whole, tmp_path / "through")
     through.begin()
     for _ in range(5):
         through.advance()
@@ -113,7 +113,7 @@ def test_a_simulator_that_is_started_again_between_bug_and_mending_mends(tmp_pat
 
 
 def test_generated_listeners_go_on_as_without_it() -> None:
-    with_bug, plain = WithUpstreamBug(GeneratedListeners(MIN_USERS)), GeneratedListeners(MIN_USERS)
+    with_bug, plain = WithUpstreamBug(GeneratedAudience(MIN_USERS)), GeneratedAudience(MIN_USERS)
     assert with_bug.columns == plain.columns
     assert with_bug.name == plain.name
     told = [wave.title for wave in islice(with_bug.waves(), 6)]

@@ -1,0 +1,173 @@
+"""Events of cycles: their start, steps and end, the trainers that run them, probes, and the champion's tag."""
+
+from __future__ import annotations
+
+from schemas.log_events.event import REASON, LogEvent
+
+_CYCLE_ID = "the id of the cycle"
+_KIND = "`bootstrap`, `incremental`, `full` or `backfill`"
+_USERS = "users that the cycle has claimed"
+_LABELS = "labels that the cycle has claimed; only where there are some"
+_VERSION = "the version"
+
+CYCLE_STARTED = LogEvent(
+    "cycle started",
+    "info",
+    "A cycle has claimed what is pending.",
+    cycle_id=_CYCLE_ID,
+    kind=_KIND,
+    reason="why the cycle starts",
+    users=_USERS,
+    labels=_LABELS,
+    base_version="the champion, on which the cycle builds; null for the first cycle",
+    accept="the limits of the guard that are waived; null where none is",
+)
+CYCLE_RESUMED = LogEvent(
+    "cycle resumed",
+    "info",
+    "A cycle that an earlier process left running is run again under its id.",
+    cycle_id=_CYCLE_ID,
+    kind=_KIND,
+    users=_USERS,
+    labels=_LABELS,
+)
+CYCLE_HAD_ENDED = LogEvent(
+    "cycle had ended",
+    "info",
+    "The trainer of a cycle had left its result before the service ended. The cycle is settled now.",
+    cycle_id=_CYCLE_ID,
+)
+CYCLE_STEP = LogEvent(
+    "step",
+    "info",
+    "The trainer reports how far a step of the cycle is.",
+    cycle_id=_CYCLE_ID,
+    step="`read`, `embed`, `pair`, `base`, `probe`, `fit`, `gate`, `package` or `register`",
+    state="`started`, `running` or `done`",
+    done="units of the step that are done; null where they are not counted",
+    total="units of the step; null where that is not known",
+    facts="what the step has found: an object, see the table of steps",
+)
+CYCLE_ENDED = LogEvent(
+    "cycle ended",
+    ("info", "error"),
+    "A cycle is settled. An error where the data are held, as a person has to decide.",
+    cycle_id=_CYCLE_ID,
+    kind=_KIND,
+    outcome="`registered`, `unchanged`, `rejected`, `inconclusive`, `held` or `failed`",
+    version="the version that was registered; null where none was",
+    reason="why the cycle ended so",
+    base_version="the champion when the cycle began; null for the first cycle",
+    changed_users=_USERS,
+    changed_labels=_LABELS,
+    pairs_before="similar pairs before the cycle; null where the cycle did not come so far, as in all that follow",
+    pairs_after="similar pairs after the cycle",
+    accuracy="accuracy of the challenger on the held-out users",
+    champion_accuracy="accuracy of the champion on the same users",
+    precision="precision of the challenger",
+    champion_precision="precision of the champion",
+    recall="recall of the challenger",
+    champion_recall="recall of the champion",
+    recall_at_10="recall of the challenger among the ten nearest",
+    outcome_auc="AUC of the challenger on held-out labels; only where labels are learned, as the three that follow",
+    recall_at_50="recall of the challenger among the fifty nearest, by held-out labels",
+    champion_outcome_auc="AUC of the champion on held-out labels",
+    champion_recall_at_50="recall of the champion among the fifty nearest, by held-out labels",
+    way_out="what a person can do; null where nothing is to be done",
+    asks_full="why a full retrain should follow; null where none should",
+    seconds="seconds since the cycle claimed what was pending",
+)
+
+# What goes wrong in a cycle
+TRAINER_FAILED = LogEvent(
+    "trainer failed",
+    "error",
+    "The trainer ended without a result, or with a failure as its result.",
+    cycle_id=_CYCLE_ID,
+    reason=REASON,
+    last_words="the end of the trainer's standard error; only where there is no result",
+)
+TRAINER_LAST_WORDS = LogEvent(
+    "trainer's last words",
+    "debug",
+    "The end of the standard error of a trainer that failed with a result.",
+    last_words="the lines",
+)
+CYCLE_RETRIED = LogEvent(
+    "cycle will be tried again",
+    "warning",
+    "An attempt failed, and attempts are left.",
+    cycle_id=_CYCLE_ID,
+    in_s="seconds until the next attempt",
+    reason=REASON,
+)
+REGISTRATION_UNKNOWN = LogEvent(
+    "not known yet whether the cycle has registered",
+    "warning",
+    "The cycle has failed, and the registry has to say first whether there is a version of it.",
+    cycle_id=_CYCLE_ID,
+    reason=REASON,
+)
+CYCLE_PUT_OFF = LogEvent(
+    "cycle given up for now",
+    "info",
+    "The service ends in the middle of a cycle. The next start resumes the cycle.",
+    cycle_id=_CYCLE_ID,
+)
+CYCLE_ABANDONED = LogEvent(
+    "cycle abandoned to another instance",
+    "warning",
+    "Another instance has the lease, and runs the cycle now.",
+    cycle_id=_CYCLE_ID,
+)
+NOT_MADE_CHAMPION = LogEvent(
+    "version registered but not made champion: the champion changed meanwhile",
+    "error",
+    "Somebody rolled back while the cycle ran. The version is in the registry, and the changes are pending again.",
+    version=_VERSION,
+)
+CHANGES_GIVEN_BACK = LogEvent(
+    "changes given back: the champion changed meanwhile",
+    "warning",
+    "Somebody rolled back while the cycle ran, which had found nothing to learn. The changes are pending again.",
+    users=_USERS,
+    labels=_LABELS,
+)
+WAITING_TRAINER_ENDED = LogEvent(
+    "waiting trainer ended",
+    "warning",
+    "The trainer that was started ahead of time has died. Another one is started after ten seconds.",
+    exit_code="the exit code; negative for a signal",
+    last_words="the end of its standard error",
+)
+
+# Probes, and the tag
+PROBE_STARTED = LogEvent(
+    "probe started",
+    "info",
+    "The champion is asked about the pending changes. Nothing is claimed.",
+    users="pending users",
+    labels="pending labels",
+    version="the champion",
+)
+PROBE_ENDED = LogEvent(
+    "probe ended",
+    "info",
+    "The answer of a probe is on record.",
+    version="the champion",
+    regret="the largest loss of a figure that decides; null where nothing can be said",
+    told="the same in a sentence",
+)
+PROBE_FAILED = LogEvent(
+    "probe failed", "warning", "A probe gave no answer. The next one waits as usual.", reason=REASON
+)
+CHAMPION_TAGGED = LogEvent(
+    "champion tagged", "info", "The registry of the cluster shows which version is champion.", version=_VERSION
+)
+CHAMPION_NOT_TAGGED = LogEvent(
+    "champion not tagged",
+    "info",
+    "The registry of the cluster took no tag. The ledger, which decides, knows the champion.",
+    version=_VERSION,
+    reason=REASON,
+)
