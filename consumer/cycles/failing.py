@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from consumer.cycles.running import TO_BE_RESUMED
+from consumer.cycles.running import Activity
 from consumer.ledger.efforts import Failed
 from consumer.moments import told_at
 
@@ -61,7 +61,7 @@ def failing_now(
     if cycle is not None and cycle.get("attempts"):
         tried, error = cycle["attempts"], cycle.get("last_error") or ""
         waits = cycle.get("next_try_at")
-        at_work = waits is None and cycle.get("state") != TO_BE_RESUMED
+        at_work = waits is None and cycle.get("state") != Activity.TO_BE_RESUMED
         return Failing(cycle["cycle_id"], tried, attempts, in_a_row, error, at_work, waits)
     if failed is None:
         return None

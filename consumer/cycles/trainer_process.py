@@ -17,12 +17,16 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO
 
+import structlog
 from pydantic import ValidationError
 
+from consumer.cycles.lifecycle.events import TrainerEnded
 from consumer.environment import for_child
-from schemas.cycle import CycleRequest, CycleResult, Progress
+from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 from schemas.fault_points import Point, reached
 from schemas.private import private_file, private_folder
+
+log = structlog.get_logger()
 
 _LAST_WORDS = 40
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
@@ -149,3 +153,16 @@ def result_in(folder: Path) -> CycleResult | None:
         return CycleResult.model_validate_json((folder / RESULT_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def trainer_ended(trainer: TrainerProcess, code: int, cycle_id: str, folder: Path) -> TrainerEnded:
+    """How a trainer that ended with `code` left its cycle, whose files lie in `folder`; a failure is logged."""
+    result, words = result_in(folder), trainer.last_words()
+    if result is None:
+        reason = ": ".join([f"the trainer ended with code {code} and no result", *words.splitlines()[-1:]])
+        log.error("trainer failed", cycle_id=cycle_id, reason=reason, last_words=words)
+        return TrainerEnded(None, reason)
+    if result.outcome is Outcome.FAILED and not result.absent:
+        log.error("trainer failed", cycle_id=cycle_id, reason=result.reason)
+        log.debug("trainer's last words", last_words=words)
+    return TrainerEnded(result, result.reason)

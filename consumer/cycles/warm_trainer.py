@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import structlog
 
 from consumer.cycles.trainer_process import TrainerProcess
+from consumer.environment import for_child
+from consumer.settings import Settings
 from schemas.cycle import CycleRequest
 from schemas.fault_points import Point, reached
 
@@ -71,3 +74,9 @@ class WarmTrainer:
         if self._trainer is not None:
             self._trainer.stop(grace)
         self._trainer = None
+
+
+def trainer_environment(settings: Settings) -> dict[str, str]:
+    """The part of our environment that trainers get."""
+    cluster = "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}
+    return for_child(os.environ, cluster=cluster, also=settings.trainer.environment)

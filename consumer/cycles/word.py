@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from consumer.cycles.failing import failing_now
-from consumer.cycles.running import TO_BE_RESUMED
+from consumer.cycles.running import Activity
 from consumer.ledger.efforts import Failed
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger
@@ -43,7 +43,7 @@ class Word:
         if running is None:
             return None
         runs = self._elsewhere
-        return {**running, "state": TO_BE_RESUMED if runs is None else f"run by {runs.name}"}
+        return {**running, "state": Activity.TO_BE_RESUMED if runs is None else f"run by {runs.name}"}
 
     def failing(self, cycle: dict[str, Any] | None, failed: Failed | None, attempts: int) -> dict[str, Any] | None:
         """What fails; where nobody runs cycles, as far as the ledger tells.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from consumer.cycles.failing import Failing
-from consumer.cycles.running import TO_BE_RESUMED
+from consumer.cycles.running import Activity
 from consumer.cycles.word import LIVE, Word
 from consumer.ledger.efforts import Failed
 from consumer.ledger.ledger import Ledger
@@ -37,7 +37,7 @@ def test_a_cycle_under_way_that_fails_is_told_by_the_ledger_where_nobody_runs_it
     word = Word(None, [])
     cycle = word.cycle(ledger, None)
     assert cycle is not None
-    assert cycle["state"] == TO_BE_RESUMED
+    assert cycle["state"] == Activity.TO_BE_RESUMED
     said = word.failing(cycle, None, 3)
     assert said is not None
     assert "tried 1 of 3 times, last error: no room; the next cycle" in Failing(**said).in_words

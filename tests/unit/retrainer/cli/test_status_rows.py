@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.cycles.failing import failing_now
-from consumer.cycles.running import TO_BE_RESUMED
+from consumer.cycles.running import Activity
 from consumer.cycles.trigger import Hold
 from consumer.ledger.efforts import Failed
 from consumer.ledger.views import Backlog
@@ -120,7 +120,7 @@ def test_why_nothing_starts_is_told_with_until_when() -> None:
             "c5: tried 1 of 3 times, last error: nothing is known of why; it is being tried again now",
         ),
         (
-            {"cycle_id": "c5", "attempts": 1, "last_error": "no room", "state": TO_BE_RESUMED},
+            {"cycle_id": "c5", "attempts": 1, "last_error": "no room", "state": Activity.TO_BE_RESUMED},
             None,
             None,
             "c5: tried 1 of 3 times, last error: no room; the next cycle that starts tries again",
