@@ -16,7 +16,7 @@ from __future__ import annotations
 import sys
 
 from consumer.clock import Clock
-from consumer.cycles.failing import Failing
+from consumer.cycles.failure_report import FailureReport
 from consumer.errors import SettingsError
 from consumer.plain import one_line, plain
 from consumer.settings import load_settings
@@ -41,7 +41,7 @@ def main() -> int:
     if status.held is not None and settings.health.held:
         print(f"held: {one_line(status.held)}")
         return 1
-    failing = f"; failing: {Failing(**status.failing).in_words}" if status.failing else ""
+    failing = f"; failing: {FailureReport(**status.failing).in_words}" if status.failing else ""
     print(f"{status.state}: the listener polled {age:.0f} s ago{failing}")
     return 0
 

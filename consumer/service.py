@@ -22,9 +22,9 @@ from sqlalchemy.exc import DBAPIError
 from consumer.clock import Clock, Jumps, this_boot
 from consumer.cycles.candidacy import Candidacy
 from consumer.cycles.deciding import Deciding, Decision
-from consumer.cycles.failing import failing_now
+from consumer.cycles.failure_report import failure_now
 from consumer.cycles.leadership import Leadership
-from consumer.cycles.others import Others
+from consumer.cycles.other_instances import OtherInstances
 from consumer.cycles.prober import Prober
 from consumer.cycles.schedule import Schedule
 from consumer.cycles.supervisor import Supervisor
@@ -66,7 +66,7 @@ class Service:
             ledger.leases, self._own.id, settings.lease.patience, clock.elapsed, self._own.name
         )
         self._candidacy = Candidacy(clock.elapsed)
-        self._others = Others(ledger.instances, self._own.id, clock.elapsed)
+        self._others = OtherInstances(ledger.instances, self._own.id, clock.elapsed)
         member = Membership(ledger.ledger_id, self._own.id)
         self._neighbours = Neighbours(settings.kafka, member, self._others.heard_within)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set, clock.elapsed)
@@ -219,7 +219,7 @@ class Service:
     def _status(self, state: str) -> Status:
         hearing, decision, now = self._listener.hearing, self._decision, self._clock.now()
         cycle, held = self._supervisor.view(now), decision.held
-        failing = failing_now(cycle, decision.failed, self._settings.trainer.attempts, decision.until)
+        failing = failure_now(cycle, decision.failed, self._settings.trainer.attempts, decision.until)
         return Status(
             pid=os.getpid(),
             state=state,

@@ -57,7 +57,7 @@ class Status:
     hold_until: float | None = None
     """Until when no cycle starts even if nothing changes, where that is known."""
     failing: dict[str, Any] | None = None
-    """What fails, by the fields of `consumer.cycles.failing.Failing`."""
+    """What fails, by the fields of `consumer.cycles.failure_report.FailureReport`."""
     full_waits: dict[str, Any] | None = None
     """The full retrain that has to wait, by the fields of `consumer.cycles.deciding.FullWaits`."""
     boot: str | None = None

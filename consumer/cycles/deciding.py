@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from consumer.clock import Ages, Clock
-from consumer.cycles.terms import UNASKED_FROM_SCRATCH
 from consumer.cycles.trigger import Probe, Reason, Start, TriggerState, Wait, decide, enough, full_waits
+from consumer.cycles.trigger_terms import UNASKED_FROM_SCRATCH
 from consumer.ledger.efforts import Efforts, Failed, efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed

@@ -6,8 +6,13 @@ here reads a clock, a database or a broker, so every rule can be tested with pla
 
 from __future__ import annotations
 
-from consumer.cycles.pacing import rest, rest_after_failed_full, rest_for_drift, rest_from_scratch
-from consumer.cycles.terms import Hold, Probe, Reason, Start, TriggerState, Wait
+from consumer.cycles.cycle_spacing import (
+    wait_after_failed_full,
+    wait_after_last_cycle,
+    wait_before_drift_full,
+    wait_before_scratch,
+)
+from consumer.cycles.trigger_terms import Hold, Probe, Reason, Start, TriggerState, Wait
 from schemas.cycle import CycleKind
 from schemas.policies import TriggerPolicy
 
@@ -49,9 +54,9 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
         return Wait(Hold.CATCHING_UP)
     if not state.others_caught_up:
         return Wait(Hold.OTHERS_CATCHING_UP)
-    if (wait := rest(policy, state, now)) is not None:
+    if (wait := wait_after_last_cycle(policy, state, now)) is not None:
         return wait
-    if _schedule_counts(state) and rest_after_failed_full(policy, state, now) is None:
+    if _schedule_counts(state) and wait_after_failed_full(policy, state, now) is None:
         return Start(Reason.SCHEDULE, CycleKind.FULL)
     if _drift_is_met(policy, state, now):
         return Start(Reason.DRIFT, CycleKind.FULL)
@@ -59,19 +64,19 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
         return _first_version(policy, state, now)
     by_changes = _by_changes(policy, state, now)
     if isinstance(by_changes, Start) and _is_rejected_for_long(policy, state):
-        return by_changes if rest_from_scratch(policy, state, now) else Start(Reason.REJECTIONS, CycleKind.FULL)
+        return by_changes if wait_before_scratch(policy, state, now) else Start(Reason.REJECTIONS, CycleKind.FULL)
     return by_changes
 
 
 def full_waits(policy: TriggerPolicy, state: TriggerState, now: float) -> tuple[Reason, Wait] | None:
     """Why a full retrain would start, and what holds it back while other cycles go on; None where nothing does."""
-    rejected, wait = _is_rejected_for_long(policy, state), rest_from_scratch(policy, state, now)
+    rejected, wait = _is_rejected_for_long(policy, state), wait_before_scratch(policy, state, now)
     if not state.has_champion or (rejected and wait is None):
         return None
-    if _schedule_counts(state) and (again := rest_after_failed_full(policy, state, now)) is not None:
+    if _schedule_counts(state) and (again := wait_after_failed_full(policy, state, now)) is not None:
         return Reason.SCHEDULE, again
     if _drift_counts(policy, state):
-        longer = rest_for_drift(policy, state, now)
+        longer = wait_before_drift_full(policy, state, now)
         return None if longer is None else (Reason.DRIFT, longer)
     return (Reason.REJECTIONS, wait) if rejected and wait is not None else None
 
@@ -108,7 +113,7 @@ def _in_vain(asked: CycleKind, state: TriggerState) -> bool:
 
 def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:
     """Whether a full retrain that a cycle asked for starts; not soon after another, whatever came of that."""
-    return state.has_champion and _drift_counts(policy, state) and rest_for_drift(policy, state, now) is None
+    return state.has_champion and _drift_counts(policy, state) and wait_before_drift_full(policy, state, now) is None
 
 
 def _schedule_counts(state: TriggerState) -> bool:
@@ -130,7 +135,7 @@ def _first_version(policy: TriggerPolicy, state: TriggerState, now: float) -> St
         return quiet
     elif not untried and (wait := _below(policy, state, now)) is not None:
         return wait
-    return rest_from_scratch(policy, state, now) or Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
+    return wait_before_scratch(policy, state, now) or Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
 
 
 def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:

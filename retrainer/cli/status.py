@@ -11,7 +11,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
-from consumer.cycles.word import LIVE, Word
+from consumer.cycles.runner_report import LIVE, RunnerReport
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.address import shown
 from consumer.ledger.efforts import efforts
@@ -64,7 +64,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
     seen = ledger.instances.heard_within(LIVE)
-    word, last = Word(alive, seen), ledger.views.last_cycle()
+    word, last = RunnerReport(alive, seen), ledger.views.last_cycle()
     cycle = word.cycle(ledger, last["cycle_id"] if last else None)
     of_ledger = {"held": past.held is not None, "failed": failed is not None}
     hold = hold_now(alive, backlog, cycle, **of_ledger) if alive else None

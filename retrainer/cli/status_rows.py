@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT
-from consumer.cycles.failing import Failing
+from consumer.cycles.failure_report import FailureReport
 from consumer.cycles.trigger import Hold
 from consumer.ledger.views import Backlog
 from consumer.moments import told_at
@@ -102,7 +102,7 @@ def _why_none_starts(found: dict[str, Any]) -> str:
 
 def _failing(found: dict[str, Any]) -> str:
     at_once = "" if found["cycle"] else "; `retrainer train` tries at once"
-    return Failing(**found["failing"]).in_words + at_once
+    return FailureReport(**found["failing"]).in_words + at_once
 
 
 def _lag(found: dict[str, Any]) -> str:

@@ -8,8 +8,8 @@ import time
 
 from consumer.clock import Clock
 from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT
-from consumer.cycles.failing import Failing
-from consumer.cycles.word import LIVE, Word
+from consumer.cycles.failure_report import FailureReport
+from consumer.cycles.runner_report import LIVE, RunnerReport
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.address import shown, weakness
 from consumer.ledger.efforts import efforts
@@ -107,13 +107,13 @@ def _cycles(visit: Visit) -> Finding:
     return ok(_one_line(f"the last ended {last['outcome']}: {last['reason']}") if last else "none has ended yet")
 
 
-def _failing(visit: Visit, ledger: Ledger) -> Failing | None:
+def _failing(visit: Visit, ledger: Ledger) -> FailureReport | None:
     """What fails: whoever runs cycles knows of the one under way, and when it is tried again."""
     status, last = read_status(visit.settings.status_file), ledger.views.last_cycle()
-    word = Word(status if status and status.alive(Clock()) else None, ledger.instances.heard_within(LIVE))
+    word = RunnerReport(status if status and status.alive(Clock()) else None, ledger.instances.heard_within(LIVE))
     cycle = word.cycle(ledger, last["cycle_id"] if last else None)
     said = word.failing(cycle, efforts(ledger.engine, (), 0).failed, visit.settings.trainer.attempts)
-    return Failing(**said) if said else None
+    return FailureReport(**said) if said else None
 
 
 def _one_line(text: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event, func, insert, select, text, update
 
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
-from consumer.cycles.terms import UNASKED_FROM_SCRATCH
+from consumer.cycles.trigger_terms import UNASKED_FROM_SCRATCH
 from consumer.ledger.champions import BestSince
 from consumer.ledger.efforts import efforts
 from consumer.ledger.kinds import KINDS, USERS

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.cycles.failing import failing_now
+from consumer.cycles.failure_report import failure_now
 from consumer.cycles.running import Activity
 from consumer.cycles.trigger import Hold
 from consumer.ledger.efforts import Failed
@@ -150,7 +150,7 @@ def test_why_nothing_starts_is_told_with_until_when() -> None:
 def test_what_fails_is_told_with_attempts_last_error_and_next_try(
     cycle: dict[str, Any] | None, failed: Failed | None, next_at: float | None, said: str | None
 ) -> None:
-    failing = failing_now(cycle, failed, 3, next_at)
+    failing = failure_now(cycle, failed, 3, next_at)
     assert (failing.in_words if failing else None) == said
     if failing:
         assert told(failing=asdict(failing))["failing"] == f"{said}; `retrainer train` tries at once"
@@ -188,7 +188,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
     held, failed = last == "held", FAILED if last == "failed" else None
     cycle = service.cycle
     hold = hold_now(service, backlog, cycle, held=held, failed=failed is not None)
-    failing = failing_now(cycle, failed, 3, service.hold_until)
+    failing = failure_now(cycle, failed, 3, service.hold_until)
     labels = {"labels": backlog.labels, "untried_labels": backlog.untried_labels} if labelled else {}
     if not labelled:
         backlog = replace(backlog, labels=0, untried_labels=0)

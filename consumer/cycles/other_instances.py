@@ -27,7 +27,7 @@ class _Heard:
     """Whether it has spoken since we first saw it; what we find at first may be old."""
 
 
-class Others:
+class OtherInstances:
     """What one instance knows of the others. It never compares their clocks with its own.
 
     Args:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from consumer.cycles.failing import failing_now
+from consumer.cycles.failure_report import failure_now
 from consumer.cycles.running import Activity
 from consumer.ledger.efforts import Failed
 from consumer.ledger.instances import Instance
@@ -16,7 +16,7 @@ from consumer.status import Status
 LIVE = 15.0  # seconds; an instance reports every three
 
 
-class Word:
+class RunnerReport:
     """The last word on cycles.
 
     Args:
@@ -56,7 +56,7 @@ class Word:
         if self._said:
             said: dict[str, Any] | None = self._said.get("failing")
             return None if cycle is None and failed is None else said  # or a cycle has ended well since
-        found = failing_now(cycle, failed, attempts, None)
+        found = failure_now(cycle, failed, attempts, None)
         return asdict(found) if found else None
 
     @property

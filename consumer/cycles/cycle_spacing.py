@@ -7,7 +7,7 @@ so many that nobody asked for.
 
 from __future__ import annotations
 
-from consumer.cycles.terms import Hold, TriggerState, Wait
+from consumer.cycles.trigger_terms import Hold, TriggerState, Wait
 from schemas.policies import TriggerPolicy
 
 DAY = 86400.0
@@ -15,7 +15,7 @@ _LEAST = 1.0  # seconds, after a failed or held cycle also where no interval is 
 _DOUBLINGS = 30  # more would say no more
 
 
-def rest(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+def wait_after_last_cycle(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
     """The wait that the last cycle leaves behind for any other; None once it is over."""
     if state.last_cycle_end is None or now >= (free := state.last_cycle_end + _interval(policy, state)):
         return None
@@ -26,9 +26,9 @@ def rest(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
     return Wait(Hold.FRUITLESS if _fruitless(state) > 1 else Hold.INTERVAL, until=free)
 
 
-def rest_from_scratch(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+def wait_before_scratch(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
     """The wait before a cycle from scratch that nobody asked for; None once it is over, or where there is none."""
-    waits = [wait] if (wait := rest_after_failed_full(policy, state, now)) is not None else []
+    waits = [wait] if (wait := wait_after_failed_full(policy, state, now)) is not None else []
     if state.refused_from_scratch and state.last_refused_from_scratch is not None:
         doubled = policy.max_backoff * 2.0 ** min(state.refused_from_scratch - 1, _DOUBLINGS)
         longest = max(policy.drift_interval, policy.max_backoff)
@@ -39,7 +39,7 @@ def rest_from_scratch(policy: TriggerPolicy, state: TriggerState, now: float) ->
     return longest_wait if longest_wait is not None and now < _until(longest_wait) else None
 
 
-def rest_after_failed_full(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+def wait_after_failed_full(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
     """The wait before a full retrain after one that failed: twice that of any other cycle, so that changes go first."""
     if not state.has_champion or not state.failed_fulls or state.last_full_end is None:
         return None
@@ -47,9 +47,9 @@ def rest_after_failed_full(policy: TriggerPolicy, state: TriggerState, now: floa
     return Wait(Hold.FULL_FAILED, until=until) if now < until else None
 
 
-def rest_for_drift(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+def wait_before_drift_full(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
     """The wait before a full retrain that a cycle asked for: not soon after another either, whatever came of that."""
-    waits = [wait] if (wait := rest_from_scratch(policy, state, now)) is not None else []
+    waits = [wait] if (wait := wait_before_scratch(policy, state, now)) is not None else []
     if state.last_full_end is not None and now < (again := state.last_full_end + policy.drift_interval):
         waits.append(Wait(Hold.DRIFT_INTERVAL, until=again))
     return max(waits, key=_until, default=None)

@@ -12,7 +12,7 @@ from consumer.moments import told_at
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
+class FailureReport:
     """What fails. Times are seconds since the epoch."""
 
     cycle_id: str
@@ -46,9 +46,9 @@ class Failing:
         return f"{who}: tried {self.attempts} of {self.of} times, last error: {error}; {following}"
 
 
-def failing_now(
+def failure_now(
     cycle: Mapping[str, Any] | None, failed: Failed | None, attempts: int, next_at: float | None
-) -> Failing | None:
+) -> FailureReport | None:
     """What fails now; None where nothing does.
 
     Args:
@@ -62,9 +62,9 @@ def failing_now(
         tried, error = cycle["attempts"], cycle.get("last_error") or ""
         waits = cycle.get("next_try_at")
         at_work = waits is None and cycle.get("state") != Activity.TO_BE_RESUMED
-        return Failing(cycle["cycle_id"], tried, attempts, in_a_row, error, at_work, waits)
+        return FailureReport(cycle["cycle_id"], tried, attempts, in_a_row, error, at_work, waits)
     if failed is None:
         return None
     next_at = None if cycle is not None else next_at
     of, at_work = max(attempts, failed.attempts), cycle is not None
-    return Failing(failed.cycle_id, failed.attempts, of, in_a_row, failed.reason, at_work, next_at)
+    return FailureReport(failed.cycle_id, failed.attempts, of, in_a_row, failed.reason, at_work, next_at)
