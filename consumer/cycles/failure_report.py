@@ -1,4 +1,4 @@
-"""A cycle that fails, told: how often it was tried, what went wrong last, and when it is tried again."""
+"""A report on a cycle that fails: how often it was tried, what went wrong last, and when it is tried again."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class FailureReport:
 
     cycle_id: str
     attempts: int
-    """How often it was tried in vain."""
+    """How many attempts have failed."""
     of: int
     """How often a cycle is tried before it is given up."""
     cycles_in_a_row: int
-    """How many cycles were given up one after another; 0 where this is the first and it is not given up yet."""
+    """How many cycles were given up one after another; 0 where this one is the first and is not given up yet."""
     error: str
     """Why the last attempt failed."""
     at_work: bool
-    """Whether it is being tried again now."""
+    """Whether the cycle is being tried again now."""
     next_try_at: float | None
-    """When it is tried again; None where it is now, or where that depends on what changes."""
+    """When the cycle is tried again; None where that is now, or depends on what changes."""
 
     @property
     def in_words(self) -> str:
@@ -52,7 +52,7 @@ def failure_now(
     """What fails now; None where nothing does.
 
     Args:
-        cycle: the one under way, as `Running.view` has it.
+        cycle: the cycle under way, as `Running.view` has it.
         failed: the newest cycle that ended, if it failed.
         attempts: how often a cycle is tried.
         next_at: until when no cycle starts, as far as that is known.

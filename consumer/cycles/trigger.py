@@ -107,12 +107,12 @@ def _all_is_read(state: TriggerState) -> bool:
 
 
 def _in_vain(asked: CycleKind, state: TriggerState) -> bool:
-    """Whether there is nothing to learn yet of what was asked for, which is dropped where all is read."""
+    """Whether a request finds nothing to learn yet; where all is read, the request is dropped."""
     return asked is CycleKind.INCREMENTAL and state.pending_users == state.pending_labels == state.given_back == 0
 
 
 def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:
-    """Whether a full retrain that a cycle asked for starts; not soon after another, whatever came of that."""
+    """Whether a full retrain that a cycle asked for starts; not soon after another full retrain, however that ended."""
     return state.has_champion and _drift_counts(policy, state) and wait_before_drift_full(policy, state, now) is None
 
 
@@ -125,8 +125,8 @@ def _drift_counts(policy: TriggerPolicy, state: TriggerState) -> bool:
 
 
 def _first_version(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:
-    """The first try starts promptly, and one that failed is made again whatever changes; one that was refused is made
-    again for what would start a cycle later on, too."""
+    """The first try starts promptly. A failed try is repeated whatever changes, a refused one when enough has changed
+    for an ordinary cycle."""
     untried = state.last_cycle_end is None or state.last_cycle_failed
     if state.pending_users == 0 or state.oldest_change is None:
         if not untried:
@@ -170,7 +170,7 @@ def _below(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | Non
 
 
 def _by_regret(policy: TriggerPolicy, state: TriggerState, now: float, below: Wait) -> Start | Probe | Wait:
-    """Below all thresholds it counts what the champion has lost; after a held cycle nobody asks, as nobody trains."""
+    """Below all thresholds the champion's loss decides; after a held cycle nothing trains, so nothing is probed."""
     if policy.regret is None or state.held_in_a_row > 0:
         return below
     if state.regret is not None and state.regret > policy.regret:

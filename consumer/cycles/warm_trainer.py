@@ -1,4 +1,4 @@
-"""The trainer that is started ahead of the next cycle: to load TensorFlow takes longer than many a cycle."""
+"""The trainer that is started ahead of the next cycle: loading TensorFlow takes longer than many cycles."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from schemas.fault_points import Point, reached
 
 log = structlog.get_logger()
 
-_AGAIN = 10.0  # seconds after one has died, so that one that cannot start is not started for ever
+_AGAIN = 10.0  # seconds after one has died, so that a trainer that cannot start is not started without a pause
 
 
 class WarmTrainer:
     """Has a trainer ready.
 
     Args:
-        wanted: whether one is started before there is a cycle for it.
+        wanted: whether a trainer is started before there is a cycle for it.
         spoke: called, from another thread, when a trainer has said something or has ended.
-        environment: what a trainer gets of ours.
+        environment: the environment of a trainer.
         clock: seconds, of a clock that nobody sets.
     """
 
@@ -46,7 +46,7 @@ class WarmTrainer:
         self._start_at = float("-inf")
 
     def keep(self) -> None:
-        """Start one if that is wanted and none is ready."""
+        """Start a trainer if that is wanted and none is ready."""
         if not self._wanted or self._clock() < self._start_at:
             return
         if self._trainer is not None and (code := self._trainer.exit_code()) is not None:
@@ -70,7 +70,7 @@ class WarmTrainer:
         return given
 
     def stop(self, grace: float) -> None:
-        """End it; `grace` is how many seconds it has before it is killed."""
+        """End the waiting trainer, which is killed after `grace` seconds."""
         if self._trainer is not None:
             self._trainer.stop(grace)
         self._trainer = None

@@ -21,7 +21,7 @@ from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
 from consumer.listener.pressure import in_short
 from consumer.settings import Settings, load_settings
-from consumer.status import STOPPED, Status, read_status
+from consumer.status import ServiceState, Status, read_status
 from retrainer.cli.output import facts, tell
 from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from schemas.refused import LABEL
@@ -146,7 +146,9 @@ def _instance(instance: Instance) -> dict[str, Any]:
 
 
 def _state(service: Status | None) -> str:
-    return "never started" if service is None else STOPPED if service.state == STOPPED else "not responding"
+    if service is None:
+        return "never started"
+    return service.state if service.state == ServiceState.STOPPED else "not responding"
 
 
 def _lag_known(service: Status | None) -> dict[str, Any] | None:

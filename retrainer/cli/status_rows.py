@@ -13,7 +13,7 @@ from consumer.cycles.failure_report import FailureReport
 from consumer.cycles.trigger import Hold
 from consumer.ledger.views import Backlog
 from consumer.moments import told_at
-from consumer.status import HELD, TRAINING, Status
+from consumer.status import ServiceState, Status
 
 TRIED = {"rejected", "inconclusive", "held"}
 """Outcomes after which what was claimed rides with the next cycle and starts none."""
@@ -39,7 +39,7 @@ def hold_now(alive: Status, backlog: Backlog, cycle: object, *, held: bool, fail
 
 def state_now(alive: Status, cycle: object, *, held: bool) -> str:
     """The state, as the service said, if that still goes with the ledger; else how its listener is."""
-    wrong = (alive.state == HELD and not held) or (alive.state == TRAINING and cycle is None)
+    wrong = (alive.state == ServiceState.HELD and not held) or (alive.state == ServiceState.TRAINING and cycle is None)
     return (alive.listener or "running") if wrong else alive.state
 
 

@@ -15,7 +15,7 @@ from consumer.ledger.address import shown, weakness
 from consumer.ledger.efforts import efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.looking import look
-from consumer.status import STOPPED, read_status
+from consumer.status import ServiceState, read_status
 from retrainer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from retrainer.doctor.folders import existing, why_not_writable
 from retrainer.doctor.visit import Visit
@@ -122,7 +122,7 @@ def _one_line(text: str) -> str:
 
 def _service(visit: Visit) -> Finding:
     status, clock = read_status(visit.settings.status_file), Clock()
-    if status is None or status.state == STOPPED:
+    if status is None or status.state == ServiceState.STOPPED:
         return ok(f"not running{' here yet' if status is None else ''}; `retrainer run` starts it")
     if status.alive(clock):
         silent = status.deafness(clock)

@@ -24,7 +24,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.hearing import Hearing
 from consumer.service import Service
 from consumer.settings import load_settings
-from consumer.status import STOPPED
+from consumer.status import ServiceState
 from retrainer.cli import app
 from retrainer.doctor.checks import Outcome as Found
 from retrainer.doctor.machine import CYCLES, machine_checks
@@ -147,7 +147,7 @@ def test_without_a_service_the_ledger_tells_what_fails(trainer: StandIn, hand: H
     hand.until(lambda: isinstance(hand.service._supervisor.state, Backoff), "the first attempt to fail")
     hand.ahead += 30
     hand.until(lambda: hand.ended() == 1, "the cycle to fail")
-    hand.service._write_status(STOPPED)
+    hand.service._write_status(ServiceState.STOPPED)
     hand.ledger.instances.leave(hand.service._own.id)
     found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert (found["state"], found["hold"]) == ("stopped", None)
@@ -159,7 +159,7 @@ def test_a_cycle_that_was_cut_short_is_told_with_its_last_error_whoever_looks(tr
     trainer.will(None)
     hand.until(lambda: hand.service._supervisor.busy, "a cycle")
     hand.until(lambda: isinstance(hand.service._supervisor.state, Backoff), "the first attempt to fail")
-    hand.service._write_status(STOPPED)
+    hand.service._write_status(ServiceState.STOPPED)
     hand.ledger.instances.leave(hand.service._own.id)
     found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert found["cycle"]["state"] == Activity.TO_BE_RESUMED

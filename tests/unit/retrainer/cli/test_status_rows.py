@@ -15,7 +15,7 @@ from consumer.cycles.running import Activity
 from consumer.cycles.trigger import Hold
 from consumer.ledger.efforts import Failed
 from consumer.ledger.views import Backlog
-from consumer.status import HELD, STOPPED, Status
+from consumer.status import ServiceState, Status
 from retrainer.cli.status_rows import TRIED, hold_now, rows, rows_without_ledger, state_now
 
 AT = 1_800_000_000.0
@@ -162,7 +162,7 @@ counts = st.integers(0, 3)
 services = st.builds(
     Status,
     pid=st.just(1),
-    state=st.sampled_from([*LISTENERS, "training", HELD, "in trouble"]),
+    state=st.sampled_from([*LISTENERS, "training", ServiceState.HELD, "in trouble"]),
     written_at=st.just(AT),
     polled_at=st.just(AT),
     lag=st.none() | counts,
@@ -220,7 +220,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
     else:
         assert "a cycle is running" not in state
         assert not state.startswith("training")
-    if state.startswith(HELD) or "was held" in state:
+    if state.startswith(ServiceState.HELD) or "was held" in state:
         assert "held" in found
     if "failed" in state:
         assert "failing" in found
@@ -230,7 +230,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
 
 
 def test_a_service_that_has_stopped_says_no_more_than_that() -> None:
-    assert told(state=STOPPED, lag=None)["state"] == STOPPED
+    assert told(state=ServiceState.STOPPED, lag=None)["state"] == ServiceState.STOPPED
 
 
 def test_without_a_ledger_all_is_told_that_the_service_says_of_itself() -> None:
