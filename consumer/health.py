@@ -3,13 +3,13 @@
     python -m consumer.health
 
 The exit code is 0 when the listener polled, or tried to reach the broker, within `health.max_age` seconds; else 1,
-with one line that says why. A cycle that runs or fails, a ledger that takes no changes, and a full or read-only disk do
-not change the code: a restart of the container would not help, and would be repeated without end where the start needs
-the disk. The line names what fails.
+with one line that says why. A cycle that runs or fails, a ledger that takes no changes, and a full or read-only disk
+do not change the code: a restart of the container would not help, and would be repeated without end where the start
+needs the disk. The line names what fails.
 
-A cycle that was held makes the code 1, with the reason and the way out, until a later cycle ends otherwise: a person has
-to look. A restart does not help here either. Docker's restart policies ignore the check; where something else restarts
-unhealthy containers, set `health.held` to off, and the listener alone decides.
+A cycle that was held makes the code 1, with the reason and the way out, until a later cycle ends otherwise: a person
+has to look. A restart does not help here either. Docker's restart policies ignore the check; where something else
+restarts unhealthy containers, set `health.held` to off, and the listener alone decides.
 """
 
 from __future__ import annotations

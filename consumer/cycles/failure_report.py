@@ -8,7 +8,7 @@ from typing import Any
 
 from consumer.cycles.running import Activity
 from consumer.ledger.efforts import Failed
-from consumer.moments import told_at
+from consumer.moments import in_utc
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class FailureReport:
         if self.at_work:
             following = "it is being tried again now"
         elif self.next_try_at is not None:
-            following = f"next try at {told_at(self.next_try_at)}"
+            following = f"next try at {in_utc(self.next_try_at)}"
         else:
             following = "the next cycle that starts tries again"
         error = " ".join(self.error.split()) or "nothing is known of why"

@@ -12,7 +12,7 @@ from consumer.configuration.dead_letters import TOO_MANY, WAY_OUT
 from consumer.cycles.failure_report import FailureReport
 from consumer.cycles.trigger import Hold
 from consumer.ledger.views import Backlog
-from consumer.moments import told_at
+from consumer.moments import in_utc
 from consumer.status import ServiceState, Status
 
 TRIED = {"rejected", "inconclusive", "held"}
@@ -96,7 +96,7 @@ def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
 def _why_none_starts(found: dict[str, Any]) -> str:
     if not found["hold"] or found["cycle"]:
         return ""
-    until = f"; until {told_at(found['hold_until'])}" if found["hold_until"] is not None else ""
+    until = f"; until {in_utc(found['hold_until'])}" if found["hold_until"] is not None else ""
     return f" ({found['hold']}{until})"
 
 
@@ -110,7 +110,7 @@ def _lag(found: dict[str, Any]) -> str:
         return f"{found['lag']} events"
     if found["lag_known"] is None:
         return "unknown"
-    return f"unknown, {found['lag_known']['events']} events at {told_at(found['lag_known']['at'])}"
+    return f"unknown, {found['lag_known']['events']} events at {in_utc(found['lag_known']['at'])}"
 
 
 def _pending(found: dict[str, Any]) -> str:
@@ -134,7 +134,7 @@ def _cycle(cycle: dict[str, Any]) -> str:
 
 def _full_retrain(found: dict[str, Any]) -> str | None:
     waits, why = found["full_waits"], found["asks_full"]
-    later = f"waits until {told_at(waits['until'])}: {waits['hold']}" if waits else None
+    later = f"waits until {in_utc(waits['until'])}: {waits['hold']}" if waits else None
     if why:
         by_itself = found["full_on_drift"] and (found["held"] is None or found["held"]["asks_full"])
         how = (later or "starts by itself") if by_itself else "`retrainer train --full` starts it"
