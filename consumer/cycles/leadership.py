@@ -33,7 +33,7 @@ class Leadership:
         own: the id of this instance. A lease that has the same id at the start is taken over at once: an earlier
             process on the same state folder left it, and is gone (`consumer.identity`).
         patience: seconds without a renewal after which another instance takes over.
-        clock: by which that is measured; one that nobody sets. Times that are passed in are for people.
+        clock: seconds of a clock that nobody sets, for the patience. Times that are passed in are wall times.
         name: the name of this instance for people.
     """
 

@@ -35,7 +35,7 @@ class Prober:
         ledger: where probes are on record.
         leadership: the lease, held while anything is begun or ticked.
         warm: the trainer that is ready.
-        clock: by which a probe's time is measured; one that nobody sets. Times that are passed in are for people.
+        clock: seconds of a clock that nobody sets, for the timing of probes. Times that are passed in are wall times.
     """
 
     def __init__(

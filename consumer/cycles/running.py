@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class Activity(StrEnum):
-    """Whether somebody works on a cycle, as `status` shows it."""
+    """Whether a trainer works on a cycle, as `status` shows it."""
 
     AT_WORK = "running"
     WAITING = "waiting to try again"
@@ -30,7 +30,7 @@ class Running:
 
     claim: Claim
     since: float
-    """When its present attempt began, by a clock that nobody sets."""
+    """When the present attempt began, by a clock that nobody sets."""
     last_error: str | None = None
     """Why the last attempt of this process failed."""
     step: Step | None = None

@@ -40,14 +40,14 @@ log = structlog.get_logger()
 class Supervisor:
     """Runs cycles. `tick` moves everything on and never waits.
 
-    Whatever finds that the lease is lost raises LeaseLost; `abandon` is the answer to that.
+    A method that finds that the lease is lost raises LeaseLost; the caller then calls `abandon`.
 
     Args:
         settings: what cycles are run with.
         ledger: where they are claimed and settled.
         leadership: the lease, held while anything is started, resumed or ticked.
         spoke: called, from another thread, when there is a reason to tick.
-        clock: by which trainers are timed; one that nobody sets. Times that are passed in are for people.
+        clock: seconds of a clock that nobody sets, for the timing of trainers. Times that are passed in are wall times.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Supervisor:
             self.warm.keep()
 
     def tick(self, now: float) -> None:
-        """Pass on progress, settle a cycle that has ended, try again one that failed.
+        """Hear the trainer, settle a cycle that has ended, try a cycle that failed again.
 
         What raises here (DBAPIError, OSError) is tried again by a later call.
         """
@@ -183,7 +183,7 @@ class Supervisor:
                 self._end_trainers(0.0 if at_once else self._settings.trainer.stop_grace)
             case actions.Discard():
                 self._running = None
-                self._folders.keep_only(None)  # what we have of cycles that others ran meanwhile counts for nothing
+                self._folders.keep_only(None)  # others have run these cycles since: our files count for nothing
 
     @property
     def _under_way(self) -> Running:

@@ -33,15 +33,15 @@ __all__ = [
 def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:
     """Whether to start a cycle at `now`, of which kind, and why; or to ask the champion first.
 
-    A running cycle outranks everything, an operator all but that. A listener that is still catching up outranks the
-    rest, as a claim made earlier would cut a backlog in two, and the wait after the last cycle whatever is left then.
-    Otherwise a change waits at most `max_staleness`: after that neither the quiet period nor the thresholds hold it
-    back.
+    The rules are applied in this order. While a cycle runs, none starts. A request of an operator starts a cycle at
+    once. While a listener catches up, no other cycle starts, as an earlier claim would cut a backlog in two. Then the
+    wait after the last cycle has to be over. A change waits at most `max_staleness`: after that neither the quiet
+    period nor the thresholds hold a cycle back.
 
-    After a cycle that settled nothing the next one waits ever longer. After one that was held nothing from scratch
-    starts by itself unless that cycle asked for it: data that are not believed must not become the whole of what a
-    model knows. While a full retrain has to wait, cycles on top of the champion go on: one that always fails keeps no
-    change from being learned.
+    After a cycle that settled nothing the next cycle waits ever longer. After a held cycle nothing from scratch starts
+    by itself, unless the held cycle asked for a full retrain: data that are not believed must not become all that a
+    model knows. While a full retrain has to wait, cycles on top of the champion go on, so a full retrain that always
+    fails keeps no change from being learned.
     """
     if state.cycle_running:
         return Wait(Hold.RUNNING)
