@@ -1,7 +1,7 @@
-"""Time: one clock for people and records, one for everything that waits.
+"""Time: one clock for people and records, another for everything that waits.
 
-The wall clock may be set at any moment, by a person or by NTP. So no wait, timer or age is measured by it: those go by
-a clock that nobody sets. What is on record bears wall times; `Ages` brings them over, each once.
+The wall clock may be set at any moment, by a person or by NTP. So waits, timers and ages are measured by a clock that
+nobody sets. Records bear wall times; `Ages` converts them to the other clock, each time once.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class Clock:
 
 
 class Jumps:
-    """Notices that the wall clock was set, or that the machine slept, between two looks."""
+    """Notices that the wall clock was set, or that the machine slept, between two calls."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ahead = clock.now() - clock.elapsed()
 
     def seen(self) -> float:
-        """By how many seconds the wall clock was moved since the last look; 0 where it just went on."""
+        """By how many seconds the wall clock was moved since the last call; 0 where nobody moved the clock."""
         ahead = self._clock.now() - self._clock.elapsed()
         by, self._ahead = ahead - self._ahead, ahead
         return by if abs(by) > _TOO_MUCH_TO_DRIFT else 0.0
@@ -42,7 +42,7 @@ class Jumps:
 
 @cache
 def this_boot() -> str | None:
-    """What tells this boot of the machine from all others; None where the machine does not say."""
+    """The id of this boot of the machine; None where the machine does not say."""
     try:
         return _BOOT_ID.read_text().strip() or None
     except OSError:
@@ -50,11 +50,11 @@ def this_boot() -> str | None:
 
 
 class Ages:
-    """When what is on record happened, on the clock that nobody sets.
+    """Recorded times, converted to the clock that nobody sets.
 
-    A recorded time is compared with the wall clock once, when it is first seen, and from then on it ages by the other
-    clock. So whoever sets the wall clock makes nothing older or younger that was seen before. A time of the future, of
-    a clock that was ahead, counts as now.
+    A recorded time is compared with the wall clock once, when the time is first seen, and ages by the other clock from
+    then on. So setting the wall clock makes nothing older or younger that was seen before. A future time, from a clock
+    that was ahead, counts as now.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -62,10 +62,10 @@ class Ages:
         self._known: dict[float, float] = {}
 
     def see(self, recorded: Iterable[float | None]) -> None:
-        """These are on record now; what was seen before and is not among them is forgotten."""
+        """Convert the times that are on record now; times that are not among them are forgotten."""
         now, elapsed = self._clock.now(), self._clock.elapsed()
         self._known = {at: self._known.get(at, elapsed - max(0.0, now - at)) for at in {*recorded} if at is not None}
 
     def moment(self, at: float | None) -> float | None:
-        """When one of those happened, by `Clock.elapsed`."""
+        """One of those times, by `Clock.elapsed`."""
         return None if at is None else self._known[at]

@@ -1,4 +1,4 @@
-"""What the consumer asks a Hopsworks cluster, by a process of its own: the SDK takes seconds and hundreds of MB."""
+"""Questions to a Hopsworks cluster, asked by a process of their own: the SDK takes seconds and hundreds of MB."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ask_cluster(settings: Settings, question: str, detail: str, within: float = 
     """The answer to a question of `stores.__main__`, `within` so many seconds at most.
 
     Raises:
-        ClusterTrouble: there is none.
+        ClusterTrouble: there is no answer.
     """
     try:
         ended = subprocess.run(

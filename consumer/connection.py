@@ -1,7 +1,7 @@
-"""From a cluster's name to a Kafka connection: brokers, certificates, topic and ids, as the cluster tells them.
+"""From a cluster's name to a Kafka connection: the cluster gives brokers, certificates, topic and ids.
 
-What is set by hand stays. What was told is kept in the state folder, so that a service that is started while the
-control plane is away listens all the same: events do not wait for it.
+Settings that are given by hand stay. The cluster's answer is kept in the state folder, so that a service that starts
+while the control plane is away listens all the same: events do not wait for the control plane.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def connected(
     waiting: Callable[[], None] = lambda: None,
     deadline: Deadline | None = None,
 ) -> Settings:
-    """The settings, completed by what the cluster says; as they are where no cluster is named.
+    """The settings, completed by what the cluster says; unchanged where no cluster is named.
 
-    Waits while the cluster cannot be reached, unless it has been before. `waiting` is called before each try. A
+    Waits while the cluster cannot be reached and no earlier answer is kept. `waiting` is called before each try. A
     deadline ends the wait.
 
     Raises:
@@ -59,15 +59,15 @@ def with_facts(settings: Settings, facts: GroupFacts) -> Settings:
     group = settings.feature_group.model_copy(
         update={"id": facts.feature_group_id, "feature_store_id": facts.feature_store_id}
     )
-    told: dict[str, Any] = {"topic": _topic(settings, facts)}
+    found: dict[str, Any] = {"topic": _topic(settings, facts)}
     if facts.kafka is not None and "bootstrap_servers" not in settings.kafka.model_fields_set:
         access = facts.kafka.model_dump()
-        told |= {**access, "bootstrap_servers": list(facts.kafka.bootstrap_servers)}
+        found |= {**access, "bootstrap_servers": list(facts.kafka.bootstrap_servers)}
     labels = settings.labels
     if labels is not None and (said := facts.labels) is not None:
-        told["label_topic"] = _label_topic(settings, labels, said)
+        found["label_topic"] = _label_topic(settings, labels, said)
         labels = labels.model_copy(update={"id": said.feature_group_id, "feature_store_id": said.feature_store_id})
-    given = {name: value for name, value in told.items() if name not in settings.kafka.model_fields_set}
+    given = {name: value for name, value in found.items() if name not in settings.kafka.model_fields_set}
     return settings.model_copy(
         update={"feature_group": group, "labels": labels, "kafka": settings.kafka.model_copy(update=given)},
     )
@@ -98,7 +98,7 @@ def _topic(settings: Settings, facts: GroupFacts) -> str:
 
 
 def _label_topic(settings: Settings, labels: LabelGroup, facts: GroupFacts) -> str:
-    """Where labels are told. A group that is offline-only needs no source of its own: the bridge alone tells of it."""
+    """The topic of labels. An offline-only group needs no source of its own: only the bridge publishes its changes."""
     ingested = settings.kafka.source == "ingestion"
     if not facts.online_enabled:
         if ingested:
@@ -124,8 +124,8 @@ def _facts(
     def ask() -> GroupFacts:
         waiting()
         try:
-            told = ask_cluster(settings, "describe", str(settings.tls_dir), within=deadline.left)
-            facts = GroupFacts.model_validate(told)
+            answer = ask_cluster(settings, "describe", str(settings.tls_dir), within=deadline.left)
+            facts = GroupFacts.model_validate(answer)
         except ClusterTrouble as trouble:
             if trouble.again and (known := _kept(kept, settings)) is not None:
                 log.warning(CLUSTER_AWAY, reason=str(trouble))
@@ -160,7 +160,7 @@ def _keep(path: Path, settings: Settings, facts: GroupFacts) -> None:
 
 
 def _kept(path: Path, settings: Settings) -> GroupFacts | None:
-    """What was told before about the same groups of the same project, if its files are there still."""
+    """The kept answer about the same groups of the same project, if its certificates are there still."""
     try:
         whose, facts = path.read_text().split("\n", 1)
         known = GroupFacts.model_validate_json(facts)

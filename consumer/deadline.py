@@ -1,4 +1,4 @@
-"""The deadline of one-shot commands: nobody waits for ever for a broker, a cluster or a service that is away."""
+"""The deadline of one-shot commands: none waits for ever for a broker, a cluster or a service that is away."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ HELP = "Seconds without progress after which the command gives up, with exit cod
 
 
 class TimedOut(ConsumerError):  # noqa: N818  (a signal, not a fault of ours)
-    """Nothing went on for as long as the command may wait; the message says for what it waited."""
+    """There was no progress for as long as the command may wait; the message says for what it waited."""
 
 
 class Deadline:
-    """How long a command still waits. Each piece of progress starts the wait anew.
+    """How long a command still waits. Each piece of progress starts the wait again.
 
     Args:
-        seconds: without progress; 0 never ends.
-        clock: one that nobody sets.
+        seconds: how long the command waits without progress; 0 for ever.
+        clock: seconds, of a clock that nobody sets.
     """
 
     def __init__(self, seconds: float = WITHOUT_PROGRESS, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,17 +36,17 @@ class Deadline:
 
     @property
     def left(self) -> float:
-        """Seconds until it is over without progress; infinite where there is no limit."""
+        """Seconds until the deadline, without progress; infinite where there is none."""
         return math.inf if self.seconds == 0 else max(0.0, self._since + self.seconds - self._clock())
 
     def check(self, what: str) -> None:
         """End the command if there was no progress for too long.
 
         Args:
-            what: did not happen, such as "broker x:9092 did not answer".
+            what: what did not happen, such as "broker x:9092 did not answer".
 
         Raises:
-            TimedOut: it is over.
+            TimedOut: the deadline is over.
         """
         if self.left == 0.0:
             raise TimedOut(f"{what} for {self.seconds:g} s (--timeout)")

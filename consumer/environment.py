@@ -1,7 +1,7 @@
-"""What of our environment a child process gets: what it needs to run, and no secret that it has no use for.
+"""The part of our environment that a child process gets: what the child needs, and no secret that it does not need.
 
-A list of what is passed on, and not of what is held back: nobody can list all the secrets that a machine's environment
-may hold. `/proc/PID/environ` of a process shows for ever what it was started with.
+The lists here name what is passed on, not what is held back: nobody can list all the secrets that an environment may
+hold. `/proc/PID/environ` shows, as long as a process lives, the environment that it was started with.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _KINDS = (
     "XDG_",
     "XLA_",
 )
-"""How names begin that say where libraries lie, and how numbers are computed, in threads and on accelerators."""
+"""Beginnings of names that say where libraries lie, and how threads and accelerators compute."""
 
 _SECRET = re.compile("^TF_VAR_|AUTH|CREDENTIAL|KEY|PASS|SECRET|TOKEN")  # the first kind is Terraform's
 
@@ -87,7 +87,7 @@ _CLUSTER = frozenset(
         "no_proxy",
     }
 )
-"""What a process needs that speaks with a cluster. A proxy's address may hold a password."""
+"""What a process that speaks with a cluster needs. The address of a proxy may hold a password."""
 
 
 def for_child(environment: Mapping[str, str], *, cluster: bool = False, also: Collection[str] = ()) -> dict[str, str]:

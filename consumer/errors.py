@@ -1,4 +1,4 @@
-"""What can go wrong in the consumer, in a file of its own so that every room can raise it."""
+"""The errors of the consumer, in a file of their own so that every module can raise them."""
 
 from schemas.errors import RetrainerError
 
@@ -16,19 +16,19 @@ class LedgerError(ConsumerError):
 
 
 class OffsetConflict(LedgerError):  # noqa: N818  (a signal, not a fault)
-    """Somebody else moved a partition's offset: what was read is not stored, and reading goes on from the ledger."""
+    """Another instance moved a partition's offset: our records are not stored, and reading goes on from the ledger."""
 
 
 class LeaseLost(LedgerError):  # noqa: N818
-    """The lease for running cycles is not ours: nothing was written, and whoever has it goes on."""
+    """The lease for running cycles is not ours: nothing was written, and the holder goes on."""
 
 
 class NoLedger(LedgerError):  # noqa: N818
-    """There is no ledger where one was looked for; the first start makes it."""
+    """There is no ledger at this address; the first start makes one."""
 
 
 class OldLedger(LedgerError):  # noqa: N818
-    """An earlier release made the ledger; the next start brings it up to date."""
+    """An earlier release made the ledger; the next start brings the ledger up to date."""
 
 
 class OutsideGroup(ConsumerError):  # noqa: N818

@@ -1,9 +1,9 @@
-"""Who an instance is: by an id of its own, as host names are shared by containers of an image and by host networking.
+"""The id of an instance. A host name would not do: containers of an image, and host networking, share host names.
 
-The id is a random one that the state folder keeps, with a sign of where the folder lies: its file on its disk, under
-the kernel that runs. So a folder that was copied into an image, or beside its original, gives another instance; and
-whoever comes back with the same id works on the same folder, on a machine that has not been restarted. One process at a
-time does that (`consumer.lock`), so the one before is gone.
+The id is random and kept in the state folder, followed by a mark of where the folder lies: its file on its disk, under
+the kernel that runs. So a folder that was copied into an image, or beside its original, gives another instance. A
+process that starts with the same id works on the same folder, on a machine that has not been restarted since. One
+process at a time does that (`consumer.lock`), so the process before is gone.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ class Identity:
 
     id: str
     name: str
-    """What people know it by: its host and state folder. Two may have the same."""
+    """The name of the instance for people: its host and state folder. Two instances may have the same name."""
 
     @property
     def folder(self) -> str:
-        """What its id has in common with those of copies of its state folder."""
+        """The part of the id that copies of the state folder have in common."""
         return folder_of(self.id)
 
 
 def identity(state_dir: Path) -> Identity:
-    """The instance on a state folder, which the caller holds; made at the first call.
+    """The instance on a state folder, which the caller holds; the first call makes the id.
 
-    Where the folder cannot keep it, the instance is another one at each start: it then waits like any other for a lease
-    that it left behind.
+    Where the folder cannot keep the id, each start makes another instance, which waits like any other for the lease
+    that the process before left.
     """
     name, file = f"{socket.gethostname()}:{state_dir}", state_dir / _FILE
     try:
@@ -60,7 +60,7 @@ def identity(state_dir: Path) -> Identity:
 
 
 def folder_of(instance: str) -> str:
-    """What the ids of instances have in common when their state folders are copies of one."""
+    """The part that the ids of instances have in common when their state folders are copies of one."""
     return instance.partition("-")[0]
 
 
@@ -69,11 +69,11 @@ def _read(file: Path) -> str | None:
         found = file.read_text(errors="replace").strip()
     except FileNotFoundError:
         return None
-    return found if _KEPT.fullmatch(found) else None  # the machine may have died while it was written
+    return found if _KEPT.fullmatch(found) else None  # the machine may have died while the file was written
 
 
 def _made(file: Path) -> str:
-    """The file is whole or not there, also after a crash."""
+    """Make the file, which is whole or missing after a crash."""
     made, temporary = _random(), file.with_name(f".{file.name}")
     with temporary.open("w") as opened:
         opened.write(made)

@@ -14,11 +14,11 @@ from schemas.private import private_file, private_folder
 
 @contextmanager
 def only_one(state_dir: Path) -> Iterator[None]:
-    """Hold the state folder.
+    """Hold the state folder while the block runs.
 
     Raises:
-        AlreadyRunning: another process holds it.
-        StateFolderError: it cannot be written.
+        AlreadyRunning: another process holds the folder.
+        StateFolderError: the folder cannot be written.
     """
     with _lock_file(state_dir) as lock:
         try:
@@ -43,6 +43,6 @@ def _lock_file(state_dir: Path) -> IO[str]:
 
 
 def _way_through(state_dir: Path) -> int:
-    """Who serves models from a registry in here, or writes the feature store, keeps the way to it, if he had one."""
+    """The right to pass through stays with others where they serve models from here, or write the feature store."""
     shared = any((state_dir / name).exists() for name in ("registry", "feature_store.db"))
     return 0o011 if shared else 0

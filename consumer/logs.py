@@ -1,4 +1,4 @@
-"""Logging: one event a line on standard error, readable on a terminal, JSON elsewhere; libraries speak through it."""
+"""Logging: one event a line on standard error, readable on a terminal, JSON elsewhere, also for libraries."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def configure(settings: LogSettings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)  # of libraries only what they warn of
-    # The client reports as errors what it goes on to mend, and what it raises we report ourselves.
+    # The Kafka client reports as errors what it mends itself, and we report what it raises.
     logging.getLogger("kafka").setLevel(logging.WARNING if settings.level == "debug" else logging.CRITICAL)
     ours = logging.getLogger("consumer")
     ours.setLevel(settings.level.upper())
@@ -62,12 +62,12 @@ def _named_ours(*_names: object) -> logging.Logger:
 
 
 def _for_a_terminal(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A line of the log is one line, and steers nothing: values come from brokers, records and trainers, too."""
+    """Make each event one line that steers no terminal: values come from brokers, records and trainers, too."""
     return {name: value if name == "exc_info" else _shown(value) for name, value in event.items()}
 
 
 def _shown(value: object) -> object:
-    """Numbers and the like keep the form that the renderer gives them."""
+    """A value as it is shown; numbers keep the form that the renderer gives them."""
     if isinstance(value, str):
         return one_line(value)
     if isinstance(value, Mapping):

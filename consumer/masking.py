@@ -1,4 +1,4 @@
-"""Addresses as they may be printed. What a query may hold is not known beforehand: only known words stay readable."""
+"""Addresses as they may be printed. A query may hold any secret, so only the values of known names stay readable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HIDDEN = "***"
 def masked(url: str, harmless: Collection[str] = ()) -> str:
     """An address without its password, and without the values of its query that are not `harmless` by name."""
     before, mark = url, ""
-    if url.lower().startswith("http"):  # elsewhere it is a part of a file's name
+    if url.lower().startswith("http"):  # elsewhere a # is a part of a file's name
         before, mark, _fragment = url.partition("#")
     start, asked, query = before.partition("?")
     return _without_password(start) + asked + _query(query, harmless) + (mark and f"{mark}{HIDDEN}")
@@ -27,10 +27,10 @@ def _without_password(start: str) -> str:
 
 
 def _query(query: str, harmless: Collection[str]) -> str:
-    """A part without a `=` is a value of no name, and so hidden."""
-    told = []
+    """A query with hidden values; a part without a `=` has no name, and is hidden."""
+    masked_parts = []
     for part in query.split("&") if query else ():
         name, equals, value = part.partition("=")
         shown = value if name.lower() in harmless else HIDDEN
-        told.append(f"{name}={shown}" if equals else HIDDEN)
-    return "&".join(told)
+        masked_parts.append(f"{name}={shown}" if equals else HIDDEN)
+    return "&".join(masked_parts)

@@ -1,8 +1,8 @@
 """Free text made fit for a terminal, a file and a log: what it says is shown, and nothing in it steers anything.
 
-Names of topics, ids of users, headers, reasons, answers of a broker, paths: somebody else wrote them, and maybe for a
-terminal. Whoever shows them to people shows `one_line` of them, or `plain` where lines may follow each other. What is
-given to machines stays exact: JSON escapes by itself.
+Names of topics, ids of users, headers, reasons, answers of a broker, paths: others wrote them, and perhaps to steer a
+terminal. All output for people passes through `one_line`, or through `plain` where a text may have several lines.
+Output for machines stays exact: JSON escapes by itself.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ _LIKE = {
 """What is written for a character of ours on a terminal that does not have it."""
 
 UNLESS_IT_HAS_IT = "retrainer.like"
-"""The error handler for streams: a character that the encoding does not have is written as one that looks like it, or
+"""The error handler for streams: a character that the encoding does not have is replaced by a similar one, or
 escaped."""
 
 
 def plain(text: str) -> str:
-    """A text in which nothing can steer a terminal: what cannot be printed is escaped, line ends and tabs are not.
+    """A text in which nothing can steer a terminal: characters that cannot be printed are escaped, except line ends and
+    tabs.
 
-    That are control characters and escape sequences, characters that turn the direction of writing or take no room,
+    Escaped are control characters and escape sequences, characters that turn the direction of writing or take no room,
     separators of lines that are no line ends, and halves of surrogate pairs.
     """
     return _STEERING.sub(_unless_harmless, text)

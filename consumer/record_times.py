@@ -1,8 +1,8 @@
-"""What time a record says: milliseconds since 1970, as Kafka has them, or what a producer wrote in another unit.
+"""The time of a record: milliseconds since 1970, as Kafka has them, or a time that a producer wrote in another unit.
 
-A time in seconds is a day in January 1970 where it is taken for milliseconds, and whatever it says is too old; one in
-microseconds is in the far future. The four units of a time of our years are a factor of 1,000 apart, so a time that is
-impossible in milliseconds, and a time of our years in another unit, is in that other unit.
+A time in seconds that is taken for milliseconds is a day in January 1970, and every age is too high; a time in
+microseconds is in the far future. The four units are a factor of 1,000 apart. So a time that is impossible in
+milliseconds, and lies in our years when it is read in another unit, is in that other unit.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ _A_SECOND: tuple[tuple[Unit, int], ...] = (("seconds", 1), ("microseconds", 10**
 """How many of a unit are a second."""
 
 FIRST, LAST = _SINCE * 1000, _UNTIL * 1000
-"""Between these a time is in milliseconds, and nothing has to be found out."""
+"""Between these a time is in milliseconds."""
 
 _LAST_TIMESTAMP = 253_402_300_799_999  # the end of the year 9999, where calendars end
 
 
 def unit_of(timestamp: int) -> Unit | None:
-    """The unit that a record's time is in, where that is not milliseconds; None where it may be."""
+    """The unit of a record's time, where that is not milliseconds; None where it may be milliseconds."""
     return next((unit for unit, second in _A_SECOND if _SINCE * second <= timestamp < _UNTIL * second), None)
 
 
 def seconds_of(timestamp: int) -> float | None:
-    """The seconds since 1970 that a record's time means, in whatever unit it is; None where it means nothing."""
+    """The seconds since 1970 that a record's time means, in whatever unit; None where the time is impossible."""
     if FIRST <= timestamp < LAST:
         return timestamp / 1000
     for unit, second in _A_SECOND:

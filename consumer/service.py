@@ -6,7 +6,7 @@ Side by side:
     this thread       trigger, supervisor, status file; twice a second, or when something happened
     trainer process   one for each cycle
 
-Of several instances on one ledger every one listens; the one that holds the lease runs cycles, the others stand by.
+All instances on one ledger listen; the instance that holds the lease runs cycles, the others stand by.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sqlalchemy.exc import DBAPIError
 from consumer.clock import Clock, Jumps, this_boot
 from consumer.cycles.candidacy import Candidacy
 from consumer.cycles.deciding import Deciding, Decision
-from consumer.cycles.failing import failing_now
+from consumer.cycles.failure_report import failure_now
 from consumer.cycles.leadership import Leadership
-from consumer.cycles.others import Others
+from consumer.cycles.other_instances import OtherInstances
 from consumer.cycles.prober import Prober
 from consumer.cycles.schedule import Schedule
 from consumer.cycles.supervisor import Supervisor
@@ -38,7 +38,7 @@ from consumer.listener.ledger_backoff import in_short
 from consumer.listener.listener import Listener
 from consumer.neighbours import Neighbours
 from consumer.settings import Settings
-from consumer.status import HELD, STOPPED, TRAINING, Status, write_status
+from consumer.status import ServiceState, Status, write_status
 from consumer.trouble import Trouble
 from schemas.cycle import CycleKind
 from schemas.log_events.service import (
@@ -77,7 +77,7 @@ class Service:
             ledger.leases, self._own.id, settings.lease.patience, clock.elapsed, self._own.name
         )
         self._candidacy = Candidacy(clock.elapsed)
-        self._others = Others(ledger.instances, self._own.id, clock.elapsed)
+        self._others = OtherInstances(ledger.instances, self._own.id, clock.elapsed)
         member = Membership(ledger.ledger_id, self._own.id)
         self._neighbours = Neighbours(settings.kafka, member, self._others.heard_within)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set, clock.elapsed)
@@ -90,7 +90,7 @@ class Service:
         self._resumed = False
         self._decision = Decision(Wait(Hold.CATCHING_UP))
         self._status_at = self._reported_at = float("-inf")
-        self._told = _Told()
+        self._logged = _LoggedCounts()
         self._trouble = Trouble(LEDGER_OR_DISK_TROUBLE, LEDGER_AND_DISK_WORK, clock.elapsed)
         self._unwritten = Trouble(STATUS_NOT_WRITTEN, STATUS_WRITTEN_AGAIN, clock.elapsed)
 
@@ -102,7 +102,7 @@ class Service:
         """Serve until stopped.
 
         Raises:
-            Whatever ended the listener for good.
+            Exception: what ended the listener for good.
         """
         self._listener.start()
         self._neighbours.start()
@@ -117,7 +117,7 @@ class Service:
             raise self._listener.failure
 
     def _turned(self) -> bool:
-        """One turn; False when ledger or disk could not be used, which ends nothing: they may come back."""
+        """One turn; False when ledger or disk could not be used. That ends nothing: they may come back."""
         try:
             self._turn(self._clock.now())
         except LeaseLost as error:
@@ -141,7 +141,7 @@ class Service:
             self._let_go()
             backlog = self._ledger.views.backlog()
             self._decision = Decision(Wait(Hold.ELSEWHERE), backlog.untried, backlog.untried_labels)
-            self._tell(self._decision)
+            self._show(self._decision)
             return
         self._run_cycles(now)
 
@@ -161,14 +161,14 @@ class Service:
             caught_up=self._listener.status.complete,
             others_caught_up=self._others.caught_up(),
         )
-        self._tell(self._decision)
+        self._show(self._decision)
         if isinstance(self._decision.outcome, Start):
             self._start(self._decision.outcome, now)
         elif isinstance(self._decision.outcome, Probe):
             self._prober.begin()
 
     def _let_go(self) -> None:
-        """Whatever was begun while we ran cycles is another instance's now."""
+        """Stop all that was begun while we ran cycles: it is another instance's now."""
         self._prober.stop(grace=0.0)
         if self._resumed or self._supervisor.busy:
             self._supervisor.abandon()
@@ -177,14 +177,14 @@ class Service:
                 self._publisher.stop()
 
     def _report(self, now: float) -> None:
-        """Tell the other instances, by the ledger, how this one is."""
+        """Show the other instances, by the ledger, how this one is."""
         if self._clock.elapsed() - self._reported_at >= _REPORT_EVERY:
             self._ledger.instances.report(self._own.id, self._status(self._state()), now, self._own.name)
             self._others.look()
             self._reported_at = self._clock.elapsed()
 
     def _stands(self) -> bool:
-        """Whether this instance should run cycles, rather than one that can read where this one cannot."""
+        """Whether this instance should run cycles; not while it cannot read and another instance can."""
         return self._candidacy.stands(
             reads=self._listener.status.unable is None,
             others_read=self._others.anybody_reads(),
@@ -197,16 +197,16 @@ class Service:
             log.info(NOTHING_PENDING)
             self._ledger.retrain_requests.drop_incremental(fence=self._leadership.fence)
             return
-        self._prober.stop(grace=0.0)  # an operator does not wait for a probe, and trainers work one at a time
+        self._prober.stop(grace=0.0)  # trainers work one at a time, and an operator does not wait for a probe
         self._supervisor.start(decision.kind, decision.reason.value, now)
 
-    def _tell(self, decision: Decision) -> None:
+    def _show(self, decision: Decision) -> None:
         if self._clock.elapsed() - self._status_at < _STATUS_EVERY:
             return
         self._status_at = self._clock.elapsed()
         hearing = self._listener.status
-        heard = _Told(hearing.events, hearing.ignored, hearing.dead)
-        if heard != self._told:
+        heard = _LoggedCounts(hearing.events, hearing.ignored, hearing.dead)
+        if heard != self._logged:
             log.info(
                 CHANGES,
                 events=heard.events,
@@ -216,7 +216,7 @@ class Service:
                 **({"pending_labels": decision.pending_labels} if self._settings.labels else {}),
                 lag=hearing.lag,
             )
-            self._told = heard
+            self._logged = heard
         self._write_status(self._state())
 
     def _state(self) -> str:
@@ -224,13 +224,15 @@ class Service:
         if hearing.held or hearing.trouble:
             return hearing.held or hearing.state
         if self._trouble.reason:
-            return "in trouble"
-        return TRAINING if self._supervisor.busy else HELD if self._decision.held else hearing.state
+            return ServiceState.IN_TROUBLE
+        if self._supervisor.busy:
+            return ServiceState.TRAINING
+        return ServiceState.HELD if self._decision.held else hearing.state
 
     def _status(self, state: str) -> Status:
         hearing, decision, now = self._listener.status, self._decision, self._clock.now()
         cycle, held = self._supervisor.view(now), decision.held
-        failing = failing_now(cycle, decision.failed, self._settings.trainer.attempts, decision.until)
+        failing = failure_now(cycle, decision.failed, self._settings.trainer.attempts, decision.until)
         return Status(
             pid=os.getpid(),
             state=state,
@@ -277,16 +279,16 @@ class Service:
         self._prober.stop(self._settings.trainer.stop_grace)
         self._supervisor.stop()
         self._listener.join(_LISTENER_GRACE)
-        with suppress(DBAPIError):  # then the others wait out their patience
+        with suppress(DBAPIError):  # without that, the others wait for as long as their patience lasts
             self._leadership.release(self._clock.now())
             self._ledger.instances.leave(self._own.id)
-        self._write_status(STOPPED)
+        self._write_status(ServiceState.STOPPED)
         log.info(SERVICE_STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """The counts that were last logged."""
+class _LoggedCounts:
+    """Counts of the listener, as they were last logged."""
 
     events: int = 0
     ignored: int = 0

@@ -1,4 +1,4 @@
-"""What does not work for the time being: said when it begins, now and then while it lasts, and when it is over."""
+"""Trouble that lasts: logged when it begins, once a minute while it lasts, and when it is over."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REMIND_AFTER = 60.0
 
 
 class Trouble:
-    """One thing that may not work. A log that repeats it every second would fill the disk that is full already.
+    """One kind of trouble. A log line for every second of trouble would fill a disk that is full already.
 
     Args:
         begun: the event of its beginning, made by `begins`.
@@ -24,7 +24,7 @@ class Trouble:
 
     def __init__(self, begun: LogEvent, over: LogEvent, clock: Callable[[], float]) -> None:
         self.reason: str | None = None
-        """Why it does not work, in the words of the last failure; None while it works."""
+        """Why there is trouble, in the words of the last failure; None while there is none."""
         self._begun = begun
         self._over = over
         self._clock = clock
@@ -32,7 +32,7 @@ class Trouble:
         self._failures = 0
 
     def met(self, reason: str) -> None:
-        """It did not work."""
+        """There was a failure."""
         now = self._clock()
         if self.reason is None:
             self._since, self._failures = now, 0
@@ -45,7 +45,7 @@ class Trouble:
         self._failures += 1
 
     def over(self) -> None:
-        """It worked."""
+        """There was a success."""
         if self.reason is not None:
             log.info(self._over, after_s=round(self._clock() - self._since, 1), failures=self._failures)
             self.reason = None

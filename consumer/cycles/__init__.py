@@ -1,1 +1,1 @@
-"""When a cycle is started, who may start it, and what becomes of it until it is settled."""
+"""When a cycle starts, which instance may start it, and its life until it is settled."""

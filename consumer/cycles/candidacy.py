@@ -1,7 +1,7 @@
-"""Whether an instance stands for the lease: one that cannot read its topic leaves it to one that can.
+"""Whether an instance wants the lease: an instance that cannot read its topic leaves the lease to one that can.
 
-Who runs cycles decides when they start, and waits for what it is to read itself: for ever, where it cannot. Where
-nobody can read, somebody holds the lease all the same: an operator may ask for a cycle.
+The instance that runs cycles waits until it has read its own partitions, and would wait for ever where it cannot read.
+Where no instance can read, one of them holds the lease all the same: an operator may ask for a cycle.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ _GIVEN_BACK_AFTER = 10.0  # seconds; a rebalance or a short trouble of the broke
 
 
 class Candidacy:
-    """One instance's. `clock` is one that nobody sets."""
+    """The candidacy of one instance; `clock` counts seconds and is set by nobody."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: float | None = None
 
     def stands(self, *, reads: bool, others_read: bool, holds: bool, busy: bool) -> bool:
-        """Whether the lease is wanted, to be asked in each turn.
+        """Whether the instance wants the lease; the service asks in each turn.
 
         Args:
             reads: whether this instance can read.
-            others_read: whether another one is known to.
-            holds: whether this one has the lease. Then it keeps it for a while: reading may come back.
-            busy: whether it has a cycle under way. Then it keeps it to the end of that: another would begin it anew.
+            others_read: whether another instance is known to read.
+            holds: whether this instance has the lease. It keeps the lease for a while: reading may come back.
+            busy: whether a cycle is under way. The instance keeps the lease until the cycle ends: another instance
+                would begin the cycle from its first step.
         """
         if reads or not others_read:
             self._since = None

@@ -1,4 +1,4 @@
-"""Mirroring the champion as a tag in the cluster's registry. The ledger decides; a tag that lacks is only a note."""
+"""The champion is mirrored as a tag in the cluster's registry. The ledger decides; a missing tag is only logged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 def mirror_champion(settings: Settings, champion: Callable[[], int | None]) -> None:
-    """Have the champion tagged, meanwhile; where the registry is not a cluster's, nothing happens.
+    """Have a thread tag the champion; where the registry is not a cluster's, nothing happens.
 
     `champion` asks the ledger, from another thread.
     """
@@ -25,7 +25,7 @@ def mirror_champion(settings: Settings, champion: Callable[[], int | None]) -> N
 
 
 def _mirror(settings: Settings, champion: Callable[[], int | None]) -> None:
-    """Tag the champion, and again should it be another by then: so whoever was stalled meanwhile tags the right one."""
+    """Tag the champion, and tag again if the champion changed meanwhile: an instance that was stalled ends up right."""
     tagged = version = None
     try:
         while (version := champion()) != tagged:

@@ -1,6 +1,6 @@
-"""The trigger at work: what it decides by is gathered from ledger and listener, turn by turn.
+"""The trigger at work: in each turn the state of ledger and listener is gathered for its decision.
 
-Times on record are wall times, and are brought over to a clock that nobody sets before anything is compared.
+Times on record are wall times. They are converted to a clock that nobody sets before anything is compared.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from consumer.clock import Ages, Clock
-from consumer.cycles.terms import UNASKED_FROM_SCRATCH
 from consumer.cycles.trigger import Probe, Reason, Start, TriggerState, Wait, decide, enough, full_waits
+from consumer.cycles.trigger_terms import UNASKED_FROM_SCRATCH
 from consumer.ledger.efforts import Efforts, Failed, efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
@@ -22,20 +22,20 @@ class FullWaits:
     """A full retrain would start, and has to wait while other cycles go on."""
 
     reason: str
-    """Why it would start."""
+    """Why the full retrain would start."""
     hold: str
-    """Why it waits."""
+    """Why the full retrain waits."""
     until: float
     """Seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the trigger has decided, and what else people want to know of it. Times are seconds since the epoch."""
+    """What the trigger has decided, with what `status` shows of that. Times are seconds since the epoch."""
 
     outcome: Start | Probe | Wait
     pending_users: int = 0
-    """Those that no cycle has tried."""
+    """Pending users that no cycle has tried."""
     pending_labels: int = 0
     held: Held | None = None
     failed: Failed | None = None
@@ -54,7 +54,7 @@ class Deciding:
 
     Args:
         policy: the rules.
-        ledger: what they are applied to.
+        ledger: where changes and cycles are on record.
         clock: the time, of which only differences count.
     """
 
@@ -66,7 +66,14 @@ class Deciding:
         self._enough_since: float | None = None
 
     def decide(self, *, busy: bool, probing: bool, caught_up: bool, others_caught_up: bool = True) -> Decision:
-        """Decide now. Given is whether a cycle runs, whether a probe does, and who has read all that there was."""
+        """Decide now.
+
+        Args:
+            busy: whether a cycle runs.
+            probing: whether a probe runs.
+            caught_up: whether this instance has read all that there was.
+            others_caught_up: whether all other instances have.
+        """
         policy, ledger = self._policy, self._ledger
         past = ledger.views.history()
         found = efforts(ledger.engine, UNASKED_FROM_SCRATCH, policy.max_full_per_day)
@@ -84,7 +91,7 @@ class Deciding:
             state.pending_labels,
             past.held,
             found.failed,
-            None if waits is None else _told(*waits, now - elapsed),
+            None if waits is None else _with_wall_time(*waits, now - elapsed),
             None if until is None else until + (now - elapsed),
         )
 
@@ -155,6 +162,6 @@ def with_probe(state: TriggerState, last: Probed | None, *, busy: bool) -> Trigg
     return replace(state, probing=busy, probed_at=last.at, probed_changes=last.changes, regret=last.lost)
 
 
-def _told(reason: Reason, wait: Wait, ahead: float) -> FullWaits:
+def _with_wall_time(reason: Reason, wait: Wait, ahead: float) -> FullWaits:
     assert wait.until is not None
     return FullWaits(reason.value, wait.hold.value, wait.until + ahead)

@@ -1,4 +1,4 @@
-"""One cycle at an operator's word: run here when no service is running, else asked of the service and waited for."""
+"""One cycle for an operator: run here when no service runs cycles, else requested from the service and waited for."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def run_cycle(
     accept: Collection[GuardName] = (),
     deadline: Deadline | None = None,
 ) -> dict[str, Any] | None:
-    """Have a cycle of this kind run and wait for its end; `request` is its number where it was asked for already.
+    """Have a cycle of this kind run and wait for its end; `request` is the number of a request that was made already.
 
-    The limits in `accept` are waived for it. The deadline is for a service that does not take the request up, and for a
-    registry that does not say whether a cycle is in it; training has a limit of its own, RETRAINER_TRAINER__TIMEOUT.
-    A request that is given up is withdrawn where it was made here, and stays where the caller had made it.
+    The limits in `accept` are waived for the cycle. The deadline is for a service that does not take the request up,
+    and for a registry that does not say whether it has a version of a failed cycle; training has a limit of its own,
+    RETRAINER_TRAINER__TIMEOUT. At the deadline a request that was made here is withdrawn; the caller's own stays.
 
     Returns:
         The cycle as `Views.cycle` gives it; None when nothing is pending, so that there was nothing to do.
@@ -68,7 +68,7 @@ def _leading(settings: Settings, ledger: Ledger, interrupted: list[int]) -> Iter
     """The lease, while the block runs.
 
     Raises:
-        AlreadyRunning: another instance holds it, and renews it.
+        AlreadyRunning: another instance holds the lease, and renews it.
     """
     own = identity(settings.state_dir)
     leadership = Leadership(ledger.leases, own.id, settings.lease.patience, name=own.name)
@@ -104,7 +104,7 @@ def _run_here(
             say("finishing the cycle that was cut short first")
             _until_idle(supervisor, leadership, woken, interrupted, deadline)
         if request is not None and ledger.retrain_requests.taken_up(request) is not None:
-            return _cycle_of(ledger, request)  # the cycle that whoever was asked did not finish
+            return _cycle_of(ledger, request)  # the service took it up and did not finish it; it is finished now
         if kind is CycleKind.INCREMENTAL and ledger.views.backlog().empty:
             if request is not None:
                 ledger.retrain_requests.withdraw(request)
@@ -148,12 +148,12 @@ def _until_idle(
 def _answered(
     settings: Settings, ledger: Ledger, request: int, interrupted: list[int], deadline: Deadline, *, ours: bool
 ) -> bool:
-    """Wait until a request has been dealt with; False when nobody is there any more to deal with it.
+    """Wait until a request has been dealt with; False when no instance is there any more to deal with it.
 
-    Nobody is there when the lease is free, or was not renewed for as long as the patience lasts.
+    No instance is there when the lease is free, or was not renewed for as long as the patience lasts.
 
     Raises:
-        TimedOut: somebody is there, runs no cycle, and has not taken the request up for too long.
+        TimedOut: an instance is there, runs no cycle, and has not taken the request up for too long.
     """
     lease, since = ledger.leases.current(), time.monotonic()
     while True:
@@ -176,10 +176,10 @@ def _answered(
 
 
 def _give_up(ledger: Ledger, request: int, deadline: Deadline, *, ours: bool) -> None:
-    """Nobody has taken the request up.
+    """End the wait for a request that no instance has taken up.
 
     Raises:
-        TimedOut: unless somebody has by now.
+        TimedOut: unless an instance has taken it up by now.
     """
     lease = ledger.leases.current()
     who = lease.in_words if lease is not None and lease.holder else "the service"
@@ -195,14 +195,14 @@ def _give_up(ledger: Ledger, request: int, deadline: Deadline, *, ours: bool) ->
 
 
 def _cycle_of(ledger: Ledger, request: int) -> dict[str, Any] | None:
-    """The cycle that took up a request; None where none did, as there was nothing to do."""
+    """The cycle that took up a request; None where there was nothing to do."""
     cycle_id = ledger.retrain_requests.taken_up(request)
     return ledger.views.cycle(cycle_id) if cycle_id else None
 
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """A list that SIGINT and SIGTERM append themselves to, while the block runs."""
+    """A list to which SIGINT and SIGTERM are appended while the block runs."""
     caught: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda came, _frame: caught.append(came)) for number in numbers}

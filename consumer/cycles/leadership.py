@@ -1,8 +1,9 @@
-"""Which instance runs cycles: the one that holds the lease. The others stand by and watch it.
+"""Which instance runs cycles: the holder of the lease. The others stand by and watch the lease.
 
-The holder renews the lease; whoever has seen no renewal for as long as its patience lasts takes over. Each instance
-measures that by its own clock, so two machines' clocks are never compared (as Kubernetes elects its leaders). A holder
-that was merely stalled finds its token outdated: the ledger refuses its writes, and so does the registry.
+The holder renews the lease. An instance that sees no renewal for as long as its patience lasts takes over. Each
+instance measures that by its own clock, so the clocks of two machines are never compared (Kubernetes elects leaders in
+the same way). A holder that was only stalled finds its token outdated: the ledger refuses its writes, and so does the
+registry.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ class Leadership:
     """One instance's view of the lease.
 
     Args:
-        leases: where it is kept.
-        own: the id of this instance. Who finds a lease under its own id at the start takes it over at once: whoever
-            left it was an earlier process on the same state folder, and is gone (`consumer.identity`).
+        leases: where the lease is kept.
+        own: the id of this instance. A lease that has the same id at the start is taken over at once: an earlier
+            process on the same state folder left it, and is gone (`consumer.identity`).
         patience: seconds without a renewal after which another instance takes over.
-        clock: by which that is measured; one that nobody sets. Times that are passed in are for people.
-        name: what people know this instance by.
+        clock: seconds of a clock that nobody sets, for the patience. Times that are passed in are wall times.
+        name: the name of this instance for people.
     """
 
     def __init__(
@@ -46,9 +47,9 @@ class Leadership:
         name: str = "",
     ) -> None:
         self.previous: int | None = None
-        """The token before ours: whatever bears it was done while nobody else ran cycles."""
+        """The token before ours. A result that bears it was made while no other instance ran cycles."""
         self.rival: Lease | None = None
-        """The lease as another instance holds it, as far as we know."""
+        """The lease of another instance, as we saw it last."""
         self._leases = leases
         self._own = own
         self._name = name
@@ -77,9 +78,9 @@ class Leadership:
         return self._lease.token
 
     def holds(self, now: float, *, candidate: bool = True) -> bool:
-        """Keep the lease renewed, or try to get it; says whether we have it.
+        """Keep the lease renewed, or try to get it; says whether this instance has the lease.
 
-        Who is no candidate gives it back, and only watches.
+        An instance that is no candidate gives the lease back, and only watches.
         """
         if self._lease is not None and not candidate:
             log.warning(LEASE_GIVEN_BACK)
@@ -97,7 +98,7 @@ class Leadership:
         """Renew the lease now.
 
         Raises:
-            LeaseLost: somebody else has it.
+            LeaseLost: another instance has it.
         """
         if self._lease is None:
             raise LeaseLost("this instance does not hold the lease any more")
@@ -107,10 +108,10 @@ class Leadership:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Have the lease renewed meanwhile, by a thread: to claim millions of users may take longer than the patience.
+        """Have a thread renew the lease while the block runs: a claim of millions of users may outlast the patience.
 
         Raises:
-            LeaseLost: somebody else has it by the end.
+            LeaseLost: another instance has the lease at the end.
         """
         done = threading.Event()
         lost: list[LeaseLost] = []
@@ -123,7 +124,7 @@ class Leadership:
                     lost.append(error)
                     return
                 except DBAPIError:
-                    continue  # the ledger's lock is held for long, or it cannot be reached: it may be the next time
+                    continue  # the ledger's lock is held, or the ledger is away; the next renewal may work
 
         renewing = threading.Thread(target=renew, name="lease", daemon=True)
         renewing.start()
@@ -136,13 +137,13 @@ class Leadership:
             raise lost[0]
 
     def lose(self, reason: str) -> None:
-        """Stand by: the lease is somebody else's."""
+        """Stand by: another instance has the lease."""
         if self.held:
             log.warning(LEASE_LOST, reason=reason)
         self._lease = self.rival = self._rival_since = None
 
     def release(self, now: float) -> None:
-        """Leave the lease to whoever wants it, before this instance ends."""
+        """Give the lease back before this instance ends, so that nobody has to wait."""
         if self._lease is not None:
             self._leases.release(self._lease, now)
             self._lease = None
@@ -162,7 +163,7 @@ class Leadership:
             return False
         taken = self._leases.take(self._own, current, now, self._name)
         if taken is None:
-            return False  # somebody was faster
+            return False  # another instance was faster
         reached(Point.LEASE_TAKEN)
         if left and current is not None and current.holder:
             log.warning(TAKING_OVER, from_instance=current.in_words, silent_s=round(watch - self._rival_since, 1))

@@ -1,7 +1,7 @@
-"""The prober: has a trainer score the champion on what is pending, and puts the answer on record. It claims nothing.
+"""The prober: a trainer scores the champion on what is pending, and the answer is put on record. Nothing is claimed.
 
-A probe that fails, or takes too long, is on record as such, and the next one waits as long as after any other. One
-that is cut short by a crash leaves nothing and is simply made again.
+A probe that fails, or takes too long, is on record as failed, and the next probe waits as long as after any other. A
+probe that is cut short by a crash leaves nothing and is made again.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Prober:
 
     Args:
         settings: what the trainer is given.
-        ledger: where it is on record.
+        ledger: where probes are on record.
         leadership: the lease, held while anything is begun or ticked.
         warm: the trainer that is ready.
-        clock: by which a probe's time is measured; one that nobody sets. Times that are passed in are for people.
+        clock: seconds of a clock that nobody sets, for the timing of probes. Times that are passed in are wall times.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Prober:
         """Put the answer on record once it is there."""
         if self._trainer is None:
             return
-        self._trainer.progress()  # nobody waits for it
+        self._trainer.progress()  # read and dropped
         if self._probed is not None:
             self._record(self._probed)
         elif self._trainer.exit_code() is not None:
@@ -116,7 +116,7 @@ class Prober:
         self._record(Probed(now, None, self._changes, None, words.splitlines()[-1]))
 
     def _record(self, probed: Probed) -> None:
-        self._probed = probed  # where the ledger cannot be used, the next tick comes by here again, with the same one
+        self._probed = probed  # where the ledger does not answer, the next tick records the same answer again
         self._ledger.probes.record(probed, fence=self._leadership.fence)
         self._trainer = self._probed = None
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,20 +1,36 @@
-"""The cycle under way: what the supervisor knows of it, and how it is told to those who read logs and status."""
+"""The cycle under way: what the supervisor knows of it, and what logs and status say of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any
 
 import structlog
 
+from consumer.cycles.lifecycle import states
 from consumer.ledger.cycles import Claim
 from schemas.cycle import CycleResult, Metrics, Outcome, Progress, Step
-from schemas.log_events.cycles import CYCLE_ENDED, CYCLE_STARTED, CYCLE_STEP
+from schemas.log_events.cycles import (
+    CHANGES_GIVEN_BACK,
+    CYCLE_ENDED,
+    CYCLE_RETRIED,
+    CYCLE_STARTED,
+    CYCLE_STEP,
+    NOT_MADE_CHAMPION,
+    REGISTRATION_UNKNOWN,
+)
 
 log = structlog.get_logger()
 
-TO_BE_RESUMED = "to be resumed at the next start"
-"""The state of a cycle that nobody works on."""
+
+class Activity(StrEnum):
+    """Whether a trainer works on a cycle, as `status` shows it."""
+
+    AT_WORK = "running"
+    WAITING = "waiting to try again"
+    TO_BE_RESUMED = "to be resumed at the next start"
+    """No instance works on it."""
 
 
 @dataclass(slots=True)
@@ -23,25 +39,15 @@ class Running:
 
     claim: Claim
     since: float
-    """When its present attempt began, by a clock that nobody sets."""
-    retry_at: float | None = None
-    """When to try again, while no trainer works on it, by the same clock."""
+    """When the present attempt began, by a clock that nobody sets."""
     last_error: str | None = None
     """Why the last attempt of this process failed."""
-    may_have_registered: bool = False
-    """Whether a trainer got its word, be it from us or from whoever ran the cycle before."""
-    given_up: str | None = None
-    """Why the cycle has failed, once all that is left to do is to ask the registry for its version."""
-    result: CycleResult | None = None
-    """How it ended, once that is decided; it is settled again and again until the ledger has said that it is."""
-    asks: bool = False
-    """Whether its trainer waits for the word that it may register."""
     step: Step | None = None
     done: int | None = None
     total: int | None = None
 
     def heard(self, progress: Progress) -> None:
-        """Its trainer says how far it is."""
+        """The trainer says how far it is."""
         self.step, self.done, self.total = progress.step, progress.done, progress.total
         log.info(
             CYCLE_STEP,
@@ -53,22 +59,36 @@ class Running:
             facts=progress.facts,
         )
 
-    def view(self, elapsed: float, now: float, *, at_work: bool) -> dict[str, Any]:
-        """As `status` has it; `at_work` says whether a trainer works on it, `elapsed` and `now` are the same moment."""
-        wait = None if at_work or self.retry_at is None else max(0.0, self.retry_at - elapsed)
+    def failed(self, reason: str, *, unverified: bool) -> None:
+        """An attempt failed; `unverified` says whether the registry has to be asked for a version now."""
+        self.last_error = reason
+        if unverified:
+            log.warning(REGISTRATION_UNKNOWN, cycle_id=self.claim.cycle_id, reason=reason)
+
+    def counted(self, number: int, reason: str, wait: float) -> None:
+        """The ledger has counted the failed attempt `number`; the next one starts after `wait` seconds."""
+        self.claim = replace(self.claim, attempts=number)
+        log.warning(CYCLE_RETRIED, cycle_id=self.claim.cycle_id, in_s=wait, reason=reason)
+
+    def view(self, state: states.State, elapsed: float, now: float) -> dict[str, Any]:
+        """As `status` has it; `elapsed` and `now` are the same moment by two clocks."""
+        until = state.until if isinstance(state, states.Backoff | states.RegistryBackoff) else None
+        activity = Activity.AT_WORK if until is None else Activity.WAITING
+        if isinstance(state, states.Stopped):
+            activity = Activity.TO_BE_RESUMED
         return {
             "cycle_id": self.claim.cycle_id,
             "kind": self.claim.kind.value,
             "reason": self.claim.reason,
             **claimed(self.claim),
-            "state": "running" if at_work else "waiting to try again",
+            "state": activity.value,
             "step": self.step.value if self.step else None,
             "done": self.done,
             "total": self.total,
             "attempts": self.claim.attempts,
             "running_s": round(elapsed - self.since, 1),
             "last_error": self.last_error or self.claim.last_error,
-            "next_try_at": None if wait is None else now + wait,
+            "next_try_at": None if until is None else now + max(0.0, until - elapsed),
         }
 
 
@@ -77,7 +97,14 @@ def claimed(claim: Claim) -> dict[str, int]:
     return {"users": len(claim.users), **({"labels": len(claim.labels)} if claim.labels else {})}
 
 
-def tell_start(claim: Claim) -> None:
+def failed_result(claim: Claim, reason: str, fence: int) -> CycleResult:
+    """The result of a cycle whose attempts have all failed, the last because of `reason`."""
+    return CycleResult(
+        cycle_id=claim.cycle_id, outcome=Outcome.FAILED, reason=reason, base_version=claim.base_version, fence=fence
+    )
+
+
+def log_start(claim: Claim) -> None:
     """A cycle has been claimed."""
     log.info(
         CYCLE_STARTED,
@@ -90,8 +117,12 @@ def tell_start(claim: Claim) -> None:
     )
 
 
-def tell_end(claim: Claim, result: CycleResult, now: float) -> None:
-    """A cycle has been settled."""
+def log_end(claim: Claim, result: CycleResult, now: float, *, settled: bool) -> None:
+    """A cycle has ended; `settled` says whether what it claimed is settled, or given back."""
+    if result.version is not None and not settled:
+        log.error(NOT_MADE_CHAMPION, version=result.version)
+    if result.outcome is Outcome.UNCHANGED and not settled:
+        log.warning(CHANGES_GIVEN_BACK, **claimed(claim))
     gate, pairs = result.gate, result.pairs
     challenger, champion = (gate.challenger, gate.champion) if gate else (None, None)
     say = log.error if result.outcome is Outcome.HELD else log.info

@@ -1,8 +1,8 @@
-"""Full retrains by the clock. A tick writes a request into the ledger: what comes of it, the trigger decides.
+"""Full retrains by the clock. A tick writes a request into the ledger, and the trigger decides what follows.
 
 APScheduler wakes the service when a time of the crontab line has come. The ledger knows up to when the line was
-watched. So a tick that passed while no service ran is made up at the next start, once, however many there were; and a
-line that is new makes up nothing.
+watched. So ticks that passed while no service ran are made up at the next start, by one request for all of them. A new
+line makes up nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _LATE = 60.0  # seconds: later than that a tick was missed, and is made up
 class Schedule:
     """Asks for a full retrain when its crontab line says so.
 
-    It asks by the time that the line names, the same on every machine: of several instances the first one counts.
+    A request names the time of the crontab line, which is the same on every machine: of the requests that several
+    instances make for one time, the first one counts.
 
     Args:
         line: the crontab line; None for never.
@@ -45,7 +46,7 @@ class Schedule:
         self._due = True  # something may have come due before this start
         self._watched: float | None = None  # up to when ticks have been asked for; None before the ledger was asked
         if self._crontab is not None:
-            # By default it drops a tick that is a second late.
+            # By default APScheduler drops a tick that is a second late.
             options = {"id": _JOB, "coalesce": True, "misfire_grace_time": None}
             self._scheduler.add_job(self._ring, _Times(self._crontab), **options)
 
@@ -54,7 +55,7 @@ class Schedule:
         self._scheduler.start()
 
     def look_again(self) -> None:
-        """The machine's clock was set: the wait for the next time was measured by what it said before."""
+        """Measure the wait for the next time again: the machine's clock was set."""
         self._due = True
         if self._scheduler.running and self._crontab is not None:
             self._scheduler.reschedule_job(_JOB, trigger=_Times(self._crontab))
@@ -65,7 +66,7 @@ class Schedule:
             self._scheduler.shutdown(wait=False)
 
     def tick(self, now: float) -> None:
-        """Ask for what has come due since the last call, or since the line was last watched by anybody.
+        """Request what has come due since the last call, or since any instance last watched the line.
 
         What raises here is tried again by the next call.
         """

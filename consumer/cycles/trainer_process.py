@@ -1,7 +1,7 @@
 """One trainer process: started ahead of time, given one request, listened to, and stopped if need be.
 
-It is a fresh interpreter, not a fork, so nothing of the consumer is in it. Its standard input is its lifeline: when
-this process is gone, however that came, the pipe closes and the trainer ends itself.
+A trainer is a fresh interpreter, not a fork, so nothing of the consumer is in it. Its standard input is its lifeline:
+when this process is gone, for whatever reason, the pipe closes and the trainer ends itself.
 """
 
 from __future__ import annotations
@@ -17,12 +17,17 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO
 
+import structlog
 from pydantic import ValidationError
 
+from consumer.cycles.lifecycle.events import TrainerEnded
 from consumer.environment import for_child
-from schemas.cycle import CycleRequest, CycleResult, Progress
+from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 from schemas.fault_points import Point, reached
+from schemas.log_events.cycles import TRAINER_FAILED, TRAINER_LAST_WORDS
 from schemas.private import private_file, private_folder
+
+log = structlog.get_logger()
 
 _LAST_WORDS = 40
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
@@ -33,8 +38,8 @@ class TrainerProcess:
     """A trainer, warm from its start.
 
     Args:
-        spoke: called, from another thread, when it has reported or ended.
-        environment: all that it gets of an environment; None for what every child of ours gets.
+        spoke: called, from another thread, when the trainer has reported or ended.
+        environment: the whole environment of the trainer; None for what every child of ours gets.
     """
 
     def __init__(self, spoke: Callable[[], None], environment: Mapping[str, str] | None = None) -> None:
@@ -63,7 +68,7 @@ class TrainerProcess:
         return self._process.pid
 
     def give(self, folder: Path, request: CycleRequest) -> None:
-        """Have it run a cycle; request and result lie in `folder`."""
+        """Have the trainer run a cycle; request and result lie in `folder`."""
         private_folder(folder)
         (folder / RESULT_FILE).unlink(missing_ok=True)
         path = private_file(folder / REQUEST_FILE)
@@ -73,11 +78,11 @@ class TrainerProcess:
         self._say(f"{path}\n".encode())
 
     def permit(self) -> None:
-        """Give it the word that it waits for before it registers."""
+        """Permit the trainer to register, which it waits for."""
         self._say(_PERMIT)
 
     def progress(self) -> list[Progress]:
-        """What it has reported since this was last called."""
+        """What the trainer has reported since this was last called."""
         found: list[Progress] = []
         while True:
             try:
@@ -86,7 +91,7 @@ class TrainerProcess:
                 return found
 
     def exit_code(self) -> int | None:
-        """How it ended, negative for a signal; None while it runs. Once it has ended, all it said has been read."""
+        """The exit code, negative for a signal; None while the trainer runs. With a code, all its reports are read."""
         code = self._process.poll()
         if code is not None:
             for reader in self._readers:
@@ -94,11 +99,11 @@ class TrainerProcess:
         return code
 
     def last_words(self) -> str:
-        """The end of what it wrote to standard error."""
+        """The end of what the trainer wrote to standard error."""
         return "\n".join(self._last_words)
 
     def stop(self, grace: float) -> None:
-        """Ask it to end, and kill it if it has not within `grace` seconds; one that only waits has nothing to lose."""
+        """Ask the trainer to end, and kill it after `grace` seconds; a trainer without a request is killed at once."""
         if not self._given:
             self.kill()
         elif self._process.poll() is None:
@@ -110,13 +115,13 @@ class TrainerProcess:
         self._close()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End the trainer at once."""
         self._process.kill()
         self._process.wait()
 
     def _say(self, line: bytes) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # then it is gone, and `exit_code` will say so
+        with suppress(BrokenPipeError):  # the trainer is gone, and `exit_code` will say so
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
@@ -133,7 +138,7 @@ class TrainerProcess:
                 try:
                     self._progress.put(Progress.model_validate_json(line))
                 except ValidationError:
-                    continue  # "ready", which nobody waits for
+                    continue  # the line "ready", which nobody needs
                 self._spoke()
         self._spoke()
 
@@ -144,8 +149,21 @@ class TrainerProcess:
 
 
 def result_in(folder: Path) -> CycleResult | None:
-    """The result that a trainer left in `folder`, if it is there and whole."""
+    """The result that a trainer left in `folder`; None where the file is missing or not whole."""
     try:
         return CycleResult.model_validate_json((folder / RESULT_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def trainer_ended(trainer: TrainerProcess, code: int, cycle_id: str, folder: Path) -> TrainerEnded:
+    """How a trainer that ended with `code` left its cycle, whose files lie in `folder`; a failure is logged."""
+    result, words = result_in(folder), trainer.last_words()
+    if result is None:
+        reason = ": ".join([f"the trainer ended with code {code} and no result", *words.splitlines()[-1:]])
+        log.error(TRAINER_FAILED, cycle_id=cycle_id, reason=reason, last_words=words)
+        return TrainerEnded(None, reason)
+    if result.outcome is Outcome.FAILED and not result.not_registered:
+        log.error(TRAINER_FAILED, cycle_id=cycle_id, reason=result.reason)
+        log.debug(TRAINER_LAST_WORDS, last_words=words)
+    return TrainerEnded(result, result.reason)

@@ -6,8 +6,13 @@ here reads a clock, a database or a broker, so every rule can be tested with pla
 
 from __future__ import annotations
 
-from consumer.cycles.pacing import rest, rest_after_failed_full, rest_for_drift, rest_from_scratch
-from consumer.cycles.terms import Hold, Probe, Reason, Start, TriggerState, Wait
+from consumer.cycles.cycle_spacing import (
+    wait_after_failed_full,
+    wait_after_last_cycle,
+    wait_before_drift_full,
+    wait_before_scratch,
+)
+from consumer.cycles.trigger_terms import Hold, Probe, Reason, Start, TriggerState, Wait
 from schemas.cycle import CycleKind
 from schemas.policies import TriggerPolicy
 
@@ -28,15 +33,15 @@ __all__ = [
 def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:
     """Whether to start a cycle at `now`, of which kind, and why; or to ask the champion first.
 
-    A running cycle outranks everything, an operator all but that. A listener that is still catching up outranks the
-    rest, as a claim made earlier would cut a backlog in two, and the wait after the last cycle whatever is left then.
-    Otherwise a change waits at most `max_staleness`: after that neither the quiet period nor the thresholds hold it
-    back.
+    The rules are applied in this order. While a cycle runs, none starts. A request of an operator starts a cycle at
+    once. While a listener catches up, no other cycle starts, as an earlier claim would cut a backlog in two. Then the
+    wait after the last cycle has to be over. A change waits at most `max_staleness`: after that neither the quiet
+    period nor the thresholds hold a cycle back.
 
-    After a cycle that settled nothing the next one waits ever longer. After one that was held nothing from scratch
-    starts by itself unless that cycle asked for it: data that are not believed must not become the whole of what a
-    model knows. While a full retrain has to wait, cycles on top of the champion go on: one that always fails keeps no
-    change from being learned.
+    After a cycle that settled nothing the next cycle waits ever longer. After a held cycle nothing from scratch starts
+    by itself, unless the held cycle asked for a full retrain: data that are not believed must not become all that a
+    model knows. While a full retrain has to wait, cycles on top of the champion go on, so a full retrain that always
+    fails keeps no change from being learned.
     """
     if state.cycle_running:
         return Wait(Hold.RUNNING)
@@ -49,9 +54,9 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
         return Wait(Hold.CATCHING_UP)
     if not state.others_caught_up:
         return Wait(Hold.OTHERS_CATCHING_UP)
-    if (wait := rest(policy, state, now)) is not None:
+    if (wait := wait_after_last_cycle(policy, state, now)) is not None:
         return wait
-    if _schedule_counts(state) and rest_after_failed_full(policy, state, now) is None:
+    if _schedule_counts(state) and wait_after_failed_full(policy, state, now) is None:
         return Start(Reason.SCHEDULE, CycleKind.FULL)
     if _drift_is_met(policy, state, now):
         return Start(Reason.DRIFT, CycleKind.FULL)
@@ -59,19 +64,19 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
         return _first_version(policy, state, now)
     by_changes = _by_changes(policy, state, now)
     if isinstance(by_changes, Start) and _is_rejected_for_long(policy, state):
-        return by_changes if rest_from_scratch(policy, state, now) else Start(Reason.REJECTIONS, CycleKind.FULL)
+        return by_changes if wait_before_scratch(policy, state, now) else Start(Reason.REJECTIONS, CycleKind.FULL)
     return by_changes
 
 
 def full_waits(policy: TriggerPolicy, state: TriggerState, now: float) -> tuple[Reason, Wait] | None:
     """Why a full retrain would start, and what holds it back while other cycles go on; None where nothing does."""
-    rejected, wait = _is_rejected_for_long(policy, state), rest_from_scratch(policy, state, now)
+    rejected, wait = _is_rejected_for_long(policy, state), wait_before_scratch(policy, state, now)
     if not state.has_champion or (rejected and wait is None):
         return None
-    if _schedule_counts(state) and (again := rest_after_failed_full(policy, state, now)) is not None:
+    if _schedule_counts(state) and (again := wait_after_failed_full(policy, state, now)) is not None:
         return Reason.SCHEDULE, again
     if _drift_counts(policy, state):
-        longer = rest_for_drift(policy, state, now)
+        longer = wait_before_drift_full(policy, state, now)
         return None if longer is None else (Reason.DRIFT, longer)
     return (Reason.REJECTIONS, wait) if rejected and wait is not None else None
 
@@ -102,13 +107,13 @@ def _all_is_read(state: TriggerState) -> bool:
 
 
 def _in_vain(asked: CycleKind, state: TriggerState) -> bool:
-    """Whether there is nothing to learn yet of what was asked for, which is dropped where all is read."""
+    """Whether a request finds nothing to learn yet; where all is read, the request is dropped."""
     return asked is CycleKind.INCREMENTAL and state.pending_users == state.pending_labels == state.given_back == 0
 
 
 def _drift_is_met(policy: TriggerPolicy, state: TriggerState, now: float) -> bool:
-    """Whether a full retrain that a cycle asked for starts; not soon after another, whatever came of that."""
-    return state.has_champion and _drift_counts(policy, state) and rest_for_drift(policy, state, now) is None
+    """Whether a full retrain that a cycle asked for starts; not soon after another full retrain, however that ended."""
+    return state.has_champion and _drift_counts(policy, state) and wait_before_drift_full(policy, state, now) is None
 
 
 def _schedule_counts(state: TriggerState) -> bool:
@@ -120,8 +125,8 @@ def _drift_counts(policy: TriggerPolicy, state: TriggerState) -> bool:
 
 
 def _first_version(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Wait:
-    """The first try starts promptly, and one that failed is made again whatever changes; one that was refused is made
-    again for what would start a cycle later on, too."""
+    """The first try starts promptly. A failed try is repeated whatever changes, a refused one when enough has changed
+    for an ordinary cycle."""
     untried = state.last_cycle_end is None or state.last_cycle_failed
     if state.pending_users == 0 or state.oldest_change is None:
         if not untried:
@@ -130,7 +135,7 @@ def _first_version(policy: TriggerPolicy, state: TriggerState, now: float) -> St
         return quiet
     elif not untried and (wait := _below(policy, state, now)) is not None:
         return wait
-    return rest_from_scratch(policy, state, now) or Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
+    return wait_before_scratch(policy, state, now) or Start(Reason.BOOTSTRAP, CycleKind.BOOTSTRAP)
 
 
 def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:
@@ -165,7 +170,7 @@ def _below(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | Non
 
 
 def _by_regret(policy: TriggerPolicy, state: TriggerState, now: float, below: Wait) -> Start | Probe | Wait:
-    """Below all thresholds it counts what the champion has lost; after a held cycle nobody asks, as nobody trains."""
+    """Below all thresholds the champion's loss decides; after a held cycle nothing trains, so nothing is probed."""
     if policy.regret is None or state.held_in_a_row > 0:
         return below
     if state.regret is not None and state.regret > policy.regret:

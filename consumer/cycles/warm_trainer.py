@@ -1,7 +1,8 @@
-"""The trainer that is started ahead of the next cycle: to load TensorFlow takes longer than many a cycle."""
+"""The trainer that is started ahead of the next cycle: loading TensorFlow takes longer than many cycles."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,22 +10,24 @@ from pathlib import Path
 import structlog
 
 from consumer.cycles.trainer_process import TrainerProcess
+from consumer.environment import for_child
+from consumer.settings import Settings
 from schemas.cycle import CycleRequest
 from schemas.fault_points import Point, reached
 from schemas.log_events.cycles import WAITING_TRAINER_ENDED
 
 log = structlog.get_logger()
 
-_AGAIN = 10.0  # seconds after one has died, so that one that cannot start is not started for ever
+_AGAIN = 10.0  # seconds after one has died, so that a trainer that cannot start is not started without a pause
 
 
 class WarmTrainer:
     """Has a trainer ready.
 
     Args:
-        wanted: whether one is started before there is a cycle for it.
+        wanted: whether a trainer is started before there is a cycle for it.
         spoke: called, from another thread, when a trainer has said something or has ended.
-        environment: what a trainer gets of ours.
+        environment: the environment of a trainer.
         clock: seconds, of a clock that nobody sets.
     """
 
@@ -44,7 +47,7 @@ class WarmTrainer:
         self._start_at = float("-inf")
 
     def keep(self) -> None:
-        """Start one if that is wanted and none is ready."""
+        """Start a trainer if that is wanted and none is ready."""
         if not self._wanted or self._clock() < self._start_at:
             return
         if self._trainer is not None and (code := self._trainer.exit_code()) is not None:
@@ -68,7 +71,13 @@ class WarmTrainer:
         return given
 
     def stop(self, grace: float) -> None:
-        """End it; `grace` is how many seconds it has before it is killed."""
+        """End the waiting trainer, which is killed after `grace` seconds."""
         if self._trainer is not None:
             self._trainer.stop(grace)
         self._trainer = None
+
+
+def trainer_environment(settings: Settings) -> dict[str, str]:
+    """The part of our environment that trainers get."""
+    cluster = "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}
+    return for_child(os.environ, cluster=cluster, also=settings.trainer.environment)

@@ -11,7 +11,7 @@ import typer
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
-from consumer.cycles.word import LIVE, Word
+from consumer.cycles.runner_report import LIVE, RunnerReport
 from consumer.database.address import shown
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.efforts import efforts
@@ -21,7 +21,7 @@ from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
 from consumer.listener.ledger_backoff import in_short
 from consumer.settings import Settings, load_settings
-from consumer.status import STOPPED, Status, read_status
+from consumer.status import ServiceState, Status, read_status
 from retrainer.cli.output import facts, say_json
 from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from schemas.refused import LABEL
@@ -64,7 +64,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
     seen = ledger.instances.heard_within(LIVE)
-    word, last = Word(alive, seen), ledger.views.last_cycle()
+    word, last = RunnerReport(alive, seen), ledger.views.last_cycle()
     cycle = word.cycle(ledger, last["cycle_id"] if last else None)
     of_ledger = {"held": past.held is not None, "failed": failed is not None}
     hold = hold_now(alive, backlog, cycle, **of_ledger) if alive else None
@@ -146,7 +146,9 @@ def _instance(instance: Instance) -> dict[str, Any]:
 
 
 def _state(service: Status | None) -> str:
-    return "never started" if service is None else STOPPED if service.state == STOPPED else "not responding"
+    if service is None:
+        return "never started"
+    return service.state if service.state == ServiceState.STOPPED else "not responding"
 
 
 def _lag_known(service: Status | None) -> dict[str, Any] | None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from consumer.configuration.dead_letters import WAY_OUT
-from consumer.cycles.failing import Failing
+from consumer.cycles.failure_report import FailureReport
 from consumer.cycles.trigger import Hold
 from consumer.ledger.views import Backlog
 from consumer.listener.state import ListenerState
-from consumer.moments import told_at
-from consumer.status import HELD, TRAINING, Status
+from consumer.moments import in_utc
+from consumer.status import ServiceState, Status
 
 TRIED = {"rejected", "inconclusive", "held"}
 """Outcomes after which what was claimed rides with the next cycle and starts none."""
@@ -40,7 +40,7 @@ def hold_now(alive: Status, backlog: Backlog, cycle: object, *, held: bool, fail
 
 def state_now(alive: Status, cycle: object, *, held: bool) -> str:
     """The state, as the service said, if that still goes with the ledger; else how its listener is."""
-    wrong = (alive.state == HELD and not held) or (alive.state == TRAINING and cycle is None)
+    wrong = (alive.state == ServiceState.HELD and not held) or (alive.state == ServiceState.TRAINING and cycle is None)
     return (alive.listener or "running") if wrong else alive.state
 
 
@@ -97,13 +97,13 @@ def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
 def _why_none_starts(found: dict[str, Any]) -> str:
     if not found["hold"] or found["cycle"]:
         return ""
-    until = f"; until {told_at(found['hold_until'])}" if found["hold_until"] is not None else ""
+    until = f"; until {in_utc(found['hold_until'])}" if found["hold_until"] is not None else ""
     return f" ({found['hold']}{until})"
 
 
 def _failing(found: dict[str, Any]) -> str:
     at_once = "" if found["cycle"] else "; `retrainer train` tries at once"
-    return Failing(**found["failing"]).in_words + at_once
+    return FailureReport(**found["failing"]).in_words + at_once
 
 
 def _lag(found: dict[str, Any]) -> str:
@@ -111,7 +111,7 @@ def _lag(found: dict[str, Any]) -> str:
         return f"{found['lag']} events"
     if found["lag_known"] is None:
         return "unknown"
-    return f"unknown, {found['lag_known']['events']} events at {told_at(found['lag_known']['at'])}"
+    return f"unknown, {found['lag_known']['events']} events at {in_utc(found['lag_known']['at'])}"
 
 
 def _pending(found: dict[str, Any]) -> str:
@@ -135,7 +135,7 @@ def _cycle(cycle: dict[str, Any]) -> str:
 
 def _full_retrain(found: dict[str, Any]) -> str | None:
     waits, why = found["full_waits"], found["asks_full"]
-    later = f"waits until {told_at(waits['until'])}: {waits['hold']}" if waits else None
+    later = f"waits until {in_utc(waits['until'])}: {waits['hold']}" if waits else None
     if why:
         by_itself = found["full_on_drift"] and (found["held"] is None or found["held"]["asks_full"])
         how = (later or "starts by itself") if by_itself else "`retrainer train --full` starts it"

@@ -8,15 +8,15 @@ import time
 
 from consumer.clock import Clock
 from consumer.configuration.dead_letters import WAY_OUT
-from consumer.cycles.failing import Failing
-from consumer.cycles.word import LIVE, Word
+from consumer.cycles.failure_report import FailureReport
+from consumer.cycles.runner_report import LIVE, RunnerReport
 from consumer.database.address import shown, weakness
 from consumer.errors import LedgerError, NoLedger, OldLedger
 from consumer.ledger.efforts import efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.looking import look
 from consumer.listener.state import ListenerState
-from consumer.status import STOPPED, read_status
+from consumer.status import ServiceState, read_status
 from retrainer.doctor.checks import Check, Finding, failed, ok, skipped, warning
 from retrainer.doctor.folders import existing, why_not_writable
 from retrainer.doctor.visit import Visit
@@ -108,13 +108,13 @@ def _cycles(visit: Visit) -> Finding:
     return ok(_one_line(f"the last ended {last['outcome']}: {last['reason']}") if last else "none has ended yet")
 
 
-def _failing(visit: Visit, ledger: Ledger) -> Failing | None:
+def _failing(visit: Visit, ledger: Ledger) -> FailureReport | None:
     """What fails: whoever runs cycles knows of the one under way, and when it is tried again."""
     status, last = read_status(visit.settings.status_file), ledger.views.last_cycle()
-    word = Word(status if status and status.alive(Clock()) else None, ledger.instances.heard_within(LIVE))
+    word = RunnerReport(status if status and status.alive(Clock()) else None, ledger.instances.heard_within(LIVE))
     cycle = word.cycle(ledger, last["cycle_id"] if last else None)
     said = word.failing(cycle, efforts(ledger.engine, (), 0).failed, visit.settings.trainer.attempts)
-    return Failing(**said) if said else None
+    return FailureReport(**said) if said else None
 
 
 def _one_line(text: str) -> str:
@@ -123,7 +123,7 @@ def _one_line(text: str) -> str:
 
 def _service(visit: Visit) -> Finding:
     status, clock = read_status(visit.settings.status_file), Clock()
-    if status is None or status.state == STOPPED:
+    if status is None or status.state == ServiceState.STOPPED:
         return ok(f"not running{' here yet' if status is None else ''}; `retrainer run` starts it")
     if status.alive(clock):
         silent = status.deafness(clock)

@@ -15,7 +15,7 @@ from consumer.changes.kinds import KINDS, USERS
 from consumer.changes.portions import recount
 from consumer.clock import Clock
 from consumer.cycles.deciding import Deciding
-from consumer.cycles.terms import UNASKED_FROM_SCRATCH
+from consumer.cycles.trigger_terms import UNASKED_FROM_SCRATCH
 from consumer.database.tables import changes, cycles, learned, portions, promotions, versions
 from consumer.dead_letters.store import Which
 from consumer.ledger.champions import BestSince

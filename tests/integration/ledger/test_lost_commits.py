@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from consumer.cycles.lifecycle.states import Training
 from consumer.cycles.supervisor import Supervisor
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings
@@ -50,7 +51,7 @@ def idle(supervisor: Supervisor) -> bool:
 
 def permitted(supervisor: Supervisor) -> bool:
     supervisor.tick(time.time())
-    return supervisor._running is not None and supervisor._running.may_have_registered
+    return isinstance(supervisor.state, Training) and supervisor.state.tries.may_have_registered
 
 
 def refused(supervisor: Supervisor) -> bool:

@@ -15,7 +15,8 @@ from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
 from consumer.clock import Clock
-from consumer.cycles.running import TO_BE_RESUMED
+from consumer.cycles.lifecycle.states import Backoff
+from consumer.cycles.running import Activity
 from consumer.cycles.trigger import Hold
 from consumer.errors import LedgerError
 from consumer.health import main as health
@@ -24,7 +25,7 @@ from consumer.listener.state import ListenerState
 from consumer.listener.status import ListenerStatus
 from consumer.service import Service
 from consumer.settings import load_settings
-from consumer.status import STOPPED
+from consumer.status import ServiceState
 from retrainer.cli import app
 from retrainer.doctor.checks import Outcome as Found
 from retrainer.doctor.machine import CYCLES, machine_checks
@@ -120,7 +121,7 @@ def test_a_cycle_that_fails_is_told_with_attempts_last_error_and_next_try_until_
 ) -> None:
     trainer.will(None, None, {"outcome": "registered", "version": 1, "known_users": 9})
     hand.until(lambda: hand.service._supervisor.busy, "a cycle")
-    hand.until(lambda: hand.service._supervisor._trainer is None, "the first attempt to fail")
+    hand.until(lambda: isinstance(hand.service._supervisor.state, Backoff), "the first attempt to fail")
     failing = hand.tell()["failing"]
     assert (failing["attempts"], failing["of"], failing["at_work"]) == (1, 2, False)
     assert WHY in failing["error"]
@@ -149,10 +150,10 @@ def test_a_cycle_that_fails_is_told_with_attempts_last_error_and_next_try_until_
 def test_without_a_service_the_ledger_tells_what_fails(trainer: StandIn, hand: Hand) -> None:
     trainer.will(None)
     hand.until(lambda: hand.service._supervisor.busy, "a cycle")
-    hand.until(lambda: hand.service._supervisor._trainer is None, "the first attempt to fail")
+    hand.until(lambda: isinstance(hand.service._supervisor.state, Backoff), "the first attempt to fail")
     hand.ahead += 30
     hand.until(lambda: hand.ended() == 1, "the cycle to fail")
-    hand.service._write_status(STOPPED)
+    hand.service._write_status(ServiceState.STOPPED)
     hand.ledger.instances.leave(hand.service._own.id)
     found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert (found["state"], found["hold"]) == ("stopped", None)
@@ -163,11 +164,11 @@ def test_without_a_service_the_ledger_tells_what_fails(trainer: StandIn, hand: H
 def test_a_cycle_that_was_cut_short_is_told_with_its_last_error_whoever_looks(trainer: StandIn, hand: Hand) -> None:
     trainer.will(None)
     hand.until(lambda: hand.service._supervisor.busy, "a cycle")
-    hand.until(lambda: hand.service._supervisor._trainer is None, "the first attempt to fail")
-    hand.service._write_status(STOPPED)
+    hand.until(lambda: isinstance(hand.service._supervisor.state, Backoff), "the first attempt to fail")
+    hand.service._write_status(ServiceState.STOPPED)
     hand.ledger.instances.leave(hand.service._own.id)
     found = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
-    assert found["cycle"]["state"] == TO_BE_RESUMED
+    assert found["cycle"]["state"] == Activity.TO_BE_RESUMED
     assert (found["failing"]["attempts"], found["failing"]["at_work"]) == (1, False)
     assert WHY in found["failing"]["error"]
     outcome, seen = looked()

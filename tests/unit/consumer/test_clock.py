@@ -17,7 +17,7 @@ from consumer.cycles.trigger import Hold, Start
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.service import Service
 from consumer.settings import Settings, TrainerProcessSettings
-from consumer.status import STOPPED, Status, read_status, write_status
+from consumer.status import ServiceState, Status, read_status, write_status
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.policies import TriggerPolicy
 from tests.contract.ledgers import P0, batch, take
@@ -201,7 +201,7 @@ def test_a_status_of_another_boot_or_machine_is_told_by_the_wall_clock(hands: Ha
     assert other.alive(hands.clock)
     for off in JUMPS:  # one of the future is no sign of life either
         assert not replace(other, written_at=hands.wall + off).alive(hands.clock)
-    assert not replace(other, state=STOPPED).alive(hands.clock)
+    assert not replace(other, state=ServiceState.STOPPED).alive(hands.clock)
 
 
 @pytest.mark.skipif(this_boot() is None, reason="this machine does not tell one boot from another")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from consumer.health import main
-from consumer.status import STOPPED, Status, write_status
+from consumer.status import ServiceState, Status, write_status
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_listener_that_does_not_poll_is_ill_though_the_service_writes(
     write_status(status_file, stuck)
     assert main() == 1
     assert "last polled 60 s ago" in capsys.readouterr().out
-    write_status(status_file, replace(stuck, polled_at=now, state=STOPPED))
+    write_status(status_file, replace(stuck, polled_at=now, state=ServiceState.STOPPED))
     assert main() == 1
 
 

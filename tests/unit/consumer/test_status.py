@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from consumer import status
-from consumer.status import STOPPED, Status, read_status, write_status
+from consumer.status import ServiceState, Status, read_status, write_status
 
 NOW = time.time()
 WELL = Status(pid=1, state="listening", written_at=NOW, polled_at=NOW, lag=0, hold=None, cycle=None)
@@ -63,7 +63,7 @@ def test_where_the_state_folder_takes_nothing_it_lies_in_memory_and_the_old_one_
 def test_when_there_is_room_again_the_one_in_memory_goes(file: Path, tmp_path: Path) -> None:
     elsewhere = status._elsewhere(file)
     write_status(elsewhere, WELL)
-    again = replace(WELL, written_at=NOW + 9, state=STOPPED)
+    again = replace(WELL, written_at=NOW + 9, state=ServiceState.STOPPED)
     assert write_status(file, again) is None
     assert read_status(file) == again
     assert not list((tmp_path / "memory").iterdir())

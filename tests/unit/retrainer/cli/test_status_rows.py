@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.cycles.failing import failing_now
-from consumer.cycles.running import TO_BE_RESUMED
+from consumer.cycles.failure_report import failure_now
+from consumer.cycles.running import Activity
 from consumer.cycles.trigger import Hold
 from consumer.ledger.efforts import Failed
 from consumer.ledger.views import Backlog
-from consumer.status import HELD, STOPPED, Status
+from consumer.status import ServiceState, Status
 from retrainer.cli.status_rows import TRIED, hold_now, rows, rows_without_ledger, state_now
 
 AT = 1_800_000_000.0
@@ -120,7 +120,7 @@ def test_why_nothing_starts_is_told_with_until_when() -> None:
             "c5: tried 1 of 3 times, last error: nothing is known of why; it is being tried again now",
         ),
         (
-            {"cycle_id": "c5", "attempts": 1, "last_error": "no room", "state": TO_BE_RESUMED},
+            {"cycle_id": "c5", "attempts": 1, "last_error": "no room", "state": Activity.TO_BE_RESUMED},
             None,
             None,
             "c5: tried 1 of 3 times, last error: no room; the next cycle that starts tries again",
@@ -150,7 +150,7 @@ def test_why_nothing_starts_is_told_with_until_when() -> None:
 def test_what_fails_is_told_with_attempts_last_error_and_next_try(
     cycle: dict[str, Any] | None, failed: Failed | None, next_at: float | None, said: str | None
 ) -> None:
-    failing = failing_now(cycle, failed, 3, next_at)
+    failing = failure_now(cycle, failed, 3, next_at)
     assert (failing.in_words if failing else None) == said
     if failing:
         assert told(failing=asdict(failing))["failing"] == f"{said}; `retrainer train` tries at once"
@@ -162,7 +162,7 @@ counts = st.integers(0, 3)
 services = st.builds(
     Status,
     pid=st.just(1),
-    state=st.sampled_from([*LISTENERS, "training", HELD, "in trouble"]),
+    state=st.sampled_from([*LISTENERS, "training", ServiceState.HELD, "in trouble"]),
     written_at=st.just(AT),
     polled_at=st.just(AT),
     lag=st.none() | counts,
@@ -188,7 +188,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
     held, failed = last == "held", FAILED if last == "failed" else None
     cycle = service.cycle
     hold = hold_now(service, backlog, cycle, held=held, failed=failed is not None)
-    failing = failing_now(cycle, failed, 3, service.hold_until)
+    failing = failure_now(cycle, failed, 3, service.hold_until)
     labels = {"labels": backlog.labels, "untried_labels": backlog.untried_labels} if labelled else {}
     if not labelled:
         backlog = replace(backlog, labels=0, untried_labels=0)
@@ -220,7 +220,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
     else:
         assert "a cycle is running" not in state
         assert not state.startswith("training")
-    if state.startswith(HELD) or "was held" in state:
+    if state.startswith(ServiceState.HELD) or "was held" in state:
         assert "held" in found
     if Hold.FAILED in state:
         assert "failing" in found
@@ -230,7 +230,7 @@ def test_no_line_contradicts_another(service: Status, backlog: Backlog, last: st
 
 
 def test_a_service_that_has_stopped_says_no_more_than_that() -> None:
-    assert told(state=STOPPED, lag=None)["state"] == STOPPED
+    assert told(state=ServiceState.STOPPED, lag=None)["state"] == ServiceState.STOPPED
 
 
 def test_without_a_ledger_all_is_told_that_the_service_says_of_itself() -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import update
 from consumer.database.tables import schema_version
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import Settings
-from consumer.status import STOPPED, Status, write_status
+from consumer.status import ServiceState, Status, write_status
 from retrainer.doctor.checks import Check, Outcome, Result
 from retrainer.doctor.kafka import kafka_checks
 from retrainer.doctor.machine import machine_checks
@@ -137,7 +137,7 @@ def test_the_service_is_told_of(visit: Visit) -> None:
         "running: listening": (well, Outcome.OK),
         "running: training": (Status(1, "training", now, now - 100, 0, None, None), Outcome.WARNING),
         "did not say": (Status(1, "listening", now - 100, now - 100, 0, None, None), Outcome.WARNING),
-        "not running": (Status(1, STOPPED, now - 100, now - 100, 0, None, None), Outcome.OK),
+        "not running": (Status(1, ServiceState.STOPPED, now - 100, now - 100, 0, None, None), Outcome.OK),
     }
     for said, (status, outcome) in cases.items():
         write_status(visit.settings.status_file, status)

@@ -1,22 +1,22 @@
-"""How cycles keep apart: what the last ones cost and what came of them decides when the next may start.
+"""How far cycles keep apart: what the last cycles cost, and how they ended, decides when the next one may start.
 
 A gate that refuses everything, or a trainer that always fails, must not train around the clock. After each cycle that
-settled nothing the next one waits twice as long; one from scratch, which costs most, waits longest, and a day has only
-so many that nobody asked for.
+settled nothing the next one waits twice as long. A cycle from scratch costs most and waits longest, and the number of
+those that nobody asked for is limited for each day.
 """
 
 from __future__ import annotations
 
-from consumer.cycles.terms import Hold, TriggerState, Wait
+from consumer.cycles.trigger_terms import Hold, TriggerState, Wait
 from schemas.policies import TriggerPolicy
 
 DAY = 86400.0
 _LEAST = 1.0  # seconds, after a failed or held cycle also where no interval is kept
-_DOUBLINGS = 30  # more would say no more
+_DOUBLINGS = 30  # a longer exponent changes nothing: the wait has reached its limit
 
 
-def rest(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
-    """The wait that the last cycle leaves behind for any other; None once it is over."""
+def wait_after_last_cycle(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+    """The wait of any cycle after the last one; None once the wait is over."""
     if state.last_cycle_end is None or now >= (free := state.last_cycle_end + _interval(policy, state)):
         return None
     if state.held_in_a_row > 0:
@@ -26,9 +26,9 @@ def rest(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
     return Wait(Hold.FRUITLESS if _fruitless(state) > 1 else Hold.INTERVAL, until=free)
 
 
-def rest_from_scratch(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
-    """The wait before a cycle from scratch that nobody asked for; None once it is over, or where there is none."""
-    waits = [wait] if (wait := rest_after_failed_full(policy, state, now)) is not None else []
+def wait_before_scratch(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+    """The wait before a cycle from scratch that nobody asked for; None once that is over, or where there is none."""
+    waits = [wait] if (wait := wait_after_failed_full(policy, state, now)) is not None else []
     if state.refused_from_scratch and state.last_refused_from_scratch is not None:
         doubled = policy.max_backoff * 2.0 ** min(state.refused_from_scratch - 1, _DOUBLINGS)
         longest = max(policy.drift_interval, policy.max_backoff)
@@ -39,7 +39,7 @@ def rest_from_scratch(policy: TriggerPolicy, state: TriggerState, now: float) ->
     return longest_wait if longest_wait is not None and now < _until(longest_wait) else None
 
 
-def rest_after_failed_full(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+def wait_after_failed_full(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
     """The wait before a full retrain after one that failed: twice that of any other cycle, so that changes go first."""
     if not state.has_champion or not state.failed_fulls or state.last_full_end is None:
         return None
@@ -47,16 +47,16 @@ def rest_after_failed_full(policy: TriggerPolicy, state: TriggerState, now: floa
     return Wait(Hold.FULL_FAILED, until=until) if now < until else None
 
 
-def rest_for_drift(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
-    """The wait before a full retrain that a cycle asked for: not soon after another either, whatever came of that."""
-    waits = [wait] if (wait := rest_from_scratch(policy, state, now)) is not None else []
+def wait_before_drift_full(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
+    """The wait before a full retrain that a cycle asked for; another full retrain, however it ended, prolongs it."""
+    waits = [wait] if (wait := wait_before_scratch(policy, state, now)) is not None else []
     if state.last_full_end is not None and now < (again := state.last_full_end + policy.drift_interval):
         waits.append(Wait(Hold.DRIFT_INTERVAL, until=again))
     return max(waits, key=_until, default=None)
 
 
 def _interval(policy: TriggerPolicy, state: TriggerState) -> float:
-    """How long after the last cycle the next may start: after each that settled nothing, twice as long."""
+    """How long after the last cycle the next may start: twice as long after each cycle that settled nothing."""
     in_a_row = _fruitless(state)
     if in_a_row == 0:
         return policy.min_interval

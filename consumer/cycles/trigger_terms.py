@@ -1,4 +1,4 @@
-"""The words of the trigger: the policy, what it is applied to, and what may come of it."""
+"""The words of the trigger: why a cycle starts, why none does, and the state by which that is decided."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
 
 UNASKED_FROM_SCRATCH = (Reason.BOOTSTRAP, Reason.REJECTIONS, Reason.DRIFT)
-"""What a cycle from scratch starts for that neither an operator nor the schedule has asked for."""
+"""Reasons of cycles from scratch that neither an operator nor the schedule has asked for."""
 
 
 class Hold(StrEnum):
@@ -56,10 +56,10 @@ class Hold(StrEnum):
 class TriggerState:
     """What is known. All times are of one clock, and so is the time of the decision; None where it never happened.
 
-    Pending here means changed and not yet tried by any cycle: what a rejected or held cycle gave back rides along with
-    the next one but does not start it, so neither is repeated until something new is known. `oldest_change` and
-    `newest_change` are those of users and labels together, and say when they arrived here: what time a producer gives
-    its events decides nothing.
+    Pending here means changed and not yet tried by any cycle. What a rejected or held cycle gave back rides along with
+    the next cycle and starts none, so a refusal is not repeated until something new is known. `oldest_change` and
+    `newest_change` are of users and labels together, and are times of arrival here: the times that a producer gives
+    its events decide nothing.
     """
 
     pending_users: int
@@ -71,18 +71,18 @@ class TriggerState:
     oldest_change: float | None
     newest_change: float | None
     enough_since: float | None = None
-    """Since when enough has changed for a cycle; None where it has not, or where nobody has kept that."""
+    """Since when enough has changed for a cycle; None where too little has, or where the time is not known."""
     last_cycle_end: float | None
     last_cycle_failed: bool = False
-    """Whether it ended for a reason that has nothing to do with what it learned, so that trying again may help."""
+    """Whether the last cycle failed for a reason other than what it learned, so that another try may help."""
     has_champion: bool = True
     fruitless_in_a_row: int = 0
     """Cycles since the last one that settled what it claimed, however they ended."""
     rejections_in_a_row: int = 0
     held_in_a_row: int = 0
-    """How many cycles were held one after another up to now; somebody has to look."""
+    """How many cycles were held one after another up to now; a person has to look."""
     held_asks_full: bool = False
-    """Whether the last of them asked for a full retrain: it knows that one is the way out."""
+    """Whether the last of them asked for a full retrain, as its way out."""
     refused_from_scratch: int = 0
     """Cycles from scratch since the last one that settled what it claimed, whose model the gate did not take."""
     last_refused_from_scratch: float | None = None
@@ -103,14 +103,14 @@ class TriggerState:
     drifted: bool = False
     """Whether a cycle asked for a full retrain, and none has ended since."""
     last_full_end: float | None = None
-    """When the last full retrain ended, however it did."""
+    """When the last full retrain ended, in whatever way."""
     probing: bool = False
     probed_at: float | None = None
     """When the present champion was last asked about what is pending, since the last cycle ended."""
     probed_changes: int = 0
     """How many users and labels were pending then."""
     regret: float | None = None
-    """What it had lost, less the error of the figure; None where that could not be told."""
+    """What the champion had lost, less the error of the figure; None where there was no figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Start nothing; `until` is when to look again even if no event arrives, None for only on an event."""
+    """Start nothing; `until` is when to look again even if no event arrives; None waits for an event."""
 
     hold: Hold
     until: float | None = None

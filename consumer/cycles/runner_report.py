@@ -1,4 +1,4 @@
-"""What the instance that runs cycles says of them, whichever it is, held against what the ledger has by now."""
+"""What the instance that runs cycles reports of them, corrected by what the ledger has by now."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from consumer.cycles.failing import failing_now
-from consumer.cycles.running import TO_BE_RESUMED
+from consumer.cycles.failure_report import failure_now
+from consumer.cycles.running import Activity
 from consumer.ledger.efforts import Failed
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger
@@ -16,12 +16,12 @@ from consumer.status import Status
 LIVE = 15.0  # seconds; an instance reports every three
 
 
-class Word:
-    """The last word on cycles.
+class RunnerReport:
+    """The latest report on cycles, from whichever instance runs them.
 
     Args:
         here: the status of the service on this state folder; None where none runs.
-        seen: the instances that were heard lately.
+        seen: the instances that reported within the last seconds.
     """
 
     def __init__(self, here: Status | None, seen: Sequence[Instance]) -> None:
@@ -31,11 +31,11 @@ class Word:
     @property
     def full_waits(self) -> dict[str, Any] | None:
         """The full retrain that has to wait."""
-        found: dict[str, Any] | None = self._said.get("full_waits")
+        found: dict[str, Any] | None = self._report.get("full_waits")
         return found
 
     def cycle(self, ledger: Ledger, ended: str | None) -> dict[str, Any] | None:
-        """The cycle under way; `ended` is the last that has ended."""
+        """The cycle under way; `ended` is the id of the last cycle that has ended."""
         if self._here is not None:
             known: dict[str, Any] | None = self._here["cycle"]
             return None if known is None or known["cycle_id"] == ended else known
@@ -43,22 +43,22 @@ class Word:
         if running is None:
             return None
         runs = self._elsewhere
-        return {**running, "state": TO_BE_RESUMED if runs is None else f"run by {runs.name}"}
+        return {**running, "state": Activity.TO_BE_RESUMED if runs is None else f"run by {runs.name}"}
 
     def failing(self, cycle: dict[str, Any] | None, failed: Failed | None, attempts: int) -> dict[str, Any] | None:
-        """What fails; where nobody runs cycles, as far as the ledger tells.
+        """What fails; as far as the ledger knows where no instance runs cycles.
 
         Args:
-            cycle: the one under way.
-            failed: the newest that has ended, if it failed.
+            cycle: the cycle under way.
+            failed: the newest cycle that has ended, if it failed.
             attempts: how often a cycle is tried.
         """
-        if self._said:
-            said: dict[str, Any] | None = self._said.get("failing")
+        if self._report:
+            said: dict[str, Any] | None = self._report.get("failing")
             return None if cycle is None and failed is None else said  # or a cycle has ended well since
-        found = failing_now(cycle, failed, attempts, None)
+        found = failure_now(cycle, failed, attempts, None)
         return asdict(found) if found else None
 
     @property
-    def _said(self) -> dict[str, Any]:
+    def _report(self) -> dict[str, Any]:
         return self._here or (self._elsewhere.state if self._elsewhere is not None else {})

@@ -1,4 +1,4 @@
-"""The other instances on this ledger, as seen from here: who is there, who can read, and whether all is read."""
+"""The other instances on this ledger, as seen from here: which are there, which can read, and whether all is read."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from schemas.log_events.service import STATE_FOLDER_COPIED
 
 log = structlog.get_logger()
 
-_GONE_AFTER = 15.0  # seconds without a new word; they speak every three
+_GONE_AFTER = 15.0  # seconds without a new report; an instance reports every three
 _FORGOTTEN_AFTER = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """The last word of one, and when it was new, by our clock."""
+    """The last report of an instance, and when the report was new, by our clock."""
 
-    word: Instance
+    report: Instance
     at: float
     again: bool
-    """Whether it has spoken since we first saw it; what we find at first may be old."""
+    """Whether the instance has reported since we first saw it; the first report that we find may be old."""
 
 
-class Others:
+class OtherInstances:
     """What one instance knows of the others. It never compares their clocks with its own.
 
     Args:
-        instances: where they say how they are.
+        instances: where instances report how they are.
         own: the id of this instance.
         clock: seconds, of a clock that nobody sets.
     """
@@ -46,13 +46,13 @@ class Others:
         self._copies: set[str] = set()
 
     def look(self) -> None:
-        """Hear what is new, and forget who has been silent for an hour."""
+        """Read new reports, and forget instances that have been silent for an hour."""
         now, before, heard_now = self._clock(), self._heard, dict[str, _Heard]()
         for one in self._instances.all():
             if one.id == self._own:
                 continue
             known = before.get(one.id)
-            new = known is None or (known.word.beats, known.word.seen_at) != (one.beats, one.seen_at)
+            new = known is None or (known.report.beats, known.report.seen_at) != (one.beats, one.seen_at)
             heard = _Heard(one, now if known is None or new else known.at, known is not None and (new or known.again))
             if now - heard.at < _FORGOTTEN_AFTER:
                 heard_now[one.id] = heard
@@ -62,19 +62,19 @@ class Others:
         self._look_for_copies()
 
     def caught_up(self) -> bool:
-        """Whether every other instance that reads has read what its partitions held; their word is seconds old.
+        """Whether every other instance that can read has read all that its partitions held, by reports seconds old.
 
-        One that cannot read holds nobody up: its partitions are given to others, or nobody can read them.
+        An instance that cannot read is not waited for: its partitions are given to others, or nobody can read them.
         """
         self.look()
-        return all(one.word.state["caught_up"] or not _reads(one.word) for one in self._there())
+        return all(one.report.state["caught_up"] or not _reads(one.report) for one in self._there())
 
     def anybody_reads(self) -> bool:
-        """Whether another instance is known to read, as it was at the last look."""
-        return any(one.again and _reads(one.word) for one in self._there())
+        """Whether another instance could read at the last look."""
+        return any(one.again and _reads(one.report) for one in self._there())
 
     def heard_within(self, seconds: float) -> set[str] | None:
-        """The ids of the others that have spoken in so many seconds; None while the ledger does not tell."""
+        """The ids of the others that reported within so many seconds; None while the ledger does not answer."""
         now = self._clock()
         if now - self._looked_at >= _GONE_AFTER:
             return None
@@ -85,11 +85,11 @@ class Others:
         return [one for one in self._heard.values() if now - one.at < _GONE_AFTER]
 
     def _look_for_copies(self) -> None:
-        """Each copy of a state folder is an instance of its own, but somebody may have meant to move it."""
+        """Warn of copied state folders: each copy is an instance of its own, though it may be meant as the same."""
         for one in self._there():
-            if one.again and one.word.id not in self._copies and folder_of(one.word.id) == folder_of(self._own):
-                self._copies.add(one.word.id)
-                log.warning(STATE_FOLDER_COPIED, other=one.word.name)
+            if one.again and one.report.id not in self._copies and folder_of(one.report.id) == folder_of(self._own):
+                self._copies.add(one.report.id)
+                log.warning(STATE_FOLDER_COPIED, other=one.report.name)
 
 
 def _reads(one: Instance) -> bool:

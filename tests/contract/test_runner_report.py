@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from consumer.cycles.failing import Failing
-from consumer.cycles.running import TO_BE_RESUMED
-from consumer.cycles.word import LIVE, Word
+from consumer.cycles.failure_report import FailureReport
+from consumer.cycles.runner_report import LIVE, RunnerReport
+from consumer.cycles.running import Activity
 from consumer.ledger.efforts import Failed
 from consumer.ledger.ledger import Ledger
 from consumer.status import Status
@@ -18,15 +18,15 @@ FAILED = Failed("c1", 3, "no room", 5.0, 1)
 
 
 def test_a_full_retrain_that_waits_is_told_by_whoever_runs_cycles(ledger: Ledger) -> None:
-    assert Word(HERE, ledger.instances.heard_within(LIVE)).full_waits is None
+    assert RunnerReport(HERE, ledger.instances.heard_within(LIVE)).full_waits is None
     ledger.instances.report("other", replace(HERE, runs_cycles=True, full_waits=WAITS), 1.0, "b:/state")
     seen = ledger.instances.heard_within(LIVE)
-    assert Word(HERE, seen).full_waits == Word(None, seen).full_waits == WAITS
-    assert Word(replace(HERE, runs_cycles=True), seen).full_waits is None  # the lease has come here
+    assert RunnerReport(HERE, seen).full_waits == RunnerReport(None, seen).full_waits == WAITS
+    assert RunnerReport(replace(HERE, runs_cycles=True), seen).full_waits is None  # the lease has come here
 
 
 def test_a_cycle_that_has_ended_since_the_service_wrote_is_not_under_way(ledger: Ledger) -> None:
-    word = Word(replace(HERE, runs_cycles=True, cycle={"cycle_id": "c9", "attempts": 1}), [])
+    word = RunnerReport(replace(HERE, runs_cycles=True, cycle={"cycle_id": "c9", "attempts": 1}), [])
     assert word.cycle(ledger, "c8") == {"cycle_id": "c9", "attempts": 1}
     assert word.cycle(ledger, "c9") is None
 
@@ -34,15 +34,15 @@ def test_a_cycle_that_has_ended_since_the_service_wrote_is_not_under_way(ledger:
 def test_a_cycle_under_way_that_fails_is_told_by_the_ledger_where_nobody_runs_it(ledger: Ledger, fence: int) -> None:
     claim = ledger.cycles.claim(CycleKind.BOOTSTRAP, "first", 100.0, fence=fence)
     ledger.cycles.attempt(claim.cycle_id, 1, fence=fence, error="no room")
-    word = Word(None, [])
+    word = RunnerReport(None, [])
     cycle = word.cycle(ledger, None)
     assert cycle is not None
-    assert cycle["state"] == TO_BE_RESUMED
+    assert cycle["state"] == Activity.TO_BE_RESUMED
     said = word.failing(cycle, None, 3)
     assert said is not None
-    assert "tried 1 of 3 times, last error: no room; the next cycle" in Failing(**said).in_words
+    assert "tried 1 of 3 times, last error: no room; the next cycle" in FailureReport(**said).in_words
     ledger.instances.report("other", replace(HERE, runs_cycles=True, failing=said), 1.0, "b:/state")
-    word = Word(HERE, ledger.instances.heard_within(LIVE))
+    word = RunnerReport(HERE, ledger.instances.heard_within(LIVE))
     cycle = word.cycle(ledger, None)
     assert cycle is not None
     assert cycle["state"] == "run by b:/state"

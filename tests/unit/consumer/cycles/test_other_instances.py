@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from consumer.cycles.others import Others
+from consumer.cycles.other_instances import OtherInstances
 from consumer.ledger.ledger import Ledger
 from consumer.status import Status
 from schemas.log_events.service import STATE_FOLDER_COPIED
@@ -21,7 +21,7 @@ def says(ledger: Ledger, name: str, at: float, *, caught_up: bool, unable: str |
 @pytest.mark.parametrize("ahead", [0.0, -3000.0, 3000.0])
 def test_an_instance_counts_as_long_as_it_speaks_however_its_clock_is_set(ledger: Ledger, ahead: float) -> None:
     now = [0.0]
-    others = Others(ledger.instances, "a", lambda: now[0])
+    others = OtherInstances(ledger.instances, "a", lambda: now[0])
     says(ledger, "a", 50_000.0, caught_up=False)
     assert others.caught_up()
     for step in range(10):
@@ -39,7 +39,7 @@ def test_an_instance_counts_as_long_as_it_speaks_however_its_clock_is_set(ledger
 
 
 def test_one_that_cannot_read_holds_nobody_up_until_it_can(ledger: Ledger) -> None:
-    others = Others(ledger.instances, "a", lambda: 0.0)
+    others = OtherInstances(ledger.instances, "a", lambda: 0.0)
     for unable in ("waiting for broker", "poll fails", "joining"):
         says(ledger, "b", 1.0, caught_up=False, unable=unable)
         assert others.caught_up()
@@ -49,7 +49,7 @@ def test_one_that_cannot_read_holds_nobody_up_until_it_can(ledger: Ledger) -> No
 
 def test_another_is_known_to_read_once_it_has_spoken_again_and_not_by_an_old_word(ledger: Ledger) -> None:
     now = [0.0]
-    others = Others(ledger.instances, "a", lambda: now[0])
+    others = OtherInstances(ledger.instances, "a", lambda: now[0])
     says(ledger, "a", 1.0, caught_up=True)
     says(ledger, "b", 1.0, caught_up=True)
     others.look()
@@ -71,7 +71,7 @@ def test_another_is_known_to_read_once_it_has_spoken_again_and_not_by_an_old_wor
 @pytest.mark.parametrize("ahead", [-90_000.0, 90_000.0, 1e9])
 def test_a_clock_that_is_off_by_days_makes_nobody_be_forgotten(ledger: Ledger, ahead: float) -> None:
     now = [0.0]
-    others = Others(ledger.instances, "ahead", lambda: now[0])
+    others = OtherInstances(ledger.instances, "ahead", lambda: now[0])
     says(ledger, "ahead", 1e9 + ahead, caught_up=True)
     says(ledger, "well", 1e9, caught_up=False)
     assert not others.caught_up()
@@ -85,7 +85,7 @@ def test_a_clock_that_is_off_by_days_makes_nobody_be_forgotten(ledger: Ledger, a
 
 def test_who_is_silent_for_an_hour_is_forgotten_and_who_speaks_meanwhile_is_not(ledger: Ledger) -> None:
     now = [0.0]
-    others = Others(ledger.instances, "a", lambda: now[0])
+    others = OtherInstances(ledger.instances, "a", lambda: now[0])
     for name in "abc":
         says(ledger, name, 1.0, caught_up=True)
     others.look()
@@ -104,7 +104,7 @@ def test_who_is_silent_for_an_hour_is_forgotten_and_who_speaks_meanwhile_is_not(
 
 
 def test_a_copy_of_the_state_folder_that_runs_is_told_once(ledger: Ledger) -> None:
-    others = Others(ledger.instances, "0123-aaaa", lambda: 0.0)
+    others = OtherInstances(ledger.instances, "0123-aaaa", lambda: 0.0)
     with capture_logs() as said:
         for at in (1.0, 2.0, 3.0):
             says(ledger, "0123-bbbb", at, caught_up=True)
