@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AliasChoices, AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
 from schemas.features import FeatureGroup
@@ -136,7 +136,9 @@ class CycleRequest(Frozen):
     reason: str
     base_version: int | None
     """The champion to start from and to compare with; None before the first version."""
-    anchor_version: int | None = None
+    baseline_version: int | None = Field(
+        default=None, validation_alias=AliasChoices("baseline_version", "anchor_version")
+    )
     """The last version trained from scratch, against which drift is measured."""
     best_since: tuple[int, ...] = ()
     """Versions since then that had the best figures when they were registered; the gate scores them again today."""
@@ -187,7 +189,7 @@ class Progress(Frozen):
 
 
 class Metrics(Frozen):
-    """Figures on held-out users: of the pairs anchored at them, and of their nearest users in the whole corpus."""
+    """Figures on held-out users: of their pairs with anybody, and of their nearest users in the whole corpus."""
 
     accuracy: float
     """Share of sampled pairs on the right side of a probability of one half, similar and dissimilar ones weighing the
@@ -234,7 +236,7 @@ class SliceReport(Frozen):
     users: int
     """Held-out users in the slice."""
     pairs: int
-    """Pairs anchored at them."""
+    """Their pairs with anybody."""
     challenger: Metrics | None = None
     champion: Metrics | None = None
 
@@ -273,7 +275,8 @@ class GateReport(Frozen):
     pairs: int
     challenger: Metrics | None = None
     champion: Metrics | None = None
-    anchor: Metrics | None = None
+    baseline: Metrics | None = Field(default=None, validation_alias=AliasChoices("baseline", "anchor"))
+    """Of the first release's manifests, which called it `anchor`; what is compared with today is in `comparisons`."""
     judged_by: Literal["similarity", "outcomes"] = "similarity"
     """Which figures decided: those of the input cosine, or those of held-out labels."""
     labels: int = 0

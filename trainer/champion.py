@@ -94,7 +94,7 @@ def incomparable(other: Standing, request: CycleRequest) -> str | None:
 
 
 def _with_baseline(registry: ModelRegistry, request: CycleRequest, champion: Standing) -> Opponents:
-    wanted = dict.fromkeys([request.anchor_version, *request.best_since])
+    wanted = dict.fromkeys([request.baseline_version, *request.best_since])
     baseline, notes = [], []
     for version in wanted:
         if version is None or version == champion.version:

@@ -2,7 +2,7 @@
 
     space.json       scaling; written last, so a space without it is unfinished and not used
     index.db, *.f32  the user matrix (`trainer.matrix.embeddings`)
-    short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
+    short.bin, projection.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
     newcomers.json   who entered the space since a version was registered (`trainer.gate.slices`)
     axes.npy         the axes of its first training users (`trainer.matrix.axes`): who lies outside them later is told
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
@@ -131,7 +131,7 @@ class Space:
         everyone = np.sort(rows)
         if self._mined_by is None or mining_rule(self._mined_by) != mining_rule(policy):
             graph, changed = Graph.empty(policy), everyone
-            bounds = self._short.anew(directions, everyone, policy)
+            bounds = self._short.recreate(directions, everyone, policy)
         else:
             graph, changed = self.graph, self.matrix.dirty()
             bounds = self._short.current(directions, changed, everyone, policy)

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, func, select, update
 from consumer.errors import LedgerError
 from consumer.ledger import portions
 from consumer.ledger.asked import ask_full, open_again, take_up
-from consumer.ledger.champions import BestSince, anchor, champion
+from consumer.ledger.champions import BestSince, baseline, champion
 from consumer.ledger.engine import reading
 from consumer.ledger.kinds import KINDS, LABELS, USERS, Kind
 from consumer.ledger.leases import check_fence
@@ -53,9 +53,9 @@ class Claim:
     kind: CycleKind
     reason: str
     base_version: int | None
-    anchor_version: int | None
+    baseline_version: int | None
     best_since: tuple[int, ...]
-    """Versions since the anchor that a challenger is measured against too."""
+    """Versions since the baseline that a challenger is measured against too."""
     accept: tuple[GuardName, ...]
     """Limits of the guard that an operator has waived for this cycle."""
     lineage: Lineage
@@ -124,7 +124,7 @@ class Cycles:
                     reason=reason,
                     state=RUNNING,
                     base_version=champion(connection),
-                    anchor_version=anchor(connection),
+                    anchor_version=baseline(connection),
                     accept=sorted(waived),
                     lineage=lineage_of(connection, cycle_id).model_dump(mode="json"),
                     claimed_at=now,
@@ -270,7 +270,7 @@ def _running(connection: Connection, best: BestSince) -> Claim | None:
         kind=CycleKind(row.kind),
         reason=row.reason,
         base_version=row.base_version,
-        anchor_version=row.anchor_version,
+        baseline_version=row.anchor_version,  # the column keeps its first name
         best_since=best.of(connection, row.anchor_version, row.base_version),
         accept=tuple(GuardName(name) for name in row.accept or ()),
         lineage=Lineage.model_validate(row.lineage),

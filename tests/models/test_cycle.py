@@ -71,7 +71,7 @@ class Bench:
             kind=kind,
             reason="the test says so",
             base_version=base,
-            anchor_version=1 if base else None,
+            baseline_version=1 if base else None,
             users=changed,
             lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=len(changed)),
             settings=settings or self.settings,

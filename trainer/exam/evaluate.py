@@ -221,9 +221,9 @@ def _found(exam: Exam, best: Best) -> NDArray[np.float64]:
     if not exam.nearest:
         return np.zeros(len(exam.queries))
     there = np.isfinite(best.values).ravel()
-    anchors = np.repeat(exam.queries, exam.nearest)
-    truly = np.full(len(anchors), -np.inf)
-    truly[there] = similarity(exam.directions, anchors[there], best.rows.ravel()[there])
+    pair_users = np.repeat(exam.queries, exam.nearest)
+    truly = np.full(len(pair_users), -np.inf)
+    truly[there] = similarity(exam.directions, pair_users[there], best.rows.ravel()[there])
     near = truly.reshape(best.rows.shape) >= exam.tenth[:, None] - _SAME
     return np.asarray(near.sum(axis=1), dtype=np.float64)
 

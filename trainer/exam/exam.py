@@ -118,8 +118,8 @@ def _with_sample(exam: Exam, hard: Best, policy: PairPolicy, generator: np.rando
     nearest = np.minimum(wanted // 2, (nearby >= 0).sum(axis=1))
     first = np.arange(nearby.shape[1]) < nearest[:, None]
     near = np.stack([np.repeat(exam.queries, nearest), nearby[first]], axis=1)
-    anchors = np.repeat(exam.queries, wanted - nearest)
-    others = draw_negatives(exam.directions, anchors, exam.corpus, policy.similarity_threshold, generator)
+    pair_users = np.repeat(exam.queries, wanted - nearest)
+    others = draw_negatives(exam.directions, pair_users, exam.corpus, policy.similarity_threshold, generator)
     rows = np.concatenate([positives, near, others])
     sample = PairSet(rows, np.arange(len(rows)) < len(positives))
     return replace(exam, pairs=sample)

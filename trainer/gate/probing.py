@@ -26,7 +26,7 @@ from trainer.matrix.population import Population, populate
 from trainer.report import Reporter
 from trainer.space import Space
 
-_NOT_COPIED = shutil.ignore_patterns("pairs.npz", "short.bin", "frame.npz", ".*")
+_NOT_COPIED = shutil.ignore_patterns("pairs.npz", "short.bin", "projection.npz", ".*")
 
 
 def probe_pending(

@@ -19,7 +19,7 @@ from pathlib import Path
 from stores.files import flush_folder, replacing
 
 _KEPT = 4
-"""Folders that nobody holds: the champion, the anchor, and those before them, to which people may roll back."""
+"""Folders that nobody holds: the champion, the baseline, and those before them, to which people may roll back."""
 
 
 class VersionCache:

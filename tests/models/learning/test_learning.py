@@ -58,12 +58,12 @@ def population(space: Space, settings: TrainerSettings) -> Population:
 
 
 def test_negatives_are_dissimilar_and_reproducible(space: Space, population: Population) -> None:
-    anchors = np.repeat(population.everyone, 5)
+    pair_users = np.repeat(population.everyone, 5)
     drawn = [
-        draw_negatives(space.matrix.directions, anchors, population.everyone, 0.3, np.random.default_rng(seed))
+        draw_negatives(space.matrix.directions, pair_users, population.everyone, 0.3, np.random.default_rng(seed))
         for seed in (1, 1, 2)
     ]
-    assert len(drawn[0]) == len(anchors)
+    assert len(drawn[0]) == len(pair_users)
     assert (similarity(space.matrix.directions, drawn[0][:, 0], drawn[0][:, 1]) <= 0.3).all()
     assert (drawn[0][:, 0] != drawn[0][:, 1]).all()
     assert (drawn[0] == drawn[1]).all()

@@ -39,6 +39,20 @@ def test_a_manifest_from_before_average_precision_and_slices_loads() -> None:
     assert found.gate_report.slices == {}
 
 
+def test_records_that_say_anchor_for_baseline_load() -> None:
+    """The first release's word: it stands in manifests, in results in the ledger, and in requests on disk."""
+    manifest = json.loads((GOLDEN / "model_manifest.json").read_text())
+    gate = manifest["gate_report"]
+    gate["anchor"] = gate.pop("baseline") or gate["champion"]
+    found = ModelManifest.model_validate(manifest).gate_report
+    assert found.baseline is not None
+    assert found.model_dump(mode="json")["baseline"] == gate["anchor"]
+    request = json.loads((GOLDEN / "cycle_request.json").read_text())
+    former = {("anchor_version" if name == "baseline_version" else name): value for name, value in request.items()}
+    assert former != request
+    assert CycleRequest.model_validate(former).model_dump(mode="json") == request
+
+
 def test_lineage_with_one_range_of_replayed_offsets_loads_as_a_list_of_one() -> None:
     lineage = json.loads((GOLDEN / "lineage.json").read_text()) | {"replayed": {"t": {"0": [3, 9], "1": [[0, 2]]}}}
     found = Lineage.model_validate(lineage)
