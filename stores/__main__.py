@@ -18,7 +18,7 @@ from typing import Any
 from schemas.cycle import TrainerSettings
 from schemas.events import Group
 from schemas.hopsworks import HopsworksRegistry, HopsworksStore
-from stores.errors import StoreError, Unreachable
+from stores.errors import ClusterUnreachable, StoreError
 
 _SILENCE = 10.0
 
@@ -31,7 +31,7 @@ def main() -> int:
     try:
         answer = _answer(settings, *sys.argv[1:])
     except StoreError as error:
-        answer = {"error": str(error), "again": isinstance(error, Unreachable)}
+        answer = {"error": str(error), "again": isinstance(error, ClusterUnreachable)}
     print(json.dumps(answer), file=out, flush=True)
     return 1 if "error" in answer else 0
 

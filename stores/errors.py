@@ -23,7 +23,7 @@ class ClusterError(StoreError):
     """A Hopsworks cluster did not do what it was asked for. No message holds a secret."""
 
 
-class Unreachable(ClusterError):  # noqa: N818
+class ClusterUnreachable(ClusterError):  # noqa: N818
     """It did not answer, or answered that it cannot now. Trying again may help."""
 
 

@@ -13,7 +13,7 @@ from consumer.configuration.kafka import KafkaSettings
 from consumer.kafka.client import Unreachable, admin_options, consumer_options, made
 from consumer.kafka.refusals import without_secrets
 from consumer.kafka.tls_files import check
-from retrainer.doctor.checks import Trouble
+from retrainer.doctor.checks import CheckFailed
 
 BOOTSTRAP_MS, REQUEST_MS = 5_000, 4_000
 _CONNECTION = "see what the line above names, RETRAINER_KAFKA__BOOTSTRAP_SERVERS, and whether a firewall is between"
@@ -24,7 +24,7 @@ def admin(kafka: KafkaSettings) -> Iterator[Any]:
     """An admin client, connected.
 
     Raises:
-        Trouble: there is no connection.
+        CheckFailed: there is no connection.
     """
     with _client(KafkaAdminClient, admin_options(kafka), kafka) as client:
         yield client
@@ -35,7 +35,7 @@ def reader(kafka: KafkaSettings) -> Iterator[Any]:
     """A consumer without a group: nobody notices that it reads.
 
     Raises:
-        Trouble: there is no connection.
+        CheckFailed: there is no connection.
     """
     with _client(KafkaConsumer, consumer_options(kafka, grouped=False), kafka) as client:
         yield client
@@ -48,9 +48,9 @@ def _client(kind: Any, options: dict[str, Any], kafka: KafkaSettings) -> Iterato
     try:
         client, _ = made(kind, kafka, options | patience)
     except Unreachable as error:
-        raise Trouble(f"no connection to {error.args[0]}", _CONNECTION) from None
+        raise CheckFailed(f"no connection to {error.args[0]}", _CONNECTION) from None
     except (KafkaError, OSError) as error:
         said = f"{', '.join(kafka.bootstrap_servers)}: {without_secrets(str(error), kafka)}"
-        raise Trouble(f"no connection to {said}", _CONNECTION) from None
+        raise CheckFailed(f"no connection to {said}", _CONNECTION) from None
     with closing(client):
         yield client

@@ -12,7 +12,7 @@ import requests
 from pyarrow import flight
 from sqlalchemy.exc import DBAPIError
 
-from stores.errors import ClusterError, NotThere, Refused, StoreError, Unauthorized, Unreachable
+from stores.errors import ClusterError, ClusterUnreachable, NotThere, Refused, StoreError, Unauthorized
 from stores.hopsworks.secrets import redacted
 
 _LONGEST = 300  # characters of a server's own words
@@ -34,7 +34,7 @@ def told(what: str, error: BaseException) -> StoreError:
         return Unauthorized(f"{what}: not logged in")  # as after a renewal that failed; the next one may not
     if (reason := _silence(error)) is not None:
         # The query service knows us by the certificates of the login, so a new login may do.
-        kind = Unauthorized if isinstance(error, _NOT_LET_IN) else Unreachable
+        kind = Unauthorized if isinstance(error, _NOT_LET_IN) else ClusterUnreachable
         return kind(f"{what}: {reason}")
     chained = error.__cause__ or error.__context__
     if chained is not None and _SDK_FAULTS & {kind.__name__ for kind in type(error).__mro__}:
@@ -80,11 +80,11 @@ def _by_status(what: str, status: int, code: int | None, words: str | None) -> C
     if status in {401, 403}:
         return Unauthorized(message)
     if status == 404 and words is None:  # a proxy that has lost its way, as during an upgrade: nothing is known
-        return Unreachable(f"{message}, which Hopsworks does not say like that; is a proxy in between?")
+        return ClusterUnreachable(f"{message}, which Hopsworks does not say like that; is a proxy in between?")
     if status == 404 or (status == 400 and code in _NOT_FOUND_CODES):
         return NotThere(message)
     if status >= 500 or status in _BUSY:
-        return Unreachable(message)
+        return ClusterUnreachable(message)
     return Refused(message)
 
 

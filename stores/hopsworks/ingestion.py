@@ -10,7 +10,7 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from schemas.events import Group
 from schemas.hopsworks import HopsworksStore
-from stores.errors import NotThere, Unreachable
+from stores.errors import ClusterUnreachable, NotThere
 from stores.hopsworks.session import Session
 
 LOOKED_BACK = 10
@@ -30,7 +30,7 @@ def await_ingestion(
     ingestion does not know how many rows it has, `ingestion_delay` has to do.
 
     Raises:
-        Unreachable: that took longer than `ingestion_timeout`.
+        ClusterUnreachable: that took longer than `ingestion_timeout`.
     """
     what = f"ask how far the ingestion of {group.name} is"
 
@@ -50,7 +50,7 @@ def await_ingestion(
     ends = time.monotonic() + settings.ingestion_timeout
     for ingestion in ingestions:
         if left := _waited(lambda number: _left(look(number)), ingestion, ends, sleep):
-            raise Unreachable(
+            raise ClusterUnreachable(
                 f"ingestion {ingestion.id} of {group.name}: {left} of {ingestion.num_entries} rows are not in the "
                 f"online store after {settings.ingestion_timeout:.0f} s; is the ingestion service well?"
             )

@@ -10,7 +10,7 @@ from typing import Any
 from hopsworks_common.client.exceptions import ModelRegistryException
 from hsml.core.dataset_api import DatasetApi
 
-from stores.errors import NotThere, Refused, RegistryError, Unreachable
+from stores.errors import ClusterUnreachable, NotThere, Refused, RegistryError
 from stores.hopsworks.dataset import Dataset
 from stores.hopsworks.failures import code_of
 from stores.hopsworks.session import Session
@@ -180,7 +180,7 @@ class Models:
                     f"project {self._session.cluster.project} has no Models dataset, so no model registry;"
                     " enable serving in the project's settings, which makes it"
                 ) from None
-            raise Unreachable("the model registry did not open") from None
+            raise ClusterUnreachable("the model registry did not open") from None
 
 
 class _Keeping(DatasetApi):  # type: ignore[misc]

@@ -18,7 +18,7 @@ from hsfs.core import arrow_flight_client
 from hsfs.core.variable_api import VariableApi
 from pyarrow import flight
 
-from stores.errors import Unreachable
+from stores.errors import ClusterUnreachable
 from stores.hopsworks.session import Session
 
 FLIGHT_PORT = 5005  # the SDK knows no other
@@ -62,7 +62,7 @@ def _open(found: Any, query: Any, what: str, timeout: float, knocking: float) ->
         if type(error) not in {AttributeError, ValueError}:
             raise
         # A Flight client that failed to begin has no `_server_version`; without one the SDK speaks of Hive or the like.
-        raise Unreachable(f"{what}: the query service is not enabled, or did not let us in") from None
+        raise ClusterUnreachable(f"{what}: the query service is not enabled, or did not let us in") from None
     except BaseException:
         arrow_flight_client._close()
         raise
@@ -74,7 +74,9 @@ def _knock(what: str, patience: float) -> None:
     try:
         socket.create_connection((domain, FLIGHT_PORT), timeout=patience).close()
     except OSError as error:
-        raise Unreachable(f"{what}: the query service does not answer at {domain}:{FLIGHT_PORT}: {error}") from None
+        raise ClusterUnreachable(
+            f"{what}: the query service does not answer at {domain}:{FLIGHT_PORT}: {error}"
+        ) from None
     if arrow_flight_client._arrow_flight_instance is None:
         _ask_after_health(domain, patience)
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from schemas.hopsworks import Hopsworks
-from stores.errors import Unauthorized, Unreachable
+from stores.errors import ClusterUnreachable, Unauthorized
 from stores.hopsworks import sdk
 from stores.hopsworks.failures import told
 from stores.hopsworks.private_folder import PrivateFolder
@@ -93,7 +93,7 @@ class Session:
                 return self.once(what, call)
 
         retrying = Retrying(
-            retry=retry_if_exception_type(Unreachable),
+            retry=retry_if_exception_type(ClusterUnreachable),
             wait=wait_exponential_jitter(multiplier=0.2, max=_LONGEST_WAIT, jitter=0.2),
             stop=stop_after_delay(self.cluster.retry_for),
             reraise=True,

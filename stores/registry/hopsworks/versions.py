@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from schemas.manifest import MANIFEST_FILE, ModelManifest
-from stores.errors import NotThere, Unreachable
+from stores.errors import ClusterUnreachable, NotThere
 from stores.hopsworks.dataset import Node
 from stores.hopsworks.models import Entry, Models
 from stores.model_registry import RegisteredVersion
@@ -124,7 +124,7 @@ class Versions:
                 return None
             content = (folder / MANIFEST_FILE).read_bytes()
         if node.size not in {None, len(content)}:  # somebody in between said something else, with HTTP 200
-            raise Unreachable(f"{files}/{MANIFEST_FILE} has {node.size} bytes, and {len(content)} came")
+            raise ClusterUnreachable(f"{files}/{MANIFEST_FILE} has {node.size} bytes, and {len(content)} came")
         if key:
             self._cache.keep_manifest(key, content)
         return content
