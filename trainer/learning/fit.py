@@ -22,6 +22,7 @@ from trainer.learning.batches import batch_count, batches
 from trainer.learning.label_fitting import fit_labels
 from trainer.learning.label_step import SimilarityToo
 from trainer.learning.loss import batch_loss
+from trainer.learning.shapes import Tensor
 from trainer.learning.training import LONGEST_GRADIENT, Epoch, forget, rate_at, restore, state
 from trainer.learning.training_data import TrainingData
 from trainer.learning.validation import DevScore
@@ -201,13 +202,13 @@ def _report(
     )
 
 
-def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Any], tuple[Any, Any]]:
+def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """One optimizer step on a batch of directions (batch, width); gives (loss, class-balanced accuracy)."""
     variables = model.whole.trainable_variables
     optimizer = model.whole.optimizer
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(directions: Any) -> tuple[Any, Any]:
+    def step(directions: Tensor) -> tuple[Tensor, Tensor]:
         truth = tf.matmul(directions, directions, transpose_b=True)
         with tf.GradientTape() as tape:
             query = model.query(directions, training=True)
