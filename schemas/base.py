@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 _LONGEST = 1e9
 """Thirty years in seconds: what is longer is a slip, and the timers of an operating system overflow near there."""
@@ -24,3 +24,8 @@ class Policy(Frozen):
     """Rules that people set: a figure that is infinite, or no number, is refused."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+
+def formerly(name: str, *names: str) -> Any:
+    """A field `name` that earlier releases wrote under other `names`: all are read, and `name` is written."""
+    return Field(validation_alias=AliasChoices(name, *names))

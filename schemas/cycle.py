@@ -9,9 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
-from schemas.base import Frozen
+from schemas.base import Frozen, formerly
 from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
@@ -136,9 +136,7 @@ class CycleRequest(Frozen):
     reason: str
     base_version: int | None
     """The champion to start from and to compare with; None before the first version."""
-    baseline_version: int | None = Field(
-        default=None, validation_alias=AliasChoices("baseline_version", "anchor_version")
-    )
+    baseline_version: Annotated[int | None, formerly("baseline_version", "anchor_version")] = None
     """The last version trained from scratch, against which drift is measured."""
     best_since: tuple[int, ...] = ()
     """Versions since then that had the best figures when they were registered; the gate scores them again today."""
@@ -275,7 +273,7 @@ class GateReport(Frozen):
     pairs: int
     challenger: Metrics | None = None
     champion: Metrics | None = None
-    baseline: Metrics | None = Field(default=None, validation_alias=AliasChoices("baseline", "anchor"))
+    baseline: Annotated[Metrics | None, formerly("baseline", "anchor")] = None
     """Of the first release's manifests, which called it `anchor`; what is compared with today is in `comparisons`."""
     judged_by: Literal["similarity", "outcomes"] = "similarity"
     """Which figures decided: those of the input cosine, or those of held-out labels."""
@@ -363,7 +361,7 @@ class ProbeReport(Frozen):
     """The largest loss against the own exam of the figures that decide; None where nothing can be told."""
     error: float | None = None
     """Standard error of what was lost, by bootstrap over the users who were asked: few changes tell little."""
-    told: str = ""
+    summary: Annotated[str, formerly("summary", "told")] = ""
     """The same in one sentence."""
 
 
@@ -399,8 +397,8 @@ class FitReport(Frozen):
     """Learning rate of the candidate that was kept; None in older manifests and where nothing was learned."""
     candidates: int = 1
     """How many fits were tried; `epochs`, `best_epoch` and `loss` are those of the one that was kept."""
-    afresh: bool = False
-    """Whether the kept weights began with axes made anew on today's users, turned to where the champion's were."""
+    restarted: Annotated[bool, formerly("restarted", "afresh")] = False
+    """Whether the kept weights began on the axes of today's users, rotated to where the champion's embeddings were."""
     objective: Objective = Objective.SIMILARITY
     labels: int | None = None
     """Labels that an epoch went through, and how many of them earlier versions have learned; None by similarity."""

@@ -13,12 +13,12 @@ from stores.feature_store import FeatureStore
 from stores.features.checks import CheckedRows
 from stores.features.reading import absent, read_all, read_report, read_users
 from stores.label_store import LabelStore
-from trainer.champion import Standing
-from trainer.guard.guarding import Watch
+from trainer.guard.cycle_guard import CycleGuard
 from trainer.label_intake import LabelIntake, take_in_labels
 from trainer.matrix.scaling import fit_space
 from trainer.matrix.split import Part, split
-from trainer.report import Reporter
+from trainer.opponents import LoadedVersion
+from trainer.progress import Reporter
 from trainer.space import Space
 
 
@@ -43,8 +43,8 @@ def take_in(
     request: CycleRequest,
     store: FeatureStore,
     label_store: LabelStore | None,
-    champion: Standing | None,
-    watch: Watch,
+    champion: LoadedVersion | None,
+    watch: CycleGuard,
     reporter: Reporter,
 ) -> Intake:
     """Re-read the claimed users and labels; all, when training from scratch or the champion's space is lost or behind.
@@ -62,7 +62,7 @@ def take_in(
 
 
 def _users(
-    request: CycleRequest, store: FeatureStore, champion: Standing | None, watch: Watch, reporter: Reporter
+    request: CycleRequest, store: FeatureStore, champion: LoadedVersion | None, watch: CycleGuard, reporter: Reporter
 ) -> Intake:
     settings = request.settings
     group, spaces = settings.feature_group, settings.work_dir / "spaces"

@@ -10,9 +10,9 @@ from schemas.refused import NAMED
 from stores.label_store import LabelStore
 from stores.labels.checks import CheckedLabels
 from stores.labels.reading import absent, read_all, read_pairs
-from trainer.labels.book import LabelBook, Told
+from trainer.labels.book import KnownLabels, LabelBook
 from trainer.matrix.split import Part
-from trainer.report import Reporter
+from trainer.progress import Reporter
 from trainer.space import Space
 
 
@@ -42,9 +42,9 @@ class LabelIntake:
         else:
             book.apply(self.labels, [*self.deleted, *self.labels.refused])
 
-    def report(self, told: Told, book: LabelBook) -> LabelReport:
+    def report(self, known: KnownLabels, book: LabelBook) -> LabelReport:
         """What became of them, and what is known of labels now."""
-        outcomes, refused = told.outcomes, self.labels.refused
+        outcomes, refused = known.outcomes, self.labels.refused
         positives = int(outcomes.positive.sum())
         return LabelReport(
             accepted=len(self.labels.pairs),
@@ -55,8 +55,8 @@ class LabelIntake:
             positives=positives,
             negatives=len(outcomes) - positives,
             held_out=int((outcomes.part == Part.HOLDOUT).sum()),
-            waiting=told.waiting,
-            overruled=told.overruled,
+            waiting=known.waiting,
+            overruled=known.overruled,
             set_aside=book.set_aside,
             whole=self.whole,
         )
@@ -72,7 +72,7 @@ def take_in_labels(
         store: where that is read.
         space: as it was before the cycle; None where it has to be made.
         champions: what the champion knew of labels, by which a loss is noticed where the book is new.
-        reporter: told how far reading is.
+        reporter: is informed of the progress of reading.
 
     Raises:
         ContractError: the store is not what the label group says.

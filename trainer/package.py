@@ -23,8 +23,8 @@ from schemas.manifest import (
 )
 from stores.files import replacing
 from stores.registry.files import list_files
-from trainer.champion import Standing
 from trainer.model import CANDIDATE, QUERY, TwoTower
+from trainer.opponents import LoadedVersion
 
 _FIGURES = {
     "accuracy": "accuracy",
@@ -47,7 +47,7 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "retrainer")
 
 
 def manifest_of(
-    request: CycleRequest, info: SpaceInfo, result: CycleResult, champion: Standing | None = None
+    request: CycleRequest, info: SpaceInfo, result: CycleResult, champion: LoadedVersion | None = None
 ) -> ModelManifest:
     """The manifest of a challenger that passed, with no files listed yet; `champion` is what it was trained from."""
     settings = request.settings
@@ -83,7 +83,7 @@ def manifest_of(
     )
 
 
-def _towers_as_in(champion: Standing | None, fit: FitReport) -> int | None:
+def _towers_as_in(champion: LoadedVersion | None, fit: FitReport) -> int | None:
     """The version that learned what this one's towers know, where this cycle learned nothing."""
     if champion is None or fit.learned or not fit.warm_start:
         return None
@@ -177,7 +177,7 @@ def _probed(probe: ProbeReport | None) -> str:
     head = [f"| version {probe.version} | on what was new | in its own exam |", "|---|---|---|"]
     table = "\n".join([*head, *rows]) + "\n\n" if rows else ""
     asked = f"Asked about {probe.users} changed users and {probe.labels} changed labels. " if rows else ""
-    return f"## Before it was learned\n\n{table}{asked}{probe.told[:1].upper()}{probe.told[1:]}.\n\n"
+    return f"## Before it was learned\n\n{table}{asked}{probe.summary[:1].upper()}{probe.summary[1:]}.\n\n"
 
 
 def _labels(manifest: ModelManifest) -> str:
@@ -229,7 +229,9 @@ def _figures(part: SliceReport, named: Mapping[str, str]) -> str:
 def _kept(fit: FitReport) -> str:
     if not fit.learned:
         return "none beats the start, which is kept"
-    start = "axes made anew" if fit.afresh else "the weights of before" if fit.warm_start else "a new start"
+    start = (
+        "the axes of today's users" if fit.restarted else "the weights of before" if fit.warm_start else "a new start"
+    )
     return f"epoch {fit.best_epoch} from {start} kept"
 
 

@@ -26,7 +26,7 @@ from stores.model_registry import ModelRegistry
 from stores.registry.local import LocalModelRegistry
 from trainer.cycle import Cycle
 from trainer.errors import CycleAbandoned
-from trainer.report import Reporter
+from trainer.progress import Reporter
 
 
 def open_store(settings: TrainerSettings) -> FeatureStore:

@@ -6,7 +6,7 @@
     newcomers.json   who entered the space since a version was registered (`trainer.gate.slices`)
     axes.npy         the axes of its first training users (`trainer.matrix.axes`): who lies outside them later is told
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
-    leavers.json     who left the space since a cycle was settled (`trainer.matrix.leavers`)
+    leavers.json     who left the space since a cycle was settled (`trainer.matrix.departures`)
     labels.db        the pair labels, where there is a label group (`trainer.labels.book`)
     cycles.json      the cycles that were applied to it, the latest last, each with what it left
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stores.errors import ContractError, StoreError
-from stores.untouched import connect as untouched_file
+from stores.sqlite_readonly import connect as untouched_file
 
 BUSY_SECONDS = 30.0
 OUTBOXES = frozenset({"outbox", "label_outbox"})

@@ -35,7 +35,7 @@ class LocalLabelStore:
     """A label group in a SQLite file. Any number of processes may read while one commits.
 
     Nothing is opened before it is used. Every method that reads raises ContractError where the file, the group's table
-    or a column of it is missing. `untouched` readers leave no trace, see `untouched.py`.
+    or a column of it is missing. `untouched` readers leave no trace, see `stores.sqlite_readonly`.
     """
 
     def __init__(self, path: Path, group: LabelGroup, *, untouched: bool = False) -> None:

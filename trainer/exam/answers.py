@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10", "calibration_error")
 """What the gate compares; of the last one less is better."""
@@ -33,14 +33,14 @@ class Sums(ABC):
         """How many users."""
 
     @abstractmethod
-    def figures(self) -> dict[str, Numbers]:
+    def figures(self) -> dict[str, Doubles]:
         """The figures of sums over users, by name; 0 where there is nothing to divide by."""
 
     def of(self, users: NDArray[np.bool_]) -> Self:
         """The sums of some users."""
         return replace(self, **{one.name: getattr(self, one.name)[users] for one in fields(self)})
 
-    def summed(self, weights: Numbers) -> Self:
+    def summed(self, weights: Doubles) -> Self:
         """Sums over users, each counted by its weight.
 
         Args:
@@ -65,25 +65,25 @@ class Answers(Sums):
         found, wanted: of a user's nearest those that were found, and how many were asked for.
     """
 
-    right_similar: Numbers
-    asked_similar: Numbers
-    right_other: Numbers
-    asked_other: Numbers
-    said: Numbers
-    said_right: Numbers
-    similar: Numbers
-    pairs: Numbers
-    ranked: Numbers
-    ranked_similar: Numbers
-    gap: Numbers
-    claimed: Numbers
-    found: Numbers
-    wanted: Numbers
+    right_similar: Doubles
+    asked_similar: Doubles
+    right_other: Doubles
+    asked_other: Doubles
+    said: Doubles
+    said_right: Doubles
+    similar: Doubles
+    pairs: Doubles
+    ranked: Doubles
+    ranked_similar: Doubles
+    gap: Doubles
+    claimed: Doubles
+    found: Doubles
+    wanted: Doubles
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def figures(self) -> dict[str, Numbers]:
+    def figures(self) -> dict[str, Doubles]:
         """The figures of sums over users, by name; 0 where there is nothing to divide by."""
         similar, other = share(self.right_similar, self.asked_similar), share(self.right_other, self.asked_other)
         found = {
@@ -98,12 +98,12 @@ class Answers(Sums):
         return found
 
 
-def share(part: Numbers, whole: Numbers) -> Numbers:
+def share(part: Doubles, whole: Doubles) -> Doubles:
     """The one divided by the other; 0 where there is nothing to divide by."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
-def _average_precision(sums: Answers) -> Numbers:
+def _average_precision(sums: Answers) -> Doubles:
     """Precision in the middle of each bin, weighted by the similar pairs in it; those in no bin come last of all pairs.
 
     Pairs of one bin count as in random order.

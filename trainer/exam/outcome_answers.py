@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stores.feature_store import Floats
-from trainer.exam.answers import Numbers, Sums, share
+from trainer.exam.answers import Doubles, Sums, share
 from trainer.exam.outcome_exam import OutcomeExam
 from trainer.exam.retrieval import Best, column_blocks, product
 from trainer.matrix.cosines import pair_cosines, sigmoid
@@ -32,19 +32,19 @@ class OutcomeAnswers(Sums):
         found, wanted: positive labels whose other user is among the nearest, and all of them.
     """
 
-    positive: Numbers
-    other: Numbers
-    earlier: Numbers
-    earlier_other: Numbers
-    gap: Numbers
-    claimed: Numbers
-    found: Numbers
-    wanted: Numbers
+    positive: Doubles
+    other: Doubles
+    earlier: Doubles
+    earlier_other: Doubles
+    gap: Doubles
+    claimed: Doubles
+    found: Doubles
+    wanted: Doubles
 
     def __len__(self) -> int:
         return len(self.wanted)
 
-    def figures(self) -> dict[str, Numbers]:
+    def figures(self) -> dict[str, Doubles]:
         """The figures of sums over users, by name; 0 where there is nothing to divide by.
 
         Pairs of one bin count as equally alike: half of what is in the same bin is told right.
@@ -59,7 +59,7 @@ class OutcomeAnswers(Sums):
         return found
 
 
-def _auc(positive: Numbers, other: Numbers) -> Numbers:
+def _auc(positive: Doubles, other: Doubles) -> Doubles:
     """Of (..., bins), most alike first."""
     everybody = other.sum(axis=-1)
     behind = everybody[..., None] - np.cumsum(other, axis=-1) + other / 2
@@ -82,7 +82,7 @@ def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[f
     tenth = np.minimum((probability * _TENTHS).astype(np.int64), _TENTHS - 1)
     rank = _bins(cosine)
 
-    def summed(values: Numbers, place: NDArray[np.int64], places: int) -> Numbers:
+    def summed(values: Doubles, place: NDArray[np.int64], places: int) -> Doubles:
         total = np.bincount(exam.user * places + place, values, minlength=count * places)
         return np.asarray(total.reshape(count, places), dtype=np.float64)
 
@@ -99,7 +99,7 @@ def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[f
     )
 
 
-def _bins(cosine: Numbers) -> NDArray[np.int64]:
+def _bins(cosine: Doubles) -> NDArray[np.int64]:
     """The bin of each pair, most alike in the first: about as many in each, and each its own where they are few."""
     edges = np.unique(cosine)[1:]
     if len(edges) >= _BINS:

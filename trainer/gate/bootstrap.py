@@ -19,7 +19,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from trainer.exam.answers import FIGURES, LOSSES, NOTHING_KNOWN, Numbers, Sums
+from trainer.exam.answers import FIGURES, LOSSES, NOTHING_KNOWN, Doubles, Sums
 
 _NOTHING = 1e-9  # differences no larger than this are none
 
@@ -41,7 +41,7 @@ class Difference:
     challenger: float
     other: float
     value: float
-    drawn: Numbers
+    drawn: Doubles
 
     @property
     def error(self) -> float:
@@ -74,7 +74,7 @@ class Difference:
         return count
 
 
-def weights_of(users: int, draws: int, seed: int) -> Numbers:
+def weights_of(users: int, draws: int, seed: int) -> Doubles:
     """(draws, users) how often each user is in each bootstrap sample of so many users."""
     generator = np.random.default_rng(seed)
     chosen = generator.integers(users, size=(draws, users)) + users * np.arange(draws)[:, None]
@@ -86,11 +86,11 @@ class Drawn:
     """The figures that answers come to: as they are, and of each bootstrap sample (draws,)."""
 
     users: int
-    figures: dict[str, Numbers]
-    samples: dict[str, Numbers]
+    figures: dict[str, Doubles]
+    samples: dict[str, Doubles]
 
     @staticmethod
-    def of(answers: Sums, weights: Numbers) -> Drawn:
+    def of(answers: Sums, weights: Doubles) -> Drawn:
         """By the (draws, users) `weights` of the bootstrap."""
         users = len(answers)
         return Drawn(users, answers.summed(np.ones(users)).figures(), answers.summed(weights).figures())

@@ -18,26 +18,26 @@ from schemas.cycle import CycleRequest, GateReport
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from stores.feature_store import Floats
-from trainer.champion import Opponents, Standing
 from trainer.exam.evaluate import Score, scores, slice_reports
 from trainer.exam.exam import Exam, prepare_exam
 from trainer.exam.outcome_exam import held_out_exam
-from trainer.gate.court import Court
 from trainer.gate.gate import CHAMPION
+from trainer.gate.judgement import Judgement
 from trainer.gate.slices import slices_of
 from trainer.labels.outcomes import Outcomes
-from trainer.learning.initial import begin
+from trainer.learning.initial_weights import set_initial_weights
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.population import Population
 from trainer.matrix.scaling import to_directions
 from trainer.matrix.split import Part
 from trainer.model import TwoTower, build
+from trainer.opponents import LoadedVersion, Opponents
 from trainer.space import Space
 
 _ROWS_PER_PASS = 8192
 
 
-def hold(
+def run_contest(
     space: Space,
     population: Population,
     challenger: TwoTower | None,
@@ -78,21 +78,26 @@ def hold(
     told = {name: [one[name] for one in by_exam] for name in taking}
     rows = examined if about is None else np.union1d(examined, about.asked)
     slices = slices_of(rows, space, champion, request, spaces)
-    court = Court(request, exams[0], about, slices, opponents, seed)
-    report = court.judged(told)
+    judgement = Judgement(request, exams[0], about, slices, opponents, seed)
+    report = judgement.judged(told)
     headline = by_exam[0]
     update = {
         "notes": (*report.notes, *_by_own_labels(told.get(CHAMPION, [])), *opponents.notes),
         "labels_kept": _labels_kept(exams),
         "fresh": headline["fresh"].metrics if "fresh" in headline else None,
-        "asks_full": court.asks_full(headline),
+        "asks_full": judgement.asks_full(headline),
         "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION), about),
     }
     return report.model_copy(update=update)
 
 
 def _exams(
-    space: Space, population: Population, examined: Rows, champion: Standing | None, request: CycleRequest, seed: int
+    space: Space,
+    population: Population,
+    examined: Rows,
+    champion: LoadedVersion | None,
+    request: CycleRequest,
+    seed: int,
 ) -> list[Exam]:
     """One exam by the labels of the cycle's space, and one by those of the champion's where it scales otherwise."""
     raw, pairs, everyone = space.matrix.raw, request.settings.pairs, population.everyone
@@ -143,5 +148,5 @@ def _by_own_labels(champion: Sequence[Score]) -> list[str]:
 def _fresh(space: Space, population: Population, request: CycleRequest) -> TwoTower:
     settings = request.settings
     model = build(space.info, settings.feature_group, settings.fit.dropout, settings.fit.learning_rate)
-    begin(model, space.matrix.directions, population.of(Part.TRAIN), settings.pairs.similarity_threshold)
+    set_initial_weights(model, space.matrix.directions, population.of(Part.TRAIN), settings.pairs.similarity_threshold)
     return model

@@ -8,7 +8,7 @@ and of each slice that is large enough.
     inconclusive  a loss of a margin or more cannot be ruled out
     passed        neither: what is lost, if anything, is less than the margin
 
-How figures are compared is in `trainer.gate.comparing`. docs/gate.md says how often the gate errs.
+How figures are compared is in `trainer.gate.comparison`. docs/gate.md says how often the gate errs.
 
 Where outcomes judge, so are the figures of held-out labels; of the input cosine only a large loss is refused.
 """
@@ -26,7 +26,7 @@ from trainer.exam.answers import Sums
 from trainer.exam.evaluate import Score
 from trainer.exam.outcome_answers import OutcomeAnswers
 from trainer.gate.bootstrap import Difference, Drawn, differences, unseen_share, weights_of
-from trainer.gate.comparing import Rival, compare, margin_of
+from trainer.gate.comparison import Rival, compare, margin_of
 
 CHAMPION = "champion"
 _DRIFT_FIGURES = ("average_precision", "recall_at_10")  # of order alone: a fresh start has no line of its own yet
@@ -53,7 +53,7 @@ def judge(
 ) -> GateReport:
     """Passed, rejected or inconclusive, and why, of an exam that can tell (`blind` says whether it can).
 
-    The arguments are those of `trainer.gate.comparing.compare`.
+    The arguments are those of `trainer.gate.comparison.compare`.
     """
     told = compare(policy, challenger, rivals, slices, seed, asked)
     return _verdict(policy, told, challenger[0], rivals[0].scores[0])

@@ -21,7 +21,6 @@ import numpy as np
 from schemas.cycle import Metrics, ProbeReport, TrainerSettings
 from schemas.policies import GatePolicy, Objective
 from stores.feature_store import Floats
-from trainer.champion import Standing
 from trainer.exam.evaluate import Score, score
 from trainer.exam.exam import prepare_exam
 from trainer.exam.outcome_exam import OutcomeExam, outcome_exam
@@ -29,6 +28,7 @@ from trainer.gate.bootstrap import Drawn, weights_of
 from trainer.labels.outcomes import Outcomes
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.population import Population
+from trainer.opponents import LoadedVersion
 
 _MOST_USERS = 512  # of either kind of question: the whole corpus is asked for each
 _DRAWS = 200  # of a bootstrap
@@ -41,7 +41,7 @@ _WORDS = {"accuracy": "accuracy", "recall_at_10": "recall@10", "auc": "AUC", "re
 
 
 def probe(
-    champion: Standing,
+    champion: LoadedVersion,
     raw: Floats,
     directions: Floats,
     population: Population,
@@ -92,7 +92,7 @@ def probe(
         **{f"own_{name}": own[name] for name in figures},
         regret=regret,
         error=error,
-        told=_told(champion, figures, own, regret, error),
+        summary=_summary(champion, figures, own, regret, error),
     )
 
 
@@ -135,17 +135,17 @@ def _own(metrics: Metrics) -> dict[str, float | None]:
     }
 
 
-def _too_few(champion: Standing, users: int, outcomes: Outcomes | None, policy: GatePolicy) -> ProbeReport:
+def _too_few(champion: LoadedVersion, users: int, outcomes: Outcomes | None, policy: GatePolicy) -> ProbeReport:
     labels = 0 if outcomes is None else int((outcomes.changed & outcomes.positive).sum())
-    told = (
+    summary = (
         f"version {champion.version} cannot be told by {users} changed users and {labels} changed positive labels: it "
         f"takes {policy.min_users} users or {policy.min_labels} labels"
     )
-    return ProbeReport(version=champion.version, users=0, labels=0, told=told)
+    return ProbeReport(version=champion.version, users=0, labels=0, summary=summary)
 
 
-def _told(
-    champion: Standing,
+def _summary(
+    champion: LoadedVersion,
     figures: Mapping[str, float | None],
     own: Mapping[str, float | None],
     regret: float | None,

@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 
 from schemas.cycle import CycleRequest, Slice
 from stores.files import replacing
-from trainer.champion import Standing
 from trainer.matrix.embeddings import Rows, UserMatrix
+from trainer.opponents import LoadedVersion
 from trainer.space import Space
 
 _NOTE_FILE = "newcomers.json"
 
 
-def note_newcomers(folder: Path, champion: Standing, matrix: UserMatrix, arriving: Sequence[str]) -> None:
+def note_newcomers(folder: Path, champion: LoadedVersion, matrix: UserMatrix, arriving: Sequence[str]) -> None:
     """Note who of `arriving` is not in `matrix`, that of the champion's space in `folder`, before they enter it.
 
     Safe to repeat: whoever was noted under this champion stays noted.
@@ -42,7 +42,7 @@ def note_newcomers(folder: Path, champion: Standing, matrix: UserMatrix, arrivin
 
 
 def slices_of(
-    rows: Rows, space: Space, champion: Standing | None, request: CycleRequest, spaces: Path
+    rows: Rows, space: Space, champion: LoadedVersion | None, request: CycleRequest, spaces: Path
 ) -> dict[Slice, Rows]:
     """Which of `rows`, users of `space`, are in each slice. Every slice is named, and every row is in one.
 
@@ -82,7 +82,7 @@ def _rows_of(matrix: UserMatrix, users: Sequence[str]) -> Rows:
     return np.array(list(matrix.rows_of(users).values()), dtype=np.int64)
 
 
-def _noted(folder: Path, champion: Standing) -> set[str]:
+def _noted(folder: Path, champion: LoadedVersion) -> set[str]:
     """Who entered the space in `folder` since `champion` was registered; nobody where that is not noted."""
     try:
         note = json.loads((folder / _NOTE_FILE).read_bytes())

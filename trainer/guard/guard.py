@@ -1,4 +1,4 @@
-"""The guard: are the data to be believed? Pure policy over figures that `trainer.guard.guard_measures` takes.
+"""The guard: are the data to be believed? Pure policy over figures that `trainer.guard.measures` takes.
 
 Figures of who was read, and of who is left, are judged before the embedding space is touched, those that need the new
 pairs after. What is a part of all users (deleted, lost) is compared as it is. Users read, and those sampled, stand for

@@ -30,7 +30,7 @@ _GROUP, _SET_ASIDE = "group", "set aside"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class KnownLabels:
     """What the labels of a book come to.
 
     Attributes:
@@ -100,7 +100,9 @@ class LabelBook:
             self._write(labels)
             reached(Point.LABELS_UNCOMMITTED)
 
-    def told(self, group: LabelGroup, matrix: UserMatrix, population: Population, changed: Iterable[PairKey]) -> Told:
+    def known_labels(
+        self, group: LabelGroup, matrix: UserMatrix, population: Population, changed: Iterable[PairKey]
+    ) -> KnownLabels:
         """The labels as rows of the matrix, and how many wait or are overruled; those too many to wait are set aside.
 
         Args:
@@ -138,7 +140,7 @@ class LabelBook:
             changed=np.array([found[each][:2] in claimed for each in known[kept].tolist()], dtype=bool),
             directed=group.directed,
         )
-        return Told(outcomes, min(len(waiting), group.max_waiting), overruled)
+        return KnownLabels(outcomes, min(len(waiting), group.max_waiting), overruled)
 
     def labels(self) -> dict[PairKey, tuple[bool, float, float]]:
         """(positive, weight, time) of every label by pair, those that wait among them."""

@@ -14,8 +14,8 @@ from trainer.learning.label_batches import LabelBatch
 from trainer.learning.label_loss import outcome_loss, refusal_loss
 from trainer.learning.loss import batch_loss
 from trainer.learning.shapes import Tensor
-from trainer.learning.training import LONGEST_GRADIENT
-from trainer.learning.validation import DevExam
+from trainer.learning.training_state import LONGEST_GRADIENT
+from trainer.learning.validation import ValidationExam
 from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 
@@ -24,9 +24,10 @@ _STEEP = 50.0  # the scale at which similarity is told where both are learned; t
 
 @dataclass(frozen=True, slots=True)
 class SimilarityToo:
-    """What the objective `both` needs beside labels: the dev exam by similarity, threshold and ratio of the pairs."""
+    """What the objective `both` needs beside labels: the validation exam by similarity, and threshold and negative
+    ratio of the pairs."""
 
-    dev: DevExam | None
+    validation: ValidationExam | None
     threshold: float
     negative_ratio: int
 

@@ -39,14 +39,20 @@ def test_a_manifest_from_before_average_precision_and_slices_loads() -> None:
     assert found.gate_report.slices == {}
 
 
-def test_records_that_say_anchor_for_baseline_load() -> None:
-    """The first release's word: it stands in manifests, in results in the ledger, and in requests on disk."""
+def test_records_with_earlier_names_load() -> None:
+    """They stand in manifests, in results in the ledger, and in requests on disk."""
     manifest = json.loads((GOLDEN / "model_manifest.json").read_text())
-    gate = manifest["gate_report"]
+    gate, fit = manifest["gate_report"], manifest["fit_report"]
     gate["anchor"] = gate.pop("baseline") or gate["champion"]
-    found = ModelManifest.model_validate(manifest).gate_report
-    assert found.baseline is not None
-    assert found.model_dump(mode="json")["baseline"] == gate["anchor"]
+    fit["afresh"] = not fit.pop("restarted")
+    manifest["probe_report"] = {"version": 1, "users": 2, "labels": 3, "told": "nothing is lost"}
+    found = ModelManifest.model_validate(manifest)
+    assert found.gate_report.baseline is not None
+    assert found.gate_report.model_dump(mode="json")["baseline"] == gate["anchor"]
+    assert found.fit_report.restarted is fit["afresh"]
+    assert found.probe_report is not None
+    assert found.probe_report.summary == "nothing is lost"
+    assert ModelManifest.model_validate_json(found.model_dump_json()) == found
     request = json.loads((GOLDEN / "cycle_request.json").read_text())
     former = {("anchor_version" if name == "baseline_version" else name): value for name, value in request.items()}
     assert former != request

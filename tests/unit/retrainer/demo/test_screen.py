@@ -226,7 +226,7 @@ def learned() -> Story:
     ]
     for wave, (end, at_first) in enumerate(told):
         story.committed(replace(COMMITS[2], wave=wave))
-        facts = {"auc": at_first, "labels": 1005} if at_first else {"told": "nothing to ask"}
+        facts = {"auc": at_first, "labels": 1005} if at_first else {"summary": "nothing to ask"}
         for line in (
             {"event": "cycle started", "users": 12, "labels": 4192, "kind": "incremental" if wave else "bootstrap"},
             {"event": "step", "step": "probe", "state": "done", "facts": facts},

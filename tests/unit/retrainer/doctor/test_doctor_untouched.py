@@ -26,7 +26,7 @@ from schemas.events import Operation
 from schemas.labels import LabelGroup
 from stores.features.local import LocalFeatureStore
 from stores.labels.local import Label, LocalLabelStore
-from stores.untouched import connect
+from stores.sqlite_readonly import connect
 from tests.worlds import GROUP, World, names
 
 LABELS = LabelGroup(name="follows")

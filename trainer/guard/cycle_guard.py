@@ -19,22 +19,22 @@ from schemas.policies import Objective
 from stores.feature_store import FeatureStore
 from stores.features.checks import CheckedRows
 from stores.features.reading import read_users
-from trainer.champion import Standing
 from trainer.guard.guard import Guard
-from trainer.guard.guard_measures import labels_kept, losses, moved, sample_unclaimed, scaled_alike, similar_share, some
+from trainer.guard.measures import labels_kept, losses, moved, sample_unclaimed, scaled_alike, similar_share, some
 from trainer.label_intake import LabelIntake
+from trainer.matrix.departures import departed
 from trainer.matrix.embeddings import Rows
-from trainer.matrix.leavers import leavers
 from trainer.matrix.population import populate
 from trainer.matrix.scaling import fit_space, scalar_drift, to_directions
 from trainer.matrix.split import Part
+from trainer.opponents import LoadedVersion
 from trainer.space import Space, mining_rule
 
 
-class Watch:
+class CycleGuard:
     """The guard of one cycle."""
 
-    def __init__(self, request: CycleRequest, champion: Standing | None, seed: int) -> None:
+    def __init__(self, request: CycleRequest, champion: LoadedVersion | None, seed: int) -> None:
         self._request = request
         self._settings = request.settings
         self._champion = champion
@@ -120,7 +120,9 @@ class Watch:
         finding = self._guard.labels_moved(kept, pairs.after, earlier.findings)
         return earlier.model_copy(update={"findings": (*earlier.findings, finding)})
 
-    def _losses(self, champion: Standing, rows: CheckedRows, deleted: list[str], space: Space | None) -> list[Finding]:
+    def _losses(
+        self, champion: LoadedVersion, rows: CheckedRows, deleted: list[str], space: Space | None
+    ) -> list[Finding]:
         """Deleted and lost users among those known before; by their number alone where nobody knows who they were."""
         present = set(rows.keys)
         if space is not None:
@@ -132,7 +134,7 @@ class Watch:
         else:
             users = champion.manifest.pair_report.users
             return [self._guard.lost(max(0, users - len(present)), users)]
-        known |= leavers(self._folder(champion), self.since)
+        known |= departed(self._folder(champion), self.since)
         gone, lost = losses(known, present, rows.refused)
         return [self._guard.deleted(gone, len(known)), self._guard.lost(lost, len(known))]
 
@@ -144,7 +146,7 @@ class Watch:
         found = moved(space.matrix, sample, read_users(store, self._settings.feature_group, sample, lambda _done: None))
         return [self._guard.moved(found.differing, found.gone, found.refused, found.sampled)]
 
-    def _pairs_before(self, champion: Standing, space: Space) -> int | None:
+    def _pairs_before(self, champion: LoadedVersion, space: Space) -> int | None:
         """Similar pairs after the last settled cycle, as its space knows, or the champion; None if mined otherwise."""
         policy = self._settings.pairs
         if self._follows:
@@ -158,12 +160,12 @@ class Watch:
             return champion.manifest.pair_report.after
         return counted
 
-    def _champions_space(self, champion: Standing) -> Space | None:
+    def _champions_space(self, champion: LoadedVersion) -> Space | None:
         """The champion's space where a cycle trains from scratch, if it is at hand and has missed nothing."""
         if self._follows:
             return None
         info, group = champion.manifest.space, self._settings.feature_group
         return Space.open(self._folder(champion), info, group, self._request.follows)
 
-    def _folder(self, champion: Standing) -> Path:
+    def _folder(self, champion: LoadedVersion) -> Path:
         return self._settings.work_dir / "spaces" / champion.manifest.space.space_id

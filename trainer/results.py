@@ -18,7 +18,7 @@ _OUTCOMES = {
 }
 
 
-class Told:
+class CycleResults:
     """The result of a cycle in the making.
 
     Attributes:

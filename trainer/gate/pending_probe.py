@@ -17,13 +17,13 @@ from schemas.cycle import CycleRequest, ProbeReport, Step
 from stores.feature_store import FeatureStore
 from stores.features.reading import absent, read_users
 from stores.label_store import LabelStore
-from trainer.champion import Standing
 from trainer.gate.probe import probe
 from trainer.label_intake import take_in_labels
 from trainer.labels.outcomes import Outcomes
-from trainer.learning.learning import changed_rows
+from trainer.learning.cycle_fit import changed_rows
 from trainer.matrix.population import Population, populate
-from trainer.report import Reporter
+from trainer.opponents import LoadedVersion
+from trainer.progress import Reporter
 from trainer.space import Space
 
 _NOT_COPIED = shutil.ignore_patterns("pairs.npz", "short.bin", "projection.npz", ".*")
@@ -33,7 +33,7 @@ def probe_pending(
     request: CycleRequest,
     store: FeatureStore,
     label_store: LabelStore | None,
-    champion: Standing,
+    champion: LoadedVersion,
     reporter: Reporter,
     seed: int,
 ) -> ProbeReport:
@@ -44,8 +44,8 @@ def probe_pending(
     """
     with _copied(request, champion) as space:
         if space is None:
-            told = f"version {champion.version} cannot be probed: its embedding space is not at hand"
-            return ProbeReport(version=champion.version, users=0, labels=0, told=told)
+            summary = f"version {champion.version} cannot be probed: its embedding space is not at hand"
+            return ProbeReport(version=champion.version, users=0, labels=0, summary=summary)
         with reporter.step(Step.READ):
             rows = read_users(
                 store,
@@ -74,11 +74,11 @@ def _outcomes(
         return None
     taken, book = take_in_labels(request, label_store, space, None, reporter), space.labels()
     taken.into(book)
-    return book.told(group, space.matrix, population, request.labels).outcomes
+    return book.known_labels(group, space.matrix, population, request.labels).outcomes
 
 
 @contextmanager
-def _copied(request: CycleRequest, champion: Standing) -> Iterator[Space | None]:
+def _copied(request: CycleRequest, champion: LoadedVersion) -> Iterator[Space | None]:
     """The champion's space in a folder of its own, which is gone afterwards; None where it cannot be followed."""
     info, settings = champion.manifest.space, request.settings
     spaces = settings.work_dir / "spaces"

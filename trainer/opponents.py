@@ -23,7 +23,7 @@ _FULL = "`retrainer train --full` trains from scratch without it"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LoadedVersion:
     """A registered version at hand: its files, checked, what they are, and its model, which nobody trains."""
 
     version: int
@@ -47,9 +47,9 @@ class Opponents:
         notes: which of them could not be had, and why.
     """
 
-    champion: Standing | None
+    champion: LoadedVersion | None
     alone_because: str = "first version"
-    baseline: Sequence[Standing] = ()
+    baseline: Sequence[LoadedVersion] = ()
     notes: Sequence[str] = ()
 
 
@@ -84,7 +84,7 @@ def opponents_of(registry: ModelRegistry, request: CycleRequest) -> Opponents:
     return _with_baseline(registry, request, champion)
 
 
-def incomparable(other: Standing, request: CycleRequest) -> str | None:
+def incomparable(other: LoadedVersion, request: CycleRequest) -> str | None:
     """Why a version cannot be followed or scored beside the challenger; None if it can."""
     if other.manifest.feature_group.columns != request.settings.feature_group.columns:
         return "was trained on other columns of the feature group than the configured ones"
@@ -93,7 +93,7 @@ def incomparable(other: Standing, request: CycleRequest) -> str | None:
     return None
 
 
-def _with_baseline(registry: ModelRegistry, request: CycleRequest, champion: Standing) -> Opponents:
+def _with_baseline(registry: ModelRegistry, request: CycleRequest, champion: LoadedVersion) -> Opponents:
     wanted = dict.fromkeys([request.baseline_version, *request.best_since])
     baseline, notes = [], []
     for version in wanted:
@@ -113,6 +113,6 @@ def _with_baseline(registry: ModelRegistry, request: CycleRequest, champion: Sta
     return Opponents(champion, baseline=baseline, notes=notes)
 
 
-def _standing(registry: ModelRegistry, version: int) -> Standing:
+def _standing(registry: ModelRegistry, version: int) -> LoadedVersion:
     folder = registry.fetch(version)
-    return Standing(version, folder, read_manifest(folder), load(folder / MODEL_FILE))
+    return LoadedVersion(version, folder, read_manifest(folder), load(folder / MODEL_FILE))

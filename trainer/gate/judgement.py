@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from schemas.cycle import CycleRequest, GateReport, Slice
 from schemas.policies import GatePolicy
-from trainer.champion import Opponents, Standing
 from trainer.exam.answers import Sums
 from trainer.exam.evaluate import Score
 from trainer.exam.exam import Exam
 from trainer.exam.outcome_exam import OutcomeExam, lacking
-from trainer.gate.comparing import Rival
+from trainer.gate.comparison import Rival
 from trainer.gate.gate import CHAMPION, blind, drifted, first, judge
 from trainer.matrix.embeddings import Rows
+from trainer.opponents import LoadedVersion, Opponents
 
 
 @dataclass(frozen=True, slots=True)
-class Court:
+class Judgement:
     """What the models of a cycle were asked, and by what they are judged.
 
     Attributes:
@@ -137,5 +137,5 @@ class Court:
         )
 
 
-def _judged_by_outcomes(standing: Standing) -> bool:
+def _judged_by_outcomes(standing: LoadedVersion) -> bool:
     return standing.manifest.gate_report.judged_by == "outcomes"
