@@ -50,7 +50,7 @@ def _cluster(context: CheckContext) -> Finding:
     except Unauthorized as error:
         raise CheckFailed(f"writing is not permitted: {error}", _ROLE) from None
     try:
-        dataset.remove(folder, sign=folder)
+        dataset.remove(folder, marker=folder)
     except StoreError as error:
         raise CheckFailed(
             f"a folder could be made, but not removed: {error}", f"{_ROLE}; then remove {folder} by hand"

@@ -83,7 +83,7 @@ def read_batches(what: str, query: Any, **how: Any) -> list[Any]:
     Raises:
         ClusterError: there are none.
     """
-    from stores.hopsworks.failures import told
+    from stores.hopsworks.failures import as_store_error
 
     try:
         # Not by the session: for as long as the SDK hangs it would keep others from it, and their prints back.
@@ -93,7 +93,7 @@ def read_batches(what: str, query: Any, **how: Any) -> list[Any]:
         # Of a Flight client that could not begin, the SDK says that it has no version, or speaks of Hive.
         raise ClusterUnreachable(f"{what}: the service did not let us in ({type(error).__name__})") from None
     except Exception as error:  # noqa: BLE001  (the SDK raises anything)
-        raise told(what, error) from None
+        raise as_store_error(what, error) from None
 
 
 def _some_rows(group: Any, contract: Group) -> Rows:

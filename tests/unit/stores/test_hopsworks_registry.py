@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from schemas.cycle import CycleKind
 from stores.errors import ClusterError, ClusterUnreachable, NotThere, Refused, Unauthorized
-from stores.hopsworks.failures import code_of, told
+from stores.hopsworks.failures import as_store_error, code_of
 from stores.registry.hopsworks.cache import VersionCache, key_of
 from stores.registry.hopsworks.naming import cycle_in, describe, metrics_of
 from tests.contract.test_model_registry import GOLDEN
@@ -106,15 +106,19 @@ def test_only_hopsworks_itself_says_that_something_is_not_there(
     status: int, body: str, error: type[ClusterError]
 ) -> None:
     raised = RestAPIError("https://cluster/path?with=secrets", _answered(status, body))
-    found = told("look", raised)
+    found = as_store_error("look", raised)
     assert type(found) is error
     assert "secrets" not in str(found)
     assert code_of(raised) == (json.loads(body).get("errorCode") if body.startswith("{") else None)
 
 
 def test_an_answer_that_breaks_off_and_a_client_that_is_gone_are_told_apart() -> None:
-    assert type(told("read", requests.exceptions.ChunkedEncodingError("IncompleteRead"))) is ClusterUnreachable
-    assert type(told("read", Exception("Couldn't find client. Try reconnecting to Hopsworks."))) is Unauthorized
+    assert (
+        type(as_store_error("read", requests.exceptions.ChunkedEncodingError("IncompleteRead"))) is ClusterUnreachable
+    )
+    assert (
+        type(as_store_error("read", Exception("Couldn't find client. Try reconnecting to Hopsworks."))) is Unauthorized
+    )
 
 
 def _answered(status: int, body: str) -> requests.Response:
