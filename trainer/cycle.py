@@ -2,16 +2,15 @@
 
     read      the claimed users and labels from their stores, or all of them; the guard may hold the cycle
     embed     into the user matrix and the label book
-    pair      the graph of similar pairs follows; the guard may hold the cycle
+    pair      the graph of similar pairs is updated; the guard may hold the cycle
     base      the champion to start from, or a new model
-    probe     the champion is asked about the changes before anything is learned from them
+    probe     the champion is scored on the changes before the fit
     fit       on the changed users and a replay share, or on all
     gate      champion and challenger on the same held-out users
     package   the folder that is registered
     register  idempotent by cycle id
 
-A cycle that is killed anywhere is run again from the start under the same id; a cycle that has registered answers with
-the version it has.
+A cycle that is killed runs again from the start under the same id. A cycle that has registered returns its version.
 """
 
 from __future__ import annotations
@@ -78,11 +77,11 @@ class Cycle:
         self._seed = int.from_bytes(blake2b(seeded, digest_size=4).digest(), "big")
 
     def run(self) -> CycleResult:
-        """Run the steps that are still to be done.
+        """Run the cycle; a cycle that has registered only returns its result.
 
         Raises:
             TrainerError: the cycle cannot go on; nothing was registered.
-            CycleAbandoned: it was told to stop.
+            CycleAbandoned: the process was asked to stop.
         """
         self._registry.enter(self._request.fence)
         reached(Point.ENTERED)
@@ -132,7 +131,7 @@ class Cycle:
             space.close()
 
     def _only_probed(self, champion: LoadedVersion | None) -> CycleResult:
-        """How the champion answers for what is pending; nothing is changed, and nothing settled."""
+        """The champion's score on what is pending; nothing is changed, and nothing settled."""
         if champion is None:
             return self._results.ended(Outcome.FAILED, "there is no version to probe")
         report = probe_pending(self._request, self._store, self._label_store, champion, self._reporter, self._seed)
@@ -209,7 +208,7 @@ class Cycle:
     def _probe(
         self, space: Space, population: Population, outcomes: Outcomes | None, champion: LoadedVersion | None
     ) -> ProbeReport | None:
-        """Test, then train: how the champion answers for what it has not learned; None where there is none."""
+        """The champion's score on what it has not learned, before the fit; None without a champion."""
         with self._reporter.step(Step.PROBE) as facts:
             if champion is None or self._request.kind.from_scratch:
                 return None
@@ -222,9 +221,9 @@ class Cycle:
         return report
 
     def _nothing_is_lost(self, probe: ProbeReport, taken: Intake) -> bool:
-        """Whether the champion answers for the changes so well that the trigger has them settled without a fit.
+        """Whether the champion has lost so little on the changes that they are settled without a fit.
 
-        Of whom or what was deleted nobody can be asked.
+        Deleted users and labels cannot be scored, so with deletions the answer is no.
         """
         most, deleted = self._request.settle_below, taken.gone or (taken.labels and taken.labels.deleted)
         return most is not None and not deleted and lost_no_more(probe, most)
@@ -242,7 +241,7 @@ class Cycle:
         self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
 
     def _is_worth_an_exam(self, fitted: FitReport) -> bool:
-        """Whether there is a challenger: something was learned, or is registered all the same."""
+        """Whether there is a challenger: something was learned, or the version is registered in any case."""
         return fitted.learned or self._request.kind.from_scratch or self._settings.gate.register_unchanged
 
     def _gate(

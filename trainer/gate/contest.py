@@ -1,10 +1,10 @@
 """The contest: all models of a cycle on the same held-out users, at the same moment, on today's features (P4).
 
-Who takes part: the challenger, unless training changed nothing; the champion; the baseline; and, where a cycle follows
-the champion, a fresh start on today's users, which nobody registers: where it wins, the space has drifted.
+The models: the challenger, unless training changed nothing; the champion; the baseline; and, where a cycle follows the
+champion, a fresh start on today's users. The fresh start is never registered: where it wins, the space has drifted.
 
-Where champion and challenger scale users otherwise, they do not agree on who is similar. All are then asked twice, by
-the labels of either scaling: each is compared by its own, and nobody loses for certain by the other's alone.
+Where champion and challenger scale users differently, they disagree about who is similar. All models are then scored
+twice, by the labels of either scaling. Each is compared by its own, and the other's alone makes no loss certain.
 """
 
 from __future__ import annotations
@@ -47,17 +47,18 @@ def run_contest(
     seed: int,
     outcomes: Outcomes | None = None,
 ) -> GateReport:
-    """Score everybody and judge; the report also says whether a full retrain is asked for.
+    """Score all models and judge; the report also says whether a full retrain is asked for.
 
     Args:
         space: the cycle's space, with all changes in it.
         population: its users.
-        challenger: None where training changed nothing, so that the champion alone is asked how it answers.
-        opponents: champion and baseline; without a champion there has to be a challenger.
+        challenger: None where training changed nothing, so that the champion alone is scored.
+        opponents: champion and baseline; without a champion a challenger is required.
         request: the cycle's.
         spaces: the folder of all spaces.
         seed: of what is sampled.
-        outcomes: every label there is, if any. They are asked about whatever the objective is, and judge by it.
+        outcomes: every label there is, if any. Models are scored on them whatever the objective; the objective decides
+            whether they judge.
     """
     policy, champion = request.settings.gate, opponents.champion
     examined = population.holdout[: policy.max_users]
@@ -99,7 +100,7 @@ def _exams(
     request: CycleRequest,
     seed: int,
 ) -> list[Exam]:
-    """One exam by the labels of the cycle's space, and one by those of the champion's where it scales otherwise."""
+    """One exam by the labels of the cycle's space, and one by the champion's where its scaling differs."""
     raw, pairs, everyone = space.matrix.raw, request.settings.pairs, population.everyone
     exams = [prepare_exam(raw, space.matrix.directions, examined, everyone, pairs, seed)]
     if champion is not None and not _same_scaling(champion.manifest.space, space.info):
@@ -123,7 +124,7 @@ def _scaled(info: SpaceInfo, group: FeatureGroup, raw: Floats, rows: Rows) -> Fl
 
 
 def _labels_kept(exams: Sequence[Exam]) -> float | None:
-    """Jaccard index of the similar pairs of two exams; None where there is but one."""
+    """Jaccard index of the similar pairs of two exams; None where there is one exam only."""
     if len(exams) < 2:
         return None
     both = either = 0
@@ -134,7 +135,7 @@ def _labels_kept(exams: Sequence[Exam]) -> float | None:
 
 
 def _by_own_labels(champion: Sequence[Score]) -> list[str]:
-    """How the champion answers by its own labels, where it scales otherwise: that is what was compared."""
+    """The champion's figures by its own labels, which were compared, where its scaling differs."""
     if len(champion) < 2:
         return []
     own = champion[-1].metrics

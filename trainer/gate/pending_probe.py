@@ -1,8 +1,8 @@
-"""A probe of what is pending: the champion is asked about it in a copy of its space, and nothing is changed.
+"""A probe of pending changes: the champion is scored on them in a copy of its space, and nothing is changed.
 
-What the ledger holds is read as a cycle reads it, so the answer is that of the cycle that would start now. The copy is
-of the matrix and the labels alone; a probe needs no pairs. It lies among the spaces: where a probe is killed, the next
-cycle finds that no version stands on it, and takes it away.
+The pending users and labels are read as a cycle reads them, so the score is that of a cycle that would start now. The
+copy has the matrix and the labels, but no pairs. It lies among the spaces: after a killed probe, the next cycle removes
+it as a space that no version uses.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def probe_pending(
     reporter: Reporter,
     seed: int,
 ) -> ProbeReport:
-    """How the champion answers for the users and labels of `request`, as they are in their stores now.
+    """The champion's score on the users and labels of `request`, as they are in their stores now.
 
     Raises:
-        ContractError: a store is not what its group says.
+        ContractError: a store does not match its group's contract.
     """
     with _copied(request, champion) as space:
         if space is None:
@@ -79,7 +79,7 @@ def _outcomes(
 
 @contextmanager
 def _copied(request: CycleRequest, champion: LoadedVersion) -> Iterator[Space | None]:
-    """The champion's space in a folder of its own, which is gone afterwards; None where it cannot be followed."""
+    """A temporary copy of the champion's space; None where the space is missing, or has missed a cycle."""
     info, settings = champion.manifest.space, request.settings
     spaces = settings.work_dir / "spaces"
     spaces.mkdir(exist_ok=True)
