@@ -1,7 +1,7 @@
-"""A model's answers to an exam, summed up by held-out user, and the figures that they come to.
+"""A model's answers to an exam, summed up by held-out user, and the figures of these sums.
 
-Every figure is a function of sums over users. So the figures of a slice are those of the sums over its users, and the
-figures of a bootstrap sample are those of the sums with each user counted as often as it was drawn.
+Every figure is a function of sums over users. So the figures of a slice come from the sums over its users, and the
+figures of a bootstrap sample from the sums where each user counts as often as drawn.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10", "calibration_error")
-"""What the gate compares; of the last one less is better."""
+"""The figures that the gate compares; for the last one less is better."""
 
 LOSSES = frozenset({"calibration_error", "outcome_calibration_error"})
 
 NOTHING_KNOWN = {"outcome_auc": 0.5}
-"""What is left of a figure to a model that knows nothing, where that is more than 0 by its nature."""
+"""The figure of a model that knows nothing, where that is more than 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Sums(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many users."""
+        """Number of users."""
 
     @abstractmethod
     def figures(self) -> dict[str, Doubles]:
@@ -54,15 +54,15 @@ class Answers(Sums):
     """Of the exam by similarity.
 
     Attributes:
-        right_similar, asked_similar: sampled similar pairs told right, and all of them.
-        right_other, asked_other: the same of sampled dissimilar pairs.
-        said, said_right, similar: of all pairs those that are called similar, those that are so rightly, and those that
-            are similar.
+        right_similar, asked_similar: sampled similar pairs that the model labels right, and all of them.
+        right_other, asked_other: the same for sampled dissimilar pairs.
+        said, said_right, similar: of all pairs, those that the model calls similar, those of them that are, and all
+            that are.
         pairs: all pairs.
-        ranked, ranked_similar: (..., bins) pairs and similar pairs by how alike the model finds them, most alike first;
-            the rest of both is less alike than any in a bin.
+        ranked, ranked_similar: (..., bins) pairs and similar pairs by the model's cosine, the highest first; all other
+            pairs are below the last bin.
         gap, claimed: (..., 10) probability less label, and pairs, by probability in tenths from a tenth on.
-        found, wanted: of a user's nearest those that were found, and how many were asked for.
+        found, wanted: a user's nearest that the model finds, and the number that was asked for.
     """
 
     right_similar: Doubles
@@ -99,14 +99,14 @@ class Answers(Sums):
 
 
 def share(part: Doubles, whole: Doubles) -> Doubles:
-    """The one divided by the other; 0 where there is nothing to divide by."""
+    """`part` divided by `whole`; 0 where `whole` is 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
 def _average_precision(sums: Answers) -> Doubles:
-    """Precision in the middle of each bin, weighted by the similar pairs in it; those in no bin come last of all pairs.
+    """Precision in the middle of each bin, weighted by its similar pairs; pairs in no bin come last.
 
-    Pairs of one bin count as in random order.
+    Pairs of one bin count as if in random order.
     """
     ranked, similar = np.cumsum(sums.ranked, axis=-1), np.cumsum(sums.ranked_similar, axis=-1)
     middle = share(similar - sums.ranked_similar / 2, ranked - sums.ranked / 2)
