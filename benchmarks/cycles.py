@@ -63,7 +63,7 @@ def _request(
         kind=kind,
         reason="make bench",
         base_version=base,
-        anchor_version=1 if base else None,
+        baseline_version=1 if base else None,
         users=changed,
         lineage=Lineage(offsets={}, changed_users=len(changed)),
         settings=settings,

@@ -17,7 +17,7 @@ from stores.feature_store import Floats
 from stores.features.checks import CheckedRows
 from trainer.exam.exam import Exam, prepare_exam
 from trainer.learning.fit import TrainingData
-from trainer.learning.initial import begin
+from trainer.learning.initial_weights import set_initial_weights
 from trainer.matrix.population import Population
 from trainer.matrix.scaling import fit_space
 from trainer.matrix.split import Part, split
@@ -61,7 +61,7 @@ class Listeners:
         if from_noise:
             model.rescale(_SCALE, -_SCALE * threshold)
         else:
-            begin(model, self.space.matrix.directions, self.population.of(Part.TRAIN), threshold)
+            set_initial_weights(model, self.space.matrix.directions, self.population.of(Part.TRAIN), threshold)
         return model
 
     def exam(self) -> Exam:

@@ -9,13 +9,13 @@ import numpy as np
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
-from trainer.pairs.bounds_tuning import choose_frame
+from trainer.pairs.bounds_tuning import choose_projection
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_similar
 from trainer.pairs.nearest import NearestLists
 from trainer.pairs.negatives import draw_negatives
-from trainer.pairs.precision import Numbers
+from trainer.pairs.precision import Precision
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.similarity import similarity
 from trainer.pairs.view import View
@@ -27,7 +27,7 @@ DEFAULT_CAP = PairPolicy().max_positives_per_user
 
 def product_error(width: int) -> float:
     """Largest error of a float32 product of two directions."""
-    return Numbers.FLOAT32.error(width)
+    return Precision.FLOAT32.error(width)
 
 
 def policy(threshold: float, cap: int | None) -> PairPolicy:
@@ -104,20 +104,20 @@ class Maintained:
     def _choose_bounds(self) -> None:
         rule = self._rule
         if self._short is not None:
-            self._bounds = self._short.anew(self.directions, self._everyone, rule)
+            self._bounds = self._short.recreate(self.directions, self._everyone, rule)
         else:
-            self._frame = choose_frame(
+            self._projection = choose_projection(
                 self.directions, self._everyone, rule.similarity_threshold, rule.max_positives_per_user
             )
-            self._bounds = self._frame.bounds(self._frame.shorten(self.directions))
+            self._bounds = self._projection.bounds(self._projection.shorten(self.directions))
 
     def _follow(self, rows: Rows) -> None:
         """Keep the bounds current."""
         if self._short is not None:
             self._bounds = self._short.current(self.directions, rows, self._everyone, self._rule)
         else:
-            self._bounds.short[rows] = self._frame.shorten(self.directions[rows])
-            self._bounds = self._frame.bounds(self._bounds.short)
+            self._bounds.short[rows] = self._projection.shorten(self.directions[rows])
+            self._bounds = self._projection.bounds(self._bounds.short)
 
     def _view(self) -> View:
         return View(self.directions, self._bounds, self._everyone)  # users are numbered in the order of their ids

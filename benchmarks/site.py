@@ -32,7 +32,7 @@ class Site:
         )
         self._registry = LocalModelRegistry(folder / "registry", self.settings.model_name)
         self.champion: int | None = None
-        self._anchor: int | None = None
+        self._baseline: int | None = None
         self._since: list[CycleResult] = []
 
     def run(
@@ -46,7 +46,7 @@ class Site:
             kind=kind,
             reason="a study",
             base_version=self.champion,
-            anchor_version=self._anchor,
+            baseline_version=self._baseline,
             best_since=self._best_since(),
             accept=tuple(accept),
             users=tuple(users),
@@ -58,7 +58,7 @@ class Site:
         if result.version is not None:
             self.champion = result.version
             if kind.from_scratch:
-                self._anchor, self._since = result.version, []
+                self._baseline, self._since = result.version, []
             else:
                 self._since.append(result)
         return result

@@ -137,7 +137,7 @@ class CycleRequest(Frozen):
     reason: str
     base_version: int | None
     """The champion to start from and to compare with; None before the first version."""
-    anchor_version: int | None = None
+    baseline_version: Annotated[int | None, formerly("baseline_version", "anchor_version")] = None
     """The last version trained from scratch, against which drift is measured."""
     best_since: tuple[int, ...] = ()
     """Versions since then that had the best figures when they were registered; the gate scores them again today."""
@@ -190,7 +190,7 @@ class Progress(Frozen):
 
 
 class Metrics(Frozen):
-    """Figures on held-out users: of the pairs anchored at them, and of their nearest users in the whole corpus."""
+    """Figures on held-out users: of their pairs with anybody, and of their nearest users in the whole corpus."""
 
     accuracy: float
     """Share of sampled pairs on the right side of a probability of one half, similar and dissimilar ones weighing the
@@ -237,7 +237,7 @@ class SliceReport(Frozen):
     users: int
     """Held-out users in the slice."""
     pairs: int
-    """Pairs anchored at them."""
+    """Their pairs with anybody."""
     challenger: Metrics | None = None
     champion: Metrics | None = None
 
@@ -276,7 +276,8 @@ class GateReport(Frozen):
     pairs: int
     challenger: Metrics | None = None
     champion: Metrics | None = None
-    anchor: Metrics | None = None
+    baseline: Annotated[Metrics | None, formerly("baseline", "anchor")] = None
+    """Of the first release's manifests, which called it `anchor`; what is compared with today is in `comparisons`."""
     judged_by: Literal["similarity", "outcomes"] = "similarity"
     """Which figures decided: those of the input cosine, or those of held-out labels."""
     labels: int = 0
@@ -363,7 +364,7 @@ class ProbeReport(Frozen):
     """The largest loss against the own exam of the figures that decide; None where nothing can be told."""
     error: float | None = None
     """Standard error of what was lost, by bootstrap over the users who were asked: few changes tell little."""
-    told: str = ""
+    summary: Annotated[str, formerly("summary", "told")] = ""
     """The same in one sentence."""
 
 
@@ -399,8 +400,8 @@ class FitReport(Frozen):
     """Learning rate of the candidate that was kept; None in older manifests and where nothing was learned."""
     candidates: int = 1
     """How many fits were tried; `epochs`, `best_epoch` and `loss` are those of the one that was kept."""
-    afresh: bool = False
-    """Whether the kept weights began with axes made anew on today's users, turned to where the champion's were."""
+    restarted: Annotated[bool, formerly("restarted", "afresh")] = False
+    """Whether the kept weights began on the axes of today's users, rotated to where the champion's embeddings were."""
     objective: Objective = Objective.SIMILARITY
     labels: int | None = None
     """Labels that an epoch went through, and how many of them earlier versions have learned; None by similarity."""

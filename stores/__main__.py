@@ -1,10 +1,10 @@
-"""Questions of the consumer to a cluster, answered by a process that ends: the consumer itself never loads the SDK.
+"""Answers one question of the consumer about a cluster in a process of its own: the consumer never loads the SDK.
 
     python -m stores describe TLS_DIR     the facts of the feature group and of the label group
     python -m stores mirror VERSION       tag a version as the champion
 
 Settings (`TrainerSettings`, JSON) come on standard input; one JSON object goes to standard output: `{"facts": …}`,
-`{"note": …}`, or `{"error": …, "again": …}` where it failed, `again` saying whether another try may help.
+`{"note": …}`, or after a failure `{"error": …, "again": …}`, where `again` says whether another try may help.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from schemas.cycle import TrainerSettings
 from schemas.events import Group
 from schemas.hopsworks import HopsworksRegistry, HopsworksStore
-from stores.errors import StoreError, Unreachable
+from stores.errors import ClusterUnreachable, StoreError
 
 _SILENCE = 10.0
 
@@ -31,7 +31,7 @@ def main() -> int:
     try:
         answer = _answer(settings, *sys.argv[1:])
     except StoreError as error:
-        answer = {"error": str(error), "again": isinstance(error, Unreachable)}
+        answer = {"error": str(error), "again": isinstance(error, ClusterUnreachable)}
     print(json.dumps(answer), file=out, flush=True)
     return 1 if "error" in answer else 0
 
@@ -42,7 +42,7 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
     from stores.hopsworks.session import session_with
 
     assert settings.hopsworks is not None
-    # How long to go on trying is for the one who asks, and who has a health check to think of.
+    # The caller decides how long to go on trying: the caller has a health check to answer.
     patience = {"retry_for": 0.0, "request_timeout": min(_SILENCE, settings.hopsworks.request_timeout)}
     cluster = settings.hopsworks.model_copy(update=patience)
     if question == "describe":
@@ -50,7 +50,7 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
         session = session_with(cluster)
         groups: list[Group] = [settings.feature_group, *([settings.labels] if settings.labels is not None else [])]
         for group in groups:
-            check_group(find_group(session, group), group, store)  # better told at the start than by every cycle
+            check_group(find_group(session, group), group, store)  # better an error at the start than in every cycle
         facts = group_facts(session, settings.feature_group, settings.labels, Path(detail))
         return {"facts": facts.model_dump(mode="json")}
     from stores.registry.hopsworks.registry import HopsworksModelRegistry

@@ -1,4 +1,4 @@
-"""What can go wrong with a feature store or a model registry, in a file of its own so that every room can raise it."""
+"""Errors of feature stores and model registries, in a module that imports nothing heavy."""
 
 from schemas.errors import RetrainerError
 
@@ -12,28 +12,28 @@ class ContractError(StoreError):
 
 
 class RegistryError(StoreError):
-    """The model registry holds something that is not what it should be, or lacks it."""
+    """The model registry lacks something, or holds something damaged."""
 
 
 class StaleFence(RegistryError):  # noqa: N818
-    """Somebody else runs cycles by now: this one must not write any more."""
+    """Another instance runs cycles now: this one must not write any more."""
 
 
 class ClusterError(StoreError):
-    """A Hopsworks cluster did not do what it was asked for. No message holds a secret."""
+    """A Hopsworks cluster did not do what was asked. No message holds a secret."""
 
 
-class Unreachable(ClusterError):  # noqa: N818
-    """It did not answer, or answered that it cannot now. Trying again may help."""
+class ClusterUnreachable(ClusterError):  # noqa: N818
+    """The cluster did not answer, or is busy. Trying again may help."""
 
 
 class Unauthorized(ClusterError):  # noqa: N818
-    """It does not know the key, or does not let it do this."""
+    """The cluster does not know the key, or does not permit this to its owner."""
 
 
 class NotThere(ClusterError):  # noqa: N818
-    """It answered, and what was asked for is not there."""
+    """The cluster answered: what was asked for is not there."""
 
 
 class Refused(ClusterError):  # noqa: N818
-    """It answered that the request is wrong; trying again does not help."""
+    """The cluster answered: the request is wrong. Trying again does not help."""

@@ -22,32 +22,32 @@ class FeatureRows:
     keys: list[str]
     columns: dict[str, list[Floats | None]]
     keyless: int = 0
-    """Rows that were met and left out, as their key names nobody; see `stores.keys`."""
+    """Number of rows that were left out because their key names nobody; see `stores.keys`."""
 
 
 class FeatureStore(Protocol):
-    """Where raw features are read. Reading never changes anything and may be repeated."""
+    """A source of raw features. Reading changes nothing and may be repeated."""
 
     def check_contract(self) -> None:
-        """Whether the group is there and has the contract's columns. Looking creates nothing.
+        """Check that the group is there and has the contract's columns. The check creates nothing.
 
         Raises:
-            ContractError: it does not; the message says what differs, and which setting names it.
+            ContractError: the group differs; the message says in what, and which setting names it.
         """
 
     def snapshot(self, changed: Collection[str]) -> Iterator[FeatureRows]:
         """Every user, in batches, each once, as of one moment not before the call.
 
         Args:
-            changed: the users who are known to have changed lately. A store whose bulk copy lags reads them by key
-                instead; for one that does not, they mean nothing.
+            changed: users who are known to have changed recently. A store whose bulk copy lags reads them by key;
+                other stores ignore them.
         """
 
     def read(self, keys: Sequence[str]) -> FeatureRows:
-        """The users among `keys` that are there now, each once, in any order. One that is absent is deleted."""
+        """The users of `keys` that are there now, each once, in any order. An absent user is deleted."""
 
     def count(self) -> int | None:
-        """How many users there are, roughly: for progress, nothing else. None where that cannot be told cheaply."""
+        """About how many users there are, for progress only; None where that is expensive to know."""
 
     def close(self) -> None:
-        """Give back files and connections. Closing twice is fine."""
+        """Release files and connections. Closing twice is fine."""

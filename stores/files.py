@@ -1,4 +1,4 @@
-"""Writing a file so that it is there whole or not at all."""
+"""Writes files that are there whole or not at all, with the right permissions."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import IO
 
 _PRIVATE = 0o077
 _before: list[int] = []
-"""The umask of this machine, where `keep_private` has set another."""
+"""The umask before `keep_private` set another."""
 
 
 def keep_private() -> None:
-    """What this process makes from now on is for its owner alone, but for what it makes `shared`."""
+    """From now on files of this process are readable by their owner alone, except what is made `shared`."""
     found = os.umask(_PRIVATE)
     if not _before:
         _before.append(found)
@@ -22,7 +22,7 @@ def keep_private() -> None:
 
 @contextmanager
 def shared() -> Iterator[None]:
-    """What is made meanwhile is for all whom the umask of this machine lets read it."""
+    """Files made inside are readable as the umask of this machine permits."""
     private = os.umask(_before[0]) if _before else None
     try:
         yield
@@ -32,7 +32,7 @@ def shared() -> Iterator[None]:
 
 
 def share(folder: Path) -> None:
-    """Let a folder, with all that is in it, be read by all whom the umask of this machine lets read."""
+    """Make a folder and its content readable as the umask of this machine permits."""
     with shared():
         umask = os.umask(_PRIVATE)
         os.umask(umask)
@@ -42,7 +42,7 @@ def share(folder: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A binary file that takes the place of `path` once it is written and on disk; on an error nothing changes."""
+    """A binary file that replaces `path` once it is written and on disk; on an error nothing changes."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         with temporary.open("wb") as file:
@@ -51,25 +51,25 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)  # where the disk is full, half a file is the last thing it needs
+        temporary.unlink(missing_ok=True)  # a full disk needs the room
         raise
     flush_folder(path.parent)
 
 
 def lengthen(path: Path, size: int) -> None:
-    """Make a file at least `size` bytes long, of zeros, for being mapped into memory.
+    """Make a file at least `size` bytes long, filled up with zeros, to be mapped into memory.
 
-    The room is taken here, where a full disk is an OSError; one that is met while writing into a mapping kills.
+    The room is taken here, where a full disk is an OSError; while a mapping is written, a full disk kills the process.
     """
     with path.open("ab") as file:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
-        else:  # macOS: the room is taken when it is written to
+        else:  # macOS takes the room when the file is written
             file.truncate(max(size, path.stat().st_size))
 
 
 def flush_folder(folder: Path) -> None:
-    """Have a folder's entries on disk, so that what was renamed into it is still there after a loss of power."""
+    """Flush a folder's entries to disk, so that a rename into the folder survives a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

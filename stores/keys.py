@@ -1,4 +1,4 @@
-"""Which value of a primary key names a user."""
+"""Turns values of a primary key into user ids."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from numbers import Integral
 
 
 def user_key(value: object) -> str | None:
-    """A primary key's value as a user id: text as it is, a whole number in digits; None where it names nobody.
+    """The user id of a primary key's value: text as it is, an integer in digits; None where the value names nobody.
 
-    Null, the empty text, bytes, and fractions name nobody: a NaN is what a null becomes on its way through a data
-    frame, and one user must not have two names.
+    Null, the empty text, bytes and fractions name nobody. A null becomes a NaN on its way through a data frame, and one
+    user must not have two ids.
     """
     if isinstance(value, str):
         return str(value) or None

@@ -18,7 +18,7 @@ class LabelRows:
         labels: a number, a word, or anything else that a column may hold; None where it is null.
         weights: a number; None where it is null. 1.0 of each where the group has no such column.
         times: when it was labelled, seconds since the epoch; None where it is null.
-        keyless: rows that were met and left out, as an end of theirs names nobody.
+        keyless: number of rows that were left out because an end names nobody.
     """
 
     pairs: list[PairKey]
@@ -29,27 +29,27 @@ class LabelRows:
 
 
 class LabelStore(Protocol):
-    """Where raw labels are read. Reading never changes anything and may be repeated."""
+    """A source of raw labels. Reading changes nothing and may be repeated."""
 
     def check_contract(self) -> None:
-        """Whether the group is there and has the contract's columns. Looking creates nothing.
+        """Check that the group is there and has the contract's columns. The check creates nothing.
 
         Raises:
-            ContractError: it does not; the message says what differs, and which setting names it.
+            ContractError: the group differs; the message says in what, and which setting names it.
         """
 
     def snapshot(self, changed: Collection[PairKey]) -> Iterator[LabelRows]:
         """Every label, in batches, each once, as of one moment not before the call.
 
         Args:
-            changed: the labels known to have changed lately, as of `FeatureStore.snapshot`.
+            changed: labels that are known to have changed recently, as in `FeatureStore.snapshot`.
         """
 
     def read(self, pairs: Sequence[PairKey]) -> LabelRows:
-        """The labels among `pairs` that are there now, each once, in any order. One that is absent is deleted."""
+        """The labels of `pairs` that are there now, each once, in any order. An absent label is deleted."""
 
     def count(self) -> int | None:
-        """How many labels there are, roughly, for progress; None where that cannot be told cheaply."""
+        """About how many labels there are, for progress only; None where that is expensive to know."""
 
     def close(self) -> None:
-        """Give back files and connections. Closing twice is fine."""
+        """Release files and connections. Closing twice is fine."""

@@ -30,19 +30,19 @@ def some_of(versions: Iterable[int]) -> str:
 
 
 class ModelRegistry(Protocol):
-    """Where versions of one model are kept. A version is complete or it is not there."""
+    """A store of the versions of one model. A version is complete, or it is not there."""
 
     def find(self, cycle_id: str) -> RegisteredVersion | None:
-        """The version that this cycle registered, if it did."""
+        """The version that this cycle registered; None where it registered none."""
 
     def enter(self, fence: int) -> None:
-        """Begin to run a cycle with a fencing token: whoever comes with an earlier one is refused from now on.
+        """Begin to run a cycle with a fencing token: from now on earlier tokens are refused.
 
-        Tokens grow (`consumer.ledger.leases`). A registry that cannot compare and set keeps none: there the ledger is
-        asked right before a cycle registers, and no more than that can be had.
+        Tokens grow (`consumer.ledger.leases`). A registry that cannot compare and set keeps no token: there the ledger
+        is asked right before a cycle registers, which leaves a small gap.
 
         Raises:
-            StaleFence: somebody with a later token was here.
+            StaleFence: an instance with a later token has entered.
         """
 
     def register(self, staged: Path, fence: int = 0, min_version_exclusive: int = 0) -> RegisteredVersion:
@@ -52,12 +52,12 @@ class ModelRegistry(Protocol):
         a number higher than `min_version_exclusive`, and than those of all versions that are there.
 
         Raises:
-            StaleFence: somebody with a later token than `fence` has entered; nothing was registered.
+            StaleFence: an instance with a later token than `fence` has entered; nothing was registered.
             RegistryError: the folder is not what its manifest says, or the registry refuses it.
         """
 
     def fetch(self, version: int) -> Path:
-        """A folder with the version's files, each checked against the manifest. Read it, do not change it.
+        """A folder with the version's files, each checked against the manifest. The folder is read-only.
 
         Raises:
             RegistryError: there is no such version, or a file is missing or damaged.

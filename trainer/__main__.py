@@ -1,13 +1,14 @@
-"""The trainer process: imports what is slow, says that it is ready, waits for one request, runs it, and ends.
+"""The trainer process: imports the slow libraries, reports that it is ready, waits for one request, runs it, and ends.
 
     python -m trainer [REQUEST.json]
 
-Without an argument the path of the request is read from standard input, so that the process can be started ahead of
-time. Progress goes to standard output, a JSON line each; the result to `result.json` beside the request. Exit codes:
-0 a result was written, 1 it says that the cycle failed, 75 the cycle was given up because the process was told to stop.
+Without an argument the process reads the path of the request from standard input, so that it can be started ahead of
+time. Progress goes to standard output, one JSON line each; the result goes to `result.json` beside the request. Exit
+codes: 0 a result was written, 1 the result says that the cycle failed, 75 a signal to stop ended the cycle.
 
-A request that comes by standard input ends with it: when the consumer is gone, so is the trainer. Before such a cycle
-registers, it asks, and waits for a line that says so: a consumer that was stalled may have been replaced meanwhile.
+With a request from standard input, the end of standard input ends the process: a trainer does not outlive its consumer.
+Such a cycle asks before it registers, and waits for a line with the permit: a consumer that was stalled may have been
+replaced in the meantime.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import IO
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # steps are small: threads make them slower, and sums others
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # small steps: threads make them slower, and change sums
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
@@ -73,7 +74,7 @@ def main() -> int:
 
 
 def _own_stdout() -> IO[str]:
-    """A stream to the real standard output; whatever libraries print from now on goes to standard error."""
+    """A stream to the real standard output; from now on, prints of libraries go to standard error."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return out

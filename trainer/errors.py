@@ -1,4 +1,4 @@
-"""What can go wrong in a trainer, in a file of its own so that every room can raise it."""
+"""Errors of the trainer, in a module that imports nothing heavy."""
 
 from schemas.errors import RetrainerError
 from stores.errors import RegistryError
@@ -9,7 +9,7 @@ class TrainerError(RetrainerError):
 
 
 class ChampionGone(RegistryError):  # noqa: N818
-    """The version to follow is not to be had, or cannot be followed. `way_out` says what a person can do."""
+    """The champion is missing, or cannot be followed. `way_out` says what a person can do."""
 
     def __init__(self, reason: str, way_out: str) -> None:
         super().__init__(reason)
@@ -21,4 +21,4 @@ class SpaceError(TrainerError):
 
 
 class CycleAbandoned(TrainerError):  # noqa: N818  (a signal, not a fault)
-    """The cycle was told to stop. Nothing is lost: the next start repeats it."""
+    """A signal to stop ended the cycle. Nothing is lost: the next start repeats the cycle."""

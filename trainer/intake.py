@@ -1,4 +1,4 @@
-"""What a cycle takes in: its users as the feature store has them now, and the space that they go into."""
+"""The read step: a cycle's users as the feature store has them now, and the space that they go into."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from stores.feature_store import FeatureStore
 from stores.features.checks import CheckedRows
 from stores.features.reading import absent, read_all, read_report, read_users
 from stores.label_store import LabelStore
-from trainer.champion import Standing
-from trainer.guard.guarding import Watch
+from trainer.guard.cycle_guard import CycleGuard
 from trainer.label_intake import LabelIntake, take_in_labels
 from trainer.matrix.scaling import fit_space
 from trainer.matrix.split import Part, split
-from trainer.report import Reporter
+from trainer.opponents import LoadedVersion
+from trainer.progress import Reporter
 from trainer.space import Space
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What the read step brought."""
+    """The outcome of the read step."""
 
     rows: CheckedRows
     gone: list[str]
-    """Users to remove: deleted ones, and refused ones, whom a recomputation would not have either (P3)."""
+    """Users to remove: deleted ones, and refused ones, which a recomputation would not have either (P3)."""
     report: ReadReport
     guard: GuardReport
-    """What could be told before the space is touched."""
+    """The findings before the space is changed."""
     info: SpaceInfo
     space: Space | None
-    """The space to go on with; None where it has to be made."""
+    """The space that the cycle follows; None where a new one has to be made."""
     labels: LabelIntake | None = None
     """None where there is no label group."""
 
@@ -43,14 +43,15 @@ def take_in(
     request: CycleRequest,
     store: FeatureStore,
     label_store: LabelStore | None,
-    champion: Standing | None,
-    watch: Watch,
+    champion: LoadedVersion | None,
+    watch: CycleGuard,
     reporter: Reporter,
 ) -> Intake:
-    """Re-read the claimed users and labels; all, when training from scratch or the champion's space is lost or behind.
+    """Re-read the claimed users and labels; all of them where the cycle trains from scratch, or the champion's space is
+    lost or has missed a cycle.
 
     Raises:
-        ContractError: a store is not what its group says, or there is nobody to learn from.
+        ContractError: a store does not match its group's contract, or there are no users to learn from.
     """
     taken = _users(request, store, champion, watch, reporter)
     if label_store is None:
@@ -62,7 +63,7 @@ def take_in(
 
 
 def _users(
-    request: CycleRequest, store: FeatureStore, champion: Standing | None, watch: Watch, reporter: Reporter
+    request: CycleRequest, store: FeatureStore, champion: LoadedVersion | None, watch: CycleGuard, reporter: Reporter
 ) -> Intake:
     settings = request.settings
     group, spaces = settings.feature_group, settings.work_dir / "spaces"
@@ -90,6 +91,6 @@ def _users(
 
 
 def _new_space(cycle_id: str, group: FeatureGroup, policy: SplitPolicy, rows: CheckedRows) -> SpaceInfo:
-    """Scaling by the users who may be trained on; the held-out ones are only ever scaled by it (P5)."""
+    """A new scaling, from the users who may be trained on; held-out users are only scaled by it (P5)."""
     learnable = split(policy, rows.keys) != Part.HOLDOUT
     return fit_space(cycle_id, group, rows.raw[learnable] if learnable.any() else rows.raw)

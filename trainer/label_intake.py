@@ -1,4 +1,4 @@
-"""What a cycle takes in of labels: those claimed as the label group has them now, or all of them."""
+"""The read step for labels: the claimed ones as the label group has them now, or all of them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from schemas.refused import NAMED
 from stores.label_store import LabelStore
 from stores.labels.checks import CheckedLabels
 from stores.labels.reading import absent, read_all, read_pairs
-from trainer.labels.book import LabelBook, Told
+from trainer.labels.book import KnownLabels, LabelBook
 from trainer.matrix.split import Part
-from trainer.report import Reporter
+from trainer.progress import Reporter
 from trainer.space import Space
 
 
 @dataclass(frozen=True, slots=True)
 class LabelIntake:
-    """What was read of labels.
+    """The labels that were read.
 
     Attributes:
-        labels: those that are sound.
-        deleted: claimed ones that the group does not hold.
-        whole: whether all of the group's were read, so that whatever else was known is gone.
-        known: how many there were before.
-        lost: how many of those are there no more.
+        labels: the sound ones.
+        deleted: claimed ones that the group does not have.
+        whole: whether all labels of the group were read, so that all others are gone.
+        known: how many labels there were before.
+        lost: how many of those are gone.
     """
 
     group: LabelGroup
@@ -36,15 +36,15 @@ class LabelIntake:
     lost: int
 
     def into(self, book: LabelBook) -> None:
-        """Bring the book up to what was read; refused labels leave it, as a full re-read would not have them (P3)."""
+        """Apply what was read to the book; refused labels leave it, as a full re-read would not have them (P3)."""
         if self.whole:
             book.replace(self.group, self.labels)
         else:
             book.apply(self.labels, [*self.deleted, *self.labels.refused])
 
-    def report(self, told: Told, book: LabelBook) -> LabelReport:
-        """What became of them, and what is known of labels now."""
-        outcomes, refused = told.outcomes, self.labels.refused
+    def report(self, known: KnownLabels, book: LabelBook) -> LabelReport:
+        """The counts of this read, and of the labels known now."""
+        outcomes, refused = known.outcomes, self.labels.refused
         positives = int(outcomes.positive.sum())
         return LabelReport(
             accepted=len(self.labels.pairs),
@@ -55,8 +55,8 @@ class LabelIntake:
             positives=positives,
             negatives=len(outcomes) - positives,
             held_out=int((outcomes.part == Part.HOLDOUT).sum()),
-            waiting=told.waiting,
-            overruled=told.overruled,
+            waiting=known.waiting,
+            overruled=known.overruled,
             set_aside=book.set_aside,
             whole=self.whole,
         )
@@ -65,17 +65,17 @@ class LabelIntake:
 def take_in_labels(
     request: CycleRequest, store: LabelStore, space: Space | None, champions: LabelReport | None, reporter: Reporter
 ) -> LabelIntake:
-    """Re-read the claimed labels; all of them where the space is made anew or its book cannot be followed.
+    """Re-read the claimed labels; all of them where the space is new, or its book has missed changes.
 
     Args:
         request: the cycle's, which has a label group.
-        store: where that is read.
-        space: as it was before the cycle; None where it has to be made.
-        champions: what the champion knew of labels, by which a loss is noticed where the book is new.
-        reporter: told how far reading is.
+        store: of that group.
+        space: as it was before the cycle; None where a new one has to be made.
+        champions: the champion's report on labels, which shows a loss where the book is new.
+        reporter: gets the progress of reading.
 
     Raises:
-        ContractError: the store is not what the label group says.
+        ContractError: the store does not match the label group's contract.
     """
     group = request.settings.labels
     assert group is not None

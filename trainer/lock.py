@@ -15,11 +15,11 @@ _LOOK_EVERY = 0.1
 
 
 def only_trainer(work_dir: Path, patience: float = 30.0) -> IO[str]:
-    """The work folder's lock, held while the file is open; waits for a trainer that is still ending.
+    """The work folder's lock, held while the file is open. Waits for a trainer that is still ending.
 
     Raises:
-        TrainerError: it does not end within `patience` seconds. It may have been stopped, and then it does not notice
-            that its consumer is gone.
+        TrainerError: the other trainer does not end within `patience` seconds. A trainer stopped by a signal does not
+            notice that its consumer is gone.
     """
     private_folder(work_dir)
     lock = (work_dir / "trainer.lock").open("a+")

@@ -23,7 +23,10 @@ from trainer.matrix.scaling import SMALLEST
 
 QUERY, CANDIDATE = "query", "candidate"
 _EMBEDDING = 128
-_START_SCALE, _START_BIAS = 10.0, -5.0  # replaced when training from scratch begins (`trainer.learning.initial`)
+_START_SCALE, _START_BIAS = (
+    10.0,
+    -5.0,
+)  # replaced when training from scratch begins (`trainer.learning.initial_weights`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Keras as this project has it, whatever the machine's user has set for other programs.
+"""Keras with the configuration of this project, whatever the machine's user has set for other programs.
 
-Keras reads its backend, number type, epsilon and image format from `~/.keras/keras.json` and from variables, when it is
-imported; TensorFlow imports it too. So the package `trainer` calls this before anything of it can do so. A model must
-not depend on who started the service, and a service needs no home folder.
+At its import Keras reads backend, number type, epsilon and image format from `~/.keras/keras.json` and from environment
+variables; TensorFlow imports Keras, too. So the package `trainer` calls `keep_others_out` before either is imported. A
+model must not depend on the user who started the service, and a service needs no home folder.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _LEGACY = "TF_USE_LEGACY_KERAS"
 
 
 def keep_others_out() -> None:
-    """Have Keras take its configuration from our folder alone; where it is imported already, set that right.
+    """Make Keras take its configuration from our folder alone; a Keras that is imported already is reconfigured.
 
     Raises:
-        RuntimeError: it is imported already, with another backend than TensorFlow, which cannot be changed any more.
+        RuntimeError: Keras is imported already with another backend than TensorFlow, which cannot be changed.
     """
     for name in [name for name in os.environ if name.startswith("KERAS_") or name == _LEGACY]:
         del os.environ[name]

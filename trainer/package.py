@@ -1,4 +1,4 @@
-"""Packaging: the folder that is registered, with the model, both towers, the manifest and a page for people."""
+"""Packaging: the folder that is registered, with the model, both towers, the manifest and a report for people."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from schemas.manifest import (
 )
 from stores.files import replacing
 from stores.registry.files import list_files
-from trainer.champion import Standing
 from trainer.model import CANDIDATE, QUERY, TwoTower
+from trainer.opponents import LoadedVersion
 
 _FIGURES = {
     "accuracy": "accuracy",
@@ -47,9 +47,9 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "retrainer")
 
 
 def manifest_of(
-    request: CycleRequest, info: SpaceInfo, result: CycleResult, champion: Standing | None = None
+    request: CycleRequest, info: SpaceInfo, result: CycleResult, champion: LoadedVersion | None = None
 ) -> ModelManifest:
-    """The manifest of a challenger that passed, with no files listed yet; `champion` is what it was trained from."""
+    """The manifest of a challenger that passed, without files yet; it was trained from `champion`."""
     settings = request.settings
     if not (result.read and result.pairs and result.fit and result.gate and result.gate.challenger):
         raise ValueError(f"cycle {request.cycle_id} has not run all its steps")
@@ -83,17 +83,17 @@ def manifest_of(
     )
 
 
-def _towers_as_in(champion: Standing | None, fit: FitReport) -> int | None:
-    """The version that learned what this one's towers know, where this cycle learned nothing."""
+def _towers_as_in(champion: LoadedVersion | None, fit: FitReport) -> int | None:
+    """The version whose towers these are, where this cycle learned nothing; else None."""
     if champion is None or fit.learned or not fit.warm_start:
         return None
     return champion.manifest.towers_as_in or champion.version
 
 
 def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str]) -> ModelManifest:
-    """Write everything a version consists of into `folder`, afresh, and return the manifest with its files listed.
+    """Write all files of a version into `folder`, which is emptied first, and return the manifest with its files.
 
-    `refused` is the reason by user, of all of them: the reports name only the first.
+    `refused` is the reason of every refused user; the reports name only the first.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -113,7 +113,7 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[
 
 
 def report(manifest: ModelManifest) -> str:
-    """A page in Markdown: what was learned and how it was judged."""
+    """A report in Markdown: what was learned, and how the gate judged it."""
     gate, pairs, fit = manifest.gate_report, manifest.pair_report, manifest.fit_report
     named = _FIGURES | (_OUTCOMES if gate.labels else {})
     rows = [
@@ -150,7 +150,7 @@ deleted, {manifest.read_report.refused_total} refused
 
 
 def _replayed(manifest: ModelManifest) -> str:
-    """The offsets that were read again, as a line for each partition; of many ranges the first ones."""
+    """The offsets that were read again, one line a partition; the first ones of many ranges."""
     lines = []
     for topic, partitions in manifest.lineage.replayed.items():
         for partition, spans in sorted(partitions.items()):
@@ -161,7 +161,7 @@ def _replayed(manifest: ModelManifest) -> str:
 
 
 def _by_labels(gate: GateReport) -> str:
-    """On how many labels the figures of outcomes are, and whether they decide."""
+    """The number of labels behind the figures of outcomes, and whether these figures decide."""
     if not gate.labels:
         return ""
     say = "decide" if gate.judged_by == "outcomes" else "are shown and decide nothing"
@@ -169,7 +169,7 @@ def _by_labels(gate: GateReport) -> str:
 
 
 def _probed(probe: ProbeReport | None) -> str:
-    """What the champion knew of all this before it was learned."""
+    """The champion's score on the changes before they were learned."""
     if probe is None:
         return ""
     told = ((name, getattr(probe, field), getattr(probe, f"own_{field}")) for name, field in _PROBED.items())
@@ -177,11 +177,11 @@ def _probed(probe: ProbeReport | None) -> str:
     head = [f"| version {probe.version} | on what was new | in its own exam |", "|---|---|---|"]
     table = "\n".join([*head, *rows]) + "\n\n" if rows else ""
     asked = f"Asked about {probe.users} changed users and {probe.labels} changed labels. " if rows else ""
-    return f"## Before it was learned\n\n{table}{asked}{probe.told[:1].upper()}{probe.told[1:]}.\n\n"
+    return f"## Before it was learned\n\n{table}{asked}{probe.summary[:1].upper()}{probe.summary[1:]}.\n\n"
 
 
 def _labels(manifest: ModelManifest) -> str:
-    """What became of the labels, where there is a group of them."""
+    """The counts of labels, where there is a label group."""
     found = manifest.label_report
     if found is None:
         return ""
@@ -193,7 +193,7 @@ def _labels(manifest: ModelManifest) -> str:
 
 
 def _comparisons(gate: GateReport) -> str:
-    """A table of all that was compared, the worst first, and what a reader should know."""
+    """A table of all comparisons, the worst first, and the notes of the verdict."""
     notes = "".join(f"- {note}\n" for note in gate.notes)
     if gate.labels_kept is not None:
         kept = f"{gate.labels_kept:.1%} of the pairs that either calls similar are so by both"
@@ -229,7 +229,9 @@ def _figures(part: SliceReport, named: Mapping[str, str]) -> str:
 def _kept(fit: FitReport) -> str:
     if not fit.learned:
         return "none beats the start, which is kept"
-    start = "axes made anew" if fit.afresh else "the weights of before" if fit.warm_start else "a new start"
+    start = (
+        "the axes of today's users" if fit.restarted else "the weights of before" if fit.warm_start else "a new start"
+    )
     return f"epoch {fit.best_epoch} from {start} kept"
 
 
@@ -242,7 +244,7 @@ def _number(value: float | None) -> str:
 
 
 def _packages() -> dict[str, str]:
-    """The versions that made a model; a package that runs without being installed has none."""
+    """Versions of the packages that made the model; a package that is not installed has none."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""Running one request: the adapters that its settings name, the cycle, and every error turned into a result."""
+"""Runs one request: opens the adapters of its settings, runs the cycle, and turns every error into a result."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from stores.model_registry import ModelRegistry
 from stores.registry.local import LocalModelRegistry
 from trainer.cycle import Cycle
 from trainer.errors import CycleAbandoned
-from trainer.report import Reporter
+from trainer.progress import Reporter
 
 
 def open_store(settings: TrainerSettings) -> FeatureStore:
-    """The feature store that the settings name. The SDK of Hopsworks is imported only where it is used."""
+    """The feature store of the settings. The SDK of Hopsworks is imported only where it is needed."""
     if isinstance(settings.feature_store, LocalStore):
         return LocalFeatureStore(settings.feature_store.path, settings.feature_group)
     from stores.features.hopsworks import HopsworksFeatureStore
@@ -41,7 +41,7 @@ def open_store(settings: TrainerSettings) -> FeatureStore:
 
 
 def open_label_store(settings: TrainerSettings) -> LabelStore | None:
-    """The label group that the settings name, in the same store as the features; None where they name none."""
+    """The label group of the settings, in the same store as the features; None where there is none."""
     if settings.labels is None:
         return None
     if isinstance(settings.feature_store, LocalStore):
@@ -54,7 +54,7 @@ def open_label_store(settings: TrainerSettings) -> LabelStore | None:
 
 
 def open_registry(settings: TrainerSettings) -> ModelRegistry:
-    """The model registry that the settings name."""
+    """The model registry of the settings."""
     if isinstance(settings.model_registry, LocalRegistry):
         return LocalModelRegistry(settings.model_registry.path, settings.model_name)
     from stores.hopsworks.session import session_with
@@ -75,9 +75,13 @@ def run_cycle(
     stopping: Callable[[], bool],
     permitted: Callable[[float], bool] = lambda _seconds: True,
 ) -> CycleResult | None:
-    """Run a cycle to its result; None when it was given up because `stopping` said so.
+    """Run a cycle to its result; None where `stopping` ended the cycle.
 
-    `permitted` waits up to so many seconds for the word that the cycle may register, and says whether it came.
+    Args:
+        request: the cycle's.
+        send: gets each line of progress.
+        stopping: whether the cycle should end now.
+        permitted: waits up to so many seconds for the permit to register, and returns whether it came.
     """
     try:
         with ExitStack() as opened:
@@ -91,7 +95,7 @@ def run_cycle(
         return None
     except RetrainerError as error:
         return _failed(request, str(error))
-    except Exception as error:  # noqa: BLE001  (the border of the process: whatever it was, the consumer is told)
+    except Exception as error:  # noqa: BLE001  (the border of the process: every error becomes a result)
         print(redacted(traceback.format_exc()), file=sys.stderr)
         return _failed(request, redacted(f"{type(error).__name__}: {error}"))
 

@@ -2,17 +2,17 @@
 
     space.json       scaling; written last, so a space without it is unfinished and not used
     index.db, *.f32  the user matrix (`trainer.matrix.embeddings`)
-    short.bin, frame.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
+    short.bin, projection.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
     newcomers.json   who entered the space since a version was registered (`trainer.gate.slices`)
-    axes.npy         the axes of its first training users (`trainer.matrix.axes`): who lies outside them later is told
+    axes.npy         the axes of its first training users (`trainer.matrix.axes`), by which later users outside are seen
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
-    leavers.json     who left the space since a cycle was settled (`trainer.matrix.leavers`)
+    leavers.json     who left the space since a cycle was settled (`trainer.matrix.departures`)
     labels.db        the pair labels, where there is a label group (`trainer.labels.book`)
     cycles.json      the cycles that were applied to it, the latest last, each with what it left
 
-A space is made by a cycle that trains from scratch and then followed by incremental ones. It holds what the feature
-store holds, not what a model has learned, so a rejected cycle leaves it as it is. Every machine that runs cycles has
-spaces of its own: one that the last settled cycle was not applied to has missed something, and is made anew.
+A cycle that trains from scratch makes a space, and incremental cycles follow it. A space holds what the feature store
+holds, not what a model has learned, so a rejected cycle leaves its rows there. Every machine that runs cycles has its
+own spaces. A space to which the last settled cycle was not applied has missed changes, and is recreated.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _CYCLES_KEPT = 100  # those after the last settled one were refused or failed, a
 
 
 class _Left(TypedDict):
-    """How a cycle left the space: how many pairs, by which threshold and cap, and how much outside the axes."""
+    """The state after a cycle: number of pairs, threshold and cap they were mined by, and share outside the axes."""
 
     pairs: int
     rule: list[float | int | None]
@@ -77,7 +77,7 @@ class Space:
     def open(
         folder: Path, info: SpaceInfo, group: FeatureGroup, last_promoted_cycle: str | None = None
     ) -> Space | None:
-        """The finished space in `folder`; None when it has to be made anew.
+        """The finished space in `folder`; None where it has to be recreated.
 
         That is when it is not there, is scaled otherwise than by `info`, or lacks the cycle `last_promoted_cycle`.
         """
@@ -91,13 +91,13 @@ class Space:
 
     @staticmethod
     def create(folder: Path, info: SpaceInfo, group: FeatureGroup) -> Space:
-        """An empty, unfinished space; whatever lay in `folder` is gone."""
+        """An empty, unfinished space; `folder` is emptied first."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return Space(folder, info, group)
 
     def finish(self, cycle_id: str) -> None:
-        """Declare the space complete, a cycle applied: from now on `open` finds it."""
+        """Mark the space as complete and the cycle as applied: from now on `open` finds the space."""
         applied = _applied(self._folder)
         applied.pop(cycle_id, None)
         applied[cycle_id] = self._left()
@@ -108,12 +108,12 @@ class Space:
             file.write(self.info.model_dump_json(indent=2).encode())
 
     def pairs_after(self, cycle_id: str, policy: PairPolicy) -> int | None:
-        """How many similar pairs there were after a cycle; None where that is not known, or another policy mined."""
+        """Number of similar pairs after a cycle; None where it is not known, or another policy mined them."""
         left = _applied(self._folder).get(cycle_id)
         return left["pairs"] if left and left["rule"] == list(mining_rule(policy)) else None
 
     def outside_after(self, cycle_id: str) -> float | None:
-        """Which share of the squared length of all users lay outside the axes after a cycle; None where unknown."""
+        """Share of the squared length of all users outside the axes after a cycle; None where it is not known."""
         left = _applied(self._folder).get(cycle_id)
         return left["outside"] if left else None
 
@@ -122,7 +122,7 @@ class Space:
         self.matrix.apply(rows.keys, rows.raw, to_directions(self.info, self._group, rows.raw), deletes)
 
     def update_pairs(self, policy: PairPolicy, tick: Tick) -> PairReport:
-        """Bring the graph up to the matrix, and say what that took; safe to repeat.
+        """Update the graph to the matrix, and report the work; safe to repeat.
 
         Only dirty rows are mined, or all of them where the graph is missing or was mined by another policy.
         """
@@ -133,7 +133,7 @@ class Space:
         everyone = np.sort(rows)
         if self._mined_by is None or mining_rule(self._mined_by) != mining_rule(policy):
             graph, changed = Graph.empty(policy), everyone
-            bounds = self._short.anew(directions, everyone, policy)
+            bounds = self._short.recreate(directions, everyone, policy)
         else:
             graph, changed = self.graph, self.matrix.dirty()
             bounds = self._short.current(directions, changed, everyone, policy)
@@ -155,17 +155,17 @@ class Space:
         )
 
     def labels(self) -> LabelBook:
-        """The book of pair labels, which is made where it is missing."""
+        """The book of pair labels; a missing one is made."""
         self._labels = self._labels or LabelBook(self._folder)
         return self._labels
 
     def forget_labels(self) -> None:
-        """Drop the book: labels that change while there is no label group are heard by nobody."""
+        """Drop the book: without a label group, changes of labels would be missed."""
         for path in self._folder.glob(f"{BOOK_FILE}*"):
             path.unlink()
 
     def axes(self) -> Floats | None:
-        """(axes, width) as they were kept; None where they are damaged, or of an earlier build."""
+        """(axes, width) as they were kept; None where they are missing or damaged."""
         try:
             found = np.load(self._folder / _AXES_FILE, allow_pickle=False)
         except (OSError, EOFError, ValueError):
@@ -179,13 +179,13 @@ class Space:
             np.save(file, axes, allow_pickle=False)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self.matrix.close()
         if self._labels is not None:
             self._labels.close()
 
     def _left(self) -> _Left | None:
-        """How the space is left now; None where no pairs were mined."""
+        """The state now; None where no pairs were mined."""
         if self._pairs is None or self._mined_by is None:
             return None
         axes, directed = self.axes(), np.flatnonzero(self.matrix.directions.any(axis=1))
@@ -214,17 +214,17 @@ def _applied(folder: Path) -> dict[str, _Left | None]:
     try:
         found = json.loads((folder / _CYCLES_FILE).read_bytes())
     except (OSError, ValueError):
-        return {}  # a space of an earlier release, or a damaged list: nobody knows what it has missed
+        return {}  # a space of an earlier release, or a damaged list: what it has missed is not known
     return found if isinstance(found, dict) else dict.fromkeys(found)  # a list, where an earlier release wrote it
 
 
 def prune(spaces: Path, keep: set[str]) -> None:
-    """Remove the spaces in folder `spaces` that no version in use stands on."""
+    """Remove the spaces in folder `spaces` that are not in `keep`."""
     for folder in spaces.iterdir() if spaces.is_dir() else ():
         if folder.name not in keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def mining_rule(policy: PairPolicy) -> tuple[float, int | None]:
-    """What of a policy decides which pairs there are: threshold and cap."""
+    """The parts of a policy that decide which pairs there are: threshold and cap."""
     return policy.similarity_threshold, policy.max_positives_per_user

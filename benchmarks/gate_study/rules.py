@@ -8,7 +8,7 @@ import numpy as np
 
 from schemas.policies import GatePolicy
 from trainer.exam.evaluate import Score
-from trainer.gate.comparing import Rival
+from trainer.gate.comparison import Rival
 from trainer.gate.gate import CHAMPION, judge
 
 Rule = Callable[[Score, Score, int], str]

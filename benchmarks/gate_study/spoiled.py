@@ -24,9 +24,9 @@ from stores.features.local import LocalFeatureStore
 from stores.features.reading import read_all
 from trainer.exam.evaluate import Score, score
 from trainer.exam.exam import Exam, PairSet, prepare_exam
-from trainer.gate.comparing import Rival
+from trainer.gate.comparison import Rival
 from trainer.gate.gate import CHAMPION, judge
-from trainer.learning.initial import begin
+from trainer.learning.initial_weights import set_initial_weights
 from trainer.matrix.scaling import to_directions
 from trainer.model import TwoTower, build
 from trainer.pairs.negatives import draw_negatives
@@ -188,7 +188,7 @@ class Stage:
             "towers of another space": np.roll(directions[rows], 37, axis=1),
         }.items():
             model = build(space, _GROUP, policy.dropout, policy.learning_rate)
-            begin(model, np.ascontiguousarray(shown), np.arange(len(shown)), 0.8)
+            set_initial_weights(model, np.ascontiguousarray(shown), np.arange(len(shown)), 0.8)
             found[name] = model
         return found
 

@@ -11,9 +11,9 @@ from schemas.features import FeatureGroup
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.scaling import fit_space, to_directions
-from trainer.pairs.bounds import Axes, Frame
-from trainer.pairs.bounds_tuning import choose_frame
-from trainer.pairs.precision import Numbers
+from trainer.pairs.bounds import Axes, Projection
+from trainer.pairs.bounds_tuning import choose_projection
+from trainer.pairs.precision import Precision
 
 Mask = NDArray[np.bool_]
 
@@ -56,7 +56,7 @@ def draw() -> None:
 
     tried = [4, 8, 12, 16, 24, 32, 48, 64, 96, 128]
     shares = [[float(kind.mean()) for kind in _kinds(sample, axes[:, :kept], above)] for kept in tried]
-    chosen = choose_frame(directions, everyone, _THRESHOLD, None, (Numbers.FLOAT32,)).axes.shape[1]
+    chosen = choose_projection(directions, everyone, _THRESHOLD, None, (Precision.FLOAT32,)).axes.shape[1]
     right.plot(tried, [survive for survive, _ in shares], color=BLUE, marker="o", ms=3, label="may be similar")
     right.plot(tried, [unsure for _, unsure in shares], color=ORANGE, marker="o", ms=3, label="left open by the bounds")
     right.axhline(float((similarity > _THRESHOLD).mean()), color=GREEN, lw=1, label="are similar")
@@ -71,7 +71,7 @@ def draw() -> None:
 
 
 def _bounds(rows: Floats, axes: Axes) -> tuple[Floats, Floats]:
-    short = Frame(axes).shorten(rows)
+    short = Projection(axes).shorten(rows)
     upper = short @ short.T
     return upper, upper - 2 * np.outer(short[:, -1], short[:, -1])
 

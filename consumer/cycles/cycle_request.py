@@ -30,7 +30,7 @@ def cycle_request(
         kind=claim.kind,
         reason=claim.reason,
         base_version=claim.base_version,
-        anchor_version=claim.anchor_version,
+        baseline_version=claim.baseline_version,
         best_since=claim.best_since,
         accept=claim.accept,
         users=claim.users,

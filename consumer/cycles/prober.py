@@ -110,7 +110,7 @@ class Prober:
         result = result_in(self._folder)
         report = result.probe if result is not None and result.outcome is Outcome.PROBED else None
         if report is not None:
-            self._record(Probed(now, report.version, self._changes, report.regret, report.told, report.error))
+            self._record(Probed(now, report.version, self._changes, report.regret, report.summary, report.error))
             return
         words = result.reason if result is not None else self._trainer.last_words() or "the trainer gave no answer"
         self._record(Probed(now, None, self._changes, None, words.splitlines()[-1]))

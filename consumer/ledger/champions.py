@@ -22,7 +22,7 @@ def champion(connection: Connection) -> int | None:
     return connection.scalar(select(promotions.c.version).order_by(promotions.c.number.desc()).limit(1))
 
 
-def anchor(connection: Connection) -> int | None:
+def baseline(connection: Connection) -> int | None:
     """The last champion that was trained from scratch."""
     return connection.scalar(
         select(promotions.c.version)

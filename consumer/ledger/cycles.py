@@ -21,7 +21,7 @@ from consumer.changes.portions import keys_of
 from consumer.database.engine import reading
 from consumer.database.tables import PENDING, RUNNING, cycles, replays, versions
 from consumer.errors import LedgerError
-from consumer.ledger.champions import BestSince, anchor, champion
+from consumer.ledger.champions import BestSince, baseline, champion
 from consumer.ledger.ending import end_cycle
 from consumer.ledger.leases import check_fence
 from consumer.ledger.lineage import last_settled, lineage_of
@@ -44,9 +44,9 @@ class Claim:
     kind: CycleKind
     reason: str
     base_version: int | None
-    anchor_version: int | None
+    baseline_version: int | None
     best_since: tuple[int, ...]
-    """Versions since the anchor against which a challenger is measured, too."""
+    """Versions since the baseline that a challenger is measured against too."""
     accept: tuple[GuardName, ...]
     """Limits of the guard that an operator has waived for this cycle."""
     lineage: Lineage
@@ -115,7 +115,7 @@ class Cycles:
                     reason=reason,
                     state=RUNNING,
                     base_version=champion(connection),
-                    anchor_version=anchor(connection),
+                    anchor_version=baseline(connection),
                     accept=sorted(waived),
                     lineage=lineage_of(connection, cycle_id).model_dump(mode="json"),
                     claimed_at=now,
@@ -209,7 +209,7 @@ def _running(connection: Connection, best: BestSince) -> Claim | None:
         kind=CycleKind(row.kind),
         reason=row.reason,
         base_version=row.base_version,
-        anchor_version=row.anchor_version,
+        baseline_version=row.anchor_version,  # the column keeps its first name
         best_since=best.of(connection, row.anchor_version, row.base_version),
         accept=tuple(GuardName(name) for name in row.accept or ()),
         lineage=Lineage.model_validate(row.lineage),

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from consumer.database.address import shown
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import Ledger, file_of, ledger_on, not_there, open_ledger
-from stores.untouched import connect, stamps
+from stores.sqlite_readonly import connect, stamps
 
 _Found = TypeVar("_Found")
 

@@ -14,9 +14,9 @@ import typer
 from consumer.logs import configure
 from consumer.settings import LogSettings, load_settings
 from retrainer.cli.output import console, say_json
-from retrainer.doctor.checks import Outcome
+from retrainer.doctor.checks import Severity
+from retrainer.doctor.examination import Examination
 from retrainer.doctor.report import Report, as_json
-from retrainer.doctor.run import Examination
 
 _FAILED, _WRONG_SETTINGS = 1, 2
 
@@ -48,7 +48,7 @@ def doctor(
             report.summary(results)
     if in_json:
         say_json(as_json(results), out)
-    failed = any(result.outcome is Outcome.FAILED for result in results)
+    failed = any(result.severity is Severity.FAILED for result in results)
     _end(_WRONG_SETTINGS if examination.wrong_settings else _FAILED if failed else 0, at_once=examination.hanging)
 
 

@@ -133,7 +133,7 @@ def _probe(_: CycleView, facts: Record) -> str:
         if facts.get(key) is not None
     ]
     if not labels or not figures:
-        return shortened(str(facts.get("told") or "nothing to ask"))
+        return shortened(str(facts.get("summary") or "nothing to ask"))
     version = facts.get("version")
     return f"before anything is learned: version {version}, asked about {labels:,} new labels, has {', '.join(figures)}"
 

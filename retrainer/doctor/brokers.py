@@ -14,7 +14,7 @@ from consumer.kafka.options import admin_options, consumer_options
 from consumer.kafka.ports import Admin, TopicReader
 from consumer.kafka.refusals import without_secrets
 from consumer.kafka.tls_files import check
-from retrainer.doctor.checks import Trouble
+from retrainer.doctor.checks import CheckFailed
 
 BOOTSTRAP_MS, REQUEST_MS = 5_000, 4_000
 _CONNECTION = "see what the line above names, RETRAINER_KAFKA__BOOTSTRAP_SERVERS, and whether a firewall is between"
@@ -25,7 +25,7 @@ def admin(kafka: KafkaSettings) -> Iterator[Admin]:
     """An admin client, connected.
 
     Raises:
-        Trouble: there is no connection.
+        CheckFailed: there is no connection.
     """
     with _client(make_admin, admin_options(kafka), kafka) as client:
         yield client
@@ -36,7 +36,7 @@ def reader(kafka: KafkaSettings) -> Iterator[TopicReader]:
     """A consumer without a group: nobody notices that it reads.
 
     Raises:
-        Trouble: there is no connection.
+        CheckFailed: there is no connection.
     """
     with _client(_make_reader, consumer_options(kafka, grouped=False), kafka) as client:
         yield client
@@ -49,10 +49,10 @@ def _client(make: Any, options: dict[str, Any], kafka: KafkaSettings) -> Iterato
     try:
         client = make(kafka, options | patience)
     except BrokerUnreachable as error:
-        raise Trouble(f"no connection to {error.args[0]}", _CONNECTION) from None
+        raise CheckFailed(f"no connection to {error.args[0]}", _CONNECTION) from None
     except (KafkaError, OSError) as error:
         said = f"{', '.join(kafka.bootstrap_servers)}: {without_secrets(str(error), kafka)}"
-        raise Trouble(f"no connection to {said}", _CONNECTION) from None
+        raise CheckFailed(f"no connection to {said}", _CONNECTION) from None
     with closing(client):
         yield client
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Outcome(StrEnum):
+class Severity(StrEnum):
     """How a check ended. Only `failed` makes the doctor's exit code 1."""
 
     OK = "ok"
@@ -20,7 +20,7 @@ class Outcome(StrEnum):
 class Finding:
     """What a check found, in one line, and, where something is amiss, what to do about it, in another."""
 
-    outcome: Outcome
+    severity: Severity
     found: str
     todo: str | None = None
     unused: bool = False
@@ -48,40 +48,40 @@ class Result:
     """A finding under the name of its check, as `--json` shows it."""
 
     name: str
-    outcome: Outcome
+    severity: Severity
     found: str
     todo: str | None = None
     unused: bool = False
 
 
-class Trouble(Exception):  # noqa: N818  (a finding, raised where it is met)
+class CheckFailed(Exception):  # noqa: N818  (a finding, raised where it is met)
     """A check has failed, however deep it is in its work."""
 
     def __init__(self, found: str, todo: str) -> None:
         super().__init__(found)
-        self.finding = Finding(Outcome.FAILED, found, todo)
+        self.finding = Finding(Severity.FAILED, found, todo)
 
 
 def ok(found: str) -> Finding:
     """Nothing is amiss."""
-    return Finding(Outcome.OK, found)
+    return Finding(Severity.OK, found)
 
 
 def warning(found: str, todo: str) -> Finding:
     """It works, but somebody should know."""
-    return Finding(Outcome.WARNING, found, todo)
+    return Finding(Severity.WARNING, found, todo)
 
 
 def failed(found: str, todo: str) -> Finding:
     """It does not work."""
-    return Finding(Outcome.FAILED, found, todo)
+    return Finding(Severity.FAILED, found, todo)
 
 
 def unused(found: str) -> Finding:
     """The settings do without it."""
-    return Finding(Outcome.SKIPPED, found, unused=True)
+    return Finding(Severity.SKIPPED, found, unused=True)
 
 
 def skipped(found: str) -> Finding:
     """It could not, or need not, be looked at."""
-    return Finding(Outcome.SKIPPED, found)
+    return Finding(Severity.SKIPPED, found)

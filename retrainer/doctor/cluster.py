@@ -5,43 +5,45 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from retrainer.doctor.checks import Check, Finding, Outcome, Trouble, failed, ok, warning
-from retrainer.doctor.visit import Visit
+from retrainer.doctor.checks import Check, CheckFailed, Finding, Severity, failed, ok, warning
+from retrainer.doctor.context import CheckContext
 from stores.errors import ClusterError, NotThere, Unauthorized
 
 REACHED, KEY, VERSIONS, PROJECT = "cluster", "API key", "versions", "project"
 
+_FIREWALL = "and whether a firewall is between"
 _NAMED = "RETRAINER_HOPSWORKS__HOST and RETRAINER_HOPSWORKS__PORT"
 _SCOPES = "project, featurestore, kafka, modelregistry, dataset_view, dataset_create, dataset_delete"
 NEW_KEY = f"make one in Hopsworks (your name > API keys) with the scopes {_SCOPES}"
 """What to do where a key is refused."""
 
 
-def cluster_checks(visit: Visit) -> list[Check]:
+def cluster_checks(context: CheckContext) -> list[Check]:
     """From the outside in."""
     return [
         Check(
-            REACHED, lambda: _reached(visit), todo=f"see whether {_NAMED} are right, and whether a firewall is between"
+            REACHED,
+            lambda: _reached(context),
+            todo=f"see whether {_NAMED} are right, and whether a firewall is between",
         ),
-        Check(KEY, lambda: _key(visit), needs=(REACHED,)),
-        Check(VERSIONS, lambda: _versions(visit), needs=(KEY,)),
-        Check(PROJECT, lambda: _project(visit), needs=(KEY,), deadline=20.0),
+        Check(KEY, lambda: _key(context), needs=(REACHED,)),
+        Check(VERSIONS, lambda: _versions(context), needs=(KEY,)),
+        Check(PROJECT, lambda: _project(context), needs=(KEY,), deadline=20.0),
     ]
 
 
-def _reached(visit: Visit) -> Finding:
-    from retrainer.doctor.control_plane import get, is_about_tls
+def _reached(context: CheckContext) -> Finding:
+    from retrainer.doctor.control_plane import is_about_tls
 
-    cluster = visit.cluster
+    cluster = context.cluster
     try:
-        answer = get(cluster, "/variables/versions")
+        answer = context.server()
     except ClusterError as error:
         if not is_about_tls(error):
             raise
         return failed(
             str(error), "set RETRAINER_HOPSWORKS__CA_FILE to the certificates (PEM) of the CA that the cluster has"
         )
-    visit.offset = answer.ahead
     where = f"{cluster.host}:{cluster.port}"
     if answer.status >= 500:
         return failed(f"{where} answers HTTP {answer.status}", "wait, or ask whoever runs the cluster")
@@ -59,17 +61,14 @@ def _reached(visit: Visit) -> Finding:
     return ok(f"{where} answers; its certificate is good {checked_by}")
 
 
-def _key(visit: Visit) -> Finding:
-    from retrainer.doctor.control_plane import get
-    from stores.hopsworks.secrets import api_key, key_source
+def _key(context: CheckContext) -> Finding:
+    from stores.hopsworks.secrets import key_source
 
-    cluster = visit.cluster
     try:
-        key = api_key(cluster)
+        context.api_key()
     except Unauthorized as error:
         return failed(str(error), f"{NEW_KEY}, write it to a file and name that in RETRAINER_HOPSWORKS__API_KEY_FILE")
-    source = key_source(cluster)
-    answer = get(cluster, "/variables/versions", key)
+    source, answer = key_source(context.cluster), context.server_by_key()
     if answer.status in {401, 403}:
         return failed(
             f"the cluster refuses the key from {source} (HTTP {answer.status})", f"{NEW_KEY}, and put it there"
@@ -78,14 +77,13 @@ def _key(visit: Visit) -> Finding:
         return failed(
             f"with the key from {source} the answer is HTTP {answer.status}", "wait, or ask whoever runs the cluster"
         )
-    visit.cluster_version = _of_hopsworks(answer.body)
     return ok(f"from {source}, and the cluster takes it")
 
 
-def _versions(visit: Visit) -> Finding:
-    sdk, cluster = version("hopsworks"), visit.cluster_version
+def _versions(context: CheckContext) -> Finding:
+    sdk, cluster = version("hopsworks"), _of_hopsworks(context.server_by_key().body)
     if cluster is None:
-        return Finding(Outcome.OK, f"SDK {sdk}; the cluster does not tell its version")
+        return Finding(Severity.OK, f"SDK {sdk}; the cluster does not say its version")
     found = f"cluster {cluster}, SDK {sdk}"
     if _minor(cluster) != _minor(sdk):
         return warning(
@@ -94,18 +92,14 @@ def _versions(visit: Visit) -> Finding:
     return ok(found)
 
 
-def _project(visit: Visit) -> Finding:
-    from stores.hopsworks.session import session_with
-
-    cluster = visit.cluster
+def _project(context: CheckContext) -> Finding:
     try:
-        visit.session = session_with(cluster)
+        project = context.session().project
     except NotThere as error:
-        raise Trouble(
-            f"the cluster shows this key no project {cluster.project} ({error})",
+        raise CheckFailed(
+            f"the cluster shows this key no project {context.cluster.project} ({error})",
             "see RETRAINER_HOPSWORKS__PROJECT (capitals matter), and have the key's owner made a member of the project",
         ) from None
-    project = visit.session.project
     return ok(f"{project.name}, number {project.id}")
 
 

@@ -14,7 +14,7 @@ from urllib3.exceptions import InsecureRequestWarning
 
 from schemas.hopsworks import Hopsworks
 from stores.errors import ClusterError
-from stores.hopsworks.failures import told
+from stores.hopsworks.failures import as_store_error
 
 _BASE = "/hopsworks-api/api"
 _CONNECT = 3.0
@@ -49,7 +49,7 @@ def get(cluster: Hopsworks, path: str, key: str | None = None) -> Answer:
                 request, verify=verify, timeout=(min(_CONNECT, cluster.request_timeout), cluster.request_timeout)
             )
         except (requests.RequestException, OSError) as error:
-            raise told(f"reach {cluster.host}:{cluster.port}", error) from None
+            raise as_store_error(f"reach {cluster.host}:{cluster.port}", error) from None
         return Answer(answer.status_code, _json(answer), _ahead(answer.headers.get("Date"), (asked + _now()) / 2))
 
 

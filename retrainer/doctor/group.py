@@ -6,8 +6,8 @@ from contextlib import closing
 
 from retrainer.doctor.checks import Check, Finding, failed, ok, warning
 from retrainer.doctor.cluster import PROJECT
+from retrainer.doctor.context import CheckContext
 from retrainer.doctor.rows import judged
-from retrainer.doctor.visit import Visit
 from schemas.cycle import LocalStore
 from schemas.hopsworks import HopsworksStore
 from stores.errors import NotThere
@@ -21,22 +21,22 @@ _ROWS = "set RETRAINER_FEATURE_GROUP__COLUMNS to what the rows have, or have who
 _COLUMNS = "set RETRAINER_FEATURE_GROUP__COLUMNS and __PRIMARY_KEY to what the group has, or name another group"
 
 
-def group_checks(visit: Visit) -> list[Check]:
+def group_checks(context: CheckContext) -> list[Check]:
     """Of a cluster where one is named."""
-    if not visit.has_cluster:
-        return [Check(GROUP, lambda: _local(visit), todo=_COLUMNS)]
+    if not context.has_cluster:
+        return [Check(GROUP, lambda: _local(context), todo=_COLUMNS)]
     return [
-        Check(GROUP, lambda: _group(visit), needs=(PROJECT,)),
-        Check(ONLINE, lambda: _online(visit), needs=(GROUP,)),
-        Check(NOTIFICATION, lambda: _notification(visit), needs=(ONLINE,)),
+        Check(GROUP, lambda: _group(context), needs=(PROJECT,)),
+        Check(ONLINE, lambda: _online(context), needs=(GROUP,)),
+        Check(NOTIFICATION, lambda: _notification(context), needs=(ONLINE,)),
     ]
 
 
-def _local(visit: Visit) -> Finding:
+def _local(context: CheckContext) -> Finding:
     from stores.features.checks import check_rows
     from stores.features.local import LocalFeatureStore
 
-    store, group = visit.settings.feature_store, visit.settings.feature_group
+    store, group = context.settings.feature_store, context.settings.feature_group
     assert isinstance(store, LocalStore)
     if not store.path.exists():
         return failed(
@@ -54,17 +54,17 @@ def _local(visit: Visit) -> Finding:
     return judged(has, len(found.keys), found.refused.values(), found.keyless, _ROWS)
 
 
-def _group(visit: Visit) -> Finding:
-    from stores.hopsworks.groups import differences, find_group, unreadable_offline
+def _group(context: CheckContext) -> Finding:
+    from stores.hopsworks.groups import differences, unreadable_offline
 
-    contract = visit.settings.feature_group
+    contract = context.settings.feature_group
     try:
-        visit.group = group = find_group(visit.session, contract)
+        group = context.group()
     except NotThere as error:
         return failed(str(error), "see RETRAINER_FEATURE_GROUP__NAME and RETRAINER_FEATURE_GROUP__VERSION")
     if found := differences(group, contract):
         return failed("; ".join(found), _COLUMNS)
-    store = visit.settings.feature_store
+    store = context.settings.feature_store
     reads_offline = not group.online_enabled or (isinstance(store, HopsworksStore) and store.snapshot == "offline")
     if reads_offline and (why := unreadable_offline(group)):
         return failed(why, "make the group with time travel, or set RETRAINER_FEATURE_STORE__SNAPSHOT=online")
@@ -72,8 +72,8 @@ def _group(visit: Visit) -> Finding:
     return ok(f"{has}; a user's latest row by {group.event_time} counts" if group.event_time else has)
 
 
-def _online(visit: Visit) -> Finding:
-    bridged, online = visit.settings.kafka.source == "bridge", bool(visit.group.online_enabled)
+def _online(context: CheckContext) -> Finding:
+    bridged, online = context.settings.kafka.source == "bridge", bool(context.group().online_enabled)
     if online and bridged:
         return failed(
             "the group is online-enabled and tells its changes itself; no bridge is needed",
@@ -89,8 +89,8 @@ def _online(visit: Visit) -> Finding:
     )
 
 
-def _notification(visit: Visit) -> Finding:
-    kafka, told = visit.settings.kafka, visit.group.notification_topic_name or None
+def _notification(context: CheckContext) -> Finding:
+    kafka, told = context.settings.kafka, context.group().notification_topic_name or None
     if kafka.source == "bridge":
         return ok("not needed: the changes come from `retrainer bridge`")
     if kafka.source == "ingestion":

@@ -7,6 +7,7 @@ from typing import Any
 from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
+    CorruptRecordError,
     GroupAuthorizationFailedError,
     KafkaError,
     NotCoordinatorError,
@@ -14,17 +15,16 @@ from kafka.errors import (
 )
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from consumer.connection import with_facts
-from consumer.errors import ConsumerError, LedgerError, NoLedger
+from consumer.errors import LedgerError, NoLedger
 from consumer.kafka.group import WAY_OUT, Member, Membership, in_words, members_of, strangers
 from consumer.kafka.ports import Admin
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.looking import look
 from retrainer.doctor.brokers import admin
-from retrainer.doctor.checks import Check, Finding, Trouble, failed, ok, warning
+from retrainer.doctor.checks import Check, CheckFailed, Finding, failed, ok, warning
+from retrainer.doctor.context import CheckContext
 from retrainer.doctor.group import NOTIFICATION, ONLINE
-from retrainer.doctor.topic import read_newest
-from retrainer.doctor.visit import Visit
+from retrainer.doctor.topic import UNREADABLE, newest_judged
 
 BROKERS, TOPIC, PARTITIONS, GROUP = "Kafka", "topic", "partitions", "consumer group"
 
@@ -34,58 +34,42 @@ _UNSETTLED = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotC
 _BROKERS = "ask whoever runs the brokers"
 
 
-def kafka_checks(visit: Visit) -> list[Check]:
+def kafka_checks(context: CheckContext) -> list[Check]:
     """From connection to group."""
-    after = (ONLINE,) if visit.has_cluster else ()
-    told = (NOTIFICATION,) if visit.has_cluster else ()
+    after = (ONLINE,) if context.has_cluster else ()
+    told = (NOTIFICATION,) if context.has_cluster else ()
     return [
-        Check(BROKERS, lambda: _brokers(visit), needs=after, todo=_BROKERS),
-        Check(TOPIC, lambda: _topic(visit), needs=(BROKERS, *told), todo=_BROKERS),
-        Check(PARTITIONS, lambda: _partitions(visit), needs=(TOPIC,)),
-        Check(GROUP, lambda: _group(visit), needs=(BROKERS,), todo=_BROKERS),
+        Check(BROKERS, lambda: _brokers(context), needs=after, todo=_BROKERS),
+        Check(TOPIC, lambda: _topic(context), needs=(BROKERS, *told), todo=_BROKERS),
+        Check(PARTITIONS, lambda: _partitions(context), needs=(TOPIC,)),
+        Check(GROUP, lambda: _group(context), needs=(BROKERS,), todo=_BROKERS),
     ]
 
 
-def _brokers(visit: Visit) -> Finding:
-    if visit.has_cluster:
-        visit.kafka = _as_the_cluster_says(visit)
-    kafka = visit.kafka
+def _brokers(context: CheckContext) -> Finding:
+    kafka = context.kafka
     with admin(kafka):
         servers = ", ".join(kafka.bootstrap_servers)
-        by_hand = not visit.has_cluster or "bootstrap_servers" in visit.settings.kafka.model_fields_set
+        by_hand = not context.has_cluster or "bootstrap_servers" in context.settings.kafka.model_fields_set
         return ok(f"{servers} by {kafka.security_protocol}{'' if by_hand else ', as the cluster says'}")
 
 
-def _as_the_cluster_says(visit: Visit) -> Any:
-    from stores.hopsworks.facts import group_facts
-
-    settings = visit.settings
-    facts = group_facts(visit.session, settings.feature_group, None, visit.tls_dir)
+def _topic(context: CheckContext) -> Finding:
+    connection = context.connection()
+    if connection.no_topic is not None:
+        return failed(connection.no_topic, "write rows into the group once, or use its notification topic")
+    if code := context.topic()["error_code"]:
+        return _no_topic(context, code)
     try:
-        known = with_facts(settings, facts)
-    except ConsumerError as error:
-        # No topic, which the check of the topic tells. The brokers can be looked at all the same.
-        visit.no_topic = str(error)
-        named = settings.kafka.model_copy(update={"topic": settings.kafka.topic})
-        known = with_facts(settings.model_copy(update={"kafka": named}), facts)
-    visit.settings = settings.model_copy(update={"feature_group": known.feature_group})
-    return known.kafka
+        newest = context.newest()
+    except CorruptRecordError as error:
+        return warning(f"{context.kafka.topic} can be read, but its newest record not: {error}", UNREADABLE)
+    return newest_judged(newest, connection.settings)
 
 
-def _topic(visit: Visit) -> Finding:
-    if visit.no_topic is not None:
-        return failed(visit.no_topic, "write rows into the group once, or use its notification topic")
-    with admin(visit.kafka) as client:
-        (described,) = client.describe_topics([visit.kafka.topic])
-    if described["error_code"]:
-        return _no_topic(visit, described["error_code"])
-    visit.described = described["partitions"]
-    return read_newest(visit)
-
-
-def _no_topic(visit: Visit, code: int) -> Finding:
-    topic = visit.kafka.topic
-    made_by_us = visit.has_cluster and visit.kafka.source != "ingestion"
+def _no_topic(context: CheckContext, code: int) -> Finding:
+    topic = context.kafka.topic
+    made_by_us = context.has_cluster and context.kafka.source != "ingestion"
     make = "retrainer setup-hopsworks" if made_by_us else f"make it, or set RETRAINER_KAFKA__TOPIC (now {topic})"
     if code == _UNKNOWN_TOPIC:
         return failed(f"there is no topic {topic}", make)
@@ -97,8 +81,8 @@ def _no_topic(visit: Visit, code: int) -> Finding:
     return failed(f"the brokers answer with error {code} about topic {topic}", _BROKERS)
 
 
-def _partitions(visit: Visit) -> Finding:
-    partitions = visit.described
+def _partitions(context: CheckContext) -> Finding:
+    partitions = context.topic()["partitions"]
     copies = min(len(one["replica_nodes"]) for one in partitions)
     found = f"{len(partitions)}, with {copies} {'copy' if copies == 1 else 'copies'} of each"
     if headless := sorted(one["partition_index"] for one in partitions if one["leader_id"] < 0):
@@ -109,45 +93,45 @@ def _partitions(visit: Visit) -> Finding:
     if len(partitions) == 1:
         return warning(
             f"{found}: one instance can read it, no more",
-            f"for several give it more: kafka-topics.sh --alter --topic {visit.kafka.topic} --partitions 3",
+            f"for several give it more: kafka-topics.sh --alter --topic {context.kafka.topic} --partitions 3",
         )
     return ok(found)
 
 
-def _group(visit: Visit) -> Finding:
-    group = visit.kafka.group_id
-    with admin(visit.kafka) as client:
+def _group(context: CheckContext) -> Finding:
+    group = context.kafka.group_id
+    with admin(context.kafka) as client:
         try:
             _patiently(lambda: client.list_group_offsets(group))
             described = _described(client, group)
-            found = _strangers(visit, client)
+            found = _strangers(context, client)
         except GroupAuthorizationFailedError:
             raise _denied(group) from None
         except KafkaError as error:
-            raise Trouble(f"the brokers do not tell of group {group}: {error}", _BROKERS) from None
+            raise CheckFailed(f"the brokers do not tell of group {group}: {error}", _BROKERS) from None
     permitted = described.get("authorized_operations")
     if "Authorization" in str(described.get("error")) or (permitted and "READ" not in permitted):
         raise _denied(group)
     if found:
-        raise Trouble(in_words(found, group), WAY_OUT)
+        raise CheckFailed(in_words(found, group), WAY_OUT)
     members = len(described.get("members", ()))
     # They do not of a group that nobody has used yet.
     may = "may be joined" if permitted else "may be looked at; whether it may be joined, the brokers do not say yet"
     return ok(f"{group} {may}; {f'{members} reading' if members else 'nobody reads'} now")
 
 
-def _strangers(visit: Visit, client: Admin) -> list[Member]:
+def _strangers(context: CheckContext, client: Admin) -> list[Member]:
     """Members that are no instances of the ledger. One that it has not forgotten counts as one."""
-    members, ours = members_of(client, visit.kafka.group_id), set[str]()
+    members, ours = members_of(client, context.kafka.group_id), set[str]()
     if not members:
         return []
     try:
-        ours = look(visit.settings.ledger.url, _instances)
+        ours = look(context.settings.ledger.url, _instances)
     except NoLedger:
         pass  # whoever is there works on another one
     except LedgerError:
         return []  # the check of the ledger tells
-    return strangers(members, visit.kafka.topics, ours)
+    return strangers(members, context.kafka.topics, ours)
 
 
 def _instances(ledger: Ledger) -> set[str]:
@@ -163,8 +147,8 @@ def _described(client: Admin, group: str) -> dict[str, Any]:
     return described
 
 
-def _denied(group: str) -> Trouble:
-    return Trouble(
+def _denied(group: str) -> CheckFailed:
+    return CheckFailed(
         f"the brokers do not permit the group {group}",
         f"have READ on the group permitted (kafka-acls.sh --add --operation Read --group {group}), "
         "or set RETRAINER_KAFKA__GROUP_ID to one that is",

@@ -18,8 +18,8 @@ from consumer.ledger.looking import look
 from consumer.listener.state import ListenerState
 from consumer.status import ServiceState, read_status
 from retrainer.doctor.checks import Check, Finding, failed, ok, skipped, warning
+from retrainer.doctor.context import CheckContext
 from retrainer.doctor.folders import existing, why_not_writable
-from retrainer.doctor.visit import Visit
 
 CLOCK, DISK, LEDGER, CYCLES, SERVICE = "clock", "disk", "ledger", "cycles", "service"
 
@@ -29,32 +29,34 @@ LITTLE, TOO_LITTLE = 5 * 10**9, 10**9  # bytes: a cycle stages models and embedd
 _CLOCK = "set the clock by NTP (timedatectl set-ntp true): ages of events, time windows and certificates depend on it"
 
 
-def machine_checks(visit: Visit) -> list[Check]:
+def machine_checks(context: CheckContext) -> list[Check]:
     """What every configuration needs."""
     return [
-        Check(CLOCK, lambda: _clock(visit)),
-        Check(DISK, lambda: _disk(visit)),
-        Check(LEDGER, lambda: _ledger(visit)),
-        Check(CYCLES, lambda: _cycles(visit), needs=(LEDGER,)),
-        Check(SERVICE, lambda: _service(visit)),
+        Check(CLOCK, lambda: _clock(context)),
+        Check(DISK, lambda: _disk(context)),
+        Check(LEDGER, lambda: _ledger(context)),
+        Check(CYCLES, lambda: _cycles(context), needs=(LEDGER,)),
+        Check(SERVICE, lambda: _service(context)),
     ]
 
 
-def _clock(visit: Visit) -> Finding:
-    offset, against = visit.offset, "the cluster's"
+def _clock(context: CheckContext) -> Finding:
+    server, newest = context.server.known, context.newest.known
+    offset, against = server.ahead if server else None, "the cluster's"
     if offset is None:
         # A record may be old, but it cannot come from the future.
-        if visit.record_from is None or visit.record_from <= time.time() + OFF:
+        made_at = newest.made_at if newest else None
+        if made_at is None or made_at <= time.time() + OFF:
             return skipped("there is no other clock to compare with, or it tells nothing")
-        offset, against = visit.record_from - time.time(), "the newest record's"
+        offset, against = made_at - time.time(), "the newest record's"
     if abs(offset) <= OFF:
         return ok(f"within {OFF:.0f} s of {against}")
     found = f"{abs(offset):.0f} s {'behind' if offset > 0 else 'ahead of'} {against}"
     return failed(found, _CLOCK) if abs(offset) > FAR_OFF else warning(found, _CLOCK)
 
 
-def _disk(visit: Visit) -> Finding:
-    state = visit.settings.state_dir
+def _disk(context: CheckContext) -> Finding:
+    state = context.settings.state_dir
     folder = existing(state)
     if (why := why_not_writable(folder)) is not None:
         return failed(f"{folder} cannot be written: {why}", "set RETRAINER_STATE_DIR, or the folder's owner")
@@ -66,8 +68,8 @@ def _disk(visit: Visit) -> Finding:
     return failed(found, todo) if free < TOO_LITTLE else warning(found, todo)
 
 
-def _ledger(visit: Visit) -> Finding:
-    url = visit.settings.ledger.url
+def _ledger(context: CheckContext) -> Finding:
+    url = context.settings.ledger.url
     try:
         pending, dead = look(url, lambda ledger: (ledger.views.backlog().users, ledger.views.read().open_letters))
     except NoLedger:
@@ -84,15 +86,15 @@ def _ledger(visit: Visit) -> Finding:
     return warning(found, "see `retrainer dead-letters list`, then `replay` or `discard` them") if dead else ok(found)
 
 
-def _cycles(visit: Visit) -> Finding:
+def _cycles(context: CheckContext) -> Finding:
     try:
         held, last, why_full, failing = look(
-            visit.settings.ledger.url,
+            context.settings.ledger.url,
             lambda ledger: (
                 ledger.views.history().held,
                 ledger.views.last_cycle(),
                 ledger.retrain_requests.why_full(),
-                _failing(visit, ledger),
+                _failing(context, ledger),
             ),
         )
     except NoLedger:
@@ -103,17 +105,17 @@ def _cycles(visit: Visit) -> Finding:
         return failed(_one_line(f"{held.cycle_id} was held: {held.reason}"), _one_line(held.way_out))
     if failing is not None:
         return warning(_one_line(failing.in_words), "see the log of the service for the trainer's last words")
-    if why_full is not None and not visit.settings.trigger.full_on_drift:
+    if why_full is not None and not context.settings.trigger.full_on_drift:
         return warning(_one_line(f"a full retrain is asked for: {why_full}"), "`retrainer train --full`")
     return ok(_one_line(f"the last ended {last['outcome']}: {last['reason']}") if last else "none has ended yet")
 
 
-def _failing(visit: Visit, ledger: Ledger) -> FailureReport | None:
+def _failing(context: CheckContext, ledger: Ledger) -> FailureReport | None:
     """What fails: whoever runs cycles knows of the one under way, and when it is tried again."""
-    status, last = read_status(visit.settings.status_file), ledger.views.last_cycle()
+    status, last = read_status(context.settings.status_file), ledger.views.last_cycle()
     word = RunnerReport(status if status and status.alive(Clock()) else None, ledger.instances.heard_within(LIVE))
     cycle = word.cycle(ledger, last["cycle_id"] if last else None)
-    said = word.failing(cycle, efforts(ledger.engine, (), 0).failed, visit.settings.trainer.attempts)
+    said = word.failing(cycle, efforts(ledger.engine, (), 0).failed, context.settings.trainer.attempts)
     return FailureReport(**said) if said else None
 
 
@@ -121,14 +123,14 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _service(visit: Visit) -> Finding:
-    status, clock = read_status(visit.settings.status_file), Clock()
+def _service(context: CheckContext) -> Finding:
+    status, clock = read_status(context.settings.status_file), Clock()
     if status is None or status.state == ServiceState.STOPPED:
         return ok(f"not running{' here yet' if status is None else ''}; `retrainer run` starts it")
     if status.alive(clock):
         silent = status.deafness(clock)
         found = f"running: {status.state}, last polled {silent:.0f} s ago"
-        if silent > visit.settings.health.max_age:
+        if silent > context.settings.health.max_age:
             return warning(found, "see its log for what holds the listener up, then start it again; nothing is lost")
         return warning(found, WAY_OUT) if status.state == ListenerState.TOO_MANY_DEAD_LETTERS else ok(found)
     return warning(

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.text import Text
 
 from consumer.plain import one_line
-from retrainer.doctor.checks import Outcome, Result
+from retrainer.doctor.checks import Result, Severity
 
 _MARKS = {
-    Outcome.OK: ("✓", "+", "green"),
-    Outcome.WARNING: ("!", "!", "yellow"),
-    Outcome.FAILED: ("✗", "x", "bold red"),
-    Outcome.SKIPPED: ("–", "-", "dim"),  # noqa: RUF001
+    Severity.OK: ("✓", "+", "green"),
+    Severity.WARNING: ("!", "!", "yellow"),
+    Severity.FAILED: ("✗", "x", "bold red"),
+    Severity.SKIPPED: ("–", "-", "dim"),  # noqa: RUF001
 }
 _NAMES = 18  # characters, as long as the longest name
 
@@ -36,8 +36,8 @@ class Report:
         """One result, and below it what to do, where something is; nothing of what is not used."""
         if result.unused:
             return
-        mark, plain, style = _MARKS[result.outcome]
-        quiet = "dim" if result.outcome is Outcome.SKIPPED else ""
+        mark, plain, style = _MARKS[result.severity]
+        quiet = "dim" if result.severity is Severity.SKIPPED else ""
         line = Text.assemble(
             (plain if self._ascii else mark, style), " ", (f"{result.name:<{_NAMES}} {one_line(result.found)}", quiet)
         )
@@ -50,19 +50,21 @@ class Report:
     def summary(self, results: Iterable[Result]) -> None:
         """How many of each."""
         counts = tally(result for result in results if not result.unused)
-        told = [f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome]]
-        self._console.print(Text(", ".join(told), "bold red" if counts[Outcome.FAILED] else "bold green"))
+        told = [f"{counts[severity]} {severity}" for severity in Severity if counts[severity]]
+        self._console.print(Text(", ".join(told), "bold red" if counts[Severity.FAILED] else "bold green"))
 
 
-def tally(results: Iterable[Result]) -> dict[Outcome, int]:
-    """How many results there are of each outcome."""
-    counts = dict.fromkeys(Outcome, 0)
+def tally(results: Iterable[Result]) -> dict[Severity, int]:
+    """How many results there are of each severity."""
+    counts = dict.fromkeys(Severity, 0)
     for result in results:
-        counts[result.outcome] += 1
+        counts[result.severity] += 1
     return counts
 
 
 def as_json(results: Iterable[Result]) -> dict[str, Any]:
-    """`{"ok": …, "checks": [{name, outcome, found, todo}]}`; warnings are ok."""
-    checks = [{"name": one.name, "outcome": one.outcome.value, "found": one.found, "todo": one.todo} for one in results]
-    return {"ok": all(check["outcome"] != Outcome.FAILED for check in checks), "checks": checks}
+    """`{"ok": …, "checks": [{name, severity, found, todo}]}`; warnings are ok."""
+    checks = [
+        {"name": one.name, "severity": one.severity.value, "found": one.found, "todo": one.todo} for one in results
+    ]
+    return {"ok": all(check["severity"] != Severity.FAILED for check in checks), "checks": checks}

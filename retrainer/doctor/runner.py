@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from consumer.errors import ConsumerError
-from retrainer.doctor.checks import Check, Finding, Outcome, Result, Trouble, failed, skipped
+from retrainer.doctor.checks import Check, CheckFailed, Finding, Result, Severity, failed, skipped
 from retrainer.doctor.cluster import NEW_KEY
-from stores.errors import StoreError, Unauthorized, Unreachable
+from stores.errors import ClusterUnreachable, StoreError, Unauthorized
 
 _LONGEST = 400  # characters of a finding: one line, on a wide terminal a few
 
@@ -27,7 +27,7 @@ class Runner:
     def __init__(self, budget: float, redact: Redact) -> None:
         self._ends = time.monotonic() + budget
         self._redact = redact
-        self._outcomes: dict[str, Outcome] = {}
+        self._severities: dict[str, Severity] = {}
         self._waits_for: dict[str, str] = {}
         self._left: list[threading.Thread] = []
 
@@ -40,9 +40,9 @@ class Runner:
         """The results, each as soon as it is there."""
         for check in checks:
             finding = self._finding(check)
-            self._outcomes[check.name] = finding.outcome
+            self._severities[check.name] = finding.severity
             found, todo = self._line(finding.found), finding.todo and self._line(finding.todo)
-            yield Result(check.name, finding.outcome, found, todo, finding.unused)
+            yield Result(check.name, finding.severity, found, todo, finding.unused)
 
     def _finding(self, check: Check) -> Finding:
         lacking = next((name for name in check.needs if self._missing(name)), None)
@@ -57,7 +57,7 @@ class Runner:
         return self._within(check, patience)
 
     def _missing(self, name: str) -> bool:
-        return self._outcomes.get(name) in {None, Outcome.FAILED, Outcome.SKIPPED}
+        return self._severities.get(name) in {None, Severity.FAILED, Severity.SKIPPED}
 
     def _within(self, check: Check, patience: float) -> Finding:
         answers: list[Finding] = []
@@ -77,7 +77,7 @@ class Runner:
 def _advice(error: ConsumerError | StoreError) -> str:
     if isinstance(error, Unauthorized):
         return f"the key lacks a scope for this, or its owner a role: {NEW_KEY}"
-    if isinstance(error, Unreachable):
+    if isinstance(error, ClusterUnreachable):
         return "try again; if it stays so, ask whoever runs it, and see whether a firewall is between"
     return "mend what the line above names"
 
@@ -85,8 +85,8 @@ def _advice(error: ConsumerError | StoreError) -> str:
 def _look(check: Check) -> Finding:
     try:
         return check.look()
-    except Trouble as trouble:
-        return trouble.finding
+    except CheckFailed as failure:
+        return failure.finding
     except (ConsumerError, StoreError) as error:
         return failed(str(error), check.todo or _advice(error))
     except BaseException as error:  # noqa: BLE001  (a check that broke has found something, too)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from retrainer.doctor.checks import Finding, failed, ok, warning
 from retrainer.doctor.rows import SAMPLE, judged
-from retrainer.doctor.visit import Visit
 from schemas.events import Group
+from schemas.features import FeatureGroup
 from schemas.labels import LabelGroup
-from stores.errors import Unreachable
+from stores.errors import ClusterUnreachable
 
 if TYPE_CHECKING:
     from stores.feature_store import FeatureRows
@@ -23,30 +24,41 @@ _LENGTHS = "set RETRAINER_FEATURE_GROUP__COLUMNS to what the rows have, or have 
 _LABELS = "see RETRAINER_LABELS__WORDS, and have whoever writes labels write what it names"
 
 
-def some_users(visit: Visit) -> tuple[FeatureRows, str | None]:
-    """Some rows of the feature group, and a user among them, as sound a one as there is."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Some rows of the feature group, and a user among them, a sound one where there is one; None where nobody is."""
+
+    rows: FeatureRows
+    user: str | None
+
+
+def some_users(group: Any, contract: FeatureGroup) -> Sample:
+    """Some rows of the SDK's feature group, read by the query service.
+
+    Raises:
+        ClusterError: there are none.
+    """
     from stores.feature_store import FeatureRows
     from stores.features.checks import check_rows
 
-    group = visit.settings.feature_group
-    rows = _some_rows(visit.group, group)
+    rows = _some_rows(group, contract)
     users = FeatureRows(rows.keys, rows.columns, rows.keyless)
-    return users, next(iter([*check_rows(group, users).keys, *rows.keys]), None)
+    return Sample(users, next(iter([*check_rows(contract, users).keys, *rows.keys]), None))
 
 
-def users_judged(visit: Visit, has: str, rows: FeatureRows) -> Finding:
+def users_judged(contract: FeatureGroup, has: str, rows: FeatureRows) -> Finding:
     """What some rows of the feature group say of it."""
     from stores.features.checks import check_rows
 
-    found = check_rows(visit.settings.feature_group, rows)
+    found = check_rows(contract, rows)
     return judged(has, len(found.keys), found.refused.values(), found.keyless, _LENGTHS)
 
 
-def user_judged(visit: Visit, has: str, rows: FeatureRows) -> Finding:
+def user_judged(contract: FeatureGroup, has: str, rows: FeatureRows) -> Finding:
     """What one row says: a block of another length is the group's fault, whatever else is wrong may be its own."""
     from stores.features.checks import check_rows
 
-    found = check_rows(visit.settings.feature_group, rows)
+    found = check_rows(contract, rows)
     if not found.refused:
         return ok(has)
     said = f"{has}, but a cycle would refuse it: {next(iter(found.refused.values()))}"
@@ -71,7 +83,7 @@ def read_batches(what: str, query: Any, **how: Any) -> list[Any]:
     Raises:
         ClusterError: there are none.
     """
-    from stores.hopsworks.failures import told
+    from stores.hopsworks.failures import as_store_error
 
     try:
         # Not by the session: for as long as the SDK hangs it would keep others from it, and their prints back.
@@ -79,9 +91,9 @@ def read_batches(what: str, query: Any, **how: Any) -> list[Any]:
             return list(batches)
     except (AttributeError, ValueError) as error:
         # Of a Flight client that could not begin, the SDK says that it has no version, or speaks of Hive.
-        raise Unreachable(f"{what}: the service did not let us in ({type(error).__name__})") from None
+        raise ClusterUnreachable(f"{what}: the service did not let us in ({type(error).__name__})") from None
     except Exception as error:  # noqa: BLE001  (the SDK raises anything)
-        raise told(what, error) from None
+        raise as_store_error(what, error) from None
 
 
 def _some_rows(group: Any, contract: Group) -> Rows:

@@ -3,52 +3,90 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Any
 
 from kafka.errors import CorruptRecordError, KafkaError, TopicAuthorizationFailedError
 
+from consumer.configuration.kafka import KafkaSettings
 from consumer.decoding import decoders
 from consumer.kafka.ports import TopicReader
 from consumer.kafka.records import Found, Unreadable
 from consumer.positions import Partition
 from consumer.record_times import seconds_of
-from retrainer.doctor.brokers import reader
-from retrainer.doctor.checks import Finding, Trouble, failed, ok, warning
+from consumer.settings import Settings
+from retrainer.doctor.brokers import admin, reader
+from retrainer.doctor.checks import CheckFailed, Finding, ok, warning
 from retrainer.doctor.rows import SAMPLE
 from retrainer.doctor.tail import judged, looked_at
-from retrainer.doctor.visit import Visit
 
 _FETCH = 4.0  # seconds until a fetch has to be answered
 _TURN_MS = 200
 _MOST_BYTES = 32 * 2**20  # of a sample
-_SHOWN = "`retrainer dead-letters` shows such"
+UNREADABLE = "`retrainer dead-letters` shows such"
+"""What to do about a record that cannot be read."""
 
 
-def read_newest(visit: Visit) -> Finding:
-    """Whether the topic can be read, and whether its newest records are events that the settings' source has."""
-    topic = visit.kafka.topic
-    partitions = [Partition(topic, one["partition_index"]) for one in visit.described]
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The records that end a topic, the newest last, and about how many records there are."""
+
+    total: int
+    records: list[Found]
+
+    @property
+    def made_at(self) -> float | None:
+        """When the newest record was made, in seconds since the epoch; None where that is not known."""
+        return seconds_of(self.records[-1].timestamp) if self.records else None
+
+
+def describe(kafka: KafkaSettings, topic: str) -> dict[str, Any]:
+    """A topic as the brokers describe it; `error_code` is not 0 where they do not.
+
+    Raises:
+        CheckFailed: there is no connection.
+    """
+    with admin(kafka) as client:
+        (described,) = client.describe_topics([topic])
+    found: dict[str, Any] = described
+    return found
+
+
+def newest_records(kafka: KafkaSettings, partitions: list[dict[str, Any]]) -> Newest:
+    """The newest records of the topic.
+
+    Raises:
+        CheckFailed: the topic cannot be read.
+        CorruptRecordError: the topic can be read, its newest record cannot.
+    """
+    topic = kafka.topic
+    every = [Partition(topic, one["partition_index"]) for one in partitions]
     try:
-        with reader(visit.kafka) as consumer:
-            begins = consumer.beginning_offsets(partitions)
-            ends = consumer.end_offsets(partitions)
-            total = sum(ends[partition] - begins[partition] for partition in partitions)
-            records = _newest(consumer, begins, ends)
+        with reader(kafka) as consumer:
+            begins = consumer.beginning_offsets(every)
+            ends = consumer.end_offsets(every)
+            total = sum(ends[partition] - begins[partition] for partition in every)
+            return Newest(total, _newest(consumer, begins, ends))
     except TopicAuthorizationFailedError:
-        return failed(f"reading topic {topic} is not permitted", "have READ on the topic permitted (ACL)")
-    except CorruptRecordError as error:
-        return warning(f"{topic} can be read, but its newest record not: {error}", _SHOWN)
+        raise CheckFailed(f"reading topic {topic} is not permitted", "have READ on the topic permitted (ACL)") from None
+    except CorruptRecordError:
+        raise
     except KafkaError as error:
-        raise Trouble(f"topic {topic} cannot be read: {error}", "ask whoever runs the brokers") from None
+        raise CheckFailed(f"topic {topic} cannot be read: {error}", "ask whoever runs the brokers") from None
+
+
+def newest_judged(newest: Newest, settings: Settings) -> Finding:
+    """Whether the newest records of the settings' topic are events that the settings' source has."""
+    kafka, records = settings.kafka, newest.records
     if not records:
-        return ok(f"{topic} can be read; it holds {f'about {total} records' if total else 'nothing yet'}")
-    newest = records[-1]
-    visit.record_from = seconds_of(newest.timestamp)
-    if isinstance(newest, Unreadable):
-        return warning(f"{topic} can be read, but its newest record not: {newest.why}", _SHOWN)
-    found = f"{topic} can be read; it holds about {total} records{_since(visit.record_from)}"
+        holds = f"about {newest.total} records" if newest.total else "nothing yet"
+        return ok(f"{kafka.topic} can be read; it holds {holds}")
+    if isinstance(records[-1], Unreadable):
+        return warning(f"{kafka.topic} can be read, but its newest record not: {records[-1].why}", UNREADABLE)
+    found = f"{kafka.topic} can be read; it holds about {newest.total} records{_since(newest.made_at)}"
     sound = [record for record in records if not isinstance(record, Unreadable)]
-    tail = looked_at(sound, decoders(visit.settings.model_copy(update={"kafka": visit.kafka}))[topic])
-    return judged(found, tail, visit.settings.feature_group, topic, visit.kafka.source)
+    tail = looked_at(sound, decoders(settings)[kafka.topic])
+    return judged(found, tail, settings.feature_group, kafka.topic, kafka.source)
 
 
 def _newest(consumer: TopicReader, begins: dict[Partition, int], ends: dict[Partition, int]) -> list[Found]:
@@ -58,7 +96,7 @@ def _newest(consumer: TopicReader, begins: dict[Partition, int], ends: dict[Part
     except CorruptRecordError:  # it may lie before the last ones
         found = None
     if found is None and (found := _last(consumer, begins, ends, 1)) is None:
-        raise Trouble("the brokers do not answer a fetch", "ask whoever runs the brokers")
+        raise CheckFailed("the brokers do not answer a fetch", "ask whoever runs the brokers")
     return sorted(found, key=lambda record: seconds_of(record.timestamp) or 0.0)
 
 

@@ -16,7 +16,7 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 from consumer.configuration.kafka import KafkaSettings
 from consumer.errors import ConsumerError
 from retrainer.doctor.brokers import admin
-from retrainer.doctor.checks import Trouble
+from retrainer.doctor.checks import CheckFailed
 from stores.errors import NotThere, Refused
 
 if TYPE_CHECKING:
@@ -132,5 +132,5 @@ def _connected(kafka: KafkaSettings) -> Iterator[Any]:
     try:
         with admin(kafka) as client:
             yield client
-    except Trouble as trouble:
-        raise ConsumerError(f"{trouble.finding.found}; {trouble.finding.todo}") from None
+    except CheckFailed as failure:
+        raise ConsumerError(f"{failure.finding.found}; {failure.finding.todo}") from None

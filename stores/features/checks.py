@@ -15,19 +15,19 @@ _LARGEST = 1e15  # squares of larger numbers overflow in float32, in which the s
 
 @dataclass(frozen=True, slots=True)
 class CheckedRows:
-    """Rows fit for use: `raw` is (len(keys), width), blocks in contract order. `refused` holds the reason by user."""
+    """Sound rows: `raw` is (len(keys), width), blocks in contract order. `refused` is the reason by user."""
 
     keys: list[str]
     raw: Floats
     refused: dict[str, str]
     keyless: int = 0
-    """Rows without a key that names a user: refused too, but nobody can be named."""
+    """Rows whose key names no user: refused, too, but without a user to name."""
     lengths: Counter[tuple[str, int]] = field(default_factory=Counter)
-    """How many rows have a block of another length than configured, by column and length."""
+    """Number of rows with a block of another length than configured, by column and length."""
 
 
 def check_rows(group: FeatureGroup, rows: FeatureRows) -> CheckedRows:
-    """Concatenate the blocks of every sound row, and set the others aside, each with its reason."""
+    """Concatenate the blocks of each sound row, and refuse the other rows, each with a reason."""
     raw = np.zeros((len(rows.keys), group.width), dtype=np.float32)
     refused: dict[str, str] = {}
     lengths: Counter[tuple[str, int]] = Counter()

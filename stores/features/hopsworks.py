@@ -13,7 +13,7 @@ from stores.hopsworks.session import Session
 
 
 class HopsworksFeatureStore:
-    """A feature group, read through the SDK. Nothing is asked of the cluster before something is read."""
+    """A feature group, read through the SDK. The cluster gets no request before the first read."""
 
     def __init__(self, session: Session, settings: HopsworksStore, group: FeatureGroup) -> None:
         self._reader = GroupReader(session, settings, group)
@@ -23,7 +23,7 @@ class HopsworksFeatureStore:
         self._reader.check_contract()
 
     def snapshot(self, changed: Collection[str]) -> Iterator[FeatureRows]:
-        """See FeatureStore. Of a user whose history the offline table keeps it is the latest row."""
+        """See FeatureStore. Where the offline table keeps the history of a user, the latest row counts."""
         return map(_users, self._reader.snapshot(changed))
 
     def read(self, keys: Sequence[str]) -> FeatureRows:
@@ -31,7 +31,7 @@ class HopsworksFeatureStore:
         return _users(self._reader.read(keys))
 
     def count(self) -> int | None:
-        """See FeatureStore. The cluster does not tell without counting."""
+        """See FeatureStore. The cluster would have to count all rows."""
         return None
 
     def close(self) -> None:

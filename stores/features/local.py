@@ -30,7 +30,7 @@ class LocalFeatureStore:
     """A feature group in a SQLite file. Any number of processes may read while one commits.
 
     Nothing is opened before it is used. Every method that reads raises ContractError where the file, the group's table
-    or a column of the contract is missing. `untouched` readers leave no trace, see `untouched.py`.
+    or a column of the contract is missing. `untouched` readers leave no trace, see `stores.sqlite_readonly`.
     """
 
     def __init__(self, path: Path, group: FeatureGroup, *, untouched: bool = False) -> None:

@@ -1,9 +1,9 @@
-"""Looking at the local feature store's file, which creates nothing: no folder, no file, no table.
+"""Reads the local feature store's file without creating anything: no folder, no file, no table.
 
-The file is in WAL mode, so a reader wants two files beside it. It is opened for writing, though not for creating, as
-SQLite takes those two away again when the last such connection closes; one that may only read would leave them behind.
-Whoever may not write the file, or its folder, joins a writer who works elsewhere, by the files that he has there. Where
-there is none, the file is read as it lies, without locks, and what it gives counts only if nobody wrote meanwhile.
+The file is in WAL mode, so a reader needs two files beside it. The connection is opened for writing, though not for
+creating: SQLite removes the two files when the last connection of that kind closes, and a read-only connection would
+leave them behind. A process that may not write the file or its folder shares the two files of a writer elsewhere. Where
+no writer has made them, the file is read without locks, and the result counts only if nobody wrote during the read.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stores.errors import ContractError, StoreError
-from stores.untouched import connect as untouched_file
+from stores.sqlite_readonly import connect as untouched_file
 
 BUSY_SECONDS = 30.0
 OUTBOXES = frozenset({"outbox", "label_outbox"})
-"""Tables that are no group's: where the change events of users and of labels wait to be published."""
+"""Tables of no group: change events of users and of labels wait there to be published."""
 
 _ROWS = 4096
 
 
 class Table(NamedTuple):
-    """A group's table: its columns, and which settings name it and them."""
+    """A group's table: its columns, and the settings that name the table and the columns."""
 
     name: str
     columns: tuple[str, ...]
@@ -34,12 +34,12 @@ class Table(NamedTuple):
 
 
 class Reading:
-    """A connection that reads one table, which is there with its columns.
+    """A connection that reads one table; the table and its columns exist.
 
     Args:
         path: the file.
         table: the table.
-        untouched: leave no trace; what it gives may then be of two moments, where somebody writes meanwhile.
+        untouched: leave no trace; a result may then mix two moments, where somebody writes during the read.
 
     Raises:
         ContractError: the file, the table or a column is missing, or the file is no store; the message says which.
@@ -96,7 +96,7 @@ class Reading:
 
 
 class _Stamp(NamedTuple):
-    """What changes of a file when somebody writes it, or puts another in its place."""
+    """The parts of a file's state that change when somebody writes or replaces the file."""
 
     number: int
     size: int
@@ -123,7 +123,7 @@ def _connected(path: Path, how: str) -> sqlite3.Connection:
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         db.execute("PRAGMA query_only=ON")
-        db.execute("SELECT count(*) FROM sqlite_master")  # nothing is opened before something is asked
+        db.execute("SELECT count(*) FROM sqlite_master")  # SQLite opens the file at the first query
     except BaseException:
         db.close()
         raise
@@ -131,7 +131,7 @@ def _connected(path: Path, how: str) -> sqlite3.Connection:
 
 
 def _check(db: sqlite3.Connection, path: Path, table: Table) -> None:
-    """Whether the group's table is there with its columns: SQLite takes the quoted name of a missing one for a text."""
+    """Check that the table and its columns exist: SQLite takes the quoted name of a missing column for a text."""
     found = {row[1] for row in db.execute(f"PRAGMA table_info({quoted(table.name)})")}
     if not found:
         others = sorted(row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))

@@ -1,6 +1,6 @@
 """Commits to the local feature store's file: rows and their change events in one transaction (transactional outbox).
 
-So a change cannot be without its event; a relay publishes the outbox at least once. Only a commit creates anything.
+So no change is without its event. A relay publishes the outbox, each event at least once. Only a commit creates files.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class OutboxEvent:
 
 
 class Outbox:
-    """The events of one group that wait, each a key and whether it was deleted; `encode` makes its value of its key."""
+    """Waiting events of one group: a key, and whether it was deleted. `encode` makes an event's value from its key."""
 
     def __init__(self, table: str, encode: Callable[[str], bytes]) -> None:
         self._table = table
         self._encode = encode
 
     def create(self, db: sqlite3.Connection) -> None:
-        """Make the table where it is missing."""
+        """Make the table if it is missing."""
         db.execute(
             f"CREATE TABLE IF NOT EXISTS {self._table} "
             "(id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, deleted INTEGER NOT NULL)"
@@ -56,12 +56,12 @@ class Outbox:
         ]
 
     def forget(self, db: sqlite3.Connection, up_to: int) -> None:
-        """Take the events with an id of at most `up_to` away."""
+        """Remove the events with an id of at most `up_to`."""
         db.execute(f"DELETE FROM {self._table} WHERE id <= ?", (up_to,))  # noqa: S608
 
 
 def committing(path: Path) -> sqlite3.Connection:
-    """A connection that commits to the file, which is made where it is missing."""
+    """A connection that commits to the file; a missing file is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     db.execute("PRAGMA journal_mode=WAL")

@@ -1,7 +1,7 @@
-"""Reading users for a cycle: in batches, checked, with a count of what was deleted and what was refused.
+"""Reads users for a cycle: in batches, checked, with counts of deleted and refused users.
 
-A store that holds nobody, or nobody fit for use, is none whose users were all deleted: its volume is not mounted, its
-name is misspelt, or its writer is broken. So that is an error, whichever adapter reads it, and settles no user.
+A store without users, or without sound rows, does not mean that all users were deleted: the volume is not mounted, a
+name is misspelt, or the writer is broken. So it is an error with every adapter, and settles no user.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from stores.feature_store import FeatureRows, FeatureStore
 from stores.features.checks import CheckedRows, check_rows
 
 _KEYS_PER_READ = 5000
-_NEARLY_ALL = 0.9  # of the rows with another length: the contract is wrong then, and not the rows
+_NEARLY_ALL = 0.9  # share of rows with another length from which on the contract is wrong, and not the rows
 
 
 def read_all(
     store: FeatureStore, group: FeatureGroup, changed: Collection[str], tick: Callable[[int], None]
 ) -> CheckedRows:
-    """Every user, `changed` ones for certain as they are now; `tick` hears how many were read so far.
+    """Every user, those of `changed` certainly as they are now; `tick` gets the number read so far.
 
     Raises:
-        ContractError: there is nobody, nobody fit for use, or nearly everybody has a column of another length.
+        ContractError: there are no users, no sound rows, or nearly all have a column of another length.
     """
     rows = _joined(_checked(store.snapshot(changed), group, tick), group)
     _believe(rows, group)
@@ -39,10 +39,10 @@ def read_all(
 def read_users(
     store: FeatureStore, group: FeatureGroup, users: Sequence[str], tick: Callable[[int], None]
 ) -> CheckedRows:
-    """The given users, as far as they are there.
+    """The given users, as far as they exist.
 
     Raises:
-        ContractError: none of them is there and fit for use, and nobody else is either, as of `read_all`.
+        ContractError: none of them has a sound row, and nor does anybody else, as of `read_all`.
     """
     parts = (store.read(users[at : at + _KEYS_PER_READ]) for at in range(0, len(users), _KEYS_PER_READ))
     rows = _joined(_checked(parts, group, tick), group)
@@ -52,13 +52,13 @@ def read_users(
 
 
 def absent(users: Iterable[str], rows: CheckedRows) -> list[str]:
-    """Those of `users` whom the store does not hold: they are deleted."""
+    """The users of `users` that the store does not have: they are deleted."""
     found = set(rows.keys) | rows.refused.keys()
     return [user for user in users if user not in found]
 
 
 def read_report(rows: CheckedRows, deleted: int, *, whole: bool = False) -> ReadReport:
-    """What became of the users, or of `whole` the group's, with the first refusals by name."""
+    """The counts, with the first refusals by name; `whole` where all users of the group were read."""
     return ReadReport(
         accepted=len(rows.keys),
         deleted=deleted,
@@ -70,7 +70,7 @@ def read_report(rows: CheckedRows, deleted: int, *, whole: bool = False) -> Read
 
 
 def _look_around(store: FeatureStore, group: FeatureGroup, users: Collection[str]) -> None:
-    """Find one user who is fit for use: whoever comes first makes it believable that the others are gone."""
+    """Look for any sound row: where there is one, it is believable that the users asked for are gone."""
     batches = store.snapshot(users)
     seen: list[CheckedRows] = []
     try:
@@ -80,12 +80,12 @@ def _look_around(store: FeatureStore, group: FeatureGroup, users: Collection[str
             seen.append(part)
     finally:
         if isinstance(batches, Generator):
-            batches.close()  # the stream, if it was not read to its end
+            batches.close()  # ends a stream that was not read to its end
     _believe(_joined(seen, group), group)
 
 
 def _believe(rows: CheckedRows, group: FeatureGroup) -> None:
-    """Refuse what a whole snapshot says if it cannot be the group that is configured."""
+    """Raise where a whole snapshot cannot be that of the configured group."""
     name, total = f"feature group {group.name}, version {group.version},", len(rows.keys) + len(rows.refused)
     if total == 0:
         only = f" but {rows.keyless} rows without a user id" if rows.keyless else ""

@@ -1,6 +1,6 @@
-"""Speaking with a Hopsworks cluster through its SDK: one session a process, its secrets, and its errors as ours.
+"""Access to a Hopsworks cluster through its SDK: one session a process, its secrets, and its errors as errors of ours.
 
-Nothing outside this package imports the SDK, so what it does at its import is tamed here, before that.
+Nothing outside this package imports the SDK, so the side effects of its import are prevented here, before the import.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import os
 
-os.environ["TQDM_DISABLE"] = "1"  # its bars are drawn while it works; the flag is read when it is imported
-# Other ways into the SDK's configuration would go past ours: past the check of certificates, above all.
+os.environ["TQDM_DISABLE"] = "1"  # no progress bars; the flag is read at the import
+# These variables would bypass our settings, above all the check of certificates.
 for _variable in (
     "REST_ENDPOINT",
     "HOPSWORKS_PORT",
@@ -19,6 +19,6 @@ for _variable in (
 ):
     os.environ.pop(_variable, None)
 if not logging.getLogger().handlers:
-    logging.getLogger().addHandler(logging.NullHandler())  # or the import sets up a handler of its own
+    logging.getLogger().addHandler(logging.NullHandler())  # else the import installs a handler of its own
 for _name in ("hopsworks", "hopsworks_common", "hsfs", "hsml", "urllib3", "sqlalchemy", "pyarrow", "py.warnings"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL)  # what matters of it is raised, and told by us
+    logging.getLogger(_name).setLevel(logging.CRITICAL)  # errors that matter are raised, and logged by us

@@ -10,7 +10,7 @@ from stores.hopsworks.groups import find_group
 from stores.hopsworks.session import Session
 
 _SEEN = 20
-"""How many are looked at. A commit is named by its writer's clock, so a late one need not come out as the newest."""
+"""How many are looked at. The id of a commit is its writer's clock, so a late commit need not be the newest."""
 
 
 class GroupCommits:
@@ -23,7 +23,7 @@ class GroupCommits:
 
     @property
     def online_enabled(self) -> bool:
-        """Whether the group has an online store, and so tells of its changes itself."""
+        """Whether the group has an online store, and so announces its changes itself."""
         return bool(self._found.online_enabled)
 
     def recent(self) -> tuple[int, ...]:
@@ -31,7 +31,7 @@ class GroupCommits:
 
         Raises:
             Refused: the group keeps no commits.
-            ClusterError: the cluster does not tell, or the group is not there any more.
+            ClusterError: the cluster does not say, or the group is gone.
         """
         if (self._found.time_travel_format or "NONE").upper() == "NONE":
             raise Refused(

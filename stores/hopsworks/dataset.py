@@ -1,7 +1,7 @@
-"""Files and folders of the project, with one question answered strictly: whether something is there.
+"""Files and folders of the project, with a strict answer to whether something is there.
 
-The SDK's own `exists` says no to every error, an expired key and a server that is down included. Here only an answer of
-Hopsworks that says so makes something absent; everything else is an error, told as one of ours.
+The SDK's own `exists` says no to every error, even to an expired key or a server that is down. Here something counts as
+absent only where Hopsworks says so; everything else is raised as an error of ours.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ class Node:
 
 
 class Dataset:
-    """Looking at, making, removing and downloading. Paths begin with `/Projects/<project>/`."""
+    """Looks at files and folders, makes, removes and downloads them. Paths begin with `/Projects/<project>/`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def stat(self, path: str) -> Node | None:
-        """What is at a path; None if nothing is.
+        """The file or folder at a path; None where there is nothing.
 
         Raises:
-            ClusterError: it is not known whether something is.
+            ClusterError: the cluster does not say whether something is there.
         """
         return self._session.ask(f"look at {path}", lambda: self._stat(path))
 
     def children(self, path: str) -> list[Node] | None:
-        """What a folder holds; None if there is no such folder.
+        """The content of a folder; None where there is no such folder.
 
         Raises:
-            ClusterError: it is not known.
+            ClusterError: the cluster does not say.
         """
         what = f"list {path}"
         try:
@@ -53,10 +53,10 @@ class Dataset:
             return None
 
     def make(self, path: str) -> None:
-        """Have a folder at a path whose parent is there; one that is there already is as good.
+        """Make a folder at a path whose parent is there; a folder that is there already is fine.
 
         Raises:
-            ClusterError: there is none.
+            ClusterError: the folder could not be made.
         """
         what = f"make the folder {path}"
 
@@ -70,21 +70,22 @@ class Dataset:
 
         self._session.ask(what, attempt)
 
-    def remove(self, path: str, sign: str, spare: Callable[[], bool] = lambda: False) -> bool:
-        """Remove a folder with all that is in it, as long as `sign` is there; unless `spare` says that it has to stay.
+    def remove(self, path: str, marker: str, spare: Callable[[], bool] = lambda: False) -> bool:
+        """Remove a folder with its content, if the path `marker` is there and `spare` does not say that it stays.
 
-        Both are asked before every try: after one whose answer was lost the path may be somebody else's by now.
+        Both are checked before every try: where the answer of a try was lost, the folder may be another writer's by
+        the next one.
 
         Returns:
-            Whether it is gone.
+            Whether the folder is gone.
 
         Raises:
-            ClusterError: it is not known to be gone.
+            ClusterError: the folder is not known to be gone.
         """
         what = f"remove {path}"
 
         def attempt() -> bool:
-            if self._stat(sign) is None:
+            if self._stat(marker) is None:
                 return True
             if spare():
                 return False
@@ -98,7 +99,7 @@ class Dataset:
         return self._session.ask(what, attempt)
 
     def download(self, path: str, to: Path) -> None:
-        """Write a file of the project to `to`, over what is there.
+        """Write a file of the project to `to`; a file that is there is replaced.
 
         Raises:
             NotThere: there is no such file.
@@ -115,7 +116,7 @@ class Dataset:
     def _children(self, path: str) -> list[Node]:
         found: list[Node] = []
         while True:
-            # The public `list` gives names only; sizes are in the answer that this gives as it is.
+            # The public `list` gives names only; this private method gives the whole answer, with sizes.
             count, items = self._api._list_dataset_path(
                 path, _AsItIs, offset=len(found), limit=_PAGE, sort_by="NAME:asc"
             )
@@ -129,7 +130,7 @@ class Dataset:
 
 
 class _AsItIs:
-    """What the SDK makes its objects of an answer with; its own drops the sizes."""
+    """Takes the place of the SDK's class that turns an answer into objects, and that drops the sizes."""
 
     @staticmethod
     def from_response_json(answer: dict[str, Any]) -> Any:

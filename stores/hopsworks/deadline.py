@@ -1,4 +1,4 @@
-"""A deadline for calls of the SDK that take none."""
+"""A deadline for calls of the SDK that accept none."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """What `call` gives, or raises; it is left to itself, in a thread of its own, where it takes longer.
+    """The result of `call`, or its error. A call that takes longer goes on in a thread of its own, unobserved.
 
     Raises:
-        TimeoutError: it took longer.
+        TimeoutError: the call took longer than `seconds`.
     """
     ended: list[tuple[Any, BaseException | None]] = []
 

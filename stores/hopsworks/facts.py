@@ -1,4 +1,4 @@
-"""What the consumer has to know of a cluster: the ids of its groups, their topics, and how its Kafka is reached."""
+"""The facts of a cluster that the consumer needs: ids and topics of the groups, and how to reach its Kafka."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def group_facts(session: Session, group: FeatureGroup, labels: LabelGroup | None
     """The facts of both groups; TLS material of the cluster's Kafka is copied into `tls_dir`.
 
     Raises:
-        ClusterError: the cluster does not tell, or a group is not there.
+        ClusterError: the cluster does not say, or a group is not there.
     """
     facts = _facts(session, group)
     kafka = session.ask("ask for the cluster's Kafka", lambda: _kafka(session, facts.feature_store_id, tls_dir))
@@ -43,7 +43,7 @@ def _facts(session: Session, group: Group) -> GroupFacts:
 
 
 def _kafka(session: Session, feature_store_id: int, tls_dir: Path) -> KafkaAccess:
-    """Brokers as the SDK's own inserts use them, which is the one way that knows a project's own Kafka too."""
+    """Brokers as the SDK's own inserts use them: no other way knows a project's own Kafka."""
     store = session.project.get_feature_store()
     connector = store._storage_connector_api._get_kafka_connector(feature_store_id, external=True)
     options: dict[str, Any] = connector.confluent_options()
@@ -65,7 +65,7 @@ def _kafka(session: Session, feature_store_id: int, tls_dir: Path) -> KafkaAcces
 
 
 def _copied(source: str | None, target: Path) -> Path | None:
-    """A private copy: the SDK's files go with its session, or lie where every process of the machine writes them."""
+    """A private copy: the SDK removes its files with its session, or other processes overwrite them."""
     if source is None:
         return None
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

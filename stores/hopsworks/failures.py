@@ -1,7 +1,7 @@
-"""What the SDK raises, told as errors of ours: what was asked for, what came back, and whether to try again.
+"""Turns what the SDK raises into errors of ours: what was asked for, what came back, and whether a new try may help.
 
-The SDK's own texts hold URLs, whole response bodies and more, so no message of ours quotes them; of a server's error
-only status, code and message are told, and these with known secrets blanked out.
+The SDK's own texts hold URLs, whole response bodies and more, so our messages do not quote them. Of a server's error
+they name status, code and message, with known secrets blanked out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import requests
 from pyarrow import flight
 from sqlalchemy.exc import DBAPIError
 
-from stores.errors import ClusterError, NotThere, Refused, StoreError, Unauthorized, Unreachable
+from stores.errors import ClusterError, ClusterUnreachable, NotThere, Refused, StoreError, Unauthorized
 from stores.hopsworks.secrets import redacted
 
 _LONGEST = 300  # characters of a server's own words
@@ -22,8 +22,8 @@ _BUSY = {408, 425, 429}
 _NOT_LET_IN = (flight.FlightUnauthenticatedError, flight.FlightUnauthorizedError)
 
 
-def told(what: str, error: BaseException) -> StoreError:
-    """`error`, raised while `what` was being done, as an error of ours."""
+def as_store_error(what: str, error: BaseException) -> StoreError:
+    """The error of ours for `error`, which the SDK raised while it did `what`."""
     if isinstance(error, StoreError):
         return error
     if (answer := _answer(error)) is not None:
@@ -31,14 +31,14 @@ def told(what: str, error: BaseException) -> StoreError:
     if is_access_denied(error):
         return Unauthorized(f"{what}: the online store does not know the password any more")
     if type(error).__name__ == "NoHopsworksConnectionError" or str(error).startswith("Couldn't find client"):
-        return Unauthorized(f"{what}: not logged in")  # as after a renewal that failed; the next one may not
+        return Unauthorized(f"{what}: not logged in")  # as after a failed renewal; the next renewal may work
     if (reason := _silence(error)) is not None:
-        # The query service knows us by the certificates of the login, so a new login may do.
-        kind = Unauthorized if isinstance(error, _NOT_LET_IN) else Unreachable
+        # The query service identifies us by the certificates of the login, so a new login may help.
+        kind = Unauthorized if isinstance(error, _NOT_LET_IN) else ClusterUnreachable
         return kind(f"{what}: {reason}")
     chained = error.__cause__ or error.__context__
     if chained is not None and _SDK_FAULTS & {kind.__name__ for kind in type(error).__mro__}:
-        return told(what, chained)
+        return as_store_error(what, chained)
     return ClusterError(f"{what}: {type(error).__name__}: {_shortened(str(error))}")
 
 
@@ -55,11 +55,11 @@ def code_of(error: BaseException) -> int | None:
 
 
 _SDK_FAULTS = {"FeatureStoreException", "ProjectException", "ModelRegistryException", "HopsworksSSLClientError"}
-"""What the SDK raises around the error that says more."""
+"""Errors of the SDK that wrap a more precise error."""
 
 
 def _answer(error: BaseException) -> tuple[int, int | None, str | None] | None:
-    """Status, Hopsworks' code and words of an answer that is an error; no words where it is not one of Hopsworks."""
+    """Status, Hopsworks' code and message of an error answer; no message where the answer is not from Hopsworks."""
     response = getattr(error, "response", None)
     if not isinstance(response, requests.Response):
         return None
@@ -79,17 +79,17 @@ def _by_status(what: str, status: int, code: int | None, words: str | None) -> C
     message = f"{what}: HTTP {status}" + (f", code {code}" if code else "") + said
     if status in {401, 403}:
         return Unauthorized(message)
-    if status == 404 and words is None:  # a proxy that has lost its way, as during an upgrade: nothing is known
-        return Unreachable(f"{message}, which Hopsworks does not say like that; is a proxy in between?")
+    if status == 404 and words is None:  # from a proxy, as during an upgrade: nothing is known
+        return ClusterUnreachable(f"{message}, which Hopsworks does not say like that; is a proxy in between?")
     if status == 404 or (status == 400 and code in _NOT_FOUND_CODES):
         return NotThere(message)
     if status >= 500 or status in _BUSY:
-        return Unreachable(message)
+        return ClusterUnreachable(message)
     return Refused(message)
 
 
 def _silence(error: BaseException) -> str | None:
-    """Why there was no answer that could be understood; None where there was one."""
+    """Why there was no usable answer; None where there was one."""
     if isinstance(error, requests.exceptions.SSLError):
         return f"no secure connection: {_shortened(_innermost(error))}; is the CA right (RETRAINER_HOPSWORKS__CA_FILE)?"
     if isinstance(error, requests.exceptions.Timeout | TimeoutError):

@@ -1,9 +1,9 @@
-"""Reading a group of a cluster, of users or of labels, through the SDK.
+"""Reads a group of users or of labels from a cluster, through the SDK.
 
-By key rows are read online, where their last change is. All of them are read from the offline copy, which lags: it may
-lack a row whose event was heard long ago, and may still have one that was deleted. So what changed lately is left out
-of the copy and read by key. A group without an online store has the offline table alone; there the bridge names what it
-has seen changed in that very table, so what is read is at least as new as the commit that was announced.
+Rows are read by key from the online store, which has their last change. All rows are read from the offline copy, which
+lags: it may lack a row whose event came long ago, and may still have a deleted row. So rows that changed recently are
+left out of the copy and read by key. A group without an online store has the offline table alone. There the bridge
+announces changes that it saw in the same table, so a read is at least as new as the announced commit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stores.hopsworks.session import Session
 
 
 class GroupReader:
-    """One group. Nothing is asked of the cluster before something is read."""
+    """One group. The cluster gets no request before the first read."""
 
     def __init__(self, session: Session, settings: HopsworksStore, group: Group) -> None:
         self._session = session
@@ -36,15 +36,15 @@ class GroupReader:
         """Whether the group is there, is as the contract says, and can be read as the settings want it.
 
         Raises:
-            ContractError: it differs; the message says all that does.
-            ClusterError: it is not there, or the cluster does not tell.
+            ContractError: the group differs; the message names all differences.
+            ClusterError: the group is not there, or the cluster does not say.
         """
         check_group(self._found, self._group, self._settings)
 
     def snapshot(self, changed: Collection[str]) -> Iterator[Rows]:
-        """All rows, those of the keys in `changed` as they are now.
+        """All rows; those of the keys in `changed` as they are now.
 
-        Of a key whose history the offline table keeps it is the latest row.
+        Where the offline table keeps the history of a key, the latest row counts.
         """
         self._await_ingestion()
         if not self._found.online_enabled:
@@ -58,14 +58,14 @@ class GroupReader:
             yield from self._online.read(sorted(newer))
 
     def read(self, keys: Sequence[str]) -> Rows:
-        """The rows of those of `keys` that are there."""
+        """The rows of `keys`, as far as they are there."""
         self._await_ingestion()
         if self._found.online_enabled:
             return joined(self._group, self._online.read(keys))
         return self._offline.read(keys)
 
     def close(self) -> None:
-        """Nothing of its own is open: the session is the process's, and ends with it."""
+        """Nothing to close: the session belongs to the process, and ends with it."""
 
     def _await_ingestion(self) -> None:
         if not self._waited:

@@ -1,4 +1,4 @@
-"""A group in the cluster, of users or of labels: finding it, and what of it is not as the contract says."""
+"""Finds a group of users or of labels in the cluster, and compares it with the contract."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stores.errors import ContractError, NotThere
 from stores.hopsworks.session import Session
 
 _INTEGERS = {"int", "bigint", "smallint", "tinyint"}
-_INTEGER = re.compile(r"0|-?[1-9][0-9]*")  # as the cluster writes them: 07 is no other name of user 7
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")  # as the cluster writes them: 07 does not name user 7
 _NUMBERS = {*_INTEGERS, "float", "double"}
 _TIMES = {"timestamp", "date"}
 _TABLES = {"DELTA", "HUDI", "ICEBERG"}
@@ -28,7 +28,7 @@ def find_group(session: Session, group: Group) -> Any:
     """The SDK's feature group that the contract names.
 
     Raises:
-        NotThere: there is none; the message names the versions that there are.
+        NotThere: there is no such group; the message names the versions that exist.
         ClusterError: the cluster does not say.
     """
     name, version, project = group.name, group.version, session.cluster.project
@@ -48,7 +48,7 @@ def find_group(session: Session, group: Group) -> Any:
 
 
 def differences(found: Any, group: Group) -> list[str]:
-    """What of the SDK's feature group is not as the contract says; empty where all of it is."""
+    """All differences between the SDK's feature group and the contract; empty where there are none."""
     types: dict[str, str] = {feature.name: str(feature.type).lower() for feature in found.columns}
     said: list[str] = []
     keys, wanted = list(found.primary_key), key_columns(group)
@@ -74,7 +74,7 @@ def check_group(found: Any, group: Group, store: HopsworksStore) -> None:
     """Refuse a group that differs from the contract, or cannot be read as `store` wants it.
 
     Raises:
-        ContractError: it does; the message says all that differs.
+        ContractError: the group differs; the message names all differences.
     """
     said = differences(found, group)
     reads_offline = not found.online_enabled or store.snapshot == "offline"
@@ -97,7 +97,7 @@ def unreadable_offline(found: Any) -> str | None:
 
 
 def native_keys(found: Any, group: Group, keys: Iterable[str]) -> list[dict[str, str | int]]:
-    """Keys as the columns of the group's primary key have them; without those that these cannot hold."""
+    """Keys as values of the group's primary key columns, without keys that these columns cannot hold."""
     types = {one.name: str(one.type).lower() for one in found.columns}
     whole = [types.get(column) in _INTEGERS for column in key_columns(group)]
     return [
@@ -108,7 +108,7 @@ def native_keys(found: Any, group: Group, keys: Iterable[str]) -> list[dict[str,
 
 
 def with_keys(found: Any, natives: Sequence[dict[str, str | int]]) -> Any:
-    """The SDK's filter for rows with these keys; of a key of two columns it lets others through as well."""
+    """The SDK's filter for rows with these keys; for keys of two columns the filter passes other pairs, too."""
     values = {column: list(dict.fromkeys(native[column] for native in natives)) for column in natives[0]}
     return reduce(and_, (found[column].isin(listed) for column, listed in values.items()))
 
@@ -119,12 +119,12 @@ def ends_of(group: Group, key: str) -> tuple[str, ...]:
 
 
 def columns_of(group: Group) -> list[str]:
-    """What is read of a group: the primary key and the contract's columns."""
+    """The columns that are read: the primary key and the contract's columns."""
     return [*key_columns(group), *value_columns(group)]
 
 
 def _expected(group: Group) -> list[tuple[str, set[str], str]]:
-    """The contract's columns with the types that they may have, and how these are called."""
+    """The contract's columns, with the types that each may have and a name for these types."""
     if isinstance(group, FeatureGroup):
         scalar = ({*_ARRAYS, *_NUMBERS}, "a number or an array of numbers")
         return [(one.name, *(scalar if one.is_scalar else (_ARRAYS, "an array of numbers"))) for one in group.columns]

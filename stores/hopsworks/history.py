@@ -1,9 +1,9 @@
-"""Which row is a key's, a user's or a label's, in an offline table that keeps history.
+"""Which row of an offline table that keeps history is the current row of a key, a user's or a label's.
 
-Hopsworks merges what is written on the primary key, the event time and the partition columns: an upsert with another
-event time adds a row, and the old one stays. The row with the latest event time is the key's; a null is the oldest
-time of all. Of two rows of the same time in two partitions it is that of the greater partition, as text; where nothing
-tells them apart, the one that comes first.
+Hopsworks merges writes by the primary key, the event time and the partition columns: an upsert with another event time
+adds a row, and the old row stays. The row with the latest event time is current; a null is older than every time. Of
+two rows of the same time in two partitions, the row of the greater partition, as text, is current; where nothing
+distinguishes two rows, the first.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SIGN = np.uint64(1 << 63)
 
 
 def age_columns(found: Any) -> list[str]:
-    """The columns that tell which of a key's rows is the latest, the event time first; none where nothing does."""
+    """The columns that decide which row of a key is the latest, the event time first; empty where none does."""
     if not found.event_time:
         return []
     has = {feature.name for feature in found.columns}
@@ -29,13 +29,13 @@ def age_columns(found: Any) -> list[str]:
 
 
 def ages(batch: Any, columns: Sequence[str]) -> list[bytes]:
-    """For each row of an Arrow batch something that is greater for a later row: the time, then the partitions."""
+    """For each row of an Arrow batch bytes that are greater for a later row: the time, then the partitions."""
     time, *partitions = (batch.column(name) for name in columns)
     kind = time.type
     if pa.types.is_temporal(kind):
         time = time.cast(pa.int32() if kind.bit_width == 32 else pa.int64())
     valid = time.is_valid().to_pylist()
-    # Shifted so that the smallest number is all zero bits, and big end first: then bytes are ordered as their numbers.
+    # Shifted so that the smallest number is all zero bits, big end first: then bytes sort as the numbers do.
     shifted = time.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False).view(np.uint64) ^ _SIGN
     packed = shifted.astype(">u8").tobytes()
     found = [packed[8 * at : 8 * at + 8] if there else _NULL_TIME for at, there in enumerate(valid)]
@@ -45,13 +45,13 @@ def ages(batch: Any, columns: Sequence[str]) -> list[bytes]:
 
 
 class Latest:
-    """The latest row of every key: `note` all of them, then `take` each as it comes by again."""
+    """The latest row of every key: `note` all rows in a first pass, then `take` each in a second."""
 
     def __init__(self) -> None:
         self._ages: dict[str, bytes] = {}
 
     def note(self, keys: Iterable[str], found: Iterable[bytes]) -> None:
-        """Rows of these keys, of these ages, are there."""
+        """Note rows of these keys with these ages."""
         latest = self._ages
         for key, age in zip(keys, found, strict=True):
             before = latest.get(key)
@@ -59,19 +59,19 @@ class Latest:
                 latest[key] = age
 
     def take(self, key: str, age: bytes) -> bool:
-        """Whether this is the key's row; True once for a key."""
+        """Whether this is the latest row of the key; True once for a key."""
         if self._ages.get(key) != age:
             return False
         del self._ages[key]
         return True
 
     def left(self) -> list[str]:
-        """The keys whose row has not come by."""
+        """The keys whose latest row was not taken."""
         return list(self._ages)
 
 
 class Once:
-    """Lets each key through once, where nothing tells which of several rows is its own."""
+    """Lets each key through once, where nothing decides which of several rows is current."""
 
     def __init__(self, name: str, partitions: Sequence[str]) -> None:
         self._name = name
@@ -79,7 +79,7 @@ class Once:
         self._seen: set[str] = set()
 
     def __call__(self, key: str) -> bool:
-        """Note a key, and give True.
+        """Note a key, and return True.
 
         Raises:
             ContractError: the key was here before.

@@ -1,4 +1,4 @@
-"""Waiting for the ingestion service: until the rows that it had taken are in the online store."""
+"""Waits until the rows that the ingestion service has accepted are in the online store."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wa
 
 from schemas.events import Group
 from schemas.hopsworks import HopsworksStore
-from stores.errors import NotThere, Unreachable
+from stores.errors import ClusterUnreachable, NotThere
 from stores.hopsworks.session import Session
 
 LOOKED_BACK = 10
-"""How many ingestions are looked at: several may be under way, and a later one may be done before an earlier."""
+"""How many ingestions are looked at: several may run at once, and a later one may end before an earlier one."""
 
 
 def await_ingestion(
@@ -26,11 +26,11 @@ def await_ingestion(
 ) -> None:
     """Wait until the last few ingestions of the group, as of now, are written.
 
-    Rows that failed count as done: they are not in the online store, and waiting does not bring them there. Where an
-    ingestion does not know how many rows it has, `ingestion_delay` has to do.
+    Rows that failed count as done: waiting does not bring them into the online store. Where an ingestion does not know
+    its number of rows, the wait is `ingestion_delay` seconds.
 
     Raises:
-        Unreachable: that took longer than `ingestion_timeout`.
+        ClusterUnreachable: the wait took longer than `ingestion_timeout`.
     """
     what = f"ask how far the ingestion of {group.name} is"
 
@@ -50,14 +50,14 @@ def await_ingestion(
     ends = time.monotonic() + settings.ingestion_timeout
     for ingestion in ingestions:
         if left := _waited(lambda number: _left(look(number)), ingestion, ends, sleep):
-            raise Unreachable(
+            raise ClusterUnreachable(
                 f"ingestion {ingestion.id} of {group.name}: {left} of {ingestion.num_entries} rows are not in the "
                 f"online store after {settings.ingestion_timeout:.0f} s; is the ingestion service well?"
             )
 
 
 def _waited(left: Callable[[int], int], ingestion: Any, ends: float, sleep: Callable[[float], None]) -> int:
-    """How many rows of an ingestion are left when none is, or when time is up."""
+    """How many rows of an ingestion are left once none is, or once the time is up."""
     if _left(ingestion) == 0:
         return 0
     retrying = Retrying(
@@ -74,7 +74,7 @@ def _waited(left: Callable[[int], int], ingestion: Any, ends: float, sleep: Call
 
 
 def _left(ingestion: Any) -> int:
-    """Rows that are not written; 0 where that is not known."""
+    """Rows that are not written yet; 0 where that is not known."""
     if ingestion is None or not ingestion.num_entries:
         return 0
     entries: int = ingestion.num_entries

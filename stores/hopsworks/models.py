@@ -1,4 +1,4 @@
-"""Entries of one model in the registry: listing, saving, deleting and tagging, through the SDK."""
+"""Lists, saves, deletes and tags the entries of one model in the registry, through the SDK."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from hopsworks_common.client.exceptions import ModelRegistryException
 from hsml.core.dataset_api import DatasetApi
 
-from stores.errors import NotThere, Refused, RegistryError, Unreachable
+from stores.errors import ClusterUnreachable, NotThere, Refused, RegistryError
 from stores.hopsworks.dataset import Dataset
 from stores.hopsworks.failures import code_of
 from stores.hopsworks.session import Session
@@ -22,11 +22,11 @@ _NO_TAG_SCHEMA = 370000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What the registry says about a version. Its files lie below `folder`, in `Files`."""
+    """An entry of the registry. The files of the version are in `folder`, below `Files`."""
 
     version: int
     created: str
-    """When the entry was made: with the version it tells it from one that had the same number before."""
+    """When the entry was made: it distinguishes the version from an earlier one with the same number."""
     description: str
     folder: str
     model: Any
@@ -49,7 +49,7 @@ class Models:
 
     @property
     def folder(self) -> str:
-        """Where the folders of the versions are; not there before the first save."""
+        """The folder that holds the folders of the versions; the first save makes it."""
         return f"/Projects/{self._session.cluster.project}/Models/{self.name}"
 
     def entries(self) -> list[Entry]:
@@ -73,18 +73,18 @@ class Models:
         await_registration: float,
         version: int | None = None,
     ) -> None:
-        """Have the SDK upload a folder and make an entry for it, under the next number that is free, if none is given.
+        """Have the SDK upload a folder and make an entry for it, under the next free number where `version` is None.
 
         Not repeatable.
 
         Raises:
-            ClusterError: the SDK failed, which says nothing about what was done.
+            ClusterError: the SDK failed; what was done before is not known.
         """
         registry = self._opened()
         model = registry.tensorflow.create_model(
             self.name, version=version, metrics=dict(metrics), description=description
         )
-        # Private, as there is no other way to stop its cleaning up; a test fails should a later SDK have it elsewhere.
+        # Private: nothing public stops the SDK's clean-up. A test fails where a later SDK has this attribute elsewhere.
         model._model_engine._dataset_api = _Keeping()
 
         def save() -> None:
@@ -93,16 +93,16 @@ class Models:
         self._session.once(f"save a version of {self.name}", save)
 
     def delete(self, entry: Entry) -> None:
-        """Delete an entry and its folder, as long as it is the entry that it was.
+        """Delete an entry and its folder, if the registry still has the same entry.
 
         Raises:
-            ClusterError: it is not known to be gone.
+            ClusterError: the entry is not known to be gone.
         """
         what = f"delete version {entry.version} of {self.name}"
         registry = self._opened()
 
         def attempt() -> None:
-            # Looked at before every try: after one whose answer was lost the number may be somebody else's by now.
+            # Checked before every try: where an answer was lost, the number may be another writer's by now.
             now = self._session.once(what, lambda: registry.get_model(self.name, entry.version))
             if now is None or self._entry(now).created != entry.created:
                 return
@@ -115,10 +115,10 @@ class Models:
         self._session.ask(what, attempt)
 
     def tag(self, entry: Entry, name: str, value: Mapping[str, Any]) -> str | None:
-        """Put a tag on an entry; the answer is None, or why the cluster does not take it.
+        """Set a tag on an entry; returns None, or why the cluster does not accept the tag.
 
         Raises:
-            ClusterError: it is not known to be there.
+            ClusterError: the tag is not known to be set.
         """
 
         def attempt() -> str | None:
@@ -136,10 +136,10 @@ class Models:
             return str(error)
 
     def untag(self, entry: Entry, name: str) -> None:
-        """Take a tag from an entry, if it has it.
+        """Remove a tag from an entry, if the entry has the tag.
 
         Raises:
-            ClusterError: it is not known to be gone.
+            ClusterError: the tag is not known to be gone.
         """
         what = f"take the tag {name} from version {entry.version} of {self.name}"
 
@@ -163,7 +163,7 @@ class Models:
         )
 
     def _opened(self) -> Any:
-        """The SDK's registry. It stays usable over a renewed login."""
+        """The SDK's registry, which stays usable after the login is renewed."""
         if self._registry is None:
             what = f"open the model registry of {self._session.cluster.project}"
             self._registry = self._session.ask(what, self._open)
@@ -173,22 +173,22 @@ class Models:
         try:
             return self._session.project.get_model_registry()
         except ModelRegistryException:
-            # It says this for every error; which it was, the same question tells that is asked strictly.
+            # The SDK raises this for every error; a strict look at the folder finds out which one it was.
             models = f"/Projects/{self._session.cluster.project}/Models"
             if self.dataset.stat(models) is None:
                 raise RegistryError(
                     f"project {self._session.cluster.project} has no Models dataset, so no model registry;"
                     " enable serving in the project's settings, which makes it"
                 ) from None
-            raise Unreachable("the model registry did not open") from None
+            raise ClusterUnreachable("the model registry did not open") from None
 
 
 class _Keeping(DatasetApi):  # type: ignore[misc]
-    """Files for `save`, which when it fails removes whatever is at the path of its version, and must not.
+    """Prevents the clean-up of the SDK's `save`: a save that fails removes whatever is at the path of its version.
 
-    That may be the version of a writer who was faster, complete by then, or the files of an entry that was made though
-    the answer was lost. What a failed save leaves behind is cleared up by us, who look first.
+    The path may by then hold the complete version of a faster writer, or the files of an entry whose answer was lost.
+    `stores.registry.hopsworks.saving` removes what a failed save leaves behind, after a look at what is there.
     """
 
     def rm(self, remote_path: str) -> None:
-        """Leave it."""
+        """Remove nothing."""

@@ -1,7 +1,7 @@
 """The offline store, read as a stream through the query service (Arrow Flight).
 
-The SDK opens its Flight client at the first read. Where the service is down or dumb then, it tries for most of a minute
-and leaves a client that is good for nothing; so we knock first, and drop the client after every failure.
+The SDK opens its Flight client at the first read. Where the service is down or silent at that time, the SDK tries for
+most of a minute and keeps a broken client. So the connection is tested first, and each failure drops the client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hsfs.core import arrow_flight_client
 from hsfs.core.variable_api import VariableApi
 from pyarrow import flight
 
-from stores.errors import Unreachable
+from stores.errors import ClusterUnreachable
 from stores.hopsworks.session import Session
 
 FLIGHT_PORT = 5005  # the SDK knows no other
@@ -26,10 +26,10 @@ _KNOCK = 5.0
 
 
 def stream(session: Session, found: Any, query: Any, what: str, timeout: float) -> Iterator[Any]:
-    """The Arrow batches of a query on the SDK's feature group, as the service sends them.
+    """The Arrow batches of a query on the SDK's feature group, as they arrive.
 
     Raises:
-        ClusterError: the service cannot be reached, or broke off; what came before that is not all.
+        ClusterError: the service cannot be reached, or the stream broke off; what came before is incomplete.
     """
     knocking = min(_KNOCK, session.cluster.request_timeout)
     opened, first = session.ask(what, lambda: _open(found, query, what, timeout, knocking))
@@ -46,7 +46,7 @@ def stream(session: Session, found: Any, query: Any, what: str, timeout: float) 
 
 
 def _open(found: Any, query: Any, what: str, timeout: float, knocking: float) -> tuple[Any, Any]:
-    """The stream and its first batch: nothing is sent before the first is asked for."""
+    """The stream and its first batch: the service sends nothing before the first batch is asked for."""
     batches = query.read_batches(read_options={"arrow_flight_config": {"timeout": timeout}})
     try:
         _knock(what, knocking)
@@ -61,27 +61,29 @@ def _open(found: Any, query: Any, what: str, timeout: float, knocking: float) ->
         arrow_flight_client._close()
         if type(error) not in {AttributeError, ValueError}:
             raise
-        # A Flight client that failed to begin has no `_server_version`; without one the SDK speaks of Hive or the like.
-        raise Unreachable(f"{what}: the query service is not enabled, or did not let us in") from None
+        # A Flight client that failed to start has no `_server_version`, and the SDK's message then is about Hive.
+        raise ClusterUnreachable(f"{what}: the query service is not enabled, or did not let us in") from None
     except BaseException:
         arrow_flight_client._close()
         raise
 
 
 def _knock(what: str, patience: float) -> None:
-    """Whether somebody is there; where the SDK has no client yet, whether they speak with us, too."""
+    """Connect to the service; where the SDK has no client yet, also ask the service whether it is healthy."""
     domain = VariableApi()._get_loadbalancer_external_domain("feature_query")
     try:
         socket.create_connection((domain, FLIGHT_PORT), timeout=patience).close()
     except OSError as error:
-        raise Unreachable(f"{what}: the query service does not answer at {domain}:{FLIGHT_PORT}: {error}") from None
+        raise ClusterUnreachable(
+            f"{what}: the query service does not answer at {domain}:{FLIGHT_PORT}: {error}"
+        ) from None
     if arrow_flight_client._arrow_flight_instance is None:
         _ask_after_health(domain, patience)
 
 
 def _ask_after_health(domain: str, patience: float) -> None:
-    """What the SDK's client begins with, but once: it would ask five times, with half a minute of pauses."""
-    login = client._get_instance()  # it alone knows where this login's certificates are
+    """The first question of the SDK's client, asked once: the client asks five times, with half a minute of pauses."""
+    login = client._get_instance()  # the only way to the certificates of this login
     door = flight.FlightClient(
         f"grpc+tls://{domain}:{FLIGHT_PORT}",
         tls_root_certs=Path(login._get_ca_chain_path()).read_bytes(),
@@ -94,7 +96,7 @@ def _ask_after_health(domain: str, patience: float) -> None:
 
 
 def _says_there_is_nothing(error: FeatureStoreException) -> bool:
-    """Whether it is one of the errors by which the service says that a table was never written."""
+    """Whether the error means that the table was never written."""
     cause = error.__cause__
     return bool(
         arrow_flight_client._is_no_commits_found_error(cause)
@@ -104,7 +106,7 @@ def _says_there_is_nothing(error: FeatureStoreException) -> bool:
 
 
 def _was_written(found: Any) -> bool:
-    """Whether the group has commits. The service's word alone is not enough to take everybody for deleted."""
+    """Whether the group has commits. The error alone is not proof enough to take all users for deleted."""
     try:
         return bool(found.commit_details(limit=1))
     except KeyError as error:
@@ -114,7 +116,7 @@ def _was_written(found: Any) -> bool:
 
 
 class _Closing:
-    """An iterator of batches that ends its context with itself."""
+    """An iterator of batches that closes its context when it is closed."""
 
     def __init__(self, context: Any, batches: Iterator[Any]) -> None:
         self._context = context

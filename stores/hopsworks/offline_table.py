@@ -1,7 +1,7 @@
 """One group's offline table as rows: each key once, by its latest row.
 
-A table that keeps history is read twice, for it comes in any order: first keys and event times alone, which says which
-row is whose, then the rows. So memory holds a time of each key, never a row that is not wanted.
+A table that keeps history is read twice, because its rows come in any order: first keys and event times alone, which
+decide the latest row of each key, then the rows. So memory holds one time for each key, and no row that is not wanted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class OfflineTable:
         """All rows, of each key one.
 
         Raises:
-            ContractError: a key has several rows, and nothing tells which is the latest.
+            ContractError: a key has several rows, and nothing decides which is the latest.
             ClusterError: the table could not be read to its end.
         """
         if not self._age:
@@ -59,7 +59,7 @@ class OfflineTable:
             yield self.read(moved)
 
     def read(self, keys: Collection[str]) -> Rows:
-        """Those of `keys` that are there, each once; errors as of `scan`."""
+        """The rows of `keys` that are there, each once. Raises as `scan` does."""
         wanted = frozenset(keys)
         if not self._age:
             new = self._once()
@@ -77,7 +77,7 @@ class OfflineTable:
             places = frozenset(later.values())
             part = self._those(rows, [at in places for at in range(len(named))])
             for key, *blocks in zip(part.keys, *part.columns.values(), strict=True):
-                # Copies: the blocks of a batch lie in one array, which one of them would keep.
+                # Copies: the blocks of a batch share one array, and one block would keep all of it in memory.
                 found[key] = [block.copy() if isinstance(block, np.ndarray) else block for block in blocks]
         columns = {name: [row[at] for row in found.values()] for at, name in enumerate(value_columns(self._group))}
         return Rows(list(found), columns)
@@ -86,7 +86,7 @@ class OfflineTable:
         return from_batch(self._group, batch.filter(pa.array(wanted, pa.bool_())))
 
     def _batches(self, columns: Sequence[str], keys: Collection[str] | None = None) -> Iterator[Any]:
-        """Columns of the table's rows; of `keys`, and of others, where they are few enough for a filter."""
+        """Columns of all rows; where `keys` are few enough for a filter, of these keys' rows and maybe some others."""
         query = self._found.select(list(columns))
         if keys is not None and len(keys) <= _KEYS_IN_A_FILTER:
             natives = native_keys(self._found, self._group, keys)

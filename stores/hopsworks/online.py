@@ -1,7 +1,7 @@
 """The online store: rows by key through a feature view and the REST server, or by SQL.
 
-What the REST server does not give may be deleted, or may not have been readable: an `ERROR` row inside an HTTP 200 is
-left out by the SDK just as a missing one. So those are asked for once more by SQL, which raises where it cannot read.
+A row that the REST server does not return may be deleted, or the server may have failed to read it: the SDK leaves out
+an `ERROR` row inside an HTTP 200 like a missing row. So such keys are read once more by SQL, which raises its failures.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from stores.hopsworks.rows import Decoder, Rows, avro_decoders, from_batch, from
 from stores.hopsworks.session import Session
 
 _SCAN_ROWS = 5000
-_BIND = re.compile(r"(?<![:\w\\]):\w")  # what SQLAlchemy takes for a parameter, inside literals too
+_BIND = re.compile(r"(?<![:\w\\]):\w")  # SQLAlchemy takes this for a parameter, even inside a literal
 
 
 class OnlineStore:
-    """Reads one group. Made for one trainer; `found` is the SDK's feature group."""
+    """Reads one group, for one trainer. `found` is the SDK's feature group."""
 
     def __init__(self, session: Session, settings: HopsworksStore, group: Group, found: Any) -> None:
         self._session = session
@@ -37,7 +37,7 @@ class OnlineStore:
         self._decoders: dict[str, Decoder] | None = None
 
     def read(self, keys: Sequence[str]) -> Iterator[Rows]:
-        """Those of `keys` that are there, each once, in parts of `keys_per_read`.
+        """The rows of `keys` that are there, each once, in parts of `keys_per_read`.
 
         Raises:
             ClusterError: a part could not be read.
@@ -49,10 +49,10 @@ class OnlineStore:
             yield joined(self._group, [found, self._by_sql(absent)]) if absent else found
 
     def scan(self) -> Iterator[Rows]:
-        """All rows, by one SQL query that is read as it comes.
+        """All rows, by one SQL query whose result is read as a stream.
 
         Raises:
-            ClusterError: the scan could not be begun, or broke off.
+            ClusterError: the scan could not start, or broke off.
         """
         what, patience = f"scan the online store of {self._group.name}", self._settings.query_timeout
         context, batch = self._session.ask(what, lambda: within(patience, self._open_scan))
@@ -83,18 +83,18 @@ class OnlineStore:
                 transform=False,
                 timeout=self._settings.read_timeout,
             )
-            # The answer is not in the order of the request: rows are told apart by the key that is in them.
+            # The answer is not in the order of the request: the key in each row identifies it.
             return from_lists(self._group, list(_served(view)), rows)
 
         what = f"read {len(asked)} keys of {self._group.name} online"
         return only(self._session.ask(what, ask), set(keys).__contains__)
 
     def _by_sql(self, keys: Iterable[str]) -> Rows:
-        """Those of `keys` that SQL finds; it is the one that says for certain what is not there."""
+        """The rows of `keys` that SQL finds; only SQL is certain about what is not there."""
         plain = [key for key in keys if not any(map(_BIND.search, ends_of(self._group, key)))]
         odd = set(keys) - set(plain)
         parts = [self._selected(plain)] if plain else []
-        if odd:  # the SDK puts ids into the text of its query, where SQLAlchemy takes `:name` for a parameter
+        if odd:  # the SDK writes ids into the text of its query, and SQLAlchemy takes `:name` there for a parameter
             parts += [only(rows, odd.__contains__) for rows in self.scan()]
         return joined(self._group, parts)
 
@@ -113,13 +113,13 @@ class OnlineStore:
         batches = self._session.ask(what, lambda: within(patience, ask))
         decoders = self._decoding()
         found = joined(self._group, [from_batch(self._group, batch, decoders) for batch in batches])
-        return only(found, set(keys).__contains__)  # SQL may take U1 for u1; of two columns others fit
+        return only(found, set(keys).__contains__)  # SQL may match U1 for u1, and other pairs of two columns
 
     def _select(self) -> Any:
         return self._found.select(columns_of(self._group))
 
     def _serving(self) -> Any:
-        """The view, ready to be asked; after a new login its clients are made anew."""
+        """The feature view with its clients; after a new login, new clients."""
         if self._view is not None and self._generation == self._session.generation:
             return self._view
         view = ensure_view(self._session, self._settings, self._group, self._found)
@@ -144,16 +144,16 @@ class OnlineStore:
 
 
 def view_name(settings: HopsworksStore, group: Group) -> str:
-    """Through which feature view a group is read. The name that may be set is that of the users' view."""
+    """The name of the feature view that a group is read through. The setting names the users' view."""
     named = settings.feature_view if isinstance(group, FeatureGroup) else None
     return named or f"{group.name}_retrainer"
 
 
 def ensure_view(session: Session, settings: HopsworksStore, group: Group, found: Any) -> Any:
-    """The feature view, made where it is missing. Call it inside of `session.ask`.
+    """The feature view; a missing one is made. To be called inside `session.ask`.
 
     Raises:
-        ContractError: there is one of that name that lacks columns, or has them from another feature group.
+        ContractError: the view of that name lacks columns, or has them from another feature group.
     """
     name, version = view_name(settings, group), settings.feature_view_version
     query = found.select(columns_of(group))
@@ -163,7 +163,7 @@ def ensure_view(session: Session, settings: HopsworksStore, group: Group, found:
     advice = "name another with RETRAINER_FEATURE_STORE__FEATURE_VIEW or its version with __FEATURE_VIEW_VERSION"
     if lacking := [column for column in columns_of(group) if column not in has]:
         raise ContractError(f"feature view {name}, version {version}, lacks {', '.join(lacking)}; {advice}")
-    # As when the contract has moved on to the next version of the group: that view has all columns, of other rows.
+    # As after the contract went to the next version of the group: the view has all columns, of other rows.
     if strange := [column for column in columns_of(group) if has[column].feature_group.id != found.id]:
         other = has[strange[0]].feature_group
         raise ContractError(
@@ -174,7 +174,7 @@ def ensure_view(session: Session, settings: HopsworksStore, group: Group, found:
 
 
 def _served(view: Any) -> dict[str, Any]:
-    """The features in the order in which a vector has their values. Labels and helpers are not in it."""
+    """The features in the order of the values of a vector, which has no labels and no helper columns."""
     return {
         feature.name: feature
         for feature in view.features

@@ -1,6 +1,6 @@
-"""A folder for certificates and keys that nobody else can read, and that does not outlive its process for long.
+"""A folder for certificates and keys that other users cannot read, removed soon after its process ends.
 
-A process that is killed cannot clean up; the next one does: a folder whose lock nobody holds belongs to nobody.
+A killed process cannot clean up, so the next process does: it removes every folder whose lock is free.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class PrivateFolder:
         self.path.mkdir(mode=0o700)
 
     def remove(self) -> None:
-        """Remove it with all that is in it. Removing twice is fine."""
+        """Remove the folder with its content. Removing twice is fine."""
         shutil.rmtree(self._root, ignore_errors=True)
         self._lock.close()
 
 
 def _own(folder: Path) -> None:
-    """Refuse a folder that somebody else has put there, waiting for our keys."""
+    """Refuse a folder that another user has put there to catch our keys."""
     found = folder.lstat()
     if found.st_uid != os.getuid() or folder.is_symlink() or found.st_mode & 0o077:
         raise PermissionError(f"{folder} is not a private folder of this user; remove it or set TMPDIR")

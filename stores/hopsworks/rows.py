@@ -1,4 +1,4 @@
-"""From what the SDK gives, Arrow batches or lists, to rows by key. Nothing is judged here: the check comes later."""
+"""Turns the SDK's Arrow batches and lists into rows by key. Nothing is checked here: checks come later."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Decoder = Callable[[bytes], Any]
 class Rows:
     """Some rows of a group: `columns[name][i]` belongs to `keys[i]`, a user's id or the `pair_text` of a label.
 
-    A cell of a feature group is a block of numbers, or None; one of a label group is what the SDK gave. `keyless` rows
-    were met and left out, as their key names nobody.
+    A cell of a feature group is a block of numbers, or None; a cell of a label group is the SDK's value. `keyless` is
+    the number of rows that were left out because their key names nobody.
     """
 
     keys: list[str]
@@ -39,7 +39,7 @@ def from_batch(group: Group, batch: Any, decoders: Mapping[str, Decoder] | None 
     Args:
         group: whose columns are taken.
         batch: a `pyarrow.RecordBatch`; arrays are lists, or bytes where they come from SQL.
-        decoders: by column, what turns such bytes into numbers.
+        decoders: functions that turn such bytes into numbers, by column.
     """
     keys, sound = keyed(group, batch)
     columns = {name: sound.column(name) for name in value_columns(group)}
@@ -74,12 +74,12 @@ def as_block(values: Any) -> Floats | None:
     if values is None:
         return None
     listed = values if isinstance(values, list | tuple | np.ndarray) else [values]
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which the check refuses
+    with np.errstate(over="ignore"):  # a number that is too large becomes infinite, and the check refuses it
         return np.array([np.nan if value is None else value for value in listed], dtype=np.float32)
 
 
 def only(rows: Rows, wanted: Callable[[str], bool]) -> Rows:
-    """Those rows whose key is wanted; one without a key is nobody's."""
+    """The rows whose key is wanted; rows without a key are dropped."""
     kept = [place for place, key in enumerate(rows.keys) if wanted(key)]
     if len(kept) == len(rows.keys) and not rows.keyless:
         return rows
@@ -100,7 +100,7 @@ def joined(group: Group, parts: Iterable[Rows]) -> Rows:
 
 
 def avro_decoders(record_schema: str) -> dict[str, Decoder]:
-    """How the bytes of each complex column are read, from the Avro schema of the group's records."""
+    """Functions that read the bytes of each complex column, from the Avro schema of the group's records."""
     fields = json.loads(record_schema)["fields"]
     return {field["name"]: _decoder(fastavro.parse_schema(field["type"])) for field in fields}
 
@@ -132,7 +132,7 @@ def _blocks(column: Any, decode: Decoder | None) -> list[Floats | None]:
 
 
 def _of_lists(column: Any) -> list[Floats | None]:
-    """Slices of one float32 array, so that a batch costs a copy and not a Python number for each number in it."""
+    """Slices of one float32 array: a batch costs one copy, and no Python object for each number."""
     numbers = column.values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
     ends: list[int] = column.offsets.to_pylist()
     valid: list[bool] = column.is_valid().to_pylist()

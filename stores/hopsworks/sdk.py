@@ -1,7 +1,7 @@
 """The SDK, kept from printing, with a deadline on every request to the control plane.
 
-What is private in the SDK and needed all the same is touched in this package only, and said here why. All of it was
-read and run against 5.2.1; the version is pinned in pyproject.toml.
+Only this package touches private parts of the SDK, and says why at each place. All of it was read and run against
+5.2.1; pyproject.toml pins the version.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import requests
 import requests.adapters
 import requests.sessions
 
-_CONNECT = 10.0  # seconds a connection may take
+_CONNECT = 10.0  # seconds until a connection is made
 
 _printing = threading.RLock()
 
 
 class _Patient(requests.adapters.HTTPAdapter):
-    """An adapter whose requests have a deadline where the SDK gives none, which is nearly everywhere."""
+    """An adapter whose requests have a deadline where the SDK sets none; the SDK nearly never does."""
 
     def __init__(self, timeout: float) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class _Patient(requests.adapters.HTTPAdapter):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Nothing of what the SDK prints, or warns of, gets out. The whole process prints nothing meanwhile."""
+    """Swallow what the SDK prints and warns of. The whole process prints nothing in that time."""
     with _printing, redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
         yield
 
@@ -48,15 +48,15 @@ def quiet() -> Iterator[None]:
 def login(
     *, host: str, port: int, project: str, key: str, verify: bool, ca: str | None, certs: str, timeout: float
 ) -> Any:
-    """Log in and give the project. The session that the SDK makes on the way has the deadline from its first request.
+    """Log in and return the project. The SDK's HTTP session has the deadline from its first request on.
 
     Raises:
-        Whatever the SDK raises.
+        Exception: anything that the SDK raises.
     """
     sessions: Any = requests.sessions
     _drop_flight_client()
     before = sessions.HTTPAdapter
-    sessions.HTTPAdapter = partial(_Patient, timeout)  # what a new session is made with; there is no way to hand one in
+    sessions.HTTPAdapter = partial(_Patient, timeout)  # the SDK makes its session itself, with this class
     try:
         with quiet():
             return hopsworks.login(
@@ -74,12 +74,12 @@ def login(
 
 
 def _drop_flight_client() -> None:
-    """The SDK drops it with a connection only if that is still active; a stale one speaks with the host before."""
+    """The SDK drops the client only with an active connection; a stale client still speaks with the earlier host."""
     if "hsfs.core.arrow_flight_client" in sys.modules:
         sys.modules["hsfs.core.arrow_flight_client"]._close()
 
 
 def logout() -> None:
-    """End the session and have its certificates removed."""
+    """End the session; the SDK removes its certificates."""
     with quiet():
         hopsworks.logout()

@@ -1,6 +1,6 @@
-"""The API key: where it is found, and keeping it and other secrets out of everything that is written.
+"""The API key: where to find it, and how it and other secrets stay out of everything that is written.
 
-It is looked for at every login, so that a key that was exchanged is found without a restart:
+The key is read at every login, so that a new key works without a restart. Places, in order:
 
 1. the file that `RETRAINER_HOPSWORKS__API_KEY_FILE` names;
 2. the variable `HOPSWORKS_API_KEY`;
@@ -21,7 +21,7 @@ KEY_VARIABLE = "HOPSWORKS_API_KEY"
 USUAL_FILES = (Path("/run/secrets/hopsworks_api_key"), Path("../secrets/hopsworks_api_key.txt"))
 HIDDEN = "[hidden]"
 
-_SHORTEST = 4  # a shorter "secret" is a word that stands everywhere
+_SHORTEST = 4  # a shorter secret would blank out parts of ordinary words
 
 _known: set[str] = set()
 
@@ -30,7 +30,7 @@ def api_key(cluster: Hopsworks) -> str:
     """The API key, as it is now.
 
     Raises:
-        Unauthorized: there is none; the message says where it was looked for.
+        Unauthorized: there is no key; the message names the places.
     """
     found = _read(cluster.api_key_file) if cluster.api_key_file else _in_the_usual_places()
     if not found:
@@ -45,7 +45,7 @@ def api_key(cluster: Hopsworks) -> str:
 
 
 def key_source(cluster: Hopsworks) -> str:
-    """Where the key comes from, in words, for people."""
+    """The place that the key comes from, in words for people."""
     if cluster.api_key_file:
         return str(cluster.api_key_file)
     if os.environ.get(KEY_VARIABLE):
@@ -54,20 +54,20 @@ def key_source(cluster: Hopsworks) -> str:
 
 
 def hide(secret: str | None) -> None:
-    """Have a secret left out of whatever `redacted` sees from now on."""
+    """Blank a secret out of every text that `redacted` gets from now on."""
     if secret and len(secret) >= _SHORTEST:
         _known.add(secret)
 
 
 def redacted(text: str) -> str:
-    """`text` with every secret that is known, and whatever looks like an API key's header, blanked out."""
+    """`text` with known secrets, and everything that looks like the header of an API key, blanked out."""
     for secret in sorted(_known, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return re.sub(r"(?i)\b(ApiKey|Bearer)\s+[^\s'\",}]+", rf"\1 {HIDDEN}", text)
 
 
 def _in_the_usual_places() -> str:
-    if key := os.environ.get(KEY_VARIABLE, "").strip(" \t\r\n\"'"):  # Docker keeps the quotes of a file of variables
+    if key := os.environ.get(KEY_VARIABLE, "").strip(" \t\r\n\"'"):  # Docker keeps the quotes of an env file
         return key
     return next((_read(path) for path in USUAL_FILES if path.is_file()), "")
 

@@ -1,4 +1,4 @@
-"""The session with a cluster: one login a process, renewed when refused; what is safe to repeat is tried again."""
+"""The session with a cluster: one login a process, renewed when it is refused; repeatable requests are retried."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from schemas.hopsworks import Hopsworks
-from stores.errors import Unauthorized, Unreachable
+from stores.errors import ClusterUnreachable, Unauthorized
 from stores.hopsworks import sdk
-from stores.hopsworks.failures import told
+from stores.hopsworks.failures import as_store_error
 from stores.hopsworks.private_folder import PrivateFolder
 from stores.hopsworks.secrets import api_key
 
@@ -28,7 +28,7 @@ def session_with(cluster: Hopsworks) -> Session:
     """The process's session with a cluster; the first call logs in.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or does not know the key or the project.
+        ClusterError: the cluster cannot be reached, or refuses the key or the project.
     """
     global _open
     with _one:
@@ -39,7 +39,7 @@ def session_with(cluster: Hopsworks) -> Session:
 
 
 def end_session() -> None:
-    """Log out, if there is a session; certificates are removed."""
+    """Log out, if there is a session, and remove its certificates."""
     global _open
     with _one:
         if _open is not None:
@@ -48,9 +48,9 @@ def end_session() -> None:
 
 
 class Session:
-    """A login. `project` and what is made from it stay usable over a renewal; `generation` counts logins.
+    """A login. `project`, and objects made from it, stay usable after a renewal; `generation` counts the logins.
 
-    Made by `session_with`, so that there is one a process.
+    `session_with` makes it, so that a process has one.
     """
 
     def __init__(self, cluster: Hopsworks) -> None:
@@ -67,21 +67,21 @@ class Session:
         return self._project
 
     def ask(self, what: str, call: Callable[[], T], *, renew: bool = True) -> T:
-        """Do something that may be done twice: it is tried again while the cluster does not answer.
+        """Do something that is safe to repeat: it is tried again while the cluster does not answer.
 
         Args:
-            what: what is done, in words, for messages.
-            call: the request or requests; whatever they print is swallowed.
+            what: names the request in messages.
+            call: the request or requests; what they print is swallowed.
             renew: whether to log in again, once, when the key or a password is refused.
 
         Raises:
-            ClusterError: it did not work out within `retry_for` seconds, or was refused.
+            ClusterError: the request failed for `retry_for` seconds, or was refused.
         """
         renewed = not renew
 
         def attempt() -> T:
             nonlocal renewed
-            if renew and not self._alive:  # a renewal failed, and the SDK is good for nothing since
+            if renew and not self._alive:  # a renewal failed, and the SDK is unusable since
                 self.renew()
             try:
                 return self.once(what, call)
@@ -89,11 +89,11 @@ class Session:
                 if renewed:
                     raise
                 self.renew()
-                renewed = True  # only now: a login that met a busy cluster is tried again too
+                renewed = True  # only now, so that a renewal that met a busy cluster is tried again, too
                 return self.once(what, call)
 
         retrying = Retrying(
-            retry=retry_if_exception_type(Unreachable),
+            retry=retry_if_exception_type(ClusterUnreachable),
             wait=wait_exponential_jitter(multiplier=0.2, max=_LONGEST_WAIT, jitter=0.2),
             stop=stop_after_delay(self.cluster.retry_for),
             reraise=True,
@@ -101,22 +101,22 @@ class Session:
         return retrying(attempt)
 
     def once(self, what: str, call: Callable[[], T]) -> T:
-        """Do something that may not be done twice.
+        """Do something that is not safe to repeat.
 
         Raises:
-            ClusterError: it failed. Whether it was done all the same is for the caller to find out.
+            ClusterError: the request failed. The caller has to find out whether it had an effect.
         """
         try:
             with sdk.quiet():
                 return call()
-        except Exception as error:  # noqa: BLE001  (the SDK raises anything; every error has a name of ours after this)
-            raise told(what, error) from None  # the original holds URLs, bodies and, at times, passwords
+        except Exception as error:  # noqa: BLE001  (the SDK raises anything; from here on errors are ours)
+            raise as_store_error(what, error) from None  # the original holds URLs, bodies and, at times, passwords
 
     def renew(self) -> None:
         """Log in again, with the key as it is now.
 
         Raises:
-            ClusterError: that failed; the old login is gone by then.
+            ClusterError: the login failed; the old login is gone by then.
         """
         self.once(f"log in again to {self.cluster.host}:{self.cluster.port}", self._login)
 

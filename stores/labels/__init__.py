@@ -1,1 +1,1 @@
-"""Label stores, and how what they hold is read and checked."""
+"""Label stores: adapters, reading, and the check of each label."""

@@ -1,8 +1,8 @@
-"""The check that every label passes before it is used: it says whether two users are similar, with a weight.
+"""The check of each label before it is used: a label says whether two users are similar, with a weight.
 
-The time decides only which of two labels that contradict each other is the later one. So a label without a sensible
-time is kept, as the oldest of all, and none is refused for its time: a check that asked a clock would answer otherwise
-tomorrow, and what a cycle keeps would not be what a full re-read gives (P3).
+The time only decides which of two contradicting labels is the later one. So no label is refused for its time: without a
+sensible time it counts as the oldest. A check that asked a clock would give another result tomorrow, and a cycle would
+keep other labels than a full re-read (P3).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from schemas.labels import LabelGroup, PairKey
 from stores.label_store import LabelRows
 
 LATEST = 2.0**33
-"""Seconds since the epoch, in 2242. A later time is no moment: it was stored in milliseconds, or is made up."""
+"""Seconds since the epoch, in 2242. A later time is wrong: stored in milliseconds, or invented."""
 
 _SAID: dict[object, bool] = {1: True, 0: False, "1": True, "0": False, "true": True, "false": False}
 _SHOWN = 40  # characters of a value that is refused
@@ -28,15 +28,15 @@ _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float3
 
 @dataclass(frozen=True, slots=True)
 class CheckedLabels:
-    """Labels fit for use, each pair once.
+    """Sound labels, each pair once.
 
     Attributes:
         pairs: the user and the other of each.
         positive: (labels,) whether they are similar.
         weight: (labels,) how much each counts, finite and above 0.
-        at: (labels,) when each was given, seconds since the epoch; 0.0 where that is not told.
+        at: (labels,) time of each, seconds since the epoch; 0.0 where it is not known.
         refused: the reason by pair.
-        keyless: rows of which an end names nobody: refused too, but no pair can be named.
+        keyless: rows with an end that names nobody: refused, too, but without a pair to name.
     """
 
     pairs: list[PairKey]
@@ -51,7 +51,7 @@ class CheckedLabels:
 
 
 def check_labels(group: LabelGroup, rows: LabelRows) -> CheckedLabels:
-    """What every sound label says, and the others with their reasons.
+    """The sound labels, and the reasons of the others.
 
     A label is one of `group.words`, without regard to case and blanks around it, or 1 or 0, as number, text or truth
     value. A weight that is null is 1. A time that is null, before 1970 or after `LATEST` is 0.0.
@@ -86,7 +86,7 @@ def check_labels(group: LabelGroup, rows: LabelRows) -> CheckedLabels:
 
 
 def _meaning(group: LabelGroup) -> Callable[[object], bool | None]:
-    """Whether a label says similar; None where it says neither."""
+    """A function from a label to whether it says similar; None for what is no label."""
     words = _SAID | {word.strip().casefold(): similar for word, similar in group.words.items()}
 
     def meaning(label: object) -> bool | None:
@@ -99,7 +99,7 @@ def _meaning(group: LabelGroup) -> Callable[[object], bool | None]:
 
 
 def _weight(value: object) -> float | None:
-    """How much a label counts; None where that is no number above 0 that single precision can hold."""
+    """The weight of a label; None where it is not a number above 0 that single precision can hold."""
     if value is None:
         return 1.0
     if not isinstance(value, Real) or isinstance(value, bool):

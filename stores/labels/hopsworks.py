@@ -12,11 +12,11 @@ from stores.hopsworks.rows import Rows
 from stores.hopsworks.session import Session
 from stores.label_store import LabelRows
 
-_SECONDS = 10**10  # whole numbers up to here are seconds, and larger ones milliseconds, as the SDK takes event times
+_SECONDS = 10**10  # integers below are seconds, larger ones milliseconds, as in the SDK's event times
 
 
 class HopsworksLabelStore:
-    """A label group, read through the SDK. Nothing is asked of the cluster before something is read."""
+    """A label group, read through the SDK. The cluster gets no request before the first read."""
 
     def __init__(self, session: Session, settings: HopsworksStore, group: LabelGroup) -> None:
         self._reader = GroupReader(session, settings, group)
@@ -27,7 +27,7 @@ class HopsworksLabelStore:
         self._reader.check_contract()
 
     def snapshot(self, changed: Collection[PairKey]) -> Iterator[LabelRows]:
-        """See LabelStore. Of a label whose history the offline table keeps it is the latest row."""
+        """See LabelStore. Where the offline table keeps the history of a label, the latest row counts."""
         return map(self._labels, self._reader.snapshot([pair_text(pair) for pair in changed]))
 
     def read(self, pairs: Sequence[PairKey]) -> LabelRows:
@@ -35,7 +35,7 @@ class HopsworksLabelStore:
         return self._labels(self._reader.read([pair_text(pair) for pair in pairs]))
 
     def count(self) -> int | None:
-        """See LabelStore. The cluster does not tell without counting."""
+        """See LabelStore. The cluster would have to count all rows."""
         return None
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ def label_rows(group: LabelGroup, rows: Rows) -> LabelRows:
 
 
 def moment(value: object) -> float | None:
-    """An event time as seconds since the epoch; one without a time zone is in UTC. None where it is none."""
+    """An event time as seconds since the epoch, UTC where it has no time zone; None for what is no time."""
     if isinstance(value, datetime):
         return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
     if isinstance(value, date):

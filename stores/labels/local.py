@@ -1,6 +1,6 @@
 """Pair labels in the local feature store's file: a table beside that of the users, and an outbox of its own.
 
-As with users only a commit creates anything, and rows and their change events are one transaction.
+As with users, only a commit creates files, and rows and their change events are one transaction.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PAIRS_PER_QUERY = 400  # SQLite allows 999 parameters on old builds
 
 
 class Label(NamedTuple):
-    """What is written of a pair: what the user did, when (seconds since the epoch), and how much it counts."""
+    """What a commit writes of a pair: what the user did, when (seconds since the epoch), and its weight."""
 
     label: str | float | None
     at: float | None
@@ -35,7 +35,7 @@ class LocalLabelStore:
     """A label group in a SQLite file. Any number of processes may read while one commits.
 
     Nothing is opened before it is used. Every method that reads raises ContractError where the file, the group's table
-    or a column of it is missing. `untouched` readers leave no trace, see `untouched.py`.
+    or a column of it is missing. `untouched` readers leave no trace, see `stores.sqlite_readonly`.
     """
 
     def __init__(self, path: Path, group: LabelGroup, *, untouched: bool = False) -> None:
@@ -73,7 +73,7 @@ class LocalLabelStore:
         rows: list[tuple[object, ...]] = []
         for start in range(0, len(wanted), _PAIRS_PER_QUERY):
             part = wanted[start : start + _PAIRS_PER_QUERY]
-            # A join, for SQLite looks through the whole table for pairs that are IN a list.
+            # A join: with IN and a list of pairs SQLite scans the whole table.
             asked = f"WITH asked (asked_user, asked_other) AS (VALUES {', '.join(['(?, ?)'] * len(part))})"
             query = f"{asked} {self._select} JOIN asked ON ({self._keys}) = (asked_user, asked_other)"
             rows += reading.all(query, [end for pair in part for end in pair])
@@ -112,7 +112,7 @@ class LocalLabelStore:
             return []
         try:
             return self._outbox.waiting(self._reading(), limit)
-        except ContractError:  # the file has users, and no labels yet
+        except ContractError:  # the file has users, but no labels yet
             return []
 
     def published(self, up_to: int) -> None:
@@ -137,7 +137,7 @@ class LocalLabelStore:
         return self._reader
 
     def _writing(self) -> sqlite3.Connection:
-        """The connection of commits; the first one makes whatever is missing."""
+        """The connection that commits; the first call makes what is missing."""
         if self._writer is None:
             user, other, *values = self._columns
             columns = f"{user} TEXT, {other} TEXT, {', '.join(values)}, PRIMARY KEY ({self._keys})"

@@ -1,4 +1,4 @@
-"""The files of a version: listing them with size and SHA-256, and checking a folder against its manifest."""
+"""The files of a version: lists them with size and SHA-256, and checks a folder against its manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stores.errors import RegistryError
 
 
 def list_files(folder: Path) -> tuple[FileEntry, ...]:
-    """Every file below `folder` but the manifest, by path."""
+    """All files below `folder` except the manifest, by path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST_FILE)
     return tuple(
         FileEntry(path=path.relative_to(folder).as_posix(), size=path.stat().st_size, sha256=_sha256(path))
@@ -36,7 +36,7 @@ def read_manifest(folder: Path) -> ModelManifest:
 
 
 def check_files(folder: Path) -> ModelManifest:
-    """The manifest in `folder`, once every file is found to be what it says.
+    """The manifest in `folder`, after a check of every file in it.
 
     Raises:
         RegistryError: a file is missing, has another size or another hash.

@@ -1,10 +1,10 @@
 """The local model registry: `<root>/<model name>/<version>/`, a folder a version, put in place by one rename.
 
 A folder is copied under a name that no version has, flushed to disk, and renamed: a version is there whole or not at
-all. Writers with the same token come one after the other. Nobody waits for one with an earlier token, who may have been
-stopped for good: whoever enters leaves its token beside the versions, and takes away what earlier ones have copied. An
-earlier one that goes on finds the token, or nothing to rename any more; what it renamed before is found as a version.
-Which cycle made a version is told by a name beside it (`stores.registry.local_index`).
+all. Writers with the same token take turns. A new writer does not wait for a writer with an earlier token, which may be
+stopped for good: it leaves its own token beside the versions, and removes what earlier writers have copied. An earlier
+writer that goes on finds the later token, or nothing to rename any more; what it renamed before counts as a version. A
+file name beside the versions says which cycle made which (`stores.registry.local_index`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FENCE, _LOCK = ".fence-", ".lock-"
 
 
 class LocalModelRegistry:
-    """A model registry in a folder, shared by any number of processes, all of which see it alike at every moment."""
+    """A model registry in a folder. Any number of processes share it, and all see the same at every moment."""
 
     def __init__(self, root: Path, model_name: str) -> None:
         self._folder = root / model_name
@@ -51,15 +51,15 @@ class LocalModelRegistry:
             (self._folder / f"{_FENCE}{fence}").touch()
         for token, left in self._by_token(_INCOMING):
             if token < fence:
-                with suppress(FileNotFoundError):  # it is a version since, or somebody else took it away
+                with suppress(FileNotFoundError):  # it has become a version, or another process removed it
                     left.rename(self._folder / f"{_OUTDATED}{uuid4().hex}")
         for old in [*self._by_token(_FENCE), *self._by_token(_LOCK)]:
             if old[0] < fence:
                 old[1].unlink(missing_ok=True)
         for taken in self._folder.glob(f"{_OUTDATED}*"):
             shutil.rmtree(taken, ignore_errors=True)
-        self._put_notes_right()  # after what was to become a version was taken away
-        flush_folder(self._folder)  # so a version that is found now stays, whoever renamed it and did not come to this
+        self._put_notes_right()  # after the removal of what was to become a version
+        flush_folder(self._folder)  # keeps a version whose writer was killed between its rename and its flush
 
     def register(self, staged: Path, fence: int = 0, min_version_exclusive: int = 0) -> RegisteredVersion:
         """See ModelRegistry."""
@@ -73,9 +73,9 @@ class LocalModelRegistry:
             shutil.rmtree(incoming, ignore_errors=True)
             try:
                 shutil.copytree(staged, incoming)
-                share(incoming)  # whoever serves models reads them
+                share(incoming)  # servers of models read them
                 _flush(incoming)
-                self._check(fence)  # whoever enters after this finds what was copied, and takes it away
+                self._check(fence)  # a writer that enters after this finds the copy, and removes it
                 reached(Point.REGISTER_COPIED)
                 version = max([min_version_exclusive, *index_of(self._folder).numbers]) + 1
                 if (note := note_in(self._folder, version, manifest.cycle_id)) is not None:
@@ -91,7 +91,7 @@ class LocalModelRegistry:
                 self._check(fence)
                 raise RegistryError(f"the registry {self._folder} cannot be written: {_said(error)}") from error
             finally:
-                shutil.rmtree(incoming, ignore_errors=True)  # what is left of it; a full disk needs the room
+                shutil.rmtree(incoming, ignore_errors=True)  # leftovers of a failure; a full disk needs the room
         return RegisteredVersion(version, manifest)
 
     def fetch(self, version: int) -> Path:
@@ -104,7 +104,7 @@ class LocalModelRegistry:
         return folder
 
     def versions(self) -> list[RegisteredVersion]:
-        """See ModelRegistry. A folder whose manifest cannot be read is none of ours; its number stays taken."""
+        """See ModelRegistry. A folder whose manifest cannot be read does not count; its number stays taken."""
         found = (self._version(number) for number in sorted(index_of(self._folder).numbers))
         return [version for version in found if version is not None]
 
@@ -114,7 +114,7 @@ class LocalModelRegistry:
         return None
 
     def _put_notes_right(self) -> None:
-        """Note the versions that an earlier release made, so that nobody has to look at them again."""
+        """Write the notes of versions that an earlier release made, so that their manifests are read once only."""
         index = index_of(self._folder)
         for stray in index.stray():
             if (note := note_in(self._folder, *stray)) is not None:
@@ -126,10 +126,10 @@ class LocalModelRegistry:
                     note.touch()
 
     def _check(self, fence: int) -> None:
-        """Refuse a token that is not the latest seen here.
+        """Check that a token is the latest in this folder.
 
         Raises:
-            StaleFence: `fence` is an earlier one.
+            StaleFence: `fence` is earlier.
         """
         latest = max((token for token, _ in self._by_token(_FENCE)), default=0)
         if fence < latest:
@@ -149,7 +149,7 @@ class LocalModelRegistry:
 
 
 def _said(error: OSError) -> str:
-    """What an error says; of the many that a copy collects the first, which is the reason of the others."""
+    """The text of an error; of the many errors of a copy the first, which causes the others."""
     return str(error.args[0][0][2]) if isinstance(error, shutil.Error) else str(error)
 
 

@@ -1,8 +1,8 @@
-"""Which cycle made which version of a local registry, told by the names in its folder: no manifest has to be read.
+"""Which cycle made which version of a local registry, by the file names in its folder, without reading manifests.
 
-A version is noted before it is put in place, so each has its note, but those that an earlier release made, or a person
-put there: they have none and are looked at one by one. A note proves nothing. Whoever finds a version by it reads that
-version's manifest, so one whose version never came, or was deleted, does no harm.
+A note, an empty file, is written before its version is put in place. Versions of an earlier release, or put there by a
+person, have no note and are looked at one by one. A note proves nothing: a reader that finds a version by its note
+reads the manifest of the version. So a note whose version never came, or was deleted, does no harm.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NOTE = re.compile(r"\.cycle-(?P<version>[0-9]+)-(?P<cycle_id>[A-Za-z0-9_-]+)")
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The versions in a folder, and the notes beside them, as they were at one moment."""
+    """The versions in a folder, and the notes beside them, at one moment."""
 
     numbers: frozenset[int]
     """Of the versions."""
@@ -31,7 +31,7 @@ class Index:
     """A version and the cycle that made it, or was about to."""
 
     def of(self, cycle_id: str) -> list[int]:
-        """Where to look for a cycle's version, the newest first: by its notes, and at all that have none."""
+        """The versions that may be a cycle's, the newest first: by their notes, and all without a note."""
         noted = {version for version, _ in self.notes}
         by_note = {version for version, made_by in self.notes if made_by == cycle_id}
         return sorted(self.numbers & by_note | self.numbers - noted, reverse=True)
@@ -41,15 +41,15 @@ class Index:
         return set(self.numbers - {version for version, _ in self.notes})
 
     def stray(self) -> Iterable[tuple[int, str]]:
-        """The notes of versions that are not there."""
+        """The notes whose version is not there."""
         return (note for note in self.notes if note[0] not in self.numbers)
 
 
 def index_of(folder: Path) -> Index:
-    """What the names in a folder say."""
+    """The index of a folder, by its file names."""
     numbers: set[int] = set()
     notes: set[tuple[int, str]] = set()
-    for name in os.listdir(folder):  # noqa: PTH208  (names are all that is wanted of what may be many thousands)
+    for name in os.listdir(folder):  # noqa: PTH208  (only names are needed, of maybe many thousands)
         if name.isdecimal():
             numbers.add(int(name))
         elif found := _NOTE.fullmatch(name):
@@ -58,7 +58,7 @@ def index_of(folder: Path) -> Index:
 
 
 def made_by(version: Path) -> str | None:
-    """The cycle that a version's manifest names, at a glance; None where none can be read."""
+    """The cycle that a version's manifest names, without reading the rest; None where it cannot be read."""
     with suppress(OSError, msgspec.MsgspecError):
         return _GLANCE.decode((version / MANIFEST_FILE).read_bytes()).cycle_id
     return None
@@ -72,6 +72,6 @@ _GLANCE = msgspec.json.Decoder(_Made)
 
 
 def note_in(folder: Path, version: int, cycle_id: str) -> Path | None:
-    """The file that says which cycle made a version; None where the cycle's name is none for a file."""
+    """The path of a note; None where the cycle's id cannot be part of a file name."""
     name = f".cycle-{version}-{cycle_id}"
     return folder / name if _NOTE.fullmatch(name) and len(name) < 200 else None

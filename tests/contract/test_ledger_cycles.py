@@ -39,7 +39,7 @@ def test_a_user_who_changes_during_a_cycle_is_pending_again(ledger: Ledger, fenc
     assert following.users == ("a",)
     assert following.lineage.offsets == {"t": {0: (2, 3)}}
     assert following.base_version == 1
-    assert following.anchor_version == 1
+    assert following.baseline_version == 1
 
 
 def test_a_rejected_cycle_gives_its_users_back_and_the_next_covers_its_offsets(ledger: Ledger, fence: int) -> None:
@@ -123,14 +123,14 @@ def test_the_events_of_a_user_are_counted_through_a_rejection(ledger: Ledger, fe
     assert (row.first_event_at, row.last_event_at) == (99.0, 249.0)
 
 
-def test_the_anchor_is_the_last_champion_trained_from_scratch(ledger: Ledger, fence: int) -> None:
+def test_the_baseline_is_the_last_champion_trained_from_scratch(ledger: Ledger, fence: int) -> None:
     begin(ledger)
     kinds = [CycleKind.BOOTSTRAP, CycleKind.INCREMENTAL, CycleKind.FULL, CycleKind.INCREMENTAL]
     for version, kind in enumerate(kinds, 1):
         claim = ledger.cycles.claim(kind, "in turn", float(version), fence=fence)
         ledger.cycles.settle(ended(claim.cycle_id, Outcome.REGISTERED, version), float(version), fence=fence)
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "last", 9.0, fence=fence)
-    assert (claim.base_version, claim.anchor_version) == (4, 3)
+    assert (claim.base_version, claim.baseline_version) == (4, 3)
 
 
 def test_cycle_ids_are_never_used_twice(ledger: Ledger, fence: int) -> None:

@@ -221,7 +221,7 @@ def test_the_best_versions_since_the_last_full_retrain_are_nominated(ledger: Led
     figures = [  # accuracy, precision, recall, average precision, recall@10
         (CycleKind.BOOTSTRAP, (1.0, 1.0, 1.0, 1.0, 1.0)),  # of an earlier series
         (CycleKind.INCREMENTAL, (1.0, 1.0, 1.0, 1.0, 1.0)),
-        (CycleKind.FULL, (0.99, 0.99, 0.99, 0.99, 0.99)),  # the anchor is compared with anyway
+        (CycleKind.FULL, (0.99, 0.99, 0.99, 0.99, 0.99)),  # the baseline is compared with anyway
         (CycleKind.INCREMENTAL, (0.9, 0.5, 0.5, 0.5, 0.5)),
         (CycleKind.INCREMENTAL, (0.8, 0.7, 0.5, 0.5, 0.6)),
         (CycleKind.INCREMENTAL, (0.8, 0.7, 0.4, None, 0.5)),
@@ -236,13 +236,13 @@ def test_the_best_versions_since_the_last_full_retrain_are_nominated(ledger: Led
     claim = ledger.cycles.claim(CycleKind.INCREMENTAL, "next", 600.0, fence=fence)
     # Best in accuracy is 4, in precision 6 (as good as 5, and newer), in recall and AP 7, in recall@10 5.
     assert claim.best_since == (4, 6, 7)
-    assert (claim.base_version, claim.anchor_version) == (8, 3)
+    assert (claim.base_version, claim.baseline_version) == (8, 3)
     assert len(claim.best_since) == MOST_NOMINATED
     ledger.cycles.settle(ended(claim.cycle_id, Outcome.REJECTED), 610.0, fence=fence)
     with ledger.engine.begin() as connection:
         connection.execute(promotions.insert().values(version=5, at=620.0, reason="an operator's word"))
     back = ledger.cycles.claim(CycleKind.INCREMENTAL, "next", 630.0, fence=fence)
-    assert (back.base_version, back.anchor_version, back.best_since) == (5, 3, (8,))
+    assert (back.base_version, back.baseline_version, back.best_since) == (5, 3, (8,))
 
 
 def test_before_there_are_figures_nobody_is_nominated(ledger: Ledger, fence: int) -> None:

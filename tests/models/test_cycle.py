@@ -71,7 +71,7 @@ class Bench:
             kind=kind,
             reason="the test says so",
             base_version=base,
-            anchor_version=1 if base else None,
+            baseline_version=1 if base else None,
             users=changed,
             lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=len(changed)),
             settings=settings or self.settings,
@@ -315,7 +315,7 @@ def test_a_new_model_starts_with_towers_that_keep_the_cosine(started: Bench, mon
         begun.append((float(np.abs(query @ candidate.T - wanted).max()), model.scale()[1] / model.scale()[0]))
         return fit(model, data, *args, **settings)
 
-    monkeypatch.setattr("trainer.learning.fit", watched)
+    monkeypatch.setattr("trainer.learning.cycle_fit.fit", watched)
     assert started.run(started.request("c2", CycleKind.FULL, [], base=1)).outcome is Outcome.REGISTERED
     ((error, middle),) = begun
     assert error < 1e-4
@@ -377,7 +377,7 @@ def spoiled(model: TwoTower, *args: Any, **settings: Any) -> FitReport:
 def test_a_worse_challenger_is_rejected_and_nothing_is_registered(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.learning.fit", spoiled)
+    monkeypatch.setattr("trainer.learning.cycle_fit.fit", spoiled)
     result = started.run(started.request("c2", CycleKind.INCREMENTAL, names(50), base=1))
     assert (result.outcome, result.version) == (Outcome.REJECTED, None)
     assert result.gate is not None
@@ -397,7 +397,7 @@ def learned_nothing(model: TwoTower, *args: Any, **settings: Any) -> FitReport:
 def test_where_nothing_was_learned_the_champion_answers_and_no_version_is_registered(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.learning.fit", learned_nothing)
+    monkeypatch.setattr("trainer.learning.cycle_fit.fit", learned_nothing)
     request = changed(started)
     policy = started.settings.gate.model_copy(update={"register_unchanged": False})
     request = request.model_copy(update={"settings": started.settings.model_copy(update={"gate": policy})})
@@ -414,7 +414,7 @@ def test_where_nothing_was_learned_the_champion_answers_and_no_version_is_regist
 def test_it_is_registered_all_the_same_where_the_policy_says_so(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.learning.fit", learned_nothing)
+    monkeypatch.setattr("trainer.learning.cycle_fit.fit", learned_nothing)
     for version, cycle_id in ((2, "c2"), (3, "c3")):
         request = started.request(cycle_id, CycleKind.INCREMENTAL, names(5), base=version - 1)
         assert started.run(request).version == version
@@ -444,7 +444,7 @@ def test_a_baseline_that_is_gone_is_left_out_and_the_report_says_so(started: Ben
 def test_a_space_that_has_drifted_is_on_record_also_where_the_cycle_is_asked_again(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.gate.court.drifted", lambda *_args, **_named: "a fresh start is better")
+    monkeypatch.setattr("trainer.gate.judgement.drifted", lambda *_args, **_named: "a fresh start is better")
     request = changed(started)
     for result in (started.run(request), started.run(request)):
         assert (result.version, result.asks_full) == (2, "a fresh start is better")
@@ -454,7 +454,7 @@ def test_a_space_that_has_drifted_is_on_record_also_where_the_cycle_is_asked_aga
 def test_newcomers_of_a_rejected_cycle_are_new_in_the_next_one(started: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     request = changed(started)
     with monkeypatch.context() as patch:
-        patch.setattr("trainer.learning.fit", spoiled)
+        patch.setattr("trainer.learning.cycle_fit.fit", spoiled)
         rejected = started.run(request)
     assert rejected.outcome is Outcome.REJECTED
     again = started.run(request.model_copy(update={"cycle_id": "c3"}))

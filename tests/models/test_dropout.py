@@ -13,7 +13,7 @@ from schemas.manifest import MODEL_FILE
 from stores.registry.files import read_manifest
 from tests.models.test_cycle import Bench
 from tests.worlds import GROUP, World, names
-from trainer.learning.training import state
+from trainer.learning.training_state import state
 from trainer.matrix.scaling import fit_space
 from trainer.model import TwoTower, build, load, with_dropout
 

@@ -72,7 +72,7 @@ def spoil_fits(patch: pytest.MonkeyPatch, harm: Callable[[TwoTower], None]) -> N
         told |= {"replayed_users": 0, "warm_start": warm_start, "seed": seed}
         return FitReport.model_validate({**told, "loss": 0.0, "train_accuracy": 1.0, "dev_accuracy": None})
 
-    patch.setattr("trainer.learning.fit", spoiled)
+    patch.setattr("trainer.learning.cycle_fit.fit", spoiled)
 
 
 def line_at(cosine: float) -> Callable[[TwoTower], None]:

@@ -151,7 +151,7 @@ def test_what_a_probe_that_was_killed_left_behind_goes_with_the_next_cycle(
 ) -> None:
     before = _folders(site.spaces.parent)
     with monkeypatch.context() as killed:
-        killed.setattr("trainer.gate.probing.TemporaryDirectory", lambda **where: nullcontext(mkdtemp(**where)))
+        killed.setattr("trainer.gate.pending_probe.TemporaryDirectory", lambda **where: nullcontext(mkdtemp(**where)))
         assert site.run("probe", CycleKind.INCREMENTAL, ["u1"], only_probe=True).outcome is Outcome.PROBED
     assert len(_folders(site.spaces.parent) - before) > 1
     after = site.run("c5", CycleKind.INCREMENTAL, names(60))

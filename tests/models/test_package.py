@@ -66,7 +66,7 @@ def test_outcomes_and_what_the_champion_knew_before_are_told_where_there_are_lab
                     own_auc=0.7,
                     regret=0.09,
                     error=0.02,
-                    told="version 3 is old",
+                    summary="version 3 is old",
                 ),
             }
         )

@@ -22,8 +22,8 @@ from trainer.matrix import embeddings
 from trainer.matrix.axes import training_axes
 from trainer.matrix.scaling import fit_space
 from trainer.pairs import short_rows
-from trainer.pairs.bounds import Frame
-from trainer.pairs.precision import Numbers
+from trainer.pairs.bounds import Projection
+from trainer.pairs.precision import Precision
 from trainer.space import Space, prune
 
 POLICY = PairPolicy(similarity_threshold=0.8, max_positives_per_user=4)
@@ -85,14 +85,16 @@ def dies(death: str, space: Space, policy: PairPolicy) -> bool:
 
 
 @contextmanager
-def frames_of(kept: int, numbers: Numbers) -> Iterator[None]:
-    """Spaces by so many axes, others each time, in these numbers; matrices small at first, so that they grow."""
+def projections_of(kept: int, precision: Precision) -> Iterator[None]:
+    """Spaces by so many axes, others each time, in this precision; matrices small at first, so that they grow."""
     times = iter(range(1000))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            short_rows, "choose_frame", lambda rows, *_: Frame(random_axes(next(times), rows.shape[1], kept), numbers)
+            short_rows,
+            "choose_projection",
+            lambda rows, *_: Projection(random_axes(next(times), rows.shape[1], kept), precision),
         )
-        patch.setattr(short_rows, "fast_numbers", lambda: tuple(Numbers))
+        patch.setattr(short_rows, "fast_precisions", lambda: tuple(Precision))
         patch.setattr(embeddings, "_SMALLEST", 30)
         patch.setattr("stores.files.os.fsync", lambda _handle: None)
         yield
@@ -110,16 +112,16 @@ steps = st.tuples(
     seed=st.integers(0, 1000),
     cap=st.sampled_from([None, 1, 4]),
     kept=st.sampled_from([2, 8, GROUP.width]),
-    numbers=st.sampled_from(Numbers),
+    precision=st.sampled_from(Precision),
 )
 @settings(max_examples=40, deadline=None)
 def test_incremental_equals_full(
-    history: list[tuple[list[str], list[str], str]], seed: int, cap: int | None, kept: int, numbers: Numbers
+    history: list[tuple[list[str], list[str], str]], seed: int, cap: int | None, kept: int, precision: Precision
 ) -> None:
     policy = POLICY.model_copy(update={"max_positives_per_user": cap})
     world = World(seed)
     standing = world.rows(names(25))
-    with TemporaryDirectory() as folder, frames_of(kept, numbers):
+    with TemporaryDirectory() as folder, projections_of(kept, precision):
         space = Space.create(Path(folder) / "live", INFO, GROUP)
         space.apply(checked(standing), [])
         check_report(space.update_pairs(policy, no_tick), set(), space)
@@ -152,20 +154,20 @@ def test_incremental_equals_full(
 
 
 @pytest.mark.parametrize("kept", [2, GROUP.width])
-@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("precision", Precision)
 def test_a_space_that_grows_stays_right_and_its_short_rows_grow_with_it(
-    tmp_path: Path, kept: int, numbers: Numbers
+    tmp_path: Path, kept: int, precision: Precision
 ) -> None:
     world = World()
-    with frames_of(kept, numbers):
+    with projections_of(kept, precision):
         space = Space.create(tmp_path / "s1", INFO, GROUP)
         for start in range(0, 200, 40):
             space.apply(checked(world.rows(names(40, start))), [])
             assert space.update_pairs(POLICY, no_tick).rows_mined == 40
             path = tmp_path / "s1" / "short.bin"
             width = kept + (kept < GROUP.width)
-            plain = kept == GROUP.width and numbers is Numbers.FLOAT32
-            size = 0 if plain else numbers.dtype.itemsize * width * len(space.matrix.directions)
+            plain = kept == GROUP.width and precision is Precision.FLOAT32
+            size = 0 if plain else precision.dtype.itemsize * width * len(space.matrix.directions)
             assert (path.stat().st_size if path.exists() else 0) == size
         assert len(space.matrix.directions) > 40
         kept_pairs = pairs(space)
@@ -271,12 +273,12 @@ def test_ties_are_broken_by_id_and_not_by_row(tmp_path: Path) -> None:
     assert pairs(space) == {("a", "b"), ("a", "c")}
 
 
-def test_a_frame_is_chosen_anew_when_everybody_is_mined_and_only_then(tmp_path: Path) -> None:
+def test_a_projection_is_chosen_again_when_everybody_is_mined_and_only_then(tmp_path: Path) -> None:
     def axes() -> bytes:
-        with np.load(tmp_path / "s1" / "frame.npz") as stored:
+        with np.load(tmp_path / "s1" / "projection.npz") as stored:
             return bytes(stored["axes"].tobytes())
 
-    with frames_of(4, Numbers.BFLOAT16):
+    with projections_of(4, Precision.BFLOAT16):
         space = Space.create(tmp_path / "s1", INFO, GROUP)
         space.apply(checked(World().rows(names(40))), [])
         space.update_pairs(POLICY, no_tick)
@@ -316,16 +318,16 @@ def test_damaged_pairs_are_mined_again(space: Space, tmp_path: Path, damage: str
     assert pairs(again) == before
 
 
-@pytest.mark.parametrize("numbers", Numbers)
-@pytest.mark.parametrize("file", ["frame.npz", "short.bin"])
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("file", ["projection.npz", "short.bin"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut"])
 def test_with_damaged_bounds_pairs_stay_right_and_only_what_changed_is_mined(
-    tmp_path: Path, file: str, damage: str, numbers: Numbers
+    tmp_path: Path, file: str, damage: str, precision: Precision
 ) -> None:
     world = World()
     standing = world.rows(names(80))
     changed = world.rows(names(20))
-    with frames_of(4, numbers):
+    with projections_of(4, precision):
         space = Space.create(tmp_path / "s1", INFO, GROUP)
         space.apply(checked(standing), [])
         space.update_pairs(POLICY, no_tick)

@@ -22,13 +22,13 @@ from consumer.ledger.looking import look
 from consumer.positions import Partition, Position
 from consumer.settings import Settings
 from consumer.status import Status, write_status
-from retrainer.doctor.checks import Outcome, Result
-from retrainer.doctor.run import Examination
+from retrainer.doctor.checks import Result, Severity
+from retrainer.doctor.examination import Examination
 from schemas.events import Operation
 from schemas.labels import LabelGroup
 from stores.features.local import LocalFeatureStore
 from stores.labels.local import Label, LocalLabelStore
-from stores.untouched import connect
+from stores.sqlite_readonly import connect
 from tests.worlds import GROUP, World, names
 
 LABELS = LabelGroup(name="follows")
@@ -209,7 +209,7 @@ def test_looking_writes_nothing_even_if_it_tries(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "outcome", "said"),
+    ("labels", "severity", "said"),
     [
         ({("a", "b"): Label("follow", 1.0)}, "ok", "and 1 labels"),
         ({("a", "b"): Label("liked it", 1.0)}, "failed", "refuse every one of 1 rows: label is"),
@@ -218,16 +218,16 @@ def test_looking_writes_nothing_even_if_it_tries(settings: Settings) -> None:
     ],
 )
 def test_labels_are_judged_as_a_cycle_would(
-    settings: Settings, labels: dict[tuple[str, str], Label], outcome: str, said: str
+    settings: Settings, labels: dict[tuple[str, str], Label], severity: str, said: str
 ) -> None:
     path = settings.state_dir / "feature_store.db"
     with closing(LocalFeatureStore(path, GROUP)) as store, closing(LocalLabelStore(path, LABELS)) as written:
         store.commit(World().rows(names(5)))
         written.commit(labels)
     found = examined(settings)["label group"]
-    assert (found.outcome, said in found.found) == (outcome, True), found
+    assert (found.severity, said in found.found) == (severity, True), found
     other = settings.model_copy(update={"labels": LABELS.model_copy(update={"name": "nowhere"})})
-    assert examined(other)["label group"].outcome is Outcome.FAILED
+    assert examined(other)["label group"].severity is Severity.FAILED
 
 
 @pytest.fixture(autouse=True)

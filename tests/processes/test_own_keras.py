@@ -16,7 +16,7 @@ import pytest
 from schemas.manifest import MODEL_FILE
 from stores.registry.local import LocalModelRegistry
 from tests.integration.loop.test_trainer_process import bootstrap
-from trainer.learning.training import state
+from trainer.learning.training_state import state
 from trainer.model import load
 
 ROOT = Path(__file__).parents[2]

@@ -1,7 +1,7 @@
-"""A model's answers to an exam, summed up by held-out user, and the figures that they come to.
+"""A model's answers to an exam, summed up by held-out user, and the figures of these sums.
 
-Every figure is a function of sums over users. So the figures of a slice are those of the sums over its users, and the
-figures of a bootstrap sample are those of the sums with each user counted as often as it was drawn.
+Every figure is a function of sums over users. So the figures of a slice come from the sums over its users, and the
+figures of a bootstrap sample from the sums where each user counts as often as drawn.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 FIGURES = ("accuracy", "precision", "recall", "average_precision", "recall_at_10", "calibration_error")
-"""What the gate compares; of the last one less is better."""
+"""The figures that the gate compares; for the last one less is better."""
 
 LOSSES = frozenset({"calibration_error", "outcome_calibration_error"})
 
 NOTHING_KNOWN = {"outcome_auc": 0.5}
-"""What is left of a figure to a model that knows nothing, where that is more than 0 by its nature."""
+"""The figure of a model that knows nothing, where that is more than 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +30,17 @@ class Sums(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many users."""
+        """Number of users."""
 
     @abstractmethod
-    def figures(self) -> dict[str, Numbers]:
+    def figures(self) -> dict[str, Doubles]:
         """The figures of sums over users, by name; 0 where there is nothing to divide by."""
 
     def of(self, users: NDArray[np.bool_]) -> Self:
         """The sums of some users."""
         return replace(self, **{one.name: getattr(self, one.name)[users] for one in fields(self)})
 
-    def summed(self, weights: Numbers) -> Self:
+    def summed(self, weights: Doubles) -> Self:
         """Sums over users, each counted by its weight.
 
         Args:
@@ -54,36 +54,36 @@ class Answers(Sums):
     """Of the exam by similarity.
 
     Attributes:
-        right_similar, asked_similar: sampled similar pairs told right, and all of them.
-        right_other, asked_other: the same of sampled dissimilar pairs.
-        said, said_right, similar: of all pairs those that are called similar, those that are so rightly, and those that
-            are similar.
+        right_similar, asked_similar: sampled similar pairs that the model labels right, and all of them.
+        right_other, asked_other: the same for sampled dissimilar pairs.
+        said, said_right, similar: of all pairs, those that the model calls similar, those of them that are, and all
+            that are.
         pairs: all pairs.
-        ranked, ranked_similar: (..., bins) pairs and similar pairs by how alike the model finds them, most alike first;
-            the rest of both is less alike than any in a bin.
+        ranked, ranked_similar: (..., bins) pairs and similar pairs by the model's cosine, the highest first; all other
+            pairs are below the last bin.
         gap, claimed: (..., 10) probability less label, and pairs, by probability in tenths from a tenth on.
-        found, wanted: of a user's nearest those that were found, and how many were asked for.
+        found, wanted: a user's nearest that the model finds, and the number that was asked for.
     """
 
-    right_similar: Numbers
-    asked_similar: Numbers
-    right_other: Numbers
-    asked_other: Numbers
-    said: Numbers
-    said_right: Numbers
-    similar: Numbers
-    pairs: Numbers
-    ranked: Numbers
-    ranked_similar: Numbers
-    gap: Numbers
-    claimed: Numbers
-    found: Numbers
-    wanted: Numbers
+    right_similar: Doubles
+    asked_similar: Doubles
+    right_other: Doubles
+    asked_other: Doubles
+    said: Doubles
+    said_right: Doubles
+    similar: Doubles
+    pairs: Doubles
+    ranked: Doubles
+    ranked_similar: Doubles
+    gap: Doubles
+    claimed: Doubles
+    found: Doubles
+    wanted: Doubles
 
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def figures(self) -> dict[str, Numbers]:
+    def figures(self) -> dict[str, Doubles]:
         """The figures of sums over users, by name; 0 where there is nothing to divide by."""
         similar, other = share(self.right_similar, self.asked_similar), share(self.right_other, self.asked_other)
         found = {
@@ -98,15 +98,15 @@ class Answers(Sums):
         return found
 
 
-def share(part: Numbers, whole: Numbers) -> Numbers:
-    """The one divided by the other; 0 where there is nothing to divide by."""
+def share(part: Doubles, whole: Doubles) -> Doubles:
+    """`part` divided by `whole`; 0 where `whole` is 0."""
     return np.divide(part, whole, out=np.zeros(np.shape(whole)), where=np.asarray(whole) > 0)
 
 
-def _average_precision(sums: Answers) -> Numbers:
-    """Precision in the middle of each bin, weighted by the similar pairs in it; those in no bin come last of all pairs.
+def _average_precision(sums: Answers) -> Doubles:
+    """Precision in the middle of each bin, weighted by its similar pairs; pairs in no bin come last.
 
-    Pairs of one bin count as in random order.
+    Pairs of one bin count as if in random order.
     """
     ranked, similar = np.cumsum(sums.ranked, axis=-1), np.cumsum(sums.ranked_similar, axis=-1)
     middle = share(similar - sums.ranked_similar / 2, ranked - sums.ranked / 2)

@@ -1,7 +1,7 @@
-"""Scoring a model on an exam: every pair of the held-out users, a balanced sample, their nearest users, and outcomes.
+"""Scores a model on an exam: all pairs of the held-out users, a balanced sample, their nearest users, and outcomes.
 
-Every figure comes from the exported path: raw rows through the preprocessing and both towers. Scores of several models
-on one `Exam` are made of the same users, pairs and rows, so they may be compared (P4).
+Every figure uses the exported path: raw rows through the preprocessing and both towers. Scores of several models on one
+`Exam` are over the same users, pairs and rows, so they are comparable (P4).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from trainer.matrix.embeddings import Rows
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.pairs.similarity import similarity
 
-_SIDE_BY_SIDE = 2  # more would have the embeddings of all users by so many models in memory
+_SIDE_BY_SIDE = 2  # models at a time: each has the embeddings of all users in memory
 _ROWS_PER_PASS = 8192
-_BINS = 512  # of the ranking of all pairs: as many similar or nearly similar pairs of the sample in each
+_BINS = 512  # of the ranking of all pairs, each with as many similar or nearly similar pairs of the sample
 _LOWEST = 0.0005  # share of the sampled similar pairs that lie below all bins
-_ORDINARY = 0.45  # of the sampled dissimilar pairs, half of which are the nearest: of the others a tenth lies above
+_ORDINARY = 0.45  # quantile of the sampled dissimilar pairs: half are the nearest, and a tenth of the others lies above
 _CELLS = 2**16  # a cosine finds its bin through a table of so many cells
 _TENTHS = 10
 _LEAST_CLAIM = 0.1  # probability from which on calibration is judged
@@ -39,13 +39,13 @@ _SAME = 1e-5  # similarities that differ by less are the same: rounding
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """A model's figures and what they are made of.
+    """A model's figures, and the sums behind them.
 
     Attributes:
         metrics: of all held-out users.
         answers: sums by query of the exam.
-        probability: (pairs,) of being similar, of the sampled pairs; one half where the model gives no number.
-        outcomes: sums by user of the exam by outcomes, if there was one.
+        probability: (pairs,) of similarity, for the sampled pairs; one half where the model gives no number.
+        outcomes: sums by user in the exam by outcomes, if there is one.
     """
 
     metrics: Metrics
@@ -55,9 +55,9 @@ class Score:
 
 
 def score(model: TwoTower, exam: Exam, outcomes: OutcomeExam | None = None) -> Score:
-    """Every figure of `model` on `exam`, and on the one by `outcomes` if there is one.
+    """All figures of `model` on `exam`, and on the exam by `outcomes` if there is one.
 
-    A pair for which a model that has diverged gives no number is told wrong.
+    Where a diverged model gives no number for a pair, the answer counts as wrong.
     """
     asked = exam.queries if outcomes is None else np.union1d(exam.queries, outcomes.asked)
     queries = embed(model, QUERY, exam.raw, asked)
@@ -76,7 +76,7 @@ def score(model: TwoTower, exam: Exam, outcomes: OutcomeExam | None = None) -> S
 
 
 def scores(models: Sequence[TwoTower], exam: Exam, outcomes: OutcomeExam | None = None) -> list[Score]:
-    """Every figure of each model on the same exams, two at a time: TensorFlow keeps to one core for each."""
+    """The scores of each model on the same exams, two models at a time: TensorFlow uses one core for each."""
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         return list(pool.map(lambda model: score(model, exam, outcomes), models))
 
@@ -88,7 +88,7 @@ def slice_reports(
     champion: Score | None,
     outcomes: OutcomeExam | None = None,
 ) -> dict[Slice, SliceReport]:
-    """Both scores told by slice: of exactly the users in it, as rows of the matrix."""
+    """Both scores by slice: over exactly the users in each, given as rows of the matrix."""
     reports = {}
     for name, rows in slices.items():
         inside = np.isin(exam.queries, rows)
@@ -103,7 +103,7 @@ def slice_reports(
 
 
 def _part(exam: Exam, found: Score, inside: NDArray[np.bool_], asked: NDArray[np.bool_] | None) -> Metrics:
-    """The figures of the users who are `inside` (queries,), and of those who were `asked` (users,) about labels."""
+    """The figures over the queries `inside` (queries,), and over the users `asked` (users,) about labels."""
     outcomes = None if found.outcomes is None or asked is None else found.outcomes.of(asked)
     return metrics_of(found.answers, inside, exam.pairs, exam.queries, found.probability, outcomes)
 
@@ -120,10 +120,10 @@ def embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Ranking:
-    """Bins of cosines, so that the ranking of all pairs can be summed up by user.
+    """Bins of cosines, by which the ranking of all pairs is summed up by user.
 
-    They hold about the same number of sampled pairs each, so they are as fine where a model puts the pairs that matter,
-    however it stretches its cosines.
+    Each bin holds about the same number of sampled pairs, so bins are fine where the pairs that matter lie, however a
+    model stretches its cosines.
     """
 
     low: float
@@ -142,7 +142,7 @@ def _ranking(cosine: NDArray[np.float64], similar: NDArray[np.bool_]) -> _Rankin
     if not (known & similar).any():
         return _Ranking(1.0 - 1e-6, np.zeros(_CELLS, dtype=np.int64))
     low = float(np.quantile(cosine[known & similar], _LOWEST))
-    if (known & ~similar).any():  # what a poor model makes of most pairs need not be told apart
+    if (known & ~similar).any():  # most pairs of a poor model need no fine bins
         low = max(low, float(np.quantile(cosine[known & ~similar], _ORDINARY)))
     low = min(low, 1.0 - 1e-6)
     inside = cosine[known & (cosine >= low)]
@@ -217,19 +217,19 @@ def _answers(
 
 
 def _found(exam: Exam, best: Best) -> NDArray[np.float64]:
-    """(queries,) of those that a model finds nearest, how many are as near as the last of the truly nearest."""
+    """(queries,) how many of the nearest by the model are as near as the last of the true nearest."""
     if not exam.nearest:
         return np.zeros(len(exam.queries))
     there = np.isfinite(best.values).ravel()
-    anchors = np.repeat(exam.queries, exam.nearest)
-    truly = np.full(len(anchors), -np.inf)
-    truly[there] = similarity(exam.directions, anchors[there], best.rows.ravel()[there])
+    pair_users = np.repeat(exam.queries, exam.nearest)
+    truly = np.full(len(pair_users), -np.inf)
+    truly[there] = similarity(exam.directions, pair_users[there], best.rows.ravel()[there])
     near = truly.reshape(best.rows.shape) >= exam.tenth[:, None] - _SAME
     return np.asarray(near.sum(axis=1), dtype=np.float64)
 
 
 def _position(queries: Rows, rows: Rows) -> Rows:
-    """Where each of `rows` is in `queries`."""
+    """The position of each of `rows` in `queries`."""
     order = np.argsort(queries)
     found: Rows = order[np.searchsorted(queries, rows, sorter=order)]
     return found

@@ -1,9 +1,9 @@
-"""The exam: what all models of a cycle are asked about the held-out users, and the right answers.
+"""The exam: questions about the held-out users for all models of a cycle, with the right answers.
 
-Labels come from the directions of one scaling: every pair (held-out user, anybody else) is similar or not, exactly. So
-an exam is two things: all of these pairs, as bits, in their true proportion; and a balanced sample of them, for the
-headline accuracy. In the sample each held-out user has some of its similar users, and `negative_ratio` dissimilar ones
-for each: half of them, 32 at most, those nearest to it, where a model can go wrong, the rest at random.
+Labels come from the directions of one scaling: each pair (held-out user, any other user) is similar or not, exactly. An
+exam has two parts: all of these pairs, as bits, in their true proportion; and a balanced sample of them, for the
+headline accuracy. In the sample each held-out user has some of its similar users, and `negative_ratio` dissimilar users
+for each: half of them, at most 32, are the nearest ones, where models err; the rest is random.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from trainer.pairs.negatives import draw_negatives
 from trainer.pairs.similarity import similarity
 
 NEAREST = 10
-_POSITIVES = 50  # sampled of each held-out user, where there are more
-_HARD = 32  # nearest dissimilar users that are kept of each
-_CLOSE = 1e-5  # more than a float32 product of unit rows can be off
+_POSITIVES = 50  # sampled for each held-out user, where there are more
+_HARD = 32  # nearest dissimilar users that are kept for each
+_CLOSE = 1e-5  # more than the error of a float32 product of unit rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +40,18 @@ class PairSet:
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """What models are scored on.
+    """The questions of one exam.
 
     Attributes:
-        raw: (capacity, width) raw rows of the user matrix, which models are given.
+        raw: (capacity, width) raw rows of the user matrix, the input of models.
         directions: (capacity, width) the rows that labels come from.
         queries: held-out rows with a direction.
         corpus: every row with a direction, in order.
         pairs: the balanced sample.
         tenth: (queries,) similarity of the tenth nearest user, or of the last in a small corpus.
-        nearest: how many users are asked for: ten, or all others in a small corpus.
+        nearest: number of neighbours that are asked for: ten, or all others in a small corpus.
         bits: for each block of the corpus, (queries, bytes) which of its users are similar, packed along rows.
-        similar: (queries,) how many users are similar to each.
+        similar: (queries,) number of users similar to each.
     """
 
     raw: Floats
@@ -65,7 +65,7 @@ class Exam:
     similar: Rows
 
     def blocks(self) -> Iterator[tuple[slice, NDArray[np.bool_], NDArray[np.bool_]]]:
-        """Blocks of the corpus: where in it, (queries, block) who is similar, and (queries, block) who is oneself."""
+        """Blocks of the corpus: the slice, and (queries, block) whether similar, and whether the same user."""
         for where, bits in zip(column_blocks(len(self.queries), len(self.corpus)), self.bits, strict=True):
             similar = np.unpackbits(bits, axis=1, count=where.stop - where.start).astype(bool)
             yield where, similar, self.queries[:, None] == self.corpus[None, where]
@@ -78,8 +78,8 @@ def prepare_exam(raw: Floats, directions: Floats, examined: Rows, corpus: Rows, 
         raw, directions: (capacity, width) the user matrix.
         examined: held-out rows.
         corpus: rows of everybody, `examined` among them, in order.
-        policy: above which cosine users are similar, and how many dissimilar ones are sampled.
-        seed: of what is sampled.
+        policy: the threshold of similarity, and how many dissimilar users are sampled.
+        seed: of the sample.
     """
     nearest = max(0, min(NEAREST, len(corpus) - 1))
     best, hard = Best(len(examined), nearest), Best(len(examined), min(_HARD, max(0, len(corpus) - 1)))
@@ -118,15 +118,15 @@ def _with_sample(exam: Exam, hard: Best, policy: PairPolicy, generator: np.rando
     nearest = np.minimum(wanted // 2, (nearby >= 0).sum(axis=1))
     first = np.arange(nearby.shape[1]) < nearest[:, None]
     near = np.stack([np.repeat(exam.queries, nearest), nearby[first]], axis=1)
-    anchors = np.repeat(exam.queries, wanted - nearest)
-    others = draw_negatives(exam.directions, anchors, exam.corpus, policy.similarity_threshold, generator)
+    pair_users = np.repeat(exam.queries, wanted - nearest)
+    others = draw_negatives(exam.directions, pair_users, exam.corpus, policy.similarity_threshold, generator)
     rows = np.concatenate([positives, near, others])
     sample = PairSet(rows, np.arange(len(rows)) < len(positives))
     return replace(exam, pairs=sample)
 
 
 def _some_similar(exam: Exam, taken: Rows, generator: np.random.Generator) -> Rows:
-    """(sum of taken, 2) for each query so many of its similar users, each as likely as any other."""
+    """(sum of taken, 2) for each query `taken` of its similar users, each with the same probability."""
     chosen = [
         np.sort(generator.choice(int(there), int(some), replace=False))
         for there, some in zip(exam.similar, taken, strict=True)

@@ -1,4 +1,4 @@
-"""The figures of a model as people read them, from what it answered about some of the held-out users."""
+"""The figures of a model as people read them, over some of the held-out users."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def metrics_of(
 
     Args:
         answers: sums by query.
-        users: (queries,) whose figures they are.
+        users: (queries,) which users count.
         pairs: the sampled pairs of the exam.
         queries: the exam's queries, as rows.
-        probability: (pairs,) of being similar, finite.
-        outcomes: sums by the users among them who were asked about labels, if any.
+        probability: (pairs,) of similarity, finite.
+        outcomes: sums by user of those asked about labels, if any.
     """
     sums = answers.summed(users.astype(np.float64))
     figures = {name: float(value) for name, value in sums.figures().items()}
@@ -52,7 +52,7 @@ def metrics_of(
 
 
 def outcome_figures(answers: OutcomeAnswers | None) -> dict[str, float]:
-    """The figures of outcomes, as `Metrics` has them; none where there is nothing to tell them by."""
+    """The figures of outcomes, by field of `Metrics`; empty without labels."""
     if answers is None or not len(answers):
         return {}
     sums = answers.summed(np.ones(len(answers)))

@@ -1,4 +1,4 @@
-"""A model's answers to the exam by outcomes, summed up by asked user, and the figures that they come to."""
+"""A model's answers to the exam by outcomes, summed up by asked user, and the figures of these sums."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stores.feature_store import Floats
-from trainer.exam.answers import Numbers, Sums, share
+from trainer.exam.answers import Doubles, Sums, share
 from trainer.exam.outcome_exam import OutcomeExam
 from trainer.exam.retrieval import Best, column_blocks, product
 from trainer.matrix.cosines import pair_cosines, sigmoid
 
 OUTCOME_FIGURES = ("outcome_auc", "recall_at_50", "outcome_calibration_error", "earlier_auc")
-"""What the gate compares where outcomes decide; of the calibration error less is better."""
+"""The figures that the gate compares where outcomes judge; for the calibration error less is better."""
 
 _BINS = 512
 _TENTHS = 10
@@ -25,29 +25,29 @@ class OutcomeAnswers(Sums):
     """Sums of weights by user, each (users,) or (users, bins); or summed over users, the same without the first axis.
 
     Attributes:
-        positive, other: (..., bins) positive labels, and strangers and negative labels, by how alike the model finds
-            them, most alike first.
-        earlier, earlier_other: (..., bins) those of them that were known before the cycle.
+        positive, other: (..., bins) positive labels, and strangers and negative labels, by the model's cosine, the
+            highest first.
+        earlier, earlier_other: (..., bins) the same for labels known before the cycle.
         gap, claimed: (..., 10) probability less label, and pairs, by probability in tenths.
         found, wanted: positive labels whose other user is among the nearest, and all of them.
     """
 
-    positive: Numbers
-    other: Numbers
-    earlier: Numbers
-    earlier_other: Numbers
-    gap: Numbers
-    claimed: Numbers
-    found: Numbers
-    wanted: Numbers
+    positive: Doubles
+    other: Doubles
+    earlier: Doubles
+    earlier_other: Doubles
+    gap: Doubles
+    claimed: Doubles
+    found: Doubles
+    wanted: Doubles
 
     def __len__(self) -> int:
         return len(self.wanted)
 
-    def figures(self) -> dict[str, Numbers]:
+    def figures(self) -> dict[str, Doubles]:
         """The figures of sums over users, by name; 0 where there is nothing to divide by.
 
-        Pairs of one bin count as equally alike: half of what is in the same bin is told right.
+        Pairs of one bin count as equal: half of the comparisons inside a bin count as right.
         """
         found = {
             "outcome_auc": _auc(self.positive, self.other),
@@ -59,19 +59,19 @@ class OutcomeAnswers(Sums):
         return found
 
 
-def _auc(positive: Numbers, other: Numbers) -> Numbers:
-    """Of (..., bins), most alike first."""
+def _auc(positive: Doubles, other: Doubles) -> Doubles:
+    """AUC of (..., bins) weights, the highest cosine first."""
     everybody = other.sum(axis=-1)
     behind = everybody[..., None] - np.cumsum(other, axis=-1) + other / 2
     return share((positive * behind).sum(axis=-1), positive.sum(axis=-1) * everybody)
 
 
 def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[float, float]) -> OutcomeAnswers:
-    """What a model answers; a pair for which one that has diverged gives no number is told wrong.
+    """A model's answers; where a diverged model gives no number for a pair, the answer counts as wrong.
 
     Args:
         exam: the exam.
-        queries, candidates: (capacity, d) unit embeddings, of the asked users and of the corpus at least.
+        queries, candidates: (capacity, d) unit embeddings, at least of the asked users and of the corpus.
         line: the model's scale and bias.
     """
     count = len(exam.asked)
@@ -82,7 +82,7 @@ def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[f
     tenth = np.minimum((probability * _TENTHS).astype(np.int64), _TENTHS - 1)
     rank = _bins(cosine)
 
-    def summed(values: Numbers, place: NDArray[np.int64], places: int) -> Numbers:
+    def summed(values: Doubles, place: NDArray[np.int64], places: int) -> Doubles:
         total = np.bincount(exam.user * places + place, values, minlength=count * places)
         return np.asarray(total.reshape(count, places), dtype=np.float64)
 
@@ -99,8 +99,8 @@ def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[f
     )
 
 
-def _bins(cosine: Numbers) -> NDArray[np.int64]:
-    """The bin of each pair, most alike in the first: about as many in each, and each its own where they are few."""
+def _bins(cosine: Doubles) -> NDArray[np.int64]:
+    """The bin of each pair, the highest cosine in bin 0: about equal counts, or one distinct cosine a bin if few."""
     edges = np.unique(cosine)[1:]
     if len(edges) >= _BINS:
         edges = np.unique(np.quantile(cosine, np.arange(1, _BINS) / _BINS))
@@ -108,7 +108,7 @@ def _bins(cosine: Numbers) -> NDArray[np.int64]:
 
 
 def _is_near(exam: OutcomeExam, queries: Floats, candidates: Floats) -> NDArray[np.bool_]:
-    """(pairs,) whose second user is among the nearest that the model finds for the first in the whole corpus."""
+    """(pairs,) whether the second user is among the model's nearest to the first in the whole corpus."""
     best = Best(len(exam.asked), exam.nearest)
     mute = ~np.isfinite(queries[exam.asked]).all(axis=1)
     for where in column_blocks(len(exam.asked), len(exam.corpus)):

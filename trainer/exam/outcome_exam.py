@@ -1,12 +1,12 @@
-"""The exam by outcomes: what all models of a cycle are asked about labels that none of them has learned.
+"""The exam by outcomes: questions for all models of a cycle about labels that none of them has learned.
 
-Each positive label is asked of one of its users: who of two, the other user or a stranger, is the likelier one? And is
-the other user among the nearest of everybody? Strangers are as popular as the user whose place they take, or a model
-that knows nothing but who is popular would look good (Aiyappa et al. 2024, Implicit degree bias in the link prediction
-task). They are drawn among the nearest in the order of positive labels. Explicit negative labels count as strangers do.
+Each positive label gives two questions about one of its users. Is the other user likelier than a stranger? Is the other
+user among the nearest of all users? A stranger is about as popular as the other user; else a model that knows
+popularity alone would look good (Aiyappa et al. 2024, Implicit degree bias in the link prediction task). Strangers are
+drawn near the other user in the order by number of positive labels. Explicit negative labels count as strangers.
 
-Where labels are directed they are asked of the user who made them. Where not, of the end that is held out; of either,
-drawn, where both are, as a label is one witness and no two.
+A directed label is asked about the user who made it. A label without direction is asked about its held-out end; where
+both ends are held out, about a random one, because a label is one observation and not two.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ NEAREST = 50
 
 @dataclass(frozen=True, slots=True)
 class OutcomeExam:
-    """What models are scored on.
+    """The questions of one exam.
 
     Attributes:
-        raw: (capacity, width) raw rows of the user matrix, which models are given.
+        raw: (capacity, width) raw rows of the user matrix, the input of models.
         corpus: every row with a direction, in order.
-        asked: (users,) rows of the users who are asked, in order.
+        asked: (users,) rows of the asked users, in order.
         pairs: (pairs, 2) rows, the asked user first.
-        user: (pairs,) where in `asked` the asked user is.
+        user: (pairs,) position of the asked user in `asked`.
         positive: (pairs,) whether the pair is a positive label, each once; else a stranger or a negative label.
-        earlier: (pairs,) whether the label was known before the cycle; of a stranger, the one that it is matched with.
-        weight: (pairs,) how much each counts; a stranger as much as the label it is matched with.
-        known: (known, 2) positives that are not asked about, as places in `asked` and `corpus`: they are in nobody's
-            ranking, as a model may have learned them.
-        nearest: how many users are asked for: fifty, or all others in a small corpus.
+        earlier: (pairs,) whether the label was known before the cycle; for a stranger, the label it is matched with.
+        weight: (pairs,) weight of each; a stranger has that of the label it is matched with.
+        known: (known, 2) other positives, as positions in `asked` and `corpus`: they are left out of rankings, since a
+            model may have learned them.
+        nearest: number of neighbours that are asked for: fifty, or all others in a small corpus.
     """
 
     raw: Floats
@@ -58,14 +58,14 @@ class OutcomeExam:
 
     @property
     def labels(self) -> int:
-        """Positive labels that are asked about."""
+        """Number of positive labels in the exam."""
         return int(self.positive.sum())
 
 
 def held_out_exam(
     raw: Floats, outcomes: Outcomes, population: Population, most_users: int, seed: int
 ) -> OutcomeExam | None:
-    """The exam on held-out labels; None without a positive one. Arguments as of `outcome_exam`."""
+    """The exam on held-out labels; None without a positive one. Arguments as in `outcome_exam`."""
     about = outcomes.part == Part.HOLDOUT
     if not (about & outcomes.positive).any():
         return None
@@ -86,12 +86,12 @@ def outcome_exam(
 
     Args:
         raw: (capacity, width) the user matrix.
-        outcomes: every label that is known: nobody's stranger is somebody whom he is known to like.
-        about: (labels,) which of them are asked about.
-        may_be_asked: (capacity,) who is asked, where labels are not directed and either end could be.
+        outcomes: every known label: a user's known partners are never their strangers.
+        about: (labels,) which of them the exam is about.
+        may_be_asked: (capacity,) which users may be asked, where labels have no direction.
         corpus: rows of everybody with a direction, in order.
-        most_users: who are asked; of more so many are drawn.
-        seed: of what is drawn.
+        most_users: number of asked users at most; of more a sample is drawn.
+        seed: of all draws.
     """
     generator = np.random.default_rng(seed)
     label, ends = _ends(outcomes, about, may_be_asked, generator)
@@ -122,7 +122,7 @@ def outcome_exam(
 
 
 def lacking(exam: OutcomeExam | None, policy: GatePolicy) -> str | None:
-    """Why an exam is too small to judge by; None where it can tell."""
+    """Why an exam is too small to judge; None where it is large enough."""
     labels = 0 if exam is None else exam.labels
     users = 0 if exam is None else len(np.unique(exam.user[exam.positive]))
     if labels >= policy.min_labels and users >= policy.min_users:
@@ -148,6 +148,6 @@ def _ends(
 
 
 def _both_ways(outcomes: Outcomes, which: NDArray[np.bool_]) -> Rows:
-    """(n, 2) rows of some labels; where they are not directed, also with the ends changed over."""
+    """(n, 2) rows of some labels; labels without direction in both orders."""
     pairs = outcomes.pairs[which]
     return pairs if outcomes.directed else np.concatenate([pairs, pairs[:, ::-1]])

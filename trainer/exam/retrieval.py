@@ -1,6 +1,6 @@
 """Nearest users, exactly and over the whole corpus: one product and a selection, block by block.
 
-Nothing is sampled: recall among sampled candidates ranks models otherwise than recall among all of them (Krichene &
+Nothing is sampled: recall among sampled candidates may rank models in another order than recall among all (Krichene &
 Rendle, KDD 2020).
 """
 
@@ -18,15 +18,15 @@ from trainer.matrix.embeddings import Rows
 
 _BLOCK_BYTES = 2**25  # of similarities at a time
 _BLOCK_ROWS = 2**15  # candidates at a time, at most
-_GROUP = 16  # columns of a block of which only the best is looked at first
+_GROUP = 16  # columns of a group; only the best of a group is looked at first
 
 
 class Best:
-    """The largest values of each query and whose they are, over blocks that come one after another.
+    """The largest values of each query with their rows, over blocks that are added one by one.
 
     Attributes:
-        values: (queries, k) largest first; -inf where there were not so many.
-        rows: (queries, k) whose they are.
+        values: (queries, k) largest first; -inf where there are fewer.
+        rows: (queries, k) the row of each value.
     """
 
     def __init__(self, queries: int, k: int) -> None:
@@ -34,7 +34,7 @@ class Best:
         self.rows: Rows = np.full((queries, k), -1, dtype=np.int64)
 
     def add(self, values: Floats, rows: Rows) -> None:
-        """Take in a block: `values` (queries, m) of the candidates `rows` (m,)."""
+        """Add a block: `values` (queries, m) of the candidates `rows` (m,)."""
         k = self.values.shape[1]
         if not k or not len(rows) or not len(values):
             return
@@ -47,12 +47,12 @@ class Best:
 
 
 def nearest(queries: Floats, query_rows: Rows, candidates: Floats, candidate_rows: Rows, count: int) -> Rows:
-    """(len(query_rows), k) the candidates of largest dot product, nearest first, nobody being their own neighbour.
+    """(len(query_rows), k) the candidates of largest dot product, nearest first; no user is its own neighbour.
 
     Args:
         queries, candidates: (capacity, d) rows of the user matrix.
         query_rows, candidate_rows: distinct rows to compare.
-        count: how many are wanted; k is less where there are not so many candidates besides oneself.
+        count: number wanted; k is smaller where there are fewer candidates besides the query.
     """
     best = Best(len(query_rows), max(0, min(count, len(candidate_rows) - 1)))
     for where in column_blocks(len(query_rows), len(candidate_rows)):
@@ -64,7 +64,7 @@ def nearest(queries: Floats, query_rows: Rows, candidates: Floats, candidate_row
 
 
 def column_blocks(queries: int, candidates: int) -> Iterator[slice]:
-    """Slices that cover so many candidates, each small enough for its similarities to so many queries."""
+    """Slices that cover all candidates, each small enough for the memory of its similarities to the queries."""
     size = min(_BLOCK_ROWS, max(1, _BLOCK_BYTES // (4 * max(queries, 1))))
     for start in range(0, candidates, size):
         yield slice(start, min(start + size, candidates))
@@ -79,8 +79,8 @@ def product(queries: Floats, candidates: Floats) -> Floats:
 def largest(values: Floats, k: int) -> NDArray[np.int32]:
     """(n, k) the columns of the k largest of each row of `values` (n, m), largest first.
 
-    The k largest lie in the k groups of columns with the largest maxima, so most values are only ever compared with
-    those of their group.
+    The k largest lie in the k groups of columns with the largest maxima, so most values are only compared inside their
+    group.
     """
     groups = values.shape[1] // _GROUP
     if groups <= k:

@@ -1,13 +1,13 @@
-"""Paired bootstrap over users: differences of figures between two models, and what can be said of them.
+"""Paired bootstrap over users: differences of figures between two models, with bounds.
 
-Users are drawn, not pairs: those of one user stay together (Davison & Hinkley, Bootstrap Methods and their Application,
-3.8), and both models are summed over the same draw. A bootstrap sees only users who are there. So a lower bound also
-loses what a group could lose of whom none is among n users: with a confidence of c it is no larger a share of them than
--ln(1 - c) / n, the rule of three (Hanley & Lippman-Hand, JAMA 1983), and it loses all there is.
+Users are drawn, not pairs, so the pairs of one user stay together (Davison & Hinkley, Bootstrap Methods and their
+Application, 3.8); both models are summed over the same draw. A bootstrap sees only users who are in the sample. So a
+lower bound also subtracts the loss of a group of which nobody is among n users. With confidence c such a group has at
+most a share of -ln(1 - c) / n, the rule of three (Hanley & Lippman-Hand, JAMA 1983); it is assumed to lose everything.
 
-Certain losses are told by one bound for all comparisons together: the quantile of the largest studentised deviation
-(Westfall & Young 1993; Romano & Wolf, Econometrica 2005), which is never wider than Holm's and knows that figures move
-together.
+One bound for all comparisons together decides which losses are certain: the quantile of the largest studentised
+deviation (Westfall & Young 1993; Romano & Wolf, Econometrica 2005). It is never wider than Holm's, and knows that
+figures move together.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from trainer.exam.answers import FIGURES, LOSSES, NOTHING_KNOWN, Numbers, Sums
+from trainer.exam.answers import FIGURES, LOSSES, NOTHING_KNOWN, Doubles, Sums
 
-_NOTHING = 1e-9  # differences no larger than this are none
+_NOTHING = 1e-9  # smaller differences count as 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Difference:
 
     Attributes:
         figure: its name.
-        users: of how many users.
+        users: number of users.
         challenger, other: the figures themselves.
         value: challenger less other.
         drawn: (draws,) the same of each bootstrap sample.
@@ -41,7 +41,7 @@ class Difference:
     challenger: float
     other: float
     value: float
-    drawn: Numbers
+    drawn: Doubles
 
     @property
     def error(self) -> float:
@@ -49,21 +49,21 @@ class Difference:
         return float(self.drawn.std()) * math.sqrt(self.users / max(self.users - 1, 1))
 
     def hidden(self, confidence: float) -> float:
-        """The loss that users could have who are too rare to be among these: all there is to lose."""
+        """The largest loss of users too rare to be in the sample: everything there is to lose."""
         most = 1.0 - self.other if self.figure in LOSSES else max(self.other - NOTHING_KNOWN.get(self.figure, 0.0), 0.0)
         return most * unseen_share(self.users, confidence)
 
     def seen_lower(self, confidence: float) -> float:
-        """One-sided lower bound of what can be seen: the lower one of percentile and Student's."""
+        """One-sided lower bound of what the sample shows: the lower of the percentile and Student's."""
         studentised = self.value - student(NormalDist().inv_cdf(confidence), self.users) * self.error
         return min(float(np.quantile(self.drawn, 1 - confidence)), studentised)
 
     def lower(self, confidence: float) -> float:
-        """One-sided lower bound, what cannot be seen taken off."""
+        """One-sided lower bound, less the loss that the sample cannot show."""
         return self.seen_lower(confidence) - self.hidden(confidence)
 
     def needed_users(self, margin: float, confidence: float, most: int = 10_000_000) -> int | None:
-        """How many users it would take until the lower bound is above -margin, all else staying; None if no number."""
+        """Users needed until the lower bound is above -margin, all else equal; None where no number suffices."""
         noise = student(NormalDist().inv_cdf(confidence), self.users) * self.error * math.sqrt(self.users)
         hidden = self.hidden(confidence) * self.users
         count = self.users
@@ -74,8 +74,8 @@ class Difference:
         return count
 
 
-def weights_of(users: int, draws: int, seed: int) -> Numbers:
-    """(draws, users) how often each user is in each bootstrap sample of so many users."""
+def weights_of(users: int, draws: int, seed: int) -> Doubles:
+    """(draws, users) how often each user is in each bootstrap sample."""
     generator = np.random.default_rng(seed)
     chosen = generator.integers(users, size=(draws, users)) + users * np.arange(draws)[:, None]
     return np.bincount(chosen.ravel(), minlength=draws * users).reshape(draws, users).astype(np.float64)
@@ -83,21 +83,21 @@ def weights_of(users: int, draws: int, seed: int) -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The figures that answers come to: as they are, and of each bootstrap sample (draws,)."""
+    """The figures of answers: of all users, and of each bootstrap sample (draws,)."""
 
     users: int
-    figures: dict[str, Numbers]
-    samples: dict[str, Numbers]
+    figures: dict[str, Doubles]
+    samples: dict[str, Doubles]
 
     @staticmethod
-    def of(answers: Sums, weights: Numbers) -> Drawn:
+    def of(answers: Sums, weights: Doubles) -> Drawn:
         """By the (draws, users) `weights` of the bootstrap."""
         users = len(answers)
         return Drawn(users, answers.summed(np.ones(users)).figures(), answers.summed(weights).figures())
 
 
 def differences(challenger: Drawn, other: Drawn, figures: Sequence[str] = FIGURES) -> list[Difference]:
-    """How those of `figures` differ, drawn by the same weights; the users are the same, the exam need not be."""
+    """The differences of `figures`, drawn by the same weights: of the same users, maybe of two exams."""
     found = []
     for name in figures:
         turn = -1.0 if name in LOSSES else 1.0
@@ -108,9 +108,9 @@ def differences(challenger: Drawn, other: Drawn, figures: Sequence[str] = FIGURE
 
 
 def certain_bounds(found: Sequence[Difference], false_alarms: float) -> list[float]:
-    """Upper bound of each difference. Where nothing is worse, one of them is below zero at most so often.
+    """Upper bound of each difference. Where nothing is worse, any is below zero with probability `false_alarms`.
 
-    A difference that never varies is what it is.
+    A difference that does not vary between draws is its own bound.
     """
     errors = [one.error for one in found]
     deviations = [(one.value - one.drawn) / error for one, error in zip(found, errors, strict=True) if error > _NOTHING]
@@ -122,7 +122,7 @@ def certain_bounds(found: Sequence[Difference], false_alarms: float) -> list[flo
 
 
 def unseen_share(users: int, confidence: float) -> float:
-    """The largest share that a group can have of which nobody is among so many users."""
+    """The largest share of a group of which nobody is among so many users, at this confidence."""
     return min(1.0, -math.log(1 - confidence) / users)
 
 

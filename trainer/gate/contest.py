@@ -1,10 +1,10 @@
 """The contest: all models of a cycle on the same held-out users, at the same moment, on today's features (P4).
 
-Who takes part: the challenger, unless training changed nothing; the champion; the baseline; and, where a cycle follows
-the champion, a fresh start on today's users, which nobody registers: where it wins, the space has drifted.
+The models: the challenger, unless training changed nothing; the champion; the baseline; and, where a cycle follows the
+champion, a fresh start on today's users. The fresh start is never registered: where it wins, the space has drifted.
 
-Where champion and challenger scale users otherwise, they do not agree on who is similar. All are then asked twice, by
-the labels of either scaling: each is compared by its own, and nobody loses for certain by the other's alone.
+Where champion and challenger scale users differently, they disagree about who is similar. All models are then scored
+twice, by the labels of either scaling. Each is compared by its own, and the other's alone makes no loss certain.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from schemas.cycle import CycleRequest, GateReport
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from stores.feature_store import Floats
-from trainer.champion import Opponents, Standing
 from trainer.exam.evaluate import Score, scores, slice_reports
 from trainer.exam.exam import Exam, prepare_exam
 from trainer.exam.outcome_exam import held_out_exam
-from trainer.gate.court import Court
 from trainer.gate.gate import CHAMPION
+from trainer.gate.judgement import Judgement
 from trainer.gate.slices import slices_of
 from trainer.labels.outcomes import Outcomes
-from trainer.learning.initial import begin
+from trainer.learning.initial_weights import set_initial_weights
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.population import Population
 from trainer.matrix.scaling import to_directions
 from trainer.matrix.split import Part
 from trainer.model import TwoTower, build
+from trainer.opponents import LoadedVersion, Opponents
 from trainer.space import Space
 
 _ROWS_PER_PASS = 8192
 
 
-def hold(
+def run_contest(
     space: Space,
     population: Population,
     challenger: TwoTower | None,
@@ -47,17 +47,18 @@ def hold(
     seed: int,
     outcomes: Outcomes | None = None,
 ) -> GateReport:
-    """Score everybody and judge; the report also says whether a full retrain is asked for.
+    """Score all models and judge; the report also says whether a full retrain is asked for.
 
     Args:
         space: the cycle's space, with all changes in it.
         population: its users.
-        challenger: None where training changed nothing, so that the champion alone is asked how it answers.
-        opponents: champion and baseline; without a champion there has to be a challenger.
+        challenger: None where training changed nothing, so that the champion alone is scored.
+        opponents: champion and baseline; without a champion a challenger is required.
         request: the cycle's.
         spaces: the folder of all spaces.
         seed: of what is sampled.
-        outcomes: every label there is, if any. They are asked about whatever the objective is, and judge by it.
+        outcomes: every label there is, if any. Models are scored on them whatever the objective; the objective decides
+            whether they judge.
     """
     policy, champion = request.settings.gate, opponents.champion
     examined = population.holdout[: policy.max_users]
@@ -78,23 +79,28 @@ def hold(
     told = {name: [one[name] for one in by_exam] for name in taking}
     rows = examined if about is None else np.union1d(examined, about.asked)
     slices = slices_of(rows, space, champion, request, spaces)
-    court = Court(request, exams[0], about, slices, opponents, seed)
-    report = court.judged(told)
+    judgement = Judgement(request, exams[0], about, slices, opponents, seed)
+    report = judgement.judged(told)
     headline = by_exam[0]
     update = {
         "notes": (*report.notes, *_by_own_labels(told.get(CHAMPION, [])), *opponents.notes),
         "labels_kept": _labels_kept(exams),
         "fresh": headline["fresh"].metrics if "fresh" in headline else None,
-        "asks_full": court.asks_full(headline),
+        "asks_full": judgement.asks_full(headline),
         "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION), about),
     }
     return report.model_copy(update=update)
 
 
 def _exams(
-    space: Space, population: Population, examined: Rows, champion: Standing | None, request: CycleRequest, seed: int
+    space: Space,
+    population: Population,
+    examined: Rows,
+    champion: LoadedVersion | None,
+    request: CycleRequest,
+    seed: int,
 ) -> list[Exam]:
-    """One exam by the labels of the cycle's space, and one by those of the champion's where it scales otherwise."""
+    """One exam by the labels of the cycle's space, and one by the champion's where its scaling differs."""
     raw, pairs, everyone = space.matrix.raw, request.settings.pairs, population.everyone
     exams = [prepare_exam(raw, space.matrix.directions, examined, everyone, pairs, seed)]
     if champion is not None and not _same_scaling(champion.manifest.space, space.info):
@@ -118,7 +124,7 @@ def _scaled(info: SpaceInfo, group: FeatureGroup, raw: Floats, rows: Rows) -> Fl
 
 
 def _labels_kept(exams: Sequence[Exam]) -> float | None:
-    """Jaccard index of the similar pairs of two exams; None where there is but one."""
+    """Jaccard index of the similar pairs of two exams; None where there is one exam only."""
     if len(exams) < 2:
         return None
     both = either = 0
@@ -129,7 +135,7 @@ def _labels_kept(exams: Sequence[Exam]) -> float | None:
 
 
 def _by_own_labels(champion: Sequence[Score]) -> list[str]:
-    """How the champion answers by its own labels, where it scales otherwise: that is what was compared."""
+    """The champion's figures by its own labels, which were compared, where its scaling differs."""
     if len(champion) < 2:
         return []
     own = champion[-1].metrics
@@ -143,5 +149,5 @@ def _by_own_labels(champion: Sequence[Score]) -> list[str]:
 def _fresh(space: Space, population: Population, request: CycleRequest) -> TwoTower:
     settings = request.settings
     model = build(space.info, settings.feature_group, settings.fit.dropout, settings.fit.learning_rate)
-    begin(model, space.matrix.directions, population.of(Part.TRAIN), settings.pairs.similarity_threshold)
+    set_initial_weights(model, space.matrix.directions, population.of(Part.TRAIN), settings.pairs.similarity_threshold)
     return model

@@ -1,16 +1,16 @@
-"""The gate: may the challenger follow the champion? Pure statistics over answers to the same exams.
+"""The gate decides whether the challenger may follow the champion. Pure statistics over answers to the same exams.
 
-The challenger is compared with the champion, and with the baseline: the last version trained from scratch and the
-best ones since, so that small losses cannot add up. Each figure is compared by its own interval, of all held-out users
-and of each slice that is large enough.
+The challenger is compared with the champion and with the baseline: the last version trained from scratch and the best
+versions since, so that small losses cannot add up. Each figure has its own interval, over all held-out users and over
+each slice that is large enough.
 
     rejected      a loss is certain, whatever its size; or the difference itself is a loss of a margin or more
     inconclusive  a loss of a margin or more cannot be ruled out
-    passed        neither: what is lost, if anything, is less than the margin
+    passed        neither: any loss is smaller than the margin
 
-How figures are compared is in `trainer.gate.comparing`. docs/gate.md says how often the gate errs.
+`trainer.gate.comparison` compares the figures. docs/gate.md says how often the gate errs.
 
-Where outcomes judge, so are the figures of held-out labels; of the input cosine only a large loss is refused.
+Where outcomes judge, this holds for the figures of held-out labels; of the input cosine only a large loss is refused.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from trainer.exam.answers import Sums
 from trainer.exam.evaluate import Score
 from trainer.exam.outcome_answers import OutcomeAnswers
 from trainer.gate.bootstrap import Difference, Drawn, differences, unseen_share, weights_of
-from trainer.gate.comparing import Rival, compare, margin_of
+from trainer.gate.comparison import Rival, compare, margin_of
 
 CHAMPION = "champion"
-_DRIFT_FIGURES = ("average_precision", "recall_at_10")  # of order alone: a fresh start has no line of its own yet
+_DRIFT_FIGURES = ("average_precision", "recall_at_10")  # by order alone: a fresh start has no fitted line yet
 _WORDS = {
     "recall_at_10": "recall@10",
     "recall_at_50": "recall@50",
@@ -39,7 +39,7 @@ _WORDS = {
     "outcome_calibration_error": "calibration error of outcomes",
 }
 _RAIL_MARGINS = {"earlier_auc": "EARLIER_MARGIN", "outcome_calibration_error": "CALIBRATION_MARGIN"}
-_HEADLINES = ("accuracy", "outcome_auc")  # the one or the other is compared
+_HEADLINES = ("accuracy", "outcome_auc")  # one of the two is compared
 _OUTCOME_DRIFT_FIGURES = ("outcome_auc", "recall_at_50")
 
 
@@ -51,19 +51,19 @@ def judge(
     seed: int,
     asked: Mapping[Slice, NDArray[np.bool_]] | None = None,
 ) -> GateReport:
-    """Passed, rejected or inconclusive, and why, of an exam that can tell (`blind` says whether it can).
+    """Passed, rejected or inconclusive, with the reason. The exam is large enough (see `blind`).
 
-    The arguments are those of `trainer.gate.comparing.compare`.
+    The arguments are those of `trainer.gate.comparison.compare`.
     """
     told = compare(policy, challenger, rivals, slices, seed, asked)
     return _verdict(policy, told, challenger[0], rivals[0].scores[0])
 
 
 def first(policy: GatePolicy, challenger: Score, why: str, *, by_outcomes: bool = False) -> GateReport:
-    """The verdict on a version that has no champion to be compared with: floors; `why` says that there is none.
+    """The verdict on a version without a champion to compare with: floors. `why` says that there is no champion.
 
-    By outcomes there is but one: the line is none of similarity then, and a model that has learned what users do may
-    find few of the nearest by cosine.
+    By outcomes there is one floor only: the model's line is then not about similarity, and a model that has learned
+    what users do may find few of the nearest by cosine.
     """
     metrics = challenger.metrics
     if by_outcomes:
@@ -93,7 +93,7 @@ def first(policy: GatePolicy, challenger: Score, why: str, *, by_outcomes: bool 
 
 
 def blind(policy: GatePolicy, score: Score) -> str | None:
-    """Why nothing can be told by an exam, whoever answers it; None where it can."""
+    """Why an exam is too small to decide anything; None where it is large enough."""
     answers = score.answers
     similar, other = answers.similar > 0, answers.pairs > answers.similar
     asked = int(((answers.asked_similar > 0) & (answers.asked_other > 0)).sum())
@@ -121,15 +121,15 @@ def blind(policy: GatePolicy, score: Score) -> str | None:
 
 
 def drifted(policy: GatePolicy, fresh: Sums, standing: Mapping[str, Sums], seed: int) -> str | None:
-    """Why a full retrain would help: a fresh start beats all who stand by more than a margin, beyond doubt.
+    """Why a full retrain would help: a fresh start certainly beats champion and challenger by more than a margin.
 
-    It keeps the input cosine and has learned nothing of outcomes. So where these judge, it is asked about them: by the
-    cosine it would win against every model that has learned them. Where it wins by them too, what was learned has come
-    to be worth less than nothing.
+    A fresh start keeps the input cosine and has learned nothing of outcomes. So where outcomes judge, it is compared by
+    outcomes: by the cosine it would win against every model that has learned them. Where it wins by outcomes, what was
+    learned has become harmful.
 
     Args:
-        policy: the margin, and how sure one has to be.
-        fresh: of a model that starts anew on today's users, untrained.
+        policy: margin and confidence.
+        fresh: answers of a model that starts from scratch on today's users, untrained.
         standing: the answers of champion and challenger to the same exam, by name.
         seed: of the bootstrap.
     """
@@ -220,7 +220,7 @@ def _verdict(
 
 
 def _nothing_seen(policy: GatePolicy, told: Sequence[tuple[Comparison, Difference]]) -> bool:
-    """Whether every figure is no worse than its margin but for users who cannot be seen, or not worse at all."""
+    """Whether every figure, apart from users too rare to be seen, is within its margin, or not worse at all."""
     return all(
         one.value >= 0 or one.seen_lower(policy.confidence) > -margin_of(policy, one.figure)
         for comparison, one in told
@@ -229,7 +229,7 @@ def _nothing_seen(policy: GatePolicy, told: Sequence[tuple[Comparison, Differenc
 
 
 def _needed(policy: GatePolicy, users: int, told: Sequence[tuple[Comparison, Difference]]) -> int | None:
-    """Held-out users that it would take for the unclear comparison that needs the most; a slice stays its share."""
+    """Held-out users that the most demanding unclear comparison needs, where slices keep their shares."""
     counts = []
     for comparison, one in told:
         if comparison.verdict == "unclear":

@@ -1,15 +1,15 @@
-"""The probe: the champion asked about what has changed, before anything is learned from it. Test, then train.
+"""The probe: the champion's score on what has changed, before anything is learned from it. Test, then train.
 
-Each label and row is first a question and then a lesson, so the picture is honest: no model has learned the answers
-(prequential evaluation: Gama, Sebastião and Rodrigues, Machine Learning 2013). What the figures have sunk by since the
-champion took its own exam, when it was registered, is the regret of not having trained.
+Each label and row is used for a test before it is learned, so the score is honest (prequential evaluation: Gama,
+Sebastião and Rodrigues, Machine Learning 2013). The regret of not having trained is the loss of the figures since the
+champion's own exam, when it was registered.
 
-The questions are those of the exam: by similarity the nearest of everybody and the same hard sample, by labels the same
-kind of strangers. The users are not: an exam asks those who are held out, of whom no label was ever learned, a probe
-whoever changed. Of a training user the champion may know other labels, so a probe is, if anything, the easier one, and
-a regret is a loss and no matter of who was asked. Newcomers are as strange to it as those who are held out.
+The questions are those of the exam: by similarity the nearest of all users and the same hard sample, by labels the same
+kind of strangers. The users differ: an exam asks about held-out users, a probe about changed ones. The champion may
+have learned other labels of a changed user, so a probe is rather easier than an exam: a regret is a real loss.
+Newcomers are as unknown to the champion as held-out users.
 
-A probe decides when to train, never what is registered: that is compared today, by the gate (P4).
+A probe decides when to train, never what is registered: the gate compares that on the day (P4).
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import numpy as np
 from schemas.cycle import Metrics, ProbeReport, TrainerSettings
 from schemas.policies import GatePolicy, Objective
 from stores.feature_store import Floats
-from trainer.champion import Standing
 from trainer.exam.evaluate import Score, score
 from trainer.exam.exam import prepare_exam
 from trainer.exam.outcome_exam import OutcomeExam, outcome_exam
@@ -29,6 +28,7 @@ from trainer.gate.bootstrap import Drawn, weights_of
 from trainer.labels.outcomes import Outcomes
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.population import Population
+from trainer.opponents import LoadedVersion
 
 _MOST_USERS = 512  # of either kind of question: the whole corpus is asked for each
 _DRAWS = 200  # of a bootstrap
@@ -41,7 +41,7 @@ _WORDS = {"accuracy": "accuracy", "recall_at_10": "recall@10", "auc": "AUC", "re
 
 
 def probe(
-    champion: Standing,
+    champion: LoadedVersion,
     raw: Floats,
     directions: Floats,
     population: Population,
@@ -50,17 +50,17 @@ def probe(
     settings: TrainerSettings,
     seed: int,
 ) -> ProbeReport:
-    """The champion's figures on changed users and labels, beside those of its own exam, and what it has lost.
+    """The champion's figures on changed users and labels, beside those of its own exam, and the loss.
 
-    Takes seconds: at most 512 users are asked of either kind, each about everybody. The figures of either kind are None
-    where there are fewer than `min_users` changed users, or `min_labels` changed positive labels, of the gate's policy.
+    A probe takes seconds: at most 512 users of either kind, each against all users. The figures of a kind are None with
+    fewer than `min_users` changed users, or `min_labels` changed positive labels, of the gate's policy.
 
     Args:
         champion: the version that a cycle would follow.
         raw, directions: (capacity, width) the user matrix, with the changes in it.
         population: its users.
-        changed: rows of the changed users; those without a direction are not asked.
-        outcomes: every label there is, if any; those that are `changed` are asked about, whichever part they are of.
+        changed: rows of the changed users; users without a direction are left out.
+        outcomes: every label there is, if any; the probe is about those that are `changed`, of whichever part.
         settings: objective, pairs and sizes.
         seed: of what is drawn.
     """
@@ -92,19 +92,19 @@ def probe(
         **{f"own_{name}": own[name] for name in figures},
         regret=regret,
         error=error,
-        told=_told(champion, figures, own, regret, error),
+        summary=_summary(champion, figures, own, regret, error),
     )
 
 
 def lost_no_more(report: ProbeReport, most: float) -> bool:
-    """Whether the champion has lost no more than `most`, its error on top; no, where it cannot be told."""
+    """Whether loss plus error is at most `most`; False where the loss is not known."""
     return report.regret is not None and report.regret + (report.error or 0.0) <= most
 
 
 def _about(
     raw: Floats, population: Population, outcomes: Outcomes | None, policy: GatePolicy, seed: int
 ) -> OutcomeExam | None:
-    """The exam on changed labels; None where they are few."""
+    """The exam on changed labels; None where they are too few."""
     if outcomes is None or (outcomes.changed & outcomes.positive).sum() < policy.min_labels:
         return None
     anybody = np.ones(len(raw), dtype=bool)
@@ -119,7 +119,7 @@ def _by_similarity(found: Score, policy: GatePolicy) -> dict[str, float | None]:
 
 
 def _error(found: Score, name: str, seed: int) -> float:
-    """Standard error of a figure, by users: what is asked next time are others."""
+    """Standard error of a figure over users, since the next probe is about others."""
     answers, figure = (found.outcomes, "outcome_auc") if name == "auc" else (found.answers, name)
     assert answers is not None
     drawn = Drawn.of(answers, weights_of(len(answers), _DRAWS, seed))
@@ -135,17 +135,17 @@ def _own(metrics: Metrics) -> dict[str, float | None]:
     }
 
 
-def _too_few(champion: Standing, users: int, outcomes: Outcomes | None, policy: GatePolicy) -> ProbeReport:
+def _too_few(champion: LoadedVersion, users: int, outcomes: Outcomes | None, policy: GatePolicy) -> ProbeReport:
     labels = 0 if outcomes is None else int((outcomes.changed & outcomes.positive).sum())
-    told = (
+    summary = (
         f"version {champion.version} cannot be told by {users} changed users and {labels} changed positive labels: it "
         f"takes {policy.min_users} users or {policy.min_labels} labels"
     )
-    return ProbeReport(version=champion.version, users=0, labels=0, told=told)
+    return ProbeReport(version=champion.version, users=0, labels=0, summary=summary)
 
 
-def _told(
-    champion: Standing,
+def _summary(
+    champion: LoadedVersion,
     figures: Mapping[str, float | None],
     own: Mapping[str, float | None],
     regret: float | None,

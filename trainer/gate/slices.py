@@ -1,15 +1,15 @@
-"""Slices: which users are new, changed or unchanged, as the champion sees them.
+"""Slices: which users are new, changed or unchanged since the champion.
 
     new         the champion's space had no such user when the champion was registered
     changed     it had, and the cycle claimed the user; in a full retrain also a user whose raw row is another now
     unchanged   everybody else
 
-Without a champion everybody is new. Where its space is lost nobody can be told to be new: who was claimed is changed,
-and the others are unchanged.
+Without a champion all users are new. Where the champion's space is lost, new users cannot be recognised: claimed users
+are changed, the others unchanged.
 
-A space takes users in before a cycle has come to its end, and keeps them when it is rejected. So newcomers are noted
-beside the matrix before they enter it, and the note stands as long as the champion does: the same cycle repeated after
-a crash, and the next one after a rejection, still call them new. A rollback ends the note.
+A space takes users in before a cycle ends, and keeps them when the cycle is rejected. So newcomers are noted
+before they enter the matrix, and the note is valid as long as the champion stays: they are still new where the cycle
+is repeated after a crash, and in the next cycle after a rejection. A rollback ends the note.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 
 from schemas.cycle import CycleRequest, Slice
 from stores.files import replacing
-from trainer.champion import Standing
 from trainer.matrix.embeddings import Rows, UserMatrix
+from trainer.opponents import LoadedVersion
 from trainer.space import Space
 
 _NOTE_FILE = "newcomers.json"
 
 
-def note_newcomers(folder: Path, champion: Standing, matrix: UserMatrix, arriving: Sequence[str]) -> None:
-    """Note who of `arriving` is not in `matrix`, that of the champion's space in `folder`, before they enter it.
+def note_newcomers(folder: Path, champion: LoadedVersion, matrix: UserMatrix, arriving: Sequence[str]) -> None:
+    """Note the users of `arriving` that are not in `matrix` yet, the matrix of the champion's space in `folder`.
 
-    Safe to repeat: whoever was noted under this champion stays noted.
+    Safe to repeat: users noted under this champion stay noted.
     """
     users = _noted(folder, champion) | (set(arriving) - matrix.rows_of(arriving).keys())
     with replacing(folder / _NOTE_FILE) as file:
@@ -42,16 +42,16 @@ def note_newcomers(folder: Path, champion: Standing, matrix: UserMatrix, arrivin
 
 
 def slices_of(
-    rows: Rows, space: Space, champion: Standing | None, request: CycleRequest, spaces: Path
+    rows: Rows, space: Space, champion: LoadedVersion | None, request: CycleRequest, spaces: Path
 ) -> dict[Slice, Rows]:
-    """Which of `rows`, users of `space`, are in each slice. Every slice is named, and every row is in one.
+    """The rows of each slice. Every slice is there, and every row is in exactly one.
 
     Args:
         rows: distinct rows of the matrix of `space`.
         space: the cycle's space, with all changes in it.
         champion: the version that the challenger is compared with, if any.
         request: names the claimed users.
-        spaces: the folder in which spaces lie, where the champion's is looked for if it is another.
+        spaces: the folder of all spaces, for the champion's space where it is another.
     """
     if champion is None:
         return {Slice.NEW: rows, Slice.CHANGED: rows[:0], Slice.UNCHANGED: rows[:0]}
@@ -69,7 +69,7 @@ def slices_of(
 
 
 def _compared(rows: Rows, matrix: UserMatrix, before: UserMatrix) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of the users of `rows`, who is absent from the matrix `before`, and whose raw row differs from that there."""
+    """Which users of `rows` the matrix `before` lacks, and whose raw row differs there."""
     names = {row: key for key, row in zip(*matrix.users(), strict=True)}
     keys = [names[row] for row in rows]
     known = before.rows_of(keys)
@@ -82,8 +82,8 @@ def _rows_of(matrix: UserMatrix, users: Sequence[str]) -> Rows:
     return np.array(list(matrix.rows_of(users).values()), dtype=np.int64)
 
 
-def _noted(folder: Path, champion: Standing) -> set[str]:
-    """Who entered the space in `folder` since `champion` was registered; nobody where that is not noted."""
+def _noted(folder: Path, champion: LoadedVersion) -> set[str]:
+    """Users who entered the space in `folder` since `champion` was registered; empty without a note."""
     try:
         note = json.loads((folder / _NOTE_FILE).read_bytes())
         return set(note["users"]) if note["champion"] == champion.manifest.cycle_id else set()

@@ -1,9 +1,9 @@
-"""The guard: are the data to be believed? Pure policy over figures that `trainer.guard.guard_measures` takes.
+"""The guard decides whether the data are believable. Pure policy over figures of `trainer.guard.measures`.
 
-Figures of who was read, and of who is left, are judged before the embedding space is touched, those that need the new
-pairs after. What is a part of all users (deleted, lost) is compared as it is. Users read, and those sampled, stand for
-more than themselves, so their share holds a cycle only where it is certainly above the limit: Wilson's one-sided lower
-bound (1927, Probable Inference, the Law of Succession, and Statistical Inference) has to be above it.
+Figures about the users read, and about the users left, are judged before the embedding space is changed; figures that
+need the new pairs are judged after. A share of all users (deleted, lost) is compared as it is. Users read or sampled
+stand for more users, so their share holds a cycle only where it is certainly above the limit: where Wilson's one-sided
+lower bound is above it (1927, Probable Inference, the Law of Succession, and Statistical Inference).
 """
 
 from __future__ import annotations
@@ -49,55 +49,55 @@ _WAYS = {
     GuardName.LOST_LABELS: "look whether the labels are still in the label group",
 }
 _BETTER_ANEW = {GuardName.MEAN_Z, GuardName.OUTLIER_SHARE, GuardName.OUTSIDE_ENERGY, GuardName.MOVED_SHARE}
-"""Where the data are right all the same, the frozen scaling and axes are not: only a full retrain does them justice."""
+"""For these limits the way out is a full retrain: if the data are right, the frozen scaling and axes are wrong."""
 _OF_USERS = {GuardName.DELETED_SHARE, GuardName.LOST_SHARE}
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Limits, and those that an operator has waived for this cycle. Every method judges one figure."""
+    """The limits, and those that an operator has waived for this cycle. Each method judges one figure."""
 
     policy: GuardPolicy
     accept: Collection[GuardName] = ()
 
     def refused(self, accepted: int, refused: Mapping[str, str], keyless: int = 0) -> Finding:
-        """Of the rows read, those that were refused: with the reason by user, and those that name no user."""
+        """Share of refused rows among the rows read: the reason by user, and the number of rows without a user."""
         return self._refusals(GuardName.REFUSED_SHARE, accepted, refused, keyless)
 
     def deleted(self, count: int, known: int) -> Finding:
-        """Of the users known before, those who were deleted."""
+        """Share of deleted users among those known before."""
         return self._share(GuardName.DELETED_SHARE, count, known)
 
     def lost(self, count: int, known: int) -> Finding:
-        """Of the users known before, those who are there no more, for whatever reason."""
+        """Share of users who are gone, for whatever reason, among those known before."""
         return self._share(GuardName.LOST_SHARE, count, known)
 
     def moved(self, differing: int, gone: int, refused: int, sampled: int) -> Finding:
-        """Of users whom nobody claimed, those whose row is another, is gone, or is unsound by now."""
+        """Share of sampled unclaimed users whose row has changed, is gone, or is unsound."""
         detail = f"{differing:,} differ, {gone:,} are gone, {refused:,} are unsound"
         return self._share(GuardName.MOVED_SHARE, differing + gone + refused, sampled, detail, sampled=True)
 
     def outliers(self, shares: Mapping[str, float], read: int) -> Finding:
-        """Share of the users read who are clipped, by scalar column; the worst column is judged."""
+        """Share of clipped users among those read, by scalar column; the worst column is judged."""
         worst = max(shares, key=lambda name: shares[name])
         count = round(shares[worst] * read)
         return self._share(GuardName.OUTLIER_SHARE, count, read, f"column {worst}", sampled=True)
 
     def lost_pairs(self, before: int, after: int, earlier: Collection[Finding] = ()) -> Finding:
-        """Similar pairs before and now. Who has accepted to lose users (`earlier`) has accepted to lose their pairs."""
+        """Similar pairs before and now. Accepting a loss of users (`earlier`) accepts the loss of their pairs."""
         finding = self._share(GuardName.LOST_PAIRS, max(0, before - after), before, f"{before:,} before, {after:,} now")
         return _implied(finding, earlier, _OF_USERS)
 
     def similar(self, share: float, users: int, pairs: int, *, learned: bool = True) -> Finding:
-        """Share of similar pairs among all pairs of `users` users, and how many `pairs` there are.
+        """Share of similar pairs among all pairs of `users` users, and the number of similar `pairs`.
 
-        None is too few where similarity is `learned`; by labels alone a model learns without any.
+        No similar pairs are too few where similarity is `learned`; from labels alone a model learns without.
         """
         exceeded = share > self.policy.similar_share or (learned and not pairs)
         return self._finding(GuardName.SIMILAR_SHARE, share if pairs else 0.0, users, exceeded)
 
     def mean_z(self, means: Mapping[str, float], users: int, earlier: Collection[Finding] = ()) -> Finding:
-        """Mean z of all users by scalar column; the worst is judged. Who has accepted outliers has accepted this."""
+        """Mean z of all users by scalar column; the worst is judged. Accepting outliers accepts this."""
         worst = max(means, key=lambda name: abs(means[name]))
         figure = abs(means[worst])
         finding = self._finding(GuardName.MEAN_Z, figure, users, figure > self.policy.mean_z, f"column {worst}")
@@ -110,24 +110,24 @@ class Guard:
         return self._finding(GuardName.OUTSIDE_ENERGY, figure, users, figure > self.policy.outside_energy, detail)
 
     def labels_moved(self, kept: float, pairs: int, earlier: Collection[Finding] = ()) -> Finding:
-        """Jaccard index of the similar pairs by two scalings, and how many `pairs` are similar by the new one.
+        """Jaccard index of the similar pairs by two scalings, and the number of similar `pairs` by the new one.
 
-        Who has accepted that a column is another has accepted this.
+        Accepting a moved column accepts this.
         """
         moved = 1 - kept
         finding = self._finding(GuardName.LABELS_MOVED, moved, pairs, moved > self.policy.labels_moved)
         return _implied(finding, earlier, {GuardName.OUTLIER_SHARE, GuardName.MEAN_Z})
 
     def refused_labels(self, accepted: int, refused: Mapping[Any, str], keyless: int = 0) -> Finding:
-        """Of the pair labels read, those that were refused: with the reason by pair, and those that name no pair."""
+        """Share of refused labels among those read: the reason by pair, and the number without a pair."""
         return self._refusals(GuardName.REFUSED_LABELS, accepted, refused, keyless)
 
     def lost_labels(self, count: int, known: int) -> Finding:
-        """Of the pair labels known before, those that are there no more."""
+        """Share of labels that are gone among those known before."""
         return self._share(GuardName.LOST_LABELS, count, known)
 
     def drifting(self, means: Mapping[str, float], kept: float = 1.0) -> str | None:
-        """Why scalar columns ask for a full retrain, if they do.
+        """Why scalar columns ask for a full retrain; None where they do not.
 
         Args:
             means: mean z of each by the frozen scaling.
@@ -172,7 +172,7 @@ class Guard:
 
 
 def wilson_bound(count: int, of: int) -> float:
-    """One-sided lower bound at 99 % of a share of which `count` of `of` were seen (Wilson's score interval)."""
+    """One-sided lower bound at 99 % of a share, from `count` of `of` (Wilson's score interval)."""
     if not count:
         return 0.0
     share, z = count / of, _QUANTILE
@@ -182,13 +182,13 @@ def wilson_bound(count: int, of: int) -> float:
 
 
 def _implied(finding: Finding, earlier: Collection[Finding], names: Collection[GuardName]) -> Finding:
-    """A finding that follows from one of `names`: accepted with it."""
+    """A finding that counts as accepted where one of `names` was accepted."""
     accepted = any(one.name in names and one.exceeded and one.accepted for one in earlier)
     return finding.model_copy(update={"accepted": finding.accepted or (finding.exceeded and accepted)})
 
 
 def words(finding: Finding) -> str:
-    """A finding beyond its limit, in words: figure, limit, the setting of the limit, and what is known besides."""
+    """A finding beyond its limit, in words: figure, limit, the setting of the limit, and details."""
     plain = finding.name is GuardName.MEAN_Z
     figure, limit = (f"{value:.3g}" if plain else _percent(value) for value in (finding.figure, finding.limit))
     detail = f"; {finding.detail}" if finding.detail else ""

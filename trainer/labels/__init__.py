@@ -1,1 +1,1 @@
-"""Pair labels: read from their group, checked, kept beside the user matrix, and told as rows of it."""
+"""Pair labels: read from their group, checked, kept beside the user matrix, and read as rows of it."""

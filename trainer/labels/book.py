@@ -2,9 +2,9 @@
 
     labels.db   one row a label, also of users who are not known yet: those wait
 
-It follows the label group as the matrix follows the feature group: after any upserts and deletes it holds what a full
-re-read would (P3). Of labels that wait only the latest `max_waiting` are kept. Which were set aside is not known, only
-that some were: once users have joined since, they may be missed, and the book says that it has to be read anew.
+The book follows the label group as the matrix follows the feature group: after any upserts and deletes it holds what a
+full re-read would (P3). Of waiting labels only the latest `max_waiting` are kept; of the others the book only knows
+that there were some. Once new users join, their labels may be among these, and the book asks for a full re-read.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _GROUP, _SET_ASIDE = "group", "set aside"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the labels of a book come to.
+class KnownLabels:
+    """The labels of a book as a cycle uses them.
 
     Attributes:
         outcomes: those between users with a direction, each pair once.
-        waiting: labels of which an end is not known.
-        overruled: labels that a later one about the same two users contradicts.
+        waiting: number of labels with an unknown end.
+        overruled: number of labels that a later one about the same two users contradicts.
     """
 
     outcomes: Outcomes
@@ -58,25 +58,25 @@ class LabelBook:
         self._db.execute("CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
 
     def __len__(self) -> int:
-        """How many labels there are, those that wait among them."""
+        """Number of labels, waiting ones included."""
         (count,) = self._db.execute("SELECT count(*) FROM labels").fetchone()
         return int(count)
 
     def holding(self, pairs: Iterable[PairKey]) -> int:
-        """How many of `pairs` have a label here."""
+        """Number of `pairs` that have a label here."""
         query = "SELECT count(*) FROM labels WHERE user = ? AND other = ?"
         return sum(self._db.execute(query, pair).fetchone()[0] for pair in pairs)
 
     @property
     def set_aside(self) -> int:
-        """How many labels waited and were too many, since all were last read."""
+        """Number of waiting labels beyond `max_waiting`, dropped since the last full read."""
         return int(self._fact(_SET_ASIDE) or 0)
 
     def follows(self, group: LabelGroup, matrix: UserMatrix, joining: Iterable[str]) -> bool:
-        """Whether changes of `group` may be applied; if not, all labels have to be read.
+        """Whether changes of `group` can be applied; if not, all labels have to be read.
 
-        That is when the book is empty or of another group, or when labels were set aside and one of the `joining`
-        users, whom they may have waited for, is not in the matrix yet.
+        They cannot where the book is empty or of another group, or where labels were set aside and a `joining` user,
+        for whom these may have waited, is not in the matrix yet.
         """
         if self._fact(_GROUP) != _identity(group):
             return False
@@ -84,7 +84,7 @@ class LabelBook:
         return not self.set_aside or len(matrix.rows_of(joining)) == len(joining)
 
     def replace(self, group: LabelGroup, labels: CheckedLabels) -> None:
-        """Hold exactly `labels`, which are all of `group`; safe to repeat."""
+        """Replace all labels by `labels`, which are all of `group`; safe to repeat."""
         with self._db:
             self._db.execute("BEGIN")
             self._db.execute("DELETE FROM labels")
@@ -100,8 +100,10 @@ class LabelBook:
             self._write(labels)
             reached(Point.LABELS_UNCOMMITTED)
 
-    def told(self, group: LabelGroup, matrix: UserMatrix, population: Population, changed: Iterable[PairKey]) -> Told:
-        """The labels as rows of the matrix, and how many wait or are overruled; those too many to wait are set aside.
+    def known_labels(
+        self, group: LabelGroup, matrix: UserMatrix, population: Population, changed: Iterable[PairKey]
+    ) -> KnownLabels:
+        """The labels as rows of the matrix, with counts. Waiting labels beyond `max_waiting` are set aside.
 
         Args:
             group: whether labels are directed, and how many may wait.
@@ -118,7 +120,7 @@ class LabelBook:
         if len(waiting) > group.max_waiting:
             late = waiting[np.argsort(at[waiting], kind="stable")[: len(waiting) - group.max_waiting]]
             self._put_aside([found[each][:2] for each in late.tolist()])
-        directed = np.zeros(len(matrix.directions) + 1, dtype=bool)  # the last stands for users who are not known
+        directed = np.zeros(len(matrix.directions) + 1, dtype=bool)  # the last entry stands for unknown users
         directed[population.everyone] = True
         known = np.flatnonzero(directed[ends].all(axis=1))
         positive = np.array([bool(found[each][2]) for each in known.tolist()], dtype=bool)
@@ -138,15 +140,15 @@ class LabelBook:
             changed=np.array([found[each][:2] in claimed for each in known[kept].tolist()], dtype=bool),
             directed=group.directed,
         )
-        return Told(outcomes, min(len(waiting), group.max_waiting), overruled)
+        return KnownLabels(outcomes, min(len(waiting), group.max_waiting), overruled)
 
     def labels(self) -> dict[PairKey, tuple[bool, float, float]]:
-        """(positive, weight, time) of every label by pair, those that wait among them."""
+        """(positive, weight, time) of every label by pair, waiting ones included."""
         rows = self._db.execute("SELECT user, other, positive, weight, at FROM labels")
         return {(user, other): (bool(positive), weight, at) for user, other, positive, weight, at in rows}
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def _write(self, labels: CheckedLabels) -> None:
@@ -169,14 +171,14 @@ class LabelBook:
 
 
 def _identity(group: LabelGroup) -> str:
-    """By what labels were read: with other settings each might be read otherwise."""
+    """The settings that labels were read by: with others the same rows may mean something else."""
     return group.model_dump_json(exclude={"directed", "max_waiting"})
 
 
 def _latest(pairs: Rows, positive: NDArray[np.bool_], at: NDArray[np.float64]) -> tuple[Rows, int]:
-    """Of labels about the same two users the latest, as positions in order; and how many it contradicts.
+    """The latest of the labels about the same two users, as positions in order; and how many labels it contradicts.
 
-    Of two at the same time the one that comes last in the order of their ids counts.
+    Of two labels of the same time, the last in the order of ids counts.
     """
     if not len(pairs):
         return np.empty(0, dtype=np.int64), 0

@@ -1,4 +1,4 @@
-"""Labels as a cycle uses them: rows of the user matrix, each pair once, with the part of the split it belongs to."""
+"""Labels as a cycle uses them: rows of the user matrix, each pair once, with its part of the split."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Outcomes:
     Attributes:
         pairs: (labels, 2) rows of the user and of the other; where labels are not directed the smaller row comes first.
         positive: (labels,) whether they are similar.
-        weight: (labels,) how much each counts.
+        weight: (labels,) weight of each.
         part: (labels,) values of `Part`: HOLDOUT where either end is held out, else DEV where either is, else TRAIN.
-        changed: (labels,) whether this cycle has claimed it, so that no version has learned it yet.
+        changed: (labels,) whether this cycle has claimed the label, so that no version has learned it.
         directed: whether (a, b) and (b, a) are two labels.
     """
 
@@ -35,7 +35,7 @@ class Outcomes:
         return len(self.pairs)
 
     def of(self, which: NDArray[np.bool_]) -> Outcomes:
-        """Some of them."""
+        """The labels that `which` selects."""
         return Outcomes(
             self.pairs[which],
             self.positive[which],
@@ -47,7 +47,7 @@ class Outcomes:
 
     @staticmethod
     def none(*, directed: bool = False) -> Outcomes:
-        """No label at all."""
+        """No labels."""
         return Outcomes(
             np.empty((0, 2), dtype=np.int64),
             np.empty(0, dtype=np.bool_),
@@ -58,7 +58,7 @@ class Outcomes:
         )
 
     def and_(self, others: Outcomes) -> Outcomes:
-        """Them, and others behind them."""
+        """These labels, then the others."""
         return Outcomes(
             np.concatenate([self.pairs, others.pairs]),
             np.concatenate([self.positive, others.positive]),
@@ -69,5 +69,5 @@ class Outcomes:
         )
 
     def in_part(self, part: Part) -> Outcomes:
-        """Those of one part."""
+        """The labels of one part."""
         return self.of(self.part == part)

@@ -1,4 +1,4 @@
-"""Who is known to like whom: looked up for a whole batch at once, so that nobody's partner is learned as a stranger."""
+"""Known positive pairs, looked up for a whole batch at once: a known partner is never learned as a stranger."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from trainer.matrix.embeddings import Rows
 
 
 class Partners:
-    """Positive labels by their first user; where labels are not directed, by either.
+    """Positive labels by their first user; labels without direction by both.
 
     Args:
         pairs: (labels, 2) rows of positive labels.
@@ -19,17 +19,17 @@ class Partners:
 
     def __init__(self, pairs: Rows, capacity: int, *, directed: bool) -> None:
         self.count = len(pairs)
-        """Positive labels."""
+        """Number of positive labels."""
         both = pairs if directed else np.concatenate([pairs, pairs[:, ::-1]])
         both = both[np.argsort(both[:, 0], kind="stable")]
         self._partner = both[:, 1]
         self._start = np.searchsorted(both[:, 0], np.arange(capacity + 1))
         self._column = np.full(capacity, -1, dtype=np.int64)
         self.popularity: Rows = np.bincount(both[:, 1], minlength=capacity)
-        """(capacity,) how often each row is somebody's partner."""
+        """(capacity,) how often each row is a partner."""
 
     def among(self, users: Rows, others: Rows) -> NDArray[np.bool_]:
-        """(users, others) whether each pair is known, or is one of a user with himself."""
+        """(users, others) whether each pair is known, or joins a user to itself."""
         distinct, column = np.unique(others, return_inverse=True)
         self._column[distinct] = np.arange(len(distinct))
         start, stop = self._start[users], self._start[users + 1]

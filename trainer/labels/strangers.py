@@ -1,7 +1,7 @@
-"""Strangers: who stands in for a user whom another one likes, where a model is asked to tell the two apart.
+"""Strangers: a stranger takes the place of a known partner, and the model has to distinguish the two.
 
-A stranger is as popular as the user whose place he takes, or a model that knows nothing but who is popular would look
-good (Aiyappa et al. 2024, Implicit degree bias in the link prediction task).
+A stranger is about as popular as the partner; else a model that knows popularity alone would look good (Aiyappa et al.
+2024, Implicit degree bias in the link prediction task).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import numpy as np
 
 from trainer.matrix.embeddings import Rows
 
-_REACH = 16  # places up and down the order of popularity within which a stranger is looked for at first
+_REACH = 16  # first distance in the order of popularity within which a stranger is drawn
 _TRIES = 16
-_TWICE_EVERY = 4  # tries, after which the reach doubles: somebody may know all who are as popular
+_TWICE_EVERY = 4  # tries, after which the reach doubles: a user may know all users of that popularity
 
 
 def draw_strangers(
@@ -23,17 +23,17 @@ def draw_strangers(
     generator: np.random.Generator,
     barred: Rows | None = None,
 ) -> tuple[Rows, Rows]:
-    """For each of `ends` a pair of the same user with a stranger who is as popular as the second row.
+    """For each of `ends` a pair of the same user and a stranger about as popular as the second row.
 
     Args:
         ends: (positives, 2) rows, the asked user first.
-        liked: (n, 2) all positives, by whom and whom; a user is as popular as he is often a second one.
+        liked: (n, 2) all positives, user first; popularity is how often a row is second.
         capacity, corpus: of the user matrix.
         generator: draws.
-        barred: (n, 2) others who are nobody's strangers, by whom and whom; they make nobody popular.
+        barred: (n, 2) further pairs that are no strangers, user first; they do not count for popularity.
 
     Returns:
-        Which of `ends` have one, and (n, 2) the pairs: nobody is found for who knows everybody.
+        Which of `ends` have a stranger, and (n, 2) the pairs; a user who knows everybody has none.
     """
     popular = np.bincount(liked[:, 1], minlength=capacity)[corpus]
     order = corpus[np.lexsort([generator.random(len(corpus)), popular])]

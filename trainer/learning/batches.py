@@ -18,7 +18,7 @@ from trainer.pairs.graph import Graph
 from trainer.pairs.links import Links
 from trainer.pairs.nearest import Mask, NearestLists
 from trainer.pairs.order import nearest_first
-from trainer.pairs.similarity import Places, similarity
+from trainer.pairs.similarity import RowIds, similarity
 
 _NEIGHBOURS = 2  # drawn for each anchor; more would make batches of one clique
 _SHARE_OF_CAP = 3  # a neighbour is one of the nearest cap / 3: a full list nearly always holds so many who may be seen
@@ -68,7 +68,7 @@ class Neighbours:
         may = np.zeros(len(directions), dtype=bool)
         may[allowed] = True
         self._asked = asked = np.sort(asked)
-        self._target: Rows | Places
+        self._target: Rows | RowIds
         source, self._target = (
             _pairs_with(graph, order, may, asked)
             if graph.cap is None
@@ -98,7 +98,7 @@ def _pairs_with(graph: Graph, order: Rows, may: Mask, asked: Rows) -> tuple[Rows
 
 def _nearest(
     lists: NearestLists, k: int, directions: Floats, order: Rows, may: Mask, asked: Rows, threshold: float
-) -> tuple[Rows | Places, Rows | Places]:
+) -> tuple[Rows | RowIds, Rows | RowIds]:
     """Links from each of `asked` to the `k` nearest similar rows that `may` be drawn, sorted by source."""
     sources, targets, short = [], [], [asked[:0]]
     links = lists.links

@@ -17,19 +17,20 @@ import tensorflow as tf
 
 from schemas.cycle import FitReport
 from schemas.policies import FitPolicy
-from trainer.learning.afresh import begin_afresh
+from trainer.learning.aligned_restart import restart_aligned
 from trainer.learning.batches import batch_count, batches
-from trainer.learning.label_fitting import fit_labels
+from trainer.learning.label_fit import fit_labels
 from trainer.learning.label_step import SimilarityToo
 from trainer.learning.loss import batch_loss
-from trainer.learning.training import LONGEST_GRADIENT, Epoch, forget, rate_at, restore, state
+from trainer.learning.shapes import Tensor
 from trainer.learning.training_data import TrainingData
-from trainer.learning.validation import DevScore
+from trainer.learning.training_state import LONGEST_GRADIENT, Epoch, forget, rate_at, restore, state
+from trainer.learning.validation import ValidationScore
 from trainer.model import TwoTower
 
 __all__ = ["Epoch", "TrainingData", "fit"]
 
-_WARM_STARTS = 2  # fits that are tried from a warm start: from the champion's weights, and from its axes made anew
+_WARM_STARTS = 2  # fits from a warm start: from the champion's weights, and from the axes of today's users
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,10 @@ class _Run:
     """One training: its best epoch, and what it took."""
 
     rate: float
-    afresh: bool
+    restarted: bool
     best_epoch: int
     value: float
-    score: DevScore | None
+    score: ValidationScore | None
     state: list[Any]
     epochs: int
     pairs: int
@@ -61,12 +62,12 @@ def fit(
 ) -> FitReport:
     """Train `model` in place, for at most `epochs`; `on_epoch` may raise to give up.
 
-    From a warm start two fits are tried, one from the weights as they are and one from `begin_afresh`. The better on
+    From a warm start two fits are tried, one from the weights as they are and one from `restart_aligned`. The better on
     the dev users is kept where it is certainly better there than the model was, and in nothing certainly worse; else
     the model is bit for bit as it was, its line included, and nothing was learned. With the same inputs and seed the
     weights are the same on the same machine.
 
-    Where the objective has outcomes, labels are learned (`trainer.learning.label_fitting`), for at most
+    Where the objective has outcomes, labels are learned (`trainer.learning.label_fit`), for at most
     `policy.label_epochs`, and always by `policy.learning_rate`: new labels move a model far, and what it knew is
     replayed.
     """
@@ -77,7 +78,7 @@ def fit(
             model,
             data.labels,
             data.directions,
-            SimilarityToo(data.dev, data.threshold, data.negative_ratio),
+            SimilarityToo(data.validation, data.threshold, data.negative_ratio),
             policy,
             epochs=min(epochs, policy.label_epochs),
             learning_rate=policy.learning_rate,
@@ -86,22 +87,22 @@ def fit(
             on_epoch=on_epoch,
         )
     trainer = _Trainer(model, data, policy, epochs, seed, on_epoch)
-    if not warm_start or data.dev is None:
+    if not warm_start or data.validation is None:
         kept = trainer.run(learning_rate, 1)
         restore(model, kept.state)
         if kept.score is not None:
             model.rescale(kept.score.line.scale, kept.score.line.bias)
         return _report(kept, [kept], data, seed, warm_start=warm_start, learned=True)
-    start = data.dev.score(model, own_line=True)
+    start = data.validation.score(model, own_line=True)
     champion = state(model)
     tried, best = [], None
-    for afresh in (False, True):
+    for restarted in (False, True):
         restore(model, champion)
-        if afresh:
-            begin_afresh(model, data.directions, data.train, data.threshold, seed)
-        tried.append(run := trainer.run(learning_rate, _WARM_STARTS, start, afresh=afresh))
+        if restarted:
+            restart_aligned(model, data.directions, data.train, data.threshold, seed)
+        tried.append(run := trainer.run(learning_rate, _WARM_STARTS, start, restarted=restarted))
         assert run.score is not None
-        if data.dev.better(run.score, start) and (best is None or run.value > best.value):
+        if data.validation.better(run.score, start) and (best is None or run.value > best.value):
             best = run
     restore(model, champion if best is None else best.state)
     if best is not None and best.score is not None:
@@ -126,7 +127,7 @@ class _Trainer:
         self._step = _training_step(model, data, policy)
         self._done = 0
 
-    def run(self, rate: float, fits: int, start: DevScore | None = None, *, afresh: bool = False) -> _Run:
+    def run(self, rate: float, fits: int, start: ValidationScore | None = None, *, restarted: bool = False) -> _Run:
         """Train the model from the weights that it has; it is left as the last epoch left it.
 
         The state before the first epoch is epoch 0, and stays where no other is certainly better.
@@ -135,13 +136,13 @@ class _Trainer:
             rate: the highest learning rate.
             fits: how many fits may be tried in all.
             start: of the model that has to be beaten; lines are chosen so that they keep its precision and recall.
-            afresh: for the record, whether the weights are of `begin_afresh`.
+            restarted: for the record, whether the weights are of `restart_aligned`.
         """
-        model, data, policy, dev = self._model, self._data, self._policy, self._data.dev
+        model, data, policy, validation = self._model, self._data, self._policy, self._data.validation
         forget(model)
         generator = np.random.default_rng(self._seed)
         steps = self._epochs * batch_count(len(data.anchors.rows), len(data.train), policy.batch_users)
-        first, before = None if dev is None else dev.score(model, start), state(model)
+        first, before = None if validation is None else validation.score(model, start), state(model)
         best_epoch, best, weights, value = 0, first, before, -math.inf if first is None else first.figures.value
         at = pairs = number = 0
         loss = accuracy = 0.0
@@ -154,20 +155,20 @@ class _Trainer:
                 at += 1
             if seen:
                 loss, accuracy = np.mean([[float(each) for each in pair] for pair in seen], axis=0)
-            now = None if dev is None else dev.score(model, start)
+            now = None if validation is None else validation.score(model, start)
             self._tell(fits, float(loss), float(accuracy), now)
             new = -float(loss) if now is None else now.figures.value
             if new > value:
                 value, best_epoch, best, weights = new, number, now, state(model)
             elif number - best_epoch >= policy.patience:
                 break
-        if dev is not None and first is not None and best is not None and not dev.better(best, first):
+        if validation is not None and first is not None and best is not None and not validation.better(best, first):
             best_epoch, best, weights, value = 0, first, before, first.figures.value
-        return _Run(rate, afresh, best_epoch, value, best, weights, number, pairs, float(loss), float(accuracy))
+        return _Run(rate, restarted, best_epoch, value, best, weights, number, pairs, float(loss), float(accuracy))
 
-    def _tell(self, fits: int, loss: float, accuracy: float, dev: DevScore | None) -> None:
+    def _tell(self, fits: int, loss: float, accuracy: float, validation: ValidationScore | None) -> None:
         self._done += 1
-        figures = None if dev is None else dev.figures
+        figures = None if validation is None else validation.figures
         self._on_epoch(
             Epoch(
                 self._done,
@@ -197,17 +198,17 @@ def _report(
         learned=learned,
         rate=kept.rate if learned else None,
         candidates=len(tried),
-        afresh=learned and kept.afresh,
+        restarted=learned and kept.restarted,
     )
 
 
-def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Any], tuple[Any, Any]]:
+def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """One optimizer step on a batch of directions (batch, width); gives (loss, class-balanced accuracy)."""
     variables = model.whole.trainable_variables
     optimizer = model.whole.optimizer
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(directions: Any) -> tuple[Any, Any]:
+    def step(directions: Tensor) -> tuple[Tensor, Tensor]:
         truth = tf.matmul(directions, directions, transpose_b=True)
         with tf.GradientTape() as tape:
             query = model.query(directions, training=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from schemas.policies import FitPolicy
 from stores.feature_store import Floats
-from trainer.learning.label_material import LabelData
+from trainer.learning.label_data import LabelData
 from trainer.matrix.embeddings import Rows
 
 _BATCHES = 6  # an epoch has so many at least: fewer would hardly be steps, more have too few strangers each

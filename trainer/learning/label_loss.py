@@ -17,33 +17,38 @@ likelier than his popularity says. Where labels are not directed, either end loo
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
 from schemas.policies import FitPolicy
+from trainer.learning.shapes import Tensor, check_shapes
 
 NEVER = float(tf.float32.min) / 100
 """A logit of probability 0 that can still be added to (as TensorFlow Recommenders has it)."""
 
 
-def outcome_logits(cosine: Any, known: Any, log_share: Any, policy: FitPolicy) -> Any:
+_PAIRS, _LABELS, _NEGATIVES = ("batch", "batch"), ("batch",), ("negatives",)
+
+
+def outcome_logits(cosine: Tensor, known: Tensor, log_share: Tensor, policy: FitPolicy) -> Tensor:
     """(batch, batch) what the softmax is taken of, row by row; `log_share` (batch,) is of the columns."""
-    return tf.where(known, NEVER, cosine / policy.temperature - policy.popularity_correction * log_share[None, :])
+    logits: Tensor = tf.where(
+        known, NEVER, cosine / policy.temperature - policy.popularity_correction * log_share[None, :]
+    )
+    return logits
 
 
 def outcome_loss(
-    cosine: Any,
-    truth: Any,
-    known: Any,
-    weight: Any,
-    log_share_users: Any,
-    log_share_others: Any,
+    cosine: Tensor,
+    truth: Tensor,
+    known: Tensor,
+    weight: Tensor,
+    log_share_users: Tensor,
+    log_share_others: Tensor,
     policy: FitPolicy,
     *,
     directed: bool,
-) -> tuple[Any, Any]:
-    """Loss of the outcome and the cosine term, and the share of strangers who are told from the other user.
+) -> tuple[Tensor, Tensor]:
+    """Loss of the outcome and the cosine term, and the share of strangers who are less alike than the other user.
 
     Args:
         cosine: (batch, batch) of the embeddings, users by others.
@@ -51,7 +56,18 @@ def outcome_loss(
         known, weight, log_share_users, log_share_others: of a `LabelBatch`.
         policy: temperature, correction and weight of the cosine.
         directed: whether only the user looks for the other.
+
+    Raises:
+        ValueError: an argument has another shape.
     """
+    check_shapes(
+        cosine=(cosine, _PAIRS),
+        truth=(truth, _PAIRS),
+        known=(known, _PAIRS),
+        weight=(weight, _LABELS),
+        log_share_users=(log_share_users, _LABELS),
+        log_share_others=(log_share_others, _LABELS),
+    )
     share = tf.math.divide_no_nan(weight, tf.reduce_sum(weight))
     loss = tf.reduce_sum(share * _entropy(outcome_logits(cosine, known, log_share_others, policy)))
     if not directed:
@@ -64,7 +80,7 @@ def outcome_loss(
     return loss, tf.math.divide_no_nan(tf.reduce_sum(strangers * ahead), tf.reduce_sum(strangers))
 
 
-def refusal_loss(refused: Any, weight: Any, cosine: Any, known: Any, policy: FitPolicy) -> Any:
+def refusal_loss(refused: Tensor, weight: Tensor, cosine: Tensor, known: Tensor, policy: FitPolicy) -> Tensor:
     """Loss of labels that say not similar; 0 where there are none.
 
     Args:
@@ -72,18 +88,27 @@ def refusal_loss(refused: Any, weight: Any, cosine: Any, known: Any, policy: Fit
         weight: (negatives,).
         cosine, known: of the positive labels of the same batch.
         policy: the temperature.
+
+    Raises:
+        ValueError: an argument has another shape.
     """
+    check_shapes(
+        refused=(refused, _NEGATIVES), weight=(weight, _NEGATIVES), cosine=(cosine, _PAIRS), known=(known, _PAIRS)
+    )
     strangers = _strangers(known)
     apart = tf.math.divide_no_nan(tf.reduce_sum(strangers * cosine), tf.reduce_sum(strangers))
     middle = tf.stop_gradient((tf.reduce_mean(tf.linalg.diag_part(cosine)) + apart) / 2)
     each = tf.nn.softplus((refused - middle) / policy.temperature)
-    return tf.math.divide_no_nan(tf.reduce_sum(weight * each), tf.reduce_sum(weight))
+    loss: Tensor = tf.math.divide_no_nan(tf.reduce_sum(weight * each), tf.reduce_sum(weight))
+    return loss
 
 
-def _entropy(logits: Any) -> Any:
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.range(tf.shape(logits)[0]), logits)
+def _entropy(logits: Tensor) -> Tensor:
+    entropy: Tensor = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.range(tf.shape(logits)[0]), logits)
+    return entropy
 
 
-def _strangers(known: Any) -> Any:
+def _strangers(known: Tensor) -> Tensor:
     """(batch, batch) 1 where two are strangers."""
-    return tf.linalg.set_diag(1.0 - tf.cast(known, tf.float32), tf.zeros(tf.shape(known)[0]))
+    strangers: Tensor = tf.linalg.set_diag(1.0 - tf.cast(known, tf.float32), tf.zeros(tf.shape(known)[0]))
+    return strangers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,8 +13,9 @@ from stores.feature_store import Floats
 from trainer.learning.label_batches import LabelBatch
 from trainer.learning.label_loss import outcome_loss, refusal_loss
 from trainer.learning.loss import batch_loss
-from trainer.learning.training import LONGEST_GRADIENT
-from trainer.learning.validation import DevExam
+from trainer.learning.shapes import Tensor
+from trainer.learning.training_state import LONGEST_GRADIENT
+from trainer.learning.validation import ValidationExam
 from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 
@@ -24,14 +24,15 @@ _STEEP = 50.0  # the scale at which similarity is told where both are learned; t
 
 @dataclass(frozen=True, slots=True)
 class SimilarityToo:
-    """What the objective `both` needs beside labels: the dev exam by similarity, threshold and ratio of the pairs."""
+    """What the objective `both` needs beside labels: the validation exam by similarity, and threshold and negative
+    ratio of the pairs."""
 
-    dev: DevExam | None
+    validation: ValidationExam | None
     threshold: float
     negative_ratio: int
 
 
-def tensors(batch: LabelBatch, directions: Floats, policy: FitPolicy) -> list[Any]:
+def tensors(batch: LabelBatch, directions: Floats, policy: FitPolicy) -> list[Tensor]:
     """A batch as the step takes it; the last are directions of distinct users, where similarity is learned too."""
     both = policy.objective is Objective.BOTH
     alike: Rows = np.unique(batch.users)[: policy.batch_users] if both else batch.users[:0]
@@ -50,8 +51,8 @@ def tensors(batch: LabelBatch, directions: Floats, policy: FitPolicy) -> list[An
 
 def training_step(
     model: TwoTower, similarity: SimilarityToo, policy: FitPolicy, *, directed: bool
-) -> Callable[..., tuple[Any, Any]]:
-    """One optimizer step on `tensors`; gives the loss, and the share of strangers told from the other user."""
+) -> Callable[..., tuple[Tensor, Tensor]]:
+    """One optimizer step on `tensors`; gives the loss, and the share of strangers less alike than the other user."""
     variables = model.query.trainable_variables + model.candidate.trainable_variables
     optimizer, width = model.whole.optimizer, model.query.input_shape[1]
     rows, shares = tf.TensorSpec([None, width]), tf.TensorSpec([None])
@@ -59,15 +60,15 @@ def training_step(
 
     @tf.function(input_signature=[rows, rows, shares, known_pairs, shares, shares, shares, rows], autograph=False)  # type: ignore[untyped-decorator]
     def step(
-        users: Any,
-        others: Any,
-        weight: Any,
-        known: Any,
-        log_share_users: Any,
-        log_share_others: Any,
-        refused_weight: Any,
-        alike: Any,
-    ) -> tuple[Any, Any]:
+        users: Tensor,
+        others: Tensor,
+        weight: Tensor,
+        known: Tensor,
+        log_share_users: Tensor,
+        log_share_others: Tensor,
+        refused_weight: Tensor,
+        alike: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         count = tf.shape(weight)[0]
         truth = tf.matmul(users[:count], others[:count], transpose_b=True)
         with tf.GradientTape() as tape:
@@ -87,7 +88,7 @@ def training_step(
     return step  # type: ignore[no-any-return]
 
 
-def _similarity_loss(model: TwoTower, alike: Any, similarity: SimilarityToo, policy: FitPolicy) -> Any:
+def _similarity_loss(model: TwoTower, alike: Tensor, similarity: SimilarityToo, policy: FitPolicy) -> Tensor:
     query, candidate = model.query(alike, training=True), model.candidate(alike, training=True)
     loss, _ = batch_loss(
         tf.matmul(query, candidate, transpose_b=True),

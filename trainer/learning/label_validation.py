@@ -13,7 +13,7 @@ import numpy as np
 
 from schemas.policies import FitPolicy
 from stores.feature_store import Floats
-from trainer.exam.answers import Numbers
+from trainer.exam.answers import Doubles
 from trainer.exam.outcome_answers import OutcomeAnswers, answer
 from trainer.exam.outcome_exam import NEAREST, OutcomeExam, outcome_exam
 from trainer.labels.outcomes import Outcomes
@@ -49,7 +49,7 @@ class LabelScore:
 
 
 @dataclass(frozen=True, slots=True)
-class LabelDev:
+class LabelValidation:
     """The exam, and the (users, width) directions of those whom it is about; rows in the exam are rows of these."""
 
     exam: OutcomeExam
@@ -76,7 +76,7 @@ class LabelDev:
         gain, error = self._gain(one, other)
         return bool(gain[-1] >= -_PROBABLE * error[-1] and (gain >= -_CERTAIN * error).all())
 
-    def _gain(self, one: LabelScore, other: LabelScore) -> tuple[Numbers, Numbers]:
+    def _gain(self, one: LabelScore, other: LabelScore) -> tuple[Doubles, Doubles]:
         """(3,) by how much AUC, recall@50 and value of one are better, and the errors of that on the same users."""
         users = len(one.answers)
         groups = min(_GROUPS, users)
@@ -103,9 +103,9 @@ class LabelDev:
         return query, np.asarray(model.candidate(self.directions, training=False))
 
 
-def label_dev(
+def label_validation(
     directions: Floats, outcomes: Outcomes, population: Population, policy: FitPolicy, seed: int
-) -> LabelDev | None:
+) -> LabelValidation | None:
     """The exam on the labels of dev users; None where they are too few.
 
     Args:
@@ -120,14 +120,14 @@ def label_dev(
 
 def train_exam(
     directions: Floats, outcomes: Outcomes, population: Population, policy: FitPolicy, seed: int
-) -> LabelDev | None:
+) -> LabelValidation | None:
     """The same on labels between training users: for the line alone, where there are no dev labels to draw it by."""
     return _exam_on(Part.TRAIN, directions, outcomes, population, policy, seed)
 
 
 def _exam_on(
     part: Part, directions: Floats, outcomes: Outcomes, population: Population, policy: FitPolicy, seed: int
-) -> LabelDev | None:
+) -> LabelValidation | None:
     about = outcomes.part == part
     if np.count_nonzero(about & outcomes.positive) < _LEAST_LABELS:
         return None
@@ -150,7 +150,7 @@ def _exam_on(
     if exam.positive.all() or len(exam.asked) < 2:
         return None
     nearest = max(1, min(round(NEAREST * len(corpus) / len(pool)), len(corpus) - 1))
-    return LabelDev(replace(exam, nearest=nearest), rows)
+    return LabelValidation(replace(exam, nearest=nearest), rows)
 
 
 def _some(pool: Rows, pairs: Rows, generator: np.random.Generator) -> Rows:
@@ -162,7 +162,7 @@ def _some(pool: Rows, pairs: Rows, generator: np.random.Generator) -> Rows:
     return np.sort(np.concatenate([pool[needed], others]))
 
 
-def _figures(score: LabelScore, weights: Numbers) -> Numbers:
+def _figures(score: LabelScore, weights: Doubles) -> Doubles:
     """(2, draws) AUC and recall@50 with each user counted by (draws, users) `weights`."""
     found = score.answers.summed(weights).figures()
     return np.stack([found["outcome_auc"], found["recall_at_50"]])

@@ -15,20 +15,22 @@ The ranking loss is the listwise one of ListNet (Cao et al., ICML 2007).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from schemas.policies import FitPolicy
+from trainer.learning.shapes import Tensor, check_shapes
 
 _FAR = -1e9  # as a logit: never
 _MAX_SCALE, _MIN_SCALE = 1000.0, 1.0
 _NEWTON_ROUNDS, _LONGEST_STEP, _SETTLED, _SHORTEST_SHARE = 200, 100.0, 1e-3, 1e-9
 
 
-def pair_weights(similar: Any, others: Any, logits: Any, negative_ratio: int, hard_negatives: int) -> Any:
+_PAIRS = ("batch", "batch")
+
+
+def pair_weights(similar: Tensor, others: Tensor, logits: Tensor, negative_ratio: int, hard_negatives: int) -> Tensor:
     """Weights of the pairs of a batch, summing to 1.
 
     Args:
@@ -36,26 +38,40 @@ def pair_weights(similar: Any, others: Any, logits: Any, negative_ratio: int, ha
         others: (batch, batch) 1 but on the diagonal.
         logits: (batch, batch) what the model makes of each pair.
         negative_ratio: weight of all dissimilar pairs together, that of all similar ones being 1.
-        hard_negatives: how many of its most alike dissimilar users each user that has a similar one is given half of
-            that weight for; so there are at most so many for each positive.
+        hard_negatives: half of that weight goes to so many dissimilar users of each user who has a similar one, those
+            that the model finds most alike.
+
+    Returns:
+        (batch, batch) weights.
+
+    Raises:
+        ValueError: an argument has another shape.
     """
+    check_shapes(similar=(similar, _PAIRS), others=(others, _PAIRS), logits=(logits, _PAIRS))
     positive, negative = others * similar, others * (1.0 - similar)
     weights = tf.math.divide_no_nan(positive, tf.reduce_sum(positive))
     easy = tf.math.divide_no_nan(negative, tf.reduce_sum(negative))
     if hard_negatives:
         alike = tf.where(negative > 0, logits, _FAR)
         bar = tf.math.top_k(alike, tf.minimum(hard_negatives, tf.shape(alike)[1])).values[:, -1:]
-        anchors = tf.reduce_max(positive, axis=1, keepdims=True)
-        hardest = negative * anchors * tf.cast(alike >= bar, tf.float32)
+        has_similar = tf.reduce_max(positive, axis=1, keepdims=True)
+        hardest = negative * has_similar * tf.cast(alike >= bar, tf.float32)
         easy = 0.5 * easy + 0.5 * tf.math.divide_no_nan(hardest, tf.reduce_sum(hardest))
     weights += negative_ratio * easy
-    return tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
+    found: Tensor = tf.math.divide_no_nan(weights, tf.reduce_sum(weights))
+    return found
 
 
 def batch_loss(
-    cosine: Any, truth: Any, threshold: float, scale: Any, bias: Any, negative_ratio: int, policy: FitPolicy
-) -> tuple[Any, Any]:
-    """Loss of a batch, and the weighted share of pairs told right.
+    cosine: Tensor,
+    truth: Tensor,
+    threshold: float,
+    scale: Tensor | float,
+    bias: Tensor | float,
+    negative_ratio: int,
+    policy: FitPolicy,
+) -> tuple[Tensor, Tensor]:
+    """Loss of a batch, and the weighted share of pairs that the model labels right; both are scalars.
 
     Args:
         cosine: (batch, batch) of the embeddings, queries by candidates.
@@ -64,7 +80,11 @@ def batch_loss(
         scale, bias: from cosine to logit.
         negative_ratio: of the pair policy.
         policy: hard negatives, and the weights of the terms.
+
+    Raises:
+        ValueError: `cosine` or `truth` has another shape.
     """
+    check_shapes(cosine=(cosine, _PAIRS), truth=(truth, _PAIRS))
     own = tf.eye(tf.shape(cosine)[0])
     others = 1.0 - own
     similar = tf.cast(truth > threshold, tf.float32)
@@ -148,9 +168,10 @@ def _entropy(
     return float(counts @ (np.logaddexp(0.0, logit) - label * logit))
 
 
-def _ranking(cosine: Any, truth: Any, own: Any, temperature: float) -> Any:
+def _ranking(cosine: Tensor, truth: Tensor, own: Tensor, temperature: float) -> Tensor:
     """Mean over queries of the Kullback-Leibler divergence between the softmax of truth and of cosine, without self."""
     wanted = tf.nn.log_softmax(truth / temperature + _FAR * own)
     given = tf.nn.log_softmax(cosine / temperature + _FAR * own)
     chance = tf.exp(wanted)
-    return tf.reduce_mean(tf.reduce_sum(tf.where(chance > 0, chance * (wanted - given), 0.0), axis=1))
+    found: Tensor = tf.reduce_mean(tf.reduce_sum(tf.where(chance > 0, chance * (wanted - given), 0.0), axis=1))
+    return found

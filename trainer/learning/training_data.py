@@ -10,8 +10,8 @@ from schemas.cycle import TrainerSettings
 from stores.feature_store import Floats
 from trainer.labels.outcomes import Outcomes
 from trainer.learning.batches import Anchors, Neighbours, choose_anchors
-from trainer.learning.label_material import LabelData
-from trainer.learning.validation import DevExam, dev_exam
+from trainer.learning.label_data import LabelData
+from trainer.learning.validation import ValidationExam, validation_exam
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.population import Population
 from trainer.matrix.split import Part
@@ -27,7 +27,7 @@ class TrainingData:
         train: rows of the training users.
         anchors: rows that an epoch goes through.
         neighbours: similar training users of each.
-        dev: what is asked about the dev users after each epoch, or None where there are too few.
+        validation: what is asked about the dev users after each epoch, or None where there are too few.
         threshold, negative_ratio: of the pair policy.
         labels: what is known of who likes whom, where the objective has outcomes.
     """
@@ -36,7 +36,7 @@ class TrainingData:
     train: Rows
     anchors: Anchors
     neighbours: Neighbours
-    dev: DevExam | None
+    validation: ValidationExam | None
     threshold: float
     negative_ratio: int
     labels: LabelData | None = None
@@ -69,7 +69,7 @@ class TrainingData:
                 anchors.rows,
                 pairs.similarity_threshold,
             ),
-            dev=dev_exam(
+            validation=validation_exam(
                 space.matrix.directions,
                 dev,
                 changed,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from schemas.policies import FitPolicy
 from stores.feature_store import Floats
 from trainer.exam.retrieval import nearest
-from trainer.learning.tally import Change, Doubles, Figures, Line, Tally
+from trainer.learning.cosine_histogram import Change, CosineHistogram, Doubles, Figures, Line
 from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 
@@ -34,16 +34,16 @@ _NOBODY = Line(1.0, -2.0)  # of a model that has diverged: whatever its cosines,
 
 
 @dataclass(frozen=True, slots=True)
-class DevScore:
+class ValidationScore:
     """A model on the exam: what it said, its line, and the figures at that line."""
 
-    tally: Tally
+    histogram: CosineHistogram
     line: Line
     figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
-class DevExam:
+class ValidationExam:
     """Dev users, the users they are compared with, and the truth.
 
     Attributes:
@@ -70,15 +70,17 @@ class DevExam:
     group: Rows
     others: NDArray[np.bool_]
 
-    def score(self, model: TwoTower, against: DevScore | None = None, *, own_line: bool = False) -> DevScore:
-        """Of a model: by the line that it has, or by one that is chosen on these pairs (`Tally.line`)."""
+    def score(
+        self, model: TwoTower, against: ValidationScore | None = None, *, own_line: bool = False
+    ) -> ValidationScore:
+        """Of a model: by the line that it has, or by one that is chosen on these pairs (`CosineHistogram.line`)."""
         query = np.asarray(model.query(self.query_directions, training=False))
         candidate = np.asarray(model.candidate(self.corpus_directions, training=False))
         cosine = query @ candidate.T
         line = Line(*model.scale())
         if not np.isfinite(line.middle):
             line = _NOBODY
-        tally = Tally.of(
+        histogram = CosineHistogram.of(
             cosine,
             self.similar,
             self.weight,
@@ -89,20 +91,20 @@ class DevExam:
             line.middle,
         )
         if not own_line:
-            line = tally.line(line, against.figures if against else None)
-        return DevScore(tally, line, tally.figures(line))
+            line = histogram.line(line, against.figures if against else None)
+        return ValidationScore(histogram, line, histogram.figures(line))
 
-    def better(self, one: DevScore, other: DevScore) -> bool:
+    def better(self, one: ValidationScore, other: ValidationScore) -> bool:
         """Whether one model is certainly better than the other by more than a trifle, and in nothing certainly worse.
 
         Nothing: no figure of all users, and none of those that have not changed.
         """
-        change = Change.between((one.tally, one.line), (other.tally, other.line))
+        change = Change.between((one.histogram, one.line), (other.histogram, other.line))
         if change.gain[-1] <= max(_LEAST_GAIN, _CERTAIN * change.error[-1]):
             return False
         changes = [change]
         if 1 < self.others.sum() < len(self.others):
-            changes.append(Change.between((one.tally, one.line), (other.tally, other.line), self.others))
+            changes.append(Change.between((one.histogram, one.line), (other.histogram, other.line), self.others))
         return all(bool((each.gain >= -each.error - _TRIFLES).all()) for each in changes)
 
     def _found(self, cosine: Floats) -> Doubles:
@@ -114,7 +116,7 @@ class DevExam:
         return found
 
 
-def dev_exam(
+def validation_exam(
     directions: Floats,
     dev: Rows,
     changed: Rows | None,
@@ -122,7 +124,7 @@ def dev_exam(
     threshold: float,
     policy: FitPolicy,
     seed: int,
-) -> DevExam | None:
+) -> ValidationExam | None:
     """An exam, the same for the same arguments; None where these users make no pairs of both kinds.
 
     Args:
@@ -155,7 +157,7 @@ def dev_exam(
     if not similar.any() or not (~similar & other).any():
         return None
     groups = [_groups(len(old)), _groups(len(fresh))]
-    return DevExam(
+    return ValidationExam(
         queries,
         corpus,
         query_directions,

@@ -1,7 +1,7 @@
 """The similar-pair graph: exact mining, incremental maintenance, and negatives checked to be dissimilar.
 
 Bounds leave out most of the product (`bounds`, kept on disk by `short_rows`); blocks of rows are mined exactly
-(`survivors`, `mining`, `similarity`); the graph follows changes (`graph`, with a cap `nearest`). Who comes from a
+(`candidates`, `mining`, `similarity`); the graph follows changes (`graph`, with a cap `nearest`). Who comes from a
 notebook finds `generate_pairs`, and `label_pairs` for what users really did.
 """
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
-from trainer.pairs.precision import Numbers, Stored
+from trainer.pairs.precision import Precision, Stored
 
 Axes = NDArray[np.float64]
 """(width, m) orthonormal columns."""
@@ -34,42 +34,42 @@ class Bounds:
         short: (capacity, m + 1) m coordinates and the length of the rest; or (capacity, width), the directions
             themselves, where nothing is left out.
         rest: (capacity,) the length of the rest; None where nothing is left out.
-        numbers: what `short` is stored in.
+        precision: what `short` is stored in.
         slack: how far a product of short rows may be from the upper bound that it stands for.
     """
 
     short: Stored
     rest: Floats | None
-    numbers: Numbers
+    precision: Precision
     slack: float
 
     @staticmethod
     def plain(directions: Floats) -> Bounds:
         """Bounds of directions (capacity, width) that leave nothing out: their product and its rounding."""
-        return Frame.whole(directions.shape[1]).bounds(directions)
+        return Projection.whole(directions.shape[1]).bounds(directions)
 
     def upper(self, left: Rows, right: Rows) -> Floats:
         """(pairs,) upper bounds of the similarities of pairs of rows."""
-        one, other = (self.numbers.load(self.short[rows]) for rows in (left, right))
+        one, other = (self.precision.load(self.short[rows]) for rows in (left, right))
         found: Floats = np.einsum("ij,ij->i", one, other) + np.float32(self.slack)
         return found
 
     def leading(self, rows: Rows) -> Floats:
         """(len(rows), a few) the first coordinates of `rows`."""
-        return self.numbers.load(np.ascontiguousarray(self.short[rows, :_LEADING]))
+        return self.precision.load(np.ascontiguousarray(self.short[rows, :_LEADING]))
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
-    """How rows are made short: along which axes, and in which numbers. With all axes nothing is left out."""
+class Projection:
+    """How rows are made short: along which axes, and in which precision. With all axes nothing is left out."""
 
     axes: Axes
-    numbers: Numbers = Numbers.FLOAT32
+    precision: Precision = Precision.FLOAT32
 
     @staticmethod
-    def whole(width: int, numbers: Numbers = Numbers.FLOAT32) -> Frame:
-        """A frame that leaves nothing out."""
-        return Frame(np.eye(width), numbers)
+    def whole(width: int, precision: Precision = Precision.FLOAT32) -> Projection:
+        """A projection that leaves nothing out."""
+        return Projection(np.eye(width), precision)
 
     @property
     def leaves_out(self) -> bool:
@@ -79,7 +79,7 @@ class Frame:
     @property
     def is_plain(self) -> bool:
         """Whether short rows are the directions themselves, so that nobody has to keep them."""
-        return not self.leaves_out and self.numbers is Numbers.FLOAT32
+        return not self.leaves_out and self.precision is Precision.FLOAT32
 
     @property
     def short_width(self) -> int:
@@ -93,8 +93,8 @@ class Frame:
         short rows are the directions.
         """
         if not self.leaves_out:
-            return self.numbers.store(np.ascontiguousarray(directions))
-        short = np.empty((len(directions), self.short_width), dtype=self.numbers.dtype)
+            return self.precision.store(np.ascontiguousarray(directions))
+        short = np.empty((len(directions), self.short_width), dtype=self.precision.dtype)
         for start in range(0, len(directions), _ROWS_AT_A_TIME):
             part = slice(start, start + _ROWS_AT_A_TIME)
             full = directions[part].astype(np.float64)
@@ -102,11 +102,11 @@ class Frame:
             squared = (full * full).sum(axis=1) - (along * along).sum(axis=1)
             length = np.sqrt(np.maximum(squared, 0.0) + _TINY).astype(np.float32)
             rest = np.where(full.any(axis=1), np.nextafter(length, np.float32(2)), np.float32(0))
-            short[part, :-1] = self.numbers.store(along.astype(np.float32))
-            short[part, -1] = self.numbers.store_up(rest)
+            short[part, :-1] = self.precision.store(along.astype(np.float32))
+            short[part, -1] = self.precision.store_up(rest)
         return short
 
     def bounds(self, short: Stored) -> Bounds:
         """The bounds of a matrix whose short rows are `short`."""
-        rest = self.numbers.load(short[:, -1]) if self.leaves_out else None
-        return Bounds(short, rest, self.numbers, self.numbers.error(self.short_width))
+        rest = self.precision.load(short[:, -1]) if self.leaves_out else None
+        return Bounds(short, rest, self.precision, self.precision.error(self.short_width))

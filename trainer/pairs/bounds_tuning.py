@@ -1,4 +1,4 @@
-"""The choice of a frame: as few axes, and as coarse numbers, as make mining cheapest for the data at hand.
+"""The choice of a projection: the axes and the precision that make mining cheapest for the data at hand.
 
 Estimated on a sample, in the time that one coordinate takes in a float32 product: the product of short rows for every
 pair, and a full dot product for every pair that its bounds leave open. Whatever is chosen, the pairs are the same.
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
-from trainer.pairs.bounds import Frame
-from trainer.pairs.precision import Numbers, fast_numbers
+from trainer.pairs.bounds import Projection
+from trainer.pairs.precision import Precision, fast_precisions
 
 Doubles = NDArray[np.float64]
 
@@ -23,20 +23,24 @@ _SAMPLED_ROWS, _SAMPLED_OTHERS, _SAMPLED_FOR_AXES = 64, 8192, 20_000
 _GATHERING = 60  # how much dearer a coordinate is in a dot product of two rows fetched from memory than in a product
 
 
-def choose_frame(
-    directions: Floats, everyone: Rows, threshold: float, cap: int | None, kinds: tuple[Numbers, ...] | None = None
-) -> Frame:
-    """The cheapest frame for the rows of `everyone`.
+def choose_projection(
+    directions: Floats,
+    everyone: Rows,
+    threshold: float,
+    cap: int | None,
+    precisions: tuple[Precision, ...] | None = None,
+) -> Projection:
+    """The cheapest projection for the rows of `everyone`.
 
     Args:
         directions: (capacity, width) unit rows.
         everyone: rows with a user.
         threshold, cap: of the pair policy.
-        kinds: of numbers to choose from; None tries what this machine is fast with.
+        precisions: to choose from; None: those that this machine multiplies fast.
     """
     width = directions.shape[1]
     if not len(everyone):
-        return Frame.whole(width)
+        return Projection.whole(width)
     generator = np.random.default_rng(0)
     sample = directions[_some(everyone, _SAMPLED_FOR_AXES, generator)].astype(np.float64)
     axes = np.linalg.eigh(sample.T @ sample)[1][:, ::-1]
@@ -47,18 +51,20 @@ def choose_frame(
     # What the cap nearest of all are in the sample.
     nearest = None if cap is None else max(1, round(cap * len(others) / len(everyone)))
     costs = {
-        (numbers, kept): numbers.price * (kept + (kept < width)) + open_share * _GATHERING * width
+        (precision, kept): precision.price * (kept + (kept < width)) + open_share * _GATHERING * width
         for kept in (*(kept for kept in _TRIED if kept < width), width)
-        for numbers, open_share in _open_shares(some, others, kept, threshold, nearest, kinds or fast_numbers())
+        for precision, open_share in _open_shares(
+            some, others, kept, threshold, nearest, precisions or fast_precisions()
+        )
     }
-    numbers, kept = min(costs, key=lambda frame: costs[frame])
-    return Frame(np.ascontiguousarray(axes[:, :kept]), numbers)
+    precision, kept = min(costs, key=lambda projection: costs[projection])
+    return Projection(np.ascontiguousarray(axes[:, :kept]), precision)
 
 
 def _open_shares(
-    some: Doubles, others: Doubles, kept: int, threshold: float, nearest: int | None, kinds: tuple[Numbers, ...]
-) -> Iterator[tuple[Numbers, float]]:
-    """The share of pairs that need a full dot product when `kept` of the coordinates are used, by kind of numbers."""
+    some: Doubles, others: Doubles, kept: int, threshold: float, nearest: int | None, precisions: tuple[Precision, ...]
+) -> Iterator[tuple[Precision, float]]:
+    """The share of pairs that need a full dot product when `kept` of the coordinates are used, by precision."""
     middle = some[:, :kept].astype(np.float32) @ others[:, :kept].T.astype(np.float32)
     left, right = (np.linalg.norm(rows[:, kept:], axis=1).astype(np.float32) for rows in (some, others))
     rest = np.outer(left, right)
@@ -66,15 +72,17 @@ def _open_shares(
     line = np.full(len(some), threshold, dtype=np.float32)
     if nearest is not None and nearest <= len(others):
         line = np.maximum(line, np.partition(lower, -nearest, axis=1)[:, -nearest])
-    for numbers in kinds:
-        slack = numbers.error(kept + 1)
-        if numbers is not Numbers.FLOAT32 and threshold <= numbers.error(others.shape[1]):  # they would have no line
+    for precision in precisions:
+        slack = precision.error(kept + 1)
+        if precision is not Precision.FLOAT32 and threshold <= precision.error(
+            others.shape[1]
+        ):  # they would have no line
             continue
         if nearest is None:
             open_ = (upper > threshold - slack) & (lower <= threshold + slack)
         else:
             open_ = upper > (line - 2 * slack)[:, None]
-        yield numbers, float(open_.mean())
+        yield precision, float(open_.mean())
 
 
 def _some(rows: Rows, count: int, generator: np.random.Generator) -> Rows:

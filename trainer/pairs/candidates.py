@@ -10,21 +10,21 @@ from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds
 from trainer.pairs.precision import Stored
-from trainer.pairs.similarity import Places
+from trainer.pairs.similarity import RowIds
 
 BLOCK_ROWS = 256  # in smaller blocks, threads wait for the interpreter as long as they work
 _COLUMNS = 8192  # the product of a block stays in the cache
 _BYTES_PER_BOUND = 5  # a bound, and whether it is above the line
-_BYTES_PER_SURVIVOR = 48
+_BYTES_PER_CANDIDATE = 48
 _SHARE_OF_TABLE = 1 / 2  # of that, for a place in the tables by which lists are cut: each row as wide as the fullest
 
 
 class TooManyError(Exception):
-    """More survivors than there is room for; a smaller block has fewer."""
+    """More candidates than there is room for; a smaller block has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Survivors:
+class Candidates:
     """Pairs of a block whose upper bound is above the threshold; each array has one entry a pair.
 
     Attributes:
@@ -35,35 +35,35 @@ class Survivors:
     """
 
     rows: int
-    at: Places
-    source: Places
-    target: Places
+    at: RowIds
+    source: RowIds
+    target: RowIds
     upper: Floats
     lower: Floats
 
 
 class Sieve:
-    """Finds the survivors of a block, in buffers that it uses again: one thread's, and of bounded memory.
+    """Finds the candidates of a block, in buffers that it uses again: one thread's, and of bounded memory.
 
     Args:
         bounds: of the whole matrix.
         threshold: what a similarity has to be above.
         memory: bytes that a block may take.
-        tables: whether survivors will be cut by `bar`, which takes memory too.
+        tables: whether candidates will be cut by `bar`, which takes memory too.
     """
 
     def __init__(self, bounds: Bounds, threshold: float, memory: int, *, tables: bool = True) -> None:
         columns = max(1, min(_COLUMNS, memory // 2 // (_BYTES_PER_BOUND * BLOCK_ROWS)))
         self._bounds = bounds
-        self._line = bounds.numbers.line(threshold - bounds.slack)
+        self._line = bounds.precision.line(threshold - bounds.slack)
         self._product = np.empty(BLOCK_ROWS * columns, dtype=np.float32)
         self._above = np.empty(BLOCK_ROWS * columns, dtype=np.bool_)
         self._columns = columns
-        self._room = memory // 2 // _BYTES_PER_SURVIVOR
+        self._room = memory // 2 // _BYTES_PER_CANDIDATE
         self._table = _SHARE_OF_TABLE if tables else 0.0
 
-    def survivors(self, block: Rows) -> Survivors:
-        """The survivors of at most BLOCK_ROWS rows, by row within each block of columns.
+    def candidates(self, block: Rows) -> Candidates:
+        """The candidates of at most BLOCK_ROWS rows, by row within each block of columns.
 
         Raises:
             TooManyError: there is no room for them, and more than one row.
@@ -71,7 +71,7 @@ class Sieve:
         short, rest, slack = self._bounds.short, self._bounds.rest, np.float32(self._bounds.slack)
         left = short[block]
         count = np.zeros(len(block), dtype=np.int64)
-        parts: list[tuple[Places, Places, Floats]] = []
+        parts: list[tuple[RowIds, RowIds, Floats]] = []
         for start in range(0, len(short), self._columns):
             parts.append(self._part(left, block, start, count))
             if len(block) > 1 and count.sum() + len(block) * count.max() * self._table > self._room:
@@ -82,13 +82,13 @@ class Sieve:
         lower = middle - slack
         if rest is not None:
             lower -= 2 * rest[source] * rest[target]
-        return Survivors(len(block), at, source, target, middle + slack, lower)
+        return Candidates(len(block), at, source, target, middle + slack, lower)
 
-    def _part(self, left: Stored, block: Rows, start: int, count: Rows) -> tuple[Places, Places, Floats]:
-        """(at, target, bound) of the survivors among the columns from `start` on, added to the `count` of each row."""
+    def _part(self, left: Stored, block: Rows, start: int, count: Rows) -> tuple[RowIds, RowIds, Floats]:
+        """(at, target, bound) of the candidates among the columns from `start` on, added to the `count` of each row."""
         right = self._bounds.short[start : start + self._columns]
         shape, size = (len(left), len(right)), len(left) * len(right)
-        product = self._bounds.numbers.product(left, right, self._product[:size].reshape(shape))
+        product = self._bounds.precision.product(left, right, self._product[:size].reshape(shape))
         above = np.greater(product, self._line, out=self._above[:size].reshape(shape))
         own = np.flatnonzero((block >= start) & (block < start + len(right)))
         above[own, block[own] - start] = False  # nobody is their own neighbour
@@ -99,10 +99,10 @@ class Sieve:
         at = np.repeat(np.arange(len(block), dtype=np.int32), here)
         count += here
         target = (flat - at * np.int64(len(right))).astype(np.int32) + np.int32(start)
-        return at, target, self._bounds.numbers.read(product.reshape(-1)[flat])
+        return at, target, self._bounds.precision.read(product.reshape(-1)[flat])
 
 
-def bar(found: Survivors, depth: int) -> Floats:
+def bar(found: Candidates, depth: int) -> Floats:
     """For each row of a block, a similarity that at least `depth` users reach; what cannot reach it is not needed."""
     count = np.bincount(found.at, minlength=found.rows)
     line = np.full(found.rows, -np.inf, dtype=np.float32)

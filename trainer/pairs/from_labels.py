@@ -36,16 +36,16 @@ def label_pairs(
     if negative_ratio < 1:
         raise ValueError(f"negative_ratio must be at least 1, got {negative_ratio}")
     positive, negative = _edges(edges, len(given))
-    anchors = np.repeat(positive, negative_ratio, axis=0)
-    partners = np.full(len(anchors), -1, dtype=np.int64)
+    pair_users = np.repeat(positive, negative_ratio, axis=0)
+    partners = np.full(len(pair_users), -1, dtype=np.int64)
     if len(positive):
         both = np.concatenate([positive, positive[:, ::-1]])
         barred = np.concatenate([negative, negative[:, ::-1]])
         found, strangers = draw_strangers(
-            anchors, both, len(given), np.arange(len(given)), np.random.default_rng(seed), barred
+            pair_users, both, len(given), np.arange(len(given)), np.random.default_rng(seed), barred
         )
         partners[found] = strangers[:, 1]
-    drawn = np.stack([anchors[:, 0], partners], axis=1).reshape(-1, negative_ratio, 2)
+    drawn = np.stack([pair_users[:, 0], partners], axis=1).reshape(-1, negative_ratio, 2)
     rows = np.concatenate([positive[:, None], drawn], axis=1).reshape(-1, 2)
     labels = np.tile(np.arange(1 + negative_ratio) == 0, len(positive)).astype(np.int64)
     there = rows[:, 1] >= 0

@@ -20,7 +20,7 @@ from trainer.matrix.embeddings import Rows
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_similar
 from trainer.pairs.nearest import NearestLists, update_lists
-from trainer.pairs.similarity import Places
+from trainer.pairs.similarity import RowIds
 from trainer.pairs.view import View
 
 Tick = Callable[[int, int], None]
@@ -138,6 +138,6 @@ def _touch(codes: Rows, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return touch
 
 
-def _codes(source: Places, target: Places) -> Rows:
+def _codes(source: RowIds, target: RowIds) -> Rows:
     codes: Rows = np.minimum(source, target).astype(np.int64) << 32 | np.maximum(source, target)
     return codes

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.pairs.similarity import Places, Similarities
+from trainer.pairs.similarity import RowIds, Similarities
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
     """Directed links between rows of the user matrix: `target[k]` is similar to `source[k]` by `similarity[k]`."""
 
-    source: Places
-    target: Places
+    source: RowIds
+    target: RowIds
     similarity: Similarities
 
     def __len__(self) -> int:

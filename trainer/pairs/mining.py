@@ -20,11 +20,11 @@ from threadpoolctl import ThreadpoolController
 from schemas.policies import PairPolicy
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds
-from trainer.pairs.candidates import BLOCK_ROWS, Sieve, Survivors, TooManyError, bar
+from trainer.pairs.candidates import BLOCK_ROWS, Candidates, Sieve, TooManyError, bar
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
 from trainer.pairs.order import ranked
-from trainer.pairs.similarity import Places, Similarities, similarity
+from trainer.pairs.similarity import RowIds, Similarities, similarity
 from trainer.pairs.view import View
 
 _Found = TypeVar("_Found")
@@ -33,11 +33,11 @@ _WORTH_ARRANGING = 4096
 _WORTH_A_THREAD = 4_000_000  # bounds; a thread for fewer takes longer to start than it saves
 
 
-def mine_similar(view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[Places, Places]]]:
+def mine_similar(view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[RowIds, RowIds]]]:
     """Every similar user of each of `rows`: (rows mined, (source, target)), block by block."""
     threshold = policy.similarity_threshold
 
-    def decide(found: Survivors) -> tuple[Places, Places]:
+    def decide(found: Candidates) -> tuple[RowIds, RowIds]:
         similar = found.lower > threshold
         unsure = np.flatnonzero(~similar)
         similar[unsure] = similarity(view.directions, found.source[unsure], found.target[unsure]) > threshold
@@ -64,7 +64,7 @@ def mine_nearest(
         they are similar by no less than that row's floor.
     """
 
-    def decide(found: Survivors) -> tuple[Links, Links]:
+    def decide(found: Candidates) -> tuple[Links, Links]:
         wanted = found.upper >= bar(found, depth)[found.at]
         into = np.zeros_like(wanted) if floor is None else found.upper >= floor[found.target]
         some = np.flatnonzero(wanted | into)
@@ -82,9 +82,9 @@ def mine_nearest(
 
 
 def _share(
-    decide: Callable[[Survivors], _Found], bounds: Bounds, rows: Rows, policy: PairPolicy, *, tables: bool
+    decide: Callable[[Candidates], _Found], bounds: Bounds, rows: Rows, policy: PairPolicy, *, tables: bool
 ) -> Iterator[tuple[int, _Found]]:
-    """(rows, decide(survivors)) for each block of `rows`, in order, by as many threads as the policy says."""
+    """(rows, decide(candidates)) for each block of `rows`, in order, by as many threads as the policy says."""
     threads = min(policy.threads or len(os.sched_getaffinity(0)), 1 + len(rows) * len(bounds.short) // _WORTH_A_THREAD)
     size = max(1, min(BLOCK_ROWS, -(-len(rows) // threads)))
     if bounds.rest is not None and len(rows) > _WORTH_ARRANGING:  # by all coordinates it costs more than it saves
@@ -98,7 +98,7 @@ def _share(
     def work(block: Rows) -> list[tuple[int, _Found]]:
         sieve = sieves.get()
         try:
-            return _divide(block, lambda part: decide(sieve.survivors(part)))
+            return _divide(block, lambda part: decide(sieve.candidates(part)))
         finally:
             sieves.put(sieve)
 

@@ -20,7 +20,7 @@ from trainer.matrix.embeddings import Rows
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_nearest
 from trainer.pairs.order import nearest_first
-from trainer.pairs.similarity import Places, Similarities
+from trainer.pairs.similarity import RowIds, Similarities
 from trainer.pairs.view import View
 
 Mask = NDArray[np.bool_]
@@ -176,7 +176,7 @@ def _merged(one: Links, other: Links, capacity: int) -> Links:
     )
 
 
-def _mask(rows: Rows | Places, capacity: int) -> Mask:
+def _mask(rows: Rows | RowIds, capacity: int) -> Mask:
     mask = np.zeros(capacity, dtype=bool)
     mask[rows] = True
     return mask

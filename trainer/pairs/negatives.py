@@ -14,44 +14,44 @@ _ROUNDS = 20
 
 def draw_negatives(
     directions: Floats,
-    anchors: Rows,
+    pair_users: Rows,
     pool: Rows,
     threshold: float,
     generator: np.random.Generator,
     bounds: Bounds | None = None,
 ) -> Rows:
-    """A dissimilar partner from `pool` for each of `anchors`, as (found, 2) rows: anchor, partner.
+    """A dissimilar partner from `pool` for each of `pair_users`, as (found, 2) rows: pair user, partner.
 
-    An anchor without one (see `draw_partners`) is left out.
+    A pair user without one (see `draw_partners`) is left out.
     """
-    partner = draw_partners(directions, anchors, pool, threshold, generator, bounds)
+    partner = draw_partners(directions, pair_users, pool, threshold, generator, bounds)
     found = partner >= 0
-    return np.stack([anchors[found], partner[found]], axis=1)
+    return np.stack([pair_users[found], partner[found]], axis=1)
 
 
 def draw_partners(
     directions: Floats,
-    anchors: Rows,
+    pair_users: Rows,
     pool: Rows,
     threshold: float,
     generator: np.random.Generator,
     bounds: Bounds | None = None,
 ) -> Rows:
-    """(anchors,) a dissimilar row from `pool` for each of `anchors`; -1 where none was found.
+    """(pair_users,) a dissimilar row from `pool` for each of `pair_users`; -1 where none was found.
 
-    A partner that is the anchor itself or similar to it (the exact similarity, not the float32 product) is drawn anew,
-    up to 20 rounds: none is found only where nearly everybody in the pool is similar. Rows of `pool` must have a
+    A partner that is the pair user itself, or similar to it by the exact similarity, is drawn again, up to 20 rounds:
+    none is found only where nearly everybody in the pool is similar. Rows of `pool` must have a
     direction. With `bounds` most partners need no dot product; they are the same.
     """
-    partner = np.full(len(anchors), -1, dtype=np.int64)
-    open_ = np.arange(len(anchors) if len(pool) else 0)
+    partner = np.full(len(pair_users), -1, dtype=np.int64)
+    open_ = np.arange(len(pair_users) if len(pool) else 0)
     for _ in range(_ROUNDS):
         drawn = pool[generator.integers(len(pool), size=len(open_))] if len(open_) else open_
         unsure = np.arange(len(open_))
         if bounds is not None:
-            unsure = np.flatnonzero(bounds.upper(anchors[open_], drawn) > threshold)
-        fine = drawn != anchors[open_]
-        fine[unsure] &= similarity(directions, anchors[open_[unsure]], drawn[unsure]) <= threshold
+            unsure = np.flatnonzero(bounds.upper(pair_users[open_], drawn) > threshold)
+        fine = drawn != pair_users[open_]
+        fine[unsure] &= similarity(directions, pair_users[open_[unsure]], drawn[unsure]) <= threshold
         partner[open_[fine]] = drawn[fine]
         open_ = open_[~fine]
     return partner

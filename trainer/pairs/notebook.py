@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
-from trainer.pairs.bounds_tuning import choose_frame
+from trainer.pairs.bounds_tuning import choose_projection
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.negatives import draw_partners
 from trainer.pairs.view import View
@@ -40,14 +40,14 @@ def generate_pairs(
     length = np.linalg.norm(given.astype(np.float64), axis=1, keepdims=True)
     directions = np.divide(given, length, out=np.zeros(given.shape), where=length > 0).astype(np.float32)
     everyone = np.flatnonzero(length > 0)
-    frame = choose_frame(directions, everyone, policy.similarity_threshold, None)
-    view = View(directions, frame.bounds(frame.shorten(directions)), np.arange(len(given)))
+    projection = choose_projection(directions, everyone, policy.similarity_threshold, None)
+    view = View(directions, projection.bounds(projection.shorten(directions)), np.arange(len(given)))
     similar = update_graph(Graph.empty(policy), view, everyone, policy).graph.pairs()
 
-    anchors = np.repeat(similar[:, 0], ratio)
+    pair_users = np.repeat(similar[:, 0], ratio)
     generator = np.random.default_rng(seed)
-    partners = draw_partners(directions, anchors, everyone, policy.similarity_threshold, generator, view.bounds)
-    dissimilar = np.stack([anchors, partners], axis=1).reshape(-1, ratio, 2)
+    partners = draw_partners(directions, pair_users, everyone, policy.similarity_threshold, generator, view.bounds)
+    dissimilar = np.stack([pair_users, partners], axis=1).reshape(-1, ratio, 2)
     rows = np.concatenate([similar[:, None], dissimilar], axis=1).reshape(-1, 2)
     labels = np.tile(np.arange(1 + ratio) == 0, len(similar)).astype(np.int64)
     found = rows[:, 1] >= 0

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.links import Links
-from trainer.pairs.similarity import Places
+from trainer.pairs.similarity import RowIds
 
 _ROWS_AT_A_TIME = 4096
 
@@ -22,7 +22,7 @@ def nearest_first(links: Links, order: Rows, depth: int) -> Links:
     return ranked(links, at, len(sources), order, depth)
 
 
-def ranked(links: Links, at: Rows | Places, sources: int, order: Rows, depth: int) -> Links:
+def ranked(links: Links, at: Rows | RowIds, sources: int, order: Rows, depth: int) -> Links:
     """The same where it is known `at` which place each source is to stand, of so many `sources`; some may have none."""
     by = np.argsort(at.astype(np.uint16) if sources <= 2**16 else at, kind="stable")  # 16 bits: by radix
     links, at = links.pick(by), at[by]
@@ -35,7 +35,7 @@ def ranked(links: Links, at: Rows | Places, sources: int, order: Rows, depth: in
     return links.pick(np.concatenate([np.empty(0, np.int64), *chosen]))
 
 
-def _chosen(links: Links, at: Rows | Places, order: Rows, depth: int) -> Rows:
+def _chosen(links: Links, at: Rows | RowIds, order: Rows, depth: int) -> Rows:
     """Positions of links, sorted by `at`, in the order of `nearest_first`, cut."""
     count = np.bincount(at)
     first = np.cumsum(count) - count

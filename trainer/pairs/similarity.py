@@ -13,13 +13,13 @@ from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
 
 Similarities = NDArray[np.float64]
-Places = NDArray[np.int32]
+RowIds = NDArray[np.int32]
 """Rows of the matrix where there are many of them: half the memory of `Rows`."""
 
 _ROWS_PER_DOT = 2048  # fewer would stay in the cache, but keep threads waiting for the interpreter
 
 
-def similarity(directions: Floats, left: Rows | Places, right: Rows | Places) -> Similarities:
+def similarity(directions: Floats, left: Rows | RowIds, right: Rows | RowIds) -> Similarities:
     """The canonical similarity of each pair of rows: a float64 dot product, the same for (i, j) and (j, i).
 
     Products of float32 numbers are exact in float64, and NumPy adds each row in one fixed order.

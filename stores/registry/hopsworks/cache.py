@@ -1,7 +1,7 @@
-"""What was downloaded from the registry, on disk: manifests, and the folders of the versions used last.
+"""Downloads from the registry, kept on disk: manifests, and the folders of the versions used last.
 
-Everything is kept by the version's number and the time its entry was made, for a number may be given out again after a
-version was deleted. Files are put in place by a rename, so a killed process leaves nothing that looks whole.
+A key is the version's number and the time of its entry: after a version was deleted, its number may be given out again.
+A rename puts files in place, so a killed process leaves nothing that looks whole.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 from stores.files import flush_folder, replacing
 
 _KEPT = 4
-"""Folders that nobody holds: the champion, the anchor, and those before them, to which people may roll back."""
+"""Folders that are kept although no process holds them: the champion, the baseline, and earlier ones for a rollback."""
 
 
 class VersionCache:
     """A folder of this machine. Processes may share it.
 
-    Who has asked for the files of a version holds their folder as long as this object lives, and no process drops it:
-    a cycle compares with more versions than are kept, and opens their files late.
+    An object that was asked for the files of a version holds their folder as long as the object lives, and no process
+    drops a folder that is held: a cycle compares with more versions than are kept, and opens their files late.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class VersionCache:
 
     @contextmanager
     def scratch(self, name: str) -> Iterator[Path]:
-        """An empty folder, removed afterwards; for one who holds a lock, as what a killed one left is removed first."""
+        """An empty folder, removed afterwards; leftovers of a killed process are removed. The caller holds a lock."""
         folder = self._folder / f".{name}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -76,25 +76,25 @@ class VersionCache:
                     path.unlink(missing_ok=True)
 
     def tagged(self) -> set[int]:
-        """The versions that may bear the champion's tag, as far as this machine has put it on them."""
+        """The versions that may have the champion's tag, as far as this machine has set the tag."""
         try:
             return set(map(int, (self._folder / "tagged").read_text().split()))
         except (FileNotFoundError, ValueError):
             return set()
 
     def keep_tagged(self, versions: Collection[int]) -> None:
-        """Remember which versions may bear it."""
+        """Remember which versions may have the champion's tag."""
         with replacing(self._folder / "tagged") as file:
             file.write(" ".join(map(str, sorted(versions))).encode())
 
     def files(self, key: str) -> Path:
-        """Where the files of a version are, if they are there."""
+        """The folder of a version's files, whether or not the folder is there."""
         return self._versions / key
 
     def keep_files(self, key: str, downloaded: Path) -> Path:
-        """Put files in place, over damaged ones, and hold them; see `hold`.
+        """Put downloaded files in place of damaged ones, if any, and hold them; see `hold`.
 
-        Of those that nobody holds, the ones that were not used for longest are dropped.
+        Of the folders that no process holds, the least recently used are dropped.
         """
         place = self.files(key)
         shutil.rmtree(place, ignore_errors=True)
@@ -107,7 +107,7 @@ class VersionCache:
 
     def hold(self, key: str) -> None:
         """Note that a version is in use. Its folder stays as long as this object lives, or its process."""
-        now = time.time_ns()  # the times that a file system gives by itself are as coarse as its kernel's tick
+        now = time.time_ns()  # times that the file system sets itself are as coarse as the kernel's tick
         os.utime(self.files(key), ns=(now, now))
         handle = os.open(self.files(key), os.O_RDONLY)
         fcntl.flock(handle, fcntl.LOCK_SH)
@@ -132,5 +132,5 @@ def _let_go(held: dict[str, int]) -> None:
 
 
 def key_of(version: int, created: str) -> str:
-    """The name under which what belongs to an entry is kept."""
+    """The key of an entry in the cache."""
     return f"{version}-{re.sub(r'[^0-9A-Za-z]+', '-', created)}"

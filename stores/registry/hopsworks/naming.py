@@ -1,8 +1,8 @@
-"""What is written into the registry for a cycle: the description of its version, its metrics, the sign in its folder.
+"""What a cycle writes into the registry: the description of its version, the metrics, and the marker in the folder.
 
-The description's first line is for people and for us: `Retrainer cycle <id>: <kind>, <reason>`. The sign is an empty
-folder `cycle-<id>` among the model's files. It goes up before any of them, as the SDK makes the sub-folders of a folder
-before it uploads its files; so an upload that broke off says whose it was.
+People and our own code read the first line of the description: `Retrainer cycle <id>: <kind>, <reason>`. The marker is
+an empty folder `cycle-<id>` among the files of the model. The SDK makes sub-folders before it uploads files, so the
+marker is there first, and a broken upload shows which cycle it belongs to.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 
 from schemas.manifest import ModelManifest
 
-_LONGEST = 250  # characters; how many a cluster takes is not known
+_LONGEST = 250  # characters; the limit of a cluster is not documented
 _FIRST_LINE = re.compile(r"^Retrainer cycle ([a-z0-9-]+): ", re.MULTILINE)
 
 
@@ -23,18 +23,18 @@ def describe(manifest: ModelManifest) -> str:
 
 
 def cycle_in(description: str) -> str | None:
-    """The cycle that a description names; None for a version that is none of ours. People may have added lines."""
+    """The cycle that a description names; None for a version that is not ours. People may have added lines."""
     found = _FIRST_LINE.search(description)
     return found[1] if found else None
 
 
-def sign_of(cycle_id: str) -> str:
-    """The name of the folder that says whose upload it is."""
+def marker_of(cycle_id: str) -> str:
+    """The name of the marker: the folder that shows which cycle an upload belongs to."""
     return f"cycle-{cycle_id}"
 
 
 def metrics_of(manifest: ModelManifest) -> dict[str, float]:
-    """Scores and sizes as the registry takes them: numbers under names in lower snake case."""
+    """Scores and sizes in the form that the registry takes: numbers under names in lower snake case."""
     numbers = {
         **manifest.metrics.model_dump(),
         "users": manifest.pair_report.users,

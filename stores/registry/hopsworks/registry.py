@@ -1,7 +1,7 @@
 """The model registry of a Hopsworks cluster.
 
-Versions are numbered by the registry and told apart by the cycle that made them. The champion is kept by the ledger: a
-registry of Hopsworks has neither aliases nor a way to change two entries at once. A tag says it there for people.
+The registry numbers the versions; the cycle that made a version identifies it. The ledger keeps the champion, because a
+registry of Hopsworks has no aliases and cannot change two entries at once. A tag shows the champion to people there.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from stores.registry.hopsworks.saving import Saver
 from stores.registry.hopsworks.versions import Owned, Versions
 
 _ASKED = 20
-"""How many of the newest entries are asked whether they bear the tag, which another machine may have put there, and
-named where a version is not there."""
-_one_writer = threading.Lock()  # beside the lock of the folder, for two registries of a process may have different ones
+"""So many of the newest entries are looked at for the champion's tag, which another machine may have set, and are named
+in the message where a version is not there."""
+_one_writer = threading.Lock()  # two registries of one process may have different folders, so different file locks
 
 
 class HopsworksModelRegistry:
-    """A model registry in a cluster. `cache` is a folder of this machine for what was downloaded.
+    """A model registry in a cluster. `cache` is a folder of this machine for downloads.
 
-    Every question may also raise ClusterError: the cluster did not answer, and nothing is known.
+    Every method may also raise ClusterError: the cluster did not answer, so nothing is known.
     """
 
     def __init__(self, session: Session, settings: HopsworksRegistry, model_name: str, cache: Path) -> None:
@@ -54,7 +54,7 @@ class HopsworksModelRegistry:
         return next((owned.registered for owned in self._versions.of(cycle_id) if owned.registered), None)
 
     def enter(self, fence: int) -> None:
-        """See ModelRegistry. A cluster's registry has nothing by which a token could be compared and set."""
+        """See ModelRegistry. A cluster's registry cannot compare and set, so it keeps no token."""
 
     def register(self, staged: Path, fence: int = 0, min_version_exclusive: int = 0) -> RegisteredVersion:  # noqa: ARG002
         """See ModelRegistry. One writer at a time on this machine; writers of other machines are met and got around."""
@@ -73,10 +73,10 @@ class HopsworksModelRegistry:
         return self._versions.complete()
 
     def mirror_champion(self, version: int) -> str | None:
-        """Say by a tag that a version is the champion, and take the tag from the others.
+        """Tag a version as the champion, and remove the tag from the others.
 
         Returns:
-            None, or why the cluster does not take the tag. That harms nobody: the champion is kept by the ledger.
+            None, or why the cluster does not take the tag. That is harmless: the ledger keeps the champion.
 
         Raises:
             RegistryError: there is no such version.
@@ -87,8 +87,8 @@ class HopsworksModelRegistry:
         self._cache.keep_tagged({*before, version})
         if note := self._models.tag(owned.entry, tag, value):
             return note
-        # After it, so that at every moment one has it; of two, the one with the later `at` is meant. Each entry is a
-        # question of its own, so of many only those are asked about that this machine has tagged, and the newest.
+        # Removed after the new tag is set, so that at every moment a version has it; of two, the later `at` is right.
+        # Each entry costs a request, so only the newest and those that this machine has tagged are looked at.
         ours = [entry for entry in self._models.entries() if entry.version != version and cycle_in(entry.description)]
         for entry in [*(entry for entry in ours[:-_ASKED] if entry.version in before), *ours[-_ASKED:]]:
             self._models.untag(entry, tag)
@@ -104,7 +104,7 @@ class HopsworksModelRegistry:
         return owned
 
     def _kept(self, owned: Owned) -> Path | None:
-        """The copy on this machine, unless it is damaged or not of what is in the registry now."""
+        """The copy on this machine; None where it is damaged, or differs from what is in the registry now."""
         key = key_of(owned.entry.version, owned.entry.created)
         folder = self._cache.files(key)
         try:
@@ -124,7 +124,9 @@ class HopsworksModelRegistry:
                 try:
                     self._models.dataset.download(f"{entry.files}/{path}", folder / path)
                 except NotThere:
-                    raise RegistryError(f"version {entry.version} of {self._name} lost {path} meanwhile") from None
+                    raise RegistryError(
+                        f"version {entry.version} of {self._name} has lost {path} in the meantime"
+                    ) from None
             try:
                 check_files(folder)
             except RegistryError as error:

@@ -1,17 +1,21 @@
-"""Registering a cycle once, whatever happens meanwhile.
+"""Saving a version: each cycle registers at most once, whatever fails in between (P2).
 
-Whether a save worked is never taken from what the SDK raised: after any outcome the registry is asked for the cycle.
-Its version counts when it is complete. What is broken is taken back before the next try:
+A save has three parts in the cluster: a numbered folder, the files in it, and the entry of the registry. Each part may
+fail, and the SDK's error does not say which parts were done. So after each try, failed or not, `Saver` asks the
+registry what it has of the cycle. A complete version is the result. What is broken is removed before the next try:
 
-- an entry whose files are gone: its folder is made again, as the server wants it, and the entry deleted;
-- a folder without an entry, if it bears the sign of this cycle, so that no other writer's upload in progress can be
-  meant. When all its files are there, its registration may be on its way, so it is waited for first; and its number is
-  then left taken by an empty folder, so that an entry that comes even later finds no files of another version there.
+- An entry without files. The server deletes an entry only together with its folder, so the folder is made again first.
+- A folder without an entry. It is removed if it has the marker of this cycle; other folders may be uploads of other
+  writers. If all files are there, the entry may still come, so `Saver` waits for it up to `settle_for` seconds. After
+  that the files are removed and the empty folder stays: the number is taken, and an entry that comes even later finds
+  no files of another version.
 
-Whatever is removed is looked at once more right before, at every try: the successor of a stalled process may have made
-it whole. More cannot be had, as the cluster removes what it is told to: a process that is stalled between that look and
-its request, and wakes after its successor has registered under the same number, removes that. Left behind for good
-are folders without files, and uploads that broke off of cycles that nobody resumes.
+Right before a removal, `Saver` looks again: another process may have completed the version in the meantime. A small gap
+remains. A process may stall between that look and its request to remove; if its successor registers the same number in
+that time, the request removes the successor's files. The cluster offers no conditional removal that would close the
+gap.
+
+Two things stay behind for good: empty folders, and broken uploads of cycles that nobody resumes.
 """
 
 from __future__ import annotations
@@ -26,15 +30,24 @@ from stores.errors import ClusterError, RegistryError
 from stores.hopsworks.models import FILES, Entry, Models
 from stores.model_registry import RegisteredVersion
 from stores.registry.hopsworks.cache import VersionCache
-from stores.registry.hopsworks.naming import describe, metrics_of, sign_of
+from stores.registry.hopsworks.naming import describe, marker_of, metrics_of
 from stores.registry.hopsworks.versions import Versions
 
-_LOOK_EVERY = 1.0  # seconds, for an entry that may yet come
-_PAUSE = (0.2, 1.5)  # seconds between tries, drawn, for two writers who collide must not do so again
+_LOOK_EVERY = 1.0  # seconds between looks for an entry that may still come
+_PAUSE = (0.2, 1.5)  # seconds between tries, random: two writers that collided once must not collide again
 
 
 class Saver:
-    """Saves versions of one model, one at a time."""
+    """Saves versions of one model, one at a time.
+
+    Args:
+        models: entries and folders of the model in the cluster.
+        versions: tells complete versions from broken ones.
+        cache: the folder of this machine that uploads are laid out in.
+        attempts: how often a save is tried.
+        await_registration: seconds that the SDK waits for the entry after an upload.
+        settle_for: seconds to wait for the entry of a folder whose files are all there.
+    """
 
     def __init__(
         self,
@@ -56,13 +69,13 @@ class Saver:
     def save(self, folder: Path, manifest: ModelManifest, min_version_exclusive: int = 0) -> RegisteredVersion:
         """The cycle's version: the one that it has, or a new one, with a number higher than `min_version_exclusive`.
 
-        The caller holds the lock of writers.
+        The caller holds the writer's lock of this machine.
 
         Raises:
             ClusterError: the cluster could not be asked, and nothing was tried.
-            RegistryError: it did not work out, or it is not known whether it did.
+            RegistryError: all tries failed, or the cluster does not say whether the last try worked.
         """
-        found = self._settled(manifest.cycle_id)
+        found = self._reconciled(manifest.cycle_id)
         failure: ClusterError | None = None
         for attempt in range(self._attempts):
             if found is not None:
@@ -71,7 +84,7 @@ class Saver:
                 time.sleep(random.uniform(*_PAUSE))  # noqa: S311
             failure = self._try(folder, manifest, min_version_exclusive)
             try:
-                found = self._settled(manifest.cycle_id)
+                found = self._reconciled(manifest.cycle_id)
             except ClusterError as error:
                 raise RegistryError(
                     f"whether cycle {manifest.cycle_id} is registered is not known: {error}; nothing is lost, the cycle"
@@ -100,11 +113,11 @@ class Saver:
             return None
         return max([min_version_exclusive, *(entry.version for entry in self._models.entries())]) + 1
 
-    def _settled(self, cycle_id: str) -> RegisteredVersion | None:
-        """The cycle's version if it is complete; otherwise nothing of the cycle is left that a save could meet."""
+    def _reconciled(self, cycle_id: str) -> RegisteredVersion | None:
+        """The complete version of the cycle; None once no broken part of the cycle is left in the way of a save."""
         deadline = time.monotonic() + self._settle_for
         while True:
-            folders = self._folders()  # before the entries: a folder whose entry comes between has one then
+            folders = self._folders()  # read before the entries, so that an entry made in between is seen
             entries = self._models.entries()
             if (complete := self._cleared(cycle_id, entries)) is not None:
                 return complete
@@ -120,7 +133,7 @@ class Saver:
         return {int(node.name) for node in nodes if node.folder and node.name.isdecimal()}
 
     def _cleared(self, cycle_id: str, entries: Sequence[Entry]) -> RegisteredVersion | None:
-        """The first complete version of the cycle; its broken entries are deleted."""
+        """The first complete version of the cycle; broken entries of the cycle are deleted."""
         complete: RegisteredVersion | None = None
         for owned in self._versions.of(cycle_id, entries):
             if owned.upload.state == "broken":
@@ -129,10 +142,10 @@ class Saver:
         return complete
 
     def _whole_orphans(self, cycle_id: str, orphans: Iterable[int]) -> list[int]:
-        """Those folders without an entry that bear the cycle's sign and have all files; others that bear it go."""
+        """Of the folders without an entry but with the cycle's marker, those with all files; the others are removed."""
         whole: list[int] = []
         for version in sorted(orphans):
-            if self._models.dataset.stat(self._sign(version, cycle_id)) is None:
+            if self._models.dataset.stat(self._marker(version, cycle_id)) is None:
                 continue
             if self._is_whole(version, cycle_id) or not self._remove(version, cycle_id):
                 whole.append(version)
@@ -142,22 +155,22 @@ class Saver:
         return self._versions.examine(f"{self._models.folder}/{version}/{FILES}", cycle_id).state == "complete"
 
     def _remove(self, version: int, cycle_id: str) -> bool:
-        """Remove what broke off; False where somebody has made it whole meanwhile, while this process was stalled."""
-        folder, sign = f"{self._models.folder}/{version}", self._sign(version, cycle_id)
-        return self._models.dataset.remove(folder, sign, lambda: self._is_whole(version, cycle_id))
+        """Remove a broken upload; False where another process has completed it in the meantime."""
+        folder, marker = f"{self._models.folder}/{version}", self._marker(version, cycle_id)
+        return self._models.dataset.remove(folder, marker, lambda: self._is_whole(version, cycle_id))
 
     def _empty(self, version: int, cycle_id: str) -> bool:
-        """Empty what waits for an entry in vain; False where it has one by now."""
-        files, sign = f"{self._models.folder}/{version}/{FILES}", self._sign(version, cycle_id)
-        return self._models.dataset.remove(files, sign, lambda: self._versions.numbered(version) is not None)
+        """Remove the files of a folder whose entry never came; False where the entry is there by now."""
+        files, marker = f"{self._models.folder}/{version}/{FILES}", self._marker(version, cycle_id)
+        return self._models.dataset.remove(files, marker, lambda: self._versions.numbered(version) is not None)
 
-    def _sign(self, version: int, cycle_id: str) -> str:
-        return f"{self._models.folder}/{version}/{FILES}/{sign_of(cycle_id)}"
+    def _marker(self, version: int, cycle_id: str) -> str:
+        return f"{self._models.folder}/{version}/{FILES}/{marker_of(cycle_id)}"
 
 
 def _lay_out(folder: Path, manifest: ModelManifest, outgoing: Path) -> None:
-    """What is uploaded: the files, as links to those in `folder`, and the sign of the cycle."""
+    """Lay out what is uploaded: links to the files in `folder`, and the marker of the cycle."""
     for path in (MANIFEST_FILE, *(entry.path for entry in manifest.files)):
         (outgoing / path).parent.mkdir(parents=True, exist_ok=True)
         (outgoing / path).symlink_to((folder / path).resolve())
-    (outgoing / sign_of(manifest.cycle_id)).mkdir()
+    (outgoing / marker_of(manifest.cycle_id)).mkdir()

@@ -1,8 +1,9 @@
 """Which versions in the registry are ours, and which of these are complete.
 
-A version is complete when its entry is there, and its manifest, and every file that the manifest lists with the size
-that it lists. Hashes are compared when the files are fetched. What is not surely both ours and broken is left alone:
-versions of others, and those of another release of ours whose manifest this one cannot read.
+A version is complete when its entry is there, its manifest, and every file of the manifest with the size in the
+manifest. Hashes are compared when the files are fetched. Only versions that are certainly ours and certainly broken
+count as broken. Everything else is left alone: other people's versions, and versions of another release of ours whose
+manifest this release cannot read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from schemas.manifest import MANIFEST_FILE, ModelManifest
-from stores.errors import NotThere, Unreachable
+from stores.errors import ClusterUnreachable, NotThere
 from stores.hopsworks.dataset import Node
 from stores.hopsworks.models import Entry, Models
 from stores.model_registry import RegisteredVersion
@@ -26,7 +27,7 @@ from stores.registry.hopsworks.naming import cycle_in
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The files of a version, or what there is of them."""
+    """The files of a version, as far as they are there."""
 
     state: Literal["complete", "broken", "foreign"]
     why: str = ""
@@ -48,14 +49,14 @@ class Owned:
 
 
 class Versions:
-    """Looking at the versions of one model. Every question may raise ClusterError, and then nothing is known."""
+    """Looks at the versions of one model. Every method may raise ClusterError; then nothing is known."""
 
     def __init__(self, models: Models, cache: VersionCache) -> None:
         self._models = models
         self._cache = cache
 
     def complete(self) -> list[RegisteredVersion]:
-        """The complete versions, oldest first. Of a cycle that two machines registered, the first counts."""
+        """The complete versions, oldest first. Where two machines registered one cycle, the first version counts."""
         entries = self._models.entries()
         self._cache.forget_manifests({_key(entry) for entry in entries})
         found: dict[str, RegisteredVersion] = {}
@@ -72,23 +73,23 @@ class Versions:
         return [owned.entry.version for owned in found if owned and owned.registered]
 
     def of(self, cycle_id: str, entries: Sequence[Entry] | None = None) -> list[Owned]:
-        """The entries of a cycle, oldest first, among all there are or among these."""
+        """The entries of a cycle, oldest first, among `entries`, or among all where None."""
         found = self._models.entries() if entries is None else entries
         mine = [entry for entry in found if cycle_in(entry.description) == cycle_id]
         return [owned for entry in mine if (owned := self.look(entry))]
 
     def numbered(self, version: int) -> Owned | None:
-        """The entry with a number, if it is ours."""
+        """The entry of a version; None where there is none of ours."""
         entry = next((entry for entry in self._models.entries() if entry.version == version), None)
         return self.look(entry) if entry else None
 
     def look(self, entry: Entry) -> Owned | None:
-        """An entry with its files; None for one of others."""
+        """An entry with its files; None where the entry is not ours."""
         cycle_id = cycle_in(entry.description)
         return Owned(entry, cycle_id, self.examine(entry.files, cycle_id, _key(entry))) if cycle_id else None
 
     def examine(self, files: str, cycle_id: str, key: str | None = None) -> Upload:
-        """The files of a cycle's version. The manifest is kept under `key`, if there is one."""
+        """The files of a cycle's version. The manifest is cached under `key`, if there is a key."""
         nodes = self._models.dataset.children(files)
         if nodes is None:
             return Upload("broken", "it has no files")
@@ -123,14 +124,14 @@ class Versions:
             except NotThere:
                 return None
             content = (folder / MANIFEST_FILE).read_bytes()
-        if node.size not in {None, len(content)}:  # somebody in between said something else, with HTTP 200
-            raise Unreachable(f"{files}/{MANIFEST_FILE} has {node.size} bytes, and {len(content)} came")
+        if node.size not in {None, len(content)}:  # a proxy in between answered something else, with HTTP 200
+            raise ClusterUnreachable(f"{files}/{MANIFEST_FILE} has {node.size} bytes, and {len(content)} came")
         if key:
             self._cache.keep_manifest(key, content)
         return content
 
     def _lacking(self, files: str, there: Mapping[str, Node], manifest: ModelManifest) -> str | None:
-        """The first file that is not there with its size."""
+        """The path of the first file that is missing or has another size; None where all are there."""
         folders = {".": there}
         for entry in manifest.files:
             path = PurePosixPath(entry.path)
@@ -144,7 +145,7 @@ class Versions:
 
 
 def _inside(path: str) -> bool:
-    """Whether a path of a manifest stays inside its version."""
+    """Whether a path of a manifest stays inside the folder of the version."""
     pure = PurePosixPath(path)
     return bool(pure.parts) and not pure.is_absolute() and ".." not in pure.parts
 

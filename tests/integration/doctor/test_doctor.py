@@ -15,8 +15,8 @@ import pytest
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.settings import Settings
-from retrainer.doctor.checks import Outcome, Result
-from retrainer.doctor.run import Examination
+from retrainer.doctor.checks import Result, Severity
+from retrainer.doctor.examination import Examination
 from schemas.events import encode
 from schemas.features import Column
 from schemas.hopsworks import HopsworksStore
@@ -72,7 +72,7 @@ def examined(
     results = {result.name: result for result in examination.results()}
     no_secret_in(double, json.dumps([[one.found, one.todo] for one in results.values()]))
     for result in results.values():
-        assert bool(result.todo) == (result.outcome in {Outcome.FAILED, Outcome.WARNING}), result
+        assert bool(result.todo) == (result.severity in {Severity.FAILED, Severity.WARNING}), result
         assert "unexpected" not in result.found, result
         assert "\n" not in f"{result.found}{result.todo}"
     return results
@@ -83,8 +83,8 @@ def no_secret_in(double: HopsworksDouble, text: str) -> None:
         assert secret not in text
 
 
-def named(results: Results, outcome: Outcome) -> set[str]:
-    return {name for name, result in results.items() if result.outcome is outcome}
+def named(results: Results, severity: Severity) -> set[str]:
+    return {name for name, result in results.items() if result.severity is severity}
 
 
 def test_in_a_whole_world_all_is_well_and_nothing_is_left_behind(
@@ -95,11 +95,11 @@ def test_in_a_whole_world_all_is_well_and_nothing_is_left_behind(
 ) -> None:
     temporary = tmp_path_factory.mktemp("tmp")
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    assert set(results := examined(double, settings)) - named(results, Outcome.OK) == set()
+    assert set(results := examined(double, settings)) - named(results, Severity.OK) == set()
     asked = [f"{one.method} {one.path}" for one in double.requests if one.method not in {"GET", "HEAD"}]
     assert {one.rpartition("/")[2] for one in asked} <= {"query"}  # by which the SDK has a query written, no more
     results = examined(double, settings, try_writing=True)
-    assert set(results) - named(results, Outcome.OK) == set()
+    assert set(results) - named(results, Severity.OK) == set()
     assert list(settings.state_dir.iterdir()) == []
     left = [path for path in temporary.rglob("*") if path.name != ".lock" and path.parent != temporary]
     assert left == []
@@ -123,7 +123,7 @@ def test_the_command_tells_it_in_lines_and_in_json(double: HopsworksDouble, tmp_
     assert (told.returncode, told.stderr) == (1, ""), told
     found = json.loads(told.stdout)
     assert found["ok"] is False
-    assert [check["name"] for check in found["checks"] if check["outcome"] == "failed"] == ["API key"]
+    assert [check["name"] for check in found["checks"] if check["severity"] == "failed"] == ["API key"]
     no_secret_in(double, lines.stdout + told.stdout)
 
 
@@ -136,18 +136,18 @@ def test_what_is_broken_is_told_and_nothing_else(
     given = broken.breaking(Sound(double, settings, monkeypatch)) or settings
     results = examined(double, given, try_writing=True)
     check = broken.check
-    assert named(results, Outcome.FAILED) == {check}
-    assert named(results, Outcome.WARNING) == set()
+    assert named(results, Severity.FAILED) == {check}
+    assert named(results, Severity.WARNING) == set()
     assert re.search(broken.found, results[check].found), results[check]
     assert re.search(broken.todo, str(results[check].todo)), results[check]
-    causes = {result.found for result in results.values() if result.outcome is Outcome.SKIPPED}
+    causes = {result.found for result in results.values() if result.severity is Severity.SKIPPED}
     assert causes <= {f"needs {check}", "there is no other clock to compare with, or it tells nothing"}
 
 
 def warned(double: HopsworksDouble, settings: Settings, check: str) -> Result:
     results = examined(double, settings)
-    assert named(results, Outcome.FAILED) == set()
-    assert named(results, Outcome.WARNING) == {check}
+    assert named(results, Severity.FAILED) == set()
+    assert named(results, Severity.WARNING) == {check}
     return results[check]
 
 
@@ -183,7 +183,7 @@ def test_certificates_that_are_not_checked_are_warned_of(double: HopsworksDouble
 def test_a_view_that_is_missing_is_warned_of_and_not_made(double: HopsworksDouble, settings: Settings) -> None:
     elsewhere = settings.model_copy(update={"feature_store": HopsworksStore(feature_view="not_there")})
     results = examined(double, elsewhere)
-    assert named(results, Outcome.WARNING) == {"feature view"}
+    assert named(results, Severity.WARNING) == {"feature view"}
     assert "setup-hopsworks" in str(results["feature view"].todo)
     assert results["online read"].found == "needs feature view"
     assert double.views.columns("not_there", 1) is None
@@ -196,7 +196,7 @@ def test_where_nobody_names_a_user_it_is_told_who_does_not(
     double.query_service.stop()
     double.faults.add(Fault("mysql", "", Stall(), times=None))
     results = examined(double, settings)
-    assert named(results, Outcome.FAILED) == {"query service", "online read"}
+    assert named(results, Severity.FAILED) == {"query service", "online read"}
     assert "nobody is known who could be read" in results["online read"].found
     assert "3306" in str(results["online read"].todo)
 
@@ -204,7 +204,7 @@ def test_where_nobody_names_a_user_it_is_told_who_does_not(
 def test_lengths_that_rows_do_not_have_fail(double: HopsworksDouble, settings: Settings) -> None:
     columns = (Column(name=GROUP.columns[0].name, length=99), *GROUP.columns[1:])
     results = examined(double, with_group(settings, columns=columns))
-    assert named(results, Outcome.FAILED) == {"query service", "online read"}
+    assert named(results, Severity.FAILED) == {"query service", "online read"}
     assert "refuse every one of 30 rows: taste has 8 numbers, not 99 (30)" in results["query service"].found
     assert "taste has 8 numbers, not 99" in results["online read"].found
     assert "RETRAINER_FEATURE_GROUP__COLUMNS" in str(results["online read"].todo)
@@ -215,7 +215,7 @@ def test_an_empty_group_fails(double: HopsworksDouble, settings: Settings) -> No
     double.store.put({}, deletes=users)
     try:
         results = examined(double, settings)
-        assert named(results, Outcome.FAILED) == {"query service", "online read"}
+        assert named(results, Severity.FAILED) == {"query service", "online read"}
         assert "the group is empty" in results["query service"].found
         double.store.put_offline(World().rows(["u1"]))
         assert "not have a user whom the offline store has" in warned(double, settings, "online read").found
@@ -227,9 +227,9 @@ def test_snapshots_that_are_read_online_need_no_query_service(double: HopsworksD
     double.query_service.stop()
     online = settings.model_copy(update={"feature_store": HopsworksStore(snapshot="online")})
     results = examined(double, online)
-    assert named(results, Outcome.FAILED) == set()
+    assert named(results, Severity.FAILED) == set()
     assert "not needed" in results["query service"].found
-    assert results["online read"].outcome is Outcome.OK
+    assert results["online read"].severity is Severity.OK
 
 
 def test_a_group_without_an_online_store_needs_a_bridge(tmp_path: Path, kafka_address: str) -> None:
@@ -238,20 +238,20 @@ def test_a_group_without_an_online_store_needs_a_bridge(tmp_path: Path, kafka_ad
         double.store.put_offline(World().rows(names(5)))
         settings = Settings(state_dir=tmp_path / "state", feature_group=GROUP, hopsworks=cluster_of(double))
         results = examined(double, settings)
-        assert named(results, Outcome.FAILED) == {"online store"}
+        assert named(results, Severity.FAILED) == {"online store"}
         assert "retrainer bridge" in str(results["online store"].todo)
         bridged = with_kafka(settings, source="bridge", topic=Topic.new(kafka_address).name)
         results = examined(double, bridged)
-        assert named(results, Outcome.FAILED) | named(results, Outcome.WARNING) == set()
+        assert named(results, Severity.FAILED) | named(results, Severity.WARNING) == set()
         assert "retrainer bridge" in results["notification topic"].found
-        assert results["query service"].outcome is Outcome.OK
+        assert results["query service"].severity is Severity.OK
 
 
 def test_a_control_plane_that_stalls_is_told_in_seconds(double: HopsworksDouble, settings: Settings) -> None:
     double.faults.add(Fault("control", "", Stall(), times=None))
     with within(8):
         results = examined(double, settings)
-    assert named(results, Outcome.FAILED) == {"cluster"}
+    assert named(results, Severity.FAILED) == {"cluster"}
     assert "no answer in time" in results["cluster"].found
 
 
@@ -261,6 +261,6 @@ def test_a_query_service_that_stalls_holds_up_nothing_for_longer_than_the_budget
     double.faults.add(Fault("flight", "", Stall(), times=None))
     with within(6):
         results = examined(double, settings, budget=3.5)
-    assert named(results, Outcome.FAILED) == {"query service"}
-    assert results["model registry"].outcome is Outcome.OK
+    assert named(results, Severity.FAILED) == {"query service"}
+    assert results["model registry"].severity is Severity.OK
     assert "no time was left" in results["disk"].found

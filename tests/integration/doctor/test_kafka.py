@@ -17,9 +17,9 @@ from kafka.structs import OffsetAndMetadata
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.settings import Settings
-from retrainer.doctor.checks import Outcome, Result
+from retrainer.doctor.checks import Result, Severity
+from retrainer.doctor.examination import Examination
 from retrainer.doctor.kafka import _patiently
-from retrainer.doctor.run import Examination
 from schemas.events import encode
 from stores.features.local import LocalFeatureStore
 from tests.brokers.apache_kafka import ApacheKafka
@@ -47,8 +47,8 @@ def examined(settings: Settings) -> Results:
     return {result.name: result for result in Examination(lambda: settings).results()}
 
 
-def named(results: Results, outcome: Outcome) -> set[str]:
-    return {name for name, result in results.items() if result.outcome is outcome}
+def named(results: Results, severity: Severity) -> set[str]:
+    return {name for name, result in results.items() if result.severity is severity}
 
 
 def test_a_local_configuration_needs_kafka_alone(broker: str, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_local_configuration_needs_kafka_alone(broker: str, tmp_path: Path) ->
     topic.relay(store)
     store.close()
     results = examined(settings_for(topic, tmp_path))
-    assert named(results, Outcome.FAILED) | named(results, Outcome.WARNING) == set()
+    assert named(results, Severity.FAILED) | named(results, Severity.WARNING) == set()
     assert "7 users" in results["feature group"].found
     assert results["topic"].found.startswith(f"{topic.name} can be read; it holds about")
     assert results["partitions"].found == "3, with 1 copy of each"
@@ -66,7 +66,7 @@ def test_a_local_configuration_needs_kafka_alone(broker: str, tmp_path: Path) ->
 
 def test_a_topic_that_is_not_there_is_told(broker: str, tmp_path: Path) -> None:
     results = examined(settings_for(Topic(broker, "t-nowhere"), tmp_path))
-    assert named(results, Outcome.FAILED) == {"topic"}
+    assert named(results, Severity.FAILED) == {"topic"}
     assert results["topic"].found == "there is no topic t-nowhere"
     assert "RETRAINER_KAFKA__TOPIC" in str(results["topic"].todo)
 
@@ -74,14 +74,14 @@ def test_a_topic_that_is_not_there_is_told(broker: str, tmp_path: Path) -> None:
 def test_a_topic_that_holds_nothing_can_be_read(kafka_address: str, tmp_path: Path) -> None:
     results = examined(settings_for(Topic.new(kafka_address), tmp_path))
     assert results["topic"].found.endswith("it holds nothing yet")
-    assert results["topic"].outcome is Outcome.OK
+    assert results["topic"].severity is Severity.OK
 
 
 def test_a_newest_record_that_unpacks_to_too_much_is_told(kafka_address: str, tmp_path: Path) -> None:
     topic = Topic.new(kafka_address, partitions=1, retention_ms="-1")
     assert produce(kafka_address, topic.name, bomb(ZSTD, 70))[0] == 0
     told = examined(settings_for(topic, tmp_path))["topic"]
-    assert told.outcome is Outcome.WARNING
+    assert told.severity is Severity.WARNING
     assert "its newest record not: unpacked, it is more than the 67,108,864 bytes" in told.found
 
 
@@ -143,7 +143,7 @@ def test_the_brokers_are_as_they_were(kafka_address: str, tmp_path: Path, there:
         committed = {place: OffsetAndMetadata(1, "", -1)}
         _patiently(lambda: client.alter_group_offsets(settings.kafka.group_id, committed))
     before = on_the_brokers(kafka_address)
-    assert examined(settings)["topic"].outcome is (Outcome.OK if there else Outcome.FAILED)
+    assert examined(settings)["topic"].severity is (Severity.OK if there else Severity.FAILED)
     assert on_the_brokers(kafka_address) == before
 
 
@@ -215,7 +215,7 @@ def rule(name: str, kind: ResourceType, operation: ACLOperation, effect: ACLPerm
 @pytest.mark.parametrize(("topic", "found"), [("shut", "is not there, or"), ("seen", "reading topic seen")])
 def test_a_topic_that_is_not_permitted_is_told(guarded: str, tmp_path: Path, topic: str, found: str) -> None:
     results = examined(settings_for(Topic(guarded, topic), tmp_path, group_id="open"))
-    assert named(results, Outcome.FAILED) == {"topic"}
+    assert named(results, Severity.FAILED) == {"topic"}
     assert found in results["topic"].found
     assert "not permitted" in results["topic"].found
     assert "ACL" in str(results["topic"].todo)
@@ -224,7 +224,7 @@ def test_a_topic_that_is_not_permitted_is_told(guarded: str, tmp_path: Path, top
 @pytest.mark.parametrize("group", ["shut", "seen"])
 def test_a_group_that_is_not_permitted_is_told(guarded: str, tmp_path: Path, group: str) -> None:
     results = examined(settings_for(Topic(guarded, "open"), tmp_path, group_id=group))
-    assert named(results, Outcome.FAILED) == {"consumer group"}
+    assert named(results, Severity.FAILED) == {"consumer group"}
     assert f"--operation Read --group {group}" in str(results["consumer group"].todo)
 
 
@@ -237,11 +237,11 @@ def test_the_newest_records_are_a_sample_and_big_ones_are_looked_at_singly(
         topic.send([(None, encode(theirs, f"u{number}"), ()) for number in range(300)], partition)
     settings = settings_for(topic, tmp_path)
     told = examined(settings)["topic"]
-    assert told.outcome is Outcome.WARNING
+    assert told.severity is Severity.WARNING
     assert "none of the last 900 events is of ours, feature group (listeners, version 1)" in told.found
     assert "they are 900 of feature group 14 (songs, version 1)" in told.found
     monkeypatch.setattr("retrainer.doctor.topic._MOST_BYTES", 100)
     assert "none of the last 3 events is of ours" in examined(settings)["topic"].found
     topic.send_users(["u1"])
     monkeypatch.undo()
-    assert examined(settings)["topic"].outcome is Outcome.OK
+    assert examined(settings)["topic"].severity is Severity.OK

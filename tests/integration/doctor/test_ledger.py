@@ -14,7 +14,7 @@ from consumer.database.tables import metadata
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import Settings
 from retrainer.doctor.checks import Result
-from retrainer.doctor.run import Examination
+from retrainer.doctor.examination import Examination
 from tests.brokers.apache_kafka import free_port
 from tests.databases.postgresql import PostgreSQL
 
@@ -46,10 +46,10 @@ def test_a_ledger_on_a_server_is_looked_at_without_its_password(
     open_ledger(url).close()
     rows = everything_in(url)
     results = examined(tmp_path, url)
-    assert (results["ledger"].outcome, results["cycles"].outcome) == ("ok", "ok")
+    assert (results["ledger"].severity, results["cycles"].severity) == ("ok", "ok")
     assert re.match(r"postgresql://retrainer:\*\*\*@127.0.0.1:.* opens; 0 users pending", results["ledger"].found)
     assert everything_in(url) == rows
     found = examined(tmp_path, f"postgresql://retrainer:hush@127.0.0.1:{free_port()}/ledger")["ledger"]
-    assert found.outcome == "failed"
+    assert found.severity == "failed"
     assert "hush" not in found.found
     assert "RETRAINER_LEDGER__URL" in str(found.todo)

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.features import Column, FeatureGroup
 from schemas.hopsworks import HopsworksStore
-from stores.errors import ContractError, NotThere, Unauthorized, Unreachable
+from stores.errors import ClusterUnreachable, ContractError, NotThere, Unauthorized
 from stores.features.hopsworks import HopsworksFeatureStore
 from stores.hopsworks.groups import differences, native_keys
 from stores.hopsworks.session import Session, end_session, session_with
@@ -77,7 +77,7 @@ def test_a_row_that_could_not_be_read_is_not_a_deleted_user(
 def test_who_can_be_read_in_neither_way_is_an_error(double: HopsworksDouble, store: HopsworksFeatureStore) -> None:
     double.faults.add(Fault("rest", "batch_feature_store", ErrorRow(["u3"]), times=None))
     double.faults.add(Fault("mysql", "(?i)from", Status(1317), times=None))
-    with pytest.raises(Unreachable, match="look up 1 keys of listeners by SQL: online store"):
+    with pytest.raises(ClusterUnreachable, match="look up 1 keys of listeners by SQL: online store"):
         store.read(["u2", "u3"])
 
 
@@ -96,7 +96,7 @@ def test_a_rest_server_that_is_down_is_an_error_until_it_is_back(
 ) -> None:
     store.read(["u1"])
     double.online_rest.stop()
-    with pytest.raises(Unreachable, match=r"read 2 keys of listeners online: no connection"):
+    with pytest.raises(ClusterUnreachable, match=r"read 2 keys of listeners online: no connection"):
         store.read(["u1", "u2"])
     double.online_rest.start()
     assert sorted(store.read(["u1", "u2"]).keys) == ["u1", "u2"]
@@ -105,13 +105,13 @@ def test_a_rest_server_that_is_down_is_an_error_until_it_is_back(
 def test_a_rest_server_that_stalls_meets_the_deadline(double: HopsworksDouble, store: HopsworksFeatureStore) -> None:
     store.read(["u1"])
     double.faults.add(Fault("rest", "batch_feature_store", Stall(), times=None))
-    with within(10), pytest.raises(Unreachable, match="no answer in time"):
+    with within(10), pytest.raises(ClusterUnreachable, match="no answer in time"):
         store.read(["u1"])
 
 
 def test_sql_that_stalls_meets_the_deadline(double: HopsworksDouble, store: HopsworksFeatureStore) -> None:
     double.faults.add(Fault("mysql", "(?i)from", Stall(), times=None))
-    with pytest.raises(Unreachable, match="by SQL: no answer in time"):
+    with pytest.raises(ClusterUnreachable, match="by SQL: no answer in time"):
         store.read(["nobody"])
 
 
@@ -155,7 +155,7 @@ def test_a_query_service_that_is_down_at_the_first_read_is_told_at_once_and_used
 ) -> None:
     """Left to itself the SDK tries for most of a minute and then has no `_server_version`."""
     double.query_service.stop()
-    with within(10), pytest.raises(Unreachable, match=r"the query service does not answer at 127\."):
+    with within(10), pytest.raises(ClusterUnreachable, match=r"the query service does not answer at 127\."):
         everybody(store)
     double.query_service.start()
     assert len(everybody(store)) == 30
@@ -166,7 +166,7 @@ def test_a_query_service_that_is_dumb_at_the_first_read_is_told_soon(
 ) -> None:
     """It takes the connection and says nothing, to which the SDK listens for a minute."""
     double.faults.add(Fault("flight", "healthcheck", Stall(), times=None))
-    with within(10), pytest.raises(Unreachable, match="query service: FlightTimedOutError"):
+    with within(10), pytest.raises(ClusterUnreachable, match="query service: FlightTimedOutError"):
         everybody(store)
     double.faults.clear()
     assert len(everybody(store)) == 30
@@ -196,7 +196,7 @@ def test_an_offline_table_that_was_never_written_is_empty(tmp_path: Path, words:
         assert everybody(store, changed=("u1", "u2")).keys() == {"u1"}
         double.faults.clear()
         double.faults.add(Fault("flight", "do_get", Status(500, message="disk full"), times=None))
-        with pytest.raises(Unreachable, match="disk full"):  # which says nothing of the table
+        with pytest.raises(ClusterUnreachable, match="disk full"):  # which says nothing of the table
             everybody(store)
 
 
@@ -204,7 +204,7 @@ def test_an_offline_table_that_was_written_is_not_empty_whatever_is_said(
     double: HopsworksDouble, store: HopsworksFeatureStore
 ) -> None:
     double.faults.add(Fault("flight", "do_get", Status(520, message="No data found for listeners_1"), times=None))
-    with pytest.raises(Unreachable, match="No data found"):
+    with pytest.raises(ClusterUnreachable, match="No data found"):
         everybody(store)
 
 
@@ -227,7 +227,7 @@ def test_a_query_service_that_goes_away_later_is_told_too(
 ) -> None:
     assert len(everybody(store)) == 30
     double.query_service.stop()
-    with pytest.raises(Unreachable, match="does not answer"):
+    with pytest.raises(ClusterUnreachable, match="does not answer"):
         everybody(store)
     double.query_service.start()
     assert len(everybody(store)) == 30
@@ -244,7 +244,7 @@ def test_a_snapshot_that_breaks_off_is_an_error_and_not_a_smaller_group(
 ) -> None:
     double.store.put(World().rows(names(9000)))
     double.faults.add(Fault("flight", "do_get", LoseReply(), times=None))
-    with pytest.raises(Unreachable, match="read listeners offline: query service"):
+    with pytest.raises(ClusterUnreachable, match="read listeners offline: query service"):
         everybody(store)
     double.faults.clear()
     assert len(everybody(store)) == 9000
@@ -258,7 +258,7 @@ def test_a_cluster_that_did_not_name_its_query_service_is_asked_again(
 ) -> None:
     """Without our dropping of its client, the SDK would not read offline again before the next login."""
     double.faults.add(Fault("control", f"variables/.*{variable}", trouble, times=None))
-    with pytest.raises(Unreachable, match="read listeners offline"):
+    with pytest.raises(ClusterUnreachable, match="read listeners offline"):
         everybody(store)
     double.faults.clear()
     assert len(everybody(store)) == 30
@@ -266,7 +266,7 @@ def test_a_cluster_that_did_not_name_its_query_service_is_asked_again(
 
 def test_a_stalled_control_plane_does_not_hold_a_read(double: HopsworksDouble, store: HopsworksFeatureStore) -> None:
     stalled = double.faults.add(Fault("control", "featureview", Stall(), times=None))
-    with within(10), pytest.raises(Unreachable, match="no answer in time"):
+    with within(10), pytest.raises(ClusterUnreachable, match="no answer in time"):
         store.read(["u1"])
     assert stalled.hits > 0
 
@@ -390,7 +390,9 @@ def test_rows_that_are_on_their_way_are_waited_for(tansu_address: str, tmp_path:
         wait_until(lambda: "u1" in double.store.online, 30, "the first row")
         double.ingestion.pause()
         writer.commit(World().rows(["u2"]))
-        with pytest.raises(Unreachable, match=r"ingestion \d+ of listeners: 1 of 1 rows are not in the online store"):
+        with pytest.raises(
+            ClusterUnreachable, match=r"ingestion \d+ of listeners: 1 of 1 rows are not in the online store"
+        ):
             opened(session, awaits_ingestion=True, ingestion_timeout=0.5).read(["u2"])
         assert opened(session).read(["u2"]).keys == []  # what not waiting would have made of it
         double.ingestion.resume()

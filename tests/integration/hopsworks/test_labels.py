@@ -10,7 +10,7 @@ import pytest
 
 from schemas.hopsworks import HopsworksStore
 from schemas.labels import LabelGroup, PairKey, pair_text
-from stores.errors import ClusterError, ContractError, Unreachable
+from stores.errors import ClusterError, ClusterUnreachable, ContractError
 from stores.hopsworks.groups import differences, native_keys
 from stores.hopsworks.session import Session
 from stores.labels.hopsworks import HopsworksLabelStore
@@ -53,7 +53,7 @@ def test_a_label_that_could_not_be_read_is_not_a_deleted_one(
     assert sorted(store.read([AB, BA, ("b", "c")]).pairs) == [AB, BA]
     assert fault.hits > 0
     double.faults.add(Fault("mysql", "(?i)from", Status(1317), times=None))
-    with pytest.raises(Unreachable, match="look up 1 keys of follows by SQL: online store"):
+    with pytest.raises(ClusterUnreachable, match="look up 1 keys of follows by SQL: online store"):
         store.read([AB, BA])
 
 

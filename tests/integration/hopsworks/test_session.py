@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 from hsfs.core import arrow_flight_client
 
-from stores.errors import ClusterError, NotThere, Refused, Unauthorized, Unreachable
+from stores.errors import ClusterError, ClusterUnreachable, NotThere, Refused, Unauthorized
 from stores.hopsworks.session import Session, end_session, session_with
 from tests.hopsworks_double import Drop, Fault, HopsworksDouble, Stall, Status
 from tests.hopsworks_double.clients.session import cluster_of, session_of
@@ -57,7 +57,7 @@ def test_no_login_inherits_the_flight_client_of_the_one_before(
 def test_certificates_of_another_ca_are_refused(double: HopsworksDouble, tmp_path: Path) -> None:
     other = Pki(tmp_path / "other", ["localhost"], "somebody")
     cluster = cluster_of(double).model_copy(update={"ca_file": other.ca_file, "retry_for": 0.0})
-    with pytest.raises(Unreachable, match=r"no secure connection.*RETRAINER_HOPSWORKS__CA_FILE"):
+    with pytest.raises(ClusterUnreachable, match=r"no secure connection.*RETRAINER_HOPSWORKS__CA_FILE"):
         session_with(cluster)
 
 
@@ -75,7 +75,7 @@ def test_the_environment_cannot_switch_the_check_off(double: HopsworksDouble, tm
 def test_a_stalled_control_plane_has_a_deadline_from_the_first_request(double: HopsworksDouble) -> None:
     double.faults.add(Fault("control", "versions", Stall(), times=None))
     cluster = cluster_of(double, request_timeout=0.5, retry_for=0.0)
-    with within(8), pytest.raises(Unreachable, match=r"log in to .*: no answer in time"):
+    with within(8), pytest.raises(ClusterUnreachable, match=r"log in to .*: no answer in time"):
         session_with(cluster)
 
 
@@ -97,7 +97,7 @@ def test_what_passes_is_waited_out(double: HopsworksDouble, trouble: Status | Dr
 def test_what_does_not_pass_is_told_with_status_and_words(double: HopsworksDouble) -> None:
     with session_of(double, retry_for=0.5) as session:
         double.faults.add(Fault("control", r"featurestores/", Status(503, 120000, "gone fishing"), times=None))
-        with pytest.raises(Unreachable, match=r"^look for the store: HTTP 503, code 120000: gone fishing$"):
+        with pytest.raises(ClusterUnreachable, match=r"^look for the store: HTTP 503, code 120000: gone fishing$"):
             look(session)
 
 
@@ -143,7 +143,7 @@ def test_a_project_that_is_not_there_is_told(double: HopsworksDouble) -> None:
 def test_what_may_not_be_done_twice_is_done_once(double: HopsworksDouble) -> None:
     with session_of(double) as session:
         fault = double.faults.add(Fault("control", r"featurestores/", Status(503), times=None))
-        with pytest.raises(Unreachable):
+        with pytest.raises(ClusterUnreachable):
             session.once("look once", lambda: session.project.get_feature_store())
         assert fault.hits == 1
 

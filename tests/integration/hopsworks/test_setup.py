@@ -14,8 +14,8 @@ from kafka import KafkaAdminClient
 
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
-from retrainer.doctor.checks import Outcome
-from retrainer.doctor.run import Examination
+from retrainer.doctor.checks import Severity
+from retrainer.doctor.examination import Examination
 from retrainer.setup.run import set_up
 from retrainer.setup.steps import Wishes
 from tests.hopsworks_double import ClusterSpec, Fault, HopsworksDouble, KafkaAccess, Status
@@ -105,7 +105,7 @@ def test_from_nothing_all_is_made_once_and_the_doctor_is_content(
     ]
     assert changes(double) == made
     results = list(Examination(lambda: settings).results())
-    assert {result.outcome for result in results} == {Outcome.OK}, results
+    assert {result.severity for result in results} == {Severity.OK}, results
 
 
 def test_a_notification_topic_that_is_set_is_kept_unless_it_is_to_be_replaced(

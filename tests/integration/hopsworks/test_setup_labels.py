@@ -11,10 +11,10 @@ import pytest
 
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
-from retrainer.doctor.checks import Outcome, Result
+from retrainer.doctor.checks import Result, Severity
+from retrainer.doctor.examination import Examination
 from retrainer.doctor.group import GROUP as GROUP_CHECK
 from retrainer.doctor.labels import LABEL_ROWS, LABEL_TOPIC, LABELS
-from retrainer.doctor.run import Examination
 from retrainer.setup.run import set_up
 from retrainer.setup.steps import Wishes
 from schemas.labels import LabelGroup, pair_text
@@ -59,7 +59,7 @@ def examined(settings: Settings) -> dict[str, Result]:
 
 def test_from_nothing_all_is_made_once_and_the_doctor_is_content(double: HopsworksDouble, settings: Settings) -> None:
     results = examined(settings)
-    assert results[LABELS].outcome is Outcome.FAILED
+    assert results[LABELS].severity is Severity.FAILED
     assert "tells nobody of its changes" in results[LABELS].found
     assert "setup-hopsworks" in str(results[LABELS].todo)
     assert results[LABEL_TOPIC].found == f"needs {LABELS}"
@@ -74,21 +74,21 @@ def test_from_nothing_all_is_made_once_and_the_doctor_is_content(double: Hopswor
     assert double.views.columns(VIEW, 1) == ["user_id", "other_user_id", "label", "labelled_at"]
     assert {line.split(":")[0] for line in done(settings)} == {"there already"}
     results = examined(settings)
-    assert {result.outcome for result in results.values()} == {Outcome.OK}, results
+    assert {result.severity for result in results.values()} == {Severity.OK}, results
     assert f"tells its changes to {topic}" in results[LABELS].found
     assert results[LABEL_TOPIC].found == f"{topic}, with 3 partitions"
 
     assert "holds no labels yet" in results[LABEL_ROWS].found
-    for label, outcome, said in (
-        ("follow", Outcome.OK, "gave 1 labels"),
-        ("liked it", Outcome.FAILED, "refuse every one of 1 rows: label is"),
+    for label, severity, said in (
+        ("follow", Severity.OK, "gave 1 labels"),
+        ("liked it", Severity.FAILED, "refuse every one of 1 rows: label is"),
     ):
         double.labels.store.put({pair_text(("a", "b")): {"label": label, "labelled_at": 1_767_225_600_000}})
         rows = examined(settings)[LABEL_ROWS]
-        assert (rows.outcome, said in rows.found) == (outcome, True), rows
+        assert (rows.severity, said in rows.found) == (severity, True), rows
 
     another = with_kafka(settings, label_topic="another")
-    assert examined(another)[LABELS].outcome is Outcome.WARNING
+    assert examined(another)[LABELS].severity is Severity.WARNING
     with pytest.raises(ConsumerError, match=f"to {topic} already, and RETRAINER_KAFKA__LABEL_TOPIC is another"):
         done(another)
 
@@ -100,7 +100,7 @@ def test_what_differs_is_told(settings: Settings) -> None:
     ):
         wanted = settings.model_copy(update={"labels": FOLLOWS.model_copy(update=changed)})
         result = examined(wanted)[LABELS]
-        assert (result.outcome, said in result.found) == (Outcome.FAILED, True)
+        assert (result.severity, said in result.found) == (Severity.FAILED, True)
     assert LABELS not in examined(settings.model_copy(update={"labels": None}))
 
 
@@ -127,7 +127,7 @@ def test_a_local_label_group_is_looked_at_and_not_made(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path, feature_group=GROUP, labels=FOLLOWS)
     path = tmp_path / "feature_store.db"
     results = examined(settings)
-    assert results[GROUP_CHECK].outcome is Outcome.FAILED
+    assert results[GROUP_CHECK].severity is Severity.FAILED
     assert results[LABELS].found == f"needs {GROUP_CHECK}"
     assert not path.exists()
     with closing(LocalFeatureStore(path, GROUP)) as users:

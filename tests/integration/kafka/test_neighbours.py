@@ -20,8 +20,8 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.neighbours import Neighbours
 from consumer.settings import Settings
 from consumer.status import Status
-from retrainer.doctor.checks import Outcome, Result
-from retrainer.doctor.run import Examination
+from retrainer.doctor.checks import Result, Severity
+from retrainer.doctor.examination import Examination
 from schemas.log_events.listener import OTHERS_READ_OUR_TOPIC, PARTITIONS_ASSIGNED
 from tests.integration.listening import has_caught_up, listening, settings_for
 from tests.integration.service import QUICK, Service, ServiceProcess
@@ -128,7 +128,7 @@ def test_members_of_the_newer_protocol_are_seen_and_told_of_where_they_read_our_
             ours = Membership(ledger.ledger_id, "").client_id
             assert seen == {ours: frozenset({topic.name}), "newer": frozenset({another.name})}
             assert watched.trouble is None
-            assert group_check(settings.model_copy(update={"state_dir": tmp_path / "none"})).outcome is Outcome.FAILED
+            assert group_check(settings.model_copy(update={"state_dir": tmp_path / "none"})).severity is Severity.FAILED
         with newer(topic.name, settings):
             wait_until(lambda: watched.trouble, 30, "the member to be told of")
             assert "newer at" in str(watched.trouble)
@@ -143,16 +143,16 @@ def test_the_doctor_names_strangers_in_the_group_and_joins_it_not(
     settings = settings_for(topic, tmp_path)
     with listening(settings, ledger.intake) as listener:
         has_caught_up(listener, 3)
-        assert group_check(settings).outcome is Outcome.FAILED  # it has not spoken in the ledger
+        assert group_check(settings).severity is Severity.FAILED  # it has not spoken in the ledger
         how = Status(1, "listening", written_at=1.0, polled_at=1.0, lag=0, hold=None, cycle=None)
         ledger.instances.report("", how, 1.0)
-        assert group_check(settings).outcome is Outcome.OK
+        assert group_check(settings).severity is Severity.OK
         assert listener.status.partitions == 3
     with closing(KafkaConsumer(bootstrap_servers=kafka_address, group_id=settings.kafka.group_id)) as console:
         console.subscribe([topic.name])
         wait_until(lambda: console.poll(100) is not None and console.assignment(), 40, "a consumer in our group")
         found = group_check(settings)
-        assert (found.outcome, "is no instance of this ledger" in found.found) == (Outcome.FAILED, True)
+        assert (found.severity, "is no instance of this ledger" in found.found) == (Severity.FAILED, True)
         assert "RETRAINER_KAFKA__GROUP_ID" in str(found.todo)
 
 

@@ -27,9 +27,9 @@ from consumer.service import Service
 from consumer.settings import load_settings
 from consumer.status import ServiceState
 from retrainer.cli import app
-from retrainer.doctor.checks import Outcome as Found
+from retrainer.doctor.checks import Severity
+from retrainer.doctor.context import CheckContext
 from retrainer.doctor.machine import CYCLES, machine_checks
-from retrainer.doctor.visit import Visit
 from tests.contract.ledgers import P0, batch
 from tests.integration.stand_in import StandIn
 from tests.waiting import wait_until
@@ -108,12 +108,11 @@ def hand(trainer: StandIn) -> Iterator[Hand]:
         made.service._supervisor.stop()
 
 
-def looked() -> tuple[Found, str]:
-    visit = Visit(load_settings)
-    visit.settings = load_settings()
-    (check,) = [check for check in machine_checks(visit) if check.name == CYCLES]
+def looked() -> tuple[Severity, str]:
+    context = CheckContext(load_settings())
+    (check,) = [check for check in machine_checks(context) if check.name == CYCLES]
     finding = check.look()
-    return finding.outcome, finding.found
+    return finding.severity, finding.found
 
 
 def test_a_cycle_that_fails_is_told_with_attempts_last_error_and_next_try_until_one_ends_well(
@@ -137,14 +136,14 @@ def test_a_cycle_that_fails_is_told_with_attempts_last_error_and_next_try_until_
     said = f"tried 2 of 2 times, last error: the trainer ended with code 1 and no result: {WHY}; next try at "
     assert said in CliRunner().invoke(app, ["status"]).stdout
     outcome, seen = looked()
-    assert (outcome, said in seen) == (Found.WARNING, True)
+    assert (outcome, said in seen) == (Severity.WARNING, True)
     capsys.readouterr()
     assert health() == 0  # a restart would not help
     assert said in capsys.readouterr().out
     hand.ahead += 300
     hand.until(lambda: hand.ended() == 2, "the next try")
     assert hand.tell()["failing"] is None
-    assert looked()[0] is Found.OK
+    assert looked()[0] is Severity.OK
 
 
 def test_without_a_service_the_ledger_tells_what_fails(trainer: StandIn, hand: Hand) -> None:
@@ -172,7 +171,7 @@ def test_a_cycle_that_was_cut_short_is_told_with_its_last_error_whoever_looks(tr
     assert (found["failing"]["attempts"], found["failing"]["at_work"]) == (1, False)
     assert WHY in found["failing"]["error"]
     outcome, seen = looked()
-    assert (outcome, "tried 1 of 2 times" in seen) == (Found.WARNING, True)
+    assert (outcome, "tried 1 of 2 times" in seen) == (Severity.WARNING, True)
     hand.service._supervisor.stop()
     again = Hand(hand.ledger)
     again.turn()

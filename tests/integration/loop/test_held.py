@@ -23,9 +23,9 @@ from consumer.service import Service
 from consumer.settings import load_settings
 from consumer.status import read_status
 from retrainer.cli import app
-from retrainer.doctor.checks import Outcome as Found
+from retrainer.doctor.checks import Severity
+from retrainer.doctor.context import CheckContext
 from retrainer.doctor.machine import CYCLES, machine_checks
-from retrainer.doctor.visit import Visit
 from schemas.cycle import CycleKind
 from tests.contract.ledgers import P0, batch
 from tests.integration.stand_in import StandIn
@@ -80,12 +80,11 @@ def told() -> dict[str, Any]:
     return found
 
 
-def looked() -> tuple[Found, str, str | None]:
-    visit = Visit(load_settings)
-    visit.settings = load_settings()
-    (check,) = [check for check in machine_checks(visit) if check.name == CYCLES]
+def looked() -> tuple[Severity, str, str | None]:
+    context = CheckContext(load_settings())
+    (check,) = [check for check in machine_checks(context) if check.name == CYCLES]
     finding = check.look()
-    return finding.outcome, finding.found, finding.todo
+    return finding.severity, finding.found, finding.todo
 
 
 @pytest.mark.parametrize("result", [HELD, GONE], ids=["data", "champion"])
@@ -102,13 +101,13 @@ def test_a_held_cycle_is_told_with_figure_and_way_out_until_a_cycle_ends_otherwi
     assert (seen["pending"]["users"], seen["last_cycle"]["outcome"]) == (1, "held")
     assert {result["reason"], f"to do: {result['way_out']}"} <= lines_of(call("status"))
     outcome, found, todo = looked()
-    assert (outcome, todo) == (Found.FAILED, result["way_out"])
+    assert (outcome, todo) == (Severity.FAILED, result["way_out"])
     assert found.endswith(f"was held: {result['reason']}")
     assert call("train").exit_code == 1  # this one dies, which tells nothing of the data
     assert told()["held"] is not None
     assert call("train").exit_code == 0
     assert (told()["held"], told()["pending"]["users"]) == (None, 0)
-    assert looked()[0] is Found.OK
+    assert looked()[0] is Severity.OK
 
 
 def lines_of(result: Result) -> set[str]:
@@ -167,9 +166,9 @@ def test_a_full_retrain_that_does_not_start_by_itself_is_a_warning(
     arrive(ledger, "b")
     trainer.will({"outcome": "rejected", "asks_full": WHY})
     call("train")
-    assert looked()[0] is Found.OK
+    assert looked()[0] is Severity.OK
     monkeypatch.setenv("RETRAINER_TRIGGER__FULL_ON_DRIFT", "false")
-    assert looked() == (Found.WARNING, f"a full retrain is asked for: {WHY}", "`retrainer train --full`")
+    assert looked() == (Severity.WARNING, f"a full retrain is asked for: {WHY}", "`retrainer train --full`")
     assert f"asked for, and `retrainer train --full` starts it: {WHY}" in lines_of(call("status"))
 
 

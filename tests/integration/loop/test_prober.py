@@ -108,9 +108,9 @@ def test_a_service_asks_and_starts_a_cycle_on_regret(tmp_path: Path, monkeypatch
         monkeypatch.setenv(f"RETRAINER_{name}", value)
     monkeypatch.chdir(tmp_path)
     trainer = StandIn(tmp_path)
-    probe = {"version": 1, "users": 3, "labels": 0, "regret": 0.01, "told": "0.01 lost"}
+    probe = {"version": 1, "users": 3, "labels": 0, "regret": 0.01, "summary": "0.01 lost"}
     asked = {"outcome": "probed", "probe": probe}
-    lost = {"outcome": "probed", "probe": {**probe, "regret": 0.4, "told": "0.4 lost"}}
+    lost = {"outcome": "probed", "probe": {**probe, "regret": 0.4, "summary": "0.4 lost"}}
     trainer.will({"outcome": "registered", "version": 1, "known_users": 1000}, asked, lost, {"outcome": "unchanged"})
     settings = load_settings()
     with closing(open_ledger(settings.ledger.url)) as ledger:

@@ -160,7 +160,7 @@ def test_a_slice_has_the_figures_of_exactly_its_users() -> None:
     assert list(reports) == list(Slice)
     for name, rows in by_slice().items():
         report = reports[name]
-        pairs = [at for at, (anchor, _) in enumerate(exam.pairs.rows.tolist()) if anchor in rows]
+        pairs = [at for at, (user, _) in enumerate(exam.pairs.rows.tolist()) if user in rows]
         assert (report.users, report.pairs) == (len(rows), len(pairs))
         for model, one, metrics in zip(models, found, (report.challenger, report.champion), strict=True):
             assert metrics is not None

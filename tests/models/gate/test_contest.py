@@ -16,11 +16,11 @@ from schemas.policies import Objective
 from tests.models.test_cycle import Bench
 from tests.tastes import outcomes_of
 from tests.worlds import GROUP, names
-from trainer.champion import Opponents, opponents_of
 from trainer.exam.retrieval import nearest
-from trainer.gate.contest import hold
+from trainer.gate.contest import run_contest
 from trainer.labels.outcomes import Outcomes
 from trainer.matrix.population import Population, populate
+from trainer.opponents import Opponents, opponents_of
 from trainer.space import Space
 
 
@@ -51,7 +51,7 @@ class Contest:
         request = self.bench.request("c2", CycleKind.INCREMENTAL, names(100), 1, settings)
         assert self.opponents.champion is not None
         challenger, spaces = self.opponents.champion.copy(), settings.work_dir / "spaces"
-        return hold(self.space, self.population, challenger, self.opponents, request, spaces, 0, outcomes)
+        return run_contest(self.space, self.population, challenger, self.opponents, request, spaces, 0, outcomes)
 
 
 @pytest.fixture(scope="module")

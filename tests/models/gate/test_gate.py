@@ -10,7 +10,7 @@ from benchmarks.gate_study.answering import PAIRS_EACH, answered
 from schemas.cycle import GateReport, Slice
 from schemas.policies import GatePolicy
 from trainer.exam.evaluate import Score
-from trainer.gate.comparing import Rival
+from trainer.gate.comparison import Rival
 from trainer.gate.gate import CHAMPION, blind, drifted, first, judge
 
 POLICY = GatePolicy(draws=300)

@@ -17,16 +17,16 @@ from schemas.manifest import ModelManifest
 from schemas.policies import FitPolicy, GatePolicy, Objective, PairPolicy
 from tests.tastes import SHOWN, TRAITS, Tastes, learned_from, outcomes_of, seeing, taste_weights
 from tests.worlds import trainer_settings
-from trainer.champion import Opponents, Standing
 from trainer.exam.evaluate import Score, score
 from trainer.exam.exam import Exam, prepare_exam
 from trainer.exam.outcome_answers import OutcomeAnswers
 from trainer.exam.outcome_exam import OutcomeExam, held_out_exam
-from trainer.gate.comparing import Rival
-from trainer.gate.court import Court
+from trainer.gate.comparison import Rival
 from trainer.gate.gate import CHAMPION, drifted, first, judge
+from trainer.gate.judgement import Judgement
 from trainer.matrix.split import Part
 from trainer.model import TwoTower
+from trainer.opponents import LoadedVersion, Opponents
 
 POLICY = GatePolicy(draws=400)
 GOLDEN = Path(schemas.__file__).parent / "golden" / "model_manifest.json"
@@ -240,14 +240,14 @@ def test_an_equal_model_passes_and_one_worse_by_twice_the_margin_does_not() -> N
     assert worse.count("passed") == 0
 
 
-def standing(version: int, judged_by: str) -> Standing:
+def standing(version: int, judged_by: str) -> LoadedVersion:
     manifest = ModelManifest.model_validate_json(GOLDEN.read_bytes())
     gate = manifest.gate_report.model_copy(update={"judged_by": judged_by})
     model = seeing(taste_weights())
-    return Standing(version, Path(), manifest.model_copy(update={"gate_report": gate}), model)
+    return LoadedVersion(version, Path(), manifest.model_copy(update={"gate_report": gate}), model)
 
 
-def court(folder: Path, objective: Objective, labels: int | None, opponents: Opponents) -> Court:
+def judgement(folder: Path, objective: Objective, labels: int | None, opponents: Opponents) -> Judgement:
     settings = trainer_settings(folder).model_copy(
         update={"labels": LabelGroup(), "fit": FitPolicy(objective=objective), "gate": POLICY}
     )
@@ -261,7 +261,7 @@ def court(folder: Path, objective: Objective, labels: int | None, opponents: Opp
         settings=settings,
     )
     slices = {Slice.NEW: world().everyone, Slice.CHANGED: world().everyone[:0]}
-    return Court(request, exam(), about(labels), slices, opponents, 0)
+    return Judgement(request, exam(), about(labels), slices, opponents, 0)
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_outcomes_judge_where_the_objective_has_them_and_labels_are_enough(
     tmp_path: Path, objective: Objective, labels: int | None, champion_by: str, judged_by: str
 ) -> None:
     found = scored(seeing(taste_weights(0.5)), labels)
-    here = court(tmp_path, objective, labels, Opponents(standing(7, champion_by)))
+    here = judgement(tmp_path, objective, labels, Opponents(standing(7, champion_by)))
     report = here.judged({"challenger": [found], CHAMPION: [found]})
     assert report.challenger is not None
     assert report.challenger.outcome_auc is not None  # shown in any case
@@ -295,7 +295,7 @@ def test_outcomes_judge_where_the_objective_has_them_and_labels_are_enough(
 
 
 def test_where_nothing_was_learned_the_champion_answers_for_outcomes_too(tmp_path: Path) -> None:
-    here = court(tmp_path, Objective.OUTCOMES, None, Opponents(standing(7, "outcomes")))
+    here = judgement(tmp_path, Objective.OUTCOMES, None, Opponents(standing(7, "outcomes")))
     report = here.judged({CHAMPION: [champion()], "fresh": [blurred(1.0)]})
     assert report.outcome == "unchanged"
     assert "AUC of outcomes 0.8" in report.reason

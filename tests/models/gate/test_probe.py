@@ -17,7 +17,6 @@ from schemas.manifest import ModelManifest
 from schemas.policies import FitPolicy, GatePolicy, Objective, PairPolicy
 from tests.tastes import SHOWN, TRAITS, Tastes, outcomes_of, seeing, taste_weights
 from tests.worlds import trainer_settings
-from trainer.champion import Standing
 from trainer.exam.evaluate import score
 from trainer.exam.exam import prepare_exam
 from trainer.exam.outcome_exam import held_out_exam
@@ -25,6 +24,7 @@ from trainer.gate.probe import lost_no_more, probe
 from trainer.labels.outcomes import Outcomes
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.split import Part
+from trainer.opponents import LoadedVersion
 
 PAIRS = PairPolicy(similarity_threshold=0.45)
 GOLDEN = Path(schemas.__file__).parent / "golden" / "model_manifest.json"
@@ -48,9 +48,9 @@ def own_figures() -> Metrics:
     return score(seeing(taste_weights(0.7)), exam, about).metrics
 
 
-def champion(metrics: Metrics | None = None) -> Standing:
+def champion(metrics: Metrics | None = None) -> LoadedVersion:
     manifest = ModelManifest.model_validate_json(GOLDEN.read_bytes())
-    return Standing(
+    return LoadedVersion(
         3, Path(), manifest.model_copy(update={"metrics": metrics or own_figures()}), seeing(taste_weights(0.7))
     )
 
@@ -81,7 +81,7 @@ def test_where_nothing_is_other_than_it_was_nothing_is_lost() -> None:
     assert report.regret is not None
     assert report.error is not None
     assert report.regret < 3 * report.error
-    assert "in its own exam" in report.told
+    assert "in its own exam" in report.summary
 
 
 def test_follows_by_another_taste_are_regretted() -> None:
@@ -102,7 +102,7 @@ def test_follows_by_another_taste_are_regretted() -> None:
     assert report.regret is not None
     assert report.regret == pytest.approx(report.own_auc - report.auc)
     assert report.regret > 0.1
-    assert f"it has lost {report.regret:.4f}, give or take 0.0" in report.told
+    assert f"it has lost {report.regret:.4f}, give or take 0.0" in report.summary
     assert report.users == 0
     assert report.recall_at_10 is report.own_recall_at_10 is None
 
@@ -120,7 +120,7 @@ def test_rows_that_the_champion_finds_no_neighbours_for_are_regretted_by_similar
     by_outcomes = asked(Objective.OUTCOMES, some, None, raw)
     assert by_outcomes.recall_at_10 == report.recall_at_10
     assert by_outcomes.regret is None
-    assert "nothing by which the objective is judged can be told" in by_outcomes.told
+    assert "nothing by which the objective is judged can be told" in by_outcomes.summary
 
 
 def test_exactly_the_changed_labels_are_asked_about_whichever_part_they_are_of() -> None:
@@ -140,8 +140,8 @@ def test_few_changes_cannot_tell() -> None:
     few = replace(labels, changed=np.arange(len(labels)) < 29)
     report = asked(Objective.BOTH, world().everyone[:29], few)
     assert report.regret is report.auc is report.recall_at_10 is None
-    assert "29 changed users and 29 changed positive labels" in report.told
-    assert "takes 30 users or 30 labels" in report.told
+    assert "29 changed users and 29 changed positive labels" in report.summary
+    assert "takes 30 users or 30 labels" in report.summary
     dismissed = outcomes_of(world().pairs, world().part, np.zeros(len(world().pairs), dtype=bool), changed=True)
     assert asked(Objective.OUTCOMES, NOBODY, dismissed).regret is None
 
@@ -161,7 +161,7 @@ def test_a_champion_whose_own_exam_had_no_labels_cannot_have_lost_by_them() -> N
     )
     assert report.auc is not None
     assert report.own_auc is report.regret is None
-    assert "(none in its own exam)" in report.told
+    assert "(none in its own exam)" in report.summary
 
 
 def test_of_very_many_a_part_is_asked() -> None:

@@ -12,11 +12,11 @@ from schemas.cycle import CycleKind, CycleRequest, Lineage, Slice
 from schemas.manifest import ModelManifest
 from tests.models.test_space import checked
 from tests.worlds import GROUP, Row, World, names, trainer_settings
-from trainer.champion import Standing
 from trainer.gate.slices import note_newcomers, slices_of
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.scaling import fit_space
 from trainer.model import build
+from trainer.opponents import LoadedVersion
 from trainer.space import Space
 
 GOLDEN = Path(schemas.__file__).parent / "golden" / "model_manifest.json"
@@ -36,13 +36,13 @@ class Story:
         self.model = build(self.info, GROUP, 0.0, 1e-3)
         self.champion = self.version("c1")
 
-    def version(self, cycle_id: str) -> Standing:
+    def version(self, cycle_id: str) -> LoadedVersion:
         manifest = ModelManifest.model_validate_json(GOLDEN.read_bytes())
-        return Standing(
+        return LoadedVersion(
             1, self.folder, manifest.model_copy(update={"cycle_id": cycle_id, "space": self.info}), self.model
         )
 
-    def take(self, rows: dict[str, Row], champion: Standing | None = None) -> None:
+    def take(self, rows: dict[str, Row], champion: LoadedVersion | None = None) -> None:
         """What an incremental cycle does to the space."""
         note_newcomers(self.folder / "c1", champion or self.champion, self.space.matrix, list(rows))
         self.space.apply(checked(rows), [])
@@ -55,7 +55,7 @@ class Story:
         return space
 
     def told(
-        self, claimed: list[str], space: Space | None = None, champion: Standing | None = None
+        self, claimed: list[str], space: Space | None = None, champion: LoadedVersion | None = None
     ) -> dict[Slice, set[str]]:
         """The users of each slice, by name; every user is in one."""
         space = space or self.space

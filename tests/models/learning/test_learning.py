@@ -19,12 +19,12 @@ from stores.feature_store import Floats
 from stores.features.checks import CheckedRows
 from tests.models.test_space import checked
 from tests.worlds import GROUP, World, names, trainer_settings
-from trainer.learning.afresh import begin_afresh
+from trainer.learning.aligned_restart import restart_aligned
 from trainer.learning.batches import Neighbours, batches, choose_anchors
+from trainer.learning.cosine_histogram import Line
 from trainer.learning.fit import Epoch, TrainingData, fit
-from trainer.learning.initial import begin, cosine_keeping
-from trainer.learning.tally import Line
-from trainer.learning.validation import DevExam, dev_exam
+from trainer.learning.initial_weights import cosine_keeping, set_initial_weights
+from trainer.learning.validation import ValidationExam, validation_exam
 from trainer.matrix.axes import keeping_map
 from trainer.matrix.population import Population, populate
 from trainer.matrix.scaling import fit_space
@@ -58,12 +58,12 @@ def population(space: Space, settings: TrainerSettings) -> Population:
 
 
 def test_negatives_are_dissimilar_and_reproducible(space: Space, population: Population) -> None:
-    anchors = np.repeat(population.everyone, 5)
+    pair_users = np.repeat(population.everyone, 5)
     drawn = [
-        draw_negatives(space.matrix.directions, anchors, population.everyone, 0.3, np.random.default_rng(seed))
+        draw_negatives(space.matrix.directions, pair_users, population.everyone, 0.3, np.random.default_rng(seed))
         for seed in (1, 1, 2)
     ]
-    assert len(drawn[0]) == len(anchors)
+    assert len(drawn[0]) == len(pair_users)
     assert (similarity(space.matrix.directions, drawn[0][:, 0], drawn[0][:, 1]) <= 0.3).all()
     assert (drawn[0][:, 0] != drawn[0][:, 1]).all()
     assert (drawn[0] == drawn[1]).all()
@@ -88,9 +88,9 @@ def test_no_batch_ever_holds_a_user_outside_the_training_part(
         assert (population.part[rows] == Part.TRAIN).all()
         seen |= set(rows.tolist())
     assert seen == set(data.train.tolist())
-    assert data.dev is not None
-    assert (population.part[data.dev.queries] == Part.DEV).all()
-    assert (population.part[data.dev.corpus] != Part.HOLDOUT).all()
+    assert data.validation is not None
+    assert (population.part[data.validation.queries] == Part.DEV).all()
+    assert (population.part[data.validation.corpus] != Part.HOLDOUT).all()
 
 
 @pytest.mark.parametrize("cap", [15, None])
@@ -138,21 +138,21 @@ def test_nothing_of_a_fit_depends_on_who_is_held_out(
         population = populate(space.matrix, policy.split)
         changed = np.array(list(space.matrix.rows_of([f"u{at}" for at in range(40)]).values()))
         data = TrainingData.of(space, population, changed, policy, seed=0)
-        assert data.dev is not None
+        assert data.validation is not None
         assert len(data.anchors.rows) > 40
         generator = np.random.default_rng(1)
         batched = list(batches(data.anchors.rows, data.train, data.neighbours, 64, generator))
         model = build(space.info, GROUP, 0.0, 1e-3)
         keras.utils.set_random_seed(0)
-        begin_afresh(model, data.directions, data.train, 0.8, seed=0)
+        restart_aligned(model, data.directions, data.train, 0.8, seed=0)
         seen.append(
             [
                 data.directions[np.concatenate(batched)],
-                data.dev.query_directions,
-                data.dev.corpus_directions,
-                data.dev.weight,
-                data.dev.near,
-                data.dev.group,
+                data.validation.query_directions,
+                data.validation.corpus_directions,
+                data.validation.weight,
+                data.validation.near,
+                data.validation.group,
                 model.query.get_weights()[0],
             ]
         )
@@ -225,19 +225,19 @@ def test_from_scratch_the_weights_and_optimizer_of_the_best_epoch_are_kept(
     space: Space, population: Population, settings: TrainerSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = TrainingData.of(space, population, None, settings, 1)
-    assert data.dev is not None
+    assert data.validation is not None
     model = build(space.info, GROUP, 0.0, 1e-3)
-    score = data.dev.score(model)
+    score = data.validation.score(model)
     values = iter([0.5, 0.6, 0.8, 0.8, 0.7, 0.79])  # the start, and five epochs
     line = iter(range(6))
     monkeypatch.setattr(
-        DevExam,
+        ValidationExam,
         "score",
         lambda *_: replace(
             score, line=Line(20.0 + next(line), -9.0), figures=replace(score.figures, recall_at_10=next(values))
         ),
     )
-    monkeypatch.setattr(DevExam, "better", lambda *_: True)
+    monkeypatch.setattr(ValidationExam, "better", lambda *_: True)
     states: list[list[NDArray[Any]]] = []
     report = fit(
         model,
@@ -259,7 +259,7 @@ def champion_of(space: Space, population: Population) -> TwoTower:
     """Towers that keep the cosine, with an optimizer that has seen something."""
     keras.utils.set_random_seed(0)
     model = build(space.info, GROUP, 0.0, 1e-3)
-    begin(model, space.matrix.directions, population.of(Part.TRAIN), 0.8)
+    set_initial_weights(model, space.matrix.directions, population.of(Part.TRAIN), 0.8)
     for variable in model.whole.optimizer.variables[2:]:
         variable.assign(variable + 0.01)
     return model
@@ -309,7 +309,7 @@ def test_users_in_directions_that_the_champion_does_not_know_are_learned(
     keras.utils.set_random_seed(0)
     model = build(space.info, group, 0.0, 1e-3)
     population = populate(space.matrix, settings.split)
-    begin(model, space.matrix.directions, population.of(Part.TRAIN), 0.8)
+    set_initial_weights(model, space.matrix.directions, population.of(Part.TRAIN), 0.8)
     for tower in (model.query, model.candidate):  # trained until it answered to nothing that nobody had
         kernel, *others = tower.get_weights()
         kernel[20:] = 0.0
@@ -319,9 +319,9 @@ def test_users_in_directions_that_the_champion_does_not_know_are_learned(
     population = populate(space.matrix, settings.split)
     changed = np.array(list(space.matrix.rows_of(names(120, start=400)).values()))
     data = TrainingData.of(space, population, changed, settings, 1)
-    assert data.dev is not None
+    assert data.validation is not None
     old_rows = np.array(list(space.matrix.rows_of(names(400)).values()))
-    before = data.dev.score(model, own_line=True).figures
+    before = data.validation.score(model, own_line=True).figures
     was = np.asarray(model.query(space.matrix.directions[old_rows], training=False))
     report = fit(
         model,
@@ -333,9 +333,9 @@ def test_users_in_directions_that_the_champion_does_not_know_are_learned(
         warm_start=True,
         on_epoch=lambda _epoch: None,
     )
-    after = data.dev.score(model, own_line=True).figures
+    after = data.validation.score(model, own_line=True).figures
     assert report.learned
-    assert report.afresh
+    assert report.restarted
     assert report.rate == pytest.approx(3e-4)
     assert after.value > before.value + 0.01
     assert min(after.precision - before.precision, after.recall - before.recall) >= -1e-3
@@ -362,7 +362,7 @@ def assert_same(one: list[NDArray[Any]], other: list[NDArray[Any]], but: set[tup
 def test_where_there_are_no_dev_users_the_loss_decides(
     space: Space, population: Population, settings: TrainerSettings
 ) -> None:
-    data = replace(TrainingData.of(space, population, None, settings, 1), dev=None)
+    data = replace(TrainingData.of(space, population, None, settings, 1), validation=None)
     losses: list[float] = []
     report = fit(
         build(space.info, GROUP, 0.0, 1e-3),
@@ -398,7 +398,7 @@ def test_a_saved_model_goes_on_with_its_optimizer(
 def test_training_from_scratch_begins_with_towers_that_keep_the_cosine(space: Space, population: Population) -> None:
     directions = space.matrix.directions
     model = build(space.info, GROUP, 0.0, 1e-3)
-    begin(model, directions, population.of(Part.TRAIN), 0.8)
+    set_initial_weights(model, directions, population.of(Part.TRAIN), 0.8)
     everyone = population.everyone  # held-out users too, whom it has never seen
     cosine = np.asarray(model.query(directions[everyone])) @ np.asarray(model.candidate(directions[everyone])).T
     truth = directions[everyone] @ directions[everyone].T
@@ -519,7 +519,7 @@ def wide() -> Wide:
 
     group = FeatureGroup(columns=(Column(name="e", length=300),))
     model = build(SpaceInfo(space_id="s", scalars={}), group, 0.0, 1e-3)
-    begin(model, users(slice(130), 800), np.arange(800), 0.8)
+    set_initial_weights(model, users(slice(130), 800), np.arange(800), 0.8)
     return Wide(model, users(slice(130, 300), 200))
 
 
@@ -533,7 +533,7 @@ def test_the_beginning_looks_at_training_users_only(space: Space, population: Po
     weights = []
     for directions in (space.matrix.directions, others):
         random.query.set_weights(start)
-        begin(random, directions, train, 0.8)
+        set_initial_weights(random, directions, train, 0.8)
         weights.append(random.query.get_weights())
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -547,8 +547,8 @@ def test_a_dev_exam_is_bounded_repeatable_and_true(
     directions = space.matrix.directions
     changed = np.concatenate([dev[-6:], population.holdout])
 
-    def exam(seed: int) -> DevExam:
-        made = dev_exam(directions, dev, changed, pool, 0.8, policy, seed)
+    def exam(seed: int) -> ValidationExam:
+        made = validation_exam(directions, dev, changed, pool, 0.8, policy, seed)
         assert made is not None
         return made
 
@@ -583,41 +583,41 @@ def test_the_dev_score_knows_a_good_model_from_a_bad_one(
     space: Space, population: Population, settings: TrainerSettings
 ) -> None:
     data = TrainingData.of(space, population, None, settings, 1)
-    assert data.dev is not None
+    assert data.validation is not None
     model = build(space.info, GROUP, 0.0, 1e-3)
-    at_random = data.dev.score(model)
-    begin(model, data.directions, data.train, data.threshold)
-    good = data.dev.score(model)
+    at_random = data.validation.score(model)
+    set_initial_weights(model, data.directions, data.train, data.threshold)
+    good = data.validation.score(model)
     assert good.figures.accuracy > 0.99
     assert good.figures.average_precision > 0.99
     assert good.figures.recall_at_10 > 0.99
     assert at_random.figures.recall_at_10 < 0.9
-    assert data.dev.better(good, at_random)
-    assert not data.dev.better(at_random, good)
-    assert not data.dev.better(good, good)
+    assert data.validation.better(good, at_random)
+    assert not data.validation.better(at_random, good)
+    assert not data.validation.better(good, good)
     model.rescale(50.0, -50.0 * 0.2)  # the line is in the wrong place: calibration finds it
-    assert data.dev.score(model, own_line=True).figures.precision < 0.6
-    assert data.dev.score(model).figures.precision > 0.98
-    assert len(data.dev.queries) <= settings.fit.dev_users
+    assert data.validation.score(model, own_line=True).figures.precision < 0.6
+    assert data.validation.score(model).figures.precision > 0.98
+    assert len(data.validation.queries) <= settings.fit.dev_users
 
 
 def test_a_model_that_gives_no_number_is_the_worst(
     space: Space, population: Population, settings: TrainerSettings
 ) -> None:
     data = TrainingData.of(space, population, None, settings, 1)
-    assert data.dev is not None
+    assert data.validation is not None
     model = champion_of(space, population)
-    good = data.dev.score(model)
+    good = data.validation.score(model)
     model.query.set_weights([np.full_like(array, np.nan) for array in model.query.get_weights()])
     for line in (model.scale(), (float("nan"), float("nan"))):
         model.rescale(*line)  # a rate far too high diverges in line and towers: the cycle once failed at a NaN
-        nothing = data.dev.score(model)
+        nothing = data.validation.score(model)
         assert nothing.figures.value < 0.5 < good.figures.value
-        assert not data.dev.better(nothing, good)
+        assert not data.validation.better(nothing, good)
 
 
 def test_without_similar_users_there_is_no_dev_exam() -> None:
     apart = np.eye(20, dtype=np.float32)
-    assert dev_exam(apart, np.arange(5), None, np.arange(20), 0.8, FitPolicy(), 0) is None
+    assert validation_exam(apart, np.arange(5), None, np.arange(20), 0.8, FitPolicy(), 0) is None
     nobody = np.empty(0, dtype=np.int64)
-    assert dev_exam(apart, nobody, None, np.arange(20), 0.8, FitPolicy(), 0) is None
+    assert validation_exam(apart, nobody, None, np.arange(20), 0.8, FitPolicy(), 0) is None

@@ -20,10 +20,10 @@ from tests.worlds import trainer_settings
 from trainer.labels.outcomes import Outcomes
 from trainer.labels.partners import Partners
 from trainer.learning.fit import Epoch, TrainingData, fit
-from trainer.learning.initial import begin
+from trainer.learning.initial_weights import set_initial_weights
 from trainer.learning.label_batches import label_batch_count, label_batches
+from trainer.learning.label_data import LEAST_LABELS, LabelData
 from trainer.learning.label_loss import outcome_logits, outcome_loss, refusal_loss
-from trainer.learning.label_material import LEAST_LABELS, LabelData
 from trainer.matrix.population import Population, populate
 from trainer.matrix.scaling import fit_space
 from trainer.matrix.split import Part
@@ -51,7 +51,7 @@ class _World:
     def model(self) -> TwoTower:
         keras.utils.set_random_seed(1)
         model = build(self.space.info, _GROUP, 0.0, 1e-3)
-        begin(model, self.space.matrix.directions, self.population.of(Part.TRAIN), 0.8)
+        set_initial_weights(model, self.space.matrix.directions, self.population.of(Part.TRAIN), 0.8)
         return model
 
     def learned(self, model: TwoTower, data: TrainingData, *, warm: bool = False, **policy: object) -> FitReport:
@@ -195,16 +195,16 @@ def test_a_refused_pair_is_pushed_below_the_middle() -> None:
 def test_what_features_hardly_say_is_learned_and_the_probability_is_that_of_an_outcome(world: _World) -> None:
     model, data, told = world.model(), world.data(world.outcomes), list[Epoch]()
     assert data.labels is not None
-    assert data.labels.dev is not None
-    before = data.labels.dev.score(model)
+    assert data.labels.validation is not None
+    before = data.labels.validation.score(model)
     report = fit(model, data, _POLICY, epochs=6, learning_rate=3e-3, seed=1, warm_start=False, on_epoch=told.append)
-    after = data.labels.dev.score(model)
+    after = data.labels.validation.score(model)
     assert after.auc > before.auc + 0.05
     assert report.learned
     assert report.dev_auc == after.auc
     assert [epoch.number for epoch in told] == list(range(1, report.epochs + 1))
     assert told[report.best_epoch - 1].dev_auc == after.auc
-    exam, raw = data.labels.dev.exam, data.labels.dev.directions
+    exam, raw = data.labels.validation.exam, data.labels.validation.directions
     chance = model.whole.predict([raw[exam.pairs[:, 0]], raw[exam.pairs[:, 1]]], verbose=0)[:, 0]
     likely, other = (float(chance[kind].mean()) for kind in (exam.positive, ~exam.positive))
     assert likely > 0.5 > other
@@ -243,14 +243,14 @@ def test_a_cycle_learns_the_labels_that_are_new_and_keeps_the_champion_where_not
     world.learned(model, world.data(old))
     data = world.data(all_of_them, np.array([], dtype=np.int64))
     assert data.labels is not None
-    assert data.labels.dev is not None
+    assert data.labels.validation is not None
     assert len(data.labels.new) == int((new & (world.outcomes.part == Part.TRAIN)).sum())
-    before, weights = data.labels.dev.score(model), model.whole.get_weights()
+    before, weights = data.labels.validation.score(model), model.whole.get_weights()
     report = world.learned(model, data, warm=True)
     assert report.warm_start
     assert report.learned
     assert report.replayed_labels == data.labels.replayed >= 200
-    assert data.labels.dev.better(data.labels.dev.score(model), before)
+    assert data.labels.validation.better(data.labels.validation.score(model), before)
 
     model.whole.set_weights(weights)
     lies = world.data(replace(all_of_them, positive=all_of_them.positive ^ (all_of_them.part == Part.TRAIN)), new[:0])
@@ -306,7 +306,7 @@ def test_labels_that_teach_nothing_cost_both_no_cosine(world: _World) -> None:
     model = world.model()
     before = model.query.get_weights()
     data = world.data(random, np.empty(0, dtype=np.int64), objective=Objective.BOTH)
-    assert data.dev is not None
+    assert data.validation is not None
     report = world.learned(model, data, warm=True, objective=Objective.BOTH)
     assert not report.learned
     assert all((one == other).all() for one, other in zip(before, model.query.get_weights(), strict=True))

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
 from tests.models.pairs.test_graph import as_set, low_rank, rows_of
-from trainer.pairs import bounds_tuning as frame_choice
-from trainer.pairs import generate_pairs
+from trainer.pairs import bounds_tuning, generate_pairs
 from trainer.pairs.bounds import Bounds
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.negatives import draw_partners
-from trainer.pairs.precision import Numbers
+from trainer.pairs.precision import Precision
 from trainer.pairs.similarity import similarity
 from trainer.pairs.view import View
 
@@ -137,9 +136,11 @@ def test_lists_doubles_and_numbers_of_any_size_are_accepted() -> None:
     np.testing.assert_array_equal(generate_pairs(unit(rows).astype(np.float64), seed=1)[1], expected)
 
 
-@pytest.mark.parametrize("kinds", [(Numbers.FLOAT32,), (Numbers.BFLOAT16,), tuple(Numbers)])
-def test_pairs_by_short_products_are_all_there(kinds: tuple[Numbers, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_choice, "fast_numbers", lambda: kinds)
+@pytest.mark.parametrize("precisions", [(Precision.FLOAT32,), (Precision.BFLOAT16,), tuple(Precision)])
+def test_pairs_by_short_products_are_all_there(
+    precisions: tuple[Precision, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds_tuning, "fast_precisions", lambda: precisions)
     given = low_rank(0, 1500, 40, 4)
     pairs, labels = generate_pairs(given, similarity_threshold=0.95)
     near = np.triu(given.astype(np.float64) @ given.T.astype(np.float64), 1)

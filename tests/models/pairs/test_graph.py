@@ -1,7 +1,7 @@
 """P3: after any history of upserts and deletes the maintained graph is the one that its definition gives.
 
-Whatever the path: incremental or full, bounds by any axes and in any numbers, or the plain product, blocks of any size,
-any threads.
+Whatever the path: incremental or full, bounds by any axes and in any precision, or the plain product, blocks of any
+size, any threads.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
-from trainer.pairs import candidates as survivors
+from trainer.pairs import candidates as mining_candidates
 from trainer.pairs import mining, order
-from trainer.pairs.bounds import Axes, Bounds, Frame
-from trainer.pairs.bounds_tuning import choose_frame
+from trainer.pairs.bounds import Axes, Bounds, Projection
+from trainer.pairs.bounds_tuning import choose_projection
 from trainer.pairs.graph import Graph, GraphUpdate, update_graph
 from trainer.pairs.nearest import depth_of
-from trainer.pairs.precision import Numbers
+from trainer.pairs.precision import Precision
 from trainer.pairs.similarity import similarity
 from trainer.pairs.view import View
 
@@ -83,19 +83,19 @@ def principal_axes(rows: Floats, kept: int) -> Axes:
     return np.ascontiguousarray(np.linalg.eigh(full.T @ full)[1][:, ::-1][:, :kept])
 
 
-def bounds_of(directions: Floats, frame: Frame) -> Bounds:
+def bounds_of(directions: Floats, projection: Projection) -> Bounds:
     """What a space keeps of them."""
-    return frame.bounds(frame.shorten(directions))
+    return projection.bounds(projection.shorten(directions))
 
 
 @contextmanager
-def blocks_of(rows: int, columns: int, survivors_in_a_megabyte: int) -> Iterator[None]:
-    """Blocks of another size: of so many rows and columns at most, and halved where there are more survivors."""
+def blocks_of(rows: int, columns: int, candidates_in_a_megabyte: int) -> Iterator[None]:
+    """Blocks of another size: of so many rows and columns at most, and halved where there are more candidates."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (mining, survivors):
+        for module in (mining, mining_candidates):
             patch.setattr(module, "BLOCK_ROWS", rows)
-        patch.setattr(survivors, "_COLUMNS", columns)
-        patch.setattr(survivors, "_BYTES_PER_SURVIVOR", 2**19 // survivors_in_a_megabyte)
+        patch.setattr(mining_candidates, "_COLUMNS", columns)
+        patch.setattr(mining_candidates, "_BYTES_PER_CANDIDATE", 2**19 // candidates_in_a_megabyte)
         patch.setattr(mining, "_WORTH_ARRANGING", 2 * rows)
         patch.setattr(mining, "_WORTH_A_THREAD", 1)
         patch.setattr(order, "_ROWS_AT_A_TIME", rows)
@@ -117,7 +117,7 @@ class World:
     """
 
     policy: PairPolicy
-    frame: Frame = field(default_factory=lambda: Frame.whole(WIDTH))
+    projection: Projection = field(default_factory=lambda: Projection.whole(WIDTH))
     seed: int = 0
     directions: Floats = field(default_factory=lambda: np.zeros((1, WIDTH), dtype=np.float32))
     ids: dict[int, float] = field(default_factory=dict)
@@ -146,7 +146,7 @@ class World:
         rank = self._draw.integers(-5, 5 * len(self.directions), size=len(self.directions))
         by_id = sorted(self.ids, key=lambda row: self.ids[row])
         rank[by_id] = np.arange(len(by_id))
-        return View(self.directions, bounds_of(self.directions, self.frame), rank)
+        return View(self.directions, bounds_of(self.directions, self.projection), rank)
 
     def afresh(self) -> Graph:
         """The graph of the same users by the plain product, from scratch."""
@@ -223,7 +223,7 @@ any_axes = st.one_of(
         st.integers(1, WIDTH - 1),
     ),
 )
-frames = st.builds(Frame, any_axes, st.sampled_from(Numbers))
+projections = st.builds(Projection, any_axes, st.sampled_from(Precision))
 
 
 @given(
@@ -231,7 +231,7 @@ frames = st.builds(Frame, any_axes, st.sampled_from(Numbers))
     history=st.lists(steps, max_size=5),
     cap=st.sampled_from(CAPS),
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=2),
-    frame=frames,
+    projection=projections,
     blocks=st.sampled_from(list(BLOCKS)),
     threads=st.sampled_from([1, 2, 3]),
     seed=st.integers(0, 2**16),
@@ -242,7 +242,7 @@ def test_incremental_equals_full(
     history: list[tuple[list[int], str]],
     cap: int | None,
     kinds: list[str],
-    frame: Frame,
+    projection: Projection,
     blocks: str,
     threads: int,
     seed: int,
@@ -250,7 +250,7 @@ def test_incremental_equals_full(
     policy = PairPolicy(
         similarity_threshold=THRESHOLD, max_positives_per_user=cap, block_megabytes=threads, threads=threads
     )
-    world = World(policy, frame, seed)
+    world = World(policy, projection, seed)
     everybody: tuple[list[int], str] = (list(range(beginning)), "write")
     with blocks_of(*BLOCKS[blocks]):
         for number, (rows, how) in enumerate([everybody, *history]):
@@ -281,14 +281,14 @@ LARGER = [
 ]
 
 
-@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize(("count", "width", "kind", "cap", "kept"), LARGER)
 def test_incremental_equals_full_for_more_users(
-    count: int, width: int, kind: str, cap: int | None, kept: int, numbers: Numbers
+    count: int, width: int, kind: str, cap: int | None, kept: int, precision: Precision
 ) -> None:
     policy = PairPolicy(similarity_threshold=THRESHOLD, max_positives_per_user=cap, block_megabytes=1, threads=3)
     axes = principal_axes(rows_of(kind, 0, 200, width), kept)
-    world = World(policy, Frame(axes, numbers), directions=np.zeros((1, width), dtype=np.float32))
+    world = World(policy, Projection(axes, precision), directions=np.zeros((1, width), dtype=np.float32))
     draw = np.random.default_rng(count)
     world.change(np.arange(count), rows_of(kind, 1, count, width))
     assert np.array_equal(world.graph.codes(), world.afresh().codes())
@@ -308,8 +308,8 @@ def test_of_a_hundred_kinds_of_users_no_pair_is_missing_at_any_threshold() -> No
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         policy = PairPolicy(similarity_threshold=draw.uniform(0.01, 0.999), max_positives_per_user=None)
         axes = random_axes(seed, width, int(draw.integers(1, width + 1)))
-        for numbers in Numbers:
-            world = World(policy, Frame(axes, numbers), directions=np.zeros((1, width), dtype=np.float32))
+        for precision in Precision:
+            world = World(policy, Projection(axes, precision), directions=np.zeros((1, width), dtype=np.float32))
             world.change(np.arange(40), rows.astype(np.float32))
             assert as_set(world.graph.pairs()) == by_definition(world)
 
@@ -425,25 +425,27 @@ def test_no_pair_is_missing_at_thresholds_about_as_small_as_the_error_of_bounds(
     rows[30:] += (near - (rows[30:] * rows[:30]).sum(axis=1, keepdims=True)) * rows[:30]
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     policy = PairPolicy(similarity_threshold=threshold, max_positives_per_user=cap)
-    chosen = choose_frame(rows.astype(np.float32), np.arange(60), threshold, cap, tuple(Numbers))
-    frames = [chosen, *(Frame(random_axes(3, WIDTH, kept)) for kept in (2, WIDTH))]
-    if threshold > Numbers.BFLOAT16.error(WIDTH):
-        frames += [Frame(frame.axes, Numbers.BFLOAT16) for frame in frames]
+    chosen = choose_projection(rows.astype(np.float32), np.arange(60), threshold, cap, tuple(Precision))
+    projections = [chosen, *(Projection(random_axes(3, WIDTH, kept)) for kept in (2, WIDTH))]
+    if threshold > Precision.BFLOAT16.error(WIDTH):
+        projections += [Projection(projection.axes, Precision.BFLOAT16) for projection in projections]
     else:
-        assert chosen.numbers is Numbers.FLOAT32
-    for frame in frames:
-        world = World(policy, frame)
+        assert chosen.precision is Precision.FLOAT32
+    for projection in projections:
+        world = World(policy, projection)
         world.change(np.arange(60), rows.astype(np.float32))
         assert as_set(world.graph.pairs()) == by_definition(world)
 
 
 @pytest.mark.parametrize("cap", [None, 8])
-@pytest.mark.parametrize("kinds", [None, (Numbers.FLOAT32,), (Numbers.BFLOAT16,), tuple(Numbers)])
-def test_a_frame_chosen_from_the_data_gives_the_same_graph(cap: int | None, kinds: tuple[Numbers, ...] | None) -> None:
+@pytest.mark.parametrize("precisions", [None, (Precision.FLOAT32,), (Precision.BFLOAT16,), tuple(Precision)])
+def test_a_projection_chosen_from_the_data_gives_the_same_graph(
+    cap: int | None, precisions: tuple[Precision, ...] | None
+) -> None:
     policy = PairPolicy(similarity_threshold=THRESHOLD, max_positives_per_user=cap)
     for rows in (low_rank(8, 1000, 40, 6), rows_of("clusters", 1, 1000, 40), rows_of("wide clusters", 2, 1000, 40)):
-        frame = choose_frame(rows, np.arange(1000), THRESHOLD, cap, kinds)
-        world = World(policy, frame, directions=rows[:1] * np.float32(0))
+        projection = choose_projection(rows, np.arange(1000), THRESHOLD, cap, precisions)
+        world = World(policy, projection, directions=rows[:1] * np.float32(0))
         world.change(np.arange(1000), rows)
         assert len(world.graph.codes())
         assert np.array_equal(world.graph.codes(), world.afresh().codes())

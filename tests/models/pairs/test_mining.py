@@ -14,8 +14,8 @@ from stores.feature_store import Floats
 from tests.models.pairs.test_graph import BLOCKS, ROWS, THRESHOLD, blocks_of, bounds_of, low_rank, random_axes, rows_of
 from trainer.matrix.embeddings import Rows, UserMatrix
 from trainer.pairs import mining
-from trainer.pairs.bounds import Bounds, Frame
-from trainer.pairs.bounds_tuning import choose_frame
+from trainer.pairs.bounds import Bounds, Projection
+from trainer.pairs.bounds_tuning import choose_projection
 from trainer.pairs.candidates import Sieve, TooManyError
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.links import Links
@@ -23,7 +23,7 @@ from trainer.pairs.locality import near_together
 from trainer.pairs.mining import mine_nearest, mine_similar
 from trainer.pairs.negatives import draw_partners
 from trainer.pairs.order import nearest_first
-from trainer.pairs.precision import Numbers
+from trainer.pairs.precision import Precision
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.similarity import similarity
 from trainer.pairs.view import View
@@ -31,11 +31,15 @@ from trainer.pairs.view import View
 POLICY = PairPolicy(similarity_threshold=THRESHOLD, threads=2, block_megabytes=2)
 
 
-def view_of(directions: Floats, kept: int | None = None, numbers: Numbers = Numbers.FLOAT32, seed: int = 0) -> View:
+def view_of(
+    directions: Floats, kept: int | None = None, precision: Precision = Precision.FLOAT32, seed: int = 0
+) -> View:
     count, width = directions.shape
-    frame = Frame.whole(width, numbers) if kept is None else Frame(random_axes(seed, width, kept), numbers)
+    projection = (
+        Projection.whole(width, precision) if kept is None else Projection(random_axes(seed, width, kept), precision)
+    )
     return View(
-        directions, bounds_of(directions, frame), np.random.default_rng(seed).permutation(count).astype(np.int64)
+        directions, bounds_of(directions, projection), np.random.default_rng(seed).permutation(count).astype(np.int64)
     )
 
 
@@ -63,7 +67,7 @@ def test_a_float32_product_is_as_near_to_the_canonical_similarity_as_it_is_said_
         directions = rows_of("sparse", width, 300, max(3, width))[:, :width]
         left, right = np.divmod(np.arange(300 * 300), 300)
         error = np.abs((directions @ directions.T).ravel() - similarity(directions, left, right))
-        assert error.max() <= Numbers.FLOAT32.error(width) < 1e-4
+        assert error.max() <= Precision.FLOAT32.error(width) < 1e-4
 
 
 def test_a_similarity_on_the_line_is_decided_by_the_canonical_product() -> None:
@@ -77,8 +81,8 @@ def test_a_similarity_on_the_line_is_decided_by_the_canonical_product() -> None:
             continue
         for threshold, count in ((best, 0), (np.nextafter(best, 0), int((exact == best).sum()))):
             policy = PairPolicy(similarity_threshold=threshold, threads=1)
-            for kept, numbers in product((None, 1, 3, 5), Numbers):
-                view = view_of(directions, kept, numbers)
+            for kept, precision in product((None, 1, 3, 5), Precision):
+                view = view_of(directions, kept, precision)
                 found = [len(source) for _, (source, _) in mine_similar(view, np.array([row]), policy)]
                 assert found == [count]
                 capped = [len(out) for _, (out, _) in mine_nearest(view, np.array([row]), policy, 70)]
@@ -87,14 +91,14 @@ def test_a_similarity_on_the_line_is_decided_by_the_canonical_product() -> None:
 
 @pytest.mark.parametrize("kind", ["clusters", "duplicates", "sparse", "dense", "on the line"])
 @pytest.mark.parametrize("kept", [None, 1, 3])
-@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize("size", list(BLOCKS))
 def test_mined_are_the_similar_of_each_row_and_whose_lists_it_may_be_in(
-    kind: str, kept: int | None, size: str, numbers: Numbers
+    kind: str, kept: int | None, size: str, precision: Precision
 ) -> None:
     depth = 6
     directions = rows_of(kind, 3, ROWS)
-    view = view_of(directions, kept, numbers)
+    view = view_of(directions, kept, precision)
     draw = np.random.default_rng(1)
     rows = draw.choice(ROWS, 30, replace=False)
     left, right = np.divmod(np.arange(ROWS * ROWS), ROWS)
@@ -173,10 +177,10 @@ def test_a_few_rows_are_mined_without_starting_threads(monkeypatch: pytest.Monke
     assert list(mine_similar(view_of(rows_of("clusters", 0, 50)), np.arange(50), policy))
 
 
-@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize("kept", [None, 2])
 def test_rows_are_arranged_only_where_that_is_cheap(
-    kept: int | None, numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+    kept: int | None, precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By all coordinates it would take longer than it saves."""
     arranged: list[int] = []
@@ -186,7 +190,7 @@ def test_rows_are_arranged_only_where_that_is_cheap(
         return near_together(points, size)
 
     monkeypatch.setattr(mining, "near_together", noted)
-    view = view_of(rows_of("clusters", 0, 200), kept, numbers)
+    view = view_of(rows_of("clusters", 0, 200), kept, precision)
     with blocks_of(8, 8192, 8192):
         for count in (200, 16):
             assert list(mine_similar(view, np.arange(count), POLICY))
@@ -251,9 +255,9 @@ def test_rows_arranged_near_together_are_the_same_rows_and_their_groups_are_narr
     assert size == 1 or spread(arranged) < 0.6 * spread(np.arange(count))
 
 
-@pytest.mark.parametrize("numbers", Numbers)
-def test_what_a_sieve_holds_fits_the_memory_it_was_given(numbers: Numbers) -> None:
-    bounds = bounds_of(rows_of("dense", 0, 30_000, 20), Frame.whole(20, numbers))
+@pytest.mark.parametrize("precision", Precision)
+def test_what_a_sieve_holds_fits_the_memory_it_was_given(precision: Precision) -> None:
+    bounds = bounds_of(rows_of("dense", 0, 30_000, 20), Projection.whole(20, precision))
     for memory in (2**12, 2**20, 2**23):
         tracemalloc.start()
         try:
@@ -261,7 +265,7 @@ def test_what_a_sieve_holds_fits_the_memory_it_was_given(numbers: Numbers) -> No
             assert tracemalloc.get_traced_memory()[0] <= memory // 2 + 2000
         finally:
             tracemalloc.stop()
-        assert memory // 2 // 64 <= sieve._room <= memory // 2 // 44  # what a survivor takes at least
+        assert memory // 2 // 64 <= sieve._room <= memory // 2 // 44  # what a candidate takes at least
 
 
 @pytest.mark.parametrize("cap", [None, 20])
@@ -277,7 +281,7 @@ def test_a_change_of_few_does_not_copy_the_matrix(tmp_path: Path, cap: int | Non
     assert directions.shape == rows.shape
     policy = PairPolicy(similarity_threshold=0.85, max_positives_per_user=cap, block_megabytes=1, threads=2)
     short = ShortRows(tmp_path)
-    assert short.anew(directions, everyone, policy).short.shape[1] < 100
+    assert short.recreate(directions, everyone, policy).short.shape[1] < 100
     for plain in (True, False):
         tracemalloc.start()
         try:
@@ -292,29 +296,29 @@ def test_a_change_of_few_does_not_copy_the_matrix(tmp_path: Path, cap: int | Non
     matrix.close()
 
 
-@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize("kept", [None, 2])
-def test_partners_drawn_with_bounds_are_those_drawn_without(kept: int | None, numbers: Numbers) -> None:
-    view = view_of(rows_of("dense", 3, 300), kept, numbers)
-    anchors, pool = np.repeat(np.arange(300), 3), np.arange(300)
+def test_partners_drawn_with_bounds_are_those_drawn_without(kept: int | None, precision: Precision) -> None:
+    view = view_of(rows_of("dense", 3, 300), kept, precision)
+    pair_users, pool = np.repeat(np.arange(300), 3), np.arange(300)
     drawn = [
-        draw_partners(view.directions, anchors, pool, THRESHOLD, np.random.default_rng(1), bounds)
+        draw_partners(view.directions, pair_users, pool, THRESHOLD, np.random.default_rng(1), bounds)
         for bounds in (None, view.bounds)
     ]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     found = drawn[0] >= 0
     assert found.any()
-    assert (similarity(view.directions, anchors[found], drawn[0][found]) <= THRESHOLD).all()
+    assert (similarity(view.directions, pair_users[found], drawn[0][found]) <= THRESHOLD).all()
 
 
-@pytest.mark.parametrize("numbers", Numbers)
-def test_survivors_for_whom_there_is_no_room_are_not_spread_out_first(numbers: Numbers) -> None:
+@pytest.mark.parametrize("precision", Precision)
+def test_candidates_for_whom_there_is_no_room_are_not_spread_out_first(precision: Precision) -> None:
     rows = np.tile(np.eye(1, 4, dtype=np.float32), (8192, 1))  # everybody is similar to everybody
-    sieve = Sieve(bounds_of(rows, Frame.whole(4, numbers)), THRESHOLD, 2**24)
+    sieve = Sieve(bounds_of(rows, Projection.whole(4, precision)), THRESHOLD, 2**24)
     tracemalloc.start()
     try:
         with pytest.raises(TooManyError):
-            sieve.survivors(np.arange(256))
+            sieve.candidates(np.arange(256))
         assert tracemalloc.get_traced_memory()[1] < 2**24  # their places alone would take as much
     finally:
         tracemalloc.stop()
@@ -323,5 +327,5 @@ def test_survivors_for_whom_there_is_no_room_are_not_spread_out_first(numbers: N
 def test_coarse_numbers_that_would_have_no_line_are_not_chosen_even_where_they_would_be_cheapest() -> None:
     rows = np.random.default_rng(0).normal(1, 0.1, size=(500, 40))
     alike = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    assert choose_frame(alike, np.arange(500), 0.5, None, tuple(Numbers)).numbers is Numbers.BFLOAT16
-    assert choose_frame(alike, np.arange(500), 0.005, None, tuple(Numbers)).numbers is Numbers.FLOAT32
+    assert choose_projection(alike, np.arange(500), 0.5, None, tuple(Precision)).precision is Precision.BFLOAT16
+    assert choose_projection(alike, np.arange(500), 0.005, None, tuple(Precision)).precision is Precision.FLOAT32

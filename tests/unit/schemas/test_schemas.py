@@ -40,6 +40,26 @@ def test_a_manifest_from_before_average_precision_and_slices_loads() -> None:
     assert found.gate_report.slices == {}
 
 
+def test_records_with_earlier_names_load() -> None:
+    """They stand in manifests, in results in the ledger, and in requests on disk."""
+    manifest = json.loads((GOLDEN / "model_manifest.json").read_text())
+    gate, fit = manifest["gate_report"], manifest["fit_report"]
+    gate["anchor"] = gate.pop("baseline") or gate["champion"]
+    fit["afresh"] = not fit.pop("restarted")
+    manifest["probe_report"] = {"version": 1, "users": 2, "labels": 3, "told": "nothing is lost"}
+    found = ModelManifest.model_validate(manifest)
+    assert found.gate_report.baseline is not None
+    assert found.gate_report.model_dump(mode="json")["baseline"] == gate["anchor"]
+    assert found.fit_report.restarted is fit["afresh"]
+    assert found.probe_report is not None
+    assert found.probe_report.summary == "nothing is lost"
+    assert ModelManifest.model_validate_json(found.model_dump_json()) == found
+    request = json.loads((GOLDEN / "cycle_request.json").read_text())
+    former = {("anchor_version" if name == "baseline_version" else name): value for name, value in request.items()}
+    assert former != request
+    assert CycleRequest.model_validate(former).model_dump(mode="json") == request
+
+
 def test_lineage_with_one_range_of_replayed_offsets_loads_as_a_list_of_one() -> None:
     lineage = json.loads((GOLDEN / "lineage.json").read_text()) | {"replayed": {"t": {"0": [3, 9], "1": [[0, 2]]}}}
     found = Lineage.model_validate(lineage)

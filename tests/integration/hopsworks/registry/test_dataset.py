@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stores.errors import NotThere, Unauthorized, Unreachable
+from stores.errors import ClusterUnreachable, NotThere, Unauthorized
 from stores.hopsworks.dataset import Dataset
 from stores.hopsworks.session import Session
 from tests.hopsworks_double import HopsworksDouble, Status
@@ -22,7 +22,12 @@ def test_only_hopsworks_says_that_something_is_absent(
     assert dataset.children(absent) is None
     with pytest.raises(NotThere):
         dataset.download(absent, tmp_path / "file")
-    for status, raised in ((401, Unauthorized), (403, Unauthorized), (500, Unreachable), (503, Unreachable)):
+    for status, raised in (
+        (401, Unauthorized),
+        (403, Unauthorized),
+        (500, ClusterUnreachable),
+        (503, ClusterUnreachable),
+    ):
         fault = fail(double, "nothing", Status(status), times=None)
         for ask in (dataset.stat, dataset.children):
             with pytest.raises(raised):

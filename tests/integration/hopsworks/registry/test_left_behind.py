@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.manifest import MANIFEST_FILE
-from stores.errors import RegistryError, Unauthorized, Unreachable
+from stores.errors import ClusterUnreachable, RegistryError, Unauthorized
 from stores.hopsworks.session import Session
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.contract.test_model_registry import staged
@@ -114,7 +114,7 @@ def test_a_manifest_that_is_not_the_one_listed_is_not_believed(
     """As a proxy answers that wants one to log in: something else, with HTTP 200."""
     another().register(staged(tmp_path, "c1"))
     fail(double, "download", Status(200, body=b"<html>log in</html>"), times=None)
-    with pytest.raises(Unreachable):
+    with pytest.raises(ClusterUnreachable):
         another().register(staged(tmp_path, "c1"))
     assert whole(double) == {1: "c1"}
 
@@ -135,7 +135,7 @@ def test_what_cannot_be_looked_at_is_neither_absent_nor_repaired(
         if where.endswith("Files$"):
             assert ask() is not None  # nobody needs that question when all is well
             continue
-        with pytest.raises(Unauthorized if do == Status(401) else Unreachable):
+        with pytest.raises(Unauthorized if do == Status(401) else ClusterUnreachable):
             ask()
     assert fault.hits or where.endswith("Files$")
     assert whole(double) == {1: "c1"}

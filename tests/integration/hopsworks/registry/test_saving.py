@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stores.errors import RegistryError, StoreError, Unreachable
+from stores.errors import ClusterUnreachable, RegistryError, StoreError
 from stores.hopsworks.session import Session
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.contract.test_model_registry import staged
@@ -184,7 +184,7 @@ def test_a_models_dataset_that_cannot_be_looked_at_is_not_absent(
     double: HopsworksDouble, registry: HopsworksModelRegistry
 ) -> None:
     fail(double, "^GET .*/dataset/Models", Status(503), times=None)
-    with pytest.raises(Unreachable):
+    with pytest.raises(ClusterUnreachable):
         registry.versions()
     double.faults.clear()
     fail(double, "^GET .*/dataset/Models", Status(401))

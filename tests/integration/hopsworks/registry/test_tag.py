@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stores.errors import RegistryError, Unreachable
+from stores.errors import ClusterUnreachable, RegistryError
 from stores.hopsworks.models import Entry, Models
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.contract.test_model_registry import staged
@@ -49,7 +49,7 @@ def test_without_a_schema_for_the_tag_it_is_noted_and_nothing_fails(
     fail(double, "^PUT .*/tags/", Status(400, 370005, "the value does not fit the schema"))
     assert "does not fit the schema" in (registry.mirror_champion(1) or "")
     fail(double, "^PUT .*/tags/", Status(503), times=None)
-    with pytest.raises(Unreachable):
+    with pytest.raises(ClusterUnreachable):
         registry.mirror_champion(1)
 
 

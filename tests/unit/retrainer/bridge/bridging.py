@@ -18,7 +18,7 @@ from retrainer.bridge.ports import Commits, Link, TopicState
 from retrainer.bridge.state import BridgeState
 from schemas.events import Change, Operation
 from schemas.features import Column, FeatureGroup
-from stores.errors import Unreachable
+from stores.errors import ClusterUnreachable
 from stores.feature_store import FeatureRows
 
 GROUP = FeatureGroup(name="few", columns=(Column(name="taste", length=2), Column(name="year", length=1)))
@@ -47,7 +47,7 @@ class Group:
 
     def recent(self) -> Commits:
         if self.away:
-            raise Unreachable("the cluster is away")
+            raise ClusterUnreachable("the cluster is away")
         return tuple(self.ids[::-1][:20])
 
     def check_contract(self) -> None:
@@ -59,7 +59,7 @@ class Group:
         rows = list(self.read_rows.items())
         for start in range(0, max(1, len(rows)), 3):
             if self.broken_after is not None and start >= self.broken_after:
-                raise Unreachable("the stream broke off")
+                raise ClusterUnreachable("the stream broke off")
             if self.meanwhile is not None:
                 happens, self.meanwhile = self.meanwhile, None
                 happens()

@@ -228,7 +228,7 @@ def learned() -> Story:
     ]
     for wave, (end, at_first) in enumerate(told):
         story.committed(replace(COMMITS[2], wave=wave))
-        facts = {"auc": at_first, "labels": 1005} if at_first else {"told": "nothing to ask"}
+        facts = {"auc": at_first, "labels": 1005} if at_first else {"summary": "nothing to ask"}
         for line in (
             {"event": CYCLE_STARTED, "users": 12, "labels": 4192, "kind": "incremental" if wave else "bootstrap"},
             {"event": CYCLE_STEP, "step": "probe", "state": "done", "facts": facts},

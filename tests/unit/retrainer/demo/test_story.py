@@ -74,7 +74,7 @@ def cycle(
         step(name, "embed", "done", users=2400),
         step(name, "pair", "done", users=2400, before=26547, after=24000, added=453, removed=3000, rows_mined=240),
         step(name, "base", "done", version=1),
-        step(name, "probe", "done", told="the champion has lost nothing"),
+        step(name, "probe", "done", summary="the champion has lost nothing"),
         *fitting(name, epochs),
         step(name, "fit", "done", epochs=epochs, best_epoch=best),
         step(

@@ -15,30 +15,35 @@ import pytest
 from sqlalchemy import update
 
 from consumer.database.tables import schema_version
+from consumer.kafka.records import Record
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import Settings
 from consumer.status import ServiceState, Status, write_status
-from retrainer.doctor.checks import Check, Outcome, Result
+from retrainer.doctor.checks import Check, Result, Severity
+from retrainer.doctor.context import CheckContext
+from retrainer.doctor.control_plane import Answer
 from retrainer.doctor.kafka import kafka_checks
+from retrainer.doctor.lookup import Lookup
 from retrainer.doctor.machine import machine_checks
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
-from retrainer.doctor.visit import Visit
+from retrainer.doctor.topic import Newest
 
 GB = 10**9
 
 
 @pytest.fixture
-def visit(tmp_path: Path) -> Iterator[Visit]:
+def context(tmp_path: Path) -> Iterator[CheckContext]:
     (tmp_path / "state").mkdir()
-    visit = Visit(lambda: Settings(state_dir=tmp_path / "state"))
-    visit.settings = visit.load()
-    yield visit
-    visit.end()
+    context = CheckContext(Settings(state_dir=tmp_path / "state"))
+    yield context
+    context.end()
 
 
-def look(visit: Visit, name: str) -> Result:
-    checks = {check.name: check for check in [*machine_checks(visit), registry_check(visit), *kafka_checks(visit)]}
+def look(context: CheckContext, name: str) -> Result:
+    checks = {
+        check.name: check for check in [*machine_checks(context), registry_check(context), *kafka_checks(context)]
+    }
     (result,) = Runner(20.0, lambda text: text).run([Check(name, checks[name].look)])
     return result
 
@@ -46,45 +51,44 @@ def look(visit: Visit, name: str) -> Result:
 Usage = namedtuple("Usage", "total used free")
 
 
-@pytest.mark.parametrize(("free", "outcome"), [(6 * GB, "ok"), (4 * GB, "warning"), (GB // 2, "failed")])
+@pytest.mark.parametrize(("free", "severity"), [(6 * GB, "ok"), (4 * GB, "warning"), (GB // 2, "failed")])
 def test_little_room_is_warned_of_and_too_little_fails(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch, free: int, outcome: str
+    context: CheckContext, monkeypatch: pytest.MonkeyPatch, free: int, severity: str
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(100 * GB, 0, free))
-    found = look(visit, "disk")
-    assert found.outcome == outcome
+    found = look(context, "disk")
+    assert found.severity == severity
     assert f"{free / GB:.1f} GB free" in found.found
-    assert (found.todo is None) == (outcome == "ok")
+    assert (found.todo is None) == (severity == "ok")
 
 
-def test_looking_leaves_no_trace(visit: Visit) -> None:
+def test_looking_leaves_no_trace(context: CheckContext) -> None:
     for name in ("disk", "ledger", "model registry", "service", "clock"):
-        assert look(visit, name).outcome in {Outcome.OK, Outcome.SKIPPED}
-    assert list(visit.settings.state_dir.iterdir()) == []
+        assert look(context, name).severity in {Severity.OK, Severity.SKIPPED}
+    assert list(context.settings.state_dir.iterdir()) == []
 
 
-def test_folders_that_cannot_be_written_fail(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_that_cannot_be_written_fail(context: CheckContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_more: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("retrainer.doctor.folders.os.open", refused)
     for name, setting in (("disk", "RETRAINER_STATE_DIR"), ("model registry", "RETRAINER_MODEL_REGISTRY__PATH")):
-        found = look(visit, name)
-        assert found.outcome is Outcome.FAILED
+        found = look(context, name)
+        assert found.severity is Severity.FAILED
         assert "Permission denied" in found.found
         assert setting in str(found.todo)
 
 
 def test_a_state_folder_that_is_a_file_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    visit = Visit(lambda: Settings(state_dir=tmp_path / "file" / "state"))
-    visit.settings = visit.load()
-    assert look(visit, "disk").outcome is Outcome.FAILED
-    assert look(visit, "model registry").outcome is Outcome.FAILED
+    context = CheckContext(Settings(state_dir=tmp_path / "file" / "state"))
+    assert look(context, "disk").severity is Severity.FAILED
+    assert look(context, "model registry").severity is Severity.FAILED
 
 
 @pytest.mark.parametrize(
-    ("ahead", "outcome", "said"),
+    ("ahead", "severity", "said"),
     [
         (0.4, "ok", "within 5 s of the cluster's"),
         (-20.0, "warning", "20 s ahead of the cluster's"),
@@ -93,56 +97,60 @@ def test_a_state_folder_that_is_a_file_fails(tmp_path: Path) -> None:
         (-3600.0, "failed", "3600 s ahead of the cluster's"),
     ],
 )
-def test_the_clock_is_compared_with_the_clusters(visit: Visit, ahead: float, outcome: str, said: str) -> None:
-    visit.offset = ahead
-    found = look(visit, "clock")
-    assert (found.outcome, found.found) == (outcome, said)
-    assert "NTP" in str(found.todo) or outcome == "ok"
+def test_the_clock_is_compared_with_the_clusters(context: CheckContext, ahead: float, severity: str, said: str) -> None:
+    context.server = Lookup.of(Answer(200, None, ahead))
+    found = look(context, "clock")
+    assert (found.severity, found.found) == (severity, said)
+    assert "NTP" in str(found.todo) or severity == "ok"
 
 
-def test_without_a_cluster_a_record_from_the_future_tells_of_a_slow_clock(visit: Visit) -> None:
-    visit.record_from = time.time() - 1000
-    assert look(visit, "clock").outcome is Outcome.SKIPPED
-    visit.record_from = time.time() + 100
-    found = look(visit, "clock")
-    assert found.outcome is Outcome.FAILED
+def newest(made_at: float) -> Lookup[Newest]:
+    return Lookup.of(Newest(1, [Record(0, int(made_at * 1000), 0, None, b"", [])]))
+
+
+def test_without_a_cluster_a_record_from_the_future_tells_of_a_slow_clock(context: CheckContext) -> None:
+    context.newest = newest(time.time() - 1000)
+    assert look(context, "clock").severity is Severity.SKIPPED
+    context.newest = newest(time.time() + 100)
+    found = look(context, "clock")
+    assert found.severity is Severity.FAILED
     assert "behind the newest record's" in found.found
 
 
-def test_a_ledger_of_another_release_fails_and_is_left_alone(visit: Visit) -> None:
-    with closing(open_ledger(visit.settings.ledger.url)) as ledger:
-        assert look(visit, "ledger").outcome is Outcome.OK
+def test_a_ledger_of_another_release_fails_and_is_left_alone(context: CheckContext) -> None:
+    with closing(open_ledger(context.settings.ledger.url)) as ledger:
+        assert look(context, "ledger").severity is Severity.OK
         with ledger.engine.begin() as connection:
             connection.execute(update(schema_version).values(version=99))
-    found = look(visit, "ledger")
-    assert found.outcome is Outcome.FAILED
+    found = look(context, "ledger")
+    assert found.severity is Severity.FAILED
     assert "schema 99" in found.found
-    (visit.settings.state_dir / "ledger.db").write_bytes(b"not a database, but longer than nothing" * 100)
-    assert look(visit, "ledger").outcome is Outcome.FAILED
+    (context.settings.state_dir / "ledger.db").write_bytes(b"not a database, but longer than nothing" * 100)
+    assert look(context, "ledger").severity is Severity.FAILED
 
 
-def test_a_ledger_that_has_to_be_brought_up_to_date_is_a_warning(visit: Visit) -> None:
-    with closing(open_ledger(visit.settings.ledger.url)) as ledger, ledger.engine.begin() as connection:
+def test_a_ledger_that_has_to_be_brought_up_to_date_is_a_warning(context: CheckContext) -> None:
+    with closing(open_ledger(context.settings.ledger.url)) as ledger, ledger.engine.begin() as connection:
         connection.execute(update(schema_version).values(version=2))
-    found = look(visit, "ledger")
-    assert found.outcome is Outcome.WARNING
+    found = look(context, "ledger")
+    assert found.severity is Severity.WARNING
     assert "schema 2" in found.found
     assert "retrainer run" in str(found.todo)
 
 
-def test_the_service_is_told_of(visit: Visit) -> None:
+def test_the_service_is_told_of(context: CheckContext) -> None:
     now = time.time()
     well = Status(pid=1, state="listening", written_at=now, polled_at=now, lag=0, hold=None, cycle=None)
     cases = {
-        "running: listening": (well, Outcome.OK),
-        "running: training": (Status(1, "training", now, now - 100, 0, None, None), Outcome.WARNING),
-        "did not say": (Status(1, "listening", now - 100, now - 100, 0, None, None), Outcome.WARNING),
-        "not running": (Status(1, ServiceState.STOPPED, now - 100, now - 100, 0, None, None), Outcome.OK),
+        "running: listening": (well, Severity.OK),
+        "running: training": (Status(1, "training", now, now - 100, 0, None, None), Severity.WARNING),
+        "did not say": (Status(1, "listening", now - 100, now - 100, 0, None, None), Severity.WARNING),
+        "not running": (Status(1, ServiceState.STOPPED, now - 100, now - 100, 0, None, None), Severity.OK),
     }
-    for said, (status, outcome) in cases.items():
-        write_status(visit.settings.status_file, status)
-        found = look(visit, "service")
-        assert (found.outcome, said in found.found) == (outcome, True), found
+    for said, (status, severity) in cases.items():
+        write_status(context.settings.status_file, status)
+        found = look(context, "service")
+        assert (found.severity, said in found.found) == (severity, True), found
 
 
 def partition(number: int, leader: int = 1, copies: int = 3, in_sync: int = 3) -> dict[str, object]:
@@ -151,7 +159,7 @@ def partition(number: int, leader: int = 1, copies: int = 3, in_sync: int = 3) -
 
 
 @pytest.mark.parametrize(
-    ("partitions", "outcome", "said"),
+    ("partitions", "severity", "said"),
     [
         ([partition(0), partition(1)], "ok", "2, with 3 copies of each"),
         ([partition(0)], "warning", "one instance"),
@@ -160,9 +168,9 @@ def partition(number: int, leader: int = 1, copies: int = 3, in_sync: int = 3) -
     ],
 )
 def test_partitions_that_ail_are_told(
-    visit: Visit, partitions: list[dict[str, object]], outcome: str, said: str
+    context: CheckContext, partitions: list[dict[str, object]], severity: str, said: str
 ) -> None:
-    visit.kafka, visit.described = visit.settings.kafka, partitions
-    found = look(visit, "partitions")
-    assert found.outcome == outcome
+    context.topic = Lookup.of({"error_code": 0, "partitions": partitions})
+    found = look(context, "partitions")
+    assert found.severity == severity
     assert re.search(said, found.found)

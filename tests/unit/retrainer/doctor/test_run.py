@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 from consumer.errors import SettingsError
 from consumer.settings import Settings
 from retrainer.cli import app
-from retrainer.doctor.checks import Check, Finding, Outcome, Result, Trouble, failed, ok, skipped, warning
+from retrainer.doctor.checks import Check, CheckFailed, Finding, Result, Severity, failed, ok, skipped, warning
+from retrainer.doctor.context import CheckContext
+from retrainer.doctor.examination import Examination
 from retrainer.doctor.group import group_checks
 from retrainer.doctor.report import Report, as_json
-from retrainer.doctor.run import Examination
 from retrainer.doctor.runner import Runner
-from retrainer.doctor.visit import Visit
-from stores.errors import Unreachable
+from stores.errors import ClusterUnreachable
 from stores.features.local import LocalFeatureStore
 from tests.hostile import HOSTILE, steering
 from tests.waiting import within
@@ -53,7 +53,7 @@ def test_a_check_whose_need_failed_is_skipped_and_names_the_first_cause() -> Non
         Check("e", lambda: ok("fine"), needs=("d", "a")),
     )
     assert looked == []
-    assert [result.outcome for result in results.values()] == ["failed", "skipped", "skipped", "ok", "skipped"]
+    assert [result.severity for result in results.values()] == ["failed", "skipped", "skipped", "ok", "skipped"]
     assert [results[name].found for name in "bce"] == ["needs a"] * 3
 
 
@@ -64,20 +64,20 @@ def test_a_warning_does_not_hold_up_what_comes_after_and_what_was_skipped_does()
         Check("c", lambda: skipped("not used")),
         Check("d", lambda: ok("fine"), needs=("c",)),
     )
-    assert results["b"].outcome is Outcome.OK
-    assert (results["d"].outcome, results["d"].found) == (Outcome.SKIPPED, "needs c")
+    assert results["b"].severity is Severity.OK
+    assert (results["d"].severity, results["d"].found) == (Severity.SKIPPED, "needs c")
 
 
 def test_whatever_a_check_raises_is_a_failure_in_one_line_with_something_to_do() -> None:
     results = run(
-        Check("trouble", lambda: raising(Trouble("it is off", "switch it on"))),
-        Check("ours", lambda: raising(Unreachable("log in: no answer")), todo="wait"),
+        Check("trouble", lambda: raising(CheckFailed("it is off", "switch it on"))),
+        Check("ours", lambda: raising(ClusterUnreachable("log in: no answer")), todo="wait"),
         Check("settings", lambda: raising(SettingsError("RETRAINER_X: wrong"))),
         Check("odd", lambda: raising(KeyError("two\nlines"))),
         Check("exit", lambda: raising(SystemExit(3))),
         Check("long", lambda: raising(ValueError("x" * 5000))),
     )
-    assert all(result.outcome is Outcome.FAILED and result.todo for result in results.values())
+    assert all(result.severity is Severity.FAILED and result.todo for result in results.values())
     assert (results["trouble"].found, results["trouble"].todo) == ("it is off", "switch it on")
     assert (results["ours"].found, results["ours"].todo) == ("log in: no answer", "wait")
     assert results["odd"].found == r"unexpected KeyError: 'two\nlines'"
@@ -93,8 +93,8 @@ def test_a_check_that_hangs_fails_at_its_deadline_and_the_others_go_on() -> None
     ]
     with within(5):
         hangs, following = runner.run(checks)
-    assert (hangs.outcome, hangs.todo) == (Outcome.FAILED, "cut the rope")
-    assert following.outcome is Outcome.OK
+    assert (hangs.severity, hangs.todo) == (Severity.FAILED, "cut the rope")
+    assert following.severity is Severity.OK
     assert runner.hanging
     released.set()
     for thread in threading.enumerate():
@@ -109,22 +109,22 @@ def test_all_checks_together_have_a_deadline() -> None:
     with within(5):
         results = run(*checks, budget=0.3)
     released.set()
-    assert results["0"].outcome is Outcome.FAILED
-    assert [results[str(number)].outcome for number in range(1, 5)] == [Outcome.SKIPPED] * 4
+    assert results["0"].severity is Severity.FAILED
+    assert [results[str(number)].severity for number in range(1, 5)] == [Severity.SKIPPED] * 4
     assert "no time" in results["4"].found
 
 
 def test_what_is_found_and_what_to_do_are_redacted() -> None:
     runner = Runner(5.0, lambda text: text.replace("hunter2", "[hidden]"))
-    (result,) = runner.run([Check("a", lambda: raising(Trouble("key hunter2", "not hunter2")))])
+    (result,) = runner.run([Check("a", lambda: raising(CheckFailed("key hunter2", "not hunter2")))])
     assert (result.found, result.todo) == ("key [hidden]", "not [hidden]")
 
 
 RESULTS = [
-    Result("settings", Outcome.OK, "all there"),
-    Result("notification topic", Outcome.FAILED, "none", "retrainer setup-hopsworks"),
-    Result("disk", Outcome.WARNING, "little", "make room"),
-    Result("topic", Outcome.SKIPPED, "needs notification topic"),
+    Result("settings", Severity.OK, "all there"),
+    Result("notification topic", Severity.FAILED, "none", "retrainer setup-hopsworks"),
+    Result("disk", Severity.WARNING, "little", "make room"),
+    Result("topic", Severity.SKIPPED, "needs notification topic"),
 ]
 
 
@@ -159,7 +159,7 @@ def test_an_answer_of_a_server_is_one_line_and_steers_nothing(text: str) -> None
     assert steering(written.getvalue()) == []
     assert len(written.getvalue().splitlines()) == 2
     written.seek(0)
-    report.line(Result("b", Outcome.FAILED, text, text))
+    report.line(Result("b", Severity.FAILED, text, text))
     assert steering(written.getvalue()) == []
 
 
@@ -172,12 +172,12 @@ def test_json_has_every_check_and_one_word_for_all() -> None:
     assert told["ok"] is False
     assert told["checks"][1] == {
         "name": "notification topic",
-        "outcome": "failed",
+        "severity": "failed",
         "found": "none",
         "todo": "retrainer setup-hopsworks",
     }
     assert told["checks"][0]["todo"] is None
-    assert as_json([result for result in RESULTS if result.outcome is not Outcome.FAILED])["ok"] is True
+    assert as_json([result for result in RESULTS if result.severity is not Severity.FAILED])["ok"] is True
 
 
 def test_wrong_settings_are_the_only_line_and_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_without_a_cluster_what_is_about_it_is_not_used(tmp_path: Path, monkeypa
     monkeypatch.setattr("retrainer.doctor.brokers.BOOTSTRAP_MS", 300)
     settings = Settings(state_dir=tmp_path, kafka={"bootstrap_servers": ["127.0.0.1:9"]})
     results = {result.name: result for result in Examination(lambda: settings).results()}
-    failures = [name for name, result in results.items() if result.outcome is Outcome.FAILED]
+    failures = [name for name, result in results.items() if result.severity is Severity.FAILED]
     assert failures == ["feature group", "Kafka"]  # there is no store yet
     assert "127.0.0.1:9" in results["Kafka"].found
     unused = {name for name, result in results.items() if result.unused}
@@ -231,34 +231,33 @@ def test_without_a_cluster_what_is_about_it_is_not_used(tmp_path: Path, monkeypa
 
 def test_a_local_store_is_looked_at_and_not_made(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
-    visit = Visit(lambda: settings)
-    visit.settings = settings
+    context = CheckContext(settings)
 
     def found() -> Result:
-        (result,) = run(*group_checks(visit)).values()
+        (result,) = run(*group_checks(context)).values()
         return result
 
-    assert (found().outcome, str(tmp_path / "feature_store.db") in found().found) == (Outcome.FAILED, True)
+    assert (found().severity, str(tmp_path / "feature_store.db") in found().found) == (Severity.FAILED, True)
     assert "RETRAINER_FEATURE_STORE__PATH" in str(found().todo)
     assert not list(tmp_path.iterdir())
     with closing(LocalFeatureStore(tmp_path / "feature_store.db", settings.feature_group)) as store:
         store.commit({})
-        assert (found().outcome, "holds no users" in found().found) == (Outcome.FAILED, True)
+        assert (found().severity, "holds no users" in found().found) == (Severity.FAILED, True)
         sound = {column.name: [1.0] * column.length for column in settings.feature_group.columns}
         store.commit({"u1": sound})
-        assert (found().outcome, "and 1 users" in found().found) == (Outcome.OK, True)
+        assert (found().severity, "and 1 users" in found().found) == (Severity.OK, True)
         store.commit({"u2": {}})
-        assert (found().outcome, "refuse 1 of 2 rows: genre_embedding is missing (1)" in found().found) == (
-            Outcome.WARNING,
+        assert (found().severity, "refuse 1 of 2 rows: genre_embedding is missing (1)" in found().found) == (
+            Severity.WARNING,
             True,
         )
         store.commit({name: {**sound, "artist_embedding": [1.0] * 8} for name in ("u1", "u2")})
-        assert found().outcome is Outcome.FAILED
+        assert found().severity is Severity.FAILED
         assert "refuse every one of 2 rows: artist_embedding has 8 numbers, not 100 (2)" in found().found
         assert "RETRAINER_FEATURE_GROUP__COLUMNS" in str(found().todo)
     other = settings.feature_group.model_copy(update={"version": 2})
-    visit.settings = settings.model_copy(update={"feature_group": other})
-    assert found().outcome is Outcome.FAILED
+    context = CheckContext(settings.model_copy(update={"feature_group": other}))
+    assert found().severity is Severity.FAILED
     assert "has no table spotify_user_embeddings_2 (it has spotify_user_embeddings_1)" in found().found
 
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from consumer.decoding import decoder
-from retrainer.doctor.checks import Finding, Outcome
+from retrainer.doctor.checks import Finding, Severity
 from retrainer.doctor.tail import judged, looked_at
 from schemas.events import encode
 from schemas.features import FeatureGroup
@@ -30,13 +30,13 @@ def of(group: FeatureGroup, count: int, timestamp: int = NOW) -> list[Fetched]:
 def test_a_wrong_number_of_the_group_is_named_beside_the_one_that_comes() -> None:
     other = OURS.model_copy(update={"id": 14})
     told = found(of(other, 1000))
-    assert told.outcome is Outcome.WARNING
+    assert told.severity is Severity.WARNING
     assert told.found == (
         "t can be read, but none of the last 1,000 events is of ours, feature group 13 of store 67 (listeners, version "
         "1); they are 1,000 of feature group 14 of store 67 (listeners, version 1)"
     )
     assert "__ID" in str(told.todo)
-    assert found([*of(other, 999), *of(OURS, 1)]).outcome is Outcome.OK
+    assert found([*of(other, 999), *of(OURS, 1)]).severity is Severity.OK
 
 
 def test_other_stores_names_versions_and_ingestion_are_named() -> None:
@@ -55,7 +55,7 @@ def test_what_cannot_be_understood_and_times_in_seconds_are_told_together() -> N
     told = found(bad)
     assert "3 of the last 3 are no events as the source 'notification' has them" in told.found
     assert "RETRAINER_KAFKA__SOURCE" in str(told.todo)
-    assert found([*bad, *of(OURS, 1)]).outcome is Outcome.OK  # it was mended
+    assert found([*bad, *of(OURS, 1)]).severity is Severity.OK  # it was mended
     slow = found([*of(OURS, 4, NOW // 1000), *of(OURS, 1)])
     assert "the times of 4 of the last 5 are in seconds, not in milliseconds" in slow.found
     assert "LogAppendTime" in str(slow.todo)
@@ -70,4 +70,4 @@ def test_hostile_records_are_looked_at_too(text: str) -> None:
     headers: list[tuple[str, bytes | None]] = [("featureGroupId", value)]
     records = [Fetched(0, value, key=value, timestamp=-(2**40), headers=headers)]
     for source in ("notification", "ingestion"):
-        assert found(records, source=source).outcome is Outcome.WARNING
+        assert found(records, source=source).severity is Severity.WARNING

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from schemas.hopsworks import HopsworksStore
-from stores.errors import NotThere, Unreachable
+from stores.errors import ClusterUnreachable, NotThere
 from stores.hopsworks.ingestion import LOOKED_BACK, await_ingestion
 from stores.hopsworks.session import Session
 from tests.worlds import GROUP
@@ -57,7 +57,7 @@ def test_rows_that_are_on_their_way_are_waited_for() -> None:
 
 def test_an_earlier_ingestion_is_waited_for_when_the_latest_is_done() -> None:
     """Two writers: the small one is through, the large one is not, and its events may have been heard."""
-    with pytest.raises(Unreachable, match=r"ingestion 1 of listeners: 4 of 5 rows"):
+    with pytest.raises(ClusterUnreachable, match=r"ingestion 1 of listeners: 4 of 5 rows"):
         Ingesting((5, 1), None, (2, 2)).wait()
 
 

@@ -14,8 +14,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.cycle import CycleKind
-from stores.errors import ClusterError, NotThere, Refused, Unauthorized, Unreachable
-from stores.hopsworks.failures import code_of, told
+from stores.errors import ClusterError, ClusterUnreachable, NotThere, Refused, Unauthorized
+from stores.hopsworks.failures import as_store_error, code_of
 from stores.registry.hopsworks.cache import VersionCache, key_of
 from stores.registry.hopsworks.naming import cycle_in, describe, metrics_of
 from tests.contract.test_model_registry import GOLDEN
@@ -93,28 +93,32 @@ def test_a_key_is_a_name_of_a_file_whatever_the_cluster_calls_a_time() -> None:
     [
         (404, json.dumps({"errorCode": 360000}), NotThere),
         (404, "{}", NotThere),
-        (404, "<html>", Unreachable),
+        (404, "<html>", ClusterUnreachable),
         (400, json.dumps({"errorCode": 110018}), NotThere),
         (400, json.dumps({"errorCode": 110014}), Refused),
         (400, "<html>", Refused),
         (401, "<html>", Unauthorized),
-        (502, "<html>", Unreachable),
-        (500, json.dumps({"errorCode": 110018}), Unreachable),
+        (502, "<html>", ClusterUnreachable),
+        (500, json.dumps({"errorCode": 110018}), ClusterUnreachable),
     ],
 )
 def test_only_hopsworks_itself_says_that_something_is_not_there(
     status: int, body: str, error: type[ClusterError]
 ) -> None:
     raised = RestAPIError("https://cluster/path?with=secrets", _answered(status, body))
-    found = told("look", raised)
+    found = as_store_error("look", raised)
     assert type(found) is error
     assert "secrets" not in str(found)
     assert code_of(raised) == (json.loads(body).get("errorCode") if body.startswith("{") else None)
 
 
 def test_an_answer_that_breaks_off_and_a_client_that_is_gone_are_told_apart() -> None:
-    assert type(told("read", requests.exceptions.ChunkedEncodingError("IncompleteRead"))) is Unreachable
-    assert type(told("read", Exception("Couldn't find client. Try reconnecting to Hopsworks."))) is Unauthorized
+    assert (
+        type(as_store_error("read", requests.exceptions.ChunkedEncodingError("IncompleteRead"))) is ClusterUnreachable
+    )
+    assert (
+        type(as_store_error("read", Exception("Couldn't find client. Try reconnecting to Hopsworks."))) is Unauthorized
+    )
 
 
 def _answered(status: int, body: str) -> requests.Response:

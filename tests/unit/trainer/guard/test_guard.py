@@ -13,7 +13,7 @@ from schemas.manifest import SpaceInfo
 from schemas.policies import GuardPolicy
 from tests.worlds import GROUP
 from trainer.guard.guard import Guard, reason, way_out, wilson_bound, words
-from trainer.guard.guard_measures import labels_kept, losses, scaled_alike, similar_share
+from trainer.guard.measures import labels_kept, losses, scaled_alike, similar_share
 from trainer.matrix.scaling import fit_space
 
 POLICY = GuardPolicy()

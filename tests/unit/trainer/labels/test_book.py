@@ -16,7 +16,7 @@ from schemas.labels import LabelGroup, PairKey
 from schemas.policies import SplitPolicy
 from stores.labels.checks import CheckedLabels
 from tests.worlds import names
-from trainer.labels.book import LabelBook, Told
+from trainer.labels.book import KnownLabels, LabelBook
 from trainer.matrix.embeddings import UserMatrix
 from trainer.matrix.population import populate
 from trainer.matrix.split import Part, split
@@ -50,8 +50,10 @@ def matrix(tmp_path: Path) -> Iterator[UserMatrix]:
         yield found
 
 
-def told(book: LabelBook, matrix: UserMatrix, group: LabelGroup = GROUP, changed: tuple[PairKey, ...] = ()) -> Told:
-    return book.told(group, matrix, populate(matrix, SPLIT), changed)
+def known_labels(
+    book: LabelBook, matrix: UserMatrix, group: LabelGroup = GROUP, changed: tuple[PairKey, ...] = ()
+) -> KnownLabels:
+    return book.known_labels(group, matrix, populate(matrix, SPLIT), changed)
 
 
 USERS = st.sampled_from(names(6))
@@ -82,7 +84,7 @@ def test_a_pair_is_held_out_when_either_end_is(book: LabelBook, matrix: UserMatr
     users = names(40)[1:]
     part = dict(zip(users, split(SPLIT, users).tolist(), strict=True))
     book.replace(GROUP, checked({(one, other): (True, 1.0, 0.0) for one in users for other in users if one < other}))
-    outcomes = told(book, matrix).outcomes
+    outcomes = known_labels(book, matrix).outcomes
     key_of = {row: key for key, row in matrix.rows_of(users).items()}
     assert len(outcomes) == len(users) * (len(users) - 1) // 2
     for (one, other), found in zip(outcomes.pairs.tolist(), outcomes.part.tolist(), strict=True):
@@ -93,27 +95,27 @@ def test_a_pair_is_held_out_when_either_end_is(book: LabelBook, matrix: UserMatr
 def test_the_later_of_two_labels_counts_unless_labels_are_directed(book: LabelBook, matrix: UserMatrix) -> None:
     follow, block = {("u1", "u2"): (True, 1.0, 10.0)}, {("u2", "u1"): (False, 2.0, 20.0)}
     book.replace(GROUP, checked(follow | block | {("u3", "u4"): (True, 1.0, 0.0), ("u4", "u3"): (True, 3.0, 1.0)}))
-    found = told(book, matrix, changed=(("u2", "u1"),))
+    found = known_labels(book, matrix, changed=(("u2", "u1"),))
     assert found.overruled == 1
     assert found.outcomes.positive.tolist() == [False, True]
     assert found.outcomes.weight.tolist() == [2.0, 3.0]
     assert found.outcomes.changed.tolist() == [True, False]
-    both_ways = told(book, matrix, LabelGroup(directed=True))
+    both_ways = known_labels(book, matrix, LabelGroup(directed=True))
     assert both_ways.overruled == 0
     assert len(both_ways.outcomes) == 4
 
 
 def test_whoever_has_no_direction_takes_no_part_and_does_not_wait(book: LabelBook, matrix: UserMatrix) -> None:
     book.replace(GROUP, checked({("u0", "u1"): (True, 1.0, 0.0), ("u1", "nobody"): (True, 1.0, 0.0)}))
-    found = told(book, matrix)
+    found = known_labels(book, matrix)
     assert (len(found.outcomes), found.waiting) == (0, 1)
 
 
 def test_labels_wait_for_their_users(book: LabelBook, matrix: UserMatrix) -> None:
     book.replace(GROUP, checked({("u1", "late"): (True, 1.0, 0.0)}))
-    assert told(book, matrix).waiting == 1
+    assert known_labels(book, matrix).waiting == 1
     matrix.apply(["late"], np.ones((1, 4), np.float32), np.full((1, 4), 0.5, np.float32), [])
-    found = told(book, matrix)
+    found = known_labels(book, matrix)
     assert (len(found.outcomes), found.waiting) == (1, 0)
 
 
@@ -123,7 +125,7 @@ def test_of_too_many_that_wait_the_oldest_are_set_aside_and_missed_once_their_us
     few = GROUP.model_copy(update={"max_waiting": 3})
     everything: Labels = {("u1", f"x{number}"): (True, 1.0, float(number)) for number in range(8)}
     book.replace(few, checked(everything))
-    assert told(book, matrix, few).waiting == 3
+    assert known_labels(book, matrix, few).waiting == 3
     assert book.set_aside == 5
     assert {other for _, other in book.labels()} == {"x5", "x6", "x7"}
     assert book.follows(few, matrix, ["u1"])

@@ -1,4 +1,4 @@
-"""Whom a cycle refused, for the consumer: in a file beside the result, which names only the first."""
+"""The users and labels that a cycle refused, in a file for the consumer: the result names only the first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trainer.errors import TrainerError
 
 
 def keep_refused(request: CycleRequest, users: Mapping[str, str], labels: Mapping[PairKey, str]) -> None:
-    """Leave all of them, each with the reason, where the consumer looks."""
+    """Write all of them, each with the reason, to the file that the consumer reads."""
     file = _file(request)
     private_folder(file.parent)
     with replacing(file) as opened:
@@ -26,10 +26,10 @@ def keep_refused(request: CycleRequest, users: Mapping[str, str], labels: Mappin
 
 
 def keep_refused_of(request: CycleRequest, registry: ModelRegistry, done: RegisteredVersion) -> None:
-    """The same of a cycle that has registered, maybe from another machine: a file that lies here may be of another try.
+    """The same for a cycle that has registered, maybe on another machine: a file that is here may be of another try.
 
-    A version tells all the users, but of labels only those that its report names. Where there are more, there is no
-    file, by which the consumer knows.
+    A version has all refused users, but only the labels that its report names. Where more labels were refused, the file
+    is removed, and the consumer does without.
     """
     file, read, report = _file(request), done.manifest.read_report, done.manifest.label_report
     users, labels = read.refused, report.refused if report is not None else {}

@@ -1,8 +1,8 @@
-"""By what the models of a cycle are judged, and how.
+"""Chooses the figures that judge the models of a cycle, and judges.
 
-Where the objective has outcomes, held-out labels judge, once there are enough of them. Before that the input cosine
-does, which a model without labels starts from. Once a version was judged by labels, too few of them is inconclusive:
-the cosine would not see that what was learned has gone.
+Where the objective has outcomes and enough labels are held out, the labels judge. With fewer labels the input cosine
+judges, which a model without labels starts from. Once labels have judged a version, too few labels make the result
+inconclusive: the cosine would not show the loss of what was learned.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 
 from schemas.cycle import CycleRequest, GateReport, Slice
 from schemas.policies import GatePolicy
-from trainer.champion import Opponents, Standing
 from trainer.exam.answers import Sums
 from trainer.exam.evaluate import Score
 from trainer.exam.exam import Exam
 from trainer.exam.outcome_exam import OutcomeExam, lacking
-from trainer.gate.comparing import Rival
+from trainer.gate.comparison import Rival
 from trainer.gate.gate import CHAMPION, blind, drifted, first, judge
 from trainer.matrix.embeddings import Rows
+from trainer.opponents import LoadedVersion, Opponents
 
 
 @dataclass(frozen=True, slots=True)
-class Court:
-    """What the models of a cycle were asked, and by what they are judged.
+class Judgement:
+    """The exams of a cycle, and the verdict on them.
 
     Attributes:
         request: the cycle's.
-        exam: the one by today's labels of similarity.
-        about: the one about held-out labels, if any.
-        slices: rows of everybody asked in either, by slice.
+        exam: the exam by today's labels of similarity.
+        about: the exam on held-out labels, if any.
+        slices: rows of all users of both exams, by slice.
         opponents: champion and baseline.
         seed: of what is drawn.
     """
@@ -52,7 +52,7 @@ class Court:
 
     @property
     def lacking(self) -> str | None:
-        """Why held-out labels are too few to judge by, where they should; None where they do, or need not."""
+        """Why the held-out labels are too few to judge, where they should; None where they judge, or need not."""
         has = self.request.settings.fit.objective.has_outcomes
         return lacking(self.about, self.policy) if has else None
 
@@ -62,7 +62,7 @@ class Court:
         return self.request.settings.fit.objective.has_outcomes and self.lacking is None
 
     def judged(self, told: Mapping[str, Sequence[Score]]) -> GateReport:
-        """The verdict on the scores by name, one for each exam of similarity."""
+        """The verdict on the scores by model name, one for each exam of similarity."""
         champion, challenger = told.get(CHAMPION), told.get("challenger")
         one = (challenger or champion or [])[0]
         notes = () if self.lacking is None else (f"judged by the input cosine: {self.lacking}",)
@@ -92,7 +92,7 @@ class Court:
         return report.model_copy(update={"notes": (*report.notes, *notes), "labels": labels})
 
     def asks_full(self, headline: Mapping[str, Score]) -> str | None:
-        """Why a full retrain is asked for, of the scores of one exam by name; None where it is not."""
+        """Why a full retrain is asked for, from the scores of one exam by model name; None where it is not."""
         fresh = headline.get("fresh")
         if fresh is None or self._blind(fresh) is not None:
             return None
@@ -137,5 +137,5 @@ class Court:
         )
 
 
-def _judged_by_outcomes(standing: Standing) -> bool:
+def _judged_by_outcomes(standing: LoadedVersion) -> bool:
     return standing.manifest.gate_report.judged_by == "outcomes"

@@ -1,4 +1,4 @@
-"""What a cycle says of itself at its end: one result, with what its steps have seen until then."""
+"""The result of a cycle, with the reports of the steps that it has run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _OUTCOMES = {
 }
 
 
-class Told:
-    """The result of a cycle in the making.
+class CycleResults:
+    """Makes the result of one cycle.
 
     Attributes:
-        parts: what the steps have seen, by the field of the result.
+        parts: the reports of the steps so far, by field of the result.
     """
 
     def __init__(self, request: CycleRequest, seconds: Mapping[Step, float]) -> None:
@@ -31,28 +31,28 @@ class Told:
         self.parts: dict[str, Any] = {}
 
     def ended(self, outcome: Outcome, reason: str, **more: Any) -> CycleResult:
-        """A result without a version, with what the steps so far have seen."""
+        """A result without a version, with the reports of the steps so far."""
         told = {"base_version": self._request.base_version, "fence": self._request.fence, **self.parts, **more}
         return CycleResult(
             cycle_id=self._request.cycle_id, outcome=outcome, reason=reason, seconds=dict(self._seconds), **told
         )
 
     def judged(self, gate: GateReport, **more: Any) -> CycleResult:
-        """As the gate has judged; what has passed is not registered yet."""
+        """The result for a verdict of the gate; what has passed counts as inconclusive until it is registered."""
         return self.ended(_OUTCOMES[gate.outcome], gate.reason, **more)
 
     def held(self, guard: GuardReport) -> CycleResult:
-        """Data that are not believed: nothing is learned from them (P9)."""
+        """The result where the guard does not believe the data: nothing is learned from them (P9)."""
         self.parts["guard"] = guard
         out = way_out(guard, self._request.kind)
         return self.ended(Outcome.HELD, reason(guard), way_out=out, asks_full=guard.asks_full)
 
     def not_registered(self) -> CycleResult:
-        """The registry has no version of the cycle."""
+        """The result where the registry was asked, and has no version of the cycle."""
         return self.ended(Outcome.FAILED, "the registry has no version of this cycle", not_registered=True)
 
     def registered(self, found: RegisteredVersion) -> CycleResult:
-        """The result of a cycle that has registered, told from what it registered."""
+        """The result of a cycle that has registered, read from the manifest."""
         manifest = found.manifest
         return CycleResult(
             cycle_id=manifest.cycle_id,

@@ -1,4 +1,4 @@
-"""What the guard measures: plain numbers taken from rows, directions and names."""
+"""The measurements of the guard: plain numbers from rows, directions and names."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from stores.feature_store import Floats
 from stores.features.checks import CheckedRows
 from trainer.matrix.embeddings import Rows, UserMatrix
 
-_MOST_USERS = 20_000  # of whom columns are measured; more would not move a mean by a hundredth
-_PAIRED_USERS = 1_000  # all of whose pairs are looked at
-_SPREAD = 2.0  # how many times as far a column may spread by another scaling
+_MOST_USERS = 20_000  # whose columns are measured; more would not move a mean by a hundredth
+_PAIRED_USERS = 1_000  # users whose pairs are all counted
+_SPREAD = 2.0  # the largest ratio of a column's spread between two scalings
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became of users whom nobody claimed."""
+    """Counts of unclaimed users that were read again."""
 
     sampled: int
     differing: int
@@ -28,13 +28,13 @@ class Moved:
 
 
 def losses(known: set[str], present: set[str], refused: Collection[str]) -> tuple[int, int]:
-    """How many of the `known` users are deleted, and how many are lost: deleted, or refused for unsound rows."""
+    """How many `known` users are deleted, and how many are lost: deleted, or refused."""
     lost = known - present
     return len(lost.difference(refused)), len(lost)
 
 
 def sample_unclaimed(matrix: UserMatrix, claimed: Collection[str], count: int, seed: int) -> list[str]:
-    """`count` users of the matrix whom the cycle did not claim, drawn by `seed`; all of them where there are fewer."""
+    """`count` users of the matrix that the cycle did not claim, drawn by `seed`; all where there are fewer."""
     if not count:
         return []
     without = set(claimed)
@@ -43,7 +43,7 @@ def sample_unclaimed(matrix: UserMatrix, claimed: Collection[str], count: int, s
 
 
 def moved(matrix: UserMatrix, sample: Collection[str], rows: CheckedRows) -> Moved:
-    """Users of the matrix (`sample`) beside their `rows` as the store gives them now, compared number by number."""
+    """The users of `sample` in the matrix beside their `rows` in the store now, compared number by number."""
     at = matrix.rows_of(rows.keys)
     same = (matrix.raw[[at[key] for key in rows.keys]] == rows.raw).all(axis=1)
     return Moved(
@@ -55,7 +55,7 @@ def moved(matrix: UserMatrix, sample: Collection[str], rows: CheckedRows) -> Mov
 
 
 def some(rows: Rows, seed: int) -> Rows:
-    """`rows`, or so many of them, drawn by `seed`, that measuring them takes no time worth counting."""
+    """`rows`, or a sample drawn by `seed` that is quick to measure."""
     chosen: Rows = rows[_drawn(len(rows), _MOST_USERS, seed)]
     return chosen
 
@@ -92,7 +92,7 @@ def similar_share(directions: Floats, rows: Rows, threshold: float, seed: int) -
 def labels_kept(one: Floats, other: Floats, threshold: float) -> float:
     """Jaccard index of the similar pairs by two scalings of the same users, directions (users, width) by each.
 
-    Of a thousand of them with all; oneself does not count, nor does who has no direction.
+    Pairs of a thousand users with all others; users without a direction do not count.
     """
     asked = np.linspace(0, len(one) - 1, min(len(one), _PAIRED_USERS)).astype(np.int64)
     by_one, by_other = (rows[asked] @ rows.T > threshold for rows in (one, other))

@@ -1,9 +1,9 @@
-"""The guard at work in a cycle: what it looks at before the embedding space is touched, and what after.
+"""The guard of one cycle: its findings before the embedding space is changed, and after.
 
-Who was refused, who is lost and who was moved is known once the users are read, so a cycle held for that leaves the
-space alone. Pairs, columns and axes can only be judged in the space, which keeps the rows, as the store does. Either
-way figures are compared with what the last settled cycle left, never with an earlier try: damage that is already in
-the space counts as often as it is tried.
+Refused, lost and moved users are known once the users are read, so a cycle held for them leaves the space unchanged.
+Pairs, columns and axes can only be judged in the space, which keeps the rows, as the store does. In both cases figures
+are compared with the state after the last settled cycle, never with an earlier try: damage that is already in the space
+counts at every try.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from schemas.policies import Objective
 from stores.feature_store import FeatureStore
 from stores.features.checks import CheckedRows
 from stores.features.reading import read_users
-from trainer.champion import Standing
 from trainer.guard.guard import Guard
-from trainer.guard.guard_measures import labels_kept, losses, moved, sample_unclaimed, scaled_alike, similar_share, some
+from trainer.guard.measures import labels_kept, losses, moved, sample_unclaimed, scaled_alike, similar_share, some
 from trainer.label_intake import LabelIntake
+from trainer.matrix.departures import departed
 from trainer.matrix.embeddings import Rows
-from trainer.matrix.leavers import leavers
 from trainer.matrix.population import populate
 from trainer.matrix.scaling import fit_space, scalar_drift, to_directions
 from trainer.matrix.split import Part
+from trainer.opponents import LoadedVersion
 from trainer.space import Space, mining_rule
 
 
-class Watch:
+class CycleGuard:
     """The guard of one cycle."""
 
-    def __init__(self, request: CycleRequest, champion: Standing | None, seed: int) -> None:
+    def __init__(self, request: CycleRequest, champion: LoadedVersion | None, seed: int) -> None:
         self._request = request
         self._settings = request.settings
         self._champion = champion
@@ -44,19 +44,19 @@ class Watch:
 
     @property
     def since(self) -> str:
-        """The cycle that was settled last: what it left is what was there before."""
+        """The last settled cycle; the state after it is the state before this cycle."""
         return self._request.last_promoted_cycle or (self._champion.manifest.cycle_id if self._champion else "")
 
     def of_reading(
         self, rows: CheckedRows, deleted: list[str], space: Space | None, store: FeatureStore
     ) -> GuardReport:
-        """What can be told before the space is touched.
+        """The findings before the space is changed.
 
         Args:
             rows: the users read.
-            deleted: claimed users whom the store does not hold.
-            space: the space that the cycle follows on, as it was; None where all users were read.
-            store: where a sample of users whom nobody claimed is read again.
+            deleted: claimed users that the store does not have.
+            space: the space that the cycle follows, as it was; None where all users were read.
+            store: a sample of unclaimed users is read again from it.
         """
         findings = [self._guard.refused(len(rows.keys), rows.refused, rows.keyless)]
         if self._champion is not None:
@@ -70,14 +70,14 @@ class Watch:
         return GuardReport(findings=tuple(findings))
 
     def of_labels_read(self, intake: LabelIntake) -> tuple[Finding, ...]:
-        """What can be told of pair labels before their book is touched."""
+        """The findings about pair labels before the book is changed."""
         findings = [self._guard.refused_labels(len(intake.labels.pairs), intake.labels.refused, intake.labels.keyless)]
         if self._champion is not None:
             findings.append(self._guard.lost_labels(intake.lost, intake.known))
         return tuple(findings)
 
     def of_space(self, space: Space, pairs: PairReport, earlier: GuardReport) -> GuardReport:
-        """All findings: those of before (`earlier`), and those of the space with all changes and pairs in it."""
+        """All findings: the `earlier` ones, and those in the space with all changes and pairs."""
         directed = np.flatnonzero(space.matrix.directions.any(axis=1))
         threshold = self._settings.pairs.similarity_threshold
         share = similar_share(space.matrix.directions, directed, threshold, self._seed)
@@ -96,32 +96,34 @@ class Watch:
         if means:
             findings.append(self._guard.mean_z(means, len(directed), earlier.findings))
         now, then = space.outside_after(self._request.cycle_id), space.outside_after(self.since)
-        if now is not None and then is not None:  # a space just made has only the one
+        if now is not None and then is not None:  # a new space has only the first of the two
             findings.append(self._guard.outside(now, then, len(directed)))
         report = GuardReport(findings=tuple(findings))
-        # All users becoming alike may be what the drift has done; whatever else is held has to be looked at first.
+        # Drift may make all users alike; for any other hold a person has to look first.
         drifts = self._follows and {one.name for one in report.holding} <= {GuardName.SIMILAR_SHARE}
         asks = self._guard.drifting(means, self._labels_kept(space, directed)) if drifts and means else None
         return report.model_copy(update={"asks_full": asks})
 
     def _labels_kept(self, space: Space, directed: Rows) -> float:
-        """How many labels of the frozen scaling are those of one made today, by users who may be trained on (P5)."""
+        """Jaccard index of the labels by the frozen scaling and by one fitted today to users in training (P5)."""
         group, policy = self._settings.feature_group, self._settings
         learnable = populate(space.matrix, policy.split).part[directed] != Part.HOLDOUT
-        anew = fit_space("today", group, space.matrix.raw[directed[learnable] if learnable.any() else directed])
+        fitted = fit_space("today", group, space.matrix.raw[directed[learnable] if learnable.any() else directed])
         rows = some(directed, self._seed)
-        today = to_directions(anew, group, np.asarray(space.matrix.raw[rows]))
+        today = to_directions(fitted, group, np.asarray(space.matrix.raw[rows]))
         return labels_kept(np.asarray(space.matrix.directions[rows]), today, policy.pairs.similarity_threshold)
 
     def of_labels(self, earlier: GuardReport, kept: float | None, pairs: PairReport) -> GuardReport:
-        """All findings, and how far a new scaling has moved the labels; `kept` is None where the scaling has stayed."""
+        """All findings, and how far a new scaling moves the labels; `kept` is None where the scaling is the same."""
         if kept is None:
             return earlier
         finding = self._guard.labels_moved(kept, pairs.after, earlier.findings)
         return earlier.model_copy(update={"findings": (*earlier.findings, finding)})
 
-    def _losses(self, champion: Standing, rows: CheckedRows, deleted: list[str], space: Space | None) -> list[Finding]:
-        """Deleted and lost users among those known before; by their number alone where nobody knows who they were."""
+    def _losses(
+        self, champion: LoadedVersion, rows: CheckedRows, deleted: list[str], space: Space | None
+    ) -> list[Finding]:
+        """Deleted and lost users among those known before; by number alone where the earlier users are not known."""
         present = set(rows.keys)
         if space is not None:
             known = set(space.matrix.users()[0])
@@ -132,20 +134,20 @@ class Watch:
         else:
             users = champion.manifest.pair_report.users
             return [self._guard.lost(max(0, users - len(present)), users)]
-        known |= leavers(self._folder(champion), self.since)
+        known |= departed(self._folder(champion), self.since)
         gone, lost = losses(known, present, rows.refused)
         return [self._guard.deleted(gone, len(known)), self._guard.lost(lost, len(known))]
 
     def _moved(self, space: Space, store: FeatureStore) -> list[Finding]:
-        """Users whom nobody claimed, read again. Their rows are not taken in: that is for the events that name them."""
+        """Unclaimed users, read again. Their rows are not taken in: that is for the events that name them."""
         sample = sample_unclaimed(space.matrix, self._request.users, self._settings.guard.sample, self._seed)
         if not sample:
             return []
         found = moved(space.matrix, sample, read_users(store, self._settings.feature_group, sample, lambda _done: None))
         return [self._guard.moved(found.differing, found.gone, found.refused, found.sampled)]
 
-    def _pairs_before(self, champion: Standing, space: Space) -> int | None:
-        """Similar pairs after the last settled cycle, as its space knows, or the champion; None if mined otherwise."""
+    def _pairs_before(self, champion: LoadedVersion, space: Space) -> int | None:
+        """Similar pairs after the last settled cycle, by its space or the champion; None if mined by another policy."""
         policy = self._settings.pairs
         if self._follows:
             counted = space.pairs_after(self.since, policy)
@@ -158,12 +160,12 @@ class Watch:
             return champion.manifest.pair_report.after
         return counted
 
-    def _champions_space(self, champion: Standing) -> Space | None:
-        """The champion's space where a cycle trains from scratch, if it is at hand and has missed nothing."""
+    def _champions_space(self, champion: LoadedVersion) -> Space | None:
+        """The champion's space where a cycle trains from scratch; None where it is missing, or has missed a cycle."""
         if self._follows:
             return None
         info, group = champion.manifest.space, self._settings.feature_group
         return Space.open(self._folder(champion), info, group, self._request.last_promoted_cycle)
 
-    def _folder(self, champion: Standing) -> Path:
+    def _folder(self, champion: LoadedVersion) -> Path:
         return self._settings.work_dir / "spaces" / champion.manifest.space.space_id

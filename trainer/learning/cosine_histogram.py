@@ -59,7 +59,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class CosineHistogram:
     """Counts of one model.
 
     Attributes:
@@ -85,7 +85,7 @@ class Tally:
         asked: Doubles,
         group: NDArray[np.int64],
         middle: float,
-    ) -> Tally:
+    ) -> CosineHistogram:
         """Count.
 
         Args:
@@ -102,7 +102,7 @@ class Tally:
         place = (2 * group[:, None] + similar) * _BINS + bins
         pairs = np.bincount(place.ravel(), weight.ravel(), minlength=2 * groups * _BINS)
         hardest = np.bincount(group[hard[0]] * _BINS + bins[hard], minlength=groups * _BINS)
-        return Tally(
+        return CosineHistogram(
             float(origin),
             pairs.reshape(groups, 2, _BINS).astype(np.float64),
             hardest.reshape(groups, _BINS).astype(np.float64),
@@ -180,7 +180,9 @@ class Change:
     error: Doubles
 
     @staticmethod
-    def between(one: tuple[Tally, Line], other: tuple[Tally, Line], among: NDArray[np.bool_] | None = None) -> Change:
+    def between(
+        one: tuple[CosineHistogram, Line], other: tuple[CosineHistogram, Line], among: NDArray[np.bool_] | None = None
+    ) -> Change:
         """From the `other` model to the `one`, over the groups that are `among` them (groups,) or over all."""
         chosen = np.ones(len(one[0].found), dtype=bool) if among is None else among
 

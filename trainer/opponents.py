@@ -1,8 +1,8 @@
-"""The versions that a challenger is measured against, found and loaded before anything is learned.
+"""The versions that a challenger is compared with, found and loaded before the fit.
 
-The champion is what a cycle follows. The baseline is the last version trained from scratch and the best ones since. A
-version of the baseline that is gone is left out, and the report says so. A champion that is gone holds the cycle: a
-person has to decide.
+A cycle follows the champion. The baseline is the last version trained from scratch and the best versions since. A
+missing version of the baseline is left out, with a note in the report. A missing champion holds the cycle: a person has
+to decide.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _FULL = "`retrainer train --full` trains from scratch without it"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A registered version at hand: its files, checked, what they are, and its model, which nobody trains."""
+class LoadedVersion:
+    """A registered version: its checked files, its manifest, and its model, which is never trained."""
 
     version: int
     folder: Path
@@ -32,35 +32,35 @@ class Standing:
     model: TwoTower
 
     def copy(self) -> TwoTower:
-        """Its model, loaded afresh, to be trained."""
+        """A second copy of its model, to be trained."""
         return load(self.folder / MODEL_FILE)
 
 
 @dataclass(frozen=True, slots=True)
 class Opponents:
-    """Whom the challenger is compared with.
+    """The versions that the challenger is compared with.
 
     Attributes:
-        champion: None where there is nobody to follow.
-        alone_because: why there is none.
-        baseline: the last version trained from scratch and the best ones since, but for the champion.
-        notes: which of them could not be had, and why.
+        champion: None where there is no version to follow.
+        alone_because: why there is no champion.
+        baseline: the last version trained from scratch and the best ones since, without the champion.
+        notes: which versions of the baseline are missing, and why.
     """
 
-    champion: Standing | None
+    champion: LoadedVersion | None
     alone_because: str = "first version"
-    baseline: Sequence[Standing] = ()
+    baseline: Sequence[LoadedVersion] = ()
     notes: Sequence[str] = ()
 
 
 def opponents_of(registry: ModelRegistry, request: CycleRequest) -> Opponents:
     """The base version and the baseline; where the request names no base, the newest version there is.
 
-    So no ledger lost can pass the gate by. A cycle that trains from scratch goes on alone where that version is gone,
-    or cannot be scored fairly.
+    So even a lost ledger does not get a version past the gate. A cycle that trains from scratch goes on without a
+    champion where that version is missing, or cannot be scored fairly.
 
     Raises:
-        ChampionGone: the version to follow is not there, damaged, or of other columns or another split.
+        ChampionGone: the version to follow is missing, damaged, or of other columns or another split.
     """
     version = request.base_version
     if version is None:
@@ -84,8 +84,8 @@ def opponents_of(registry: ModelRegistry, request: CycleRequest) -> Opponents:
     return _with_baseline(registry, request, champion)
 
 
-def incomparable(other: Standing, request: CycleRequest) -> str | None:
-    """Why a version cannot be followed or scored beside the challenger; None if it can."""
+def incomparable(other: LoadedVersion, request: CycleRequest) -> str | None:
+    """Why a version can be neither followed nor compared with the challenger; None where it can."""
     if other.manifest.feature_group.columns != request.settings.feature_group.columns:
         return "was trained on other columns of the feature group than the configured ones"
     if other.manifest.split != request.settings.split:
@@ -93,8 +93,8 @@ def incomparable(other: Standing, request: CycleRequest) -> str | None:
     return None
 
 
-def _with_baseline(registry: ModelRegistry, request: CycleRequest, champion: Standing) -> Opponents:
-    wanted = dict.fromkeys([request.anchor_version, *request.best_since])
+def _with_baseline(registry: ModelRegistry, request: CycleRequest, champion: LoadedVersion) -> Opponents:
+    wanted = dict.fromkeys([request.baseline_version, *request.best_since])
     baseline, notes = [], []
     for version in wanted:
         if version is None or version == champion.version:
@@ -113,6 +113,6 @@ def _with_baseline(registry: ModelRegistry, request: CycleRequest, champion: Sta
     return Opponents(champion, baseline=baseline, notes=notes)
 
 
-def _standing(registry: ModelRegistry, version: int) -> Standing:
+def _standing(registry: ModelRegistry, version: int) -> LoadedVersion:
     folder = registry.fetch(version)
-    return Standing(version, folder, read_manifest(folder), load(folder / MODEL_FILE))
+    return LoadedVersion(version, folder, read_manifest(folder), load(folder / MODEL_FILE))

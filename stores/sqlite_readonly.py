@@ -1,8 +1,8 @@
-"""Looking at a SQLite file as it lies: no lock is taken, and no file is made, changed or removed beside it.
+"""Reads a SQLite file without a trace: takes no lock, and makes, changes or removes no file beside it.
 
-An ordinary reader of a file in WAL mode makes two files and takes them away again, and what a writer that was killed
-left in them it moves into the file. Here both are read as they are. Nobody is kept from writing meanwhile, so what was
-seen counts only if `stamps` are the same before and after.
+An ordinary reader of a file in WAL mode makes two files and removes them again, and moves into the file what a killed
+writer left in them. Here both are read as they are. Others may write in the meantime, so a result counts only if
+`stamps` are the same before and after.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ Stamp = tuple[int, int, int]
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that can but read.
+    """A connection that can only read.
 
     Raises:
         sqlite3.OperationalError: the file is not there, or cannot be read.
     """
     _, log = stamps(path)
-    # A log that is there is read without locks, which are written beside it, and "exclusive" keeps its index in memory.
-    # Where none is, one would be made, unless the file counts as one that nobody ever writes.
+    # A log that exists is read without locks, which would be files, and "exclusive" keeps its index in memory.
+    # Where there is no log, SQLite would make one, unless the file counts as immutable.
     how = "vfs=unix-none" if log is not None and log[1] else "immutable=1"
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&{how}", uri=True, isolation_level=None)
     try:
@@ -35,7 +35,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def stamps(path: Path) -> tuple[Stamp | None, Stamp | None]:
-    """What changes of the file and its log when somebody writes, or puts another in its place."""
+    """The parts of the state of file and log that change when somebody writes or replaces the file."""
     return _stamp(path), _stamp(path.with_name(path.name + "-wal"))
 
 

@@ -7,17 +7,18 @@ from contextlib import suppress
 
 from consumer.kafka.refusals import without_secrets
 from consumer.settings import Settings
-from retrainer.doctor.checks import Check, Outcome, Result, unused
+from retrainer.doctor.checks import Check, Result, Severity, unused
 from retrainer.doctor.cluster import KEY, PROJECT, REACHED, VERSIONS, cluster_checks
+from retrainer.doctor.context import CheckContext
 from retrainer.doctor.features import QUERY, READ, VIEW, feature_checks
 from retrainer.doctor.group import NOTIFICATION, ONLINE, group_checks
 from retrainer.doctor.kafka import kafka_checks
 from retrainer.doctor.labels import label_checks, label_rows_check
+from retrainer.doctor.lookup import Lookup
 from retrainer.doctor.machine import machine_checks
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.settings import settings_check
-from retrainer.doctor.visit import Visit
 from stores.hopsworks.deadline import within
 from stores.hopsworks.secrets import redacted
 
@@ -26,10 +27,11 @@ _GOODBYE = 2.0
 
 
 class Examination:
-    """One call of the doctor: `results` does it, `wrong_settings` and `hanging` tell how it went."""
+    """One run of the doctor: `results` does it, `wrong_settings` and `hanging` tell how it went."""
 
     def __init__(self, load: Callable[[], Settings], budget: float = BUDGET, *, try_writing: bool = False) -> None:
-        self._visit = Visit(load, try_writing)
+        self._settings = Lookup(load)
+        self._context = Lookup(lambda: CheckContext(self._settings(), try_writing=try_writing))
         self._runner = Runner(budget, self._redacted)
         self.wrong_settings = False
 
@@ -40,39 +42,43 @@ class Examination:
 
     def results(self) -> Iterator[Result]:
         """Each as soon as it is there. Without settings there is one only."""
-        visit = self._visit
+        (settings,) = self._runner.run([settings_check(self._settings)])
+        yield settings
+        self.wrong_settings = settings.severity is Severity.FAILED
+        if self.wrong_settings:
+            return
+        context = self._context()
         try:
-            (settings,) = self._runner.run([settings_check(visit)])
-            yield settings
-            self.wrong_settings = settings.outcome is Outcome.FAILED
-            if not self.wrong_settings:
-                yield from self._runner.run(_checks(visit))
+            yield from self._runner.run(_checks(context))
         finally:
             with suppress(TimeoutError):  # what hangs may hold the session, which ends with the process then
-                within(_GOODBYE, visit.end)
+                within(_GOODBYE, context.end)
 
     def _redacted(self, text: str) -> str:
-        return without_secrets(redacted(text), self._visit.kafka) if hasattr(self._visit, "kafka") else redacted(text)
+        settings, context = self._settings.known, self._context.known
+        connection = context.connection.known if context else None
+        kafka = connection.kafka if connection else settings.kafka if settings else None
+        return redacted(text) if kafka is None else without_secrets(redacted(text), kafka)
 
 
-def _checks(visit: Visit) -> Iterator[Check]:
+def _checks(context: CheckContext) -> Iterator[Check]:
     no_cluster = "not used: RETRAINER_HOPSWORKS__HOST names no cluster"
-    yield from cluster_checks(visit) if visit.has_cluster else _unused(no_cluster, REACHED, KEY, VERSIONS, PROJECT)
-    yield from group_checks(visit)
-    if not visit.has_cluster:
+    yield from cluster_checks(context) if context.has_cluster else _unused(no_cluster, REACHED, KEY, VERSIONS, PROJECT)
+    yield from group_checks(context)
+    if not context.has_cluster:
         yield from _unused(no_cluster, ONLINE, NOTIFICATION)
-    yield from kafka_checks(visit)
-    if visit.settings.labels is not None:
-        yield from label_checks(visit, visit.settings.labels)
+    yield from kafka_checks(context)
+    if context.settings.labels is not None:
+        yield from label_checks(context, context.settings.labels)
     # Before the reads, of which one that hangs would keep the session from it.
-    yield registry_check(visit)
-    if visit.reads_from_cluster:
-        yield from feature_checks(visit)
-        if visit.settings.labels is not None:
-            yield label_rows_check(visit, visit.settings.labels)
+    yield registry_check(context)
+    if context.reads_from_cluster:
+        yield from feature_checks(context)
+        if context.settings.labels is not None:
+            yield label_rows_check(context, context.settings.labels)
     else:
         yield from _unused("not used: the feature store is local", QUERY, VIEW, READ)
-    yield from machine_checks(visit)
+    yield from machine_checks(context)
 
 
 def _unused(why: str, *names: str) -> Iterator[Check]:

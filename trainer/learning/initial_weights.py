@@ -28,7 +28,7 @@ _QUIET = 0.25  # a power of two, so that nothing is rounded
 _SCALE = 50.0  # steep: the pairs within a few hundredths of the threshold are those to be learned
 
 
-def begin(model: TwoTower, directions: Floats, train: Rows, threshold: float) -> None:
+def set_initial_weights(model: TwoTower, directions: Floats, train: Rows, threshold: float) -> None:
     """Set a model to where training from scratch begins.
 
     Args:
@@ -50,7 +50,7 @@ def cosine_keeping(random: list[Floats], directions: Floats, train: Rows) -> lis
 
     Args:
         random: the tower's weights as Keras made them, which give the shapes and the units that are over.
-        directions, train: as of `begin`.
+        directions, train: as of `set_initial_weights`.
     """
     kernel_1, bias_1, kernel_2, bias_2, kernel_3, bias_3 = (array.copy() for array in random)
     mirror = kernel_1.shape[1] // 2

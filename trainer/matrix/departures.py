@@ -17,7 +17,7 @@ from trainer.matrix.embeddings import UserMatrix
 _NOTE_FILE = "leavers.json"
 
 
-def note_leavers(
+def note_departures(
     folder: Path, since: str, matrix: UserMatrix, leaving: Collection[str], staying: Collection[str]
 ) -> None:
     """Note who of `leaving` is in `matrix`, that of the space in `folder`, and forget those who came back (`staying`).
@@ -25,12 +25,12 @@ def note_leavers(
     Args:
         since: the cycle that was settled last; what was noted since another one is forgotten.
     """
-    users = (leavers(folder, since) | matrix.rows_of(list(leaving)).keys()) - set(staying)
+    users = (departed(folder, since) | matrix.rows_of(list(leaving)).keys()) - set(staying)
     with replacing(folder / _NOTE_FILE) as file:
         file.write(json.dumps({"since": since, "users": sorted(users)}).encode())
 
 
-def leavers(folder: Path, since: str) -> set[str]:
+def departed(folder: Path, since: str) -> set[str]:
     """Who left the space in `folder` since the cycle `since` was settled; nobody where that is not noted."""
     try:
         note = json.loads((folder / _NOTE_FILE).read_bytes())

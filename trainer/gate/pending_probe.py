@@ -1,8 +1,8 @@
-"""A probe of what is pending: the champion is asked about it in a copy of its space, and nothing is changed.
+"""A probe of pending changes: the champion is scored on them in a copy of its space, and nothing is changed.
 
-What the ledger holds is read as a cycle reads it, so the answer is that of the cycle that would start now. The copy is
-of the matrix and the labels alone; a probe needs no pairs. It lies among the spaces: where a probe is killed, the next
-cycle finds that no version stands on it, and takes it away.
+The pending users and labels are read as a cycle reads them, so the score is that of a cycle that would start now. The
+copy has the matrix and the labels, but no pairs. It lies among the spaces: after a killed probe, the next cycle removes
+it as a space that no version uses.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from schemas.cycle import CycleRequest, ProbeReport, Step
 from stores.feature_store import FeatureStore
 from stores.features.reading import absent, read_users
 from stores.label_store import LabelStore
-from trainer.champion import Standing
 from trainer.gate.probe import probe
 from trainer.label_intake import take_in_labels
 from trainer.labels.outcomes import Outcomes
-from trainer.learning.learning import changed_rows
+from trainer.learning.cycle_fit import changed_rows
 from trainer.matrix.population import Population, populate
-from trainer.report import Reporter
+from trainer.opponents import LoadedVersion
+from trainer.progress import Reporter
 from trainer.space import Space
 
-_NOT_COPIED = shutil.ignore_patterns("pairs.npz", "short.bin", "frame.npz", ".*")
+_NOT_COPIED = shutil.ignore_patterns("pairs.npz", "short.bin", "projection.npz", ".*")
 
 
 def probe_pending(
     request: CycleRequest,
     store: FeatureStore,
     label_store: LabelStore | None,
-    champion: Standing,
+    champion: LoadedVersion,
     reporter: Reporter,
     seed: int,
 ) -> ProbeReport:
-    """How the champion answers for the users and labels of `request`, as they are in their stores now.
+    """The champion's score on the users and labels of `request`, as they are in their stores now.
 
     Raises:
-        ContractError: a store is not what its group says.
+        ContractError: a store does not match its group's contract.
     """
     with _copied(request, champion) as space:
         if space is None:
-            told = f"version {champion.version} cannot be probed: its embedding space is not at hand"
-            return ProbeReport(version=champion.version, users=0, labels=0, told=told)
+            summary = f"version {champion.version} cannot be probed: its embedding space is not at hand"
+            return ProbeReport(version=champion.version, users=0, labels=0, summary=summary)
         with reporter.step(Step.READ):
             rows = read_users(
                 store,
@@ -74,12 +74,12 @@ def _outcomes(
         return None
     taken, book = take_in_labels(request, label_store, space, None, reporter), space.labels()
     taken.into(book)
-    return book.told(group, space.matrix, population, request.labels).outcomes
+    return book.known_labels(group, space.matrix, population, request.labels).outcomes
 
 
 @contextmanager
-def _copied(request: CycleRequest, champion: Standing) -> Iterator[Space | None]:
-    """The champion's space in a folder of its own, which is gone afterwards; None where it cannot be followed."""
+def _copied(request: CycleRequest, champion: LoadedVersion) -> Iterator[Space | None]:
+    """A temporary copy of the champion's space; None where the space is missing, or has missed a cycle."""
     info, settings = champion.manifest.space, request.settings
     spaces = settings.work_dir / "spaces"
     spaces.mkdir(exist_ok=True)

@@ -20,10 +20,10 @@ from schemas.cycle import FitReport
 from schemas.policies import FitPolicy, Objective
 from stores.feature_store import Floats
 from trainer.learning.label_batches import label_batch_count, label_batches
-from trainer.learning.label_material import LEAST_LABELS, LabelData
+from trainer.learning.label_data import LEAST_LABELS, LabelData
 from trainer.learning.label_step import SimilarityToo, tensors, training_step
 from trainer.learning.label_validation import LabelScore
-from trainer.learning.training import Epoch, forget, rate_at, restore, state
+from trainer.learning.training_state import Epoch, forget, rate_at, restore, state
 from trainer.model import TwoTower
 
 
@@ -60,7 +60,7 @@ def fit_labels(
         return _report(labels, policy, seed, warm_start=warm_start, learned=not warm_start, note=why)
     training = _Training(model, labels, directions, similarity, policy, epochs, learning_rate, seed, on_epoch)
     start = training.candidate(0)
-    if warm_start and labels.dev is not None:
+    if warm_start and labels.validation is not None:
         kept, learned = training.follow(start)
     else:
         kept, learned = training.begin(start), True
@@ -81,7 +81,7 @@ def fit_labels(
         rate=learning_rate if learned else None,
         dev_auc=kept.score.auc if kept.score else None,
         dev_recall_at_50=kept.score.recall_at_50 if kept.score else None,
-        candidates=2 if warm_start and labels.dev is not None else 1,
+        candidates=2 if warm_start and labels.validation is not None else 1,
     )
 
 
@@ -111,28 +111,28 @@ class _Training:
 
     def candidate(self, epoch: int) -> _Candidate:
         """The model as it is; without dev labels the loss decides."""
-        dev = self._labels.dev
-        score = None if dev is None else dev.score(self._model)
+        validation = self._labels.validation
+        score = None if validation is None else validation.score(self._model)
         value = self._value(score) if score else -self.loss if epoch else -np.inf
         return _Candidate(epoch, score, value, state(self._model))
 
     def begin(self, start: _Candidate) -> _Candidate:
         """Train from scratch: the best epoch, or the start where none is better."""
-        best, dev = start, self._labels.dev
+        best, validation = start, self._labels.validation
         while self.epoch < self._epochs and self.epoch - best.epoch < self._policy.patience:
             self._go_through()
             now = self.candidate(self.epoch)
             self._tell(now.score)
             if now.value > best.value:
                 best = now
-        if dev is not None and start.score is not None and best.score is not None:
-            return best if dev.better(best.score, start.score) else start
+        if validation is not None and start.score is not None and best.score is not None:
+            return best if validation.better(best.score, start.score) else start
         return best
 
     def follow(self, champion: _Candidate) -> tuple[_Candidate, bool]:
         """Go on from a champion: what is kept, and whether that is something new."""
-        dev = self._labels.dev
-        assert dev is not None
+        validation = self._labels.validation
+        assert validation is not None
         while self.epoch < self._epochs:
             self._go_through()
             if self.epoch < self._epochs:
@@ -143,7 +143,7 @@ class _Training:
         restore(self._model, [((one + other) / 2).astype(one.dtype) for one, other in halves])
         tried.append(self.candidate(self.epoch))
         assert champion.score is not None
-        good = [one for one in tried if one.score is not None and dev.holds(one.score, champion.score)]
+        good = [one for one in tried if one.score is not None and validation.holds(one.score, champion.score)]
         if self._policy.objective is Objective.BOTH:  # labels that teach nothing may not cost what is alike
             good = [one for one in good if one.value >= champion.value]
         return (max(good, key=lambda one: one.value), True) if good else (champion, False)
@@ -167,7 +167,7 @@ class _Training:
 
     def _value(self, score: LabelScore) -> float:
         """What epochs are compared by; where both are learned, similarity is half of it."""
-        alike = self._similarity.dev
+        alike = self._similarity.validation
         if self._policy.objective is not Objective.BOTH or alike is None:
             return score.value
         return (score.value + alike.score(self._model, own_line=True).figures.value) / 2

@@ -11,7 +11,7 @@ from schemas.policies import FitPolicy
 from stores.feature_store import Floats
 from trainer.labels.outcomes import Outcomes
 from trainer.labels.partners import Partners
-from trainer.learning.label_validation import LabelDev, label_dev, train_exam
+from trainer.learning.label_validation import LabelValidation, label_validation, train_exam
 from trainer.matrix.embeddings import Rows
 from trainer.matrix.population import Population
 from trainer.matrix.split import Part
@@ -29,15 +29,15 @@ class LabelData:
         learned: the others of training users.
         replayed: how many of those an epoch goes through; other ones in each.
         partners: every positive label between training users.
-        dev: what is asked about the dev users' labels; None where they are too few to tell anything.
+        validation: what is asked about the dev users' labels; None where they are too few to tell anything.
     """
 
     new: Outcomes
     learned: Outcomes
     replayed: int
     partners: Partners
-    dev: LabelDev | None
-    line: LabelDev | None
+    validation: LabelValidation | None
+    line: LabelValidation | None
     """What scale and bias are drawn by: the same, or labels between training users where there are no others."""
 
     @property
@@ -79,12 +79,12 @@ class LabelData:
             new = train.changed | np.isin(train.pairs, changed).any(axis=1)
             wanted = max(int(new.sum() * policy.label_replay), policy.min_replay_labels)
             replayed = min(wanted, len(train) - int(new.sum())) if new.any() else 0
-        dev = label_dev(directions, outcomes, population, policy, seed)
+        validation = label_validation(directions, outcomes, population, policy, seed)
         return LabelData(
             new=train.of(new),
             learned=train.of(~new),
             replayed=replayed,
             partners=partners,
-            dev=dev,
-            line=dev or train_exam(directions, outcomes, population, policy, seed),
+            validation=validation,
+            line=validation or train_exam(directions, outcomes, population, policy, seed),
         )

@@ -1,8 +1,9 @@
-"""The champion's towers on axes of today: where users have come in directions that it does not know, or turned.
+"""A restart on the axes of today's users, rotated to where the champion's embeddings are.
 
-Gradients find new axes slowly, as towers that hardly answer to a direction get hardly any from it;
-`trainer.learning.initial` computes them at once. Its towers are turned as a whole so that the users' embeddings lie as
-near to the champion's as a rotation can bring them (orthogonal Procrustes, Schönemann 1966), which changes no cosine.
+Users may come in directions that the champion does not know, or turn. Gradients find such axes slowly: towers that
+hardly respond to a direction get hardly any gradient from it. `trainer.learning.initial_weights` computes the axes at
+once. The new towers are then rotated as a whole, so that the users' embeddings lie as near to the champion's as a
+rotation brings them (orthogonal Procrustes, Schönemann 1966). A rotation changes no cosine.
 """
 
 from __future__ import annotations
@@ -10,22 +11,22 @@ from __future__ import annotations
 import numpy as np
 
 from stores.feature_store import Floats
-from trainer.learning.initial import begin
+from trainer.learning.initial_weights import set_initial_weights
 from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 
-_MOST_USERS = 4096  # whose embeddings are brought together
+_MOST_USERS = 4096  # by whose embeddings the rotation is computed
 
 
-def begin_afresh(model: TwoTower, directions: Floats, train: Rows, threshold: float, seed: int) -> None:
-    """Set a model's weights to where training from scratch begins, turned to where its embeddings are now.
+def restart_aligned(model: TwoTower, directions: Floats, train: Rows, threshold: float, seed: int) -> None:
+    """Set a model's weights to where training from scratch begins, rotated to where its embeddings are now.
 
     Args:
         model: a champion.
         directions: (capacity, width) the user matrix.
         train: rows of the training users; nobody else's are looked at (P5).
         threshold: the cosine above which users are similar.
-        seed: of the units that are over.
+        seed: of the random weights of units that no axis needs.
     """
     generator = np.random.default_rng(seed)
     users = np.asarray(directions[train[:: -(-len(train) // _MOST_USERS)]])
@@ -34,7 +35,7 @@ def begin_afresh(model: TwoTower, directions: Floats, train: Rows, threshold: fl
     random = [_random(array.shape, generator) for array in model.query.get_weights()]
     for tower in towers:
         tower.set_weights(random)
-    begin(model, directions, train, threshold)
+    set_initial_weights(model, directions, train, threshold)
     after = [np.asarray(tower(users, training=False)) for tower in towers]
     left, _, right = np.linalg.svd(sum(new.T @ old for new, old in zip(after, before, strict=True)))
     for tower in towers:

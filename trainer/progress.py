@@ -1,4 +1,4 @@
-"""A cycle's report while it works: steps, progress and figures, one JSON line each; and the way to tell it to stop."""
+"""A cycle's progress: steps, counts and figures, one JSON line each. Between two lines a cycle can be stopped."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from trainer.errors import CycleAbandoned
 
 Facts = dict[str, float | int | str]
 
-_ASK_EVERY = 0.5  # seconds; how long it may take until a trainer that waits for a word hears that it has to stop
+_ASK_EVERY = 0.5  # seconds between looks at `stopping` while the trainer waits for its permit
 
 
 class Reporter:
-    """Reports a cycle's steps to `send`, and gives the cycle up between two reports once `stopping` says so.
+    """Reports a cycle's steps to `send`, and ends the cycle between two reports once `stopping` says so.
 
-    `permitted` waits up to so many seconds for the consumer's word, and says whether it came.
+    `permitted` waits up to so many seconds for the consumer's permit, and returns whether it came.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class Reporter:
 
     @contextmanager
     def step(self, step: Step) -> Iterator[Facts]:
-        """One step of the cycle; what is put into the yielded facts is reported at its end.
+        """One step of the cycle; the yielded facts are reported at its end.
 
         Raises:
-            CycleAbandoned: the cycle was told to stop before this step.
+            CycleAbandoned: the cycle was stopped before this step.
         """
         reached(Point(f"trainer.{step}.before"))
         self._report(step, "started")
@@ -54,15 +54,15 @@ class Reporter:
         """`done` of `total` units of a step; None where the total is not known.
 
         Raises:
-            CycleAbandoned: the cycle was told to stop.
+            CycleAbandoned: the cycle was stopped.
         """
         self._report(step, "running", done, total, facts)
 
     def ask(self, step: Step) -> None:
-        """Wait until the consumer says that the cycle is still its own.
+        """Wait until the consumer confirms that it still owns the cycle.
 
         Raises:
-            CycleAbandoned: the cycle was told to stop instead.
+            CycleAbandoned: the cycle was stopped instead.
         """
         self._report(step, "asking")
         while not self._permitted(_ASK_EVERY):

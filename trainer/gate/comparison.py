@@ -1,17 +1,20 @@
-"""Comparing a challenger with the versions that it must not be worse than, figure by figure.
+"""Compares a challenger, figure by figure, with the versions that it must not be worse than.
 
-Each figure has an interval of its own, of all held-out users and of each slice that is large enough; certain losses are
-told by one bound for all comparisons together. The bounds are in `trainer.gate.bootstrap`.
+Each figure has its own interval, over all held-out users and over each slice that is large enough. One bound for all
+comparisons together decides which losses are certain. The bounds are in `trainer.gate.bootstrap`.
 
-Where champion and challenger scale users otherwise, each answers by the labels of its own scaling; a loss is certain
-where it is so by the labels of both. By the other's alone even the better model loses: it calls others similar.
+Where champion and challenger scale users differently, each is scored by the labels of its own scaling, and a loss is
+certain where it is certain by both labels. By the other's labels alone even the better model loses, since other users
+are similar there.
 
-Where outcomes judge, their figures take that place, and those of the input cosine become a guard-rail: learning what
-users do costs some of what they are like, so only what has certainly lost more than a margin is worse. The rail is of
-figures of order alone, as the line answers for outcomes then. It holds against a champion that was judged so itself,
-and against no baseline: the more labels there are, the further a model may go from the cosine, but not at one leap.
-Labels that were known before the cycle are a rail, too: what is new may be spam, and is held out as everything is. And
-so is calibration, drawn anew by each fit: of two models that know as much the one or the other is always worse by it.
+Where outcomes judge, their figures take this place, and the input cosine becomes a guard-rail: a model that learns what
+users do forgets some of what they are like, so only a certain loss of more than a margin counts. Three rails:
+
+- Order by the input cosine; the line is fitted to outcomes then, so other figures mean nothing. The rail holds against
+  a champion that outcomes judged, and against no baseline: with more labels a model may go further from the cosine, but
+  not in one leap.
+- Labels known before the cycle: new labels may be spam, and spam is held out like everything.
+- Calibration, which each fit draws again: of two equally good models, one is always worse by it.
 """
 
 from __future__ import annotations
@@ -31,8 +34,8 @@ from trainer.exam.outcome_answers import OUTCOME_FIGURES
 from trainer.gate.bootstrap import Difference, Drawn, certain_bounds, differences, weights_of
 
 RAIL_FIGURES = ("recall_at_10",)
-"""Of the input cosine, by order alone. Average precision depends on how many pairs are similar: users who come and
-are all alike move it more than any training."""
+"""Figures of the input cosine, by order alone. Average precision depends on the number of similar pairs: many new users
+who are alike move it more than any training."""
 _OUTCOME_RAILS = {"earlier_auc", "outcome_calibration_error"}
 _SLICE_FIGURES = ("accuracy", "precision", "recall", "recall_at_10")
 _OUTCOME_SLICE_FIGURES = ("outcome_auc", "recall_at_50")
@@ -44,9 +47,9 @@ class Rival:
     """A version that the challenger must not be worse than.
 
     Attributes:
-        name: `champion`, or what else it is called.
+        name: `champion`, or `version N`.
         scores: one for each exam.
-        railed: whether the guard-rail holds against it.
+        railed: whether the guard-rail holds against this version.
     """
 
     name: str
@@ -59,9 +62,9 @@ class _Found:
     """How one figure differs from that of `against`.
 
     Attributes:
-        own: each by the labels of its own scaling.
-        by_labels: both by the same labels: today's, and the champion's where it scales otherwise.
-        rail: whether it is a guard-rail.
+        own: each model by the labels of its own scaling.
+        by_labels: both by the same labels: today's, and the champion's where its scaling differs.
+        rail: whether this is a guard-rail.
     """
 
     against: str
@@ -79,15 +82,15 @@ def compare(
     seed: int,
     asked: Mapping[Slice, NDArray[np.bool_]] | None = None,
 ) -> list[tuple[Comparison, Difference]]:
-    """All comparisons, the worst first, each with the difference by own labels that it tells.
+    """All comparisons, the worst first, each with its difference by own labels.
 
     Args:
         policy: margins, confidence and sizes.
-        challenger: its score of each exam: by the labels of its scaling, and by the champion's where that is another.
+        challenger: its score in each exam: by the labels of its scaling, and by the champion's where that differs.
         rivals: the champion first, and the baseline; all scored on the same exams.
         slices: (queries,) who is in each slice.
         seed: of the bootstrap.
-        asked: (users,) who of those asked about labels is in each slice, where outcomes judge; else None.
+        asked: (users,) which users of the exam by outcomes are in each slice, where outcomes judge; else None.
     """
     similarity = [[one.answers for one in side] for side in (challenger, *(rival.scores for rival in rivals))]
     names = [rival.name for rival in rivals]
@@ -123,13 +126,13 @@ def _differences(
     *,
     rail: bool = False,
 ) -> list[_Found]:
-    """Of all users and of each slice that is large enough, how each figure differs from that of each rival.
+    """The differences to each rival: each figure, over all users and over each slice that is large enough.
 
     Args:
         names: of the rivals.
         answers: the challenger's and each rival's, one for each exam.
-        slices: (users,) who of those who answer is in each.
-        figures, slice_figures: what is compared, of all and of a slice.
+        slices: (users,) which of the exam's users are in each.
+        figures, slice_figures: the figures that are compared, over all users and over a slice.
         rail: whether these are a guard-rail.
     """
     if not names:
@@ -153,7 +156,7 @@ def _differences(
 
 
 def margin_of(policy: GatePolicy, figure: str) -> float:
-    """The loss of a figure that has to be ruled out."""
+    """The smallest loss of a figure that has to be ruled out."""
     match figure:
         case "accuracy":
             return policy.margin
@@ -170,7 +173,7 @@ def margin_of(policy: GatePolicy, figure: str) -> float:
 
 
 def _compared(policy: GatePolicy, found: _Found, bounds: Sequence[float]) -> Comparison:
-    """The verdict on one figure; `bounds` are those above which it certainly is not, by each of the labels."""
+    """The verdict on one figure; `bounds` are the upper bounds of its differences, by each of the labels."""
     against, part, difference = found.against, found.part, found.own
     by_cosine = found.rail and difference.figure in RAIL_FIGURES
     margin: float | None = policy.guard_rail_margin if by_cosine else margin_of(policy, difference.figure)

@@ -22,7 +22,7 @@ def changed_rows(request: CycleRequest, space: Space) -> Rows:
     return np.array(list(space.matrix.rows_of(request.users).values()), dtype=np.int64)
 
 
-def learn(
+def fit_cycle(
     model: TwoTower,
     space: Space,
     population: Population,

@@ -1,4 +1,4 @@
-"""The numbers of bounds: rounded to nearest or up, a line that loses nothing, and an error that is never exceeded."""
+"""The precision of bounds: rounded to nearest or up, a line that loses nothing, and an error that is never exceeded."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from stores.feature_store import Floats
 from trainer.pairs import precision as module
-from trainer.pairs.precision import Numbers, Stored, fast_numbers
+from trainer.pairs.precision import Precision, Stored, fast_precisions
 
-FINE, COARSE = Numbers.FLOAT32, Numbers.BFLOAT16
+FINE, COARSE = Precision.FLOAT32, Precision.BFLOAT16
 WIDTHS = (1, 2, 3, 6, 16, 17, 64, 100, 253, 254, 301)
 TIE = 2.0**-8  # from a number of bfloat16 in [1, 2) to halfway to the next
 
@@ -77,18 +77,18 @@ def test_numbers_rounded_up_are_the_least_that_are_not_below(values: list[float]
     assert FINE.store_up(given) is given
 
 
-def above(numbers: Numbers, products: Floats, value: float) -> NDArray[np.bool_]:
-    """Which of `products`, in the form that `numbers.product` gives them in, are above the line."""
-    form: NDArray[Any] = products if numbers is FINE else numbers.store(products).view(np.int16)
-    compared: NDArray[np.bool_] = form > numbers.line(value)
+def above(precision: Precision, products: Floats, value: float) -> NDArray[np.bool_]:
+    """Which of `products`, in the form that `precision.product` gives them in, are above the line."""
+    form: NDArray[Any] = products if precision is FINE else precision.store(products).view(np.int16)
+    compared: NDArray[np.bool_] = form > precision.line(value)
     return compared
 
 
-@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("precision", Precision)
 @given(value=st.one_of(positive, st.floats(1e-9, 1.0)), steps=st.integers(0, 3), others=st.lists(floats, max_size=20))
 @settings(max_examples=300, deadline=None)
 def test_what_is_above_a_value_is_above_its_line_and_what_is_well_below_is_not(
-    numbers: Numbers, value: float, steps: int, others: list[float]
+    precision: Precision, value: float, steps: int, others: list[float]
 ) -> None:
     step = np.float32(value)
     near = [step]
@@ -97,16 +97,16 @@ def test_what_is_above_a_value_is_above_its_line_and_what_is_well_below_is_not(
     grid = COARSE.store(np.array([step]))[0] + np.arange(-3, 4)
     near += COARSE.load(grid.astype(np.uint16)).tolist()
     given = np.array([*near, *others, 0.0, -0.0, -value, -1.0], dtype=np.float32)
-    products = numbers.load(numbers.store(given))  # as they come out of a product
-    found = above(numbers, products, value)
+    products = precision.load(precision.store(given))  # as they come out of a product
+    found = above(precision, products, value)
     assert found[products.astype(np.float64) > value].all()
-    loose = 2.0**-22 if numbers is FINE else 2.0**-6
+    loose = 2.0**-22 if precision is FINE else 2.0**-6
     assert not found[products < value * (1 - loose)].any()
     assert not found[products <= 0].any()
 
 
-@pytest.mark.parametrize("numbers", Numbers)
-def test_lines_near_powers_of_two(numbers: Numbers) -> None:
+@pytest.mark.parametrize("precision", Precision)
+def test_lines_near_powers_of_two(precision: Precision) -> None:
     """Where numbers lie closer on one side than on the other, and where float32 rounds a value up to one of them."""
     for power in range(-12, 1):
         for exact in (2.0**power, 2.0**power * (1 + 2 * TIE), 2.0**power * (1 - TIE)):
@@ -117,7 +117,7 @@ def test_lines_near_powers_of_two(numbers: Numbers) -> None:
                         + np.arange(3).astype(np.uint16)
                         - np.uint16(1)
                     )
-                    found = above(numbers, products, value)
+                    found = above(precision, products, value)
                     assert found[products.astype(np.float64) > value].all()
                     assert not found[products < value * (1 - 2.0**-6)].any()
 
@@ -131,12 +131,12 @@ def test_of_float32_a_line_may_lie_below_zero(value: float) -> None:
     assert not found[products < value - 1e-6].any()
 
 
-def product(numbers: Numbers, left: Floats, right: Floats) -> Floats:
+def product(precision: Precision, left: Floats, right: Floats) -> Floats:
     out = np.empty((len(left), len(right)), dtype=np.float32)
-    found = numbers.product(numbers.store(left), numbers.store(right), out)
-    assert found.dtype == (np.float32 if numbers is FINE else np.int16)
+    found = precision.product(precision.store(left), precision.store(right), out)
+    assert found.dtype == (np.float32 if precision is FINE else np.int16)
     assert found.shape == out.shape
-    read = numbers.read(found)
+    read = precision.read(found)
     assert read.dtype == np.float32
     return read
 
@@ -184,16 +184,16 @@ def adversarial(width: int) -> Floats:
     return again
 
 
-@pytest.mark.parametrize("numbers", Numbers)
+@pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_no_product_is_further_off_than_the_error(width: int, numbers: Numbers) -> None:
+def test_no_product_is_further_off_than_the_error(width: int, precision: Precision) -> None:
     rows = adversarial(width)
     assert (np.linalg.norm(rows.astype(np.float64), axis=1) < 1 + 1e-6).all()
-    found = product(numbers, rows, rows)
+    found = product(precision, rows, rows)
     assert np.isfinite(found).all()
     off = np.abs(found - rows.astype(np.float64) @ rows.T.astype(np.float64)).max()
-    assert off <= numbers.error(width)
-    np.testing.assert_array_equal(product(numbers, rows[:1], rows[:3]).shape, (1, 3))
+    assert off <= precision.error(width)
+    np.testing.assert_array_equal(product(precision, rows[:1], rows[:3]).shape, (1, 3))
 
 
 def test_the_error_is_as_small_as_it_can_be_said_to_be() -> None:
@@ -220,22 +220,22 @@ def test_no_product_of_any_rows_is_further_off_than_the_error(seed: int, width: 
     draw = np.random.default_rng(seed)
     rows = unit(draw.normal(size=(30, width)) * np.exp(scale * draw.normal(size=(30, width))))
     exact = rows.astype(np.float64) @ rows.T.astype(np.float64)
-    for numbers in Numbers:
-        assert np.abs(product(numbers, rows, rows) - exact).max() <= numbers.error(width)
+    for precision in Precision:
+        assert np.abs(product(precision, rows, rows) - exact).max() <= precision.error(width)
 
 
 def test_as_they_are_kept_coarse_numbers_are_half_as_large() -> None:
     assert (FINE.dtype.itemsize, COARSE.dtype.itemsize) == (4, 2)
     assert FINE.price == 1 > COARSE.price
-    assert [Numbers(name) for name in ("float32", "bfloat16")] == [FINE, COARSE]
+    assert [Precision(name) for name in ("float32", "bfloat16")] == [FINE, COARSE]
 
 
 @pytest.fixture
 def afresh() -> Iterator[None]:
     """What the machine is fast with is found out once; here each time."""
-    fast_numbers.cache_clear()
+    fast_precisions.cache_clear()
     yield
-    fast_numbers.cache_clear()
+    fast_precisions.cache_clear()
 
 
 def timed(monkeypatch: pytest.MonkeyPatch, fine: float, rough: float) -> list[float]:
@@ -255,16 +255,16 @@ def timed(monkeypatch: pytest.MonkeyPatch, fine: float, rough: float) -> list[fl
 def test_without_tensorflow_there_is_float32_and_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "tensorflow")
     times = timed(monkeypatch, 1.0, 0.1)
-    assert fast_numbers() == (FINE,)
+    assert fast_precisions() == (FINE,)
     assert times == []
 
 
 def test_pairs_do_not_import_tensorflow() -> None:
     code = (
         "import sys, numpy as np; from trainer.pairs import generate_pairs;"
-        "from trainer.pairs.precision import fast_numbers;"
+        "from trainer.pairs.precision import fast_precisions;"
         "pairs, labels = generate_pairs(np.eye(9)[[0, 0, 1, 2, 3]]); assert labels.tolist() == [1, 0], labels;"
-        "assert 'tensorflow' not in sys.modules; print(*fast_numbers())"
+        "assert 'tensorflow' not in sys.modules; print(*fast_precisions())"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["float32"]
@@ -278,9 +278,9 @@ def test_coarse_numbers_are_offered_where_they_are_clearly_faster(
     monkeypatch: pytest.MonkeyPatch, fine: float, rough: float, faster: bool
 ) -> None:
     times = timed(monkeypatch, fine, rough)
-    assert fast_numbers() == ((FINE, COARSE) if faster else (FINE,))
+    assert fast_precisions() == ((FINE, COARSE) if faster else (FINE,))
     assert times == [fine, rough]
-    assert fast_numbers() == ((FINE, COARSE) if faster else (FINE,))
+    assert fast_precisions() == ((FINE, COARSE) if faster else (FINE,))
     assert times == [fine, rough]  # asked once
 
 
@@ -305,7 +305,7 @@ def test_coarse_numbers_whose_products_are_not_within_their_error_are_refused(
 
     timed(monkeypatch, 1.0, 0.1)
     monkeypatch.setattr(module, "_product_of_bfloat16", broken)
-    assert fast_numbers() == (FINE,)
+    assert fast_precisions() == (FINE,)
 
 
 def test_the_shortest_of_three_counts(monkeypatch: pytest.MonkeyPatch) -> None:
