@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,8 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 _LONGEST = 1e9
 """Thirty years in seconds: what is longer is a slip, and the timers of an operating system overflow near there."""
 
-Seconds = Annotated[float, Field(ge=0, le=_LONGEST)]
-SomeSeconds = Annotated[float, Field(gt=0, le=_LONGEST)]
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The unit of a number, for the reference of settings; says nothing about which numbers are allowed."""
+
+    name: str
+
+
+Seconds = Annotated[float, Field(ge=0, le=_LONGEST), Unit("seconds")]
+SomeSeconds = Annotated[float, Field(gt=0, le=_LONGEST), Unit("seconds")]
 """Seconds, and not none of them."""
 
 
