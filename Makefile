@@ -79,7 +79,7 @@ fuzz: setup
 	$(BIN)/python -m tests.fuzz.flood $(MESSAGES)
 
 # The service on a real Apache Kafka that comes and goes, commits all the time, and whether anything grows: exit code 1
-# where it does. It needs Java and Maven, and is nice to the others on the machine. See docs/reliability.md.
+# where it does. It needs Java and Maven, and is nice to the others on the machine. See docs/runs.md.
 soak: MINUTES ?= 120
 soak: .venv/.bench
 	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES)
