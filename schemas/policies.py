@@ -215,8 +215,8 @@ class GuardPolicy(Policy):
     moved_share: Share = 0.2
     """Of a sample of users whom nobody claimed, those whose row in the store is another than the one known."""
     labels_moved: Share = 0.95
-    """1 - Jaccard index of the similar pairs by the new and the champion's scaling, where a cycle scales anew. A column
-    that has drifted by a standard deviation moves half of them, and a full retrain is right to."""
+    """1 - Jaccard index of the similar pairs by the new and the champion's scaling, where a cycle has a new scaling. A
+    column that has drifted by a standard deviation moves half of the pairs, and a full retrain is right to."""
     refused_labels: Share = 0.1
     """Of the pair labels read, those whose rows were unsound."""
     lost_labels: Share = 0.3

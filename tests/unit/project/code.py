@@ -77,8 +77,8 @@ def identifiers(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.id
         elif isinstance(node, ast.Attribute):
             yield node.end_lineno or node.lineno, node.attr
-        elif isinstance(node, ast.arg) or (isinstance(node, ast.keyword) and node.arg is not None):
-            yield node.lineno, node.arg
+        elif isinstance(node, ast.arg | ast.keyword):
+            yield getattr(node, "lineno", 1), node.arg or ""  # the stars of a call have no name
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.lineno, node.name
         elif isinstance(node, ast.ImportFrom):
