@@ -113,8 +113,8 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m schemas.export --check
 	$(BIN)/python -m retrainer.reference --check
+	$(BIN)/python -m schemas.export --check
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -122,8 +122,8 @@ format: setup
 
 # What is written from the code: the JSON Schemas, and the reference in docs/settings.md.
 schemas: setup
-	$(BIN)/python -m schemas.export
 	$(BIN)/python -m retrainer.reference
+	$(BIN)/python -m schemas.export
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet

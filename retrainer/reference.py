@@ -26,7 +26,7 @@ from pydantic_core import to_jsonable_python
 
 from consumer.configuration.names import variable
 from consumer.settings import Settings
-from schemas.base import Unit
+from schemas.units import Unit
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"

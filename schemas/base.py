@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.units import Unit
+
 _LONGEST = 1e9
 """Thirty years in seconds: what is longer is a slip, and the timers of an operating system overflow near there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """The unit of a number, for the reference of settings; says nothing about which numbers are allowed."""
-
-    name: str
-
 
 Seconds = Annotated[float, Field(ge=0, le=_LONGEST), Unit("seconds")]
 SomeSeconds = Annotated[float, Field(gt=0, le=_LONGEST), Unit("seconds")]

@@ -10,7 +10,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Policy, Seconds, Unit
+from schemas.base import Policy, Seconds
+from schemas.units import Unit
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]

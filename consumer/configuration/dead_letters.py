@@ -8,7 +8,7 @@ from pydantic import Field
 
 from consumer.configuration.kafka import Topic
 from consumer.configuration.section import Section, SomeSeconds
-from schemas.base import Unit
+from schemas.units import Unit
 
 TOO_MANY = "too many dead letters"
 """The listener's state while a flood holds up reading."""

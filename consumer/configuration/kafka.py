@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from consumer.configuration.section import Seconds, Section, listed
-from schemas.base import Unit
 from schemas.hopsworks import Source
+from schemas.units import Unit
 
 _K = "RETRAINER_KAFKA__"
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
