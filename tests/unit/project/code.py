@@ -69,9 +69,13 @@ def _reached(graph: Graph, start: str) -> set[str]:
     return seen
 
 
-def identifiers(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def identifiers(path: Path) -> list[tuple[int, str]]:
     """The names of a file, whole, each with its line: variables, attributes, arguments, functions, classes, modules."""
-    yield 1, path.stem
+    return [(1, path.stem), *_names(path)]
+
+
+def _names(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Name):
             yield node.lineno, node.id

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.project.code import EVERYWHERE, ROOMS, ROOT, docstrings, files, identifiers, parsed
+from tests.unit.project.pages import code
 
 IDENTIFIERS: dict[str, tuple[tuple[str, ...], str]] = {
     # the old word: where it must not be, and the word to use
@@ -50,6 +51,10 @@ PROSE = {
     "afresh": "again, or: from scratch",
     "beside itself": "say what the thing does",
 }
+NAMES_OLD_WORDS = {"glossary.md", "CHANGELOG.md"}
+OF_ONE_ROOM = {"Outcome", "Trouble", "Visit"}
+"""Words that stay right elsewhere: a cycle has an outcome."""
+
 PAGES = sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
@@ -78,6 +83,19 @@ def test_one_class_is_called_unreachable() -> None:
         if isinstance(node, ast.ClassDef) and node.name == "Unreachable"
     ]
     assert len(found) <= 1, f"two things have one name: {', '.join(found)}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in NAMES_OLD_WORDS], ids=str)
+def test_code_in_pages_does_without_old_names(page: Path) -> None:
+    old = {word: new for word, (_, new) in IDENTIFIERS.items() if word not in OF_ONE_ROOM and word[0].isupper()}
+    old |= {"only_find": "lookup_only", "lately": "recently_learned_users"}
+    found = [
+        f"{page}:{line}: {word}; say {old[word]}"
+        for line, piece in code(ROOT / page)
+        for word in re.findall(r"\w+", piece)
+        if word in old
+    ]
+    assert not found, "\n" + "\n".join(found)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
