@@ -79,7 +79,7 @@ fuzz: setup
 	$(BIN)/python -m tests.fuzz.flood $(MESSAGES)
 
 # The service on a real Apache Kafka that comes and goes, commits all the time, and whether anything grows: exit code 1
-# where it does. It needs Java and Maven, and is nice to the others on the machine. See docs/reliability.md.
+# where it does. It needs Java and Maven, and is nice to the others on the machine. See docs/runs.md.
 soak: MINUTES ?= 120
 soak: .venv/.bench
 	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES)
@@ -113,6 +113,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m retrainer.reference --check
 	$(BIN)/python -m schemas.export --check
 	$(BIN)/python -m schemas.log_events.page --check
 
@@ -120,7 +121,9 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# What is written from the code: the JSON Schemas, and the reference in docs/settings.md.
 schemas: setup
+	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page
 

@@ -53,11 +53,13 @@ class TrainerProcessSettings(Section):
     warm: bool = True
     """Start the next trainer ahead of time, so that a cycle does not wait for imports; costs its memory meanwhile."""
     timeout: SomeSeconds = 3600.0
+    """How long an attempt at a cycle may take before its trainer is killed and the cycle is tried again."""
     attempts: Annotated[int, Field(ge=1)] = 3
     """How often a cycle whose trainer failed is tried under its id before its users are given back."""
     retry_wait: Seconds = 10.0
+    """Pause before the next attempt at a cycle whose trainer failed."""
     stop_grace: Seconds = 8.0
-    """How long a trainer that was told to stop may take before it is killed."""
+    """How long a trainer may take to stop before it is killed."""
     environment: Names = Field(default=(), examples=[("LD_PRELOAD", "HF_HOME")])
     """Variables that a trainer gets beside those that every process needs (`consumer.environment`)."""
 
@@ -66,6 +68,7 @@ class ScheduleSettings(Section):
     """Full retrains by the clock: a crontab line in UTC, such as `0 3 * * 0`; None for never."""
 
     full_retrain: str | None = Field(default=None, examples=["0 3 * * 0"])
+    """When everybody is trained from scratch: a crontab line in UTC; none for never."""
 
     @field_validator("full_retrain")
     @classmethod
@@ -81,14 +84,16 @@ class HealthSettings(Section):
     max_age: Annotated[Seconds, Field(ge=3)] = 30.0
     """Seconds since the listener last polled; the status that says so is written once a second."""
     held: bool = True
-    """Also while a cycle is held; off where whoever heeds the check can only start the container again."""
+    """Whether a held cycle turns the check bad, too; switch this off where a bad check only restarts the container."""
 
 
 class LogSettings(Section):
     """How the service logs, always to standard error. `auto` is for people on a terminal, JSON elsewhere."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important lines that are written."""
     format: Literal["auto", "console", "json"] = "auto"
+    """`auto` writes lines for people on a terminal, and JSON elsewhere."""
 
 
 class Settings(BaseSettings):
@@ -97,6 +102,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
     state_dir: Path = Path("var")
+    """Folder for everything that the service keeps on this machine: ledger, feature store, registry, working files."""
     kafka: KafkaSettings = KafkaSettings()
     ledger: LedgerSettings
     feature_group: FeatureGroup = FeatureGroup()
@@ -107,6 +113,7 @@ class Settings(BaseSettings):
     feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
     model_registry: Annotated[LocalRegistry | HopsworksRegistry, Field(discriminator="kind")]
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
+    """Name of the model in the registry."""
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     bridge: BridgeSettings = BridgeSettings()
     trigger: TriggerPolicy = TriggerPolicy()

@@ -6,11 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.units import Unit
+
 _LONGEST = 1e9
 """Thirty years in seconds: what is longer is a slip, and the timers of an operating system overflow near there."""
 
-Seconds = Annotated[float, Field(ge=0, le=_LONGEST)]
-SomeSeconds = Annotated[float, Field(gt=0, le=_LONGEST)]
+Seconds = Annotated[float, Field(ge=0, le=_LONGEST), Unit("seconds")]
+SomeSeconds = Annotated[float, Field(gt=0, le=_LONGEST), Unit("seconds")]
 """Seconds, and not none of them."""
 
 

@@ -73,14 +73,18 @@ class LocalStore(Frozen):
     """The local feature store: one SQLite file."""
 
     kind: Literal["local"] = "local"
+    """A SQLite file; the default where no cluster is named."""
     path: Path
+    """The file; if not set, `feature_store.db` in the state folder."""
 
 
 class LocalRegistry(Frozen):
     """The local model registry: one folder."""
 
     kind: Literal["local"] = "local"
+    """A folder; the default where no cluster is named."""
     path: Path
+    """The folder; if not set, `registry` in the state folder."""
 
 
 class TrainerSettings(Frozen):

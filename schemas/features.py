@@ -37,16 +37,22 @@ class FeatureGroup(Policy):
     """
 
     name: str = "spotify_user_embeddings"
+    """Name of the feature group."""
     version: Annotated[int, Field(ge=1)] = 1
+    """Version of the feature group."""
     id: int | None = None
+    """Id of the feature group in its feature store; a cluster is asked for the id where none is set."""
     feature_store_id: int | None = None
+    """Id of the feature store; a cluster is asked for the id where none is set."""
     primary_key: str = "user_id"
+    """Column of the user id."""
     columns: Annotated[tuple[Column, ...], Field(min_length=1)] = (
         Column(name="genre_embedding", length=100),
         Column(name="artist_embedding", length=100),
         Column(name="playlist_embedding", length=100),
         Column(name="release_year_embedding", length=1),
     )
+    """Embedding columns with their lengths, in the order in which the model takes them."""
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:

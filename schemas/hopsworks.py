@@ -17,8 +17,11 @@ class Hopsworks(Policy):
     """One project of a cluster, and the patience with it."""
 
     host: Annotated[str, Field(min_length=1, examples=["hopsworks.example.com"])]
+    """Host of the cluster. Setting host and project turns the cluster on."""
     port: Annotated[int, Field(ge=1, le=65535)] = 443
+    """Port of the cluster's REST interface."""
     project: Annotated[str, Field(min_length=1, examples=["spotify"])]
+    """Project that the groups and the models belong to."""
     api_key_file: Path | None = None
     """The file with the API key; without it the usual places are tried, see `stores.hopsworks.secrets`."""
     verify: bool = True
@@ -35,15 +38,19 @@ class HopsworksStore(Policy):
     """The feature store of the cluster: online rows by key, the offline store for all of them."""
 
     kind: Literal["hopsworks"] = "hopsworks"
+    """The feature store of a Hopsworks cluster; the default where a cluster is named."""
     feature_view: str | None = None
-    """Through which rows are read by key; None for `<group>_retrainer`. It is made where it is missing."""
+    """Feature view through which rows are read by key; None for `<group>_retrainer`. A missing view is created."""
     feature_view_version: Annotated[int, Field(ge=1)] = 1
+    """Version of that feature view."""
     snapshot: Literal["offline", "online"] = "offline"
     """Where all users are read: the offline store, corrected by key, or the online store, by one scan in SQL."""
     online_host: str | None = None
-    """Of the online store's REST server, where it is another than the cluster says."""
+    """Host of the online store's REST server, where it differs from what the cluster says."""
     online_port: Annotated[int, Field(ge=1, le=65535)] = 4406
+    """Port of the online store's REST server."""
     keys_per_read: Annotated[int, Field(ge=1, le=1000)] = 200
+    """Most users that one read by key asks for."""
     read_timeout: SomeSeconds = 10.0
     """How long one read of `keys_per_read` keys may take."""
     query_timeout: SomeSeconds = 900.0
@@ -52,15 +59,16 @@ class HopsworksStore(Policy):
     """Whether events come before the rows that they announce, as on the ingestion topic: reading then waits for the
     ingestion service."""
     ingestion_timeout: SomeSeconds = 600.0
-    """How long it waits for that before the cycle fails, to be tried again."""
+    """How long reading waits for the ingestion before the cycle fails, to be tried again."""
     ingestion_delay: Seconds = 30.0
-    """How long it waits where the cluster cannot tell how far an ingestion is, as with streaming inserts."""
+    """How long reading waits where the cluster cannot tell how far an ingestion is, as with streaming inserts."""
 
 
 class HopsworksRegistry(Policy):
     """The model registry of the cluster."""
 
     kind: Literal["hopsworks"] = "hopsworks"
+    """The model registry of a Hopsworks cluster; the default where a cluster is named."""
     await_registration: Annotated[Seconds, Field(ge=10)] = 120.0
     """How long the SDK waits until the registry shows a version that it took; it looks every 5 seconds."""
     settle_for: Seconds = 30.0

@@ -22,11 +22,17 @@ class LabelGroup(Policy):
     """
 
     name: str = "spotify_user_pair_labels"
+    """Name of the label group."""
     version: Annotated[int, Field(ge=1)] = 1
+    """Version of the label group."""
     id: int | None = None
+    """Id of the label group in its feature store; a cluster is asked for the id where none is set."""
     feature_store_id: int | None = None
+    """Id of the feature store; a cluster is asked for the id where none is set."""
     user_key: str = "user_id"
+    """Column of the user who did something."""
     other_key: str = "other_user_id"
+    """Column of the user to whom it was done."""
     label: str = "label"
     """The column that says what the user did: 1 similar, 0 not, or one of `words`."""
     weight: str | None = None

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from schemas.base import Policy, Seconds
+from schemas.units import Unit
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -24,9 +25,12 @@ class PairPolicy(Policy):
     """
 
     similarity_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """Cosine above which two users count as similar."""
     max_positives_per_user: Positive | None = 50
+    """Nearest users of each user whose pairs are kept; none keeps every similar pair."""
     negative_ratio: Positive = 1
-    block_megabytes: Positive = 128
+    """Dissimilar pairs for each similar pair."""
+    block_megabytes: Annotated[Positive, Unit("MB")] = 128
     """Memory for blocks of similarities while mining, of all threads together."""
     threads: Positive | None = None
     """Threads that mine; None takes one for each core that the process may use. The pairs are the same."""
@@ -36,9 +40,11 @@ class SplitPolicy(Policy):
     """How users are split, by a stable hash of salt and id. A pair belongs to the holdout when either end does."""
 
     salt: str = "retrainer-1"
+    """Text that is hashed with the user id. Another salt is another split, which only a full retrain can follow."""
     holdout_share: Annotated[Share, Field(gt=0)] = 0.15
-    """Without held-out users nobody can tell how good a version is, and none is registered."""
+    """Share of the users held out for the exam: without them no version could be judged, and none is registered."""
     dev_share: Share = 0.10
+    """Share of the users on whom an epoch is chosen; they are not trained on either."""
 
     @model_validator(mode="after")
     def _someone_is_left_to_train_on(self) -> Self:
@@ -64,10 +70,13 @@ class FitPolicy(Policy):
     """How the model learns. An epoch is one pass over a cycle's training users; loss: `trainer.learning.loss`."""
 
     objective: Objective = Objective.SIMILARITY
+    """What is learned: `similarity` of the features, `outcomes` (pair labels), or `both`."""
     batch_users: Annotated[int, Field(ge=8)] = 512
+    """Users in a batch; every pair inside a batch is learned."""
     full_epochs: Positive = 30
+    """Most epochs of training from scratch."""
     incremental_epochs: Positive = 5
-    """Of each of the two fits that an incremental cycle tries."""
+    """Most epochs of each of the two fits that an incremental cycle tries."""
     patience: Positive = 8
     """Epochs without a better score on the dev users before training stops."""
     dev_users: Annotated[int, Field(ge=8)] = 256
@@ -75,17 +84,22 @@ class FitPolicy(Policy):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     """The highest rate of training from scratch; it rises over ten steps and falls to nothing along a cosine."""
     incremental_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    """The highest rate of a fit that continues from the champion."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a tower's units that are switched off at random in training."""
     hard_negatives: Annotated[int, Field(ge=0, le=2)] = 1
     """Most alike dissimilar users given more weight, for each user in a batch; more than two do harm. Where labels are
     learned: those that say not similar, so many for each positive one at most."""
     distance_weight: Annotated[float, Field(ge=0)] = 6.0
+    """Weight of the loss term for distances; the pair loss weighs 1."""
     ranking_weight: Annotated[float, Field(ge=0)] = 0.2
-    """What the terms of the loss weigh beside the pair loss, which weighs 1."""
+    """Weight of the loss term for the order of the nearest users."""
     ranking_temperature: Annotated[float, Field(gt=0)] = 0.05
+    """Temperature of the loss term for the order of the nearest users."""
     replay_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of unchanged users among those an incremental cycle trains on, so that the old is not forgotten."""
     min_replay_users: Positive = 1024
+    """Fewest unchanged users that an incremental cycle trains on, where there are so many."""
     batch_labels: Annotated[int, Field(ge=8)] = 1024
     """Positive labels in a batch: the other users are strangers to each (`trainer.learning.label_loss`)."""
     label_epochs: Positive = 20
@@ -93,13 +107,15 @@ class FitPolicy(Policy):
     label_replay: Annotated[float, Field(ge=0)] = 3.0
     """Learned labels among those an epoch goes through, for each new one: other ones in each epoch."""
     min_replay_labels: Positive = 2048
+    """Fewest learned labels that an epoch goes through, where there are so many."""
     temperature: Annotated[float, Field(gt=0)] = 0.1
-    """Of the softmax over a batch's users."""
+    """Temperature of the softmax over a batch's users, where labels are learned."""
     popularity_correction: Share = 0.75
-    """How much of who is popular is learned: 1 who is likely, 0 who is likelier than his popularity says."""
+    """How much of popularity is learned: 1 learns all of it, 0 only what popularity does not explain."""
     cosine_weight: Annotated[float, Field(ge=0)] = 1.0
     """How much an embedding is held to the cosine of the features, beside what labels say."""
     seed: int = 0
+    """Seed of weights, batches and drawn negatives."""
 
 
 class GatePolicy(Policy):
@@ -110,18 +126,21 @@ class GatePolicy(Policy):
     """
 
     margin: Annotated[float, Field(ge=0)] = 0.01
-    """Of accuracy."""
+    """Largest loss of accuracy that may remain possible."""
     precision_margin: Annotated[float, Field(ge=0)] = 0.02
+    """The same for precision."""
     recall_margin: Annotated[float, Field(ge=0)] = 0.02
-    """Of recall, of recall@10 and of average precision."""
+    """The same for recall, recall@10 and average precision."""
     calibration_margin: Annotated[float, Field(ge=0)] = 0.05
+    """The same for the calibration error."""
     negligible: Annotated[float, Field(ge=0)] = 0.0
     """The largest loss that is forgiven although it is certain; by promise none is."""
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.99
-    """Of a lower bound."""
+    """Confidence of a lower bound."""
     false_alarms: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """How often an equal challenger may be refused for a certain loss, over all comparisons together."""
     draws: Annotated[int, Field(ge=100)] = 2000
+    """Bootstrap samples of users by which bounds are estimated."""
     min_users: Positive = 30
     """Held-out users with pairs; with fewer the gate cannot tell."""
     min_pairs: Positive = 30
@@ -134,16 +153,18 @@ class GatePolicy(Policy):
     max_users: Positive = 2000
     """Held-out users scored; more are sampled, by hash, to this many."""
     min_accuracy: Share = 0.6
-    """Floors for a first version, which has no champion to be compared with. Always-no has an accuracy of 0.5."""
+    """Floor of accuracy for a first version, which has no champion to be compared with; always-no has 0.5."""
     min_precision: Share = 0.3
+    """Floor of precision for a first version."""
     min_recall_at_10: Share = 0.1
+    """Floor of recall@10 for a first version."""
     auc_margin: Annotated[float, Field(ge=0)] = 0.01
-    """Of the AUC of held-out labels, where the objective has outcomes; their recall@50 has the recall margin."""
+    """The same for the AUC of held-out labels, where outcomes are learned; their recall@50 has the recall margin."""
     guard_rail_margin: Annotated[float, Field(ge=0)] = 0.2
-    """Of recall@10 of the input cosine, where outcomes judge: smaller losses are allowed."""
+    """Largest loss of recall@10 of the input cosine that is allowed where outcomes judge."""
     earlier_margin: Annotated[float, Field(ge=0)] = 0.005
-    """Of the AUC of held-out labels that were known before the cycle: what is learned from new ones may not cost more.
-    Spam is held out as everything is, and who has learned it answers for it best."""
+    """Largest loss of the AUC of held-out labels that were known before the cycle. Spam is held out as all labels are,
+    and a model that has learned spam is the best at it; this margin refuses such a model."""
     min_labels: Positive = 30
     """Held-out positive labels; with fewer the gate cannot tell by outcomes. They must be of `min_users` users."""
     min_auc: Share = 0.52
@@ -195,8 +216,8 @@ class GuardPolicy(Policy):
     moved_share: Share = 0.2
     """Of a sample of users whom nobody claimed, those whose row in the store is another than the one known."""
     labels_moved: Share = 0.95
-    """1 - Jaccard index of the similar pairs by the new and the champion's scaling, where a cycle scales anew. A column
-    that has drifted by a standard deviation moves half of them, and a full retrain is right to."""
+    """1 - Jaccard index of the similar pairs by the new and the champion's scaling, where a cycle has a new scaling. A
+    column that has drifted by a standard deviation moves half of the pairs, and a full retrain is right to."""
     refused_labels: Share = 0.1
     """Of the pair labels read, those whose rows were unsound."""
     lost_labels: Share = 0.3
@@ -211,31 +232,39 @@ class TriggerPolicy(Policy):
     """Rules for starting a cycle. Durations are seconds."""
 
     changed_users: Annotated[int, Field(ge=1)] = 500
+    """Start when so many users are pending."""
     changed_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Start when the pending users are such a share of all users."""
     changed_labels: Annotated[int, Field(ge=1)] = 500
+    """Start when so many labels are pending."""
     changed_label_share: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Start when the pending labels are such a share of all labels between known users."""
     max_staleness: Seconds = 3600.0
+    """Start when the oldest pending change arrived so long ago."""
     quiet_period: Seconds = 30.0
+    """No cycle starts until so much time has passed without a new change."""
     max_quiet: Seconds = 120.0
     """The longest that changes which go on arriving hold back a cycle for which enough has changed."""
     min_interval: Seconds = 300.0
+    """Shortest time from the end of one cycle to the start of the next."""
     max_backoff: Seconds = 3600.0
     """The longest wait after a cycle that settled nothing. It begins at the minimum interval and doubles each time."""
     max_rejections: Annotated[int, Field(ge=1)] = 3
+    """So many rejections in a row make the next cycle train from scratch."""
     max_full_per_day: Annotated[int, Field(ge=1)] = 6
     """Cycles from scratch in 24 hours that neither an operator nor the schedule asked for. One that failed or was held
     does not count: it has judged no model, and the wait after it keeps it rare."""
     full_on_drift: bool = True
     """Train from scratch when a cycle asks for it; if not, `status` says that one does."""
     drift_interval: Seconds = 86400.0
-    """Between the end of a full retrain and one that a cycle asks for."""
+    """Shortest time between the end of a full retrain and one that a cycle asks for."""
     regret: Annotated[float, Field(ge=0, le=1)] | None = None
     """Start, before any threshold is reached, when the champion has lost more than this on what is pending, against its
     own exam: of the figures of the objective the one that sank most, less its standard error. None asks no champion."""
     probe_changes: Annotated[int, Field(ge=1)] = 50
     """Users and labels that have to be pending, or more than at the last probe, before the champion is asked."""
     probe_interval: Seconds = 60.0
-    """Between two probes."""
+    """Shortest time between two probes."""
     settle_unchanged: bool = False
     """Settle as unchanged, without training, what a threshold starts a cycle for, where no more than `regret` is lost.
     """

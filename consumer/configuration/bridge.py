@@ -18,7 +18,7 @@ class BridgeSettings(Section):
     """Compare after so many seconds also without a commit; 0 for never. A writer that dies after it wrote the rows
     leaves a change without a commit."""
     partitions: Annotated[int, Field(ge=1)] = 3
-    """Of the topic, where the bridge creates it."""
+    """Partitions of the topic, where the bridge creates the topic."""
     chunk: Annotated[int, Field(ge=1, le=100_000)] = 5000
     """Events that are published, acknowledged and stored in one go: what a crash publishes twice at most."""
     max_deleted_share: Annotated[float, Field(ge=0, le=1)] = 0.5

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from consumer.configuration.kafka import Topic
 from consumer.configuration.section import Section, SomeSeconds
+from schemas.units import Unit
 
 WAY_OUT = (
     "mend the producer or the settings, then `retrainer dead-letters replay` or `discard`, or raise "
@@ -21,8 +22,8 @@ class DeadLetterSettings(Section):
     topic: Topic | None = None
     """The topic, on the brokers of the change events, to which each letter is copied; None for none."""
     limit: Annotated[int, Field(ge=1)] = 100_000
-    """So many letters may be open."""
-    megabytes: Annotated[int, Field(ge=1)] = 256
-    """So many megabytes may be kept of open letters."""
+    """Most letters that may be open before reading pauses."""
+    megabytes: Annotated[int, Field(ge=1), Unit("MB")] = 256
+    """Most megabytes of open letters that are kept before reading pauses."""
     check_every: SomeSeconds = 5.0
     """Seconds after which a pause looks whether there is room again."""

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 
 from consumer.configuration.section import Seconds, Section, listed
 from schemas.hopsworks import Source
+from schemas.units import Unit
 
 _K = "RETRAINER_KAFKA__"
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
@@ -36,7 +37,8 @@ def _topic(name: str) -> str:
 
 
 Topic = Annotated[str, AfterValidator(_topic)]
-Milliseconds = Annotated[int, Field(ge=1000, le=2**31 - 1)]  # Kafka's protocol has 32 bits for them
+# Kafka's protocol has 32 bits for them.
+Milliseconds = Annotated[int, Field(ge=1000, le=2**31 - 1), Unit("milliseconds")]
 
 
 class KafkaSettings(Section):
@@ -45,43 +47,57 @@ class KafkaSettings(Section):
     bootstrap_servers: Annotated[
         list[Annotated[str, AfterValidator(_address)]], BeforeValidator(listed), Field(min_length=1)
     ] = ["localhost:9092"]
+    """Brokers that are asked first, `host:port`; the port is 9092 where none is given."""
     source: Source = "notification"
     """What the records of the topic are."""
     topic: Topic = "spotify_user_embeddings_changes"
-    """Where a cluster is named and this is not set, the topic that the cluster names for the source."""
+    """Topic of the change events; a cluster names the topic of the source where none is set."""
     label_topic: Topic | None = None
     """Where changes of labels are announced; None where that is the same topic, or the one that the cluster names."""
     group_id: Annotated[str, Field(min_length=1)] = "retrainer"
+    """Consumer group. Services with one ledger share a group; services with different ledgers must not."""
     start: Literal["earliest", "latest"] = "earliest"
     """Where to begin on a partition that the ledger does not know. Earliest loses nothing."""
     session_timeout_ms: Milliseconds = 45_000
+    """Time without a heartbeat after which the group gives the partitions of this service to others."""
     max_poll_interval_ms: Milliseconds = 300_000
+    """Longest time between two polls before the group takes the partitions away."""
     max_poll_records: Annotated[int, Field(ge=1)] = 50_000
-    request_timeout_ms: Annotated[int, Field(ge=1000, le=300_000)] = 30_000
+    """Most records that one poll hands over."""
+    request_timeout_ms: Annotated[int, Field(ge=1000, le=300_000), Unit("milliseconds")] = 30_000
     """After how long a broker that does not answer is given up. A new leader may be known no sooner."""
-    metadata_max_age_ms: Annotated[int, Field(ge=500, le=2**31 - 1)] = 30_000
+    metadata_max_age_ms: Annotated[int, Field(ge=500, le=2**31 - 1), Unit("milliseconds")] = 30_000
     """After how long at most added partitions, and leaders that moved, are found."""
     assignment: Literal["eager", "cooperative"] = "eager"
     """How partitions move among the members of the group; the same for all of them, or the broker refuses them."""
     commit_interval: Seconds = 5.0
     """How often Kafka's committed offsets follow the ledger, quiet partitions included."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """Whether the connection is encrypted (SSL) and whether the service logs in (SASL)."""
     ssl_cafile: Path | None = None
     """The authorities that the brokers' certificates are checked by, PEM; those of this machine if None."""
     ssl_certfile: Path | None = None
     """Our own certificate, PEM, with those up to its authority; the key may be in the same file."""
     ssl_keyfile: Path | None = None
+    """Key of our own certificate, PEM, where the key is not in the certificate's file."""
     ssl_password: SecretStr | None = None
-    """Of the key file."""
+    """Password of the key file."""
     ssl_check_hostname: bool = True
+    """Whether a broker's certificate must name the host that the service connects to."""
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] | None = None
+    """How the service logs in, where the protocol has SASL."""
     sasl_username: str | None = None
+    """User of PLAIN and SCRAM."""
     sasl_password: SecretStr | None = None
+    """Password of PLAIN and SCRAM."""
     sasl_oauth_token_endpoint: str | None = None
     """Where tokens come from, by the client-credentials grant; https, or http on this machine."""
     sasl_oauth_client_id: str | None = None
+    """Client that asks the token endpoint for tokens, for OAUTHBEARER."""
     sasl_oauth_client_secret: SecretStr | None = None
+    """Secret of that client."""
     sasl_oauth_scope: str | None = None
+    """Scope that the token is asked for; none asks for no scope."""
     sasl_oauth_cafile: Path | None = None
     """The authorities that the endpoint's certificate is checked by, PEM; those of this machine if None."""
 

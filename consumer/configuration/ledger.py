@@ -16,10 +16,11 @@ class LedgerSettings(Section):
     """Where the ledger lies: `sqlite:///` and a file, or `postgresql://user@host/database` for several instances."""
 
     url: Annotated[str, Field(repr=False, examples=["postgresql://user@host/database"])]
+    """Address of the ledger; if not set, the SQLite file `ledger.db` in the state folder."""
     password: SecretStr | None = None
     """The password of a PostgreSQL address that names none."""
     remember: bool | None = None
-    """Whether who was learned is remembered for a week. None: in a cluster, whose bulk copy may lag behind."""
+    """Whether the ledger remembers for a week which users were learned; None: only in a cluster, whose copy lags."""
 
     @field_validator("url")
     @classmethod

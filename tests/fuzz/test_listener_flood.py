@@ -31,6 +31,6 @@ def test_every_message_of_a_flood_is_accounted_for(
 
 def test_what_the_documentation_quotes_of_the_last_million_is_what_its_results_say() -> None:
     floods = json.loads(RESULTS.read_text())["floods"]
-    quoted = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text().splitlines()
+    quoted = (Path(__file__).parents[2] / "docs" / "runs.md").read_text().splitlines()
     assert floods[0]["messages"] >= 1_000_000
     assert [line(found) for found in floods if f"    {line(found)}" not in quoted] == []

@@ -176,7 +176,7 @@ def test_the_summary_tells_first_and_last_and_what_a_cycle_takes() -> None:
 
 def test_what_the_documentation_quotes_of_the_run_that_is_kept_is_what_its_results_say() -> None:
     results = json.loads(Path(__file__).with_name("results.json").read_text())
-    quoted = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text().splitlines()
+    quoted = (Path(__file__).parents[2] / "docs" / "runs.md").read_text().splitlines()
     assert [line for line in lines(results) if f"    {line}" not in quoted] == []
 
 
