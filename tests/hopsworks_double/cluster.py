@@ -95,7 +95,7 @@ class Cluster:
 
     @property
     def notification_topic(self) -> str | None:
-        """Where changes of users are told."""
+        """Where changes of users are announced."""
         return self.users.notification_topic
 
     @notification_topic.setter

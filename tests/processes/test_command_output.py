@@ -62,7 +62,7 @@ def test_a_terminal_without_the_characters_gets_others(many: Path, terminal: dic
 def test_a_command_ends_with_one_line_for_a_fault_and_a_line_for_each_of_several(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def told() -> list[str]:
+    def complaints() -> list[str]:
         command = [sys.executable, "-m", "retrainer.cli", "status"]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ended.returncode == 2
@@ -70,12 +70,12 @@ def test_a_command_ends_with_one_line_for_a_fault_and_a_line_for_each_of_several
 
     (tmp_path / "retrainer.toml").write_bytes(b"# gr\xf6\xdfe")
     monkeypatch.setenv("RETRAINER_CONFIG", str(tmp_path / "retrainer.toml"))
-    (line,) = told()
+    (line,) = complaints()
     assert line.startswith("retrainer: wrong settings: ")
     monkeypatch.delenv("RETRAINER_CONFIG")
     monkeypatch.setenv("RETRAINER_GATE__DRAWS", "1")
     monkeypatch.setenv("RETRAINER_LOG__LEVEL", "loud")
-    assert len(told()) == 3
+    assert len(complaints()) == 3
 
 
 def test_the_settings_can_be_read_by_a_shell(tmp_path: Path) -> None:

@@ -35,5 +35,6 @@ def _records(suites: ElementTree.Element) -> Iterator[Record]:
     for case in suites.iter("testcase"):
         kinds = {child.tag for child in case}
         outcome: Outcome = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
-        file = case.attrib["classname"].replace(".", "/") + ".py"
-        yield Record(file, case.attrib["name"], outcome, float(case.attrib["time"]))
+        module, _, inside = case.attrib["classname"].partition(".Test")  # a class of tests is no folder
+        name = f"Test{inside}::{case.attrib['name']}" if inside else case.attrib["name"]
+        yield Record(module.replace(".", "/") + ".py", name, outcome, float(case.attrib["time"]))

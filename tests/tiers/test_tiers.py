@@ -41,7 +41,7 @@ def test_each_promise_goes_through_both_stories() -> None:
 
 JUNIT = """<?xml version="1.0"?><testsuites><testsuite name="pytest" tests="4">
 <testcase classname="tests.unit.test_a" name="test_one[x-1]" time="0.5"/>
-<testcase classname="tests.unit.test_a" name="test_two" time="1.25"><failure message="no">E</failure></testcase>
+<testcase classname="tests.unit.test_a.TestA" name="test_two" time="1.25"><failure message="no">E</failure></testcase>
 <testcase classname="tests.integration.registry.test_b" name="test_three" time="0.1"><skipped message="s"/></testcase>
 <testcase classname="tests.unit.test_a" name="test_four" time="3"><error message="in its fixture">E</error></testcase>
 </testsuite></testsuites>"""
@@ -56,7 +56,7 @@ def found(tmp_path: Path) -> list[Record]:
 def test_a_record_has_the_ids_ends_and_seconds_of_its_tests(found: list[Record]) -> None:
     assert [(record.id, record.outcome, record.seconds) for record in found] == [
         ("tests/unit/test_a.py::test_one[x-1]", "passed", 0.5),
-        ("tests/unit/test_a.py::test_two", "failed", 1.25),
+        ("tests/unit/test_a.py::TestA::test_two", "failed", 1.25),
         ("tests/integration/registry/test_b.py::test_three", "skipped", 0.1),
         ("tests/unit/test_a.py::test_four", "failed", 3.0),
     ]
@@ -73,7 +73,7 @@ def test_durations_are_told_by_file_and_of_the_slowest_with_what_was_left_out(fo
         },
         "slowest": {
             "tests/unit/test_a.py::test_four": 3.0,
-            "tests/unit/test_a.py::test_two": 1.2,
+            "tests/unit/test_a.py::TestA::test_two": 1.2,
             "tests/unit/test_a.py::test_one[x-1]": 0.5,
             "tests/integration/registry/test_b.py::test_three": 0.1,
         },
@@ -90,6 +90,6 @@ def test_what_failed_in_some_runs_is_named_with_them_and_a_run_that_broke_off_is
         "run 1 (calm): green, 1 passed, 1 skipped in 80 s",
         "run 2 (loaded): exit code 1, 2 failed, 1 passed, 1 skipped in 90 s",
         "run 3 (loaded): exit code 143, 0 failed, 0 passed, 0 skipped in 5 s",
+        "failed in runs [2] of 3: tests/unit/test_a.py::TestA::test_two",
         "failed in runs [2] of 3: tests/unit/test_a.py::test_four",
-        "failed in runs [2] of 3: tests/unit/test_a.py::test_two",
     ]

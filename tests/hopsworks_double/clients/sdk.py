@@ -29,7 +29,7 @@ class Client:
 
     @property
     def group(self) -> Any:
-        """The feature group, asked for anew."""
+        """The feature group, asked for at each look."""
         group = self.double.cluster.spec.group
         return self.store.get_feature_group(group.name, version=group.version)
 
@@ -90,7 +90,7 @@ def logged_in(double: HopsworksDouble, folder: Path) -> Iterator[Client]:
 
 @contextmanager
 def cluster_with(folder: Path, kafka: KafkaAccess | None = None, **spec: Any) -> Iterator[Client]:
-    """A double of a group, GROUP unless told, and the SDK logged in to it."""
+    """A double of a group, GROUP where the spec names none, and the SDK logged in to it."""
     double = HopsworksDouble(folder / "double", ClusterSpec(**{"group": GROUP, **spec}), kafka)
     with double, logged_in(double, folder) as client:
         yield client

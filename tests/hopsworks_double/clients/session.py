@@ -25,7 +25,7 @@ def cluster_of(double: HopsworksDouble, *, request_timeout: float = 2.0, retry_f
 
 @contextmanager
 def session_of(double: HopsworksDouble, *, request_timeout: float = 2.0, retry_for: float = 3.0) -> Iterator[Session]:
-    """The process's session, with a double. It is ended after that, so that the next one starts afresh."""
+    """The process's session, with a double. It is ended after that, and the next one logs in again."""
     try:
         yield session_with(cluster_of(double, request_timeout=request_timeout, retry_for=retry_for))
     finally:

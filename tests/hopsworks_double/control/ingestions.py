@@ -43,7 +43,7 @@ class Ingestions:
                 rows[status] = rows.get(status, 0) + 1
 
     def announce(self, entries: int | None, group: HeldGroup | None = None) -> int:
-        """A new ingestion, of the users' group unless told; gives its id."""
+        """A new ingestion, of the users' group where none is given; gives its id."""
         with self._lock:
             self._announced.append(entries)
             self._groups.append(group or self._cluster.users)

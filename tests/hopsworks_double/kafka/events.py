@@ -26,8 +26,8 @@ class Message:
 def messages(
     cluster: Cluster, views: list[Json], key: str, row: Mapping[str, Any] | None, group: HeldGroup | None = None
 ) -> list[Message]:
-    """The notifications of one written row, of a user unless another group is told; None for one that was deleted."""
-    told = group or cluster.users
+    """The notifications of one written row, of a user where no group is given; None for a deleted row."""
+    of = group or cluster.users
     variants = cluster.spec.variants
     if row is None and variants.delete_events == "none":
         return []
@@ -36,7 +36,7 @@ def messages(
     else:
         marked = row is None and variants.delete_events == "header"
         named = key.encode() if variants.keyed else None
-        message = Message(named, json.dumps(_event(cluster, told, views, key, row)).encode(), DELETE if marked else {})
+        message = Message(named, json.dumps(_event(cluster, of, views, key, row)).encode(), DELETE if marked else {})
     return [message] * (2 if variants.duplicates else 1)
 
 

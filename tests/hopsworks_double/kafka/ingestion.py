@@ -87,7 +87,7 @@ class IngestionService:
     ) -> int:
         """Write rows as the SDK's insert does, onto the ingestion topic, but faster; gives the ingestion's id.
 
-        They are rows of users unless another group is told.
+        They are rows of users where no group is given.
         """
         into = group or self._cluster.users
         rows, gone = into.store.rows(upserts), list(deletes)

@@ -79,7 +79,7 @@ class Packets:
     def result(
         self, columns: Sequence[str], rows: Iterable[Sequence[bytes | None]], kinds: Mapping[str, Kind] | None = None
     ) -> None:
-        """A table; a large one is sent as it comes. What is not told of a column is text."""
+        """A table; a large one is sent as it comes. A column of which the kind is not given is text."""
         self._write(_size(len(columns)))
         for name in columns:
             self._write(_column(name, (kinds or {}).get(name, "string")))

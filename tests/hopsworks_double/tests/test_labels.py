@@ -1,4 +1,4 @@
-"""A label group by the unmodified SDK: what is inserted is stored, told by both users, and read."""
+"""A label group by the unmodified SDK: what is inserted is stored, announced by both users, and read."""
 
 from __future__ import annotations
 
