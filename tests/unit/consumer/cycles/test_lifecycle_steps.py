@@ -63,7 +63,7 @@ def test_the_registry_is_asked_until_it_answers_and_the_cycle_fails_for_its_own_
     assert step(LIMITS, asking, events.Tick(), 60.1)[0] == states.RegistryBackoff("it died", 70.1)
     away = events.TrainerEnded(result_of(Outcome.FAILED), "the registry is away")
     assert step(LIMITS, asking, away, 5.0)[0] == states.RegistryBackoff("it died", 15.0)
-    absent = events.TrainerEnded(result_of(Outcome.FAILED, absent=True), "no version")
+    absent = events.TrainerEnded(result_of(Outcome.FAILED, not_registered=True), "no version")
     assert step(LIMITS, asking, absent, 5.0)[0] == states.Settling(states.GivenUp("it died"))
     found = result_of(Outcome.REGISTERED)
     assert step(LIMITS, asking, events.TrainerEnded(found, "so"), 5.0)[0] == states.Settling(found)
