@@ -3,10 +3,10 @@
     space.json       scaling; written last, so a space without it is unfinished and not used
     index.db, *.f32  the user matrix (`trainer.matrix.embeddings`)
     short.bin, projection.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
-    newcomers.json   who entered the space since a version was registered (`trainer.gate.slices`)
+    newcomers.json   users who entered the space since a version was registered (`trainer.gate.slices`)
     axes.npy         the axes of its first training users (`trainer.matrix.axes`), by which later users outside are seen
     pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
-    leavers.json     who left the space since a cycle was settled (`trainer.matrix.departures`)
+    leavers.json     users who left the space since a cycle was settled (`trainer.matrix.departures`)
     labels.db        the pair labels, where there is a label group (`trainer.labels.book`)
     cycles.json      the cycles that were applied to it, the latest last, each with what it left
 

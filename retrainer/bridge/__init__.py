@@ -1,1 +1,1 @@
-"""The bridge: change events for a feature group that sends none, found by comparing its snapshots."""
+"""The bridge: change events for a feature group that sends none, from a comparison of its snapshots."""

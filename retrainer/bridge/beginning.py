@@ -1,4 +1,4 @@
-"""How the bridge begins: what the state knows and whether the topic is there, looked at together."""
+"""The start of the bridge, decided from its state and the topic together."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ log = structlog.get_logger()
 
 
 class Beginning:
-    """Decides between going on, a baseline, and asking somebody.
+    """Decides between going on, a baseline, and an error for a person.
 
-    The topic is created after the baseline: a service without its topic trains nothing, so no model was trained on a
-    snapshot that is older than the first hashes, and no change falls in between.
+    The topic is created after the baseline: a service without its topic trains nothing. So no model was trained on a
+    snapshot older than the first hashes, and no change is missed in between.
     """
 
     def __init__(self, state: BridgeState, orders: Orders) -> None:
@@ -29,7 +29,7 @@ class Beginning:
         """Where to go on.
 
         Raises:
-            BridgeError: there is no state, but there was one, or another bridge has it.
+            BridgeError: the state is missing, but there was one, or another bridge has it.
         """
         progress = self._state.progress()
         if progress is None or (progress.commits is None and not progress.publishes):
@@ -52,7 +52,7 @@ class Beginning:
         self._topic_is_there = True
 
     def look_again(self) -> None:
-        """The topic may have gone."""
+        """The same at a restart: the topic may be gone."""
         self._topic_is_there = False
 
     def _begin(self, topic: Topic) -> Progress:

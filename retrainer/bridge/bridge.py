@@ -1,11 +1,11 @@
-"""The loop: look at the group's commits, compare where there is something new, and ride out whatever goes wrong.
+"""The loop of the bridge: look at the group's commits, compare where there are new ones, and survive failures.
 
-What makes it lose nothing:
+Why nothing is lost:
 
-- the commits are asked before the snapshot is begun, so one that comes meanwhile is new at the next look;
-- a user is marked before an event is sent of it, its hash is stored after the event was acknowledged, and the commits
-  after everything that was found by them;
-- the topic is created after the first comparison, see `beginning.py`.
+- The commits are read before the snapshot starts, so a commit that comes in between is new at the next look.
+- A user is marked before its event is sent; its hash is stored after the event was acknowledged; the commits are stored
+  after all changes of their comparison.
+- The topic is created after the first comparison, see `beginning.py`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _TROUBLE = (StoreError, KafkaError, sqlite3.Error, OSError)
 
 @dataclass(slots=True)
 class _Hold:
-    """Deletes held back: the comparison with the same commits is repeated, but not every time."""
+    """After held deletes the comparison with the same commits is repeated, but not every time."""
 
     commits: Commits
     wait: float
@@ -62,13 +62,13 @@ class Bridge:
     """The bridge of one group, for one thread.
 
     Args:
-        settings: how it works.
-        state: what it remembers of the group.
-        connect: makes the connections; called again when it failed, or when the group has gone.
-        orders: what was decided for this start.
+        settings: of the bridge.
+        state: the memory of the bridge about the group.
+        connect: makes the connections; called again after a failure, or when the group is gone.
+        orders: decisions of a person for this start.
         stopping: ends the loop.
-        clock: by which it waits, and by which it remembers when it compared.
-        moved: is told of progress.
+        clock: for waits, and for the time of the last comparison.
+        moved: called at each progress.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Bridge:
         """Watch until stopped.
 
         Raises:
-            BridgeError: only a person can get it on.
+            BridgeError: a person has to decide or change something.
         """
         failures = 0
         try:
@@ -139,7 +139,7 @@ class Bridge:
             self._disconnect()
 
     def _look(self) -> None:
-        """Look at the commits, and compare if something is new."""
+        """Look at the commits, and compare if there are new ones."""
         try:
             self._look_by(self._link or self._connected())
         except KafkaError:
@@ -175,7 +175,7 @@ class Bridge:
         return link
 
     def _compare_first(self, link: Link, commits: Commits, progress: Progress) -> None:
-        """Everybody is new: published if that was ordered, and otherwise just remembered."""
+        """The first comparison, where every user is new: published if ordered, else only stored."""
         log.info(FIRST_COMPARISON, commit=commits[0], publishes=progress.publishes)
         publish = self._publish(link, commits) if progress.publishes else None
         found = self._run(link, commits, publish, math.inf)
@@ -211,18 +211,18 @@ class Bridge:
         return found
 
     def _believed(self, progress: Progress) -> float:
-        """How many deletes are believed: by the users of the last whole comparison, which no repetition changes."""
+        """The largest plausible number of deletes, from the last complete comparison, which no repetition changes."""
         share = self._settings.max_deleted_share
         if self._accepts or share == 1:
             return math.inf
         return share * (progress.users or self._state.count())
 
     def _is_due(self, commits: Commits, progress: Progress) -> bool:
-        """Whether commits came, or went; or the last comparison was long ago."""
+        """Whether commits came or went, or the last comparison was long ago."""
         if self._hold is not None and self._hold.commits == commits:
             return self._clock.elapsed() >= self._hold.until
         longest = self._settings.recompare_after
-        age = abs(self._clock.now() - progress.compared_at)  # a time of the future is of a clock that was set back
+        age = abs(self._clock.now() - progress.compared_at)  # a time in the future comes from a clock that was set back
         return commits != progress.commits or (longest > 0 and age >= longest)
 
     def _publish(self, link: Link, commits: Commits) -> Publish:

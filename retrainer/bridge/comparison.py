@@ -1,7 +1,7 @@
-"""One comparison: a snapshot, streamed, against the hashes of the last, and an event for every difference.
+"""One comparison: a streamed snapshot against the hashes of the last one, with an event for every difference.
 
-What changed is published and stored chunk by chunk while the snapshot is read; deletes come last, once it has ended
-well, as only then is anybody known to be absent. Memory holds one batch, one chunk, and a bit for each user.
+Changes are published and stored chunk by chunk while the snapshot is read. Deletes come last, after the snapshot has
+ended well, because only then absent users are known. Memory holds one batch, one chunk, and one bit for each user.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from retrainer.bridge.state import BridgeState
 from schemas.events import Change, Group, Operation, value_columns
 
 Publish = Callable[[Sequence[Change]], None]
-"""Has events published; returns when they are acknowledged."""
+"""Publishes events; returns when they are acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What a comparison found."""
+    """The counts of a comparison."""
 
     users: int
     """Or labels, in the snapshot."""
@@ -31,16 +31,16 @@ class Compared:
     deleted: int
     seconds: float
     keyless: int = 0
-    """Rows whose key names nobody, so that no event can tell of them."""
+    """Rows whose key names nobody, so that there is no event for them."""
 
 
 class Comparison:
-    """One run over a snapshot. What it stored stays stored if it fails; the next one goes on from there.
+    """One run over a snapshot. After a failure its stored changes stay, and the next run goes on from there.
 
     Args:
-        state: the hashes of the last comparison, which this one brings up to date.
-        group: whose columns are compared.
-        publish: called with every chunk before it is stored; None to store without a word.
+        state: the hashes of the last comparison; this run updates them.
+        group: the group with the columns to compare.
+        publish: called with every chunk before it is stored; None to store without events.
         chunk: changes in one publication and in one transaction.
         step: called between two chunks, and may raise to end the comparison there.
     """
@@ -61,11 +61,11 @@ class Comparison:
         """Read a snapshot and publish what differs.
 
         Args:
-            store: where all rows are read.
-            max_deleted: how many deletes are believed.
+            store: source of all rows.
+            max_deleted: the largest plausible number of deletes.
 
         Raises:
-            HeldBack: more users are absent than that. What changed is published and stored; nobody is deleted.
+            HeldBack: more users are absent. Changes are published and stored; no user is deleted.
         """
         began = time.monotonic()
         users = keyless = 0
@@ -79,7 +79,7 @@ class Comparison:
                     self._compare(part)
         finally:
             if isinstance(batches, Generator):
-                batches.close()  # the stream, if it was not read to its end
+                batches.close()  # ends a stream that was not read to its end
         self._flush()
         deleted = self._delete_absent(max_deleted)
         return Compared(users, self._upserted, deleted, time.monotonic() - began, keyless)

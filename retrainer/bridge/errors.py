@@ -1,4 +1,4 @@
-"""What ends a comparison, or the bridge, in a file of its own so that every room can raise it."""
+"""Errors of the bridge."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from consumer.errors import ConsumerError
 
 
 class BridgeError(ConsumerError):
-    """The bridge cannot do its work until somebody decides or changes something."""
+    """The bridge cannot work until a person decides or changes something."""
 
 
 class HeldBack(BridgeError):  # noqa: N818  (a signal: the comparison is repeated)
-    """More users would be deleted than is plausible: nothing is deleted until somebody says that it is right."""
+    """More users would be deleted than is plausible: none is deleted until a person confirms."""
 
 
 class Stopped(Exception):  # noqa: N818  (a signal, not a fault)
-    """The bridge was told to stop, and did so between two steps."""
+    """The bridge was asked to stop, and stopped between two steps."""

@@ -1,4 +1,4 @@
-"""A short name for what a row holds: two rows have the same one if nothing that is trained on differs."""
+"""A hash of a row: two rows have the same hash if no trained column differs."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from retrainer.bridge.ports import KeyedRows
 
 HASH_BYTES = 16
-"""Enough that no two rows of one key have the same hash by chance."""
+"""Bytes of a hash; enough to avoid chance collisions between rows of one key."""
 
 _MISSING = b"\xff\xff\xff\xff"  # as a length it would be 16 GB
 
 
 def row_hashes(columns: Sequence[str], rows: KeyedRows) -> Iterator[bytes]:
-    """The hash of each row, in order: of these columns alone, numbers as float32, a missing cell told from an empty.
+    """The hash of each row, in order: of these columns alone, numbers as float32, missing and empty cells apart.
 
-    Cells are hashed as they are, fit for use or not: a row that became bad is a change too.
+    Cells are hashed as they are, sound or not: a row that became unsound is a change, too.
     """
     for cells in zip(*(rows.columns[name] for name in columns), strict=True):
         digest = blake2b(digest_size=HASH_BYTES)

@@ -1,4 +1,4 @@
-"""What a person has to decide, in the words that ask for it, and what was decided."""
+"""Decisions of a person: the texts that ask for them, and the answers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ DELETES_HELD_BACK = (
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What somebody decided for this start."""
+    """The decisions of a person for this start."""
 
     publish_existing: bool = False
-    """Publish everybody, where there is no state."""
+    """Publish all users, where there is no state."""
     new_baseline: bool = False
-    """Where there is no state, take the group as it is, although the topic was written to."""
+    """Without a state, accept the group as it is, although the topic was written to."""
     accept_deletes: bool = False
-    """Believe the first comparison, whatever share of the users it deletes."""
+    """Accept the first comparison, whatever share of the users it deletes."""

@@ -1,4 +1,4 @@
-"""What the bridge needs of the outside: a group's commits and rows to look at, and a topic to write to."""
+"""The ports of the bridge: a group's commits and rows, and a topic."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Commits = tuple[int, ...]
 
 
 class CommitLog(Protocol):
-    """Where a group's commits are read."""
+    """The source of a group's commits."""
 
     def recent(self) -> Commits:
-        """The last few commits. Whatever they say has been written: a snapshot begun after this call has it.
+        """The last few commits. A snapshot that starts after this call has all of their rows.
 
         Raises:
             Refused: the group keeps no commits.
@@ -29,7 +29,7 @@ class KeyedRows(Protocol):
 
     @property
     def keys(self) -> list[str]:
-        """Those that name somebody."""
+        """The keys that name somebody."""
 
     @property
     def columns(self) -> Mapping[str, Sequence[Any]]:
@@ -37,43 +37,43 @@ class KeyedRows(Protocol):
 
     @property
     def keyless(self) -> int:
-        """Rows that were left out, as their key names nobody."""
+        """Number of rows that were left out because their key names nobody."""
 
 
 class RowStore(Protocol):
-    """Where all rows of a group are read. A `FeatureStore` is one, and a `GroupReader` for labels."""
+    """The source of all rows of a group: a `FeatureStore`, or a `GroupReader` for labels."""
 
     def check_contract(self) -> None:
-        """Whether the group is there and has the contract's columns; ContractError says what differs."""
+        """Check that the group is there and has the contract's columns; raises ContractError with the differences."""
 
     def snapshot(self, changed: Collection[str]) -> Iterator[KeyedRows]:
         """Every row, in batches, each once, as of one moment not before the call."""
 
     def close(self) -> None:
-        """Give back connections. Closing twice is fine."""
+        """Release connections. Closing twice is fine."""
 
 
 class TopicState(StrEnum):
-    """What is known of the topic."""
+    """The state of a topic."""
 
     MISSING = "missing"
     EMPTY = "empty"
-    """There, and never written to."""
+    """The topic exists, and was never written to."""
     USED = "used"
 
 
 class Topic(Protocol):
-    """Where change events go. Every method raises KafkaError when the brokers do not do what is asked."""
+    """The topic of change events. Every method raises KafkaError where the brokers fail."""
 
     @property
     def name(self) -> str:
         """Its name."""
 
     def state(self) -> TopicState:
-        """Whether it is there, and was written to."""
+        """Whether the topic exists, and whether it was written to."""
 
     def create(self) -> None:
-        """Create it. One that is there already keeps its partitions."""
+        """Create the topic. A topic that exists keeps its partitions."""
 
     def publish(self, changes: Sequence[Change], commit: int) -> None:
         """Send the change events, and return once the brokers have acknowledged each of them.

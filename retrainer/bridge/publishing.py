@@ -1,9 +1,9 @@
-"""The bridge's topic: created where it is missing, written to with every record acknowledged.
+"""The bridge's topic: created where it is missing, and written to with an acknowledgement of every record.
 
-Why no transactions, which would keep a second bridge out: the authorizer of Hopsworks' own Kafka refuses every
-transactional id; kafka-python 3.0.12 waits for a commit without end when the broker goes away meanwhile, also after it
-is back; and it tells a transaction that ran out of time from a rival by nothing. Instead a second bridge without this
-one's state does not start (see `bridge.py`), and one with a copy of it shows in the offsets here.
+Transactions would keep a second bridge out, but do not work here. The authorizer of Hopsworks' own Kafka refuses every
+transactional id. kafka-python 3.0.12 waits for a commit without end when the broker goes away in the meantime, even
+after the broker is back; and it does not distinguish a transaction that ran out of time from a rival. Instead a second
+bridge without this state does not start (see `bridge.py`), and a bridge with a copy of the state shows in the offsets.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from schemas.labels import LabelGroup, pair_of
 log = structlog.get_logger()
 
 _DELIVERY_MS = 20_000
-_FLUSH_SECONDS = 30.0  # longer than any delivery may take, so every record has come to an end by then
+_FLUSH_SECONDS = 30.0  # longer than the longest delivery, so every record is delivered or failed by then
 _CLOSE_SECONDS = 2.0
 
 
@@ -42,11 +42,11 @@ class KafkaTopic:
 
     Args:
         settings: the brokers and the topics.
-        group: whose change events are written, to the users' topic or to that of the labels.
-        partitions: of the topic, where it has to be created.
+        group: the group of the change events, which go to the users' topic or to the labels'.
+        partitions: number of partitions of a topic that has to be created.
 
     Raises:
-        SettingsError: the client cannot use its settings or files.
+        SettingsError: the client cannot use the settings or files.
     """
 
     def __init__(self, settings: KafkaSettings, group: Group, partitions: int) -> None:
@@ -90,14 +90,14 @@ class KafkaTopic:
             written = [promise.get(timeout=0) for promise in promises]
         except BaseException:
             self._next.clear()  # some may have been written
-            self.close()  # the client can be in a state that it does not leave any more
+            self.close()  # the client can be in a state that it never leaves
             raise
         self._look_for_strangers(written)
 
     def close(self) -> None:
         """See Topic."""
         if self._producer is not None:
-            with suppress(KafkaError):  # it waits for records that nobody waits for any more
+            with suppress(KafkaError):  # it waits for records that are not needed any more
                 self._producer.close(timeout=_CLOSE_SECONDS)
             self._producer = None
 
@@ -114,7 +114,7 @@ class KafkaTopic:
         return encode_label(group, pair_of(key)) if isinstance(group, LabelGroup) else encode(group, key)
 
     def _look_for_strangers(self, written: Sequence[Any]) -> None:
-        """A topic with one writer has no gaps between its records; where there are any, somebody else wrote."""
+        """A topic with one writer has no gaps between that writer's records; a gap means a second writer."""
         offsets: dict[int, list[int]] = {}
         for record in written:
             offsets.setdefault(record.partition, []).append(record.offset)

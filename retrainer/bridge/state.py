@@ -1,8 +1,8 @@
-"""What the bridge remembers of a group: a hash for every user, and the commits that were compared.
+"""The memory of the bridge about a group: a hash for every user, and the compared commits.
 
-One SQLite file. A user whom an event is about to be sent of is marked before, and the mark goes when the brokers have
-acknowledged the event and the hash, or the absence, is stored. So after a crash in between it is known who may have
-been spoken of: they are spoken of again, also if they look by then as they did before, or are gone.
+One SQLite file. A user is marked before its event is sent. The mark is removed when the brokers have acknowledged the
+event, and the hash, or the absence, is stored. So after a crash in between, the users with a possible event are known:
+they get an event again, even if their row is as before by then, or gone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from schemas.private import private_file
 _VERSION = 1
 _KEYS_PER_QUERY = 500  # SQLite allows 999 parameters on old builds
 _BUSY_SECONDS = 30.0
-_MARK = b""  # instead of a hash, which no row has
+_MARK = b""  # in place of a hash; no row has this hash
 
 _TABLES = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, hash BLOB NOT NULL);
@@ -45,14 +45,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the bridge is with its group."""
+    """The progress of the bridge with its group."""
 
     publishes: bool
-    """Whether the first comparison was told to publish the users that it finds."""
+    """Whether the first comparison publishes the users that it finds."""
     commits: Commits | None
-    """The commits that were compared; None before the first comparison ended."""
+    """The compared commits; None before the first comparison ended."""
     users: int
-    """How many users there were at the end of the last comparison."""
+    """Number of users at the end of the last comparison."""
     compared_at: float
 
 
@@ -60,10 +60,10 @@ class BridgeState:
     """The state of one group, for one thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open the state, and create it where there is none.
+        """Open the state; a missing one is created.
 
         Raises:
-            BridgeError: the file cannot be used, is damaged, or another release's.
+            BridgeError: the file cannot be used, is damaged, or is of another release.
         """
         try:
             private_file(path)
@@ -79,7 +79,7 @@ class BridgeState:
 
     def _prepare(self, path: Path) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")  # a crash of the machine takes back no commit
+        self._db.execute("PRAGMA synchronous=FULL")  # no commit is lost in a crash of the machine
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
             self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version={_VERSION}; COMMIT;")
@@ -87,7 +87,7 @@ class BridgeState:
             raise BridgeError(f"{path}: state of version {version}; this release reads version {_VERSION}")
 
     def progress(self) -> Progress | None:
-        """How far the bridge came; None before it began."""
+        """The progress; None before the bridge has started."""
         row = self._db.execute("SELECT publishes, commits, users, compared_at FROM progress").fetchone()
         if row is None:
             return None
@@ -95,7 +95,7 @@ class BridgeState:
         return Progress(bool(publishes), None if commits is None else tuple(json.loads(commits)), users, compared_at)
 
     def begin(self, *, publishes: bool) -> Progress:
-        """Forget everything and begin anew."""
+        """Forget everything and start again."""
         with self._transaction():
             self._db.execute("DELETE FROM users")
             self._db.execute("DELETE FROM progress")
@@ -103,12 +103,12 @@ class BridgeState:
         return Progress(publishes, None, 0, 0.0)
 
     def count(self) -> int:
-        """How many users are known."""
+        """Number of known users."""
         (number,) = self._db.execute("SELECT count(*) FROM users").fetchone()
         return int(number)
 
     def find(self, keys: Sequence[str]) -> dict[str, Known]:
-        """Those of `keys` that are known."""
+        """The known users of `keys`."""
         found: dict[str, Known] = {}
         for start in range(0, len(keys), _KEYS_PER_QUERY):
             part = keys[start : start + _KEYS_PER_QUERY]
@@ -117,17 +117,17 @@ class BridgeState:
         return found
 
     def mark(self, keys: Iterable[str]) -> None:
-        """Remember that events about these users are about to be sent, in one transaction."""
+        """Mark these users before their events are sent, in one transaction."""
         self.store((key, _MARK) for key in keys)
 
     def store(self, hashes: Iterable[tuple[str, bytes]]) -> list[int]:
-        """Remember the users' hashes, in one transaction; returns their ids, in order."""
+        """Store the users' hashes, in one transaction; returns their ids, in order."""
         statement = "INSERT INTO users (key, hash) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET hash = excluded.hash"
         with self._transaction():
             return [self._db.execute(f"{statement} RETURNING id", pair).fetchone()[0] for pair in hashes]
 
     def everybody(self, page: int) -> Iterator[list[tuple[int, str]]]:
-        """Ids and keys of all users, by `page` of them. Users of earlier pages may be removed meanwhile."""
+        """Ids and keys of all users, in pages. Users of earlier pages may be removed in the meantime."""
         last = 0
         query = "SELECT id, key FROM users WHERE id > ? ORDER BY id LIMIT ?"
         while rows := self._db.execute(query, (last, page)).fetchall():
@@ -140,7 +140,7 @@ class BridgeState:
             self._db.executemany("DELETE FROM users WHERE id = ?", ((number,) for number in ids))
 
     def compared(self, commits: Commits, at: float) -> None:
-        """A comparison with a snapshot of at least these commits has ended, and all that it found is stored."""
+        """Store that a comparison with a snapshot of at least these commits has ended, and its changes are stored."""
         with self._transaction():
             self._db.execute(
                 "UPDATE progress SET commits = ?, users = (SELECT count(*) FROM users), compared_at = ?",

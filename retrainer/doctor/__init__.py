@@ -1,1 +1,1 @@
-"""`retrainer doctor`: one line about each thing that has to be right, and what to do where it is not."""
+"""`retrainer doctor`: one line for each thing that has to be right, and what to do where it is wrong."""

@@ -1,4 +1,4 @@
-"""Kafka clients that say soon, and in words, why there is no connection."""
+"""Kafka clients that fail fast, with the reason in words."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def admin(kafka: KafkaSettings) -> Iterator[Admin]:
 
 @contextmanager
 def reader(kafka: KafkaSettings) -> Iterator[TopicReader]:
-    """A consumer without a group: nobody notices that it reads.
+    """A consumer without a group, so that other readers are not disturbed.
 
     Raises:
         CheckFailed: there is no connection.

@@ -1,4 +1,4 @@
-"""What a check is and what it finds."""
+"""Checks and their findings."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, in one line, and, where something is amiss, what to do about it, in another."""
+    """What a check found, in one line; where something is wrong, a second line says what to do."""
 
     severity: Severity
     found: str
     todo: str | None = None
     unused: bool = False
-    """Whether the settings do without what it is about; such a one is for machines only."""
+    """Whether the settings do not use the thing; such a finding is for machines only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing to look at.
 
-    `look` may raise: the runner makes a failure of it. It may also hang: after `deadline` seconds it is left to itself.
+    An error of `look` becomes a failure. A `look` that hangs is abandoned after `deadline` seconds.
     """
 
     name: str
     look: Callable[[], Finding]
     needs: tuple[str, ...] = ()
-    """Checks without which this one would only repeat their failure; a warning of theirs does not matter."""
+    """Checks that have to pass first; a warning is enough."""
     deadline: float = 12.0
     todo: str | None = None
-    """What to do where it hangs, or raises something that does not say."""
+    """What to do where `look` hangs, or raises an error without advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Result:
     unused: bool = False
 
 
-class CheckFailed(Exception):  # noqa: N818  (a finding, raised where it is met)
-    """A check has failed, however deep it is in its work."""
+class CheckFailed(Exception):  # noqa: N818  (a finding that is raised)
+    """Ends a check as failed, from any depth of its work."""
 
     def __init__(self, found: str, todo: str) -> None:
         super().__init__(found)
@@ -63,12 +63,12 @@ class CheckFailed(Exception):  # noqa: N818  (a finding, raised where it is met)
 
 
 def ok(found: str) -> Finding:
-    """Nothing is amiss."""
+    """All is well."""
     return Finding(Severity.OK, found)
 
 
 def warning(found: str, todo: str) -> Finding:
-    """It works, but somebody should know."""
+    """It works, but a person should know."""
     return Finding(Severity.WARNING, found, todo)
 
 
@@ -78,10 +78,10 @@ def failed(found: str, todo: str) -> Finding:
 
 
 def unused(found: str) -> Finding:
-    """The settings do without it."""
+    """The settings do not use it."""
     return Finding(Severity.SKIPPED, found, unused=True)
 
 
 def skipped(found: str) -> Finding:
-    """It could not, or need not, be looked at."""
+    """It could not, or did not have to be, looked at."""
     return Finding(Severity.SKIPPED, found)

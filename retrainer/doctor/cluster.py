@@ -1,4 +1,4 @@
-"""The cluster as such: reached, the key taken, the project open, its version one that the SDK fits."""
+"""The cluster itself: connection, API key, project, and a version that fits the SDK."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEW_KEY = f"make one in Hopsworks (your name > API keys) with the scopes {_SCOPE
 
 
 def cluster_checks(context: CheckContext) -> list[Check]:
-    """From the outside in."""
+    """The checks, from the outside in."""
     return [
         Check(
             REACHED,

@@ -37,7 +37,7 @@ def as_the_cluster_says(settings: Settings, session: Session, tls_dir: Path) -> 
     """The connection that the cluster describes; its certificates are written to `tls_dir`.
 
     Raises:
-        ConsumerError: the cluster does not have what the settings want, and it is not the topic alone that lacks.
+        ConsumerError: the cluster lacks something that the settings want, besides the topic.
         StoreError: the cluster does not say.
     """
     from stores.hopsworks.facts import group_facts
@@ -46,6 +46,6 @@ def as_the_cluster_says(settings: Settings, session: Session, tls_dir: Path) -> 
     try:
         return Connection(with_facts(settings, facts))
     except ConsumerError as error:
-        # No topic, which the check of the topic says. The brokers can be looked at all the same.
+        # The check of the topic reports a missing topic. The brokers can be checked without it.
         named = settings.kafka.model_copy(update={"topic": settings.kafka.topic})
         return Connection(with_facts(settings.model_copy(update={"kafka": named}), facts), str(error))

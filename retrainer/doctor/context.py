@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stores.hopsworks.private_folder import PrivateFolder
     from stores.hopsworks.session import Session
 
-_REQUEST = 4.0  # seconds that the control plane may be silent; the service has more patience than a person who waits
+_REQUEST = 4.0  # seconds for the control plane; a person who waits has less patience than the service
 _VERSIONS = "/variables/versions"
 
 

@@ -1,4 +1,4 @@
-"""Bare requests to the control plane, without the SDK: what it answers to anybody, and what to this key."""
+"""Plain requests to the control plane, without the SDK, with or without a key."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from stores.hopsworks.failures import as_store_error
 
 _BASE = "/hopsworks-api/api"
 _CONNECT = 3.0
-_WITHIN_ITS_SECOND = 0.5  # a `Date` header tells whole seconds: on average it is half a second late
+_WITHIN_ITS_SECOND = 0.5  # a `Date` header has whole seconds: on average it is half a second late
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of the control plane, whatever its status. `body` is None where it is not JSON."""
+    """An answer of the control plane, of any status. `body` is None where it is not JSON."""
 
     status: int
     body: Any
     ahead: float | None
-    """Seconds by which the server's clock is ahead of ours; None where it does not tell the time."""
+    """Seconds by which the server's clock is ahead of ours; None where the answer has no time."""
 
 
 def get(cluster: Hopsworks, path: str, key: str | None = None) -> Answer:
@@ -41,7 +41,7 @@ def get(cluster: Hopsworks, path: str, key: str | None = None) -> Answer:
     url = f"https://{cluster.host}:{cluster.port}{_BASE}{path}"
     with requests.Session() as session, warnings.catch_warnings():
         warnings.simplefilter("ignore", InsecureRequestWarning)
-        # Sent as the SDK does it: with the proxies of the environment, but without its certificates and passwords.
+        # As the SDK sends it: with the proxies of the environment, without its certificates and passwords.
         request = session.prepare_request(requests.Request("GET", url, auth=_Key(key)))
         asked = _now()
         try:

@@ -1,4 +1,4 @@
-"""All checks, in the order in which one builds on the other."""
+"""All checks, in an order in which each builds on earlier ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GOODBYE = 2.0
 
 
 class Examination:
-    """One run of the doctor: `results` does it, `wrong_settings` and `hanging` tell how it went."""
+    """One run of the doctor: `results` runs the checks; `wrong_settings` and `hanging` say how the run ended."""
 
     def __init__(self, load: Callable[[], Settings], budget: float = BUDGET, *, try_writing: bool = False) -> None:
         self._settings = Lookup(load)
@@ -37,11 +37,11 @@ class Examination:
 
     @property
     def hanging(self) -> bool:
-        """Whether something that was given up is still at it, and would hold up the end of the process."""
+        """Whether an abandoned check still runs, and would delay the end of the process."""
         return self._runner.hanging
 
     def results(self) -> Iterator[Result]:
-        """Each as soon as it is there. Without settings there is one only."""
+        """The results, each as soon as it is there; without settings only the first."""
         (settings,) = self._runner.run([settings_check(self._settings)])
         yield settings
         self.wrong_settings = settings.severity is Severity.FAILED
@@ -51,7 +51,7 @@ class Examination:
         try:
             yield from self._runner.run(_checks(context))
         finally:
-            with suppress(TimeoutError):  # what hangs may hold the session, which ends with the process then
+            with suppress(TimeoutError):  # a hanging check may hold the session, which then ends with the process
                 within(_GOODBYE, context.end)
 
     def _redacted(self, text: str) -> str:
@@ -70,7 +70,7 @@ def _checks(context: CheckContext) -> Iterator[Check]:
     yield from kafka_checks(context)
     if context.settings.labels is not None:
         yield from label_checks(context, context.settings.labels)
-    # Before the reads, of which one that hangs would keep the session from it.
+    # Before the reads: a read that hangs would hold the session.
     yield registry_check(context)
     if context.reads_from_cluster:
         yield from feature_checks(context)

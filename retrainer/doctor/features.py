@@ -1,4 +1,4 @@
-"""Reading features: the query service for all users, the feature view and the online store for one."""
+"""Reads of features: the query service for all users, the feature view and the online store for one user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from stores.errors import StoreError
 
 QUERY, VIEW, READ = "query service", "feature view", "online read"
 
-_FLIGHT_PORT = 5005  # the SDK does not let it be chosen
+_FLIGHT_PORT = 5005  # the SDK has no setting for it
 _CONNECT = 3.0
 _READ_TIMEOUT = 5.0
 _SETUP = "retrainer setup-hopsworks"
@@ -40,7 +40,7 @@ def _query(context: CheckContext) -> Finding:
     if host is None:
         found = "the cluster does not say where its query service is reached from outside"
         return _unless_online(context, failed(found, "have loadbalancer_external_domain_feature_query set"))
-    # The SDK tries for a minute where nobody listens, and then fails with an error that says nothing.
+    # Without a listener the SDK tries for a minute, and then fails with an error that says nothing.
     if (reason := _nobody(host, _FLIGHT_PORT)) is not None:
         found = f"no connection to the query service at {host}:{_FLIGHT_PORT}: {reason}"
         return _unless_online(context, failed(found, _down("the query service", f" at port {_FLIGHT_PORT}")))
@@ -56,7 +56,7 @@ def _query(context: CheckContext) -> Finding:
 
 
 def _somebody(context: CheckContext, **how: Any) -> str | None:
-    """A user whom a read of all gives first; None where there is nobody."""
+    """The first user of a read of all; None where there are no users."""
     from stores.keys import user_key
 
     one = context.group().select([context.settings.feature_group.primary_key]).limit(1)
@@ -66,7 +66,7 @@ def _somebody(context: CheckContext, **how: Any) -> str | None:
 
 
 def _unless_online(context: CheckContext, finding: Finding) -> Finding:
-    """Where snapshots are read online, a query service that is missing hurts nobody."""
+    """The finding, unless snapshots are read online: then the query service is not needed."""
     store = context.settings.feature_store
     if isinstance(store, HopsworksStore) and store.snapshot == "online":
         return ok(f"not needed: snapshots are read online ({finding.found})")
@@ -134,7 +134,7 @@ def _read(context: CheckContext) -> Finding:
 
 
 def _somebody_by_sql(context: CheckContext) -> str | None:
-    """Where the query service is away, too."""
+    """A user found by SQL, where the query service is away."""
     from stores.hopsworks.deadline import within
 
     try:
@@ -153,7 +153,7 @@ def _variable(context: CheckContext, name: str) -> str | None:
 
 
 def _nobody(host: str, port: int) -> str | None:
-    """Why nobody is reached at an address; None if somebody is."""
+    """Why no connection to an address is possible; None where one is."""
     try:
         socket.create_connection((host, port), timeout=_CONNECT).close()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Whether a folder can be written, found out without writing into it."""
+"""Finds out whether a folder can be written, without writing into it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 _NOT_HERE = {errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL}
-"""What a file system answers that knows no files without a name."""
+"""Errors of a file system without nameless files."""
 
 
 def existing(path: Path) -> Path:
@@ -16,9 +16,9 @@ def existing(path: Path) -> Path:
 
 
 def why_not_writable(folder: Path) -> str | None:
-    """Why nothing can be written into a folder; None where something can.
+    """Why a folder cannot be written; None where it can.
 
-    A file without a name shows it: it is never in the folder, so not even the time of the folder changes.
+    The test is a file without a name: it is never in the folder, so not even the folder's time changes.
     """
     if not folder.is_dir():
         return os.strerror(errno.ENOTDIR)

@@ -1,4 +1,4 @@
-"""The feature group: its columns, whether it has an online store, and where its changes are told."""
+"""The feature group: its columns, its online store, and the topic of its changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COLUMNS = "set RETRAINER_FEATURE_GROUP__COLUMNS and __PRIMARY_KEY to what the g
 
 
 def group_checks(context: CheckContext) -> list[Check]:
-    """Of a cluster where one is named."""
+    """The checks of the group in the cluster, or in the local store without a cluster."""
     if not context.has_cluster:
         return [Check(GROUP, lambda: _local(context), todo=_COLUMNS)]
     return [

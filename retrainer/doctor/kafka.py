@@ -1,4 +1,4 @@
-"""Kafka: brokers, topic, partitions and group, looked at without joining the group, so that no service is disturbed."""
+"""Kafka: brokers, topic, partitions and group, without joining the group, so that no service is disturbed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from retrainer.doctor.topic import UNREADABLE, newest_judged
 BROKERS, TOPIC, PARTITIONS, GROUP = "Kafka", "topic", "partitions", "consumer group"
 
 _UNKNOWN_TOPIC, _TOPIC_DENIED = 3, 29
-_COORDINATOR = 5.0  # seconds until a broker that has just started knows who coordinates a group
+_COORDINATOR = 5.0  # seconds until a broker that has just started knows the coordinator of a group
 _UNSETTLED = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
 _BROKERS = "ask whoever runs the brokers"
 
 
 def kafka_checks(context: CheckContext) -> list[Check]:
-    """From connection to group."""
+    """The checks, from connection to group."""
     after = (ONLINE,) if context.has_cluster else ()
     told = (NOTIFICATION,) if context.has_cluster else ()
     return [
@@ -74,7 +74,7 @@ def _no_topic(context: CheckContext, code: int) -> Finding:
     if code == _UNKNOWN_TOPIC:
         return failed(f"there is no topic {topic}", make)
     if code == _TOPIC_DENIED:
-        # Hopsworks' own Kafka says so of a topic that is not there, too.
+        # Hopsworks' own Kafka says so for a topic that does not exist, too.
         return failed(
             f"topic {topic} is not there, or reading it is not permitted", f"{make}; or have it permitted (ACL)"
         )
@@ -115,22 +115,22 @@ def _group(context: CheckContext) -> Finding:
     if found:
         raise CheckFailed(in_words(found, group), WAY_OUT)
     members = len(described.get("members", ()))
-    # They do not of a group that nobody has used yet.
+    # The brokers do not say it for a group that was never used.
     may = "may be joined" if permitted else "may be looked at; whether it may be joined, the brokers do not say yet"
     return ok(f"{group} {may}; {f'{members} reading' if members else 'nobody reads'} now")
 
 
 def _strangers(context: CheckContext, client: Admin) -> list[Member]:
-    """Members that are no instances of the ledger. One that it has not forgotten counts as one."""
+    """Members of the group that are not instances of the ledger; instances that have ended lately count as such."""
     members, ours = members_of(client, context.kafka.group_id), set[str]()
     if not members:
         return []
     try:
         ours = look(context.settings.ledger.url, _instances)
     except NoLedger:
-        pass  # whoever is there works on another one
+        pass  # without a ledger, every member belongs to another one
     except LedgerError:
-        return []  # the check of the ledger tells
+        return []  # the check of the ledger reports it
     return strangers(members, context.kafka.topics, ours)
 
 
@@ -139,7 +139,7 @@ def _instances(ledger: Ledger) -> set[str]:
 
 
 def _described(client: Admin, group: str) -> dict[str, Any]:
-    """The group; nothing of it where the client does not understand the broker, as with those that are not Kafka."""
+    """The group; empty where the client does not understand the broker, as with brokers other than Apache Kafka."""
     try:
         described: dict[str, Any] = _patiently(lambda: client.describe_groups([group])[group])
     except (ValueError, UnsupportedVersionError):
@@ -156,7 +156,7 @@ def _denied(group: str) -> CheckFailed:
 
 
 def _patiently(ask: Any) -> Any:
-    """A broker that nobody has asked for a group before needs a moment to find out who coordinates it."""
+    """Ask again while a broker looks for the coordinator of a group, as at the first request for the group."""
     return Retrying(
         retry=retry_if_exception_type(_UNSETTLED),
         wait=wait_fixed(0.3),

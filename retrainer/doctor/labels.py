@@ -1,4 +1,4 @@
-"""The label group, where one is set: its columns and keys, where its changes are told, and whether that is there."""
+"""The label group, where one is set: columns and keys, and the topic of its changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DELAY = "the cluster heeds it within 30 minutes"
 
 
 def label_checks(context: CheckContext, labels: LabelGroup) -> list[Check]:
-    """Of a cluster where one is named."""
+    """The checks of the label group in the cluster, or in the local store without a cluster."""
     look, needs = (_group, PROJECT) if context.has_cluster else (_local, GROUP)
     return [
         Check(LABELS, lambda: look(context, labels), needs=(needs,), todo=_COLUMNS),
@@ -35,7 +35,7 @@ def label_checks(context: CheckContext, labels: LabelGroup) -> list[Check]:
 
 
 def label_rows_check(context: CheckContext, labels: LabelGroup) -> Check:
-    """Whether a cycle would take what the label group of a cluster holds."""
+    """Whether a cycle would accept the rows of the label group in a cluster."""
     return Check(LABEL_ROWS, lambda: _rows(context, labels), needs=(LABELS,), deadline=14.0)
 
 
@@ -81,11 +81,11 @@ def _group(context: CheckContext, labels: LabelGroup) -> Finding:
     reads_offline = not group.online_enabled or (isinstance(store, HopsworksStore) and store.snapshot == "offline")
     if reads_offline and (why := unreadable_offline(group)):
         return failed(why, "make the group with time travel, or set RETRAINER_FEATURE_STORE__SNAPSHOT=online")
-    return _told(context, labels, group)
+    return _announced(context, labels, group)
 
 
-def _told(context: CheckContext, labels: LabelGroup, group: Any) -> Finding:
-    """The group is well; is somebody told of its changes?"""
+def _announced(context: CheckContext, labels: LabelGroup, group: Any) -> Finding:
+    """The finding on a sound group: whether its changes are announced."""
     kafka = context.settings.kafka
     has = f"{labels.name}, version {labels.version}, number {group.id}, has the columns"
     if not group.online_enabled:

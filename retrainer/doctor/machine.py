@@ -1,4 +1,4 @@
-"""This machine: clock, disk, ledger, what its cycles ask of people, and whether a service is at work on it."""
+"""This machine: clock, disk, ledger, cycles that need a person, and whether a service runs here."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CLOCK = "set the clock by NTP (timedatectl set-ntp true): ages of events, time 
 
 
 def machine_checks(context: CheckContext) -> list[Check]:
-    """What every configuration needs."""
+    """The checks for every configuration."""
     return [
         Check(CLOCK, lambda: _clock(context)),
         Check(DISK, lambda: _disk(context)),
@@ -111,7 +111,7 @@ def _cycles(context: CheckContext) -> Finding:
 
 
 def _failing(context: CheckContext, ledger: Ledger) -> FailureReport | None:
-    """What fails: whoever runs cycles knows of the one under way, and when it is tried again."""
+    """The failing cycle, if any: the instance that runs cycles knows it, and the time of the next try."""
     status, last = read_status(context.settings.status_file), ledger.views.last_cycle()
     word = RunnerReport(status if status and status.alive(Clock()) else None, ledger.instances.heard_within(LIVE))
     cycle = word.cycle(ledger, last["cycle_id"] if last else None)

@@ -1,4 +1,4 @@
-"""The model registry: is it there and, where the doctor is asked to try, can it be written."""
+"""The model registry: whether it exists and, with `--try-writing`, whether it can be written."""
 
 from __future__ import annotations
 

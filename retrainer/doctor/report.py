@@ -1,4 +1,4 @@
-"""How results are shown: aligned lines for people, JSON for machines."""
+"""Results as aligned lines for people, or as JSON for machines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Report:
             self._ascii = False
 
     def line(self, result: Result) -> None:
-        """One result, and below it what to do, where something is; nothing of what is not used."""
+        """Print one result, with what to do below; unused ones are left out."""
         if result.unused:
             return
         mark, plain, style = _MARKS[result.severity]
@@ -41,21 +41,21 @@ class Report:
         line = Text.assemble(
             (plain if self._ascii else mark, style), " ", (f"{result.name:<{_NAMES}} {one_line(result.found)}", quiet)
         )
-        # Left to the terminal to wrap, so that a command can be copied as it is.
+        # The terminal wraps the line, so that a command can be copied as it is.
         self._console.print(line, soft_wrap=True)
         if result.todo:
             arrow = "->" if self._ascii else "→"
             self._console.print(Text(f"{'':<{_NAMES + 2}} {arrow} {one_line(result.todo)}", "bold"), soft_wrap=True)
 
     def summary(self, results: Iterable[Result]) -> None:
-        """How many of each."""
+        """Print the number of results of each severity."""
         counts = tally(result for result in results if not result.unused)
         told = [f"{counts[severity]} {severity}" for severity in Severity if counts[severity]]
         self._console.print(Text(", ".join(told), "bold red" if counts[Severity.FAILED] else "bold green"))
 
 
 def tally(results: Iterable[Result]) -> dict[Severity, int]:
-    """How many results there are of each severity."""
+    """Number of results of each severity."""
     counts = dict.fromkeys(Severity, 0)
     for result in results:
         counts[result.severity] += 1

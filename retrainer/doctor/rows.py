@@ -1,4 +1,4 @@
-"""Some rows of a group, judged as a cycle would judge them."""
+"""Some rows of a group, checked as a cycle would check them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from retrainer.doctor.checks import Finding, failed, ok, warning
 
 SAMPLE = 1000
-"""Rows that are looked at, at most: in a group of another length all are wrong."""
+"""Rows that are checked at most: in a group of another length all rows are wrong."""
 
 _TOLD = 3
 
@@ -19,14 +19,14 @@ def in_words(count: int, what: str) -> str:
 
 
 def judged(has: str, sound: int, refused: Iterable[str], keyless: int, todo: str) -> Finding:
-    """What some rows of a group say of it.
+    """The finding on some rows of a group.
 
     Args:
-        has: what else was found of the group; it begins the line.
-        sound: how many of the rows a cycle would take.
-        refused: why it would not take the others, a reason for each.
-        keyless: how many of them name nobody.
-        todo: what to do where it would take none, or not all.
+        has: the beginning of the line: what else is known of the group.
+        sound: number of rows that a cycle would accept.
+        refused: the reason for each other row.
+        keyless: number of rows that name nobody.
+        todo: what to do where not all rows are sound.
     """
     reasons = Counter(refused)
     if keyless:

@@ -1,4 +1,4 @@
-"""Running checks in order, each with a deadline, all within one; whatever they do, each ends in one result."""
+"""Runs checks in order, each with a deadline, all within a budget; each check ends in exactly one result."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Runner:
     """Runs checks one after the other.
 
     Args:
-        budget: seconds for all of them; what does not fit in is skipped.
-        redact: takes the secrets out of whatever is reported.
+        budget: seconds for all checks; checks without time are skipped.
+        redact: removes secrets from every text.
     """
 
     def __init__(self, budget: float, redact: Redact) -> None:
@@ -33,7 +33,7 @@ class Runner:
 
     @property
     def hanging(self) -> bool:
-        """Whether a check that was given up is still at it. The process then has to end without waiting for it."""
+        """Whether an abandoned check still runs. The process then has to end without waiting for it."""
         return any(thread.is_alive() for thread in self._left)
 
     def run(self, checks: Iterable[Check]) -> Iterator[Result]:
@@ -47,7 +47,7 @@ class Runner:
     def _finding(self, check: Check) -> Finding:
         lacking = next((name for name in check.needs if self._missing(name)), None)
         if lacking is not None:
-            # Told of the first cause: a chain of skipped checks that point at each other helps nobody.
+            # The first cause is named: a chain of skipped checks that name each other does not help.
             cause = self._waits_for.get(lacking, lacking)
             self._waits_for[check.name] = cause
             return skipped(f"needs {cause}")
@@ -89,6 +89,6 @@ def _look(check: Check) -> Finding:
         return failure.finding
     except (ConsumerError, StoreError) as error:
         return failed(str(error), check.todo or _advice(error))
-    except BaseException as error:  # noqa: BLE001  (a check that broke has found something, too)
+    except BaseException as error:  # noqa: BLE001  (an error in a check is a finding, too)
         said = f": {error}" if str(error) else ""
         return failed(f"unexpected {type(error).__name__}{said}", check.todo or "report this with the line above")

@@ -1,4 +1,4 @@
-"""Some rows of a group of the cluster, read by the query service and judged."""
+"""Some rows of a group in the cluster, read by the query service and checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 8.0  # seconds for the query service
 FLIGHT: dict[str, Any] = {"read_options": {"arrow_flight_config": {"timeout": TIMEOUT}}}
-"""How it is asked."""
+"""Options of a read by the query service."""
 
 _LENGTHS = "set RETRAINER_FEATURE_GROUP__COLUMNS to what the rows have, or have whoever writes features mend them"
 _LABELS = "see RETRAINER_LABELS__WORDS, and have whoever writes labels write what it names"
@@ -26,7 +26,7 @@ _LABELS = "see RETRAINER_LABELS__WORDS, and have whoever writes labels write wha
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Some rows of the feature group, and a user among them, a sound one where there is one; None where nobody is."""
+    """Some rows of the feature group, and one user, preferably with a sound row; None without users."""
 
     rows: FeatureRows
     user: str | None
@@ -36,7 +36,7 @@ def some_users(group: Any, contract: FeatureGroup) -> Sample:
     """Some rows of the SDK's feature group, read by the query service.
 
     Raises:
-        ClusterError: there are none.
+        ClusterError: the read failed.
     """
     from stores.feature_store import FeatureRows
     from stores.features.checks import check_rows
@@ -47,7 +47,7 @@ def some_users(group: Any, contract: FeatureGroup) -> Sample:
 
 
 def users_judged(contract: FeatureGroup, has: str, rows: FeatureRows) -> Finding:
-    """What some rows of the feature group say of it."""
+    """The finding on some rows of the feature group."""
     from stores.features.checks import check_rows
 
     found = check_rows(contract, rows)
@@ -55,7 +55,7 @@ def users_judged(contract: FeatureGroup, has: str, rows: FeatureRows) -> Finding
 
 
 def user_judged(contract: FeatureGroup, has: str, rows: FeatureRows) -> Finding:
-    """What one row says: a block of another length is the group's fault, whatever else is wrong may be its own."""
+    """The finding on one row: a wrong length is the fault of the group, other errors may be the row's own."""
     from stores.features.checks import check_rows
 
     found = check_rows(contract, rows)
@@ -66,7 +66,7 @@ def user_judged(contract: FeatureGroup, has: str, rows: FeatureRows) -> Finding:
 
 
 def labels_judged(group: Any, labels: LabelGroup) -> Finding:
-    """What some rows of the label group say of it."""
+    """The finding on some rows of the label group."""
     from stores.labels.checks import check_labels
     from stores.labels.hopsworks import label_rows
 
@@ -81,16 +81,16 @@ def read_batches(what: str, query: Any, **how: Any) -> list[Any]:
     """The Arrow batches of a query.
 
     Raises:
-        ClusterError: there are none.
+        ClusterError: the read failed.
     """
     from stores.hopsworks.failures import as_store_error
 
     try:
-        # Not by the session: for as long as the SDK hangs it would keep others from it, and their prints back.
+        # Without the session: a hanging SDK would block the session and swallow prints.
         with query.read_batches(**how) as batches:
             return list(batches)
     except (AttributeError, ValueError) as error:
-        # Of a Flight client that could not begin, the SDK says that it has no version, or speaks of Hive.
+        # For a Flight client that failed to start, the SDK's error is about a version or Hive.
         raise ClusterUnreachable(f"{what}: the service did not let us in ({type(error).__name__})") from None
     except Exception as error:  # noqa: BLE001  (the SDK raises anything)
         raise as_store_error(what, error) from None

@@ -1,4 +1,4 @@
-"""The settings: without them there is nothing to look at."""
+"""The settings, which every other check needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "settings"
 
 
 def settings_check(load: Lookup[Settings]) -> Check:
-    """Whether they can be loaded."""
+    """Whether the settings can be loaded."""
     return Check(NAME, lambda: _look(load))
 
 

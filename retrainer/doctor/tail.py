@@ -1,4 +1,4 @@
-"""The newest records of a topic: whose events they are, whether they can be understood, and what their times say."""
+"""The newest records of a topic: their feature group, whether they can be decoded, and the unit of their times."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _TOLD = 3  # groups that are named
 
 @dataclass(slots=True)
 class Tail:
-    """What was found in the newest records."""
+    """The counts of the newest records."""
 
     records: int = 0
     ours: int = 0
     others: Counter[str] = field(default_factory=Counter)
-    """Events that are none of ours, by whose they are."""
+    """Events of other groups, by group."""
     bad: int = 0
     newest_bad: str | None = None
-    """Why the newest record cannot be understood, where it cannot."""
+    """Why the newest record cannot be decoded; None where it can."""
     units: Counter[Unit] = field(default_factory=Counter)
-    """Records whose time is not in milliseconds, by the unit that it is in."""
+    """Records whose time is not in milliseconds, by unit."""
 
 
 def looked_at(records: Iterable[Record], decode: Decoder) -> Tail:
-    """What these records say, the newest last."""
+    """The counts of these records, the newest last."""
     tail = Tail()
     for record in records:
         headers = named(tuple(record.headers))
@@ -55,7 +55,7 @@ def looked_at(records: Iterable[Record], decode: Decoder) -> Tail:
 
 
 def judged(found: str, tail: Tail, group: Group, topic: str, source: str) -> Finding:
-    """What to say of them; `found` begins the line."""
+    """The finding on them; `found` begins the line."""
     said, todo = [], []
     if tail.newest_bad is not None or (tail.bad and tail.bad == tail.records):
         what = f"{tail.bad:,} of the last {tail.records:,} are no events" if tail.bad > 1 else "that is no event"
@@ -80,12 +80,12 @@ def judged(found: str, tail: Tail, group: Group, topic: str, source: str) -> Fin
 
 
 def named_group(group: Group) -> str:
-    """A group in words, with the numbers that events name it by, where they are known."""
+    """A group in words, with the ids that events name it by, where they are known."""
     return _in_words(group.feature_store_id, group.id, group.name, group.version)
 
 
 def _whose(value: bytes | None, headers: dict[str, bytes], event: Ignored) -> str:
-    """The group that an event names, or, where it names none, why it is none of ours."""
+    """The group of an event; where it names none, why it is not ours."""
     if (number := headers.get("featureGroupId")) is not None:
         return f"feature group {number.decode(errors='backslashreplace')}"
     try:

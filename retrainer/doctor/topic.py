@@ -1,4 +1,4 @@
-"""Reading the newest records of the topic, to see that it may be read and what it holds."""
+"""Reads the newest records of the topic, which shows that it can be read, and what it holds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from retrainer.doctor.checks import CheckFailed, Finding, ok, warning
 from retrainer.doctor.rows import SAMPLE
 from retrainer.doctor.tail import judged, looked_at
 
-_FETCH = 4.0  # seconds until a fetch has to be answered
+_FETCH = 4.0  # seconds for a fetch
 _TURN_MS = 200
 _MOST_BYTES = 32 * 2**20  # of a sample
 UNREADABLE = "`retrainer dead-letters` shows such"
@@ -41,7 +41,7 @@ class Newest:
 
 
 def describe(kafka: KafkaSettings, topic: str) -> dict[str, Any]:
-    """A topic as the brokers describe it; `error_code` is not 0 where they do not.
+    """A topic as the brokers describe it; `error_code` is not 0 where they refuse.
 
     Raises:
         CheckFailed: there is no connection.
@@ -90,10 +90,10 @@ def newest_judged(newest: Newest, settings: Settings) -> Finding:
 
 
 def _newest(consumer: TopicReader, begins: dict[Partition, int], ends: dict[Partition, int]) -> list[Found]:
-    """The records that end the partitions, the newest last; where that is too much to read, the last of each alone."""
+    """The last records of the partitions, the newest last; where these are too large, one record of each."""
     try:
         found = _last(consumer, begins, ends, max(1, SAMPLE // len(ends)))
-    except CorruptRecordError:  # it may lie before the last ones
+    except CorruptRecordError:  # it may be before the very last ones
         found = None
     if found is None and (found := _last(consumer, begins, ends, 1)) is None:
         raise CheckFailed("the brokers do not answer a fetch", "ask whoever runs the brokers")
@@ -103,7 +103,7 @@ def _newest(consumer: TopicReader, begins: dict[Partition, int], ends: dict[Part
 def _last(
     consumer: TopicReader, begins: dict[Partition, int], ends: dict[Partition, int], each: int
 ) -> list[Found] | None:
-    """Up to `each` records from the end of every partition; None where they do not come in time, or are too big."""
+    """Up to `each` records from the end of every partition; None where they are too slow or too large."""
     consumer.assign(list(ends))
     for partition, end in ends.items():
         consumer.seek(partition, max(begins[partition], end - each))
@@ -121,7 +121,7 @@ def _last(
 
 
 def _answered(consumer: TopicReader, partition: Partition, end: int) -> bool:
-    """Whether a fetch was answered, and the last record, or the mark of a transaction in its place, was taken."""
+    """Whether a fetch was answered, up to the last record or the transaction marker in its place."""
     at = consumer.position(partition)
     return consumer.highwater(partition) is not None and at is not None and at.offset >= end
 

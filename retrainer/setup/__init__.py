@@ -1,1 +1,1 @@
-"""`retrainer setup-hopsworks`: makes what the service needs of a cluster and lacks. Doing it twice does nothing."""
+"""`retrainer setup-hopsworks`: makes what the service lacks in a cluster. A second run changes nothing."""

@@ -1,4 +1,4 @@
-"""The steps, with a session of their own."""
+"""Runs the steps, in a session of their own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from stores.hopsworks.private_folder import PrivateFolder
 
 
 def set_up(settings: Settings, wishes: Wishes) -> Iterator[Step]:
-    """Do the steps; each is told when it is done.
+    """Do the steps, and yield each when it is done.
 
     Raises:
-        SettingsError: no cluster is named.
-        ConsumerError: a step could not be done, or would take something from somebody; those before it stay done.
+        SettingsError: the settings name no cluster.
+        ConsumerError: a step failed, or would take something from another user; the steps before stay done.
     """
     if settings.hopsworks is None:
         raise SettingsError("no cluster is named: set RETRAINER_HOPSWORKS__HOST and RETRAINER_HOPSWORKS__PROJECT")

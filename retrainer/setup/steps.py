@@ -1,4 +1,4 @@
-"""What is made for a group: the topic, its name on the group, the feature view. Each step looks first."""
+"""The things made for a group: the topic, its name on the group, the feature view. Each step looks first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DELAY = "the cluster heeds that within 30 minutes"
 
 
 class Made(StrEnum):
-    """What became of a thing."""
+    """The result of a step."""
 
     MADE = "made"
     PRESENT = "there already"
@@ -32,7 +32,7 @@ class Made(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that is there now, or would be."""
+    """A thing that exists now, or would be made."""
 
     made: Made
     what: str
@@ -40,24 +40,24 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the caller wants. With `dry_run` nothing is changed."""
+    """The wishes of the caller. With `dry_run` nothing is changed."""
 
     dry_run: bool = False
     partitions: int = 3
     replace: bool = False
-    """Whether a notification topic that is another may be replaced."""
+    """Whether another notification topic of the group may be replaced."""
 
 
 class Setup:
     """The steps for one group, of users or of labels.
 
     Args:
-        settings: what the service is told.
+        settings: of the service.
         session: with the cluster.
         contract: the group as the settings describe it.
         group: the SDK's.
         facts: of both groups.
-        wishes: what the caller wants.
+        wishes: of the caller.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class Setup:
         self._wishes = wishes
 
     def run(self) -> Iterator[Step]:
-        """Do the steps in order; each is told when it is done.
+        """Do the steps in order, and yield each when it is done.
 
         Raises:
-            ConsumerError: something cannot be made, or would replace what somebody else has set.
-            StoreError: the cluster does not do it.
+            ConsumerError: a thing cannot be made, or would replace a setting of another user.
+            StoreError: the cluster fails.
         """
         kafka = self._kafka()
         source = self._source(kafka)
@@ -91,17 +91,17 @@ class Setup:
             yield self._view(self._settings.feature_store)
 
     def _kafka(self) -> KafkaSettings:
-        """How Kafka is reached. The topic in it means nothing, as it may not be there yet.
+        """How Kafka is reached. The topic in it has no meaning, as it may not exist yet.
 
         Raises:
-            ConsumerError: the group has nothing for the source, whatever is set up.
+            ConsumerError: the group cannot have this source.
         """
         given = self._settings.kafka
         named = given.model_copy(update={"topic": given.topic})
         return with_facts(self._settings.model_copy(update={"kafka": named}), self._users).kafka
 
     def _source(self, kafka: KafkaSettings) -> Source:
-        """Where the group's changes come from: an offline-only label group's from a bridge, whatever the users' do."""
+        """The source of the group's changes: a bridge for an offline-only label group, whatever the users have."""
         if not self._labels:
             return kafka.source
         if not self._facts.online_enabled:
@@ -119,7 +119,7 @@ class Setup:
         """The notification topic: the one that is set, else that of the group, else one named after both."""
         given, told = self._given(), self._facts.notification_topic
         if given is None:
-            # Names of topics are one for all projects of a cluster.
+            # All projects of a cluster share the names of topics.
             cluster = self._settings.hopsworks
             assert cluster is not None
             return told or f"{cluster.project}_{self._contract.name}_changes"

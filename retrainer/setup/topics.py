@@ -1,7 +1,7 @@
-"""Topics: made through the project where Kafka is the cluster's own, through the brokers where it is not.
+"""Topics: made through the project where Kafka is the cluster's own, else through the brokers.
 
-Hopsworks removes from its own Kafka, once an hour, whatever topic it does not know; and of an external Kafka it says
-that it has made a topic and does nothing. So the project is asked to make it, and the brokers are believed.
+Once an hour Hopsworks removes topics that it does not know from its own Kafka. With an external Kafka it claims to have
+made a topic and does nothing. So the project is asked to make the topic, and the brokers are asked whether it exists.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from stores.errors import NotThere, Refused
 if TYPE_CHECKING:
     from stores.hopsworks.session import Session
 
-_COPIES = 3  # of a partition, where there are brokers enough
+_COPIES = 3  # of a partition, where there are enough brokers
 _SEEN_WITHIN = 10.0  # seconds until the brokers show a topic that the project has made
 _UNKNOWN, _DENIED = 3, 29
 _CONFLICT = 409
@@ -33,7 +33,7 @@ class Topics:
     """The topics of one Kafka.
 
     Args:
-        session: with the cluster; None where the brokers are not its own, so that it has no say.
+        session: with the cluster; None where the brokers are not the cluster's.
         kafka: how the brokers are reached.
     """
 
@@ -42,11 +42,11 @@ class Topics:
         self._kafka = kafka
 
     def partitions(self, topic: str) -> int | None:
-        """How many partitions a topic has; None if it is not there.
+        """The number of partitions of a topic; None where the topic does not exist.
 
         Raises:
-            ConsumerError: the brokers do not tell, or do not have what Hopsworks has on its list.
-            ClusterError: Hopsworks does not tell.
+            ConsumerError: the brokers do not say, or lack a topic that Hopsworks lists.
+            ClusterError: Hopsworks does not say.
         """
         if (count := self._on_brokers(topic)) is not None:
             return count
@@ -58,7 +58,7 @@ class Topics:
         return None
 
     def make(self, topic: str, partitions: int) -> None:
-        """Make a topic that is not there.
+        """Make a topic that does not exist.
 
         Raises:
             ConsumerError: the brokers do not make it.
@@ -98,7 +98,7 @@ class Topics:
         try:
             session.once(what, lambda: attempt(None, None))
         except NotThere:
-            # Our records have no Avro schema, and no server that is known insists on one; the SDK's signature does.
+            # Our records have no Avro schema. Known servers need none, but the SDK's signature does.
             session.once(f"make a schema for {topic}", lambda: api.create_schema(topic, _EMPTY_SCHEMA))
             session.once(what, lambda: attempt(topic, 1))
 
@@ -120,7 +120,10 @@ class Topics:
     def _on_brokers(self, topic: str) -> int | None:
         with _connected(self._kafka) as client:
             (described,) = client.describe_topics([topic])
-        if described["error_code"] in {_UNKNOWN, _DENIED}:  # of what is not there Hopsworks' own Kafka says denied
+        if described["error_code"] in {
+            _UNKNOWN,
+            _DENIED,
+        }:  # Hopsworks' own Kafka says denied for a topic that does not exist
             return None
         if described["error_code"]:
             raise ConsumerError(f"the brokers answer with error {described['error_code']} about topic {topic}")

@@ -1,1 +1,1 @@
-"""What a model learns from, and how it is fitted."""
+"""Training data, losses and fits."""

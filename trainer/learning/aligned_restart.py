@@ -24,7 +24,7 @@ def restart_aligned(model: TwoTower, directions: Floats, train: Rows, threshold:
     Args:
         model: a champion.
         directions: (capacity, width) the user matrix.
-        train: rows of the training users; nobody else's are looked at (P5).
+        train: rows of the training users, the only ones that are used (P5).
         threshold: the cosine above which users are similar.
         seed: of the random weights of units that no axis needs.
     """

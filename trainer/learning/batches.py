@@ -1,7 +1,7 @@
-"""Batches of users for training: anchors with some of their similar users, so that each batch has positives to learn.
+"""Batches of users for training: anchors with some of their similar users, so that each batch has positive pairs.
 
-Within a batch every pair is labelled from the directions (`trainer.learning.fit`), so one pass through the towers
-serves batch-squared pairs. An incremental cycle anchors on the changed users plus a replay share of unchanged ones.
+All pairs of a batch are labelled from the directions (`trainer.learning.fit`), so one pass through the towers serves
+batch-squared pairs. The anchors of an incremental cycle are the changed users plus a replay share of unchanged ones.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from trainer.pairs.nearest import Mask, NearestLists
 from trainer.pairs.order import nearest_first
 from trainer.pairs.similarity import RowIds, similarity
 
-_NEIGHBOURS = 2  # drawn for each anchor; more would make batches of one clique
-_SHARE_OF_CAP = 3  # a neighbour is one of the nearest cap / 3: a full list nearly always holds so many who may be seen
+_NEIGHBOURS = 2  # drawn for each anchor; with more a batch would be one clique
+_SHARE_OF_CAP = 3  # a neighbour is one of the nearest cap / 3: a full list nearly always has so many allowed users
 _ROWS_AT_A_TIME = 1024
 _ALLOWED_AT_A_TIME = 2**15
-_ROUNDING = 1e-4  # of a float32 product, amply
+_ROUNDING = 1e-4  # more than the error of a float32 product
 
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """Rows that one epoch goes through, and how many of them are replayed."""
+    """The rows of one epoch, and how many of them are replayed."""
 
     rows: Rows
     replayed: int
 
 
 def choose_anchors(train: Rows, changed: Rows | None, policy: FitPolicy, generator: np.random.Generator) -> Anchors:
-    """All training users where `changed` is None, else the changed among them and a replay share of the others."""
+    """All training users where `changed` is None; else the changed ones among them and a replay share of the others."""
     if changed is None:
         return Anchors(train, replayed=0)
     moved = np.isin(train, changed)
@@ -47,18 +47,18 @@ def choose_anchors(train: Rows, changed: Rows | None, policy: FitPolicy, generat
 
 
 class Neighbours:
-    """Similar users of some rows by the graph, of whom only those that may be seen are ever looked at.
+    """Similar users of some rows, by the graph; only allowed rows are drawn.
 
-    Whoever may not be seen has no say in who is drawn (P5). Without a cap that is so once they are left out. A list of
-    a capped graph is a prefix of the similar users, nearest first, so its first k allowed members are the k nearest
-    allowed users whoever else is in it; where it was cut before it held so many, they are found by a product.
+    Rows that are not allowed have no influence on the draw (P5). Without a cap it is enough to leave them out. A list
+    of a capped graph is a prefix of the similar users, nearest first, so its first k allowed members are the k nearest
+    allowed users. Where a list was cut before it has so many, a product finds them.
 
     Args:
         graph: the similar pairs.
-        directions: (capacity, width) the user matrix that the graph was made of.
+        directions: (capacity, width) the user matrix of the graph.
         order: (capacity,) rank of each row's user by id, for ties.
         allowed: rows that may be drawn.
-        asked: distinct rows, whose similar users will be asked for.
+        asked: distinct rows whose similar users are drawn later.
         threshold: above which users are similar.
     """
 
@@ -78,7 +78,7 @@ class Neighbours:
         self._count = np.searchsorted(source, asked, side="right") - self._start
 
     def draw(self, rows: Rows, generator: np.random.Generator) -> Rows:
-        """A random similar user of each of `rows`, all of them asked for, where there is one."""
+        """A random similar user of each of `rows`, all among `asked`; rows without one are left out."""
         at = np.searchsorted(self._asked, rows)
         at = at[self._count[at] > 0]
         drawn = self._target[self._start[at] + (generator.random(len(at)) * self._count[at]).astype(np.int64)]
@@ -86,7 +86,7 @@ class Neighbours:
 
 
 def _pairs_with(graph: Graph, order: Rows, may: Mask, asked: Rows) -> tuple[Rows, Rows]:
-    """All links from `asked` rows to rows that `may` be drawn, by source, then by id, of a graph without a cap."""
+    """All links from `asked` rows to rows that `may` be drawn, by source, then by id; for a graph without a cap."""
     wanted = np.zeros(len(may), dtype=bool)
     wanted[asked] = True
     pairs = graph.pairs(touching=wanted)
@@ -110,7 +110,7 @@ def _nearest(
         found = links.target[np.where(inside, at, 0)] if len(links) else at.astype(links.target.dtype)
         inside &= may[found]
         inside &= np.cumsum(inside, axis=1) <= k
-        lacking = (inside.sum(axis=1) < k) & (lists.floor[rows] > -np.inf)  # a list that was not cut holds everybody
+        lacking = (inside.sum(axis=1) < k) & (lists.floor[rows] > -np.inf)  # a list that was not cut is complete
         inside[lacking] = False
         sources.append(np.broadcast_to(rows[:, None], inside.shape)[inside])
         targets.append(found[inside])
@@ -122,7 +122,7 @@ def _nearest(
 
 
 def _searched(rows: Rows, allowed: Rows, k: int, directions: Floats, order: Rows, threshold: float) -> Links:
-    """Links from each of `rows` to the `k` nearest similar of the `allowed`, as the graph would rank them."""
+    """Links from each of `rows` to the `k` nearest similar `allowed` rows, in the graph's order."""
     found = [Links.join([])]
     for start in range(0, len(rows), _ROWS_AT_A_TIME):
         part = rows[start : start + _ROWS_AT_A_TIME]
@@ -138,7 +138,7 @@ def _searched(rows: Rows, allowed: Rows, k: int, directions: Floats, order: Rows
 
 
 def batch_count(anchors: int, everyone: int, size: int) -> int:
-    """How many batches `batches` makes of so many anchors."""
+    """Number of batches that `batches` makes."""
     return -(-anchors // _per_batch(min(size, everyone)))
 
 
@@ -149,9 +149,9 @@ def _per_batch(size: int) -> int:
 def batches(
     anchors: Rows, everyone: Rows, neighbours: Neighbours, size: int, generator: np.random.Generator
 ) -> Iterator[Rows]:
-    """One epoch: every anchor once, in random order, in batches of `size` distinct rows where there are so many.
+    """One epoch: every anchor once, in random order, in batches of at most `size` distinct rows.
 
-    Each batch holds anchors, similar users of theirs, and random users to fill it.
+    Each batch has anchors, similar users of these, and random users to fill it.
     """
     size = min(size, len(everyone))
     per_batch = _per_batch(size)

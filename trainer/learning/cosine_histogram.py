@@ -1,8 +1,8 @@
-"""What a model says of the dev users, counted: weighted histograms of cosines, and every figure that follows from them.
+"""A model's cosines on the dev users as weighted histograms, and the figures that follow from them.
 
-Counts are kept by group of users, so that a figure also has its error (the jackknife that leaves one group out, Efron
-and Stein 1981), and two models can be compared on the same users: `Change`. A pair is counted by the bin of its cosine;
-bins are so laid that the model's own line is an edge.
+Counts are kept by group of users, so each figure has an error (the jackknife that leaves out one group, Efron and Stein
+1981), and two models can be compared on the same users: `Change`. A pair counts in the bin of its cosine; the model's
+own line is an edge of a bin.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Doubles = NDArray[np.float64]
 
 _WIDTH = 2.0**-12  # of a bin
 _BINS = round(2 / _WIDTH) + 2
-_TOLD = 0.1  # pairs that are given less probability do not count for the calibration error
+_TOLD = 0.1  # pairs with less probability do not count for the calibration error
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Line:
 
     @property
     def middle(self) -> float:
-        """The cosine above which a pair is told similar."""
+        """The cosine above which the model calls a pair similar."""
         return -self.bias / self.scale
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """As in `schemas.cycle.Metrics`, estimated on the dev users."""
+    """Figures as in `schemas.cycle.Metrics`, estimated on the dev users."""
 
     accuracy: float
     precision: float
@@ -47,26 +47,26 @@ class Figures:
 
     @property
     def value(self) -> float:
-        """Higher is better: what of a model's quality the gate looks at, in one number between 0 and 1."""
+        """A model's quality in one number between 0 and 1, of what the gate looks at; higher is better."""
         both = self.precision + self.recall
         f1 = 2 * self.precision * self.recall / both if both else 0.0
         return (self.accuracy + f1 + self.average_precision + self.recall_at_10) / 4
 
     def as_array(self) -> Doubles:
-        """The figures so turned that more is better, the value last."""
+        """The figures with signs such that higher is better, the value last."""
         own = [self.accuracy, self.precision, self.recall, self.average_precision, self.recall_at_10]
         return np.array([*own, -self.calibration_error, self.value])
 
 
 @dataclass(frozen=True, slots=True)
 class CosineHistogram:
-    """Counts of one model.
+    """The counts of one model.
 
     Attributes:
         origin: lower edge of the first bin.
-        pairs: (groups, 2, bins) weight of the dissimilar and the similar pairs by their cosine.
-        hard: (groups, bins) number of the dissimilar pairs nearest to the threshold by theirs.
-        found, asked: (groups,) weight of the nearest users that were found, and of all of them.
+        pairs: (groups, 2, bins) weight of dissimilar and similar pairs by cosine.
+        hard: (groups, bins) number of hard dissimilar pairs by cosine.
+        found, asked: (groups,) weight of the nearest users that the model finds, and of all of them.
     """
 
     origin: float
@@ -86,14 +86,14 @@ class CosineHistogram:
         group: NDArray[np.int64],
         middle: float,
     ) -> CosineHistogram:
-        """Count.
+        """Count pairs into bins.
 
         Args:
-            cosine, similar, weight: (queries, corpus) what the model makes of each pair, its label, how many it is for.
+            cosine, similar, weight: (queries, corpus) the model's cosine of each pair, its label, and its weight.
             hard: positions of the hard dissimilar pairs.
             found, asked: (queries,) as the attributes.
-            group: (queries,) of each query, from 0 on.
-            middle: a cosine that has to be the edge of a bin.
+            group: (queries,) group of each query, from 0.
+            middle: a cosine that becomes the edge of a bin.
         """
         groups = int(group.max()) + 1
         origin = middle - _WIDTH * np.ceil((middle + 1) / _WIDTH)
@@ -111,7 +111,7 @@ class CosineHistogram:
         )
 
     def figures(self, line: Line, among: NDArray[np.bool_] | None = None) -> Figures:
-        """The figures at a line, of the groups that are `among` them (groups,) or of all."""
+        """The figures at a line, over the groups that `among` (groups,) selects, or over all."""
         chosen = np.ones(len(self.found), dtype=bool) if among is None else among
         negative, positive = self.pairs[chosen].sum(axis=0)
         hard, found, asked = self.hard[chosen].sum(axis=0), self.found[chosen].sum(), self.asked[chosen].sum()
@@ -136,17 +136,17 @@ class CosineHistogram:
 
     @property
     def centres(self) -> Doubles:
-        """(bins,) the cosine in the middle of each."""
+        """(bins,) the cosine in the middle of each bin."""
         return np.asarray(self.origin + _WIDTH * (np.arange(_BINS) + 0.5), dtype=np.float64)
 
     def line(self, start: Line, against: Figures | None) -> Line:
-        """The line that these counts ask for, by logistic regression in the true proportion of the pairs.
+        """The line for these counts, by logistic regression in the true proportion of the pairs.
 
         Args:
             start: where the search begins.
-            against: figures whose precision and recall it should keep: then neither is bought with the other, and only
-                the steepness is fitted. Where both can gain, F1 decides among lines that keep half of the gain of the
-                worse off; where not, the line lies where the worse off of the two is best off.
+            against: figures whose precision and recall the line should keep, so that neither is traded for the other;
+                then only the steepness is fitted. Where both can gain, F1 decides among the lines that keep half of the
+                smaller gain. Where not, the line is where the larger loss of the two is smallest.
         """
         negative, positive = self.pairs.sum(axis=0)
         cosine, similar = np.tile(self.centres, 2), np.repeat([False, True], _BINS)
@@ -161,7 +161,7 @@ class CosineHistogram:
         recall = true / max(positive.sum(), 1e-12)
         gain = np.minimum(precision - against.precision, recall - against.recall)
         ties = gain + 1e-3 * (precision + recall)
-        if (most := float(gain.max())) > 0:  # much is won: half of it is kept on either side, and F1 decides
+        if (most := float(gain.max())) > 0:  # both gain: half of the smaller gain is kept, and F1 decides
             both = np.maximum(precision + recall, 1e-12)
             ties = np.where(gain >= most / 2, 2 * precision * recall / both, -1.0)
         best = np.flatnonzero(ties >= ties.max() - 1e-9)
@@ -170,7 +170,7 @@ class CosineHistogram:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one model gains on another over the same users, and the error of that.
+    """The gain of one model over another on the same users, with its error.
 
     Attributes:
         gain, error: (7,) by figure in the order of `Figures.as_array`.
@@ -183,7 +183,7 @@ class Change:
     def between(
         one: tuple[CosineHistogram, Line], other: tuple[CosineHistogram, Line], among: NDArray[np.bool_] | None = None
     ) -> Change:
-        """From the `other` model to the `one`, over the groups that are `among` them (groups,) or over all."""
+        """From the `other` model to the `one`, over the groups that `among` (groups,) selects, or over all."""
         chosen = np.ones(len(one[0].found), dtype=bool) if among is None else among
 
         def gain(groups: NDArray[np.bool_]) -> Doubles:

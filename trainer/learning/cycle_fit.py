@@ -1,4 +1,4 @@
-"""What a cycle learns from: everyone or what changed, and of labels only what can be judged."""
+"""The fit of a cycle: on all users or on the changed ones; on labels only where these can be judged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trainer.space import Space
 
 
 def changed_rows(request: CycleRequest, space: Space) -> Rows:
-    """Rows of the claimed users who are there."""
+    """Rows of the claimed users that are in the space."""
     return np.array(list(space.matrix.rows_of(request.users).values()), dtype=np.int64)
 
 
@@ -35,11 +35,11 @@ def fit_cycle(
 
     Args:
         model: the champion's copy, or a new one where the cycle trains from scratch.
-        space, population: with all changes in them.
+        space, population: with all changes applied.
         outcomes: every label there is; None where there is no label group.
         request: the cycle's.
-        seed: of what is drawn.
-        on_epoch: told after each epoch; may raise to give up.
+        seed: of all draws.
+        on_epoch: called after each epoch; may raise to end the fit.
     """
     settings, follows = request.settings, not request.kind.from_scratch
     policy, why = settings.fit, _why_not_learned(space, population, outcomes, settings, seed)
@@ -64,7 +64,7 @@ def fit_cycle(
 def _why_not_learned(
     space: Space, population: Population, outcomes: Outcomes | None, settings: TrainerSettings, seed: int
 ) -> str | None:
-    """Why labels are not learned although the objective says so: too few are held out to judge a challenger by."""
+    """Why labels are not learned although the objective has them: too few are held out to judge a challenger."""
     if outcomes is None or not settings.fit.objective.has_outcomes:
         return None
     return lacking(held_out_exam(space.matrix.raw, outcomes, population, settings.gate.max_users, seed), settings.gate)

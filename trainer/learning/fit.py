@@ -1,8 +1,8 @@
-"""Learning: batches of users in which every pair is labelled, until the dev users' score stops rising.
+"""Fits a model on batches of users in which every pair is labelled, until the score of the dev users stops rising.
 
-Labels come from the directions, by a float32 product: a pair within rounding of the threshold may get either. The loss
-is in `trainer.learning.loss`. Weights and optimizer state of the best epoch are kept, the start counting as epoch 0: a
-training that makes the dev users no better leaves the model as it was.
+Labels come from the directions, by a float32 product: a pair within rounding of the threshold may get either label. The
+loss is in `trainer.learning.loss`. Weights and optimizer state of the best epoch are kept; the start counts as epoch 0,
+so a fit that does not improve the dev score leaves the model unchanged.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WARM_STARTS = 2  # fits from a warm start: from the champion's weights, and fro
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One training: its best epoch, and what it took."""
+    """One fit: its best epoch, and its costs."""
 
     rate: float
     restarted: bool
@@ -60,16 +60,16 @@ def fit(
     warm_start: bool,
     on_epoch: Callable[[Epoch], None],
 ) -> FitReport:
-    """Train `model` in place, for at most `epochs`; `on_epoch` may raise to give up.
+    """Train `model` in place, for at most `epochs`; `on_epoch` may raise to end the fit.
 
-    From a warm start two fits are tried, one from the weights as they are and one from `restart_aligned`. The better on
-    the dev users is kept where it is certainly better there than the model was, and in nothing certainly worse; else
-    the model is bit for bit as it was, its line included, and nothing was learned. With the same inputs and seed the
-    weights are the same on the same machine.
+    A warm start tries two fits, one from the weights as they are and one from `restart_aligned`. The better one on the
+    dev users is kept if it is certainly better there than the model was, and in no figure certainly worse. Else the
+    model, with its line, is unchanged bit for bit, and nothing was learned. The same inputs and seed give the same
+    weights on the same machine.
 
     Where the objective has outcomes, labels are learned (`trainer.learning.label_fit`), for at most
-    `policy.label_epochs`, and always by `policy.learning_rate`: new labels move a model far, and what it knew is
-    replayed.
+    `policy.label_epochs`, and always with `policy.learning_rate`: new labels move a model far, and a replay share keeps
+    what it knew.
     """
     if policy.objective.has_outcomes:
         if data.labels is None:
@@ -111,7 +111,7 @@ def fit(
 
 
 class _Trainer:
-    """What all fits of a cycle share."""
+    """The shared parts of all fits of a cycle."""
 
     def __init__(
         self,
@@ -128,15 +128,15 @@ class _Trainer:
         self._done = 0
 
     def run(self, rate: float, fits: int, start: ValidationScore | None = None, *, restarted: bool = False) -> _Run:
-        """Train the model from the weights that it has; it is left as the last epoch left it.
+        """Train the model from its current weights; afterwards the model is as the last epoch left it.
 
-        The state before the first epoch is epoch 0, and stays where no other is certainly better.
+        The state before the first epoch is epoch 0, and is the best where no other is certainly better.
 
         Args:
             rate: the highest learning rate.
-            fits: how many fits may be tried in all.
-            start: of the model that has to be beaten; lines are chosen so that they keep its precision and recall.
-            restarted: for the record, whether the weights are of `restart_aligned`.
+            fits: number of fits of the cycle, for the report.
+            start: score of the model to beat; lines are chosen to keep its precision and recall.
+            restarted: whether the weights are from `restart_aligned`, for the report.
         """
         model, data, policy, validation = self._model, self._data, self._policy, self._data.validation
         forget(model)
@@ -203,7 +203,7 @@ def _report(
 
 
 def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """One optimizer step on a batch of directions (batch, width); gives (loss, class-balanced accuracy)."""
+    """One optimizer step on a batch of directions (batch, width); returns (loss, class-balanced accuracy)."""
     variables = model.whole.trainable_variables
     optimizer = model.whole.optimizer
 

@@ -1,18 +1,18 @@
-"""The weights that a new model starts from: both towers keep the cosine, as well as their shape allows.
+"""The initial weights of a new model: both towers keep the cosine, as well as their shape allows.
 
-Labels come from the cosine of directions, so a tower that keeps it knows them already, and training has only to make up
-for what 128 numbers cannot hold. Let A be the map of `trainer.matrix.axes`: the leading principal axes of the training
-users' directions, at most 128, with what lies outside them projected over the weakest.
+Labels come from the cosine of directions, so a tower that keeps the cosine knows the labels already; training only
+makes up for what 128 numbers cannot hold. Let A be the map of `trainer.matrix.axes`: the leading principal axes of the
+training users' directions, at most 128, with a projection of everything outside them over the weakest axes.
 
     layer 1, 256 units   [relu(A x), relu(-A x)]   their difference is A x: mirrored, or "looks linear"
                                                    (Balduzzi et al. 2017, The Shattered Gradients Problem)
-    layer 2, 128 units   relu(q (A x + c))         c the length of A's row: of nobody one long is anything cut off;
-                                                   q a quarter, or c would make each step of layer 3 a leap
+    layer 2, 128 units   relu(q (A x + c))         c is the length of A's row, so relu cuts off nothing of a unit row;
+                                                   q is a quarter, else c would make each step of layer 3 too large
     layer 3, 128 units   q (A x + c) / q - c
 
-Mirroring layer 2 as well would leave room for only 64 axes. Units that are over, where rows have fewer than 128
-numbers, start with Keras's random weights and without a way out, so they disturb nothing and can be learned. The
-probability is one half at the threshold.
+A mirrored layer 2 would have room for 64 axes only. Where rows have fewer than 128 numbers, the spare units start with
+Keras's random weights and with outgoing weights of zero: they disturb nothing and can be learned. The probability is
+one half at the threshold.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from trainer.matrix.axes import keeping_map
 from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 
-_QUIET = 0.25  # a power of two, so that nothing is rounded
-_SCALE = 50.0  # steep: the pairs within a few hundredths of the threshold are those to be learned
+_QUIET = 0.25  # q; a power of two rounds nothing
+_SCALE = 50.0  # steep: pairs within a few hundredths of the threshold are still to be learned
 
 
 def set_initial_weights(model: TwoTower, directions: Floats, train: Rows, threshold: float) -> None:
@@ -34,7 +34,7 @@ def set_initial_weights(model: TwoTower, directions: Floats, train: Rows, thresh
     Args:
         model: as it was built.
         directions: (capacity, width) the user matrix.
-        train: rows of the training users; nobody else's are looked at (P5), and without any the model stays as it is.
+        train: rows of the training users, the only ones that are used (P5); without any the model is not changed.
         threshold: the cosine above which users are similar.
     """
     if not len(train):
@@ -49,8 +49,8 @@ def cosine_keeping(random: list[Floats], directions: Floats, train: Rows) -> lis
     """Weights of a tower (kernel and bias of three layers) that keeps the cosine.
 
     Args:
-        random: the tower's weights as Keras made them, which give the shapes and the units that are over.
-        directions, train: as of `set_initial_weights`.
+        random: the tower's weights as Keras made them: shapes, and weights of spare units.
+        directions, train: as in `set_initial_weights`.
     """
     kernel_1, bias_1, kernel_2, bias_2, kernel_3, bias_3 = (array.copy() for array in random)
     mirror = kernel_1.shape[1] // 2

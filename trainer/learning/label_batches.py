@@ -1,4 +1,4 @@
-"""Batches of labels: positive ones with the strangers that they are for one another, and some that say not similar."""
+"""Batches of labels: positive ones, which are strangers to one another, and some negative ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stores.feature_store import Floats
 from trainer.learning.label_data import LabelData
 from trainer.matrix.embeddings import Rows
 
-_BATCHES = 6  # an epoch has so many at least: fewer would hardly be steps, more have too few strangers each
+_BATCHES = 6  # an epoch has at least so many: fewer are too few steps, more have too few strangers each
 _SMALLEST = 32
 
 
@@ -23,10 +23,10 @@ class LabelBatch:
 
     Attributes:
         users, others: (batch,) rows of the two users of each positive label.
-        weight: (batch,) how much each counts.
-        known: (batch, batch) whether user and other are known to be similar, or the same; not of a label with itself.
-        log_share_users, log_share_others: (batch,) log of the share that each has of all ends of positive labels.
-        refused: (negatives, 2) rows of labels that say not similar, `hard_negatives` for each positive one at most.
+        weight: (batch,) weight of each.
+        known: (batch, batch) whether user and other are a known positive pair, or one user; False on the diagonal.
+        log_share_users, log_share_others: (batch,) log of the share of each among all ends of positive labels.
+        refused: (negatives, 2) rows of negative labels, at most `hard_negatives` for each positive one.
         refused_weight: (negatives,).
     """
 
@@ -41,17 +41,17 @@ class LabelBatch:
 
 
 def batch_size(labels: int, policy: FitPolicy) -> int:
-    """How many positive labels a batch has at most."""
+    """The largest number of positive labels in a batch."""
     return min(policy.batch_labels, max(_SMALLEST, -(-labels // _BATCHES)))
 
 
 def label_batch_count(labels: int, policy: FitPolicy) -> int:
-    """How many batches an epoch has."""
+    """Number of batches in an epoch."""
     return -(-labels // batch_size(labels, policy))
 
 
 def label_batches(data: LabelData, policy: FitPolicy, generator: np.random.Generator) -> Iterator[LabelBatch]:
-    """One epoch: every positive label once, in random order; where not directed, from a random one of its ends."""
+    """One epoch: every positive label once, in random order; a label without direction from a random end."""
     positives, negatives = data.epoch(generator)
     count = label_batch_count(len(positives), policy)
     popularity = data.partners.popularity
@@ -76,7 +76,7 @@ def label_batches(data: LabelData, policy: FitPolicy, generator: np.random.Gener
 
 
 def _turned(pairs: Rows, generator: np.random.Generator, *, directed: bool) -> Rows:
-    """Each pair from a random one of its ends; as it is where labels are directed."""
+    """Each pair from a random end; unchanged where labels are directed."""
     if directed:
         return pairs
     return np.asarray(np.where(generator.random((len(pairs), 1)) < 0.5, pairs[:, ::-1], pairs))

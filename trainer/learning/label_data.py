@@ -1,4 +1,4 @@
-"""What a fit may see of pair labels: those that it goes through, and who is known to like whom. P5 is kept here."""
+"""The labels of a fit: those of an epoch, and all known positive pairs. This keeps P5."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from trainer.matrix.population import Population
 from trainer.matrix.split import Part
 
 LEAST_LABELS = 32
-"""Positive labels between training users; of fewer nothing is learned."""
+"""Positive labels between training users that a fit needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelData:
-    """Labels to learn from, none of which touches a held-out user.
+    """Labels to learn; none has a held-out end.
 
     Attributes:
-        new: labels between training users that no version has learned yet, or of users who changed; from scratch all.
-        learned: the others of training users.
-        replayed: how many of those an epoch goes through; other ones in each.
+        new: labels between training users that no version has learned, or of changed users; from scratch all.
+        learned: the other labels between training users.
+        replayed: how many of those are in an epoch, drawn again for each.
         partners: every positive label between training users.
-        validation: what is asked about the dev users' labels; None where they are too few to tell anything.
+        validation: the exam on labels of dev users; None where they are too few.
     """
 
     new: Outcomes
@@ -38,15 +38,15 @@ class LabelData:
     partners: Partners
     validation: LabelValidation | None
     line: LabelValidation | None
-    """What scale and bias are drawn by: the same, or labels between training users where there are no others."""
+    """The exam that scale and bias are fitted to: `validation`, or labels between training users without one."""
 
     @property
     def positives(self) -> int:
-        """How many positive labels an epoch goes through."""
+        """Number of positive labels in an epoch."""
         return int(self.new.positive.sum()) + self._again(self.learned.positive)
 
     def epoch(self, generator: np.random.Generator) -> tuple[Outcomes, Outcomes]:
-        """The positive labels of one epoch and the negative ones; those of each kind are as many in every epoch."""
+        """The positive and the negative labels of one epoch; each kind has the same number in every epoch."""
         found = []
         for kind in (True, False):
             new, learned = (part.of(part.positive == kind) for part in (self.new, self.learned))
@@ -56,7 +56,7 @@ class LabelData:
         return found[0], found[1]
 
     def _again(self, of_kind: NDArray[np.bool_]) -> int:
-        """How many learned labels of a kind an epoch goes through."""
+        """Number of learned labels of a kind in an epoch."""
         count = int(of_kind.sum())
         return min(count, round(self.replayed * count / max(len(self.learned), 1)))
 
@@ -69,7 +69,7 @@ class LabelData:
         policy: FitPolicy,
         seed: int,
     ) -> LabelData:
-        """All labels where `changed` is None; else those that changed, those of `changed` rows, and a replay share."""
+        """All labels where `changed` is None; else changed labels, labels of `changed` rows, and a replay share."""
         outcomes = outcomes.of(outcomes.part != Part.HOLDOUT)
         train = outcomes.in_part(Part.TRAIN)
         partners = Partners(train.pairs[train.positive], len(directions), directed=outcomes.directed)

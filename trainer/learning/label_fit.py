@@ -1,11 +1,11 @@
-"""Learning from pair labels: batches of what users did, until the labels of dev users are predicted no better.
+"""Fits a model on pair labels, until the labels of dev users are predicted no better.
 
-The loss is in `trainer.learning.label_loss`. From scratch the best epoch on the dev users' labels is kept, the start
-counting as epoch 0. A cycle that follows a champion goes on from its weights, on labels that are new or of users who
-changed and some of the others again. Two models come of that: the last epoch's, and the mean of its weights and the
-champion's (Wortsman et al. 2022, Model soups). The better is kept where it is not probably worse than the champion: the
-champion was chosen by the same dev labels, so a tie speaks for who knows the new ones. The gate has the last word. Else
-the model is bit for bit as it was, and nothing was learned.
+The loss is in `trainer.learning.label_loss`. From scratch, the best epoch on the dev labels is kept; the start counts
+as epoch 0. A cycle that follows a champion goes on from its weights, on labels that are new or of changed users, and on
+a replay share of the others. There are two candidates: the last epoch, and the mean of its weights and the champion's
+(Wortsman et al. 2022, Model soups). The better one is kept if it is not probably worse than the champion: the champion
+was chosen by the same dev labels, so a tie speaks for the model that knows the new labels. The gate has the last word.
+Else the model is unchanged bit for bit, and nothing was learned.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ def fit_labels(
     warm_start: bool,
     on_epoch: Callable[[Epoch], None],
 ) -> FitReport:
-    """Train `model` in place, for at most `epochs`; `on_epoch` may raise to give up.
+    """Train `model` in place, for at most `epochs`; `on_epoch` may raise to end the fit.
 
-    With too few labels, or where a warm start finds none to learn, the model stays as it is and the report says why.
-    Scale and bias are drawn on the dev users' labels at the end: the probability is that of an outcome, as if likely
-    ones and others were as many. With the same inputs and seed the weights are the same on the same machine.
+    With too few labels, or a warm start without new labels, the model is unchanged, and the report says why. Scale and
+    bias are fitted to the dev labels at the end: the probability is that of an outcome, as if positives and strangers
+    were equally many. The same inputs and seed give the same weights on the same machine.
     """
     if (why := _nothing_to_learn(labels, warm_start=warm_start)) is not None:
         return _report(labels, policy, seed, warm_start=warm_start, learned=not warm_start, note=why)
@@ -86,7 +86,7 @@ def fit_labels(
 
 
 class _Training:
-    """One training of a model, epoch by epoch, and what it came to."""
+    """One fit of a model, epoch by epoch, with its figures."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class _Training:
         forget(model)
 
     def candidate(self, epoch: int) -> _Candidate:
-        """The model as it is; without dev labels the loss decides."""
+        """The model as it is, scored; without dev labels the loss decides."""
         validation = self._labels.validation
         score = None if validation is None else validation.score(self._model)
         value = self._value(score) if score else -self.loss if epoch else -np.inf
@@ -130,7 +130,7 @@ class _Training:
         return best
 
     def follow(self, champion: _Candidate) -> tuple[_Candidate, bool]:
-        """Go on from a champion: what is kept, and whether that is something new."""
+        """Go on from a champion: the candidate that is kept, and whether it is new."""
         validation = self._labels.validation
         assert validation is not None
         while self.epoch < self._epochs:
@@ -144,7 +144,7 @@ class _Training:
         tried.append(self.candidate(self.epoch))
         assert champion.score is not None
         good = [one for one in tried if one.score is not None and validation.holds(one.score, champion.score)]
-        if self._policy.objective is Objective.BOTH:  # labels that teach nothing may not cost what is alike
+        if self._policy.objective is Objective.BOTH:  # labels that teach nothing must not cost similarity
             good = [one for one in good if one.value >= champion.value]
         return (max(good, key=lambda one: one.value), True) if good else (champion, False)
 
@@ -166,7 +166,7 @@ class _Training:
         self._on_epoch(Epoch(self.epoch, self._epochs, self.loss, self.accuracy, None, None, auc, recall))
 
     def _value(self, score: LabelScore) -> float:
-        """What epochs are compared by; where both are learned, similarity is half of it."""
+        """The value that epochs are compared by; where both are learned, similarity is half of it."""
         alike = self._similarity.validation
         if self._policy.objective is not Objective.BOTH or alike is None:
             return score.value

@@ -1,18 +1,17 @@
 """The loss of a batch of labels.
 
-With t_ij the cosine of the query embedding of user i and the candidate embedding of other j, (i, i) a positive label,
-K the pairs that are known to be similar besides, T the temperature, and q_j the share that j has of all ends of
-positive labels:
+Let t_ij be the cosine of the query embedding of user i and the candidate embedding of other j, (i, i) a positive label,
+K the other known positive pairs, T the temperature, and q_j the share of j among all ends of positive labels:
 
     outcome   weighted mean over i of -log softmax_j(t_ij / T - c log q_j)_i, (i, j) in K left out
     cosine    mean of (t_ij - s_ij)^2, s the cosine of the directions
     refused   weighted mean over labels that say not similar of softplus((t - m) / T), m half way between the batch's
               mean cosine of positive labels and of strangers
 
-Everybody in a batch is a stranger to whom he is not known to like (in-batch softmax: TensorFlow Recommenders' retrieval
-task). Who is popular is in more batches, so he is pushed away more often: c log q makes up for that (Yi et al. 2019,
-Sampling-bias-corrected neural modeling). With c = 1 the model learns who is likely, popular or not; with c = 0 who is
-likelier than his popularity says. Where labels are not directed, either end looks for the other.
+Two users of a batch are strangers unless their pair is known (in-batch softmax: TensorFlow Recommenders' retrieval
+task). A popular user is in more batches, so the softmax pushes it away more often; c log q corrects that (Yi et al.
+2019, Sampling-bias-corrected neural modeling). With c = 1 the model learns which users are likely, popular or not; with
+c = 0 which are likelier than their popularity says. Labels without direction count from both ends.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from schemas.policies import FitPolicy
 from trainer.learning.shapes import Tensor, check_shapes
 
 NEVER = float(tf.float32.min) / 100
-"""A logit of probability 0 that can still be added to (as TensorFlow Recommenders has it)."""
+"""A logit of probability 0 that leaves room for a sum, as in TensorFlow Recommenders."""
 
 
 _PAIRS, _LABELS, _NEGATIVES = ("batch", "batch"), ("batch",), ("negatives",)
 
 
 def outcome_logits(cosine: Tensor, known: Tensor, log_share: Tensor, policy: FitPolicy) -> Tensor:
-    """(batch, batch) what the softmax is taken of, row by row; `log_share` (batch,) is of the columns."""
+    """(batch, batch) the input of the softmax over each row; `log_share` (batch,) belongs to the columns."""
     logits: Tensor = tf.where(
         known, NEVER, cosine / policy.temperature - policy.popularity_correction * log_share[None, :]
     )

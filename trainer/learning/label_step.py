@@ -19,7 +19,7 @@ from trainer.learning.validation import ValidationExam
 from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 
-_STEEP = 50.0  # the scale at which similarity is told where both are learned; the model's own is for outcomes
+_STEEP = 50.0  # scale of the similarity loss where both are learned; the model's own scale is for outcomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class SimilarityToo:
 
 
 def tensors(batch: LabelBatch, directions: Floats, policy: FitPolicy) -> list[Tensor]:
-    """A batch as the step takes it; the last are directions of distinct users, where similarity is learned too."""
+    """The arguments of the step; the last is directions of distinct users, where similarity is learned, too."""
     both = policy.objective is Objective.BOTH
     alike: Rows = np.unique(batch.users)[: policy.batch_users] if both else batch.users[:0]
     arrays = [

@@ -1,8 +1,8 @@
-"""How a model does on labels of dev users while it trains: what chooses the weights that are kept, and their line.
+"""The score of a model on labels of dev users during a fit: it chooses the weights that are kept, and their line.
 
-The gate's exam (`trainer.exam.outcome_exam`) on labels that have an end in the dev part and none in the holdout, among
-users who are not held out. Its cost is bounded: of more users than `_MOST_USERS` some are drawn, and the fifty nearest
-of all are as many fewer among those drawn.
+This is the gate's exam (`trainer.exam.outcome_exam`) on labels with an end in the dev part and none in the holdout,
+among users who are not held out. Its cost is bounded: of more users than `_MOST_USERS` a sample is drawn, and the
+number of nearest shrinks from fifty in proportion.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from trainer.matrix.population import Population
 from trainer.matrix.split import Part
 from trainer.model import TwoTower
 
-_MOST_USERS = 16_384  # in the corpus, besides those whom labels are about
-_ASKED = 2  # times as many dev users as are asked about similarity: labels tell less each
+_MOST_USERS = 16_384  # in the corpus, besides the users of the labels
+_ASKED = 2  # times as many dev users as for similarity: one label says less
 _LEAST_LABELS = 16
 _GROUPS = 16  # of asked users, left out in turn: the jackknife (Efron and Stein 1981)
 _LEAST_GAIN = 5e-4
 _PROBABLE, _CERTAIN = 1.0, 2.0  # errors
-_TRIFLE = 2e-3  # by which one figure may sink beyond its error
+_TRIFLE = 2e-3  # that one figure may lose beyond its error
 _START_SCALE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """A model on the exam: its answers by user, AUC and recall@50, and their mean, by which epochs are compared."""
+    """A model's answers by user, AUC and recall@50; the mean of the two compares epochs."""
 
     answers: OutcomeAnswers
     auc: float
@@ -50,13 +50,13 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True)
 class LabelValidation:
-    """The exam, and the (users, width) directions of those whom it is about; rows in the exam are rows of these."""
+    """The exam, and the directions (users, width) of its users; rows in the exam are rows of these."""
 
     exam: OutcomeExam
     directions: Floats
 
     def score(self, model: TwoTower) -> LabelScore:
-        """Of a model, by the scale and bias that it has."""
+        """The score of a model, with its own scale and bias."""
         answers = answer(self.exam, *self._embedded(model), model.scale())
         figures = answers.summed(np.ones(len(answers))).figures()
         return LabelScore(answers, float(figures["outcome_auc"]), float(figures["recall_at_50"]))
@@ -89,7 +89,7 @@ class LabelValidation:
         return gain, np.sqrt(spread * (groups - 1) / groups)
 
     def line(self, model: TwoTower) -> tuple[float, float]:
-        """Scale and bias by which 0.5 is between likely outcomes and what is not, were both as many (Platt 1999)."""
+        """Scale and bias with 0.5 between positives and strangers, as if both were equally many (Platt 1999)."""
         exam = self.exam
         cosine = pair_cosines(*self._embedded(model), exam.pairs)
         weight = exam.weight.copy()
@@ -111,9 +111,9 @@ def label_validation(
     Args:
         directions: (capacity, width) the user matrix.
         outcomes: labels, none of them held out.
-        population: who is in which part.
-        policy: how many dev users are asked at most.
-        seed: of what is drawn.
+        population: users by part of the split.
+        policy: the largest number of dev users.
+        seed: of all draws.
     """
     return _exam_on(Part.DEV, directions, outcomes, population, policy, seed)
 
@@ -121,7 +121,7 @@ def label_validation(
 def train_exam(
     directions: Floats, outcomes: Outcomes, population: Population, policy: FitPolicy, seed: int
 ) -> LabelValidation | None:
-    """The same on labels between training users: for the line alone, where there are no dev labels to draw it by."""
+    """The same on labels between training users: for the line alone, where there are no dev labels."""
     return _exam_on(Part.TRAIN, directions, outcomes, population, policy, seed)
 
 
@@ -163,6 +163,6 @@ def _some(pool: Rows, pairs: Rows, generator: np.random.Generator) -> Rows:
 
 
 def _figures(score: LabelScore, weights: Doubles) -> Doubles:
-    """(2, draws) AUC and recall@50 with each user counted by (draws, users) `weights`."""
+    """(2, draws) AUC and recall@50, each user weighted by `weights` (draws, users)."""
     found = score.answers.summed(weights).figures()
     return np.stack([found["outcome_auc"], found["recall_at_50"]])

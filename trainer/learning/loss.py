@@ -1,15 +1,15 @@
-"""The loss of a batch in which every pair is labelled, and the calibration of its cosines.
+"""The loss of a batch in which every pair is labelled, and the calibration of cosines.
 
-With s_ij the cosine of two users' directions, t_ij that of their embeddings, y_ij = [s_ij > threshold], and every user
-pair of the batch but (i, i):
+Let s_ij be the cosine of two users' directions, t_ij that of their embeddings, and y_ij = [s_ij > threshold]. Over all
+pairs of the batch except (i, i):
 
     pair      weighted mean of BCE(sigmoid(a t_ij + b), y_ij) / a      a scale, b bias, both learned
     distance  weighted mean of (t_ij - s_ij)^2                         weighted as the pairs are
     ranking   mean over i of KL(softmax_j(s_ij / T) || softmax_j(t_ij / T))
 
 Similar pairs together weigh 1 and dissimilar ones `negative_ratio`, whatever their number; with hard negatives, half of
-that goes to the dissimilar pairs that the model finds most alike. Divided by the scale, the pair loss pulls a cosine by
-at most 1 however steep the sigmoid has become, so the three keep their proportion from one cycle to the next.
+that weight goes to the dissimilar pairs with the highest cosine. The pair loss is divided by the scale, so its gradient
+by a cosine is at most 1 however steep the sigmoid is, and the three terms keep their proportion from cycle to cycle.
 The ranking loss is the listwise one of ListNet (Cao et al., ICML 2007).
 """
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from schemas.policies import FitPolicy
 from trainer.learning.shapes import Tensor, check_shapes
 
-_FAR = -1e9  # as a logit: never
+_FAR = -1e9  # a logit of probability 0
 _MAX_SCALE, _MIN_SCALE = 1000.0, 1.0
 _NEWTON_ROUNDS, _LONGEST_STEP, _SETTLED, _SHORTEST_SHARE = 200, 100.0, 1e-3, 1e-9
 
@@ -35,9 +35,9 @@ def pair_weights(similar: Tensor, others: Tensor, logits: Tensor, negative_ratio
 
     Args:
         similar: (batch, batch) 1 where the pair is similar; the diagonal does not count.
-        others: (batch, batch) 1 but on the diagonal.
-        logits: (batch, batch) what the model makes of each pair.
-        negative_ratio: weight of all dissimilar pairs together, that of all similar ones being 1.
+        others: (batch, batch) 0 on the diagonal, else 1.
+        logits: (batch, batch) the model's logit of each pair.
+        negative_ratio: weight of all dissimilar pairs together, where all similar pairs have 1.
         hard_negatives: half of that weight goes to so many dissimilar users of each user who has a similar one, those
             that the model finds most alike.
 
@@ -110,14 +110,14 @@ def calibrate(
 ) -> tuple[float, float]:
     """Scale and bias by logistic regression of `similar` on `cosine`, each (pairs,) (Platt 1999), by Newton's method.
 
-    Where the cosines tell the labels apart without error the scale would grow for ever, so it ends at 1000.
+    Where cosines separate the labels without error, the scale would grow for ever, so it ends at 1000.
 
     Args:
         cosine: of pairs.
-        similar: their labels, of both kinds.
-        start: the scale that the search begins with.
-        middle: the cosine that gets the probability one half; found as well where it is None.
-        weight: how many pairs each stands for; one where it is None. The proportion of the labels decides the middle.
+        similar: their labels; both values occur.
+        start: the first scale of the search.
+        middle: the cosine with probability one half; None: fitted, too.
+        weight: number of pairs that each stands for; None: one. The proportion of the labels decides the middle.
     """
     label = similar.astype(np.float64)
     counts = np.ones(len(cosine)) if weight is None else weight
@@ -135,7 +135,7 @@ def calibrate(
         slope = design @ (counts * (probability - label))
         curve = (design * (counts * probability * (1.0 - probability))) @ design.T + 1e-6 * np.eye(len(design))
         if (line[0] >= _MAX_SCALE and slope[0] < 0) or (line[0] <= _MIN_SCALE and slope[0] > 0):
-            slope[0] = curve[0, 1:] = curve[1:, 0] = 0.0  # it stays at its end
+            slope[0] = curve[0, 1:] = curve[1:, 0] = 0.0  # it stays at its bound
         step = np.linalg.solve(curve, slope)
         share = min(1.0, _LONGEST_STEP / max(float(np.abs(step).max()), _SETTLED))
         end = _MAX_SCALE if step[0] < 0 else _MIN_SCALE
@@ -143,7 +143,7 @@ def calibrate(
         if ends_there:
             share = float((line[0] - end) / step[0])
         after = line - share * step
-        # Where few pairs lie near the line and very many far from it, a whole step overshoots for ever.
+        # With few pairs near the line and very many far from it, full steps overshoot for ever.
         then = _entropy(after, design, label, counts)
         while then > now and share > _SHORTEST_SHARE:
             share, ends_there = share / 2, False
@@ -153,7 +153,7 @@ def calibrate(
             break
         line, now = after, then
         if ends_there:
-            line[0] = end  # and not a rounding before it: from there no step could be taken, and the bias stayed
+            line[0] = end  # exactly the bound: from a rounding before it no step is possible, and the bias would stay
         elif share * float(np.abs(step).max()) < _SETTLED:
             break
     bias = float(line[1]) if middle is None else 0.0
@@ -163,7 +163,7 @@ def calibrate(
 def _entropy(
     line: NDArray[np.float64], design: NDArray[np.float64], label: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> float:
-    """What logistic regression makes least: the cross-entropy of the labels, each as often as it counts."""
+    """The objective of logistic regression: the cross-entropy of the labels, weighted by `counts`."""
     logit = line @ design
     return float(counts @ (np.logaddexp(0.0, logit) - label * logit))
 

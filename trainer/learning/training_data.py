@@ -1,4 +1,4 @@
-"""What a fit may see of users, their pairs and their labels."""
+"""The training data of a fit: users, their pairs and their labels, without the holdout."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from trainer.space import Space
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What a fit may see. None of it belongs to the holdout.
+    """The training data of a fit. None of it belongs to the holdout.
 
     Attributes:
         directions: (capacity, width) the user matrix.
         train: rows of the training users.
-        anchors: rows that an epoch goes through.
-        neighbours: similar training users of each.
-        validation: what is asked about the dev users after each epoch, or None where there are too few.
+        anchors: the rows of one epoch.
+        neighbours: similar training users of each anchor.
+        validation: the exam on the dev users after each epoch; None where there are too few.
         threshold, negative_ratio: of the pair policy.
-        labels: what is known of who likes whom, where the objective has outcomes.
+        labels: the labels to learn, where the objective has outcomes.
     """
 
     directions: Floats
@@ -50,9 +50,9 @@ class TrainingData:
         seed: int,
         outcomes: Outcomes | None = None,
     ) -> TrainingData:
-        """What a cycle trains on: everyone, or around the `changed` rows where given. P5 is kept here.
+        """The data of a cycle: all training users, or those around the `changed` rows where given. This keeps P5.
 
-        `outcomes` are all labels that are known, held-out ones among them; none where the objective is similarity.
+        `outcomes` are all known labels, held-out ones included; None where the objective is similarity.
         """
         train, dev = population.of(Part.TRAIN), population.of(Part.DEV)
         pairs = settings.pairs

@@ -1,4 +1,4 @@
-"""What every fit needs: the state of a model while it trains, its learning rate, and how an epoch is told."""
+"""Shared by all fits: the state of a model in training, the learning rate, and the report of an epoch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RISING_STEPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What one epoch came to. `number` counts on through all fits that are tried, of which there may be `of` epochs."""
+    """The figures of one epoch. `number` counts through all fits of a cycle, which have at most `of` epochs."""
 
     number: int
     of: int
@@ -25,30 +25,30 @@ class Epoch:
     dev_accuracy: float | None
     dev_recall: float | None
     dev_auc: float | None = None
-    """On labels of dev users, as the one that follows: where labels are learned."""
+    """On labels of dev users, where labels are learned; so is the next field."""
     dev_recall_at_50: float | None = None
 
 
 def rate_at(step: int, steps: int, highest: float) -> float:
-    """The learning rate of a step: it rises within the first ten, as moments have to be learned, then falls to nothing
+    """The learning rate of a step: it rises over the first ten steps, while Adam's moments settle, then falls to zero
     along a cosine."""
     rising = min(1.0, (step + 1) / _RISING_STEPS)
     return highest * rising * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def state(model: TwoTower) -> list[Any]:
-    """Weights and optimizer state, which belong together."""
+    """Weights and optimizer state."""
     return [variable.numpy() for variable in _variables(model)]
 
 
 def restore(model: TwoTower, kept: list[Any]) -> None:
-    """Set both to what `state` gave."""
+    """Set weights and optimizer state to a result of `state`."""
     for variable, value in zip(_variables(model), kept, strict=True):
         variable.assign(value)
 
 
 def forget(model: TwoTower) -> None:
-    """Let the optimizer begin anew: moments of an earlier cycle are of other users, and of a rate that had fallen."""
+    """Reset the optimizer: moments of an earlier cycle are of other users, and of a rate that had fallen."""
     for variable in model.whole.optimizer.variables:
         variable.assign(tf.zeros_like(variable))
 

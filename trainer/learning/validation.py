@@ -1,10 +1,10 @@
-"""How a model does on the dev users while it trains: what chooses the weights that are kept, and their line.
+"""The score of a model on the dev users during a fit: it chooses the weights that are kept, and their line.
 
-A bounded exam: some dev users against those most like them and some others, none of them held out. Each pair weighs as
-many pairs (dev user, anybody not held out) as it stands for, so figures and calibration are those of all pairs in their
-true proportion, and a score costs the same with a thousand users and a million. Recall in a part of the corpus is not
-the recall of the whole (Krichene and Rendle, KDD 2020); with everybody in it whom a model is likely to mistake for the
-nearest, it comes near enough to tell the better of two epochs.
+The exam is bounded: some dev users against their nearest users and some others, none of them held out. Each pair is
+weighted by the number of pairs (dev user, any user not held out) that it stands for. So figures and calibration are
+those of all pairs in their true proportion, and a score costs the same with a thousand users and a million. Recall in a
+part of the corpus is not recall in the whole (Krichene and Rendle, KDD 2020); but the part has all users that a model
+is likely to mistake for the nearest, so it is near enough to find the better of two epochs.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
 
 _OTHERS_PER_USER = 8
-_NEIGHBOURS = 32  # of each dev user: those among whom a model has to find the ten nearest
+_NEIGHBOURS = 32  # of each dev user in the corpus, where a model has to find the ten nearest
 _NEAREST = 10
-_GROUPS = 16  # that are left out in turn, of changed users and of others
-_TIE = 1e-6  # as near as the tenth
-_LEAST_GAIN = 1e-3  # of the value: less is not worth a version
-_CERTAIN = 2.0  # errors that a gain must be above nothing
-_TRIFLES = np.array([5e-4, 5e-4, 5e-4, 5e-4, 5e-4, 5e-3, 5e-4])  # by which a figure may sink beyond its error
+_GROUPS = 16  # left out in turn, of changed users and of others
+_TIE = 1e-6  # counts as near as the tenth
+_LEAST_GAIN = 1e-3  # of the value; a smaller gain is not worth a version
+_CERTAIN = 2.0  # standard errors that a gain has to exceed
+_TRIFLES = np.array([5e-4, 5e-4, 5e-4, 5e-4, 5e-4, 5e-3, 5e-4])  # that a figure may lose beyond its error
 
-_NOBODY = Line(1.0, -2.0)  # of a model that has diverged: whatever its cosines, nobody is called similar
+_NOBODY = Line(1.0, -2.0)  # of a diverged model: it calls no pair similar
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationScore:
-    """A model on the exam: what it said, its line, and the figures at that line."""
+    """A model's cosines on the exam, its line, and the figures at that line."""
 
     histogram: CosineHistogram
     line: Line
@@ -44,18 +44,18 @@ class ValidationScore:
 
 @dataclass(frozen=True, slots=True)
 class ValidationExam:
-    """Dev users, the users they are compared with, and the truth.
+    """Dev users, a corpus, and the right answers.
 
     Attributes:
         queries, corpus: their rows in the user matrix.
         query_directions, corpus_directions: (rows, width).
         similar: (queries, corpus) the label of each pair.
-        weight: (queries, corpus) how many pairs it stands for; nothing where it is one of a user with itself.
-        asked: (queries,) how many dev users each stands for.
-        hard: positions of the dissimilar pairs nearest to the threshold, half as many of a user as it has similar ones.
-        near: (queries, corpus) who is as near as the tenth nearest.
-        group: (queries,) for the error of figures; those of changed users come last.
-        others: (groups,) which groups are of users that have not changed.
+        weight: (queries, corpus) number of pairs that each stands for; 0 for a user with itself.
+        asked: (queries,) number of dev users that each stands for.
+        hard: positions of the dissimilar pairs nearest to the threshold, half as many as a user has similar ones.
+        near: (queries, corpus) whether as near as the tenth nearest.
+        group: (queries,) group, for the errors of figures; groups of changed users come last.
+        others: (groups,) which groups are of unchanged users.
     """
 
     queries: Rows
@@ -73,7 +73,7 @@ class ValidationExam:
     def score(
         self, model: TwoTower, against: ValidationScore | None = None, *, own_line: bool = False
     ) -> ValidationScore:
-        """Of a model: by the line that it has, or by one that is chosen on these pairs (`CosineHistogram.line`)."""
+        """The score of a model at its own line, or at a line fitted to these pairs (`CosineHistogram.line`)."""
         query = np.asarray(model.query(self.query_directions, training=False))
         candidate = np.asarray(model.candidate(self.corpus_directions, training=False))
         cosine = query @ candidate.T
@@ -95,9 +95,9 @@ class ValidationExam:
         return ValidationScore(histogram, line, histogram.figures(line))
 
     def better(self, one: ValidationScore, other: ValidationScore) -> bool:
-        """Whether one model is certainly better than the other by more than a trifle, and in nothing certainly worse.
+        """Whether one model is certainly better than the other by more than a trifle, and in no figure certainly worse.
 
-        Nothing: no figure of all users, and none of those that have not changed.
+        The figures are those over all users, and those over unchanged users.
         """
         change = Change.between((one.histogram, one.line), (other.histogram, other.line))
         if change.gain[-1] <= max(_LEAST_GAIN, _CERTAIN * change.error[-1]):
@@ -108,7 +108,7 @@ class ValidationExam:
         return all(bool((each.gain >= -each.error - _TRIFLES).all()) for each in changes)
 
     def _found(self, cosine: Floats) -> Doubles:
-        """(queries,) share of the true nearest that are among the nearest by the model."""
+        """(queries,) share of the model's nearest that are among the true nearest."""
         k = min(_NEAREST, len(self.corpus) - 1)
         masked = np.where(self.weight > 0, np.nan_to_num(cosine, nan=-2.0), -3.0)
         top = np.argpartition(masked, -k, axis=1)[:, -k:]
@@ -125,16 +125,16 @@ def validation_exam(
     policy: FitPolicy,
     seed: int,
 ) -> ValidationExam | None:
-    """An exam, the same for the same arguments; None where these users make no pairs of both kinds.
+    """An exam, the same for the same arguments; None where the users do not have pairs of both labels.
 
     Args:
         directions: (capacity, width) the user matrix.
-        dev: rows of the dev users; where there are more than `policy.dev_users`, some are drawn.
-        changed: rows of which, where given, up to half of the users drawn are; they weigh as many as they are.
-        pool: rows of all users who are not held out, dev users among them.
+        dev: rows of the dev users; of more than `policy.dev_users` a sample is drawn.
+        changed: changed rows, if given; up to half of the sample is changed users, weighted to their true share.
+        pool: rows of all users who are not held out, dev users included.
         threshold: of the pair policy.
-        policy: how many dev users at most.
-        seed: of what is drawn.
+        policy: the largest number of dev users.
+        seed: of all draws.
     """
     generator = np.random.default_rng(seed)
     is_moved = np.zeros(len(dev), dtype=bool) if changed is None else np.isin(dev, changed)
@@ -182,7 +182,7 @@ def _groups(count: int) -> Rows:
 
 
 def _hardest(dissimilar: Floats, similar: Rows) -> tuple[Rows, Rows]:
-    """Positions of the largest of each row of `dissimilar` (queries, corpus), half as many as it has similar ones."""
+    """Positions of the largest in each row of `dissimilar` (queries, corpus), half as many as `similar` says."""
     wanted = np.minimum((similar + 1) // 2, _NEIGHBOURS)
     most = min(int(wanted.max()), dissimilar.shape[1])
     top = np.argsort(-dissimilar, axis=1, kind="stable")[:, :most]
@@ -191,7 +191,7 @@ def _hardest(dissimilar: Floats, similar: Rows) -> tuple[Rows, Rows]:
 
 
 def _as_near(truth: Floats) -> NDArray[np.bool_]:
-    """(queries, corpus) who is as near as the tenth nearest of each query, or nearer."""
+    """(queries, corpus) whether at least as near as the tenth nearest of the query."""
     k = min(_NEAREST, truth.shape[1] - 1)
     tenth = -np.partition(-truth, k - 1, axis=1)[:, k - 1]
     near: NDArray[np.bool_] = truth >= tenth[:, None] - _TIE

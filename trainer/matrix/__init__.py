@@ -1,1 +1,1 @@
-"""Users as rows: who they are, how their columns are scaled, and the matrix of their directions."""
+"""Users as rows: ids, scaling of columns, and the matrix of directions."""

@@ -1,9 +1,8 @@
-"""The axes that training users have, and how a linear map keeps cosines by them and still tells others apart.
+"""The principal axes of the training users, and a linear map that keeps cosines along them and still separates others.
 
-Principal axes lose what lies outside them: users in directions that no training user had would come out as rounding
-noise. So the outside is kept too, by a random projection (Johnson and Lindenstrauss 1984) that lies over the weakest
-outputs, turned down until the training users find their nearest as well as they can. A user wholly outside has a
-direction by it, however low.
+Principal axes lose everything outside them: users in directions that no training user has would become rounding noise.
+So a random projection (Johnson and Lindenstrauss 1984) of the outside is added to the weakest outputs. Its volume is
+reduced until the training users find their nearest as well as they can. So even a user wholly outside has a direction.
 """
 
 from __future__ import annotations
@@ -17,20 +16,20 @@ from trainer.matrix.embeddings import Rows
 Doubles = NDArray[np.float64]
 
 _MOST_USERS = 20_000  # whose axes are computed; more would not move them
-_NO_ENERGY = 1e-6  # share of all squared length; an axis with less is one that nobody has
-_VOLUMES = (1.0, 0.5, 0.2, 0.1, 0.05)  # of the outside, loudest first; below the last a fit would drown it
-_SAMPLE, _ASKED, _NEAREST = 2_000, 400, 10  # users among whom the volume is tried, and how many are asked for how many
+_NO_ENERGY = 1e-6  # share of all squared length; an axis with less does not count
+_VOLUMES = (1.0, 0.5, 0.2, 0.1, 0.05)  # of the outside, largest first; with less a fit would lose it
+_SAMPLE, _ASKED, _NEAREST = 2_000, 400, 10  # users of the trial, queries among them, and neighbours of a query
 _UNFELT, _TIE = 0.001, 1e-6  # of their recall; of two cosines
 _SEED = 0
 
 
 def training_axes(directions: Floats, train: Rows, count: int = 128) -> Floats:
-    """(axes, width) the leading principal axes of the training users: at most `count`, and only those that they have.
+    """(axes, width) the leading principal axes of the training users: at most `count`, and only axes with energy.
 
     Args:
         directions: (capacity, width) the user matrix.
-        train: rows of the training users; nobody else's are looked at (P5).
-        count: how many at most.
+        train: rows of the training users, the only ones that are used (P5).
+        count: number of axes at most.
     """
     return _principal(_sample(directions, train), count).astype(np.float32)
 
@@ -46,13 +45,13 @@ def outside_energy(directions: Floats, axes: Floats) -> Doubles:
 def keeping_map(directions: Floats, train: Rows, outputs: int) -> Floats:
     """(n, width) a linear map that keeps the cosines of the training users, as well as n <= `outputs` numbers can.
 
-    Its rows are their principal axes. Over the last of them lies a random projection of what is outside: over those
-    that are free, and half of all at least. Rows with no more than `outputs` independent numbers lose nothing, and nor
-    does anybody where `width` is no more. The map is the same for the same users.
+    Its rows are the principal axes. A random projection of the outside is added to the last rows: to all free ones, and
+    to at least half of all. Rows with at most `outputs` independent numbers lose nothing, nor do any where `width` is
+    at most `outputs`. The map is the same for the same users.
 
     Args:
-        directions, train: as of `training_axes`.
-        outputs: how many numbers there are to keep them in.
+        directions, train: as in `training_axes`.
+        outputs: number of outputs.
     """
     rows = _sample(directions, train)
     axes = _principal(rows, outputs)
@@ -83,13 +82,13 @@ def _projection(axes: Doubles, room: int) -> Doubles:
     """(room, width) a random projection of the complement of `axes` that keeps squared lengths in the mean."""
     width = axes.shape[1]
     drawn = np.random.default_rng(_SEED).normal(size=(width, room))
-    for _ in range(2):  # once more takes away what rounding has left
+    for _ in range(2):  # the second pass removes the rounding of the first
         drawn = np.linalg.qr(drawn - axes.T @ (axes @ drawn))[0]
     return np.asarray(np.sqrt((width - len(axes)) / room) * drawn.T)
 
 
 def _volume(rows: Doubles, inside: Doubles, outside: Doubles) -> float:
-    """The loudest of `_VOLUMES` by which a sample of `rows` find their nearest as well as by any."""
+    """The largest of `_VOLUMES` with which a sample of `rows` finds its nearest as well as with any."""
     draw = np.random.default_rng(_SEED)
     sample = rows[draw.choice(len(rows), min(_SAMPLE, len(rows)), replace=False)]
     truth = _cosines(sample)
@@ -107,7 +106,7 @@ def _volume(rows: Doubles, inside: Doubles, outside: Doubles) -> float:
 
 
 def _cosines(rows: Doubles) -> Doubles:
-    """(asked, users) of the first of `rows` with all; with themselves none."""
+    """(asked, users) cosines of the first of `rows` with all; -inf with themselves."""
     unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     product = unit[:_ASKED] @ unit.T
     np.fill_diagonal(product, -np.inf)
@@ -115,6 +114,6 @@ def _cosines(rows: Doubles) -> Doubles:
 
 
 def _nearest(cosines: Doubles) -> NDArray[np.intp]:
-    """(asked, k) the columns of the largest of each row, in no order."""
+    """(asked, k) the columns of the largest of each row, unordered."""
     k = min(_NEAREST, cosines.shape[1])
     return np.argpartition(-cosines, k - 1, axis=1)[:, :k]

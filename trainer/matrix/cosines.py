@@ -1,4 +1,4 @@
-"""The cosine of pairs of embeddings, and the probability that a model makes of it."""
+"""The cosine of pairs of embeddings, and its probability."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Who left an embedding space since a cycle was last settled.
+"""Users who left an embedding space since the last settled cycle.
 
-A space takes deletions in before a cycle has come to its end, and keeps them when it is rejected or held. So those who
-leave are noted beside the matrix before they do, and the note stands until another cycle is settled: the same cycle
-repeated after a crash, and the next one, still count them among the users known before.
+A space applies deletions before a cycle ends, and keeps them when the cycle is rejected or held. So departures are
+noted beside the matrix before they are applied, and the note is valid until another cycle is settled. A repetition of
+the cycle after a crash, and the next cycle, still count these users among those known before.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pathlib import Path
 from stores.files import replacing
 from trainer.matrix.embeddings import UserMatrix
 
-_NOTE_FILE = "leavers.json"
+_NOTE_FILE = "leavers.json"  # spaces on disk have this name
 
 
 def note_departures(
     folder: Path, since: str, matrix: UserMatrix, leaving: Collection[str], staying: Collection[str]
 ) -> None:
-    """Note who of `leaving` is in `matrix`, that of the space in `folder`, and forget those who came back (`staying`).
+    """Note the users of `leaving` that are in `matrix`, the matrix of the space in `folder`; drop those in `staying`.
 
     Args:
-        since: the cycle that was settled last; what was noted since another one is forgotten.
+        since: the last settled cycle; notes since another one are dropped.
     """
     users = (departed(folder, since) | matrix.rows_of(list(leaving)).keys()) - set(staying)
     with replacing(folder / _NOTE_FILE) as file:
@@ -31,7 +31,7 @@ def note_departures(
 
 
 def departed(folder: Path, since: str) -> set[str]:
-    """Who left the space in `folder` since the cycle `since` was settled; nobody where that is not noted."""
+    """Users who left the space in `folder` since the cycle `since` was settled; empty without a note."""
     try:
         note = json.loads((folder / _NOTE_FILE).read_bytes())
         return set(note["users"]) if note["since"] == since else set()

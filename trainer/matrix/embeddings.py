@@ -4,9 +4,9 @@
     raw.f32          (capacity, width) raw rows, as the feature store gave them
     direction.f32    (capacity, width) the same scaled to unit length; a free row and a user without direction are zero
 
-A row keeps its number as long as its user stays; rows of deleted users are used again. Rows to be changed are marked
-dirty before they are written and the index follows after, so that whatever a crash leaves half-written is dirty, and a
-repeat of the same upserts and deletes ends in the same state.
+A row keeps its number as long as its user stays; rows of deleted users are used again. Rows are marked dirty before
+they are written, and the index is updated after. So rows that a crash leaves half-written are dirty, and a repetition
+of the same upserts and deletes ends in the same state.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class UserMatrix:
         return self._directions
 
     def __len__(self) -> int:
-        """How many users there are."""
+        """Number of users."""
         (count,) = self._db.execute("SELECT count(*) FROM users").fetchone()
         return int(count)
 
@@ -80,7 +80,7 @@ class UserMatrix:
         return np.array([row for (row,) in self._db.execute("SELECT row FROM dirty ORDER BY row")], dtype=np.int64)
 
     def clean(self) -> None:
-        """Forget which rows are dirty; call it once the pairs of those rows are on disk."""
+        """Mark no row as dirty; to be called once the pairs of the dirty rows are on disk."""
         self._db.execute("DELETE FROM dirty")
 
     def apply(self, keys: Sequence[str], raw: Floats, directions: Floats, deletes: Iterable[str]) -> None:
@@ -116,11 +116,11 @@ class UserMatrix:
             self._db.executemany("INSERT OR REPLACE INTO users VALUES (?, ?)", placed.items())
 
     def close(self) -> None:
-        """Flush and let go of the files."""
+        """Close the files."""
         self._db.close()
 
     def _free_rows(self, count: int) -> list[int]:
-        """`count` rows that no user holds, lowest last, so that popping fills the gaps first."""
+        """`count` rows without a user, the lowest last, so that `pop` fills gaps first."""
         if count <= 0:
             return []
         taken = {row for (row,) in self._db.execute("SELECT row FROM users")}
@@ -133,7 +133,7 @@ class UserMatrix:
         return free[::-1]
 
     def _capacity_on_disk(self) -> int:
-        """Rows that both files can hold; after a crash while growing, the shorter file decides."""
+        """Rows that both files have room for; after a crash while growing, the shorter file decides."""
         sizes = [path.stat().st_size if path.exists() else 0 for path in self._files()]
         return min(sizes) // (4 * self._width)
 

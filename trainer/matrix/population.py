@@ -15,13 +15,13 @@ from trainer.matrix.split import Part, positions, split
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Who is there, and who may be trained on. Users without a direction are counted but take no part.
+    """The users, by part of the split. Users without a direction are counted, but belong to no part.
 
     Attributes:
         count: all users.
         everyone: rows of the users with a direction, in order.
-        part: (capacity,) part of each row's user; HOLDOUT where there is none, so that it is never trained on.
-        holdout: held-out rows in the order of their hash: the order in which they stay when there are too many.
+        part: (capacity,) part of each row's user; HOLDOUT for a row without one, so that it is never trained on.
+        holdout: held-out rows in the order of their hash, so that of too many the same ones are examined.
         order: (capacity,) rank of each row's user by id; 0 where there is none.
     """
 
@@ -32,7 +32,7 @@ class Population:
     order: Rows
 
     def of(self, part: Part) -> Rows:
-        """Rows of the users of one part, in the order of their ids: which rows others have does not change it (P5)."""
+        """Rows of the users of one part, in the order of their ids, which other users' rows do not change (P5)."""
         rows: Rows = self.everyone[self.part[self.everyone] == part]
         return rows[np.argsort(self.order[rows])]
 

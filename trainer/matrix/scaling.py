@@ -1,8 +1,8 @@
 """Scaling of raw rows into directions: each block on its own, then the whole to unit length.
 
-The same arithmetic lies inside the saved model (`trainer.model`), built from the same frozen statistics; a test holds
-the two together. Without it a raw year near 2000 would drown the other 300 dimensions, and without bounds one year of
-1e12 would erase the year for everybody.
+The saved model has the same arithmetic inside (`trainer.model`), built from the same frozen statistics; a test compares
+the two. Without scaling a raw year near 2000 would dominate the other 300 dimensions, and without bounds one year of
+1e12 would erase the year of all users.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from stores.feature_store import Floats
 Doubles = NDArray[np.float64]
 
 SMALLEST = float(np.finfo(np.float32).smallest_normal)
-"""Smaller numbers are zero: some processors take them for it, and the saved model runs on any."""
+"""Smaller numbers count as zero: some processors flush them to zero, and the saved model runs on any."""
 
 _TINY = 1e-12
 _ROUNDING = float(np.finfo(np.float32).eps)
-_STEPS = 8  # of float32's rounding, by which a sum taken in another order may differ
-_LEAST_SHARE = 0.01  # of the users, who have to tell another value before it is more than an outlier
-_RARE = 0.2  # of the values at most are others than the median, where percentiles of all would be blind to them
-_REACH = 5.0  # times the way from the median to the 10th or 90th percentile; 6.4 standard deviations where normal
+_STEPS = 8  # roundings of float32 by which a sum in another order may differ
+_LEAST_SHARE = 0.01  # of the users, who need another value before it is more than an outlier
+_RARE = 0.2  # of the values, if no more differ from the median: percentiles of all values would miss them
+_REACH = 5.0  # times the distance from the median to the 10th or 90th percentile: 6.4 standard deviations if normal
 
 
 class ScalarDrift(NamedTuple):
-    """How far the users at hand have moved in one scalar column."""
+    """How far some users have moved in one scalar column."""
 
     mean_z: float
     """Mean of the standardised and clipped values."""
@@ -56,12 +56,12 @@ def fit_space(space_id: str, group: FeatureGroup, raw: Floats) -> SpaceInfo:
 def fit_scale(values: Doubles) -> ScalarScale:
     """Bounds of `values` (users,), and mean and variance of those within.
 
-    A bound lies five times as far from the median as the 10th or 90th percentile does, so a tenth of the values on
-    either side has no say in it, and of normal ones none is beyond. Where four in five values or more are the same
-    one, median and percentiles are those of the others: the rare side of a flag is no outlier.
+    A bound is five times as far from the median as the 10th or 90th percentile, so a tenth of the values on either side
+    has no influence, and normal values are never beyond. Where at least four in five values are the same, median and
+    percentiles are those of the other values: the rare side of a flag is no outlier.
 
-    Where fewer than one in a hundred differ from the median by more than float32's rounding of it, the column is
-    constant: both bounds are the mean, so it becomes zero rather than noise.
+    Where fewer than one in a hundred differ from the median by more than float32's rounding, the column is constant:
+    both bounds are the mean, so the column becomes zero rather than noise.
     """
     if not len(values):
         return ScalarScale(mean=0.0, variance=1.0)
@@ -76,7 +76,7 @@ def fit_scale(values: Doubles) -> ScalarScale:
         low = min(middle, half - _REACH * (half - tenth))
         high = max(middle, half + _REACH * (ninetieth - half))
     within = values[(values >= low) & (values <= high)]
-    # Rounded to what the saved model holds, so that model and matrix subtract the same.
+    # Rounded as in the saved model, so that model and matrix subtract the same.
     mean, low, high = (float(np.float32(value)) for value in (within.mean(), low, high))
     if constant:
         return ScalarScale(mean=mean, variance=1.0, low=mean, high=mean)
@@ -97,10 +97,10 @@ def to_directions(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> Floats:
 
 
 def scalar_drift(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> dict[str, ScalarDrift]:
-    """By scalar column, how far `raw` (users, group.width) lies from the users whom the space was scaled by.
+    """By scalar column, how far `raw` (users, group.width) is from the users that the space was scaled by.
 
-    All-zero rows are left out; where no user is left, all figures are 0. A space of an earlier release has no bounds,
-    so nobody is beyond them.
+    All-zero rows are left out; without users, all figures are 0. A space of an earlier release has no bounds, so no
+    user is beyond them.
     """
     used = raw[_told(raw)].astype(np.float64)
     where = group.slices()
@@ -110,7 +110,7 @@ def scalar_drift(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> dict[str
 def _drift(scale: ScalarScale, values: Doubles) -> ScalarDrift:
     if not len(values):
         return ScalarDrift(0.0, 0.0)
-    beyond = np.abs(values - _within(scale, values)) > _rounding(values)  # nobody is for a last digit
+    beyond = np.abs(values - _within(scale, values)) > _rounding(values)  # more than the last digit
     return ScalarDrift(float(_standardised(scale, values).mean()), float(beyond.mean()))
 
 
@@ -123,15 +123,15 @@ def _within(scale: ScalarScale, values: Doubles) -> Doubles:
 
 
 def _rounding(value: float | Doubles) -> Doubles:
-    """What lies nearer to `value` may be the same number, rounded to float32 in another way."""
+    """Numbers nearer to `value` than this may be the same number, rounded to float32 in another way."""
     return np.asarray(_STEPS * _ROUNDING * np.abs(value) + SMALLEST / _ROUNDING)
 
 
 def _told(raw: Floats) -> NDArray[np.bool_]:
-    """(users,) who has said anything: whose row is not all zero."""
+    """(users,) whether the row is not all zero."""
     return np.asarray((np.abs(raw) >= SMALLEST).any(axis=1))
 
 
 def _unit(block: Doubles) -> Doubles:
-    # As Keras's UnitNormalization has it, down to the length below which nothing is brought to unit length.
+    # As in Keras's UnitNormalization, with its smallest length that is brought to unit length.
     return np.asarray(block / np.maximum(np.linalg.norm(block, axis=1, keepdims=True), _TINY))

@@ -13,7 +13,7 @@ from schemas.policies import SplitPolicy
 
 
 class Part(IntEnum):
-    """Where a user belongs. A pair belongs to the holdout when either end does, else to dev when either end does."""
+    """The part of a user. A pair is in the holdout when either end is, else in dev when either end is."""
 
     TRAIN = 0
     DEV = 1
@@ -21,7 +21,7 @@ class Part(IntEnum):
 
 
 def positions(salt: str, keys: Sequence[str]) -> NDArray[np.float64]:
-    """Where each user falls in [0, 1): uniform over users, fixed for a salt."""
+    """A number in [0, 1) for each user: uniform over users, fixed for a salt."""
     secret = salt.encode()[:64]
     hashes = (blake2b(key.encode(), digest_size=8, key=secret).digest() for key in keys)
     return np.array([int.from_bytes(digest, "big") / 2**64 for digest in hashes], dtype=np.float64)

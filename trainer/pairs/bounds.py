@@ -1,10 +1,10 @@
-"""Bounds of similarities from a few coordinates: what lets mining leave out most of the product, and lose nothing.
+"""Bounds of similarities from a few coordinates: mining leaves out most of the product, and loses no pair.
 
 Rotate the rows to their principal axes and keep the first m coordinates, p(x), and the length of the rest, r(x). By
 Cauchy-Schwarz the similarity of two rows lies within r(x) r(y) of p(x).p(y). With r(x) as one more coordinate the upper
-bound is a dot product too, of m + 1 numbers instead of all, so one short matrix product tells which pairs can be
-similar at all. Any axes give true bounds; principal ones give tight bounds (BOND, de Vries et al., SIGMOD 2002, and
-LEMP, Teflioudi et al., SIGMOD 2015, prune inner products in this way).
+bound is a dot product, too, of m + 1 numbers instead of all, so one short matrix product shows which pairs can be
+similar. Any axes give true bounds; principal axes give tight bounds (BOND, de Vries et al., SIGMOD 2002, and LEMP,
+Teflioudi et al., SIGMOD 2015, prune inner products in this way).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trainer.pairs.precision import Precision, Stored
 Axes = NDArray[np.float64]
 """(width, m) orthonormal columns."""
 
-_LEADING = 32  # coordinates that say well enough who is near whom
+_LEADING = 32  # coordinates; enough to find users that are close
 _TINY = 1e-12  # of a squared length: far above float64 rounding, far below what matters
 _ROWS_AT_A_TIME = 65_536  # in float64
 
@@ -34,8 +34,8 @@ class Bounds:
         short: (capacity, m + 1) m coordinates and the length of the rest; or (capacity, width), the directions
             themselves, where nothing is left out.
         rest: (capacity,) the length of the rest; None where nothing is left out.
-        precision: what `short` is stored in.
-        slack: how far a product of short rows may be from the upper bound that it stands for.
+        precision: of `short`.
+        slack: largest error of a product of short rows as an upper bound.
     """
 
     short: Stored
@@ -78,12 +78,12 @@ class Projection:
 
     @property
     def is_plain(self) -> bool:
-        """Whether short rows are the directions themselves, so that nobody has to keep them."""
+        """Whether short rows are the directions themselves, and need no memory of their own."""
         return not self.leaves_out and self.precision is Precision.FLOAT32
 
     @property
     def short_width(self) -> int:
-        """How many numbers a short row has."""
+        """Number of values in a short row."""
         return int(self.axes.shape[1] + self.leaves_out)
 
     def shorten(self, directions: Floats) -> Stored:

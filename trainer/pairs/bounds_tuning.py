@@ -1,7 +1,7 @@
 """The choice of a projection: the axes and the precision that make mining cheapest for the data at hand.
 
-Estimated on a sample, in the time that one coordinate takes in a float32 product: the product of short rows for every
-pair, and a full dot product for every pair that its bounds leave open. Whatever is chosen, the pairs are the same.
+The cost is estimated on a sample, in units of one coordinate in a float32 product: the product of short rows for every
+pair, and a full dot product for every pair that the bounds leave open. The choice does not change the pairs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Doubles = NDArray[np.float64]
 
 _TRIED = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 _SAMPLED_ROWS, _SAMPLED_OTHERS, _SAMPLED_FOR_AXES = 64, 8192, 20_000
-_GATHERING = 60  # how much dearer a coordinate is in a dot product of two rows fetched from memory than in a product
+_GATHERING = 60  # cost of a coordinate in a dot product of two rows fetched from memory, where 1 is in a product
 
 
 def choose_projection(
@@ -48,7 +48,7 @@ def choose_projection(
         directions[_some(everyone, count, generator)].astype(np.float64) @ axes
         for count in (_SAMPLED_ROWS, _SAMPLED_OTHERS)
     )
-    # What the cap nearest of all are in the sample.
+    # The cap, scaled to the sample.
     nearest = None if cap is None else max(1, round(cap * len(others) / len(everyone)))
     costs = {
         (precision, kept): precision.price * (kept + (kept < width)) + open_share * _GATHERING * width
@@ -76,7 +76,7 @@ def _open_shares(
         slack = precision.error(kept + 1)
         if precision is not Precision.FLOAT32 and threshold <= precision.error(
             others.shape[1]
-        ):  # they would have no line
+        ):  # its line would not be above 0
             continue
         if nearest is None:
             open_ = (upper > threshold - slack) & (lower <= threshold + slack)

@@ -1,4 +1,4 @@
-"""The wide part of mining: of all pairs of a block of rows with everybody, those that can be similar at all."""
+"""The wide part of mining: of all pairs of a block of rows with all users, the candidates that may be similar."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from trainer.pairs.bounds import Bounds
 from trainer.pairs.precision import Stored
 from trainer.pairs.similarity import RowIds
 
-BLOCK_ROWS = 256  # in smaller blocks, threads wait for the interpreter as long as they work
+BLOCK_ROWS = 256  # with smaller blocks, threads wait for the interpreter as long as they compute
 _COLUMNS = 8192  # the product of a block stays in the cache
 _BYTES_PER_BOUND = 5  # a bound, and whether it is above the line
 _BYTES_PER_CANDIDATE = 48
-_SHARE_OF_TABLE = 1 / 2  # of that, for a place in the tables by which lists are cut: each row as wide as the fullest
+_SHARE_OF_TABLE = 1 / 2  # of that, for an entry in the tables by which lists are cut: each row as wide as the fullest
 
 
 class TooManyError(Exception):
-    """More candidates than there is room for; a smaller block has fewer."""
+    """A block has more candidates than there is room for; a smaller block has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class Candidates:
 
 
 class Sieve:
-    """Finds the candidates of a block, in buffers that it uses again: one thread's, and of bounded memory.
+    """Finds the candidates of a block, in buffers that are used again: for one thread, with bounded memory.
 
     Args:
         bounds: of the whole matrix.
-        threshold: what a similarity has to be above.
-        memory: bytes that a block may take.
-        tables: whether candidates will be cut by `bar`, which takes memory too.
+        threshold: of the similarity.
+        memory: bytes for one block.
+        tables: whether candidates are cut by `bar` later, which needs memory, too.
     """
 
     def __init__(self, bounds: Bounds, threshold: float, memory: int, *, tables: bool = True) -> None:
@@ -66,7 +66,7 @@ class Sieve:
         """The candidates of at most BLOCK_ROWS rows, by row within each block of columns.
 
         Raises:
-            TooManyError: there is no room for them, and more than one row.
+            TooManyError: there is no room for them, and the block has more than one row.
         """
         short, rest, slack = self._bounds.short, self._bounds.rest, np.float32(self._bounds.slack)
         left = short[block]
@@ -91,7 +91,7 @@ class Sieve:
         product = self._bounds.precision.product(left, right, self._product[:size].reshape(shape))
         above = np.greater(product, self._line, out=self._above[:size].reshape(shape))
         own = np.flatnonzero((block >= start) & (block < start + len(right)))
-        above[own, block[own] - start] = False  # nobody is their own neighbour
+        above[own, block[own] - start] = False  # no user is its own neighbour
         if len(block) > 1 and count.sum() + np.count_nonzero(above) > self._room:  # before they are spread out
             raise TooManyError
         flat = np.flatnonzero(above)
@@ -103,7 +103,7 @@ class Sieve:
 
 
 def bar(found: Candidates, depth: int) -> Floats:
-    """For each row of a block, a similarity that at least `depth` users reach; what cannot reach it is not needed."""
+    """For each row of a block, a similarity that at least `depth` users reach; pairs below are not needed."""
     count = np.bincount(found.at, minlength=found.rows)
     line = np.full(found.rows, -np.inf, dtype=np.float32)
     crowded = count > depth

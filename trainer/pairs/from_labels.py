@@ -1,4 +1,4 @@
-"""For who comes from a notebook and knows what users did: pairs in the notebook's shapes, from real outcomes."""
+"""Training pairs in the shapes of a notebook, from what users really did."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ def label_pairs(
 
     Args:
         embeddings: (users, width), one row a user. Taken as float32.
-        edges: (edges, 2) numbers of rows: two users who follow, accepted or befriended one another, in either order; or
-            (edges, 3) with 1, or 0 where one dismissed or blocked the other. Twice the same counts once.
-        negative_ratio: strangers for each edge of 1, at least 1: partners of its first user about as popular as its
-            second, drawn at random, and never one whom `edges` has with that user. Who knows everybody gets none.
-        seed: of the drawing.
+        edges: (edges, 2) row numbers of two users who follow, accepted or befriended one another, in either order; or
+            (edges, 3) with a third column: 1, or 0 where one user dismissed or blocked the other. A repeated edge
+            counts once.
+        negative_ratio: strangers for each edge of 1, at least 1: random partners of its first user, about as popular as
+            its second, and never in an edge with that user. A user who knows everybody gets none.
+        seed: of the draws.
 
     Returns:
         pairs (pairs, 2, width) of rows as they were given, and labels (pairs,): 1 similar, 0 not. Edges of 1 come in
         the order of their rows, each followed by its strangers; edges of 0 come last.
 
     Raises:
-        ValueError: `embeddings` are not a finite table of numbers, `edges` no table of its rows, an edge joins a user
-            to himself or says both 1 and 0 of two, or `negative_ratio` is below 1.
+        ValueError: `embeddings` are not a finite table of numbers, `edges` are not row numbers of it, an edge joins a
+            user to itself, two users have both 1 and 0, or `negative_ratio` is below 1.
     """
     given = table_of(embeddings)
     if negative_ratio < 1:

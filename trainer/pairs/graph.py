@@ -1,8 +1,8 @@
 """The similar-pair graph of an embedding space, and its exact incremental maintenance.
 
-Without a cap every similar pair is in it. With one, each user has a list of the users nearest to it, at most
-`max_positives_per_user` of them, ties by id, and pair (i, j) is in the graph when j is in the list of i or i in that of
-j (`trainer.pairs.nearest`). When k of n users change, those k are mined anew, and the others lose and gain only pairs
+Without a cap the graph has every similar pair. With a cap each user has a list of its nearest users, at most
+`max_positives_per_user`, ties by id, and the graph has pair (i, j) when j is in the list of i or i in the list of j
+(`trainer.pairs.nearest`). When k of n users change, those k are mined again, and the others lose and gain only pairs
 with them: O(k n d).
 """
 
@@ -34,7 +34,7 @@ class Graph:
     Attributes:
         cap: the policy's; None keeps every similar pair.
         lists: the lists of neighbours, with a cap.
-        whole: every similar pair as `codes` has it, without a cap.
+        whole: every similar pair in the form of `codes`, without a cap.
     """
 
     cap: int | None
@@ -49,7 +49,7 @@ class Graph:
     def pairs(self, touching: NDArray[np.bool_] | None = None) -> Rows:
         """The pairs as (pairs, 2) rows, the smaller row first, each once, sorted.
 
-        With `touching`, a mask (capacity,), only those with an end in it: much faster where it is few.
+        With `touching`, a mask (capacity,), only pairs with an end in it: much faster for a small mask.
         """
         codes = self.codes(touching)
         return np.stack([codes >> 32, codes & 0xFFFFFFFF], axis=1)
@@ -66,7 +66,7 @@ class Graph:
         return codes[np.diff(codes, prepend=-1) > 0]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The graph as arrays to be stored; `of` makes it again."""
+        """The graph as arrays to store; `of` makes the graph from them."""
         lists, links = self.lists, self.lists.links
         return {
             "source": links.source,
@@ -79,7 +79,7 @@ class Graph:
 
     @staticmethod
     def of(policy: PairPolicy, arrays: Mapping[str, NDArray[Any]]) -> Graph:
-        """The graph that `arrays` were made of.
+        """The graph of stored `arrays`.
 
         Raises:
             KeyError: an array is missing.
@@ -91,7 +91,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class GraphUpdate:
-    """A new graph and the work it took: rows mined because they changed, and lists mined again to be refilled."""
+    """A new graph and its costs: rows mined because they changed, and lists mined again for a refill."""
 
     graph: Graph
     mined: int
@@ -110,9 +110,9 @@ def update_graph(
     Args:
         graph: the graph before, as this function returned it for the same threshold and cap, or an empty one.
         view: the user matrix as it is now.
-        changed: distinct rows; those that are zero now only lose their pairs.
+        changed: distinct rows; rows that are zero now only lose their pairs.
         policy: threshold, cap, memory and threads.
-        tick: told about progress.
+        tick: gets the progress.
     """
     if graph.cap is not None:
         lists, mined, refilled = update_lists(graph.lists, view, changed, policy, graph.cap, tick)

@@ -1,4 +1,4 @@
-"""Links between users: the form in which mined neighbours are handed on."""
+"""Links between users: the form of mined neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows in an order that puts users near each other side by side, so that a block's neighbours lie in the cache."""
+"""An order of rows with similar users side by side, so that the neighbours of a block are in the cache."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _SAMPLE = 1000
 
 
 def near_together(points: Floats, size: int) -> Rows:
-    """The rows of `points` (rows, width) in an order in which each `size` of them, one after another, are near.
+    """The rows of `points` (rows, width) in an order in which each run of `size` rows is close together.
 
-    Halved again and again at the median along the principal axis of what is left (PCA trees; Verma et al., UAI 2009).
+    The rows are halved again and again at the median along their principal axis (PCA trees; Verma et al., UAI 2009).
     """
     return _halved(points, np.arange(len(points)), size)
 

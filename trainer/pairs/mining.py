@@ -1,8 +1,8 @@
-"""Exact mining: of some rows of the user matrix every similar user, or the nearest of them, the same whatever the path.
+"""Exact mining: for some rows of the user matrix, all similar users or the nearest of them.
 
-Block by block, a short matrix product gives an upper bound of every similarity (`trainer.pairs.bounds`). What cannot be
-similar is left out there (`trainer.pairs.candidates`); what the bounds leave open is decided by the canonical
-similarity. Blocks are sized by the policy's memory and shared among threads; neither has a say in the result.
+Block by block, a short matrix product gives an upper bound of every similarity (`trainer.pairs.bounds`). Pairs that
+cannot be similar are left out there (`trainer.pairs.candidates`); the canonical similarity decides what the bounds
+leave open. The policy's memory sets the size of blocks, and threads share them; neither changes the result.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from trainer.pairs.view import View
 _Found = TypeVar("_Found")
 
 _WORTH_ARRANGING = 4096
-_WORTH_A_THREAD = 4_000_000  # bounds; a thread for fewer takes longer to start than it saves
+_WORTH_A_THREAD = 4_000_000  # bounds; for fewer the start of a thread takes longer than it saves
 
 
 def mine_similar(view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[RowIds, RowIds]]]:
@@ -49,19 +49,19 @@ def mine_similar(view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[i
 def mine_nearest(
     view: View, rows: Rows, policy: PairPolicy, depth: int, floor: Similarities | None = None
 ) -> Iterator[tuple[int, tuple[Links, Links]]]:
-    """The nearest similar users of each of `rows`, and whose nearest `rows` may be.
+    """The nearest similar users of each of `rows`, and the users that may have `rows` among their nearest.
 
     Args:
         view: the matrix.
         rows: distinct rows to mine.
         policy: threshold, memory of a block, threads.
-        depth: how many of the nearest are wanted.
-        floor: (capacity,) for each row the least similarity that it could use; None uses nothing.
+        depth: number of nearest users wanted.
+        floor: (capacity,) for each row the smallest similarity that is useful to it; None: no links in.
 
     Yields:
         (rows mined, (links out, links in)), block by block. Links out: from each mined row to its `depth` nearest
-        similar users, sorted by source, nearest first, ties by id. Links in: from any other row to a mined one, when
-        they are similar by no less than that row's floor.
+        similar users, sorted by source, nearest first, ties by id. Links in: from any other row to a mined one whose
+        similarity is at least that row's floor.
     """
 
     def decide(found: Candidates) -> tuple[Links, Links]:
@@ -125,5 +125,5 @@ def _divide(block: Rows, work: Callable[[Rows], _Found]) -> list[tuple[int, _Fou
 
 @cache
 def _pools() -> ThreadpoolController:
-    """The thread pools of the libraries that are loaded: blocks share the cores, so a block's product uses one."""
+    """The thread pools of loaded libraries: blocks share the cores, so the product of a block uses one core."""
     return ThreadpoolController()

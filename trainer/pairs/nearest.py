@@ -1,9 +1,9 @@
 """The capped graph: for each user a list of the users nearest to it, kept exact while users change.
 
-A list holds every similar user within the part that is known of its row: all of them, or those up to where it was once
-cut (its floor). It is cut somewhat behind the cap, so a list that loses members still knows its `cap` nearest, and has
-to be mined anew (refilled) only when the reserve is used up; as many users come near as go, that is seldom. (Yi et al.,
-Efficient Maintenance of Materialized Top-k Views, ICDE 2003, keep views of varying length for the same reason.)
+A list holds every similar user of the known part of its row: all, or those down to where the list was cut (its floor).
+A list is cut somewhat behind the cap. So a list that loses members still knows its `cap` nearest, and is mined again
+(refilled) only when the reserve is used up, which is rare: as many users come near as go away. (Yi et al., Efficient
+Maintenance of Materialized Top-k Views, ICDE 2003, keep views of varying length for the same reason.)
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Number = TypeVar("_Number", np.float64, np.int64, np.int32)
 
 
 def depth_of(cap: int) -> int:
-    """Where lists are cut: a quarter more than the cap asks for."""
+    """The length at which lists are cut: a quarter more than the cap."""
     return cap + max(8, cap // 4)
 
 
@@ -38,9 +38,10 @@ class NearestLists:
 
     Attributes:
         links: sorted by source, nearest first, ties by id.
-        floor: (capacity,) where the known part of each row ends: the similarity of the member at which its list was
-            cut; -inf if it was not cut.
-        end: (capacity,) that member's row; users as near as it are known up to its id. -1 if the list was not cut.
+        floor: (capacity,) the end of the known part of each row: the similarity of the last member of a cut list; -inf
+            if the list was not cut.
+        end: (capacity,) the row of that member; users of the same similarity are known up to its id. -1 if the list
+            was not cut.
     """
 
     links: Links
@@ -68,9 +69,9 @@ def update_lists(
     cap: int,
     tick: Callable[[int, int], None],
 ) -> tuple[NearestLists, int, int]:
-    """The lists after the rows of `changed` were written or freed; how many rows were mined, and how many refilled.
+    """The lists after the rows of `changed` were written or freed; number of rows mined, and of lists refilled.
 
-    Arguments as those of `trainer.pairs.graph.update_graph`, and the policy's cap.
+    Arguments as in `trainer.pairs.graph.update_graph`, and the policy's cap.
     """
     capacity, depth = len(view.directions), depth_of(cap)
     links = lists.links
@@ -81,7 +82,7 @@ def update_lists(
     floor[touched], end[touched] = -np.inf, -1
 
     alive = changed[view.directions[changed].any(axis=1)]
-    useful = np.where(touched, np.inf, floor)  # the list of a changed row is made anew, not added to
+    useful = np.where(touched, np.inf, floor)  # the list of a changed row is replaced, not added to
     out, into = _mined(view, alive, policy, depth, useful, tick)
     into = into.pick(_known(into, floor, end, view.order))
     gained = _mask(into.source, capacity)
@@ -124,7 +125,7 @@ def _mined(
 
 
 def _by_source(lists: Links) -> Links:
-    """Lists that are in order, each in one piece, sorted by source: pieces are sorted, not links."""
+    """Ordered lists, each in one piece, sorted by source: the pieces are sorted, not the links."""
     first = np.flatnonzero(np.diff(lists.source, prepend=-1))
     length = np.diff(first, append=len(lists))
     by = np.argsort(lists.source[first])
@@ -133,7 +134,7 @@ def _by_source(lists: Links) -> Links:
 
 
 def _draw_back(links: Links, kept: Mask, rows: Mask, floor: Similarities, end: Rows) -> None:
-    """Let the lists of `rows`, whose last members have changed, end at the last that is left, or nowhere."""
+    """Set the end of the lists of `rows`, whose last members have changed, to their last remaining member."""
     left = np.flatnonzero(kept & rows[links.source])
     left = left[np.flatnonzero(np.diff(links.source[left], append=-1))]
     floor[rows], end[rows] = np.inf, -1
@@ -142,7 +143,7 @@ def _draw_back(links: Links, kept: Mask, rows: Mask, floor: Similarities, end: R
 
 
 def _known(links: Links, floor: Similarities, end: Rows, order: Rows) -> Mask:
-    """Which links lie within the known part of their source's row."""
+    """Which links are in the known part of their source's row."""
     line, last = floor[links.source], end[links.source]
     before_last = order[links.target] < order[last]  # asked only of ties, so there is a last
     known: Mask = (links.similarity > line) | ((links.similarity == line) & before_last)
@@ -150,7 +151,7 @@ def _known(links: Links, floor: Similarities, end: Rows, order: Rows) -> Mask:
 
 
 def _mark_cuts(links: Links, depth: int, floor: Similarities, end: Rows) -> None:
-    """Note where lists of full depth end; there may be more behind."""
+    """Set the end of lists of full depth; more users may follow."""
     last = np.flatnonzero(np.diff(links.source, append=-1))
     cut = last[np.diff(last, prepend=-1) >= depth]
     floor[links.source[cut]] = links.similarity[cut]
@@ -158,7 +159,7 @@ def _mark_cuts(links: Links, depth: int, floor: Similarities, end: Rows) -> None
 
 
 def _merged(one: Links, other: Links, capacity: int) -> Links:
-    """Two sets of lists, both sorted by source and without a source in common, as one."""
+    """Merge two sets of lists, both sorted by source and without a common source."""
     if not len(one) or not len(other):
         return one if len(one) else other
     count = np.bincount(other.source, minlength=capacity)
@@ -183,5 +184,5 @@ def _mask(rows: Rows | RowIds, capacity: int) -> Mask:
 
 
 def _grown(values: NDArray[_Number], capacity: int, filler: float) -> NDArray[_Number]:
-    """A copy, longer by as many `filler` as the matrix has grown."""
+    """A copy, extended with `filler` to the size of the matrix."""
     return np.concatenate([values, np.full(capacity - len(values), filler, dtype=values.dtype)])

@@ -41,7 +41,7 @@ def draw_partners(
 
     A partner that is the pair user itself, or similar to it by the exact similarity, is drawn again, up to 20 rounds:
     none is found only where nearly everybody in the pool is similar. Rows of `pool` must have a
-    direction. With `bounds` most partners need no dot product; they are the same.
+    direction. With `bounds` most partners need no dot product; the partners are the same.
     """
     partner = np.full(len(pair_users), -1, dtype=np.int64)
     open_ = np.arange(len(pair_users) if len(pool) else 0)

@@ -1,4 +1,4 @@
-"""For who comes from a notebook: its function for making pairs, on the exact kernel and with checked negatives."""
+"""The pair function of a notebook, with exact similarities and checked negatives."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ def table_of(embeddings: ArrayLike) -> Floats:
     """(users, width) as float32.
 
     Raises:
-        ValueError: it is no finite table of numbers.
+        ValueError: `embeddings` are not a finite table of numbers.
     """
     try:
-        with np.errstate(over="ignore"):  # too large for float32 is not finite
+        with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite
             given = np.asarray(embeddings, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise ValueError(f"embeddings must be a table of numbers (users, width): {error}") from error

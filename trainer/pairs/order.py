@@ -23,8 +23,8 @@ def nearest_first(links: Links, order: Rows, depth: int) -> Links:
 
 
 def ranked(links: Links, at: Rows | RowIds, sources: int, order: Rows, depth: int) -> Links:
-    """The same where it is known `at` which place each source is to stand, of so many `sources`; some may have none."""
-    by = np.argsort(at.astype(np.uint16) if sources <= 2**16 else at, kind="stable")  # 16 bits: by radix
+    """The same where `at` is the place of each link's source among `sources` places; a place may have no links."""
+    by = np.argsort(at.astype(np.uint16) if sources <= 2**16 else at, kind="stable")  # 16 bits sort by radix
     links, at = links.pick(by), at[by]
     start = np.searchsorted(at, np.arange(0, sources + _ROWS_AT_A_TIME, _ROWS_AT_A_TIME))
     chosen = [

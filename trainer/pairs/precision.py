@@ -1,7 +1,8 @@
 """The precision in which bounds are multiplied: float32, or bfloat16 where the machine multiplies it faster.
 
-A bound may be coarse as long as its error is known, so half the bits do: a processor with instructions for bfloat16
-makes three products in the time of one. Products of bfloat16 are TensorFlow's (oneDNN or Eigen), summed up in float32.
+A bound may be coarse as long as its error is known, so half the bits are enough: a processor with instructions for
+bfloat16 makes three products in the time of one. TensorFlow (oneDNN or Eigen) multiplies bfloat16, with sums in
+float32.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Stored = NDArray[Any]
 """Precision as they are kept: float32, or its upper half as uint16."""
 
 _ROUNDING = 2.0**-8  # of bfloat16, relative, to nearest
-_ARITHMETIC = 2.0**-20  # amply for the few operations in float32 that follow a product
+_ARITHMETIC = 2.0**-20  # more than the error of the few float32 operations after a product
 _TRIAL_ROWS, _TRIAL_OTHERS, _TRIAL_WIDTH = 256, 4096, 96
 _WORTH_IT = 1.3
 
@@ -35,12 +36,12 @@ class Precision(StrEnum):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the rows as they are kept."""
+        """Of stored rows."""
         return np.dtype(np.float32 if self is Precision.FLOAT32 else np.uint16)
 
     @property
     def price(self) -> float:
-        """Time of a product, where that of float32 takes 1."""
+        """Time of a product relative to float32."""
         return 1.0 if self is Precision.FLOAT32 else 0.35
 
     def error(self, width: int) -> float:
@@ -69,7 +70,7 @@ class Precision(StrEnum):
         return stored if self is Precision.FLOAT32 else (stored.astype(np.uint32) << 16).view(np.float32)
 
     def line(self, value: float) -> Any:
-        """A number that products, as `product` gives them, are above whenever they are above `value`.
+        """A number in the form of `product`: a product above `value` is always above this number.
 
         With bfloat16 `value` has to be above 0.
         """
@@ -90,7 +91,7 @@ class Precision(StrEnum):
 def _product_of_bfloat16(left: Stored, right: Stored) -> NDArray[Any]:
     tf = sys.modules["tensorflow"]
     kind = tf.bfloat16.as_numpy_dtype
-    with tf.device("CPU:0"):  # where the rows are, and are wanted back
+    with tf.device("CPU:0"):  # where the rows are, and the result is needed
         product = tf.matmul(tf.constant(left.view(kind)), tf.constant(right.view(kind)), transpose_b=True)
     found: NDArray[Any] = product.numpy().view(np.int16)
     return found
@@ -98,7 +99,7 @@ def _product_of_bfloat16(left: Stored, right: Stored) -> NDArray[Any]:
 
 @cache
 def fast_precisions() -> tuple[Precision, ...]:
-    """What to choose from on this machine: bfloat16 too where TensorFlow is at hand, right, and clearly faster."""
+    """The precisions of this machine: bfloat16, too, where TensorFlow is loaded, correct and clearly faster."""
     if "tensorflow" not in sys.modules:
         return (Precision.FLOAT32,)
     generator = np.random.default_rng(0)
@@ -109,7 +110,7 @@ def fast_precisions() -> tuple[Precision, ...]:
     half = Precision.BFLOAT16
     few, many = half.store(left), half.store(right)
     coarse = half.load(half.product(few, many, out).view(np.uint16))
-    if not np.abs(coarse - left.astype(np.float64) @ right.T).max() <= half.error(_TRIAL_WIDTH):  # or not a number
+    if not np.abs(coarse - left.astype(np.float64) @ right.T).max() <= half.error(_TRIAL_WIDTH):  # also for NaN
         return (Precision.FLOAT32,)
     slow = _seconds(lambda: Precision.FLOAT32.product(left, right, out))
     faster = slow > _WORTH_IT * _seconds(lambda: half.product(few, many, out))
@@ -117,7 +118,7 @@ def fast_precisions() -> tuple[Precision, ...]:
 
 
 def _seconds(run: Callable[[], object]) -> float:
-    """The shortest of three."""
+    """The shortest of three runs."""
     taken = []
     for _ in range(3):
         start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""The canonical similarity of two users, by which every close call is decided, and how far other products may be off.
+"""The canonical similarity of two users, which decides every close case.
 
 The last bits of a float32 matrix product depend on the shape of the block, the number of threads and the machine. So a
-product only proposes pairs, and what lies within its error of a line is decided by one float64 dot product (P3).
+product only proposes pairs; one float64 dot product decides a pair that is within the product's error of a line (P3).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from trainer.matrix.embeddings import Rows
 
 Similarities = NDArray[np.float64]
 RowIds = NDArray[np.int32]
-"""Rows of the matrix where there are many of them: half the memory of `Rows`."""
+"""Row numbers of the matrix in half the memory of `Rows`, for long arrays."""
 
-_ROWS_PER_DOT = 2048  # fewer would stay in the cache, but keep threads waiting for the interpreter
+_ROWS_PER_DOT = 2048  # fewer would stay in the cache, but threads would wait for the interpreter
 
 
 def similarity(directions: Floats, left: Rows | RowIds, right: Rows | RowIds) -> Similarities:
@@ -30,7 +30,7 @@ def similarity(directions: Floats, left: Rows | RowIds, right: Rows | RowIds) ->
     for start in range(0, len(left), _ROWS_PER_DOT):
         part = slice(start, min(start + _ROWS_PER_DOT, len(left)))
         count = part.stop - start
-        # Cast on the way into buffers that are used again: twice as fast as a product that casts.
+        # A cast into buffers that are used again is twice as fast as a product that casts.
         one[:count] = directions[left[part]]
         other[:count] = directions[right[part]]
         np.multiply(one[:count], other[:count], out=one[:count])

@@ -1,4 +1,4 @@
-"""What pairs are mined from: the directions of a user matrix, their bounds, and the order of the users' ids."""
+"""The input of mining: the directions of a user matrix, their bounds, and the order of the users' ids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class View:
 
     Attributes:
         directions: (capacity, width) unit rows; free rows, and those of users without a direction, are zero.
-        bounds: of the same rows; they have a say in the time only, not in the pairs.
+        bounds: of the same rows; they change the time, not the pairs.
         order: (capacity,) rank of each row's user by id, for ties; rows without a user may hold anything.
     """
 
