@@ -2,7 +2,7 @@
 
 Every world begins with some users and then gives one wave after another; the same arguments give the same story.
 
-    steady           everywhere in 300 independent numbers; a share of the users is drawn anew around the same centres
+    steady           everywhere in 300 independent numbers; a share of the users is drawn again around the same centres
     directions_60    newcomers in 60 numbers beside the 60 that earlier users have: the towers could hold all 120
     directions_100   the same with 100 beside 100, more together than the towers hold
     directions_130   the same with 130 beside 130, either more than the towers' 128 numbers hold

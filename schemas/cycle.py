@@ -299,7 +299,7 @@ class GateReport(Frozen):
     labels_kept: float | None = None
     """Where challenger and champion scale users otherwise: Jaccard index of the similar pairs by both scalings."""
     fresh: Metrics | None = None
-    """A model that starts anew on today's users, untrained: where it wins, the space has drifted."""
+    """A model that starts from scratch on today's users, untrained: where it wins, the space has drifted."""
     asks_full: str | None = None
     """Why a full retrain is asked for, where the fresh start wins."""
     slices: dict[Slice, SliceReport] = {}

@@ -35,15 +35,15 @@ class Beginning:
         if progress is None or (progress.commits is None and not progress.publishes):
             progress = self._begin(topic)
         if progress.publishes or progress.commits is not None:
-            self.have_topic(topic, anew=progress.commits is None)
+            self.have_topic(topic, first=progress.commits is None)
         return progress
 
-    def have_topic(self, topic: Topic, *, anew: bool) -> None:
-        """Create the topic where it is missing; `anew` says that it cannot have been there before."""
+    def have_topic(self, topic: Topic, *, first: bool) -> None:
+        """Create the topic where it is missing; `first` says that it cannot have been there before."""
         if self._topic_is_there:
             return
         if topic.state() is TopicState.MISSING:
-            if not anew:
+            if not first:
                 log.warning(
                     TOPIC_CREATED,
                     topic=topic.name,

@@ -182,7 +182,7 @@ class Bridge:
         if found.users == 0:
             log.warning(NOBODY_IN_SNAPSHOT, commit=commits[0])
         log.info(BASELINE_TAKEN, commit=commits[0], **_counted(link, found), seconds=round(found.seconds, 1))
-        self._beginning.have_topic(link.topic, anew=True)
+        self._beginning.have_topic(link.topic, first=True)
 
     def _compare(self, link: Link, commits: Commits, progress: Progress) -> None:
         try:
