@@ -1,6 +1,6 @@
 """Challengers that are equal, or worse by twice the margin, on exams of many sizes: how often does a rule let them by?
 
-A user is told right in 97 % of the pairs, give or take. A challenger answers one pair in fifty otherwise. Its harm is spread
+A user is judged right in about 97 % of the pairs. A challenger answers one pair in fifty otherwise. Its harm is spread
 evenly, or borne by 4 % of the users, who lose half of what was right, or by 1 % of them, who lose all of it (which is
 the margin itself: more than all cannot be lost).
 """
