@@ -61,7 +61,7 @@ class Maintained:
         self._choose_bounds()
 
     def mine_all(self) -> None:
-        """Mine everybody from an empty graph; the bounds are chosen anew, as in a new embedding space."""
+        """Mine everybody from an empty graph; the bounds are chosen again, as in a new embedding space."""
         self._graph = Graph.empty(self._rule)
         self._choose_bounds()
         self._update(self._everyone)
