@@ -66,7 +66,7 @@ def _worst(name: str, rows: list[Row], lacking: str) -> Row:
 
 
 def vs_seed(setup: Setup) -> list[Row]:
-    """1 % of 8,000 users changed: the graph brought up to them, against a new start as in the seed's notebook."""
+    """1 % of 8,000 users changed: the graph updated, against a full recomputation as in the seed's notebook."""
     from benchmarks.notebook import pair_vectors
     from benchmarks.notebook import pairs as notebook_pairs
 

@@ -1,4 +1,4 @@
-"""Learning what users did: how well held-out friendships are told, beside who has only features, and as they stream."""
+"""Learning what users did: scores on held-out friendships, beside models of features alone, and in a stream."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from benchmarks.rows import Row
 
 
 def table(rows: Iterable[Row]) -> Table:
-    """All rows; one that was not measured or misses its target is marked, and none is left out."""
+    """All rows; a row that was not measured, or misses its target, is marked."""
     shown = Table(title="make bench", title_justify="left", show_lines=False)
     shown.add_column("name", no_wrap=True)
     for column in ("ours", "peer's", "ratio"):

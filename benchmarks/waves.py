@@ -43,11 +43,13 @@ def _in_world(setup: Setup, name: str, row: str) -> Row:
         if result.outcome in {Outcome.REGISTERED, Outcome.UNCHANGED}:
             pending = {}
         registered += result.version is not None
-    anew = _registered(fresh.run("fresh", []))
+    retrained = _registered(fresh.run("fresh", []))
     store.close()
-    exam = fresh.exam(anew)
+    exam = fresh.exam(retrained)
     assert follower.champion is not None
-    one, other = (score(site.model(at), exam).metrics for site, at in ((follower, follower.champion), (fresh, anew)))
+    one, other = (
+        score(site.model(at), exam).metrics for site, at in ((follower, follower.champion), (fresh, retrained))
+    )
     accuracy, recall = one.accuracy - other.accuracy, one.recall_at_10 - other.recall_at_10
     note = (
         f"{users:,} users, {waves} waves of {name}: {_WORLDS[name]}; "

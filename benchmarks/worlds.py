@@ -46,7 +46,7 @@ class Wave:
 
     rows: dict[str, Row]
     announced: tuple[str, ...]
-    """Users whom change events tell of; where they are fewer than `rows`, the others change unannounced."""
+    """Users with a change event; where they are fewer than `rows`, the others change unannounced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ def steady(users: int, waves: int, share: float, seed: int, name: str = "steady"
     centres = Centres(np.eye(WIDTH, dtype=np.float32), draw, centres=60)
     initial = _vectors(_ids("u", users), centres.users(users))
 
-    def told() -> Iterator[Wave]:
+    def each_wave() -> Iterator[Wave]:
         for _ in range(waves):
             yield _announced(_vectors(_some(users, share, draw), centres.users(int(users * share))))
 
-    return DriftingWorld(name, _VECTORS, initial, told())
+    return DriftingWorld(name, _VECTORS, initial, each_wave())
 
 
 def new_directions(users: int, waves: int, share: float, seed: int, numbers: int) -> DriftingWorld:
@@ -106,11 +106,11 @@ def new_directions(users: int, waves: int, share: float, seed: int, numbers: int
     old, new = Centres(axes[:numbers], draw), Centres(axes[numbers : 2 * numbers], draw)
     initial, each = _vectors(_ids("u", users), old.users(users)), int(users * share)
 
-    def told() -> Iterator[Wave]:
+    def each_wave() -> Iterator[Wave]:
         for wave in range(waves):
             yield _announced(_vectors(_ids(f"n{wave}-", each), new.users(each)))
 
-    return DriftingWorld(f"directions_{numbers}", _VECTORS, initial, told())
+    return DriftingWorld(f"directions_{numbers}", _VECTORS, initial, each_wave())
 
 
 def rotation(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
@@ -125,13 +125,13 @@ def rotation(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
     turn = expm(_TURN * plane / np.linalg.norm(plane, 2)).astype(np.float32)
     names = _ids("u", users)
 
-    def told() -> Iterator[Wave]:
+    def each_wave() -> Iterator[Wave]:
         now = rows
         for _ in range(waves):
             now = now @ turn
             yield _announced(_vectors(names, now))
 
-    return DriftingWorld("rotation", _VECTORS, _vectors(names, rows), told())
+    return DriftingWorld("rotation", _VECTORS, _vectors(names, rows), each_wave())
 
 
 def scalar(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
@@ -140,11 +140,11 @@ def scalar(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
     initial = dict(GeneratedAudience(users, seed=seed).initial().upserts)
     step = np.float32(np.std([row[_YEAR][0] for row in initial.values()]))
 
-    def told() -> Iterator[Wave]:
+    def each_wave() -> Iterator[Wave]:
         for wave in range(1, waves + 1):
             yield _announced({user: {**row, _YEAR: row[_YEAR] + wave * step} for user, row in initial.items()})
 
-    return DriftingWorld("scalar", _LISTENERS, initial, told())
+    return DriftingWorld("scalar", _LISTENERS, initial, each_wave())
 
 
 def genres(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
@@ -152,11 +152,11 @@ def genres(users: int, waves: int, share: float, seed: int) -> DriftingWorld:
     initial, each = dict(GeneratedAudience(users, seed=seed).initial().upserts), int(users * share)
     joining = iter(GeneratedAudience(max(100, each * waves), seed=seed + 1).initial().upserts.values())
 
-    def told() -> Iterator[Wave]:
+    def each_wave() -> Iterator[Wave]:
         for wave in range(waves):
             yield _announced({user: next(joining) for user in _ids(f"n{wave}-", each)})
 
-    return DriftingWorld("genres", _LISTENERS, initial, told())
+    return DriftingWorld("genres", _LISTENERS, initial, each_wave())
 
 
 def reembedded(users: int, waves: int, share: float, seed: int, *, quietly: bool = False) -> DriftingWorld:
@@ -166,7 +166,7 @@ def reembedded(users: int, waves: int, share: float, seed: int, *, quietly: bool
     turn = _rotation(np.random.default_rng(seed + 1))
     now = dict(before.initial)
 
-    def told() -> Iterator[Wave]:
+    def each_wave() -> Iterator[Wave]:
         for number, wave in enumerate(before.waves):
             now.update(wave.rows)
             turned = number >= waves // 2
@@ -174,7 +174,7 @@ def reembedded(users: int, waves: int, share: float, seed: int, *, quietly: bool
             rows = {user: {"embedding": row["embedding"] @ turn} if turned else row for user, row in written.items()}
             yield Wave(rows, wave.announced if quietly else tuple(rows))
 
-    return DriftingWorld(name, _VECTORS, before.initial, told())
+    return DriftingWorld(name, _VECTORS, before.initial, each_wave())
 
 
 WORLDS: dict[str, Callable[[int, int, float, int], DriftingWorld]] = {

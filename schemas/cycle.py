@@ -47,7 +47,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     """The challenger is worse, or probably worse by more than a margin."""
     INCONCLUSIVE = "inconclusive"
-    """It cannot be told whether the challenger is worse."""
+    """The exam does not show whether the challenger is worse."""
     HELD = "held"
     """The data, or what the challenger is measured against, are not to be believed: a person has to look."""
     FAILED = "failed"
@@ -295,7 +295,7 @@ class GateReport(Frozen):
     notes: tuple[str, ...] = ()
     """What a reader should know of the verdict: which loss could be hidden, which version could not be scored."""
     needed_users: int | None = None
-    """Held-out users that it would probably take to tell, where it could not be told."""
+    """Held-out users that a decision would probably need, where the outcome is inconclusive."""
     labels_kept: float | None = None
     """Where challenger and champion scale users otherwise: Jaccard index of the similar pairs by both scalings."""
     fresh: Metrics | None = None
@@ -317,7 +317,7 @@ class ReadReport(Frozen):
     keyless: int = 0
     """Rows that were refused without a user to name: their key is null, or is neither a text nor a whole number."""
     whole: bool = False
-    """Whether everybody was read, and not only who was asked for; false in older results."""
+    """Whether all users were read, and not only the claimed ones; false in older results."""
 
 
 class LabelReport(Frozen):
@@ -346,9 +346,9 @@ class LabelReport(Frozen):
 
 
 class ProbeReport(Frozen):
-    """The champion asked about changes before anything is learned from them: test, then train.
+    """The champion's score on changes before anything is learned from them: test, then train.
 
-    `own` figures are those of its own exam, when it was registered; what cannot be told is None.
+    `own` figures are those of its own exam, when it was registered; unknown figures are None.
     """
 
     version: int
@@ -365,9 +365,9 @@ class ProbeReport(Frozen):
     recall_at_50: float | None = None
     own_recall_at_50: float | None = None
     regret: float | None = None
-    """The largest loss against the own exam of the figures that decide; None where nothing can be told."""
+    """The largest loss of a deciding figure against the own exam; None where it is not known."""
     error: float | None = None
-    """Standard error of what was lost, by bootstrap over the users who were asked: few changes tell little."""
+    """Standard error of the loss, by bootstrap over the asked users: few changes give a large error."""
     summary: Annotated[str, formerly("summary", "told")] = ""
     """The same in one sentence."""
 

@@ -94,9 +94,9 @@ class ModelManifest(Frozen):
 
     @model_validator(mode="before")
     @classmethod
-    def _of_the_first_release(cls, told: Any) -> Any:
+    def _of_the_first_release(cls, stored: Any) -> Any:
         """A margin that the gate had then is none of its policy any more."""
-        if isinstance(told, dict) and isinstance(told.get("gate"), dict):
-            kept = {name: value for name, value in told["gate"].items() if name != "drift_margin"}
-            return {**told, "gate": kept}
-        return told
+        if isinstance(stored, dict) and isinstance(stored.get("gate"), dict):
+            kept = {name: value for name, value in stored["gate"].items() if name != "drift_margin"}
+            return {**stored, "gate": kept}
+        return stored

@@ -67,12 +67,12 @@ class Reporter:
         self._report(step, "asking")
         while not self._permitted(_ASK_EVERY):
             if self._stopping():
-                raise CycleAbandoned(f"told to stop in step {step}")
+                raise CycleAbandoned(f"asked to stop in step {step}")
 
     def _report(
         self, step: Step, state: str, done: int | None = None, total: int | None = None, facts: Facts | None = None
     ) -> None:
         if self._stopping():
-            raise CycleAbandoned(f"told to stop in step {step}")
+            raise CycleAbandoned(f"asked to stop in step {step}")
         line = {"cycle_id": self._cycle_id, "step": step, "state": state, "done": done, "total": total}
         self._send(Progress.model_validate({**line, "facts": facts or {}}))

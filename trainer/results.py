@@ -32,9 +32,9 @@ class CycleResults:
 
     def ended(self, outcome: Outcome, reason: str, **more: Any) -> CycleResult:
         """A result without a version, with the reports of the steps so far."""
-        told = {"base_version": self._request.base_version, "fence": self._request.fence, **self.parts, **more}
+        fields = {"base_version": self._request.base_version, "fence": self._request.fence, **self.parts, **more}
         return CycleResult(
-            cycle_id=self._request.cycle_id, outcome=outcome, reason=reason, seconds=dict(self._seconds), **told
+            cycle_id=self._request.cycle_id, outcome=outcome, reason=reason, seconds=dict(self._seconds), **fields
         )
 
     def judged(self, gate: GateReport, **more: Any) -> CycleResult:

@@ -1,4 +1,4 @@
-"""Answers to an exam, made by hand: users with so many pairs, and which of them a model tells right."""
+"""Answers to an exam, made by hand: users with so many pairs, and which of them a model labels right."""
 
 from __future__ import annotations
 

@@ -63,13 +63,13 @@ def _left(result: CycleResult, pending: dict[str, None]) -> dict[str, None]:
 def _both(follower: Site, folder: Path, store: LocalFeatureStore, group: Any) -> tuple[Metrics, Metrics]:
     """Figures of the champion and of a full retrain, on today's held-out users."""
     fresh = Site(folder, folder.parent / "store.db", group)
-    anew = fresh.run("fresh", [])
+    retrained = fresh.run("fresh", [])
     assert follower.champion is not None
-    if anew.version is None:
-        raise RuntimeError(f"a full retrain of {store.count()} users was {anew.outcome}: {anew.reason}")
-    exam = fresh.exam(anew.version)
+    if retrained.version is None:
+        raise RuntimeError(f"a full retrain of {store.count()} users was {retrained.outcome}: {retrained.reason}")
+    exam = fresh.exam(retrained.version)
     champion, other = (
-        score(site.model(at), exam) for site, at in ((follower, follower.champion), (fresh, anew.version))
+        score(site.model(at), exam) for site, at in ((follower, follower.champion), (fresh, retrained.version))
     )
     return champion.metrics, other.metrics
 

@@ -1,6 +1,6 @@
 """Challengers that are equal, or worse by twice the margin, on exams of many sizes: how often does a rule let them by?
 
-A user is judged right in about 97 % of the pairs. A challenger answers one pair in fifty otherwise. Its harm is spread
+A model labels 97 % of a user's pairs right. A challenger answers one pair in fifty otherwise. Its harm is spread
 evenly, or borne by 4 % of the users, who lose half of what was right, or by 1 % of them, who lose all of it (which is
 the margin itself: more than all cannot be lost).
 """
@@ -52,8 +52,8 @@ def two_models(users: int, harm: str, seed: int) -> tuple[Score, Score]:
     draw = np.random.default_rng((seed, users, list(HARMS).index(harm)))
     skill = np.clip(draw.normal(_SKILL, _SPREAD, users), 0, 1)[:, None]
     champion = draw.random((users, PAIRS_EACH)) < skill
-    anew = draw.random(champion.shape) < _CHURN
-    challenger = np.where(anew, draw.random(champion.shape) < skill, champion)
+    again = draw.random(champion.shape) < _CHURN
+    challenger = np.where(again, draw.random(champion.shape) < skill, champion)
     share, lost = HARMS[harm]
     hit = draw.random(users) < share if lost else np.zeros(users, dtype=bool)
     challenger &= ~(hit[:, None] & (draw.random(challenger.shape) < lost))

@@ -35,7 +35,7 @@ Spoil = Callable[[TwoTower], None]
 
 NOISE = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.2, 1.0)
 _GROUP = FeatureGroup(name="spoiled_listeners", columns=COLUMNS)
-_HARMLESS = 0.001  # figures that differ by less are the same for whoever reads them
+_HARMLESS = 0.001  # smaller differences do not matter to a reader
 _LONGEST_CHAIN = 40
 
 

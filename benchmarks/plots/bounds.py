@@ -1,4 +1,4 @@
-"""Bounds: how few coordinates tell most pairs apart, and what that saves."""
+"""Bounds: how few coordinates separate most pairs, and the saving."""
 
 from __future__ import annotations
 

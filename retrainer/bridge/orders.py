@@ -11,7 +11,7 @@ TOPIC_WITHOUT_STATE = (
     " user, but no delete"
 )
 DELETES_HELD_BACK = (
-    "an incomplete answer of the query service, or a group that was made anew, looks like this. Nobody was deleted; the"
+    "an incomplete answer of the query service, or a recreated group, looks like this. Nobody was deleted; the"
     " comparison is repeated. If the users are gone indeed, stop the bridge and start it once with --accept-deletes"
 )
 

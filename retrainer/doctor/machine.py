@@ -78,7 +78,7 @@ def _ledger(context: CheckContext) -> Finding:
         return warning(str(error), "stop every service on it and keep a copy, then `retrainer run`")
     except LedgerError as error:
         in_file = url.startswith("sqlite")
-        todo = "put it back from a copy, or set RETRAINER_STATE_DIR to a new folder to begin anew"
+        todo = "put it back from a copy, or set RETRAINER_STATE_DIR to a new folder to start again"
         return failed(str(error), todo if in_file else "see RETRAINER_LEDGER__URL and the log of PostgreSQL")
     found = f"{shown(url)} opens; {pending} users pending, {dead} open dead letters"
     if weak := weakness(url, os.environ):

@@ -1,7 +1,7 @@
 """The local feature store: one SQLite file holding a feature group, and an outbox of its change events.
 
 The format is ours; everything else follows the Hopsworks notification topic. Only a commit creates anything, see
-`outbox.py`: whoever looks at a store that is not there is told so, see `local_file.py`.
+`outbox.py`; reading a store that does not exist is an error, see `local_file.py`.
 """
 
 from __future__ import annotations

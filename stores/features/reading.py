@@ -98,13 +98,13 @@ def _believe(rows: CheckedRows, group: FeatureGroup) -> None:
             wanted = next(one.length for one in group.columns if one.name == column)
             raise ContractError(
                 f"{name} has {length} numbers in {column} of {count} of {total} users, not {wanted}: "
-                "set RETRAINER_FEATURE_GROUP__COLUMNS to what is stored, or have the rows written anew"
+                "set RETRAINER_FEATURE_GROUP__COLUMNS to what is stored, or have the rows written again"
             )
     if not rows.keys:
         ((reason, count),) = Counter(rows.refused.values()).most_common(1)
         raise ContractError(
             f"{name} has nobody who can be learned: all {total} users are refused, {count} of them as {reason}; "
-            "have the rows written anew, or set RETRAINER_FEATURE_GROUP__COLUMNS to what is stored"
+            "have the rows written again, or set RETRAINER_FEATURE_GROUP__COLUMNS to what is stored"
         )
 
 

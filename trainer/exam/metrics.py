@@ -35,12 +35,12 @@ def metrics_of(
     figures = {name: float(value) for name, value in sums.figures().items()}
     said, similar = float(sums.said), float(sums.similar)
     precision, recall = figures["precision"], figures["recall"]
-    told = np.isin(pairs.rows[:, 0], queries[users])
-    label = pairs.similar[told]
+    of_users = np.isin(pairs.rows[:, 0], queries[users])
+    label = pairs.similar[of_users]
     one_label = not len(label) or label.all() or not label.any()
     return Metrics(
         accuracy=figures["accuracy"],
-        auc=None if one_label else float(roc_auc_score(label, probability[told])),
+        auc=None if one_label else float(roc_auc_score(label, probability[of_users])),
         precision=precision if said else None,
         recall=recall if similar else None,
         f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
@@ -58,9 +58,9 @@ def outcome_figures(answers: OutcomeAnswers | None) -> dict[str, float]:
     sums = answers.summed(np.ones(len(answers)))
     if not sums.wanted:
         return {}
-    told = {name: float(value) for name, value in sums.figures().items()}
+    figures = {name: float(value) for name, value in sums.figures().items()}
     if not sums.other.any():
-        del told["outcome_auc"]
+        del figures["outcome_auc"]
     if not sums.earlier.any() or not sums.earlier_other.any():
-        del told["earlier_auc"]
-    return told
+        del figures["earlier_auc"]
+    return figures

@@ -104,9 +104,9 @@ def compare(
         names, similarity = list(compress(names, railed)), list(compress(similarity, [True, *railed]))
         found += _differences(policy, names, similarity, {}, seed, RAIL_FIGURES, (), rail=True)
     bounds = iter(certain_bounds([one for each in found for one in each.by_labels], policy.false_alarms))
-    told = [(_compared(policy, one, [next(bounds) for _ in one.by_labels]), one.own) for one in found]
-    told.sort(key=lambda one: (_WORST_FIRST.index(one[0].verdict), one[0].guard_rail, one[0].difference))
-    return told
+    compared = [(_compared(policy, one, [next(bounds) for _ in one.by_labels]), one.own) for one in found]
+    compared.sort(key=lambda one: (_WORST_FIRST.index(one[0].verdict), one[0].guard_rail, one[0].difference))
+    return compared
 
 
 def _outcomes(score: Score) -> Sums:

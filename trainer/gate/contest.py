@@ -76,14 +76,14 @@ def run_contest(
         dict(zip(taking, scores(list(taking.values()), exam, about if exam is exams[0] else None), strict=True))
         for exam in exams
     ]
-    told = {name: [one[name] for one in by_exam] for name in taking}
+    by_model = {name: [one[name] for one in by_exam] for name in taking}
     rows = examined if about is None else np.union1d(examined, about.asked)
     slices = slices_of(rows, space, champion, request, spaces)
     judgement = Judgement(request, exams[0], about, slices, opponents, seed)
-    report = judgement.judged(told)
+    report = judgement.judged(by_model)
     headline = by_exam[0]
     update = {
-        "notes": (*report.notes, *_by_own_labels(told.get(CHAMPION, [])), *opponents.notes),
+        "notes": (*report.notes, *_by_own_labels(by_model.get(CHAMPION, [])), *opponents.notes),
         "labels_kept": _labels_kept(exams),
         "fresh": headline["fresh"].metrics if "fresh" in headline else None,
         "asks_full": judgement.asks_full(headline),

@@ -134,9 +134,9 @@ def drifted(policy: GatePolicy, fresh: Sums, standing: Mapping[str, Sums], seed:
         seed: of the bootstrap.
     """
     weights = weights_of(len(fresh), policy.draws, seed)
-    restarted = Drawn.of(fresh, weights)
+    start = Drawn.of(fresh, weights)
     figures = _OUTCOME_DRIFT_FIGURES if isinstance(fresh, OutcomeAnswers) else _DRIFT_FIGURES
-    gains = [differences(restarted, Drawn.of(one, weights), figures) for one in standing.values()]
+    gains = [differences(start, Drawn.of(one, weights), figures) for one in standing.values()]
     for of_all in zip(*gains, strict=True):
         least = min(of_all, key=lambda one: one.value)
         if least.value > policy.fresh_margin and all(one.seen_lower(policy.confidence) > 0 for one in of_all):

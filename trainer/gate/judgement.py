@@ -61,9 +61,9 @@ class Judgement:
         """Whether held-out labels judge."""
         return self.request.settings.fit.objective.has_outcomes and self.lacking is None
 
-    def judged(self, told: Mapping[str, Sequence[Score]]) -> GateReport:
+    def judged(self, by_model: Mapping[str, Sequence[Score]]) -> GateReport:
         """The verdict on the scores by model name, one for each exam of similarity."""
-        champion, challenger = told.get(CHAMPION), told.get("challenger")
+        champion, challenger = by_model.get(CHAMPION), by_model.get("challenger")
         one = (challenger or champion or [])[0]
         notes = () if self.lacking is None else (f"judged by the input cosine: {self.lacking}",)
         if (why := self._blind(one)) is not None:
@@ -82,8 +82,8 @@ class Judgement:
         else:
             railed = self.opponents.champion is not None and _judged_by_outcomes(self.opponents.champion)
             rivals = [
-                Rival(name, told[name], railed and name == CHAMPION)
-                for name in told
+                Rival(name, by_model[name], railed and name == CHAMPION)
+                for name in by_model
                 if name not in ("challenger", "fresh")
             ]
             inside = {name: np.isin(self.exam.queries, rows) for name, rows in self.slices.items()}

@@ -138,8 +138,8 @@ def _own(metrics: Metrics) -> dict[str, float | None]:
 def _too_few(champion: LoadedVersion, users: int, outcomes: Outcomes | None, policy: GatePolicy) -> ProbeReport:
     labels = 0 if outcomes is None else int((outcomes.changed & outcomes.positive).sum())
     summary = (
-        f"version {champion.version} cannot be told by {users} changed users and {labels} changed positive labels: it "
-        f"takes {policy.min_users} users or {policy.min_labels} labels"
+        f"version {champion.version} cannot be judged by {users} changed users and {labels} changed positive labels: "
+        f"it takes {policy.min_users} users or {policy.min_labels} labels"
     )
     return ProbeReport(version=champion.version, users=0, labels=0, summary=summary)
 
@@ -156,7 +156,7 @@ def _summary(
         return f"{_WORDS[name]} {figures[name]:.4f} ({'none' if before is None else f'{before:.4f}'} in its own exam)"
 
     told = ", ".join(beside(name) for name, figure in figures.items() if figure is not None)
-    lost = "nothing by which the objective is judged can be told"
+    lost = "no figure that the objective is judged by is known"
     if regret is not None:
         lost = f"it has lost {regret:.4f}" if regret > 0 else "it has lost nothing"
         lost = f"{lost}, give or take {error:.4f}"

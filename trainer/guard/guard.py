@@ -43,7 +43,7 @@ _WAYS = {
     GuardName.MEAN_Z: "look whether the column has changed its unit or meaning",
     GuardName.OUTLIER_SHARE: "look whether the column has changed its unit or meaning",
     GuardName.OUTSIDE_ENERGY: "look whether another model embeds the users now",
-    GuardName.MOVED_SHARE: "look whether somebody embeds everybody anew, and wait until that is done",
+    GuardName.MOVED_SHARE: "look whether somebody re-embeds everybody, and wait until that is done",
     GuardName.LABELS_MOVED: "look at the scalar columns and their scaling in both manifests",
     GuardName.REFUSED_LABELS: "look at the refused labels and at RETRAINER_LABELS__WORDS; mended ones are read again",
     GuardName.LOST_LABELS: "look whether the labels are still in the label group",

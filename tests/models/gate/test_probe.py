@@ -120,7 +120,7 @@ def test_rows_that_the_champion_finds_no_neighbours_for_are_regretted_by_similar
     by_outcomes = asked(Objective.OUTCOMES, some, None, raw)
     assert by_outcomes.recall_at_10 == report.recall_at_10
     assert by_outcomes.regret is None
-    assert "nothing by which the objective is judged can be told" in by_outcomes.summary
+    assert "no figure that the objective is judged by is known" in by_outcomes.summary
 
 
 def test_exactly_the_changed_labels_are_asked_about_whichever_part_they_are_of() -> None:
