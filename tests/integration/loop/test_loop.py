@@ -177,7 +177,7 @@ def test_operators_train_and_look_while_it_runs_and_while_it_does_not(tansu_addr
 
     status = service.status()
     assert status.keys() >= {"state", "lag", "pending", "cycle", "champion", "dead_letters"}
-    assert status["pending"] == {"users": 0, "oldest_age_s": None}
+    assert status["pending"] == {"users": 0, "untried_users": 0, "oldest_age_s": None}
     assert (status["champion"], status["cycle"]) == (1, None)
     assert (status["last_cycle"]["outcome"], status["last_cycle"]["version"]) == ("registered", 1)
     (letter,) = json.loads(service.call("dead-letters", "list", "--json").stdout)
