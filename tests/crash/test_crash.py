@@ -133,7 +133,9 @@ def test_results_of_a_short_run_do_not_replace_those_that_are_kept() -> None:
 
 def test_every_point_is_reached_somewhere_in_the_code() -> None:
     """By its name; the points of the trainer's steps by the step's."""
-    code = "\n".join(path.read_text() for part in ("consumer", "trainer") for path in (ROOT / part).rglob("*.py"))
+    code = "\n".join(
+        path.read_text() for part in ("consumer", "trainer", "stores") for path in (ROOT / part).rglob("*.py")
+    )
     steps = {f"trainer.{step}.{when}" for step in _steps() for when in ("before", "after")}
     assert [point.name for point in Point if point not in steps and f"reached(Point.{point.name})" not in code] == []
     assert steps <= {point.value for point in Point}

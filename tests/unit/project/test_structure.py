@@ -58,6 +58,15 @@ def test_no_subrooms_import_each_other_in_a_circle() -> None:
     assert circles(graph) == []
 
 
+def test_a_record_goes_straight_down_to_the_database() -> None:
+    below = {"database": set[str](), "changes": {"database"}, "dead_letters": {"database", "changes"}}
+    way = {"ledger", *below}
+    for name, tos in imports().items():
+        if (part := name.split(".")[1:2]) and part[0] in below and room(name) == "consumer":
+            used = {to.split(".")[1] for to in tos if room(to) == "consumer" and "." in to} & way - {part[0]}
+            assert used <= below[part[0]], name
+
+
 def _subroom(name: str, subrooms: set[str]) -> str:
     outer = ".".join(name.split(".")[:2])
     return outer if outer in subrooms else name
