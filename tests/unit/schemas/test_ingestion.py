@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas.events import Change, Ignored, Operation, decode, encode
 from schemas.features import FeatureGroup
 from schemas.ingestion import decode_ingestion
-from schemas.keys import MAX_KEY_LENGTH, BadEvent
+from schemas.keys import MAX_KEY_LENGTH, BadEvent, _is_json
 from schemas.labels import LabelGroup, pair_text
 
 GROUP = FeatureGroup(id=13, feature_store_id=67)
@@ -51,7 +51,11 @@ def test_a_row_that_names_no_group_or_no_user_is_bad() -> None:
             said(key=key)
 
 
-@given(st.text(min_size=1, max_size=40).filter(lambda text: "\0" not in text), st.booleans())
+# A key that is JSON, such as `null`, is refused on the ingestion topic, where the key is all that names the user.
+_IDS = st.text(min_size=1, max_size=40).filter(lambda text: "\0" not in text and not _is_json(text))
+
+
+@given(_IDS, st.booleans())
 def test_both_topics_give_the_same_change(user: str, deleted: bool) -> None:
     headers = {"operation": b"delete"} if deleted else {}
     ingested = decode_ingestion(GROUP, user.encode(), AVRO, {**OURS, **headers})
