@@ -116,6 +116,7 @@ lint: setup
 	$(BIN)/python -m retrainer.reference --check
 	$(BIN)/python -m schemas.export --check
 	$(BIN)/python -m schemas.log_events.page --check
+	$(BIN)/python -m consumer.cycles.lifecycle.table --check
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -126,6 +127,7 @@ schemas: setup
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page
+	$(BIN)/python -m consumer.cycles.lifecycle.table
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet
