@@ -22,7 +22,7 @@ BEGIN, END = "<!-- from consumer/cycles/lifecycle: begin -->", "<!-- end -->"
 _LIMITS = Limits(attempts=3, retry_wait=10.0, timeout=100.0)
 _NOW = 1000.0
 _REJECTED = CycleResult(cycle_id="c", outcome=Outcome.REJECTED, reason="", base_version=None, fence=1)
-_ABSENT = _REJECTED.model_copy(update={"outcome": Outcome.FAILED, "absent": True})
+_ABSENT = CycleResult(cycle_id="c", outcome=Outcome.FAILED, reason="", base_version=None, fence=1, not_registered=True)
 
 _TRIES = {
     "an attempt is left": states.Tries(),
