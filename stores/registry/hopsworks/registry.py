@@ -57,7 +57,7 @@ class HopsworksModelRegistry:
         """See ModelRegistry. A cluster's registry cannot compare and set, so it keeps no token."""
 
     def register(self, staged: Path, fence: int = 0, min_version_exclusive: int = 0) -> RegisteredVersion:  # noqa: ARG002
-        """See ModelRegistry. One writer at a time on this machine; writers of other machines are met and got around."""
+        """See ModelRegistry. One writer at a time on this machine; a collision with another machine is retried."""
         manifest = check_files(staged)
         with _one_writer, self._cache.locked("writer"):
             return self._saver.save(staged, manifest, min_version_exclusive)
