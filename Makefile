@@ -122,7 +122,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is written from the code: the JSON Schemas, and the reference in docs/settings.md.
+# What is written from the code: the JSON Schemas, docs/log-events.md, and tables in docs/settings.md and docs/cycle.md.
 schemas: setup
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
