@@ -204,8 +204,8 @@ class Service:
         if self._clock.elapsed() - self._status_at < _STATUS_EVERY:
             return
         self._status_at = self._clock.elapsed()
-        hearing = self._listener.status
-        heard = _LoggedCounts(hearing.events, hearing.ignored, hearing.dead)
+        listener = self._listener.status
+        heard = _LoggedCounts(listener.events, listener.ignored, listener.dead)
         if heard != self._logged:
             log.info(
                 CHANGES,
@@ -214,49 +214,49 @@ class Service:
                 dead=heard.dead,
                 pending=decision.pending_users,
                 **({"pending_labels": decision.pending_labels} if self._settings.labels else {}),
-                lag=hearing.lag,
+                lag=listener.lag,
             )
             self._logged = heard
         self._write_status(self._state())
 
     def _state(self) -> str:
-        hearing = self._listener.status
-        if hearing.held or hearing.trouble:
-            return hearing.held or hearing.state
+        listener = self._listener.status
+        if listener.held or listener.trouble:
+            return listener.held or listener.state
         if self._trouble.reason:
             return ServiceState.IN_TROUBLE
         if self._supervisor.busy:
             return ServiceState.TRAINING
-        return ServiceState.HELD if self._decision.held else hearing.state
+        return ServiceState.HELD if self._decision.held else listener.state
 
     def _status(self, state: str) -> Status:
-        hearing, decision, now = self._listener.status, self._decision, self._clock.now()
+        listener, decision, now = self._listener.status, self._decision, self._clock.now()
         cycle, held = self._supervisor.view(now), decision.held
         failing = failure_now(cycle, decision.failed, self._settings.trainer.attempts, decision.until)
         return Status(
             pid=os.getpid(),
             state=state,
             written_at=now,
-            polled_at=hearing.polled_at,
-            lag=hearing.lag,
+            polled_at=listener.polled_at,
+            lag=listener.lag,
             hold=decision.hold,
             cycle=cycle,
             runs_cycles=self._leadership.held,
-            partitions=hearing.partitions,
-            caught_up=hearing.complete,
-            unable=hearing.unable,
-            trouble=hearing.trouble or self._trouble.reason or self._neighbours.trouble or self._unwritten.reason,
+            partitions=listener.partitions,
+            caught_up=listener.complete,
+            unable=listener.unable,
+            trouble=listener.trouble or self._trouble.reason or self._neighbours.trouble or self._unwritten.reason,
             held=held.in_words if held else None,
-            listener=hearing.state,
-            last_lag=hearing.last_lag,
-            lag_at=hearing.lag_at,
+            listener=listener.state,
+            last_lag=listener.last_lag,
+            lag_at=listener.lag_at,
             hold_until=decision.until,
             failing=asdict(failing) if failing else None,
             full_waits=asdict(decision.full_waits) if decision.full_waits else None,
             boot=this_boot(),
             written_elapsed=self._clock.elapsed(),
-            polled_elapsed=hearing.polled_elapsed,
-            notice="\n".join(hearing.notices) or None,
+            polled_elapsed=listener.polled_elapsed,
+            notice="\n".join(listener.notices) or None,
         )
 
     def _write_status(self, state: str) -> None:
