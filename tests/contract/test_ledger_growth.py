@@ -91,6 +91,7 @@ ASKED: dict[str, Callable[[Ledger], object]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("question", ASKED)
 def test_what_is_asked_in_every_turn_scans_no_table_that_grows(ledger: Ledger, fence: int, question: str) -> None:
     if ledger.engine.dialect.name != "sqlite":

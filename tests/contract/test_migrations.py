@@ -239,6 +239,7 @@ def test_a_ledger_of_a_later_release_is_refused(ledger_url: str, create: bool) -
         open_ledger(ledger_url, create=create)
 
 
+@pytest.mark.full
 def test_of_several_who_open_at_once_one_migrates_and_all_go_on(old: str) -> None:
     _open_at_once(old)
     assert rows_of(old)["schema_version"] == [{"version": SCHEMA_VERSION}]

@@ -120,6 +120,7 @@ def test_a_bootstrap_reads_everyone_and_registers_version_one(bench: Bench) -> N
     assert {"train_accuracy", "dev_accuracy"} <= epochs[0].facts.keys()
 
 
+@pytest.mark.full
 def test_an_incremental_cycle_follows_changes_new_users_and_deletes(started: Bench) -> None:
     users = [*names(20), *names(10, start=400), *names(30, start=50)]
     started.store.commit(started.world.rows([*names(20), *names(10, start=400)]), names(30, start=50))
@@ -139,6 +140,7 @@ def test_an_incremental_cycle_follows_changes_new_users_and_deletes(started: Ben
     assert result.gate.lower_bound is not None
 
 
+@pytest.mark.full
 def test_its_pairs_are_those_of_a_fresh_start(started: Bench, tmp_path: Path) -> None:
     users = [*names(40), *names(15, start=100)]
     started.store.commit(started.world.rows(names(40)), names(15, start=100))
@@ -411,6 +413,7 @@ def test_where_nothing_was_learned_the_champion_answers_and_no_version_is_regist
     assert len(started.registry.versions()) == 1
 
 
+@pytest.mark.full
 def test_it_is_registered_all_the_same_where_the_policy_says_so(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -451,6 +454,7 @@ def test_a_space_that_has_drifted_is_on_record_also_where_the_cycle_is_asked_aga
     assert started.registry.versions()[-1].manifest.gate_report.fresh is not None
 
 
+@pytest.mark.full
 def test_newcomers_of_a_rejected_cycle_are_new_in_the_next_one(started: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     request = changed(started)
     with monkeypatch.context() as patch:

@@ -94,6 +94,7 @@ def test_half_of_the_rows_gone_bad_are_held_as_often_as_they_are_tried(site: Sit
     assert not finding(mended, GuardName.LOST_SHARE).exceeded
 
 
+@pytest.mark.full
 def test_deletions_that_are_accepted_go_on_and_are_on_record(site: Site) -> None:
     site.change(site.world.rows(names(5, start=390)), names(267))
     assert held_for(site.cycle()) == {GuardName.DELETED_SHARE, GuardName.LOST_SHARE}
@@ -175,6 +176,7 @@ def aged(site: Site, years: float) -> dict[str, Row]:
     return rows
 
 
+@pytest.mark.full
 def test_a_scalar_that_drifts_asks_for_a_full_retrain_and_one_that_has_left_is_held(site: Site) -> None:
     deviation = site.registry.versions()[0].manifest.space.scalars["year"].variance ** 0.5
     site.change(aged(site, deviation))

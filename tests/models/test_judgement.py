@@ -105,6 +105,7 @@ def precision_of_all_pairs(model: TwoTower, exam: Exam) -> float:
     return float((said & truth & others).sum() / max((said & others).sum(), 1))
 
 
+@pytest.mark.full
 def test_newcomers_are_not_bought_with_the_precision_of_those_who_were_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +159,7 @@ def test_a_certain_loss_is_refused_though_no_margin_minds_it(court: Court) -> No
     assert "worse beyond doubt" in result.reason
 
 
+@pytest.mark.full
 def test_small_losses_of_many_versions_do_not_add_up(court: Court) -> None:
     """Nineteen challengers in a row, each losing 0.045 recall@10, all passed: recall fell from 0.90 to 0.05."""
     court.spoil(noise(0.01))

@@ -159,6 +159,7 @@ def test_what_a_probe_that_was_killed_left_behind_goes_with_the_next_cycle(
     assert {folder for folder in _folders(site.spaces.parent) if "probe-" in str(folder)} == set()
 
 
+@pytest.mark.full
 def test_where_nothing_is_lost_the_changes_are_settled_without_a_fit(site: Site) -> None:
     rows = site.world.rows(names(60))
     site.store.commit(rows)

@@ -35,6 +35,7 @@ def many(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "command", ["dead-letters list --limit 3000", "dead-letters list --limit 3000 --json", "--help"]
 )
@@ -43,6 +44,7 @@ def test_a_reader_who_has_had_enough_is_no_failure(many: Path, command: str) -> 
     assert (ended.returncode, ended.stderr, len(ended.stdout)) == (0, b"", 10)
 
 
+@pytest.mark.full
 def test_an_output_that_cannot_be_written_or_is_closed_is_told_and_no_trace(many: Path) -> None:
     full = run("status > /dev/full", many)
     assert (full.returncode, full.stderr) == (1, b"retrainer: cannot write the output: No space left on device\n")
@@ -50,6 +52,7 @@ def test_an_output_that_cannot_be_written_or_is_closed_is_told_and_no_trace(many
     assert (closed.returncode, closed.stderr) == (0, b"")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "terminal", [{"PYTHONIOENCODING": "latin-1"}, {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}]
 )

@@ -156,6 +156,7 @@ STATES: dict[str, Callable[[Settings], None]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("state", STATES)
 def test_nothing_is_changed_whatever_there_is(settings: Settings, tmp_path: Path, state: str) -> None:
     fill(settings)

@@ -36,6 +36,7 @@ def test_what_it_lacks_is_named(used: dict[str, tuple[str, ...]], missing: str) 
     assert list(lacking(used)) == [missing]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "broken",
     [

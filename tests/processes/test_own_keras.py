@@ -121,6 +121,7 @@ def test_the_tests_themselves_run_with_ours() -> None:
     assert (keras.config.backend(), keras.config.floatx()) == ("tensorflow", "float32")
 
 
+@pytest.mark.full
 def test_every_room_that_imports_keras_imports_the_trainer_first() -> None:
     """Packages do so in their `__init__`, the tests in their conftest."""
     rooms = {

@@ -273,6 +273,7 @@ def test_a_query_service_that_hangs_does_not_keep_it_from_stopping(double: Hopsw
     assert "in the middle" in bridge.log()[-1]["event"]
 
 
+@pytest.mark.full
 def test_a_group_that_needs_no_bridge_or_cannot_have_one_is_refused(tmp_path: Path, kafka_address: str) -> None:
     kafka = KafkaAccess(bootstrap_servers=kafka_address)
     with HopsworksDouble(tmp_path / "a", ClusterSpec(group=GROUP), kafka) as double:

@@ -59,6 +59,7 @@ def changes(reader: Reader) -> list[Change]:
     return [change for change in found if isinstance(change, Change)]
 
 
+@pytest.mark.full
 def test_labels_that_change_are_told_by_both_users(
     double: HopsworksDouble, bridge: Process, kafka_address: str
 ) -> None:

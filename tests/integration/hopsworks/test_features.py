@@ -181,6 +181,7 @@ def test_a_query_service_that_does_not_know_our_certificates_leads_to_a_new_logi
     assert session.generation == 2
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "words", ["No commits found", "No delta logs found", "No hudi properties found", "No data found"]
 )

@@ -72,6 +72,7 @@ def partitions(broker: str, topic: str) -> int:
     return len(described["partitions"])
 
 
+@pytest.mark.full
 def test_from_nothing_all_is_made_once_and_the_doctor_is_content(
     double: HopsworksDouble, settings: Settings, tmp_path: Path, kafka_address: str
 ) -> None:

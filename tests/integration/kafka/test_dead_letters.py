@@ -51,6 +51,7 @@ def members(broker: str, group: str) -> set[str]:
     return {member["member_id"] for member in found[group]["members"]}
 
 
+@pytest.mark.full
 def test_a_flood_pauses_reading_keeps_the_membership_and_loses_nothing(
     kafka_address: str, tmp_path: Path, ledger: Ledger
 ) -> None:

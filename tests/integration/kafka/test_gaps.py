@@ -142,6 +142,7 @@ def expire(topic: Topic) -> None:
         client.delete_records({TopicPartition(topic.name, 0): -1})
 
 
+@pytest.mark.full
 def test_retention_that_overtakes_it_while_its_ledger_takes_nothing_is_on_record_with_what_was_lost(
     kafka_address: str, tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -214,6 +215,7 @@ class Erratic(KafkaConsumer):  # type: ignore[misc]
         return found
 
 
+@pytest.mark.full
 def test_whatever_the_client_raises_another_one_goes_on_where_the_ledger_stands(
     kafka_address: str, tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def watched_commits(topic: Topic, group: str) -> Iterator[list[dict[int, int]]]:
         watcher.join(100)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("assignment", WAYS)
 def test_members_come_and_go_everything_is_stored_once_and_commits_only_go_forward(
     kafka_address: str, tmp_path: Path, ledger: Ledger, assignment: str

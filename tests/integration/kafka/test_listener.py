@@ -132,6 +132,7 @@ def test_a_partition_that_is_added_is_read_from_its_beginning(
         everything_is_read(ledger, 10)
 
 
+@pytest.mark.full
 def test_reading_goes_on_where_the_ledger_stands_whatever_kafka_says(
     broker: str, tmp_path: Path, ledger: Ledger
 ) -> None:
@@ -216,6 +217,7 @@ def test_a_ledger_that_refuses_loses_nothing_and_the_group_is_not_left(
     assert ledger.views.backlog().users == 400
 
 
+@pytest.mark.full
 def test_two_listeners_share_a_topic_through_rebalances_and_store_everything_once(
     broker: str, tmp_path: Path, ledger: Ledger
 ) -> None:

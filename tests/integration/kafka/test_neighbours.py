@@ -116,6 +116,7 @@ def test_a_copy_of_the_ledger_is_told_from_it_by_who_speaks_there(
             assert quiet.trouble is None
 
 
+@pytest.mark.full
 def test_members_of_the_newer_protocol_are_seen_and_told_of_where_they_read_our_topic(
     kafka_address: str, tmp_path: Path, ledger: Ledger
 ) -> None:

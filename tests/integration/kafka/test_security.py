@@ -267,6 +267,7 @@ class Erratic(KafkaConsumer):  # type: ignore[misc]
         return super().poll(*arguments, **named)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("half", ["certificate", "key", "authorities", "gone"])
 def test_a_file_that_is_half_written_when_another_client_connects_is_waited_for(
     secure_kafka: SecureKafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: str

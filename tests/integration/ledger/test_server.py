@@ -201,6 +201,7 @@ def _write_while(ledger: Ledger, something: Callable[[], None]) -> None:
         connection.exec_driver_sql("UPDATE offsets SET next_offset = 1000")
 
 
+@pytest.mark.full
 def test_a_listener_polls_on_while_its_ledger_is_away_and_reads_on_when_it_is_back(
     tansu_address: str, tmp_path: Path
 ) -> None:

@@ -87,6 +87,7 @@ def looked() -> tuple[Severity, str, str | None]:
     return finding.severity, finding.found, finding.todo
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("result", [HELD, GONE], ids=["data", "champion"])
 def test_a_held_cycle_is_told_with_figure_and_way_out_until_a_cycle_ends_otherwise(
     trainer: StandIn, ledger: Ledger, result: dict[str, Any]

@@ -56,6 +56,7 @@ def has_ended(trainer: TrainerProcess) -> bool:
     return trainer.exit_code() is not None
 
 
+@pytest.mark.full
 def test_it_waits_runs_one_request_asks_before_it_registers_and_ends(tmp_path: Path) -> None:
     spoke = threading.Event()
     trainer = TrainerProcess(spoke.set)

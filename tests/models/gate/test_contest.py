@@ -69,6 +69,7 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
     bench.store.close()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("objective", list(Objective))
 def test_everybody_is_asked_about_labels_and_they_judge_where_they_are_learned(
     contest: Contest, objective: Objective

@@ -264,6 +264,7 @@ def judgement(folder: Path, objective: Objective, labels: int | None, opponents:
     return Judgement(request, exam(), about(labels), slices, opponents, 0)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("objective", "labels", "champion_by", "judged_by"),
     [

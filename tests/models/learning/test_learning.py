@@ -209,6 +209,7 @@ def trained(space: Space, population: Population, settings: TrainerSettings, see
     return model, epochs
 
 
+@pytest.mark.full
 def test_the_model_learns_and_learns_the_same_twice(
     space: Space, population: Population, settings: TrainerSettings
 ) -> None:

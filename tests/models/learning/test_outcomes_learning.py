@@ -211,6 +211,7 @@ def test_what_features_hardly_say_is_learned_and_the_probability_is_that_of_an_o
     assert (likely + other) / 2 == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("objective", [Objective.OUTCOMES, Objective.BOTH])
 def test_held_out_labels_and_users_have_no_say(world: _World, objective: Objective) -> None:
     held = world.outcomes.part == Part.HOLDOUT
@@ -225,6 +226,7 @@ def test_held_out_labels_and_users_have_no_say(world: _World, objective: Objecti
         assert (one == other).all()
 
 
+@pytest.mark.full
 def test_both_keeps_the_cosine_better(world: _World) -> None:
     directions = world.space.matrix.directions[:100]
     off = []
@@ -236,6 +238,7 @@ def test_both_keeps_the_cosine_better(world: _World) -> None:
     assert off[1] < off[0]
 
 
+@pytest.mark.full
 def test_a_cycle_learns_the_labels_that_are_new_and_keeps_the_champion_where_nothing_is_gained(world: _World) -> None:
     new = np.arange(len(world.outcomes)) % 2 == 0
     old, all_of_them = world.outcomes.of(~new), replace(world.outcomes, changed=new)
@@ -282,6 +285,7 @@ def test_where_no_label_is_new_a_cycle_learns_nothing(world: _World) -> None:
     assert "no label is new" in report.note
 
 
+@pytest.mark.full
 def test_a_saved_model_loads_in_plain_keras(world: _World, tmp_path: Path) -> None:
     model = world.model()
     world.learned(model, world.data(world.outcomes, label_epochs=1), label_epochs=1)
@@ -298,6 +302,7 @@ def test_labels_that_nobody_gave_are_told(world: _World) -> None:
         world.learned(world.model(), data)
 
 
+@pytest.mark.full
 def test_labels_that_teach_nothing_cost_both_no_cosine(world: _World) -> None:
     """Follows of anybody: each model is as good as another by the dev labels, and the champion is nearer the cosine."""
     pairs = np.random.default_rng(5).integers(0, _USERS, world.outcomes.pairs.shape)

@@ -198,6 +198,7 @@ HARD: dict[str, NDArray[np.float64]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", HARD)
 def test_a_saved_model_scales_hard_columns_as_the_matrix_does(name: str, tmp_path: Path) -> None:
     import keras

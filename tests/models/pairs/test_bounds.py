@@ -166,6 +166,7 @@ def test_pairs_whose_similarity_is_a_hair_above_the_threshold_survive(precision:
             assert ((found.source == left[pair]) & (found.target == right[pair])).any()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("width", [2, 17, 64, 253, 254, 301])
 @pytest.mark.parametrize("precision", Precision)
 def test_bounds_hold_where_every_rounding_errs_the_same_way(width: int, precision: Precision) -> None:

@@ -281,6 +281,7 @@ LARGER = [
 ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize(("count", "width", "kind", "cap", "kept"), LARGER)
 def test_incremental_equals_full_for_more_users(

@@ -89,6 +89,7 @@ def test_a_similarity_on_the_line_is_decided_by_the_canonical_product() -> None:
                 assert capped == [count]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["clusters", "duplicates", "sparse", "dense", "on the line"])
 @pytest.mark.parametrize("kept", [None, 1, 3])
 @pytest.mark.parametrize("precision", Precision)

@@ -103,6 +103,7 @@ def test_a_list_whose_members_are_all_gone_is_refilled() -> None:
     assert world.graph.lists.floor[0] == -np.inf
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("kind", ["clusters", "duplicates", "dense", "on the line"])
 @pytest.mark.parametrize("cap", [1, 2, 5])
 def test_lists_are_right_after_each_of_many_small_changes(kind: str, cap: int) -> None:

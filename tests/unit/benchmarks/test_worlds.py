@@ -60,6 +60,7 @@ def test_the_scalar_rises_by_a_standard_deviation_a_wave() -> None:
     assert [np.mean(year - before) / np.std(before) for year in after] == pytest.approx([1, 2, 3, 4], rel=1e-3)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("name", "announced"), [("reembedded", _USERS), ("reembedded_quietly", _USERS * _SHARE)])
 def test_half_way_everybody_is_embedded_anew(name: str, announced: int) -> None:
     waves = list(_world(name).waves)

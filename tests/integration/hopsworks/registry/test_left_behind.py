@@ -119,6 +119,7 @@ def test_a_manifest_that_is_not_the_one_listed_is_not_believed(
     assert whole(double) == {1: "c1"}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("where", ["^GET .*/Files$", "^GET .*/Files\\?", "^GET .*/models\\?", "download"])
 @pytest.mark.parametrize("do", [Status(401), Status(503), NOT_FOUND], ids=["401", "503", "404 of a proxy"])
 def test_what_cannot_be_looked_at_is_neither_absent_nor_repaired(

@@ -70,6 +70,7 @@ def fill(ledger: Ledger, text: str, letters: int = 1) -> None:
     ledger.cycles.settle(result, time.time(), fence=leader.fence)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("what", HOSTILE)
 def test_nothing_that_a_stranger_wrote_steers_or_forges_a_line(ledger: Ledger, what: str) -> None:
     fill(ledger, HOSTILE[what])
