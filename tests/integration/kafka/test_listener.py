@@ -44,8 +44,9 @@ def test_every_event_is_stored_once_and_counted(broker: str, tmp_path: Path, led
         has_caught_up(listener, 3)
         topic.send_users(names(50, start=500))
         everything_is_read(ledger, 750)
-        wait_until(lambda: listener.status.lag == 0, 20, "no lag")
-        assert listener.status.events == 750
+        wait_until(
+            lambda: (listener.status.lag, listener.status.events) == (0, 750), 20, "all to be counted, and no lag"
+        )
     assert ledger.views.backlog().users == 550
     found = {partition.number: offset for partition, offset in ledger.intake.positions(topic.name).items()}
     assert found == topic.ends()
