@@ -17,19 +17,32 @@ class Parts(Protocol):
     """What of the settings is looked at together."""
 
     @property
-    def kafka(self) -> KafkaSettings: ...  # noqa: D102
+    def kafka(self) -> KafkaSettings:
+        """Topics and where events come from."""
+
     @property
-    def feature_group(self) -> FeatureGroup: ...  # noqa: D102
+    def feature_group(self) -> FeatureGroup:
+        """The group of the users."""
+
     @property
-    def labels(self) -> LabelGroup | None: ...  # noqa: D102
+    def labels(self) -> LabelGroup | None:
+        """The group of the labels, if there is one."""
+
     @property
-    def hopsworks(self) -> Hopsworks | None: ...  # noqa: D102
+    def hopsworks(self) -> Hopsworks | None:
+        """The cluster, if there is one."""
+
     @property
-    def feature_store(self) -> LocalStore | HopsworksStore: ...  # noqa: D102
+    def feature_store(self) -> LocalStore | HopsworksStore:
+        """Where rows are read."""
+
     @property
-    def model_registry(self) -> LocalRegistry | HopsworksRegistry: ...  # noqa: D102
+    def model_registry(self) -> LocalRegistry | HopsworksRegistry:
+        """Where versions go."""
+
     @property
-    def dead_letters(self) -> DeadLetterSettings: ...  # noqa: D102
+    def dead_letters(self) -> DeadLetterSettings:
+        """Where copies of dead letters go."""
 
 
 def misfits(settings: Parts) -> Iterator[str]:

@@ -48,6 +48,14 @@ def test_an_attempt_is_killed_after_its_limit_and_keeps_that_reason() -> None:
     assert todo[0] == actions.KillTrainer()
 
 
+def test_a_trainer_that_asks_is_permitted_only_when_the_lease_is_confirmed() -> None:
+    awaiting, todo = step(LIMITS, states.Training(states.Tries(), 0.0), events.TrainerAsked(), 5.0)
+    assert (awaiting, todo) == (states.AwaitingPermit(states.Tries(), 0.0), (actions.ConfirmLease(),))
+    assert step(LIMITS, awaiting, events.Tick(), 6.0) == (awaiting, (actions.ConfirmLease(),))
+    state, todo = step(LIMITS, awaiting, events.LeaseConfirmed(), 7.0)
+    assert (state, todo) == (states.Training(states.Tries(may_have_registered=True), 0.0), (actions.Permit(),))
+
+
 def test_the_last_attempt_fails_at_once_where_none_was_permitted_and_asks_the_registry_where_one_was() -> None:
     state, todo = step(LIMITS, states.Training(LAST, 0.0), DIED, 5.0)
     assert (state, todo[-1]) == (states.Settling(states.GivenUp("it died")), actions.Settle(states.GivenUp("it died")))
