@@ -29,8 +29,8 @@ from consumer.cycles.prober import Prober
 from consumer.cycles.schedule import Schedule
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Hold, Probe, Start, Wait
-from consumer.dead_letters.publisher import Publisher
 from consumer.errors import LeaseLost
+from consumer.followers import followers_of
 from consumer.identity import identity
 from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger
@@ -83,8 +83,7 @@ class Service:
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set, clock.elapsed)
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm, clock.elapsed)
         self._deciding = Deciding(settings.trigger, ledger, clock)
-        topic = settings.dead_letters.topic
-        self._publisher = Publisher(settings.kafka, topic, ledger.letters) if topic else None
+        self._followers = followers_of(settings, ledger)
         self._schedule = Schedule(settings.schedule.full_retrain, ledger.retrain_requests, self._woken.set)
         self._jumps = Jumps(clock)
         self._resumed = False
@@ -149,8 +148,8 @@ class Service:
         if not self._resumed:
             self._supervisor.resume(now)
             self._resumed = True
-            if self._publisher:  # here, so that one instance copies a letter and not all of them
-                self._publisher.start()
+            for follower in self._followers:  # here, so that one instance follows and not all of them
+                follower.start()
         self._supervisor.tick(now)
         self._prober.tick(now)
         if not self._prober.busy:
@@ -173,8 +172,8 @@ class Service:
         if self._resumed or self._supervisor.busy:
             self._supervisor.abandon()
             self._resumed = False
-            if self._publisher:
-                self._publisher.stop()
+            for follower in self._followers:
+                follower.stop()
 
     def _report(self, now: float) -> None:
         """Show the other instances, by the ledger, how this one is."""
@@ -274,8 +273,8 @@ class Service:
         self._listener.stop()
         self._schedule.stop()
         self._neighbours.stop()
-        if self._publisher:
-            self._publisher.stop()
+        for follower in self._followers:
+            follower.stop()
         self._prober.stop(self._settings.trainer.stop_grace)
         self._supervisor.stop()
         self._listener.join(_LISTENER_GRACE)

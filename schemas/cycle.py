@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
+from schemas.compatibility import CompatibilityReport
 from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
@@ -437,6 +438,8 @@ class CycleResult(Frozen):
     guard: GuardReport | None = None
     fit: FitReport | None = None
     gate: GateReport | None = None
+    compatibility: CompatibilityReport | None = None
+    """Whether the champion's vectors may go on being used; None without a champion, and in older results."""
     way_out: str | None = None
     """What a person can do, where the outcome is `held`."""
     asks_full: str | None = None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
+from schemas.compatibility import CompatibilityReport
 from schemas.cycle import (
     CycleKind,
     FitReport,
@@ -89,6 +90,10 @@ class ModelManifest(Frozen):
     metrics: Metrics
     towers_as_in: int | None = None
     """The version whose towers these are, where nothing was learned and it was registered all the same."""
+    index_compatible_with: int | None = None
+    """The version before, where its vectors may go on being used with queries of this one."""
+    compatibility_report: CompatibilityReport | None = None
+    """The figures of that; None without a champion, and in older manifests."""
     packages: dict[str, str]
     files: tuple[FileEntry, ...]
 

@@ -19,8 +19,9 @@ class LedgerSettings(Section):
     """Address of the ledger; if not set, the SQLite file `ledger.db` in the state folder."""
     password: SecretStr | None = None
     """The password of a PostgreSQL address that names none."""
-    remember: bool | None = None
-    """Whether the ledger remembers for a week which users were learned; None: only in a cluster, whose copy lags."""
+    remember: bool = True
+    """Whether the ledger notes for each user which version has learned the last change, about 200 bytes each. Going
+    back to an earlier version needs it, and a full retrain from a cluster whose copy lags."""
 
     @field_validator("url")
     @classmethod

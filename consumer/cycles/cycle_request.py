@@ -47,12 +47,6 @@ def cycle_request(
     )
 
 
-def remembers(settings: Settings) -> bool:
-    """Whether the ledger remembers which users were learned: for a bulk copy that lags, or for a person."""
-    wanted = settings.ledger.remember
-    return _store_may_lag(settings) if wanted is None else wanted
-
-
 def _store_may_lag(settings: Settings) -> bool:
     """Whether cycles that read every user read a copy that may be behind."""
     return settings.feature_store.kind == "hopsworks"

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 
 from consumer.cycles.champion_tag import mirror_champion
 from consumer.cycles.cycle_folders import CycleFolders
-from consumer.cycles.cycle_request import cycle_request, remembers
+from consumer.cycles.cycle_request import cycle_request
 from consumer.cycles.leadership import Leadership
 from consumer.cycles.lifecycle import actions, events, states
 from consumer.cycles.lifecycle.step import Limits, step
@@ -161,7 +161,7 @@ class Supervisor:
     def _carry_out(self, action: actions.Action, now: float) -> None:
         match action:
             case actions.Sweep():
-                self._ledger.cycles.sweep(now, remember=remembers(self._settings))
+                self._ledger.cycles.sweep(now, remember=self._settings.ledger.remember)
             case actions.FindClaim():
                 # The renewal waits for the lock that a claim on its way holds: after it the claim is there, or is not.
                 self._leadership.confirm(now)
@@ -241,7 +241,7 @@ class Supervisor:
         reached(Point.RESULT)
         refused = refused_by(result, self._folders.of(claim.cycle_id))
         settled = self._ledger.cycles.settle(
-            result, now, fence=fence, refused=refused, remember=remembers(self._settings)
+            result, now, fence=fence, refused=refused, remember=self._settings.ledger.remember
         )
         reached(Point.SETTLED)
         self._running = None

@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from consumer.database.dialect import FreeText
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 PENDING = ""
 """The cycle id of what no cycle has claimed."""
 RUNNING = "running"
@@ -74,16 +74,28 @@ def _changes_of(name: str, key: str) -> Table:
         Column("fresh_since", Float, nullable=False),  # when the oldest event arrived that no cycle has tried
         Column("received_at", Float, nullable=False),  # when the last event arrived, by our clock
         Column("tried", Boolean, nullable=False, default=False),  # given back by a cycle that settled nothing
+        Column("learned_by", String),  # the cycle of a version that has learned it, and is not the champion
     )
 
 
 def _learned_of(name: str, key: str) -> Table:
-    """Users or labels that were settled not long ago. A store's bulk copy may lag behind them."""
+    """The last settled change of each user or label, and the cycle that settled it.
+
+    A store's bulk copy may lag behind the newest of them, a rollback makes them pending again, and `retrainer explain`
+    tells them. Up to schema 7 there were only key and time.
+    """
     return Table(
         name,
         metadata,
         Column(key, String, primary_key=True),
         Column("received_at", Float, nullable=False, index=True),  # when the last event arrived, by our clock
+        Column("operation", String),
+        Column("events", BigInteger),
+        Column("first_position", String),
+        Column("last_position", String),
+        Column("first_event_at", Float),
+        Column("last_event_at", Float),
+        Column("cycle_id", String, index=True),
     )
 
 
@@ -157,6 +169,9 @@ versions = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("cycle_id", String, nullable=False, unique=True),
     Column("registered_at", Float, nullable=False),
+    Column("not_promoted", FreeText),  # why it did not become champion when its cycle ended
+    Column("withdrawn", Boolean, nullable=False, server_default=false()),  # by a rollback: no challenger is held to it
+    Column("deleted_at", Float),  # from the registry, by retention
 )
 
 # The history of the champion pointer; the last row is the champion.
@@ -167,7 +182,38 @@ promotions = Table(
     Column("version", Integer, nullable=False),
     Column("at", Float, nullable=False),
     Column("reason", FreeText, nullable=False),
+    Column("action", String, nullable=False, server_default="cycle"),  # `schemas.promotions.PromotionAction`
+    Column("by", FreeText),  # a person; NULL: the cycle that registered it
+    Column("previous", Integer),  # the champion before
 )
+
+# What persons have ordered, beside promotions: the last of `pin` and `unpin` counts, and of `pause` and `resume`.
+interventions = Table(
+    "interventions",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("action", String, nullable=False),  # `schemas.promotions.InterventionAction`
+    Column("at", Float, nullable=False),
+    Column("by", FreeText, nullable=False),
+    Column("reason", FreeText, nullable=False),
+    Column("version", Integer),  # the pinned one
+)
+Index("interventions_of_an_action", interventions.c.action, interventions.c.number)
+
+# Model events that wait for their topic and webhook, written in the transaction that they tell of.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("event_id", String, nullable=False, unique=True),
+    Column("event", JSON, nullable=False),  # `schemas.model_events`
+    Column("at", Float, nullable=False),
+    Column("sent_to_topic", Boolean, nullable=False, server_default=false()),
+    Column("sent_to_webhook", Boolean, nullable=False, server_default=false()),
+    Column("last_error", FreeText),
+)
+Index("outbox_for_the_topic", outbox.c.sent_to_topic, outbox.c.number)
+Index("outbox_for_the_webhook", outbox.c.sent_to_webhook, outbox.c.number)
 
 dead_letters = Table(
     "dead_letters",

@@ -141,7 +141,7 @@ class Cycles:
     def sweep(self, now: float, *, remember: bool = True) -> bool:
         """Delete some settled rows, where there were too many for one transaction; gives whether more are left."""
         with reading(self._engine) as connection:
-            if not to_sweep(connection) and not much_to_forget(connection, now):
+            if not to_sweep(connection) and (remember or not much_to_forget(connection, now)):
                 return False
         with self._engine.begin() as connection:
             return sweep(connection, now, remember=remember)
@@ -185,7 +185,7 @@ class Cycles:
             fence: the token of the lease for running cycles.
             refused: the users and labels that the cycle refused, which are put on record with any outcome; those that
                 the result names where this is not given.
-            remember: whether `recently_learned_users` and `recently_learned_labels` keep the claim for a while.
+            remember: whether the ledger notes of each user and label which cycle has settled it.
 
         Raises:
             LedgerError: the cycle is not running, and has not ended with this result.

@@ -12,7 +12,7 @@ from consumer.changes.kinds import KINDS, Kind
 from consumer.changes.pending import later
 from consumer.changes.portions import Portion, close, keep, left_over, portion_of, recount, reopen
 from consumer.database.dialect import greatest, least, upsert
-from consumer.database.tables import PENDING, RUNNING, cycles, gaps, offsets, replays
+from consumer.database.tables import PENDING, RUNNING, cycles, gaps, offsets, portions, replays
 from schemas.cycle import Lineage
 
 LAG_COVERED = 7 * 86_400.0
@@ -29,14 +29,14 @@ def settle_changes(connection: Connection, cycle_id: str, now: float, *, remembe
 
 
 def sweep(connection: Connection, now: float, *, remember: bool) -> bool:
-    """Delete some settled rows, remembered for a while with `remember`; gives whether more may be left."""
+    """Delete some settled rows, noted as learned with `remember`; gives whether more may be left."""
     room = SWEPT_AT_ONCE
     for kind in KINDS:
-        room -= _forget(connection, kind, now - LAG_COVERED, room)
+        room -= 0 if remember else _forget(connection, kind, now - LAG_COVERED, room)
         if room <= 0:
             return True
     for kind, number in to_sweep(connection):
-        room -= _sweep(connection, kind, number, room, now - LAG_COVERED if remember else None)
+        room -= _sweep(connection, kind, number, room, remember=remember)
         if room <= 0:
             return True
     return False
@@ -75,14 +75,14 @@ def _forget(connection: Connection, kind: Kind, since: float, room: int) -> int:
     return connection.execute(delete(kind.learned).where(kind.learned.c[kind.key.name].in_(some))).rowcount
 
 
-def _sweep(connection: Connection, kind: Kind, number: int, room: int, remember_since: float | None) -> int:
+def _sweep(connection: Connection, kind: Kind, number: int, room: int, *, remember: bool) -> int:
     """Delete the first rows of a portion, at most `room`; gives how many."""
     changes = kind.changes
     of_portion = changes.c.portion == number
     end = connection.scalar(select(kind.key).where(of_portion).order_by(kind.key).offset(room - 1).limit(1))
     which = (of_portion,) if end is None else (of_portion, kind.key <= end)
-    if remember_since is not None:
-        _remember(connection, kind, which, remember_since)
+    if remember:
+        _remember(connection, kind, which, number)
     gone = connection.execute(delete(changes).where(*which)).rowcount
     if end is None:
         close(connection, kind, number)
@@ -102,13 +102,19 @@ def settle_offsets(connection: Connection, cycle_id: str) -> None:
             connection.execute(update(offsets).where(*of_partition, ~was_recreated).values(settled_offset=settled))
 
 
-def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], since: float) -> None:
-    """Remember settled keys for a while, for cycles that read everything from a copy that may lag."""
+def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], number: int) -> None:
+    """Note of settled rows which cycle has settled them, in place of what was noted of their users or labels before."""
     changes, learned = kind.changes, kind.learned
-    recent = select(kind.key, changes.c.received_at).where(*which, changes.c.received_at >= since)
-    known = upsert(connection, learned).from_select([kind.key.name, "received_at"], recent)
-    newest = greatest(learned.c.received_at, known.excluded.received_at)
-    connection.execute(known.on_conflict_do_update(index_elements=[kind.key.name], set_={"received_at": newest}))
+    columns = [column.name for column in learned.c if column.name != "cycle_id"]
+    cycle_id = connection.scalar(
+        select(portions.c.cycle_id).where(portions.c.kind == kind.name, portions.c.number == number)
+    )
+    settled = select(*(changes.c[name] for name in columns), literal(cycle_id)).where(*which)
+    known = upsert(connection, learned).from_select([*columns, "cycle_id"], settled)
+    newest: dict[str, Any] = {name: known.excluded[name] for name in [*columns, "cycle_id"] if name != kind.key.name}
+    # Of a row that went back in time, as its clock was set, the later time counts: a copy may lag that long.
+    newest["received_at"] = greatest(learned.c.received_at, known.excluded.received_at)
+    connection.execute(known.on_conflict_do_update(index_elements=[kind.key.name], set_=newest))
 
 
 def give_back(connection: Connection, cycle_id: str, *, tried: bool | None) -> None:

@@ -333,4 +333,8 @@ def test_who_was_learned_lately_is_remembered_for_a_while(ledger: Ledger, fence:
     ledger.cycles.settle(ended(second.cycle_id, Outcome.REGISTERED, 2), later, fence=fence)
     assert ledger.cycles.recently_learned_users(later) == ("b",)
     with ledger.engine.begin() as connection:
-        assert connection.execute(select(learned.c.user_id)).scalars().all() == ["b"]
+        noted = select(learned.c.user_id, learned.c.last_position, learned.c.cycle_id).order_by(learned.c.user_id)
+        assert connection.execute(noted).tuples().all() == [
+            ("a", "t[0]@0", first.cycle_id),
+            ("b", "t[0]@2", second.cycle_id),
+        ]

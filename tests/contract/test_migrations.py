@@ -29,12 +29,13 @@ from consumer.positions import Position
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 DUMPS = Path(__file__).parents[1] / "ledgers"
-RELEASED = [1, 2, 3, 4, 5, 6]
+RELEASED = [1, 2, 3, 4, 5, 6, 7]
 NUMBERED = {
     "cycles": "number",
     "promotions": "number",
     "dead_letters": "id",
     "asked": "number",
+    "retrain_requests": "number",
     "replays": "number",
     "probes": "number",
 }
