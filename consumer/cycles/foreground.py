@@ -19,6 +19,7 @@ from consumer.identity import identity
 from consumer.ledger.ledger import Ledger
 from consumer.lock import only_one
 from consumer.settings import Settings
+from consumer.stopping import stop_signals
 from schemas.cycle import CycleKind
 from schemas.guard import GuardName
 
@@ -202,10 +203,9 @@ def _cycle_of(ledger: Ledger, request: int) -> dict[str, Any] | None:
 
 @contextmanager
 def _interruptible() -> Iterator[list[int]]:
-    """A list to which SIGINT and SIGTERM are appended while the block runs."""
+    """A list to which signals that ask to stop are appended while the block runs."""
     caught: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda came, _frame: caught.append(came)) for number in numbers}
+    before = {number: signal.signal(number, lambda came, _frame: caught.append(came)) for number in stop_signals()}
     try:
         yield caught
     finally:

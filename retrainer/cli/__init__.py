@@ -27,6 +27,7 @@ COMMANDS = {
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",
     "doctor": "retrainer.cli.doctor:doctor",
+    "config": "retrainer.cli.config:config",
     "setup-hopsworks": "retrainer.cli.setup_hopsworks:setup_hopsworks",
     "bridge": "retrainer.cli.bridge:bridge",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from contextlib import closing
@@ -20,6 +19,7 @@ from consumer.errors import SettingsError
 from consumer.lock import only_one
 from consumer.logs import configure
 from consumer.settings import Settings, load_settings
+from consumer.stopping import on_stop
 from retrainer.bridge.bridge import Bridge
 from retrainer.bridge.errors import BridgeError
 from retrainer.bridge.orders import Orders
@@ -64,8 +64,7 @@ def bridge(
     settings = load_settings()
     configure(settings.log)
     _refuse_what_needs_none(settings, labels)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
+    on_stop(lambda _signal: sys.exit(0))  # while it waits for the cluster
     with only_one(folder := _folder(settings, labels)):
         orders = Orders(publish_existing, new_baseline, accept_deletes)
         settings = connected(settings, deadline=Deadline(timeout if once else 0))
@@ -96,8 +95,7 @@ class _Worker(threading.Thread):
             Whatever ended the bridge.
         """
         signals: list[int] = []  # setting an event in a signal handler can deadlock
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda came, _frame: signals.append(came))
+        on_stop(signals.append)
         self.start()
         while self.is_alive() and not signals and self._deadline.left > 0.0:
             self.join(_TURN)

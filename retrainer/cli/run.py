@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from contextlib import closing, suppress
 from functools import partial
@@ -20,13 +19,14 @@ from consumer.logs import configure
 from consumer.service import Service
 from consumer.settings import Settings, load_settings
 from consumer.status import Status, write_status
+from consumer.stopping import on_stop
 from schemas.log_events.service import LEDGER_NOT_SAFE
 
 log = structlog.get_logger()
 
 
 def run() -> None:
-    """Listen for change events and retrain, until asked to stop (SIGTERM or Ctrl-C).
+    """Listen for change events and retrain, until asked to stop (SIGTERM, Ctrl-C, or a terminal that closes).
 
     A cycle that is under way is then given up, and resumed at the next start.
     """
@@ -34,12 +34,10 @@ def run() -> None:
     configure(settings.log)
     if weak := weakness(settings.ledger.url, os.environ):
         log.warning(LEDGER_NOT_SAFE, reason=weak)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _signal, _frame: sys.exit(0))  # while it waits for the cluster
+    on_stop(lambda _signal: sys.exit(0))  # while it waits for the cluster
     with only_one(settings.state_dir), closing(open_ledger(settings.ledger.url)) as ledger:
         service = Service(connected(settings, waiting=partial(_waiting, settings)), ledger)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _signal, _frame: service.stop())
+        on_stop(lambda _signal: service.stop())
         freeze_the_start()
         service.run()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -26,7 +27,7 @@ class Stream(io.TextIOWrapper):
     """A text stream on which nothing fails that is not the command's fault.
 
     A character that its encoding does not have is written as one that looks like it, or escaped. When its reader has
-    gone (`| head -1`) the rest is dropped: the command goes on, and its exit code is its own.
+    gone (`| head -1`, a terminal that closes) the rest is dropped: the command goes on, and its exit code is its own.
 
     Raises:
         OutputError: it cannot be written for another reason, such as a full disk.
@@ -34,6 +35,10 @@ class Stream(io.TextIOWrapper):
 
     gone = False
     """Whether its reader has gone."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._was_terminal = self.isatty()  # one that was closed does not say so any more
 
     def write(self, text: str) -> int:
         """Write; see the class."""
@@ -58,7 +63,8 @@ class Stream(io.TextIOWrapper):
             os.close(nowhere)
 
     def _failed(self, error: OSError) -> None:
-        if not isinstance(error, BrokenPipeError):
+        closed = isinstance(error, BrokenPipeError) or (self._was_terminal and error.errno == errno.EIO)
+        if not closed:
             raise OutputError(f"cannot write the output: {error.strerror or error}") from None
         self.gone = True
         self.give_up()
