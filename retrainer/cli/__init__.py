@@ -18,6 +18,7 @@ from retrainer.cli.streams import OutputError, give_up_output, take_over
 COMMANDS = {
     "run": "retrainer.cli.run:run",
     "demo": "retrainer.cli.demo:demo",
+    "import": "retrainer.cli.import_:import_",
     "train": "retrainer.cli.train:train",
     "replay": "retrainer.cli.replay:replay",
     "replays": "retrainer.cli.replays:replays",

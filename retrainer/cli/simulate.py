@@ -24,11 +24,11 @@ from retrainer.demo.errors import DemoError, DemoUsageError
 from retrainer.demo.follows import LocalFollows
 from retrainer.demo.friends import friends_beside
 from retrainer.demo.lastfm import LastfmAudience
-from retrainer.demo.relay import Relay, ensure_topic
 from retrainer.demo.simulator import Simulator, every, patiently, run
 from retrainer.demo.spam import WithSpam
 from retrainer.demo.upstream_bug import WithUpstreamBug
 from retrainer.demo.waves import Audience, Committed
+from retrainer.relay import Relay, ensure_topic
 from schemas.cycle import LocalStore
 from schemas.features import Column
 from stores.features.local import LocalFeatureStore

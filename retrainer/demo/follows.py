@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kafka import KafkaProducer
 
-from retrainer.demo.relay import Relay
+from retrainer.relay import Relay
 from schemas.labels import LabelGroup, PairKey
 from stores.labels.local import Label, LocalLabelStore
 

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 from kafka import KafkaConsumer, TopicPartition
 
-from retrainer.demo.relay import ensure_topic
+from retrainer.relay import ensure_topic
 from tests.brokers.apache_kafka import LASTING, ApacheKafka, Node, free_port
 from tests.integration.service import ServiceProcess
 from tests.soak.crowd import Crowd

@@ -14,8 +14,8 @@ from pathlib import Path
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from retrainer.demo.relay import Relay
 from retrainer.demo.waves import Wave
+from retrainer.relay import Relay
 from schemas.events import encode
 from schemas.features import FeatureGroup
 from stores.features.local import LocalFeatureStore

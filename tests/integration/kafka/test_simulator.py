@@ -15,9 +15,9 @@ from consumer.deadline import Deadline, TimedOut
 from retrainer.demo.audience import GeneratedAudience
 from retrainer.demo.errors import DemoUsageError
 from retrainer.demo.follows import LocalFollows
-from retrainer.demo.relay import Relay, ensure_topic
 from retrainer.demo.simulator import Simulator, every, patiently, run
 from retrainer.demo.waves import Committed, Row, Wave
+from retrainer.relay import Relay, ensure_topic
 from schemas.events import Change, Operation, decode
 from schemas.features import Column, FeatureGroup
 from schemas.labels import LabelGroup, PairKey, pair_text
