@@ -90,8 +90,11 @@ class Labels:
             repeated += (user, other) in at_of
             at_of[user, other] = at
         said = {pair: self._said(block, at) for pair, at in at_of.items()}
-        labels, times, weights = ([label[at] for label in said.values()] for at in range(len(Label._fields)))
-        checked = check_labels(self._group, LabelRows(list(said), labels, weights, times))
+        labels = list(said.values())
+        rows = LabelRows(
+            list(said), [one.label for one in labels], [one.weight for one in labels], [one.at for one in labels]
+        )
+        checked = check_labels(self._group, rows)
         refused += [
             RefusedRow(block.first + at_of[pair] + 1, pair_text(pair), why) for pair, why in checked.refused.items()
         ]

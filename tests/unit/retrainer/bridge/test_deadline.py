@@ -38,7 +38,7 @@ def worker(monkeypatch: pytest.MonkeyPatch, folder: Path, steps: int, deadline: 
         return Hanging(steps, arguments[-1], moved)
 
     monkeypatch.setattr(retrainer.cli.bridge, "Bridge", made)
-    monkeypatch.setattr("retrainer.cli.bridge.signal.signal", lambda *_: None)
+    monkeypatch.setattr("consumer.stopping.signal.signal", lambda *_: None)
     return _Worker(Settings(state_dir=folder), folder, Orders(False, False, False), True, False, deadline)
 
 
