@@ -51,10 +51,10 @@ def page(text: str) -> str:
 
 def reference(settings: type[BaseModel]) -> str:
     """A table of the settings that stand first, then one for each section, in the order of the model."""
-    loose = [name for name, field in settings.model_fields.items() if not _models(field.annotation)]
+    loose = [name for name, field in settings.model_fields.items() if not models_of(field.annotation)]
     tables = ["### For all sections\n", _table(settings, (), loose)]
     for name, field in settings.model_fields.items():
-        if models := _models(field.annotation):
+        if models := models_of(field.annotation):
             own = meanings(settings).get(name)
             tables.append(f"### `{name}`\n")
             if own is not None:
@@ -74,6 +74,14 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
             assert isinstance(said.value, ast.Constant)
             found[field.target.id] = _plain(str(said.value.value))
     return found
+
+
+def models_of(annotation: Any) -> list[type[BaseModel]]:
+    """The kinds of a section; none where the annotation is that of a setting."""
+    if get_origin(annotation) is Annotated:
+        return models_of(get_args(annotation)[0])
+    found = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+    return [one for one in found if isinstance(one, type) and issubclass(one, BaseModel)]
 
 
 def _table(model: type[BaseModel], section: tuple[str, ...], names: list[str]) -> str:
@@ -149,14 +157,6 @@ def _bounds(limits: list[Any]) -> str:
     tightest = [max(lower, key=itemgetter(0))] if lower else []
     tightest += [one for one in sorted(upper, key=itemgetter(0))[:1] if one[0] < _HUGE]
     return "".join(units) + "".join(f", {words} {bound:g}" for bound, words in tightest)
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The kinds of a section; none where the annotation is that of a setting."""
-    if get_origin(annotation) is Annotated:
-        return _models(get_args(annotation)[0])
-    found = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
-    return [one for one in found if isinstance(one, type) and issubclass(one, BaseModel)]
 
 
 def _paragraph(model: type[BaseModel]) -> str:

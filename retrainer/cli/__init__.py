@@ -16,6 +16,7 @@ from retrainer.cli.output import say
 from retrainer.cli.streams import OutputError, give_up_output, take_over
 
 COMMANDS = {
+    "init": "retrainer.cli.init:init",
     "run": "retrainer.cli.run:run",
     "demo": "retrainer.cli.demo:demo",
     "import": "retrainer.cli.import_:import_",
@@ -31,6 +32,7 @@ COMMANDS = {
     "config": "retrainer.cli.config:config",
     "setup-hopsworks": "retrainer.cli.setup_hopsworks:setup_hopsworks",
     "bridge": "retrainer.cli.bridge:bridge",
+    "broker": "retrainer.cli.broker:broker",
 }
 """Command by name: the module and what it holds, a function or a group of commands."""
 

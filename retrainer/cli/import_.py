@@ -25,7 +25,7 @@ from retrainer.importing.edges import Labels, columns_of
 from retrainer.importing.errors import ImportRefused
 from retrainer.importing.layout import found_in, layout, proposal
 from retrainer.importing.rows import Users
-from retrainer.importing.sources import Block, Source, source
+from retrainer.importing.sources import Source, first_rows, source
 from schemas.cycle import LocalStore
 from schemas.labels import LabelGroup
 from stores.features.local import LocalFeatureStore
@@ -110,7 +110,7 @@ def _import_once(
     group, path = settings.feature_group, _store(settings)
     key = key or names.get(group.primary_key, group.primary_key)
     file = source(users, (key,))
-    there = found_in(_first(file), key)
+    there = found_in(first_rows(file), key)
     try:
         columns = layout(group, there, names)
     except ImportRefused as error:
@@ -125,7 +125,7 @@ def _import_once(
         assert settings.labels is not None
         ends = tuple(names.get(name, name) for name in (settings.labels.user_key, settings.labels.other_key))
         file = source(labels, ends)
-        edges = columns_of(_first(file), settings.labels, names)
+        edges = columns_of(first_rows(file), settings.labels, names)
         with closing(LocalLabelStore(path, settings.labels)) as label_store, _progress(file) as committed:
             if not dry_run:
                 label_store.commit({})
@@ -147,18 +147,6 @@ def _announced(settings: Settings, timeout: float) -> int:
 def _store(settings: Settings) -> Path:
     assert isinstance(settings.feature_store, LocalStore)
     return settings.feature_store.path
-
-
-def _first(file: Source) -> Block:
-    """The first rows.
-
-    Raises:
-        ImportRefused: there is none.
-    """
-    found = next(file.blocks(), None)
-    if found is None or not len(found):
-        raise ImportRefused(f"{file.path} has no rows")
-    return found
 
 
 def _pairs(renamed: list[str]) -> dict[str, str]:

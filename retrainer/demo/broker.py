@@ -24,24 +24,27 @@ _API_VERSIONS = struct.pack(">ihhih", 10, 18, 0, 1, -1)  # size, api 18, version
 
 
 @contextmanager
-def embedded_broker(log: Path, *, timeout: float = 10.0) -> Iterator[str]:
-    """Run a broker on a free loopback port.
+def embedded_broker(log: Path, *, timeout: float = 10.0, port: int | None = None) -> Iterator[str]:
+    """Run a broker on a loopback port.
 
     Args:
         log: where its output goes.
         timeout: seconds it may take until it answers.
+        port: None for a free one.
 
     Yields:
         `host:port` of a broker that has answered.
 
     Raises:
-        DemoUsageError: the `demo` extra is not installed.
+        DemoUsageError: the `demo` extra is not installed, or somebody listens on the port.
         DemoError: the broker did not come up; the message ends with its last words.
     """
     binary = _binary()
+    if port is not None and _taken(port):
+        raise DemoUsageError(f"port {port} is taken: something listens on it already")
     deadline = time.monotonic() + timeout
     for _ in range(_ATTEMPTS):
-        address = f"{_HOST}:{_free_port()}"
+        address = f"{_HOST}:{port or _free_port()}"
         with log.open("ab") as output, _tansu(binary, address, output.fileno()) as child:
             if _answers(child, address, deadline):
                 yield address
@@ -74,6 +77,16 @@ def _free_port() -> int:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_HOST, port))
+        except OSError:
+            return True
+        return False
 
 
 def _answers(child: Child, address: str, deadline: float) -> bool:

@@ -61,6 +61,18 @@ def source(path: Path, keys: tuple[str, ...]) -> Source:
     return kind(path, keys)
 
 
+def first_rows(file: Source) -> Block:
+    """The first rows of a file.
+
+    Raises:
+        ImportRefused: there are none.
+    """
+    found = next(file.blocks(), None)
+    if found is None or not len(found):
+        raise ImportRefused(f"{file.path} has no rows")
+    return found
+
+
 def _parquet(path: Path, _keys: tuple[str, ...]) -> Source:
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile

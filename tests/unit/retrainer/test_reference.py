@@ -15,7 +15,7 @@ from retrainer import reference
 def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     yield model
     for field in model.model_fields.values():
-        yield from reference._models(field.annotation)
+        yield from reference.models_of(field.annotation)
 
 
 def test_the_page_is_current() -> None:
@@ -30,7 +30,7 @@ def test_every_setting_is_listed() -> None:
 def test_every_setting_has_a_meaning() -> None:
     for model in models(Settings):
         said = reference.meanings(model)
-        settings = [name for name, field in model.model_fields.items() if not reference._models(field.annotation)]
+        settings = [name for name, field in model.model_fields.items() if not reference.models_of(field.annotation)]
         assert [name for name in settings if not said.get(name)] == [], f"{model.__name__} says nothing of these"
 
 

@@ -191,7 +191,7 @@ def test_words_for_wrong_usage(ledger: Ledger) -> None:
     assert (told.code, told.out) == (2, "")
     assert all(stage in told.err for stage in ("'decod'", "decode", "fetch", "gap", "size"))
     assert "did you mean status?" in call("statsu").err
-    assert "there are run, demo, import, train" in call("frobnicate").err
+    assert "there are init, run, demo, import, train" in call("frobnicate").err
     assert "--json" in call("status", "--jsn").err
     assert "'list'" in call("dead-letters", "lst").err
     for told in (call("statsu"), call("status", "--jsn"), call("status", "more"), call("dead-letters", "lst")):
