@@ -70,10 +70,11 @@ def _no_command(name: str) -> str:
 
 
 def _app(**options: Any) -> typer.Typer:
-    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown", **options)
+    options = {"add_completion": False, **options}
+    return typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown", **options)
 
 
-app = _app(cls=_OnDemand, no_args_is_help=True)
+app = _app(cls=_OnDemand, no_args_is_help=True, add_completion=True)
 
 
 def _say_version(wanted: bool) -> None:
