@@ -12,7 +12,7 @@ from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, case, false
+from sqlalchemy import Connection, case, false, null
 
 from consumer.changes.kinds import Kind
 from consumer.changes.portions import Figures, Portion, keep, open_portion
@@ -127,7 +127,7 @@ def _statement(engine: str, kind: Kind, rows: int) -> str:
 
 
 def later(kind: Kind, new: Any) -> dict[str, Any]:
-    """What becomes of a row when its user or label has changed again; no cycle has tried that change."""
+    """What becomes of a row when its user or label has changed again; no cycle has tried or learned that change."""
     old = kind.changes.c
     return {
         "operation": new.operation,
@@ -139,4 +139,5 @@ def later(kind: Kind, new: Any) -> dict[str, Any]:
         # Of an untried row it never goes back, even when a clock is set back: nor does the latest of a portion.
         "received_at": case((old.tried, new.received_at), else_=greatest(old.received_at, new.received_at)),
         "tried": false(),
+        "learned_by": null(),
     }

@@ -33,7 +33,8 @@ __all__ = [
 def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:
     """Whether to start a cycle at `now`, of which kind, and why; or to ask the champion first.
 
-    The rules are applied in this order. While a cycle runs, none starts. A request of an operator starts a cycle at
+    The rules are applied in this order. While a cycle runs, none starts. While a person has paused cycles, nothing
+    starts, whoever asks; what was asked for waits. A request of an operator starts a cycle at
     once. While a listener catches up, no other cycle starts, as an earlier claim would cut a backlog in two. Then the
     wait after the last cycle has to be over. A change waits at most `max_staleness`: after that neither the quiet
     period nor the thresholds hold a cycle back.
@@ -45,6 +46,8 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
     """
     if state.cycle_running:
         return Wait(Hold.RUNNING)
+    if state.paused:
+        return Wait(Hold.PAUSED)
     if state.asked is not None and (_all_is_read(state) or not _in_vain(state.asked, state)):
         reason = Reason.REPLAY if state.asked is CycleKind.BACKFILL else Reason.OPERATOR
         return Start(reason, state.asked if state.has_champion else CycleKind.BOOTSTRAP)
@@ -70,6 +73,8 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
 
 def full_waits(policy: TriggerPolicy, state: TriggerState, now: float) -> tuple[Reason, Wait] | None:
     """Why a full retrain would start, and what holds it back while other cycles go on; None where nothing does."""
+    if state.paused:
+        return None
     rejected, wait = _is_rejected_for_long(policy, state), wait_before_scratch(policy, state, now)
     if not state.has_champion or (rejected and wait is None):
         return None

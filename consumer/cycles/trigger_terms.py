@@ -35,6 +35,7 @@ class Hold(StrEnum):
     TROUBLE = "ledger or disk cannot be used"
     ELSEWHERE = "another instance runs cycles"
     RUNNING = "a cycle is running"
+    PAUSED = "a person has paused cycles"
     PROBING = "the champion is being asked about what is pending"
     CATCHING_UP = "the listener has not caught up with the topic yet"
     OTHERS_CATCHING_UP = "another instance has not caught up with the topic yet"
@@ -93,6 +94,8 @@ class TriggerState:
     """When the last cycles from scratch ended that nobody asked for and whose model was judged, the newest first; at
     least as many as a day may have."""
     cycle_running: bool = False
+    paused: bool = False
+    """Whether a person has paused cycles."""
     caught_up: bool = True
     """Whether the listener has read all that the topic held when its partitions were assigned."""
     others_caught_up: bool = True

@@ -154,9 +154,11 @@ cycles = Table(
     Column("known_users", Integer),  # how many users there were, as far as the cycle found out
     Column("result", JSON),
     Column("accept", JSON),  # limits of the guard that an operator has waived
-    Column("settled", Boolean, nullable=False, default=False, server_default=false()),  # its claim has left the ledger
+    # Its claim has left the ledger: the champion answers for it. A rollback and a promotion by a person change that.
+    Column("settled", Boolean, nullable=False, default=False, server_default=false()),
     Column("known_labels", Integer),  # how many labels between known users there were, as `known_users`
     Column("last_error", FreeText),  # why the last attempt failed that was tried again
+    Column("forgotten", Boolean, nullable=False, server_default=false()),  # it settled changes that nobody has noted
 )
 Index("cycles_of_a_kind", cycles.c.kind, cycles.c.number)
 Index("cycles_for_a_reason", cycles.c.reason, cycles.c.kind, cycles.c.number)
@@ -185,7 +187,9 @@ promotions = Table(
     Column("action", String, nullable=False, server_default="cycle"),  # `schemas.promotions.PromotionAction`
     Column("by", FreeText),  # a person; NULL: the cycle that registered it
     Column("previous", Integer),  # the champion before
+    Column("hold_down_until", Float),  # of a rollback: what it gave back is not promoted by itself before
 )
+Index("promotions_of_an_action", promotions.c.action, promotions.c.number)
 
 # What persons have ordered, beside promotions: the last of `pin` and `unpin` counts, and of `pause` and `resume`.
 interventions = Table(

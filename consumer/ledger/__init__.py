@@ -12,6 +12,9 @@ Below lie `consumer.database` (tables, connections), `consumer.changes` (what is
     lineage           which offsets, replays and gaps a cycle stands for
     refusals          users and labels that no version has learned, as their rows are unfit
     champions         the champion pointer, and which other versions a challenger is measured against
+    promotions        the champion pointer moves: by a cycle's end, or by a person's promotion or rollback
+    answering         which cycles a champion answers for; what is pending again when a person moves the pointer
+    orders            a pinned champion, paused cycles, a hold-down: what a person's word stops
     leases            which of several instances may run cycles; every write of a cycle is checked against the lease
     instances         which services there are, and how each is
     retrain_requests  what operators, the schedule and trainers ask for

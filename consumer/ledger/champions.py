@@ -23,12 +23,12 @@ def champion(connection: Connection) -> int | None:
 
 
 def baseline(connection: Connection) -> int | None:
-    """The last champion that was trained from scratch."""
+    """The last champion that was trained from scratch, and that no rollback has withdrawn."""
     return connection.scalar(
         select(promotions.c.version)
         .join(versions, versions.c.version == promotions.c.version)
         .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
-        .where(cycles.c.kind.in_(_SCRATCH))
+        .where(cycles.c.kind.in_(_SCRATCH), versions.c.withdrawn.is_(False))
         .order_by(promotions.c.number.desc())
         .limit(1)
     )
@@ -38,13 +38,15 @@ class BestSince:
     """Nominates versions. Figures on record never change, so each call reads only those that came since the last."""
 
     def __init__(self) -> None:
-        self._seen: tuple[int, int, tuple[_Leaders, ...]] | None = None
+        self._seen: tuple[tuple[int, frozenset[int]], int, tuple[_Leaders, ...]] | None = None
 
     def of(self, connection: Connection, scratch: int | None, base: int | None) -> tuple[int, ...]:
         """The versions registered after `scratch` with the best figures, at most `MOST_NOMINATED`, without `base`.
 
         A stored figure nominates and decides nothing: the gate scores the versions again. Of equal versions the newest
-        is taken. Where too many versions are best in something, those best in most are taken, accuracy first.
+        is taken. Where too many versions are best in something, those best in most are taken, accuracy first. Versions
+        that a rollback has withdrawn are left out, or they would bar every challenger; so are those that never were
+        champion.
         """
         if scratch is None:
             return ()
@@ -56,7 +58,10 @@ class BestSince:
     def _leaders(self, connection: Connection, scratch: int) -> tuple[_Leaders, ...]:
         """For each figure its two best values with their versions; two, as one may be the base."""
         known: tuple[_Leaders, ...]
-        _, last, known = seen if (seen := self._seen) and seen[0] == scratch else (scratch, 0, ((),) * len(_FIGURES))
+        barred = versions.c.withdrawn | versions.c.not_promoted.is_not(None)
+        left_out = frozenset(connection.scalars(select(versions.c.version).where(versions.c.version > scratch, barred)))
+        of, seen = (scratch, left_out), self._seen
+        _, last, known = seen if seen and seen[0] == of else (of, 0, ((),) * len(_FIGURES))
         number = select(cycles.c.number).join(versions, versions.c.cycle_id == cycles.c.cycle_id)
         since = number.where(versions.c.version == scratch).scalar_subquery()
         figures = [cycles.c.result[("gate", "challenger", name)].as_float() for name in _FIGURES]
@@ -65,9 +70,10 @@ class BestSince:
             .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
             .where(cycles.c.number > since, cycles.c.number > last)
         ).all()
+        counted = [row for row in rows if row.version not in left_out]
         found = tuple(
-            tuple(sorted([*leaders, *((row[at], row.version) for row in rows if row[at] is not None)])[-1:-3:-1])
+            tuple(sorted([*leaders, *((row[at], row.version) for row in counted if row[at] is not None)])[-1:-3:-1])
             for at, leaders in enumerate(known, start=2)
         )
-        self._seen = scratch, max([last, *(row.number for row in rows)]), found
+        self._seen = of, max([last, *(row.number for row in rows)]), found
         return found

@@ -20,7 +20,9 @@ from consumer.ledger.cycles import Cycles
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
+from consumer.ledger.orders import Orders
 from consumer.ledger.probes import Probes
+from consumer.ledger.promotions import Promotions
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
 from consumer.ledger.retrain_requests import RetrainRequests
@@ -45,6 +47,8 @@ class Ledger:
     probes: Probes
     refusals: Refusals
     replays: Replays
+    promotions: Promotions
+    orders: Orders
 
     def close(self) -> None:
         """Give back the connections."""
@@ -107,6 +111,8 @@ def _on(engine: Engine) -> Ledger:
         Probes(engine),
         Refusals(engine),
         Replays(engine),
+        Promotions(engine),
+        Orders(engine),
     )
 
 

@@ -13,12 +13,25 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, Table, delete, exists, func, literal_column, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    delete,
+    exists,
+    func,
+    literal_column,
+    select,
+    update,
+)
 
 from consumer.changes.kinds import LABELS, USERS, Kind
 from consumer.changes.portions import in_portion_of
 from consumer.database.dialect import by_position, storable, upsert_in
 from consumer.database.engine import reading
+from consumer.database.tables import cycles
 from schemas.cycle import CycleResult
 from schemas.refused import LABEL, USER, Refused, What
 
@@ -89,7 +102,20 @@ def forget_mended(connection: Connection, result: CycleResult, refused: Refused)
         key = _key(kind.refused)
         by_others = kind.refused.c.cycle_id != result.cycle_id
         claimed = exists().where(in_portion_of(kind, result.cycle_id), kind.key == key)
+        if whole[kind]:
+            _note_mended(connection, kind, result.cycle_id, by_others & ~claimed)
         connection.execute(delete(kind.refused).where(*(by_others,) if whole[kind] else (by_others, claimed)))
+
+
+def _note_mended(connection: Connection, kind: Kind, cycle_id: str, which: ColumnElement[bool]) -> None:
+    """Note that a cycle which read everything has learned what no event has named since it was refused: a rollback of
+    the cycle makes that pending."""
+    mended = select(_key(kind.refused)).where(which)
+    count = connection.scalar(select(func.count()).select_from(kind.refused).where(which)) or 0
+    learned = kind.learned
+    noted = update(learned).where(_key(learned).in_(mended)).values(cycle_id=cycle_id)
+    if count and connection.execute(noted.where(learned.c.operation.is_not(None))).rowcount < count:
+        connection.execute(update(cycles).where(cycles.c.cycle_id == cycle_id).values(forgotten=True))
 
 
 def _keep(connection: Connection, table: Table, cycle_id: str, refused: Iterator[tuple[str, str]], now: float) -> None:

@@ -72,7 +72,9 @@ def _outlived(kind: Kind, since: float) -> Select[Any]:
 def _forget(connection: Connection, kind: Kind, since: float, room: int) -> int:
     """Delete at most `room` of the rows that were remembered for long enough; gives how many."""
     some = _outlived(kind, since).limit(room)
-    return connection.execute(delete(kind.learned).where(kind.learned.c[kind.key.name].in_(some))).rowcount
+    of_them = kind.learned.c[kind.key.name].in_(some)
+    mark_forgotten(connection, select(kind.learned.c.cycle_id).where(of_them, kind.learned.c.cycle_id.is_not(None)))
+    return connection.execute(delete(kind.learned).where(of_them)).rowcount
 
 
 def _sweep(connection: Connection, kind: Kind, number: int, room: int, *, remember: bool) -> int:
@@ -81,8 +83,11 @@ def _sweep(connection: Connection, kind: Kind, number: int, room: int, *, rememb
     of_portion = changes.c.portion == number
     end = connection.scalar(select(kind.key).where(of_portion).order_by(kind.key).offset(room - 1).limit(1))
     which = (of_portion,) if end is None else (of_portion, kind.key <= end)
+    cycle_id = select(portions.c.cycle_id).where(portions.c.kind == kind.name, portions.c.number == number)
     if remember:
-        _remember(connection, kind, which, number)
+        note_learned(connection, kind, which, cycle_id.scalar_subquery())
+    else:
+        mark_forgotten(connection, cycle_id)
     gone = connection.execute(delete(changes).where(*which)).rowcount
     if end is None:
         close(connection, kind, number)
@@ -102,19 +107,24 @@ def settle_offsets(connection: Connection, cycle_id: str) -> None:
             connection.execute(update(offsets).where(*of_partition, ~was_recreated).values(settled_offset=settled))
 
 
-def _remember(connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], number: int) -> None:
-    """Note of settled rows which cycle has settled them, in place of what was noted of their users or labels before."""
+def note_learned(
+    connection: Connection, kind: Kind, which: tuple[ColumnElement[bool], ...], cycle_id: ColumnElement[str]
+) -> None:
+    """Note of these changes that a cycle has settled them, in place of what was noted of their users or labels."""
     changes, learned = kind.changes, kind.learned
     columns = [column.name for column in learned.c if column.name != "cycle_id"]
-    cycle_id = connection.scalar(
-        select(portions.c.cycle_id).where(portions.c.kind == kind.name, portions.c.number == number)
-    )
-    settled = select(*(changes.c[name] for name in columns), literal(cycle_id)).where(*which)
+    settled = select(*(changes.c[name] for name in columns), cycle_id).where(*which)
     known = upsert(connection, learned).from_select([*columns, "cycle_id"], settled)
     newest: dict[str, Any] = {name: known.excluded[name] for name in [*columns, "cycle_id"] if name != kind.key.name}
     # Of a row that went back in time, as its clock was set, the later time counts: a copy may lag that long.
     newest["received_at"] = greatest(learned.c.received_at, known.excluded.received_at)
     connection.execute(known.on_conflict_do_update(index_elements=[kind.key.name], set_=newest))
+
+
+def mark_forgotten(connection: Connection, cycle_ids: Select[Any]) -> None:
+    """Note of these cycles that nobody knows whom they have settled: a rollback cannot give that back."""
+    unmarked = cycles.c.cycle_id.in_(cycle_ids), cycles.c.forgotten.is_(False)
+    connection.execute(update(cycles).where(*unmarked).values(forgotten=True))
 
 
 def give_back(connection: Connection, cycle_id: str, *, tried: bool | None) -> None:
@@ -139,7 +149,7 @@ def _give_back(connection: Connection, kind: Kind, claimed: Portion, tried: bool
         reopen(connection, kind, claimed.number)
         number = claimed.number
     else:
-        _move(connection, kind, claimed.number, came.number, partial(_earlier, kind), tried=tried)
+        _move(connection, kind, claimed.number, came.number, partial(earlier, kind), tried=tried)
         number = came.number
     keep(connection, kind, number, recount(connection, kind, number))
 
@@ -165,8 +175,8 @@ def _move(
     close(connection, kind, number)
 
 
-def _earlier(kind: Kind, old: Any) -> dict[str, Any]:
-    """What becomes of a row when the claimed row of the same user or label comes back."""
+def earlier(kind: Kind, old: Any) -> dict[str, Any]:
+    """What becomes of a row when an earlier change of the same user or label, claimed or settled, comes back."""
     changes = kind.changes.c
     return {
         "events": changes.events + old.events,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic.operations import Operations
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Integer, String, false
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, Integer, String, column, false, table
 
 _KINDS = (("changes", "learned"), ("label_changes", "learned_labels"))
 
@@ -35,6 +35,12 @@ def _versions(op: Operations) -> None:
     op.add_column("promotions", Column("action", String, nullable=False, server_default="cycle"))
     op.add_column("promotions", Column("by", String))
     op.add_column("promotions", Column("previous", Integer))
+    op.add_column("promotions", Column("hold_down_until", Float))
+    op.create_index("promotions_of_an_action", "promotions", ["action", "number"])
+    # What cycles of earlier releases have settled was noted for a week only.
+    op.add_column("cycles", Column("forgotten", Boolean, nullable=False, server_default=false()))
+    cycles = table("cycles", column("forgotten", Boolean), column("settled", Boolean))
+    op.execute(cycles.update().values(forgotten=cycles.c.settled))
 
 
 def _interventions(op: Operations) -> None:
