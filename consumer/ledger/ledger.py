@@ -21,6 +21,7 @@ from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.probes import Probes
+from consumer.ledger.pruning import Pruning
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
 from consumer.ledger.retrain_requests import RetrainRequests
@@ -45,6 +46,7 @@ class Ledger:
     probes: Probes
     refusals: Refusals
     replays: Replays
+    pruning: Pruning
 
     def close(self) -> None:
         """Give back the connections."""
@@ -107,6 +109,7 @@ def _on(engine: Engine) -> Ledger:
         Probes(engine),
         Refusals(engine),
         Replays(engine),
+        Pruning(engine),
     )
 
 
