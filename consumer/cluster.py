@@ -1,4 +1,5 @@
-"""Questions to a Hopsworks cluster, asked by a process of their own: the SDK takes seconds and hundreds of MB."""
+"""Questions to a Hopsworks cluster, or to a model registry, asked by a process of their own: the SDK takes seconds and
+hundreds of MB."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def ask_cluster(settings: Settings, question: str, detail: str, within: float = 
             capture_output=True,
             text=True,
             check=False,
-            env=for_child(os.environ, cluster=True, also=settings.trainer.environment),
+            env=for_child(os.environ, cluster=settings.hopsworks is not None, also=settings.trainer.environment),
             timeout=(limit := min(_ANSWERS_WITHIN, within)),
         )
     except subprocess.TimeoutExpired:

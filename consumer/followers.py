@@ -29,4 +29,8 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         from consumer.dead_letters.publisher import Publisher
 
         found.append(Publisher(settings.kafka, settings.dead_letters.topic, ledger.letters))
+    if settings.model_registry.keep is not None:
+        from consumer.cycles.pruner import Pruner
+
+        found.append(Pruner(settings, ledger))
     return found

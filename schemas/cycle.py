@@ -17,7 +17,7 @@ from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
-from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, Objective, PairPolicy, SplitPolicy
+from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, Objective, PairPolicy, Positive, SplitPolicy
 from schemas.renamed import formerly
 from schemas.spans import Offset, OffsetSpans
 
@@ -86,6 +86,9 @@ class LocalRegistry(Frozen):
     """A folder; the default where no cluster is named."""
     path: Path
     """The folder; if not set, `registry` in the state folder."""
+    keep: Positive | None = 50
+    """How many of the newest versions stay. The champion, the baseline, what is pinned, and what else somebody needs
+    stay too; the others are deleted. None keeps every version."""
 
 
 class TrainerSettings(Frozen):

@@ -107,6 +107,13 @@ class Point(StrEnum):
     ANSWERED = "trainer.answered"
     """The result file is written, and the process has not ended."""
 
+    PRUNE_MARKED = "prune.marked"
+    """The ledger says of versions that they are deleted; they are all there."""
+    PRUNE_RENAMED = "prune.renamed"
+    """A version has left its place in the local registry, and its files are still there."""
+    PRUNE_DELETED = "prune.deleted"
+    """Versions are gone from the registry; the ledger does not know that they are."""
+
 
 def reached(point: Point) -> None:
     """This process is at `point` now: nothing, unless the environment asked for its end, or a stop, here."""

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from schemas.base import Frozen, Policy, Seconds, SomeSeconds
+from schemas.policies import Positive
 
 
 class Hopsworks(Policy):
@@ -77,6 +78,9 @@ class HopsworksRegistry(Policy):
     """How often one call tries to save a version before it gives up; the cycle may be tried again after that."""
     tag: str = "retrainer"
     """The tag that mirrors the champion, where the cluster has a schema of that name."""
+    keep: Positive | None = 50
+    """How many of the newest versions stay. The champion, the baseline, what is pinned, and what else somebody needs
+    stay too; the others are deleted. None keeps every version."""
 
 
 Source = Literal["notification", "ingestion", "bridge"]

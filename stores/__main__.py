@@ -1,10 +1,14 @@
-"""Answers one question of the consumer about a cluster in a process of its own: the consumer never loads the SDK.
+"""Answers one question of the consumer about a cluster, or about the model registry wherever it is, in a process of its
+own: the consumer never loads the SDK.
 
     python -m stores describe TLS_DIR     the facts of the feature group and of the label group
     python -m stores mirror VERSION       tag a version as the champion
+    python -m stores prune ORDER          delete versions: `{"versions": {VERSION: CYCLE_ID}, "fence": TOKEN}`
+    python -m stores sizes all            the bytes of every version
 
 Settings (`TrainerSettings`, JSON) come on standard input; one JSON object goes to standard output: `{"facts": …}`,
-`{"note": …}`, or after a failure `{"error": …, "again": …}`, where `again` says whether another try may help.
+`{"note": …}`, `{"pruned": …}`, `{"sizes": …}`, or after a failure `{"error": …, "again": …}`, where `again` says whether
+another try may help.
 """
 
 from __future__ import annotations
@@ -17,7 +21,8 @@ from typing import Any
 
 from schemas.cycle import TrainerSettings
 from schemas.events import Group
-from schemas.hopsworks import HopsworksRegistry, HopsworksStore
+from schemas.fault_points import Point, reached
+from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from stores.errors import ClusterUnreachable, StoreError
 
 _SILENCE = 10.0
@@ -37,14 +42,14 @@ def main() -> int:
 
 
 def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, Any]:
+    if question in {"prune", "sizes"}:
+        return _of_versions(settings, question, detail)
     from stores.hopsworks.facts import group_facts
     from stores.hopsworks.groups import check_group, find_group
     from stores.hopsworks.session import session_with
 
     assert settings.hopsworks is not None
-    # The caller decides how long to go on trying: the caller has a health check to answer.
-    patience = {"retry_for": 0.0, "request_timeout": min(_SILENCE, settings.hopsworks.request_timeout)}
-    cluster = settings.hopsworks.model_copy(update=patience)
+    cluster = _impatient(settings.hopsworks)
     if question == "describe":
         store = settings.feature_store if isinstance(settings.feature_store, HopsworksStore) else HopsworksStore()
         session = session_with(cluster)
@@ -64,6 +69,26 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
         cache=settings.work_dir / "versions",
     )
     return {"note": registry.mirror_champion(int(detail))}
+
+
+def _impatient(cluster: Hopsworks) -> Hopsworks:
+    """The caller decides how long to go on trying: the caller has a health check to answer."""
+    patience = {"retry_for": 0.0, "request_timeout": min(_SILENCE, cluster.request_timeout)}
+    return cluster.model_copy(update=patience)
+
+
+def _of_versions(settings: TrainerSettings, question: str, detail: str) -> dict[str, Any]:
+    from stores.registry.opening import open_registry
+    from stores.registry.pruning import prune, sizes
+
+    registry = open_registry(settings, _impatient(settings.hopsworks) if settings.hopsworks is not None else None)
+    if question == "sizes":
+        return {"sizes": sizes(registry)}
+    order = json.loads(detail)
+    versions = {int(version): cycle_id for version, cycle_id in order["versions"].items()}
+    pruned = prune(registry, versions, order["fence"])
+    reached(Point.PRUNE_DELETED)
+    return {"pruned": {"freed": pruned.freed, "left": pruned.left}}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,10 @@ class StaleFence(RegistryError):  # noqa: N818
     """Another instance runs cycles now: this one must not write any more."""
 
 
+class VersionInUse(RegistryError):  # noqa: N818
+    """A process has the version open. Deleting it later may work."""
+
+
 class ClusterError(StoreError):
     """A Hopsworks cluster did not do what was asked. No message holds a secret."""
 

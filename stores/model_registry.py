@@ -63,5 +63,17 @@ class ModelRegistry(Protocol):
             RegistryError: there is no such version, or a file is missing or damaged.
         """
 
+    def delete(self, version: int, cycle_id: str, fence: int = 0) -> None:
+        """Delete a version, if the cycle made it; does nothing where it is not there, or is another cycle's.
+
+        Readers see the version whole or not at all; whoever has fetched it goes on. Its number is never given again. A
+        call that was cut short leaves nothing that looks whole, and the next call does the rest.
+
+        Raises:
+            StaleFence: an instance with a later token than `fence` has entered; nothing was deleted.
+            VersionInUse: a process has the version open; nothing was deleted.
+            RegistryError: the registry cannot be written.
+        """
+
     def versions(self) -> list[RegisteredVersion]:
         """All complete versions, oldest first."""

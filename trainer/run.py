@@ -10,7 +10,6 @@ from contextlib import ExitStack, closing
 from schemas.cycle import (
     CycleRequest,
     CycleResult,
-    LocalRegistry,
     LocalStore,
     Outcome,
     Progress,
@@ -22,8 +21,7 @@ from stores.features.local import LocalFeatureStore
 from stores.hopsworks.secrets import redacted
 from stores.label_store import LabelStore
 from stores.labels.local import LocalLabelStore
-from stores.model_registry import ModelRegistry
-from stores.registry.local import LocalModelRegistry
+from stores.registry.opening import open_registry
 from trainer.cycle import Cycle
 from trainer.errors import CycleAbandoned
 from trainer.progress import Reporter
@@ -51,22 +49,6 @@ def open_label_store(settings: TrainerSettings) -> LabelStore | None:
 
     assert settings.hopsworks is not None
     return HopsworksLabelStore(session_with(settings.hopsworks), settings.feature_store, settings.labels)
-
-
-def open_registry(settings: TrainerSettings) -> ModelRegistry:
-    """The model registry of the settings."""
-    if isinstance(settings.model_registry, LocalRegistry):
-        return LocalModelRegistry(settings.model_registry.path, settings.model_name)
-    from stores.hopsworks.session import session_with
-    from stores.registry.hopsworks.registry import HopsworksModelRegistry
-
-    assert settings.hopsworks is not None
-    return HopsworksModelRegistry(
-        session_with(settings.hopsworks),
-        settings.model_registry,
-        settings.model_name,
-        cache=settings.work_dir / "versions",
-    )
 
 
 def run_cycle(

@@ -173,7 +173,8 @@ versions = Table(
     Column("registered_at", Float, nullable=False),
     Column("not_promoted", FreeText),  # why it did not become champion when its cycle ended
     Column("withdrawn", Boolean, nullable=False, server_default=false()),  # by a rollback: no challenger is held to it
-    Column("deleted_at", Float),  # from the registry, by retention
+    Column("deleted_at", Float),  # by retention: nobody may use it from now on
+    Column("freed_bytes", BigInteger),  # in the registry, which says that it is gone; NULL while it may be there
 )
 
 # The history of the champion pointer; the last row is the champion.

@@ -55,6 +55,12 @@ class BestSince:
             best.update([version for _, version in leaders if version != base][:1])
         return tuple(sorted(version for version, _ in best.most_common(MOST_NOMINATED)))
 
+    def leading(self, connection: Connection, scratch: int | None) -> frozenset[int]:
+        """All versions that `of` may nominate, whatever the base: of each figure the two best."""
+        if scratch is None:
+            return frozenset()
+        return frozenset(version for leaders in self._leaders(connection, scratch) for _, version in leaders)
+
     def _leaders(self, connection: Connection, scratch: int) -> tuple[_Leaders, ...]:
         """For each figure its two best values with their versions; two, as one may be the base."""
         known: tuple[_Leaders, ...]
@@ -68,7 +74,7 @@ class BestSince:
         rows = connection.execute(
             select(cycles.c.number, versions.c.version, *figures)
             .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
-            .where(cycles.c.number > since, cycles.c.number > last)
+            .where(cycles.c.number > since, cycles.c.number > last, versions.c.deleted_at.is_(None))
         ).all()
         counted = [row for row in rows if row.version not in left_out]
         found = tuple(

@@ -23,6 +23,7 @@ from consumer.ledger.leases import Leases
 from consumer.ledger.orders import Orders
 from consumer.ledger.probes import Probes
 from consumer.ledger.promotions import Promotions
+from consumer.ledger.pruning import Pruning
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
 from consumer.ledger.retrain_requests import RetrainRequests
@@ -49,6 +50,7 @@ class Ledger:
     replays: Replays
     promotions: Promotions
     orders: Orders
+    pruning: Pruning
 
     def close(self) -> None:
         """Give back the connections."""
@@ -113,6 +115,7 @@ def _on(engine: Engine) -> Ledger:
         Replays(engine),
         Promotions(engine),
         Orders(engine),
+        Pruning(engine),
     )
 
 

@@ -50,6 +50,7 @@ def version_record(row: Any, standing: int | None) -> dict[str, Any]:
         "base_version": result.base_version,
         "champion": row.version == standing,
         "registered_at": when(row.registered_at),
+        "deleted_at": when(row.deleted_at),
         "reason": row.reason,
         "changed_users": lineage.changed_users,
         "unchanged_users": lineage.unchanged_users,

@@ -73,7 +73,7 @@ def _row(version: dict[str, Any]) -> dict[str, str]:
     gate, metrics = version["gate"] or {}, version["metrics"] or {}
     accuracy, *others = ((name, _figure(metrics.get(field))) for name, field in _FIGURES.items())
     return {
-        "version": f"{version['version']}{' *' if version['champion'] else ''}",
+        "version": f"{version['version']}{_mark(version)}",
         "kind": version["kind"],
         "base": str(version["base_version"] or "-"),
         "users": str(version["changed_users"]),
@@ -87,6 +87,12 @@ def _row(version: dict[str, Any]) -> dict[str, str]:
         "registered": version["registered_at"][:16].replace("T", " "),
         _WHY: version["reason"],
     }
+
+
+def _mark(version: dict[str, Any]) -> str:
+    if version["champion"]:
+        return " *"
+    return " deleted" if version["deleted_at"] else ""
 
 
 def _figure(value: float | None) -> str:

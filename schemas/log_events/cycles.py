@@ -171,3 +171,16 @@ CHAMPION_NOT_TAGGED = LogEvent(
     version=_VERSION,
     reason=REASON,
 )
+VERSIONS_DELETED = LogEvent(
+    "versions deleted",
+    "info",
+    "Old versions that nobody needs have left the registry.",
+    versions="their numbers",
+    freed_bytes="the bytes of their files",
+)
+VERSIONS_NOT_DELETED = LogEvent(
+    "versions not deleted",
+    "warning",
+    "Old versions could not be deleted yet. They are marked as deleted in the ledger; deleting is tried again.",
+    reason=REASON,
+)

@@ -5,6 +5,9 @@ all. Writers with the same token take turns. A new writer does not wait for a wr
 stopped for good: it leaves its own token beside the versions, and removes what earlier writers have copied. An earlier
 writer that goes on finds the later token, or nothing to rename any more; what it renamed before counts as a version. A
 file name beside the versions says which cycle made which (`stores.registry.local_index`).
+
+A version is deleted by one rename, too, to a name that no version has, and is then removed. Whoever has fetched it
+holds it (`stores.registry.holding`). A file name beside the versions says the highest number that a deleted one had.
 """
 
 from __future__ import annotations
@@ -18,14 +21,15 @@ from pathlib import Path
 from uuid import uuid4
 
 from schemas.fault_points import Point, reached
-from stores.errors import RegistryError, StaleFence
+from stores.errors import RegistryError, StaleFence, VersionInUse
 from stores.files import flush_folder, share, shared
 from stores.model_registry import RegisteredVersion, some_of
 from stores.registry.files import check_files, read_manifest
+from stores.registry.holding import Holding, nobody_holds
 from stores.registry.local_index import index_of, made_by, note_in
 
 _INCOMING, _OUTDATED = ".incoming-", ".outdated-"
-_FENCE, _LOCK = ".fence-", ".lock-"
+_FENCE, _LOCK, _HIGHEST = ".fence-", ".lock-", ".highest-"
 
 
 class LocalModelRegistry:
@@ -35,6 +39,7 @@ class LocalModelRegistry:
         self._folder = root / model_name
         with shared():
             self._folder.mkdir(parents=True, exist_ok=True)
+        self._holding = Holding()
 
     def find(self, cycle_id: str) -> RegisteredVersion | None:
         """See ModelRegistry."""
@@ -56,8 +61,7 @@ class LocalModelRegistry:
         for old in [*self._by_token(_FENCE), *self._by_token(_LOCK)]:
             if old[0] < fence:
                 old[1].unlink(missing_ok=True)
-        for taken in self._folder.glob(f"{_OUTDATED}*"):
-            shutil.rmtree(taken, ignore_errors=True)
+        self._clear()
         self._put_notes_right()  # after the removal of what was to become a version
         flush_folder(self._folder)  # keeps a version whose writer was killed between its rename and its flush
 
@@ -77,7 +81,7 @@ class LocalModelRegistry:
                 _flush(incoming)
                 self._check(fence)  # a writer that enters after this finds the copy, and removes it
                 reached(Point.REGISTER_COPIED)
-                version = max([min_version_exclusive, *index_of(self._folder).numbers]) + 1
+                version = max(min_version_exclusive, self._highest()) + 1
                 if (note := note_in(self._folder, version, manifest.cycle_id)) is not None:
                     with shared():
                         note.touch()
@@ -97,11 +101,24 @@ class LocalModelRegistry:
     def fetch(self, version: int) -> Path:
         """See ModelRegistry."""
         folder = self._folder / str(version)
-        if not folder.is_dir():
+        if not self._holding.hold(folder):
             known = some_of(index_of(self._folder).numbers)
             raise RegistryError(f"{self._folder} has no version {version}; it has {known}")
         check_files(folder)
         return folder
+
+    def delete(self, version: int, cycle_id: str, fence: int = 0) -> None:
+        """See ModelRegistry."""
+        folder = self._folder / str(version)
+        with self._locked(fence):
+            self._check(fence)
+            if self._is_made_by(version, cycle_id):
+                with nobody_holds(folder) as free:
+                    if not free:
+                        raise VersionInUse(f"version {version} in {self._folder} is in use: a process has it open")
+                    self._take_away(version, cycle_id)
+        reached(Point.PRUNE_RENAMED)
+        self._clear()
 
     def versions(self) -> list[RegisteredVersion]:
         """See ModelRegistry. A folder whose manifest cannot be read does not count; its number stays taken."""
@@ -112,6 +129,42 @@ class LocalModelRegistry:
         with suppress(RegistryError):
             return RegisteredVersion(number, read_manifest(self._folder / str(number)))
         return None
+
+    def _is_made_by(self, version: int, cycle_id: str) -> bool:
+        """Whether a version is there and is the cycle's: by its manifest, or by its note where that cannot be read."""
+        index = index_of(self._folder)
+        maker = made_by(self._folder / str(version))
+        return version in index.numbers and (maker == cycle_id if maker else (version, cycle_id) in index.notes)
+
+    def _take_away(self, version: int, cycle_id: str) -> None:
+        """Rename a version to no version's name, after a note of the highest number, and remove the note of its cycle.
+
+        Raises:
+            RegistryError: the folder of the registry cannot be written.
+        """
+        highest = self._highest()
+        try:
+            with shared():
+                (self._folder / f"{_HIGHEST}{highest}").touch()
+            flush_folder(self._folder)
+            (self._folder / str(version)).rename(self._folder / f"{_OUTDATED}{uuid4().hex}")
+            if (note := note_in(self._folder, version, cycle_id)) is not None:
+                note.unlink(missing_ok=True)
+            for number, noted in self._by_token(_HIGHEST):
+                if number < highest:
+                    noted.unlink(missing_ok=True)
+            flush_folder(self._folder)
+        except OSError as error:
+            raise RegistryError(f"version {version} in {self._folder} cannot be deleted: {_said(error)}") from error
+
+    def _highest(self) -> int:
+        """The highest number that a version has, or had before it was deleted; 0 before the first."""
+        return max([0, *index_of(self._folder).numbers, *(number for number, _ in self._by_token(_HIGHEST))])
+
+    def _clear(self) -> None:
+        """Remove what was taken out of place, and what others were killed in the middle of removing."""
+        for taken in self._folder.glob(f"{_OUTDATED}*"):
+            shutil.rmtree(taken, ignore_errors=True)
 
     def _put_notes_right(self) -> None:
         """Write the notes of versions that an earlier release made, so that their manifests are read once only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 import schemas
 from schemas.manifest import MANIFEST_FILE, ModelManifest
-from stores.errors import RegistryError, StaleFence
+from stores.errors import RegistryError, StaleFence, VersionInUse
 from stores.model_registry import ModelRegistry
 from stores.registry.files import list_files
 from stores.registry.local import LocalModelRegistry
@@ -133,6 +134,58 @@ def test_whoever_enters_again_or_later_may_register(registry: ModelRegistry, tmp
     registry.enter(5)
     registry.enter(9)
     assert registry.register(staged(tmp_path, "c2"), 9).version == 2
+
+
+def test_a_deleted_version_is_gone_and_its_number_stays_taken(opened: Open, tmp_path: Path) -> None:
+    registry = opened()
+    for number in (1, 2, 3):
+        registry.register(staged(tmp_path, f"c{number}"))
+    registry.delete(1, "c1")
+    registry.delete(3, "c3")
+    for seen in (registry, opened()):
+        assert [found.version for found in seen.versions()] == [2]
+        assert seen.find("c1") is seen.find("c3") is None
+        with pytest.raises(RegistryError, match="no version 3; it has 2"):
+            seen.fetch(3)
+    assert opened().register(staged(tmp_path, "c4")).version == 4, "also with a ledger that knows of no version"
+
+
+def test_deleting_again_or_what_is_another_cycles_does_nothing(registry: ModelRegistry, tmp_path: Path) -> None:
+    registry.register(staged(tmp_path, "c1"))
+    second = registry.register(staged(tmp_path, "c2"))
+    registry.delete(1, "c1")
+    registry.delete(1, "c1")
+    registry.delete(2, "c1")
+    registry.delete(7, "c7")
+    assert registry.versions() == [second]
+
+
+def test_whoever_enters_with_an_outdated_token_deletes_nothing(tmp_path: Path) -> None:
+    """A cluster's registry has nothing to tell that by; there the ledger alone decides."""
+    registry = LocalModelRegistry(tmp_path / "registry", "m")
+    first = registry.register(staged(tmp_path, "c1"))
+    registry.enter(6)
+    with pytest.raises(StaleFence):
+        registry.delete(1, "c1", 5)
+    assert registry.versions() == [first]
+    registry.delete(1, "c1", 6)
+    assert registry.versions() == []
+
+
+def test_whoever_has_fetched_a_version_goes_on(opened: Open, tmp_path: Path) -> None:
+    """From a folder the version goes once its last reader is gone; from a cluster at once, and the copy stays."""
+    opened().register(staged(tmp_path, "c1"))
+    reader, writer = opened(), opened()
+    folder = reader.fetch(1)
+    try:
+        writer.delete(1, "c1")
+    except VersionInUse:
+        assert [found.version for found in writer.versions()] == [1]
+    assert (folder / "two_tower_model.keras").read_text() == "weights"
+    del reader
+    gc.collect()
+    writer.delete(1, "c1")
+    assert writer.versions() == []
 
 
 def test_a_writer_whose_token_is_outdated_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from schemas.fault_points import Point
 Victim = Literal["consumer", "trainer", "both"]
 VICTIMS: tuple[Victim, ...] = ("consumer", "trainer", "both")
 
+POINTS = tuple(point for point in Point if not point.startswith("prune."))
+"""Those that every run comes by: versions are deleted seldom, which `tests/processes/test_pruning.py` cuts short."""
 _OF_SPACE = ("trainer.embed.", "trainer.labels.", "trainer.pair.")
 SPACE_POINTS = tuple(point for point in Point if point.startswith(_OF_SPACE))
 """Where matrix, labels and pairs are changed: in place in a cycle that follows, from nothing in one from scratch."""
@@ -43,7 +45,7 @@ class Blow:
 class Plan:
     """Blows without end."""
 
-    def __init__(self, seed: int, points: Sequence[Point] = tuple(Point)) -> None:
+    def __init__(self, seed: int, points: Sequence[Point] = POINTS) -> None:
         self._draw = random.Random(seed)
         self._points = list(points)
         self._todo = deque((point, False) for point in self._draw.sample(self._points, len(self._points)))

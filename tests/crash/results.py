@@ -6,8 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from schemas.fault_points import Point
-from tests.crash.plan import SPACE_POINTS, VICTIMS
+from tests.crash.plan import POINTS, SPACE_POINTS, VICTIMS
 from tests.crash.tally import OCCASIONS, Tally
 
 FULL = 200
@@ -19,7 +18,7 @@ _TRIED = Path(__file__).parents[2] / "build" / "crash-results.json"
 def progress(tally: Tally, kills: int) -> str:
     """A line while it goes on."""
     return (
-        f"{tally.seconds:6.0f} s  kills {len(tally.kills)}/{kills}  points {len(tally.fired)}/{len(Point)}  "
+        f"{tally.seconds:6.0f} s  kills {len(tally.kills)}/{kills}  points {len(tally.fired)}/{len(POINTS)}  "
         f"cycles {tally.cycles.total()}  versions {tally.versions}  events {tally.events}  "
         f"compared {len(tally.compared)}  findings {len(tally.findings)}"
     )
@@ -30,7 +29,7 @@ def summary(tally: Tally) -> str:
     figures = {
         "kills": len(tally.kills),
         "restarts": tally.starts - 1,
-        "points": f"{len(tally.fired)}/{len(Point)}",
+        "points": f"{len(tally.fired)}/{len(POINTS)}",
         "cycles": tally.cycles.total(),
         "versions": tally.versions,
         "events": tally.events,
@@ -48,7 +47,7 @@ def summary(tally: Tally) -> str:
 
 def left_out(tally: Tally) -> list[str]:
     """What a run that was long enough would have had."""
-    never = [point.value for point in Point if point not in tally.fired]
+    never = [point.value for point in POINTS if point not in tally.fired]
     followed = [f"{point.value} in a cycle that follows" for point in SPACE_POINTS if not tally.fired_following[point]]
     anew = [] if tally.compared[-1] else ["a cycle that follows in the space that was compared last"]
     return [*never, *followed, *anew]
@@ -87,7 +86,7 @@ def write(tally: Tally, seed: int, instances: int, path: Path) -> None:
         "duplicated": tally.found("duplicated"),
         "wrong": tally.found("wrong"),
         "findings": [f"{finding.kind}: {finding.what}" for finding in tally.findings[:50]],
-        "points_fired": {point.value: tally.fired[point] for point in Point},
+        "points_fired": {point.value: tally.fired[point] for point in POINTS},
         "points_fired_in_cycles_that_follow": {point.value: tally.fired_following[point] for point in SPACE_POINTS},
     }
     path.parent.mkdir(exist_ok=True)

@@ -15,6 +15,7 @@ def a_version(number: int, *, champion: bool = False, labels: bool = False) -> d
         "base_version": number - 1 or None,
         "champion": champion,
         "registered_at": "2026-11-24T08:00:00+00:00",
+        "deleted_at": None,
         "reason": "500 users changed, [as] the trigger's limit says",
         "changed_users": 123_456,
         "unchanged_users": 0,

@@ -32,6 +32,7 @@ def _versions(op: Operations) -> None:
     op.add_column("versions", Column("not_promoted", String))
     op.add_column("versions", Column("withdrawn", Boolean, nullable=False, server_default=false()))
     op.add_column("versions", Column("deleted_at", Float))
+    op.add_column("versions", Column("freed_bytes", BigInteger))
     op.add_column("promotions", Column("action", String, nullable=False, server_default="cycle"))
     op.add_column("promotions", Column("by", String))
     op.add_column("promotions", Column("previous", Integer))

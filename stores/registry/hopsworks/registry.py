@@ -18,6 +18,7 @@ from stores.hopsworks.session import Session
 from stores.model_registry import RegisteredVersion, some_of
 from stores.registry.files import check_files
 from stores.registry.hopsworks.cache import VersionCache, key_of
+from stores.registry.hopsworks.deleting import delete_version
 from stores.registry.hopsworks.naming import cycle_in
 from stores.registry.hopsworks.saving import Saver
 from stores.registry.hopsworks.versions import Owned, Versions
@@ -67,6 +68,10 @@ class HopsworksModelRegistry:
         owned = self._owned(version)
         with self._cache.locked("fetch"):
             return self._kept(owned) or self._downloaded(owned)
+
+    def delete(self, version: int, cycle_id: str, fence: int = 0) -> None:  # noqa: ARG002
+        """See ModelRegistry. Copies on machines stay, so whoever has fetched the version goes on."""
+        delete_version(self._models, version, cycle_id)
 
     def versions(self) -> list[RegisteredVersion]:
         """See ModelRegistry."""

@@ -1,0 +1,122 @@
+"""Old versions leave the registry: after a new one is registered, in a thread, by a process of its own.
+
+No cycle waits for that. What cannot be deleted is logged and tried again. `consumer.ledger.pruning` says in which order
+things are done, and why.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from consumer.cluster import ClusterTrouble, ask_cluster
+from consumer.ledger.ledger import Ledger
+from consumer.settings import Settings
+from schemas.log_events.cycles import VERSIONS_DELETED, VERSIONS_NOT_DELETED
+
+log = structlog.get_logger()
+
+_LOOK_EVERY = 5.0
+_AGAIN_AFTER = 600.0
+"""Seconds until all is looked at again, though no version came: who needed a version may not need it any more."""
+_STOP_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What only those who prune can say of who needs a version; see `consumer.ledger.needed`."""
+
+    channels: Callable[[], Collection[str]] = tuple
+    further: Callable[[], Mapping[int, str]] = dict
+
+
+NO_MORE_NEEDS = Needs()
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What became of versions that were to be deleted."""
+
+    freed: dict[int, int]
+    """Version that is gone: the bytes of its files, 0 where it was gone before."""
+    left: dict[int, str]
+    """Version that is still there: why."""
+
+
+def prune_some(
+    settings: Settings, ledger: Ledger, now: float, keep: int | None, needs: Needs = NO_MORE_NEEDS
+) -> Deleted:
+    """Delete some of the versions that nothing keeps, the oldest first, and those that were marked before.
+
+    Raises:
+        ClusterTrouble: the registry did not answer; what is marked is deleted by a later call.
+    """
+    marked = ledger.pruning.mark(keep, now, needs.channels(), needs.further())
+    if not marked.versions:
+        return Deleted({}, {})
+    order = json.dumps({"versions": marked.versions, "fence": marked.fence})
+    answer = ask_cluster(settings, "prune", order)
+    freed = {int(version): size for version, size in answer["freed"].items()}
+    ledger.pruning.gone(freed)
+    return Deleted(freed, {int(version): why for version, why in answer["left"].items()})
+
+
+class Pruner:
+    """A follower that prunes; see `consumer.followers.Follower`.
+
+    Args:
+        settings: name the registry, and how many versions stay.
+        ledger: knows who needs which version.
+        needs: what the ledger does not know of that.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger, needs: Needs = NO_MORE_NEEDS) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._needs = needs
+        self._running: threading.Event | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """See Follower."""
+        if self._running is None:
+            self._running = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(self._running,), name="pruner", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """See Follower. A process that deletes is not waited for: what is marked stays to be deleted."""
+        if self._running is not None and self._thread is not None:
+            self._running.set()
+            self._thread.join(_STOP_SECONDS)
+            self._running = self._thread = None
+
+    def _run(self, stopping: threading.Event) -> None:
+        seen, look_at = -1, 0.0
+        while not stopping.is_set():
+            try:
+                newest = self._ledger.pruning.newest()
+                if newest != seen or time.monotonic() >= look_at:
+                    self._prune(stopping)
+                    seen, look_at = newest, time.monotonic() + _AGAIN_AFTER
+            except (ClusterTrouble, DBAPIError, OSError) as trouble:
+                log.warning(VERSIONS_NOT_DELETED, reason=str(trouble))
+                stopping.wait(_AGAIN_AFTER)
+            stopping.wait(_LOOK_EVERY)
+
+    def _prune(self, stopping: threading.Event) -> None:
+        keep = self._settings.model_registry.keep
+        while not stopping.is_set():
+            deleted = prune_some(self._settings, self._ledger, time.time(), keep, self._needs)
+            if deleted.freed:
+                log.info(VERSIONS_DELETED, versions=sorted(deleted.freed), freed_bytes=sum(deleted.freed.values()))
+            if deleted.left:
+                log.warning(VERSIONS_NOT_DELETED, reason="; ".join(deleted.left.values()))
+            if not deleted.freed:
+                return
