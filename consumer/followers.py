@@ -29,4 +29,6 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         from consumer.dead_letters.publisher import Publisher
 
         found.append(Publisher(settings.kafka, settings.dead_letters.topic, ledger.letters))
-    return found
+    from consumer.model_events.followers import followers as of_model_events
+
+    return [*found, *of_model_events(settings, ledger)]

@@ -10,6 +10,7 @@ from consumer.ledger.champions import champion
 from consumer.ledger.refusals import forget_mended, keep_refused
 from consumer.ledger.retrain_requests import ask_full, open_again
 from consumer.ledger.settling import give_back, settle_changes, settle_offsets
+from consumer.ledger.telling import tell_ended
 from schemas.cycle import CycleResult, Outcome
 from schemas.refused import Refused
 
@@ -55,6 +56,7 @@ def end_cycle(connection: Connection, result: CycleResult, refused: Refused, now
         open_again(connection, cycle_id)
     if result.asks_full is not None:
         ask_full(connection, result.asks_full, now)
+    tell_ended(connection, result, now)
     return settled
 
 

@@ -20,6 +20,7 @@ from consumer.ledger.cycles import Cycles
 from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
+from consumer.ledger.outbox import Outbox
 from consumer.ledger.probes import Probes
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
@@ -45,6 +46,7 @@ class Ledger:
     probes: Probes
     refusals: Refusals
     replays: Replays
+    outbox: Outbox
 
     def close(self) -> None:
         """Give back the connections."""
@@ -107,6 +109,7 @@ def _on(engine: Engine) -> Ledger:
         Probes(engine),
         Refusals(engine),
         Replays(engine),
+        Outbox(engine),
     )
 
 
