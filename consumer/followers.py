@@ -33,4 +33,6 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         from consumer.cycles.pruner import Pruner
 
         found.append(Pruner(settings, ledger))
-    return found
+    from consumer.model_events.followers import followers as of_model_events
+
+    return [*found, *of_model_events(settings, ledger)]

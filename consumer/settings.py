@@ -27,6 +27,7 @@ from consumer.configuration.environment import CONFIG_VARIABLE, config_file, fro
 from consumer.configuration.explanation import in_words
 from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
+from consumer.configuration.model_events import ModelEventSettings
 from consumer.configuration.names import known_of
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.toml import from_file
@@ -115,6 +116,7 @@ class Settings(BaseSettings):
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
     """Name of the model in the registry."""
     dead_letters: DeadLetterSettings = DeadLetterSettings()
+    model_events: ModelEventSettings = ModelEventSettings()
     bridge: BridgeSettings = BridgeSettings()
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()

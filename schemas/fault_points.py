@@ -61,6 +61,10 @@ class Point(StrEnum):
     """The folder is gone; the champion is not mirrored as a tag."""
     MIRRORED = "consumer.mirrored"
     """The champion is mirrored, or about to be in its thread."""
+    TELLING = "consumer.telling"
+    """A model event is read from the outbox, and not sent."""
+    TOLD = "consumer.told"
+    """Its channel has it, and the ledger does not note that."""
 
     ENTERED = "trainer.entered"
     """The registry knows the cycle's token, and nothing is done."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.kafka import KafkaSettings
+from consumer.configuration.model_events import ModelEventSettings
 from schemas.cycle import LocalRegistry, LocalStore
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
@@ -44,6 +45,10 @@ class Parts(Protocol):
     def dead_letters(self) -> DeadLetterSettings:
         """Where copies of dead letters go."""
 
+    @property
+    def model_events(self) -> ModelEventSettings:
+        """Where model events go."""
+
 
 def misfits(settings: Parts) -> Iterator[str]:
     """What contradicts itself or lacks its other half, each with the way out."""
@@ -51,6 +56,7 @@ def misfits(settings: Parts) -> Iterator[str]:
         yield from _indistinguishable(settings, settings.labels)
     yield from _without_a_cluster(settings)
     yield from _own_dead_letters(settings)
+    yield from _own_model_events(settings)
 
 
 def _indistinguishable(settings: Parts, labels: LabelGroup) -> Iterator[str]:
@@ -85,4 +91,15 @@ def _own_dead_letters(settings: Parts) -> Iterator[str]:
         yield (
             f"RETRAINER_DEAD_LETTERS__TOPIC and RETRAINER_KAFKA__{name} are both {topic}: every dead letter would come "
             "back as another; name a topic of their own"
+        )
+
+
+def _own_model_events(settings: Parts) -> Iterator[str]:
+    if (topic := settings.model_events.topic) is not None and topic in {
+        *settings.kafka.topics,
+        settings.dead_letters.topic,
+    }:
+        yield (
+            f"RETRAINER_MODEL_EVENTS__TOPIC is {topic}, which change events or dead letters have already; name a topic "
+            "of their own"
         )

@@ -14,6 +14,7 @@ from consumer.ledger.promotions import move_champion
 from consumer.ledger.refusals import forget_mended, keep_refused
 from consumer.ledger.retrain_requests import ask_full, open_again
 from consumer.ledger.settling import give_back, settle_changes, settle_offsets
+from consumer.ledger.telling import tell_ended
 from schemas.cycle import CycleResult, Outcome
 from schemas.refused import Refused
 
@@ -69,6 +70,7 @@ def end_cycle(connection: Connection, result: CycleResult, refused: Refused, now
         open_again(connection, cycle_id)
     if result.asks_full is not None:
         ask_full(connection, result.asks_full, now)
+    tell_ended(connection, result, now)
     return settled
 
 

@@ -21,6 +21,7 @@ from consumer.ledger.instances import Instances
 from consumer.ledger.intake import Intake
 from consumer.ledger.leases import Leases
 from consumer.ledger.orders import Orders
+from consumer.ledger.outbox import Outbox
 from consumer.ledger.probes import Probes
 from consumer.ledger.promotions import Promotions
 from consumer.ledger.pruning import Pruning
@@ -51,6 +52,7 @@ class Ledger:
     promotions: Promotions
     orders: Orders
     pruning: Pruning
+    outbox: Outbox
 
     def close(self) -> None:
         """Give back the connections."""
@@ -116,6 +118,7 @@ def _on(engine: Engine) -> Ledger:
         Promotions(engine),
         Orders(engine),
         Pruning(engine),
+        Outbox(engine),
     )
 
 

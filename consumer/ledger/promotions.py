@@ -17,6 +17,7 @@ from consumer.ledger.answering import Moved, answer_for
 from consumer.ledger.champions import champion
 from consumer.ledger.orders import move_pin
 from consumer.ledger.retrain_requests import ask_full
+from consumer.ledger.telling import tell_promoted
 from schemas.promotions import PromotionAction
 
 
@@ -151,6 +152,9 @@ def _ordered(
         ask_full(connection, f"{why} had learned", now)
     done = _last(connection)
     assert done is not None
+    tell_promoted(
+        connection, version=version, previous=done.previous, action=action, by=by, reason=reason, now=now
+    )
     running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
     return Ordered(done, moved, withdrawn, running)
 

@@ -15,6 +15,7 @@ from consumer.ledger.views import Backlog
 from consumer.listener.state import ListenerState
 from consumer.moments import in_utc
 from consumer.status import ServiceState, Status
+from retrainer.cli.model_event_rows import model_events_in_words
 
 TRIED = {"rejected", "inconclusive", "held"}
 """Outcomes after which what was claimed rides with the next cycle and starts none."""
@@ -70,6 +71,8 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
     }
     if refused := ", ".join(f"{count} {what}" for what, count in found["refused"].items() if count):
         lines["refused"] = f"{refused}: see `retrainer refused list`"
+    if events := found.get("model_events"):
+        lines["model events"] = model_events_in_words(events)
     if len(found["instances"]) > 1:
         lines["instances"] = "\n".join(_instance(instance) for instance in found["instances"])
     if gaps := found["gaps"]:

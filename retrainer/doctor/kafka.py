@@ -24,6 +24,7 @@ from retrainer.doctor.brokers import admin
 from retrainer.doctor.checks import Check, CheckFailed, Finding, failed, ok, warning
 from retrainer.doctor.context import CheckContext
 from retrainer.doctor.group import NOTIFICATION, ONLINE
+from retrainer.doctor.model_events import model_event_checks
 from retrainer.doctor.topic import UNREADABLE, newest_judged
 
 BROKERS, TOPIC, PARTITIONS, GROUP = "Kafka", "topic", "partitions", "consumer group"
@@ -43,6 +44,7 @@ def kafka_checks(context: CheckContext) -> list[Check]:
         Check(TOPIC, lambda: _topic(context), needs=(BROKERS, *told), todo=_BROKERS),
         Check(PARTITIONS, lambda: _partitions(context), needs=(TOPIC,)),
         Check(GROUP, lambda: _group(context), needs=(BROKERS,), todo=_BROKERS),
+        *model_event_checks(context, (BROKERS,)),
     ]
 
 

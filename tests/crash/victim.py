@@ -16,6 +16,7 @@ from schemas.fault_points import Point
 from tests.crash.follows import LABELS
 from tests.crash.topic import Topics
 from tests.integration.service import QUICK, RETRAINER, ServiceProcess
+from tests.integration.topics import Topic
 from tests.waiting import wait_until
 
 _PAUSE = 0.005
@@ -67,6 +68,7 @@ class Service(ServiceProcess):
             "KAFKA__TOPIC": topics.users.name,
             "KAFKA__LABEL_TOPIC": topics.labels.name,
             "KAFKA__GROUP_ID": f"g-{topics.users.name}",
+            "MODEL_EVENTS__TOPIC": Topic.new(topics.users.broker, partitions=1).name,  # its points are on the way, too
         }
         super().__init__(folder, {**HASTY, **own, **more})
         self._pythonpath = pythonpath

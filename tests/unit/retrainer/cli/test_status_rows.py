@@ -240,3 +240,13 @@ def test_without_a_ledger_all_is_told_that_the_service_says_of_itself() -> None:
         said[name] for name in ("unable", "notice", "trouble")
     )
     assert found["pending"] == "unknown: the ledger does not answer"
+
+
+def test_model_events_that_wait_or_were_given_up_are_told() -> None:
+    waiting = {"waiting": {"topic": 0, "webhook": 3}, "trouble": "https://x/… answered 500"}
+    found = told(model_events={**waiting, "given_up": 2, "given_up_because": "https://x/… answered 404"})
+    assert found["model events"] == (
+        "0 wait for the topic, 3 wait for the webhook: https://x/… answered 500\n"
+        "2 were given up: https://x/… answered 404"
+    )
+    assert "model events" not in told(model_events=None)
