@@ -25,7 +25,7 @@ from trainer.model import TwoTower, build
 from trainer.space import Space
 
 _HELD_OUT = 0.2
-_DEV = SplitPolicy(holdout_share=0.0, dev_share=0.1)
+_DEV = SplitPolicy.model_construct(holdout_share=0.0, dev_share=0.1)  # unchecked: the holdout is drawn here
 _GENERATED = 4_000
 _SCALE = 50.0
 

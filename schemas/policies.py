@@ -173,6 +173,9 @@ class GatePolicy(Policy):
     """By how much a fresh start must beat champion and challenger for a full retrain to be asked for."""
     register_unchanged: bool = False
     """Register a version also where nothing was learned."""
+    compatible_recall: Annotated[Share, Field(gt=0)] = 0.9
+    """Share of the champion's recall that a version's queries must keep among the champion's vectors, for the version
+    to be called compatible with the champion's index. It refuses no version."""
 
     @model_validator(mode="after")
     def _enough_users_may_be_scored(self) -> Self:

@@ -38,6 +38,7 @@ from trainer.labels.outcomes import Outcomes
 from trainer.learning.cycle_fit import changed_rows, fit_cycle
 from trainer.learning.fit import Epoch
 from trainer.learning.initial_weights import set_initial_weights
+from trainer.learning.rotation import rotate_onto
 from trainer.matrix.axes import training_axes
 from trainer.matrix.departures import note_departures
 from trainer.matrix.population import Population, populate
@@ -118,6 +119,7 @@ class Cycle:
                     Outcome.UNCHANGED, f"not trained: {probe.summary}", asks_full=guard.asks_full
                 )
             fitted = self._fit(space, population, outcomes, model)
+            self._rotate(space, population, model, champion)
             challenger = model if self._is_worth_an_exam(fitted) else None
             gate = self._gate(space, population, outcomes, challenger, opponents)
             guard = watch.of_labels(guard, gate.labels_kept, self._results.parts["pairs"])
@@ -235,6 +237,11 @@ class Cycle:
         self._results.parts["fit"] = report
         return report
 
+    def _rotate(self, space: Space, population: Population, model: TwoTower, champion: LoadedVersion | None) -> None:
+        """Rotate a model that was trained from scratch onto the champion's space (P10); no cosine of it changes."""
+        if champion is not None and self._request.kind.from_scratch:
+            rotate_onto(champion.model, model, space.matrix.raw, population.of(Part.TRAIN))
+
     def _on_epoch(self, epoch: Epoch) -> None:
         figures = {name: getattr(epoch, name) for name in _EPOCH_FIGURES}
         facts = {name: value for name, value in figures.items() if value is not None}
@@ -253,7 +260,9 @@ class Cycle:
         opponents: Opponents,
     ) -> GateReport:
         with self._reporter.step(Step.GATE) as facts:
-            report = run_contest(space, population, model, opponents, self._request, self._spaces, self._seed, outcomes)
+            report, compatibility = run_contest(
+                space, population, model, opponents, self._request, self._spaces, self._seed, outcomes
+            )
             facts["outcome"] = report.outcome
             for name, metrics in (("challenger", report.challenger), ("champion", report.champion)):
                 if metrics is not None:
@@ -262,7 +271,9 @@ class Cycle:
                     facts[f"{name}_outcome_auc"] = metrics.outcome_auc
             if report.lower_bound is not None:
                 facts["lower_bound"] = report.lower_bound
-        self._results.parts["gate"] = report
+            if compatibility is not None:
+                facts["index_kept"] = compatibility.kept
+        self._results.parts |= {"gate": report, "compatibility": compatibility}
         return report
 
     def _register(

@@ -78,6 +78,8 @@ def manifest_of(
         gate_report=result.gate,
         metrics=result.gate.challenger,
         towers_as_in=_towers_as_in(champion, result.fit),
+        index_compatible_with=_compatible_with(result),
+        compatibility_report=result.compatibility,
         packages=_packages(),
         files=(),
     )
@@ -88,6 +90,11 @@ def _towers_as_in(champion: LoadedVersion | None, fit: FitReport) -> int | None:
     if champion is None or fit.learned or not fit.warm_start:
         return None
     return champion.manifest.towers_as_in or champion.version
+
+
+def _compatible_with(result: CycleResult) -> int | None:
+    found = result.compatibility
+    return found.version if found is not None and found.compatible else None
 
 
 def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str]) -> ModelManifest:
@@ -139,7 +146,7 @@ and what follows on every pair of theirs.{_by_labels(gate)}
 {table}
 
 {_comparisons(gate)}{_slices(gate)}
-{_probed(manifest.probe_report)}## Learned
+{_compatibility(manifest)}{_probed(manifest.probe_report)}## Learned
 
 - {manifest.lineage.changed_users} changed users; {manifest.read_report.accepted} read, {manifest.read_report.deleted} \
 deleted, {manifest.read_report.refused_total} refused
@@ -178,6 +185,14 @@ def _probed(probe: ProbeReport | None) -> str:
     table = "\n".join([*head, *rows]) + "\n\n" if rows else ""
     asked = f"Asked about {probe.users} changed users and {probe.labels} changed labels. " if rows else ""
     return f"## Before it was learned\n\n{table}{asked}{probe.summary[:1].upper()}{probe.summary[1:]}.\n\n"
+
+
+def _compatibility(manifest: ModelManifest) -> str:
+    """Whether the vectors of the version before may go on being used."""
+    found = manifest.compatibility_report
+    if found is None:
+        return ""
+    return f"## Vectors of version {found.version}\n\n{found.summary[:1].upper()}{found.summary[1:]}.\n\n"
 
 
 def _labels(manifest: ModelManifest) -> str:

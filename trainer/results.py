@@ -69,6 +69,7 @@ class CycleResults:
             guard=manifest.guard_report,
             fit=manifest.fit_report,
             gate=manifest.gate_report,
+            compatibility=manifest.compatibility_report,
             asks_full=manifest.gate_report.asks_full or (manifest.guard_report and manifest.guard_report.asks_full),
             seconds=dict(self._seconds),
         )

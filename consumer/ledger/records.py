@@ -63,6 +63,7 @@ def version_record(row: Any, standing: int | None) -> dict[str, Any]:
         "metrics": scores.model_dump() if scores else None,
         "probe": result.probe.model_dump() if result.probe else None,
         "gate": gate.model_dump() if gate else None,
+        "compatibility": result.compatibility.model_dump() if result.compatibility else None,
     }
 
 

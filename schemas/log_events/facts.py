@@ -62,6 +62,7 @@ STEP_FACTS: Mapping[Step, StepFacts] = MappingProxyType(
                 "challenger_outcome_auc": "AUC of the challenger on held-out labels; only where labels are learned",
                 "champion_outcome_auc": "AUC of the champion on held-out labels; only where labels are learned",
                 "lower_bound": "the lower bound of challenger less champion; absent without a comparison",
+                "index_kept": "share of the champion's recall that the challenger keeps among the champion's vectors",
             }
         ),
         Step.PACKAGE: StepFacts({"files": "files of the version", "bytes": "bytes in them"}),

@@ -211,13 +211,13 @@ def _answers(
         ranked_similar=ranked_similar,
         gap=gap,
         claimed=claimed,
-        found=_found(exam, best),
+        found=nearest_found(exam, best),
         wanted=np.full(count, float(exam.nearest)),
     )
 
 
-def _found(exam: Exam, best: Best) -> NDArray[np.float64]:
-    """(queries,) how many of the nearest by the model are as near as the last of the true nearest."""
+def nearest_found(exam: Exam, best: Best) -> NDArray[np.float64]:
+    """(queries,) how many of the nearest by a model, `best`, are as near as the last of the true nearest."""
     if not exam.nearest:
         return np.zeros(len(exam.queries))
     there = np.isfinite(best.values).ravel()

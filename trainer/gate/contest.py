@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from schemas.compatibility import CompatibilityReport
 from schemas.cycle import CycleRequest, GateReport
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
@@ -21,6 +22,7 @@ from stores.feature_store import Floats
 from trainer.exam.evaluate import Score, scores, slice_reports
 from trainer.exam.exam import Exam, prepare_exam
 from trainer.exam.outcome_exam import held_out_exam
+from trainer.gate.compatibility import compatibility
 from trainer.gate.gate import CHAMPION
 from trainer.gate.judgement import Judgement
 from trainer.gate.slices import slices_of
@@ -46,8 +48,10 @@ def run_contest(
     spaces: Path,
     seed: int,
     outcomes: Outcomes | None = None,
-) -> GateReport:
+) -> tuple[GateReport, CompatibilityReport | None]:
     """Score all models and judge; the report also says whether a full retrain is asked for.
+
+    The second report says whether the challenger's queries may meet the champion's vectors; None where one is missing.
 
     Args:
         space: the cycle's space, with all changes in it.
@@ -89,7 +93,18 @@ def run_contest(
         "asks_full": judgement.asks_full(headline),
         "slices": slice_reports(exams[0], slices, headline.get("challenger"), headline.get(CHAMPION), about),
     }
-    return report.model_copy(update=update)
+    if challenger is None or champion is None:
+        return report.model_copy(update=update), None
+    compatible = compatibility(
+        challenger,
+        champion,
+        headline[CHAMPION],
+        exams[0],
+        about if judgement.by_outcomes else None,
+        policy.compatible_recall,
+        same_scaling=_same_scaling(champion.manifest.space, space.info),
+    )
+    return report.model_copy(update=update), compatible
 
 
 def _exams(

@@ -2,8 +2,8 @@
 
 Users may come in directions that the champion does not know, or turn. Gradients find such axes slowly: towers that
 hardly respond to a direction get hardly any gradient from it. `trainer.learning.initial_weights` computes the axes at
-once. The new towers are then rotated as a whole, so that the users' embeddings lie as near to the champion's as a
-rotation brings them (orthogonal Procrustes, Schönemann 1966). A rotation changes no cosine.
+once. The new towers are then rotated, so that the users' embeddings lie as near to the champion's as a rotation brings
+them (`trainer.learning.rotation`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import numpy as np
 
 from stores.feature_store import Floats
 from trainer.learning.initial_weights import set_initial_weights
+from trainer.learning.rotation import rotate, rotation_onto, some_of
 from trainer.matrix.embeddings import Rows
 from trainer.model import TwoTower
-
-_MOST_USERS = 4096  # by whose embeddings the rotation is computed
 
 
 def restart_aligned(model: TwoTower, directions: Floats, train: Rows, threshold: float, seed: int) -> None:
@@ -29,7 +28,7 @@ def restart_aligned(model: TwoTower, directions: Floats, train: Rows, threshold:
         seed: of the random weights of units that no axis needs.
     """
     generator = np.random.default_rng(seed)
-    users = np.asarray(directions[train[:: -(-len(train) // _MOST_USERS)]])
+    users = np.asarray(directions[some_of(train)])
     towers = (model.query, model.candidate)
     before = [np.asarray(tower(users, training=False)) for tower in towers]
     random = [_random(array.shape, generator) for array in model.query.get_weights()]
@@ -37,10 +36,7 @@ def restart_aligned(model: TwoTower, directions: Floats, train: Rows, threshold:
         tower.set_weights(random)
     set_initial_weights(model, directions, train, threshold)
     after = [np.asarray(tower(users, training=False)) for tower in towers]
-    left, _, right = np.linalg.svd(sum(new.T @ old for new, old in zip(after, before, strict=True)))
-    for tower in towers:
-        *first, kernel, bias = tower.get_weights()
-        tower.set_weights([*first, kernel @ (left @ right), bias @ (left @ right)])
+    rotate(model, rotation_onto(after, before))
 
 
 def _random(shape: tuple[int, ...], generator: np.random.Generator) -> Floats:

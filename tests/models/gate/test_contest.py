@@ -51,7 +51,8 @@ class Contest:
         request = self.bench.request("c2", CycleKind.INCREMENTAL, names(100), 1, settings)
         assert self.opponents.champion is not None
         challenger, spaces = self.opponents.champion.copy(), settings.work_dir / "spaces"
-        return run_contest(self.space, self.population, challenger, self.opponents, request, spaces, 0, outcomes)
+        report, _ = run_contest(self.space, self.population, challenger, self.opponents, request, spaces, 0, outcomes)
+        return report
 
 
 @pytest.fixture(scope="module")

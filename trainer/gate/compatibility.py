@@ -1,0 +1,91 @@
+"""Whether queries of a challenger may meet the candidate vectors of the champion (P10).
+
+An index of vectors is expensive to write, so a server may ask the index of the version before with a new version's
+queries, until the new index is written. The exam says what that costs: the challenger's queries, the champion's
+candidates, and the questions and right answers that both are asked alone. The figure is the one that the objective asks
+of an index: recall@50 of held-out labels where outcomes judge, else recall@10 of the input cosine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from schemas.compatibility import CompatibilityReport
+from stores.feature_store import Floats
+from trainer.exam.evaluate import Score, embed, nearest_found
+from trainer.exam.exam import Exam
+from trainer.exam.outcome_answers import answer
+from trainer.exam.outcome_exam import OutcomeExam
+from trainer.exam.retrieval import Best, column_blocks, product
+from trainer.model import CANDIDATE, QUERY, TwoTower
+from trainer.opponents import LoadedVersion
+
+
+def compatibility(
+    challenger: TwoTower,
+    champion: LoadedVersion,
+    own: Score,
+    exam: Exam,
+    about: OutcomeExam | None,
+    limit: float,
+    *,
+    same_scaling: bool,
+) -> CompatibilityReport:
+    """How well the challenger's queries find their users among the champion's vectors of everybody.
+
+    Args:
+        challenger: its queries ask.
+        champion: its candidates answer.
+        own: the champion's score in both exams.
+        exam: the exam by similarity.
+        about: the exam by outcomes, where outcomes judge; else None.
+        limit: the share of the champion's recall from which on the two are compatible.
+        same_scaling: whether both scale rows alike.
+    """
+    changed = not (same_scaling and _same_towers(challenger, champion.model))
+    own_recall = own.metrics.recall_at_10 if about is None else own.metrics.recall_at_50 or 0.0
+    recall = own_recall if not changed else _recall(challenger, champion.model, exam, about)
+    kept = recall / own_recall if own_recall else float(not changed)
+    return CompatibilityReport(
+        version=champion.version,
+        recall=recall,
+        own_recall=own_recall,
+        kept=kept,
+        compatible=kept >= limit,
+        limit=limit,
+        towers_changed=changed,
+        figure="recall_at_10" if about is None else "recall_at_50",
+    )
+
+
+def _same_towers(one: TwoTower, other: TwoTower) -> bool:
+    """Whether both towers have the same weights, bit for bit."""
+    return all(
+        np.array_equal(mine, its)
+        for tower in (QUERY, CANDIDATE)
+        for mine, its in zip(_weights(one, tower), _weights(other, tower), strict=True)
+    )
+
+
+def _weights(model: TwoTower, tower: str) -> list[Floats]:
+    core = model.query if tower == QUERY else model.candidate
+    found: list[Floats] = core.get_weights()
+    return found
+
+
+def _recall(asking: TwoTower, answering: TwoTower, exam: Exam, about: OutcomeExam | None) -> float:
+    """Recall of the queries of one model among the candidates of another."""
+    queries = embed(asking, QUERY, exam.raw, exam.queries if about is None else about.asked)
+    candidates = embed(answering, CANDIDATE, exam.raw, exam.corpus)
+    if about is not None:
+        told = answer(about, queries, candidates, answering.scale())
+        return float(told.summed(np.ones(len(told))).figures()["recall_at_50"])
+    if not exam.nearest:
+        return 0.0
+    best = Best(len(exam.queries), exam.nearest)
+    for where in column_blocks(len(exam.queries), len(exam.corpus)):
+        block = exam.corpus[where]
+        cosine = product(queries[exam.queries], candidates[block])
+        cosine[exam.queries[:, None] == block] = -np.inf
+        best.add(cosine, block)
+    return float(nearest_found(exam, best).mean() / exam.nearest)
