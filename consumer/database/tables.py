@@ -186,6 +186,7 @@ promotions = Table(
     Column("by", FreeText),  # a person; NULL: the cycle that registered it
     Column("previous", Integer),  # the champion before
 )
+Index("promotions_of_a_version", promotions.c.version, promotions.c.number)
 
 # What persons have ordered, beside promotions: the last of `pin` and `unpin` counts, and of `pause` and `resume`.
 interventions = Table(

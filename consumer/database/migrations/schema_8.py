@@ -35,6 +35,7 @@ def _versions(op: Operations) -> None:
     op.add_column("promotions", Column("action", String, nullable=False, server_default="cycle"))
     op.add_column("promotions", Column("by", String))
     op.add_column("promotions", Column("previous", Integer))
+    op.create_index("promotions_of_a_version", "promotions", ["version", "number"])
 
 
 def _interventions(op: Operations) -> None:
