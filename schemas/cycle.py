@@ -18,6 +18,7 @@ from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, Objective, PairPolicy, Positive, SplitPolicy
+from schemas.recorded import Recorded
 from schemas.renamed import formerly
 from schemas.spans import Offset, OffsetSpans
 
@@ -448,6 +449,10 @@ class CycleResult(Frozen):
     asks_full: str | None = None
     """Why a full retrain is asked for, where one is."""
     seconds: dict[Step, float] = {}
+    settings: Recorded | None = None
+    """By which settings the cycle worked, as far as they are not the defaults; None in older results."""
+    packages: dict[str, str] = {}
+    """With which releases of what; empty in older results."""
 
     @model_validator(mode="after")
     def _a_version_means_registered(self) -> Self:

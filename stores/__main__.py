@@ -3,12 +3,13 @@ own: the consumer never loads the SDK.
 
     python -m stores describe TLS_DIR     the facts of the feature group and of the label group
     python -m stores mirror VERSION       tag a version as the champion
+    python -m stores manifest CYCLE_ID    the manifest of the version that a cycle has registered, null without one
     python -m stores prune ORDER          delete versions: `{"versions": {VERSION: CYCLE_ID}, "fence": TOKEN}`
     python -m stores sizes all            the bytes of every version
 
 Settings (`TrainerSettings`, JSON) come on standard input; one JSON object goes to standard output: `{"facts": …}`,
-`{"note": …}`, `{"pruned": …}`, `{"sizes": …}`, or after a failure `{"error": …, "again": …}`, where `again` says whether
-another try may help.
+`{"note": …}`, `{"manifest": …}`, `{"pruned": …}`, `{"sizes": …}`, or after a failure `{"error": …, "again": …}`, where
+`again` says whether another try may help.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
         return {"facts": facts.model_dump(mode="json")}
     from stores.registry.hopsworks.registry import HopsworksModelRegistry
 
-    assert question == "mirror"
+    assert question in {"mirror", "manifest"}
     assert isinstance(settings.model_registry, HopsworksRegistry)
     registry = HopsworksModelRegistry(
         session_with(settings.hopsworks),
@@ -68,6 +69,9 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
         settings.model_name,
         cache=settings.work_dir / "versions",
     )
+    if question == "manifest":
+        found = registry.find(detail)
+        return {"manifest": found and found.manifest.model_dump(mode="json")}
     return {"note": registry.mirror_champion(int(detail))}
 
 

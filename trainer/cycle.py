@@ -161,7 +161,7 @@ class Cycle:
             folder = self._spaces / taken.info.space_id
             space = taken.space or Space.create(folder, taken.info, self._settings.feature_group)
             if taken.space is not None and champion is not None:
-                note_newcomers(folder, champion, space.matrix, taken.rows.keys)
+                note_newcomers(folder, champion, space.matrix, taken.rows.keys, taken.gone)
                 note_departures(folder, watch.since, space.matrix, taken.gone, taken.rows.keys)
             space.apply(taken.rows, taken.gone)
             if taken.labels is not None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from schemas.private import private_folder
 from trainer.errors import TrainerError
 
+_LOCK_FILE = "trainer.lock"
 _LOOK_EVERY = 0.1
 
 
@@ -22,7 +25,7 @@ def only_trainer(work_dir: Path, patience: float = 30.0) -> IO[str]:
             notice that its consumer is gone.
     """
     private_folder(work_dir)
-    lock = (work_dir / "trainer.lock").open("a+")
+    lock = (work_dir / _LOCK_FILE).open("a+")
     deadline = time.monotonic() + patience
     while not _taken(lock):
         if time.monotonic() >= deadline:
@@ -36,9 +39,27 @@ def only_trainer(work_dir: Path, patience: float = 30.0) -> IO[str]:
     return lock
 
 
-def _taken(lock: IO[str]) -> bool:
+@contextmanager
+def no_trainer(work_dir: Path, patience: float = 5.0) -> Iterator[bool]:
+    """Whether no trainer works in a folder, and none begins during the block; False where one works all the time.
+
+    Readers share the lock, and write nothing. A trainer that starts meanwhile waits: the block is to end in seconds.
+    """
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock = (work_dir / _LOCK_FILE).open()
+    except FileNotFoundError:
+        yield True  # no trainer has ever worked here
+        return
+    with lock:
+        deadline = time.monotonic() + patience
+        while not (taken := _taken(lock, fcntl.LOCK_SH)) and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY)
+        yield taken
+
+
+def _taken(lock: IO[str], how: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -80,7 +80,7 @@ def manifest_of(
         towers_as_in=_towers_as_in(champion, result.fit),
         index_compatible_with=_compatible_with(result),
         compatibility_report=result.compatibility,
-        packages=_packages(),
+        packages=packages(),
         files=(),
     )
 
@@ -258,7 +258,7 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _packages() -> dict[str, str]:
+def packages() -> dict[str, str]:
     """Versions of the packages that made the model; a package that is not installed has none."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:

@@ -7,8 +7,10 @@ from typing import Any
 
 from schemas.cycle import CycleRequest, CycleResult, GateReport, Outcome, Step
 from schemas.guard import GuardReport
+from schemas.recorded import recorded
 from stores.model_registry import RegisteredVersion
 from trainer.guard.guard import reason, way_out
+from trainer.package import packages
 
 _OUTCOMES = {
     "passed": Outcome.INCONCLUSIVE,  # until it is registered
@@ -34,7 +36,13 @@ class CycleResults:
         """A result without a version, with the reports of the steps so far."""
         fields = {"base_version": self._request.base_version, "fence": self._request.fence, **self.parts, **more}
         return CycleResult(
-            cycle_id=self._request.cycle_id, outcome=outcome, reason=reason, seconds=dict(self._seconds), **fields
+            cycle_id=self._request.cycle_id,
+            outcome=outcome,
+            reason=reason,
+            seconds=dict(self._seconds),
+            settings=recorded(self._request.settings),
+            packages=packages(),
+            **fields,
         )
 
     def judged(self, gate: GateReport, **more: Any) -> CycleResult:
@@ -72,4 +80,6 @@ class CycleResults:
             compatibility=manifest.compatibility_report,
             asks_full=manifest.gate_report.asks_full or (manifest.guard_report and manifest.guard_report.asks_full),
             seconds=dict(self._seconds),
+            settings=recorded(manifest),
+            packages=manifest.packages,
         )

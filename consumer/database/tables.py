@@ -191,6 +191,7 @@ promotions = Table(
     Column("hold_down_until", Float),  # of a rollback: what it gave back is not promoted by itself before
 )
 Index("promotions_of_an_action", promotions.c.action, promotions.c.number)
+Index("promotions_of_a_version", promotions.c.version, promotions.c.number)
 
 # What persons have ordered, beside promotions: the last of `pin` and `unpin` counts, and of `pause` and `resume`.
 interventions = Table(

@@ -71,7 +71,7 @@ def listing(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Containe
             first = [_filled(one, size, to_the_right=head in right) for head, one, size in sized]
         line = _GAP.join([*first, last] if beside else first)
         drawn.append(Text(line, "" if number else "bold", overflow="fold"))
-        if not beside and number:
+        if not beside and number and last:
             drawn.append(_under(last))
     show(Group(*drawn))
 
@@ -79,6 +79,22 @@ def listing(heads: Sequence[str], rows: Iterable[Sequence[str]], right: Containe
 def needed(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> int:
     """How many characters a line of such columns has."""
     return _total(_widths([heads, *rows]))
+
+
+def fitting(heads: Sequence[str], rows: Sequence[Mapping[str, str]], least_needed: Iterable[str]) -> list[str]:
+    """Of these columns as many as have room beside each other. The last one may stand below its row.
+
+    Args:
+        heads: what the columns are called.
+        rows: their cells by column.
+        least_needed: the columns that may be left out, the least needed first.
+    """
+    limit, kept = width(sys.stdout), list(heads)
+    for least in least_needed:
+        if limit is None or needed(kept[:-1], ([row[head] for head in kept[:-1]] for row in rows)) <= limit:
+            break
+        kept = [head for head in kept if head != least]
+    return kept
 
 
 def _widths(table: Sequence[Sequence[str]]) -> list[int]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from retrainer.cli.output import listing, needed, say, width
+from retrainer.cli.output import fitting, listing, say
 
 _FIGURES = {
     "accuracy": "accuracy",
@@ -35,10 +34,12 @@ _LEAST_NEEDED = (
 )
 
 
-def list_versions(found: Sequence[dict[str, Any]]) -> None:
-    """A row for every version, and below the rows what the columns mean."""
-    rows = [_row(version) for version in found]
-    heads = _fitting(_of_interest(found, list(rows[0])), rows)
+def list_versions(found: Sequence[dict[str, Any]], by: str | None = None) -> None:
+    """A row for every version, and below the rows what the columns mean; the figure `by` is always among them."""
+    rows = [_row(version, by) for version in found]
+    wanted = _head(by)
+    heads = [head for head in rows[0] if head in {wanted, *_of_interest(found, list(rows[0]))}]
+    heads = fitting(heads, rows, [head for head in _LEAST_NEEDED if head != wanted])
     listing(heads, [[row[head] for head in heads] for row in rows], right=set(heads) - _TEXTS)
     say("* champion")
     if _CHAMPIONS in heads:
@@ -59,17 +60,12 @@ def _of_interest(found: Sequence[dict[str, Any]], heads: list[str]) -> list[str]
     return [head for head in heads if head not in left_out]
 
 
-def _fitting(heads: list[str], rows: Sequence[dict[str, str]]) -> list[str]:
-    """Of these as many as have room. The reason, the last one, may stand below its row."""
-    limit = width(sys.stdout)
-    for least in _LEAST_NEEDED:
-        if limit is None or needed(heads[:-1], ([row[head] for head in heads[:-1]] for row in rows)) <= limit:
-            break
-        heads = [head for head in heads if head != least]
-    return heads
+def _head(figure: str | None) -> str | None:
+    """The column of a figure."""
+    return next((head for head, name in {**_FIGURES, **_OUTCOMES}.items() if name == figure), figure)
 
 
-def _row(version: dict[str, Any]) -> dict[str, str]:
+def _row(version: dict[str, Any], by: str | None) -> dict[str, str]:
     gate, metrics = version["gate"] or {}, version["metrics"] or {}
     accuracy, *others = ((name, _figure(metrics.get(field))) for name, field in _FIGURES.items())
     return {
@@ -84,6 +80,7 @@ def _row(version: dict[str, Any]) -> dict[str, str]:
         **dict(others),
         **{name: _figure(metrics.get(field)) for name, field in _OUTCOMES.items()},
         _BEFORE: _figure((version["probe"] or {}).get("auc")),
+        **({} if by is None else {str(_head(by)): _figure(metrics.get(by))}),
         "registered": version["registered_at"][:16].replace("T", " "),
         _WHY: version["reason"],
     }

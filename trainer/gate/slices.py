@@ -15,7 +15,7 @@ is repeated after a crash, and in the next cycle after a rejection. A rollback e
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -31,12 +31,16 @@ from trainer.space import Space
 _NOTE_FILE = "newcomers.json"
 
 
-def note_newcomers(folder: Path, champion: LoadedVersion, matrix: UserMatrix, arriving: Sequence[str]) -> None:
+def note_newcomers(
+    folder: Path, champion: LoadedVersion, matrix: UserMatrix, arriving: Sequence[str], leaving: Collection[str] = ()
+) -> None:
     """Note the users of `arriving` that are not in `matrix` yet, the matrix of the champion's space in `folder`.
+
+    Users of `leaving` are noted no longer: nothing is to name a user who was deleted.
 
     Safe to repeat: users noted under this champion stay noted.
     """
-    users = _noted(folder, champion) | (set(arriving) - matrix.rows_of(arriving).keys())
+    users = (_noted(folder, champion) - set(leaving)) | (set(arriving) - matrix.rows_of(arriving).keys())
     with replacing(folder / _NOTE_FILE) as file:
         file.write(json.dumps({"champion": champion.manifest.cycle_id, "users": sorted(users)}).encode())
 

@@ -48,7 +48,7 @@ class UserMatrix:
 
     @property
     def raw(self) -> Floats:
-        """(capacity, width) raw rows; rows without a user hold leftovers."""
+        """(capacity, width) raw rows; rows without a user are zero, in spaces of earlier releases leftovers."""
         return self._raw
 
     @property
@@ -106,6 +106,7 @@ class UserMatrix:
         self._raw[rows] = raw
         reached(Point.EMBED_DIRTY)
         self._directions[rows] = directions
+        self._raw[freed] = 0.0
         self._directions[freed] = 0.0
         self._raw.flush()
         self._directions.flush()

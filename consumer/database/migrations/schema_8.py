@@ -42,6 +42,7 @@ def _versions(op: Operations) -> None:
     op.add_column("cycles", Column("forgotten", Boolean, nullable=False, server_default=false()))
     cycles = table("cycles", column("forgotten", Boolean), column("settled", Boolean))
     op.execute(cycles.update().values(forgotten=cycles.c.settled))
+    op.create_index("promotions_of_a_version", "promotions", ["version", "number"])
 
 
 def _interventions(op: Operations) -> None:
