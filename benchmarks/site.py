@@ -11,6 +11,7 @@ import keras
 from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
 from schemas.manifest import MODEL_FILE, ModelManifest
+from schemas.reports import VersionFigures
 from stores.registry.local import LocalModelRegistry
 from trainer.exam.exam import Exam, prepare_exam
 from trainer.matrix.population import populate
@@ -34,6 +35,7 @@ class Site:
         self.champion: int | None = None
         self._baseline: int | None = None
         self._since: list[CycleResult] = []
+        self._versions: list[VersionFigures] = []
 
     def run(
         self, cycle_id: str, users: Sequence[str], *, full: bool = False, accept: Sequence[Any] = ()
@@ -50,6 +52,7 @@ class Site:
             best_since=self._best_since(),
             accept=tuple(accept),
             users=tuple(users),
+            earlier_versions=tuple(self._versions),
             lineage=Lineage(offsets={}, changed_users=len(users)),
             settings=self.settings,
         )
@@ -57,6 +60,7 @@ class Site:
         assert result is not None
         if result.version is not None:
             self.champion = result.version
+            self._versions.append(_figures(self.manifest(result.version), result.version))
             if kind.from_scratch:
                 self._baseline, self._since = result.version, []
             else:
@@ -91,3 +95,17 @@ class Site:
             if best is not None and best.version is not None:
                 named[best.version] = None
         return tuple(version for version in named if version != self.champion)[:3]
+
+
+def _figures(manifest: ModelManifest, version: int) -> VersionFigures:
+    metrics = manifest.metrics
+    return VersionFigures(
+        version=version,
+        registered_at=manifest.created_at,
+        kind=manifest.kind.value,
+        accuracy=metrics.accuracy,
+        average_precision=metrics.average_precision,
+        recall_at_10=metrics.recall_at_10,
+        outcome_auc=metrics.outcome_auc,
+        recall_at_50=metrics.recall_at_50,
+    )

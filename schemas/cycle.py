@@ -20,6 +20,7 @@ from schemas.labels import LabelGroup, PairKey
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, Objective, PairPolicy, Positive, SplitPolicy
 from schemas.recorded import Recorded
 from schemas.renamed import formerly
+from schemas.reports import ReportPolicy, VersionFigures
 from schemas.spans import Offset, OffsetSpans
 
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
@@ -110,6 +111,9 @@ class TrainerSettings(Frozen):
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
     guard: GuardPolicy = GuardPolicy()
+    reports: ReportPolicy = ReportPolicy()
+    reports_dir: Path | None = None
+    """Where reports of cycles are kept; None where none are."""
 
     @model_validator(mode="after")
     def _a_cluster_is_named(self) -> Self:
@@ -174,6 +178,8 @@ class CycleRequest(Frozen):
     """Train nothing and change nothing: only score the champion on the users and labels."""
     settle_below: float | None = None
     """Where the champion has lost no more than this on them, they are settled as unchanged, without a fit."""
+    earlier_versions: tuple[VersionFigures, ...] = ()
+    """The last fifty registered versions, the oldest first; for the report of the cycle alone."""
     lineage: Lineage
     settings: TrainerSettings
 

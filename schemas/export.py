@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from schemas.cycle import CycleRequest, CycleResult, Lineage, Progress
 from schemas.events import NotificationEvent
+from schemas.evidence import Evidence
 from schemas.features import FeatureGroup
 from schemas.manifest import ModelManifest
 from schemas.model_events import ModelEvent
@@ -27,6 +28,7 @@ EXPORTED: dict[str, type[BaseModel]] = {
     "lineage": Lineage,
     "model_manifest": ModelManifest,
     "model_event": ModelEvent,
+    "evidence": Evidence,
 }
 """Every object that crosses a border, by the name of its schema file."""
 

@@ -27,6 +27,7 @@ from stores.feature_store import FeatureStore
 from stores.label_store import LabelStore
 from stores.model_registry import ModelRegistry
 from trainer.errors import ChampionGone
+from trainer.evidence.keeper import EvidenceKeeper
 from trainer.gate.contest import run_contest
 from trainer.gate.pending_probe import probe_pending
 from trainer.gate.probe import lost_no_more, probe
@@ -64,6 +65,7 @@ class Cycle:
         label_store: LabelStore | None,
         registry: ModelRegistry,
         reporter: Reporter,
+        evidence: EvidenceKeeper,
     ) -> None:
         self._request = request
         self._settings = request.settings
@@ -71,6 +73,7 @@ class Cycle:
         self._label_store = label_store
         self._registry = registry
         self._reporter = reporter
+        self._evidence = evidence
         self._results = CycleResults(request, reporter.seconds)
         self._spaces = request.settings.work_dir / "spaces"
         # The same cycle draws the same numbers, however often it is repeated.
@@ -243,6 +246,7 @@ class Cycle:
             rotate_onto(champion.model, model, space.matrix.raw, population.of(Part.TRAIN))
 
     def _on_epoch(self, epoch: Epoch) -> None:
+        self._evidence.on_epoch(epoch)
         figures = {name: getattr(epoch, name) for name in _EPOCH_FIGURES}
         facts = {name: value for name, value in figures.items() if value is not None}
         self._reporter.running(Step.FIT, epoch.number, epoch.of, facts)
@@ -261,7 +265,15 @@ class Cycle:
     ) -> GateReport:
         with self._reporter.step(Step.GATE) as facts:
             report, compatibility = run_contest(
-                space, population, model, opponents, self._request, self._spaces, self._seed, outcomes
+                space,
+                population,
+                model,
+                opponents,
+                self._request,
+                self._spaces,
+                self._seed,
+                outcomes,
+                lambda seen: self._evidence.examined(seen, space.matrix.keys_of, self._seed),
             )
             facts["outcome"] = report.outcome
             for name, metrics in (("challenger", report.challenger), ("champion", report.champion)):
@@ -286,7 +298,8 @@ class Cycle:
     ) -> CycleResult:
         staged = self._settings.work_dir / "cycles" / self._request.cycle_id / "model"
         with self._reporter.step(Step.PACKAGE) as facts:
-            manifest = stage(staged, model, manifest_of(self._request, info, result, champion), refused)
+            page = self._evidence.page(result)
+            manifest = stage(staged, model, manifest_of(self._request, info, result, champion), refused, page)
             facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
         with self._reporter.step(Step.REGISTER) as facts:
             self._reporter.ask(Step.REGISTER)

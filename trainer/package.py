@@ -21,8 +21,10 @@ from schemas.manifest import (
     ModelManifest,
     SpaceInfo,
 )
+from schemas.reports import PAGE_FILE
 from stores.files import replacing
 from stores.registry.files import list_files
+from trainer.evidence.page_process import PageProcess
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.opponents import LoadedVersion
 
@@ -97,10 +99,17 @@ def _compatible_with(result: CycleResult) -> int | None:
     return found.version if found is not None and found.compatible else None
 
 
-def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str]) -> ModelManifest:
+def stage(
+    folder: Path,
+    model: TwoTower,
+    manifest: ModelManifest,
+    refused: dict[str, str],
+    page: PageProcess | None = None,
+) -> ModelManifest:
     """Write all files of a version into `folder`, which is emptied first, and return the manifest with its files.
 
-    `refused` is the reason of every refused user; the reports name only the first.
+    `refused` is the reason of every refused user; the reports name only the first. The `page` for people is being drawn
+    meanwhile; a version without one is whole, too.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -113,6 +122,8 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[
     if refused:
         (folder / REFUSED_USERS_FILE).write_text(json.dumps(refused, indent=2) + "\n")
     (folder / "report.md").write_text(report(manifest))
+    if page is not None and (html := page.html()) is not None:
+        (folder / PAGE_FILE).write_bytes(html)
     complete = manifest.model_copy(update={"files": list_files(folder)})
     with replacing(folder / MANIFEST_FILE) as file:
         file.write(complete.model_dump_json(indent=2).encode())

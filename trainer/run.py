@@ -24,6 +24,7 @@ from stores.labels.local import LocalLabelStore
 from stores.registry.opening import open_registry
 from trainer.cycle import Cycle
 from trainer.errors import CycleAbandoned
+from trainer.evidence.keeper import EvidenceKeeper
 from trainer.progress import Reporter
 
 
@@ -65,6 +66,20 @@ def run_cycle(
         stopping: whether the cycle should end now.
         permitted: waits up to so many seconds for the permit to register, and returns whether it came.
     """
+    evidence = EvidenceKeeper(request)
+    result = _run(request, evidence, send, stopping, permitted)
+    if result is not None:
+        evidence.write(result)
+    return result
+
+
+def _run(
+    request: CycleRequest,
+    evidence: EvidenceKeeper,
+    send: Callable[[Progress], None],
+    stopping: Callable[[], bool],
+    permitted: Callable[[float], bool],
+) -> CycleResult | None:
     try:
         with ExitStack() as opened:
             store = opened.enter_context(closing(open_store(request.settings)))
@@ -72,7 +87,7 @@ def run_cycle(
             if label_store is not None:
                 opened.enter_context(closing(label_store))
             reporter = Reporter(request.cycle_id, send, stopping, permitted)
-            return Cycle(request, store, label_store, open_registry(request.settings), reporter).run()
+            return Cycle(request, store, label_store, open_registry(request.settings), reporter, evidence).run()
     except CycleAbandoned:
         return None
     except RetrainerError as error:

@@ -46,12 +46,16 @@ class Score:
         answers: sums by query of the exam.
         probability: (pairs,) of similarity, for the sampled pairs; one half where the model gives no number.
         outcomes: sums by user in the exam by outcomes, if there is one.
+        cosine: (pairs,) of the sampled pairs, not finite where the model gives no number; None of a simulation.
+        best: the nearest of each query by the model; None of a simulation.
     """
 
     metrics: Metrics
     answers: Answers
     probability: NDArray[np.float64]
     outcomes: OutcomeAnswers | None = None
+    cosine: NDArray[np.float64] | None = None
+    best: Best | None = None
 
 
 def score(model: TwoTower, exam: Exam, outcomes: OutcomeExam | None = None) -> Score:
@@ -68,11 +72,11 @@ def score(model: TwoTower, exam: Exam, outcomes: OutcomeExam | None = None) -> S
     finite = np.isfinite(probability)
     probability = np.where(finite, probability, 0.5)
     right = finite & ((probability > 0.5) == exam.pairs.similar)
-    answers = _answers(exam, queries, candidates, (scale, bias), right, _ranking(cosine, exam.pairs.similar))
+    answers, best = _answers(exam, queries, candidates, (scale, bias), right, _ranking(cosine, exam.pairs.similar))
     everybody = np.ones(len(answers), dtype=bool)
     told = None if outcomes is None else answer(outcomes, queries, candidates, (scale, bias))
     metrics = metrics_of(answers, everybody, exam.pairs, exam.queries, probability, told)
-    return Score(metrics, answers, probability, told)
+    return Score(metrics, answers, probability, told, cosine, best)
 
 
 def scores(models: Sequence[TwoTower], exam: Exam, outcomes: OutcomeExam | None = None) -> list[Score]:
@@ -158,8 +162,8 @@ def _answers(
     line: tuple[float, float],
     right: NDArray[np.bool_],
     ranking: _Ranking,
-) -> Answers:
-    """Sums by query: one product with the whole corpus, block by block."""
+) -> tuple[Answers, Best]:
+    """Sums by query, and the nearest of each: one product with the whole corpus, block by block."""
     count = len(exam.queries)
     said, said_right = np.zeros(count), np.zeros(count)
     ranked, ranked_similar = np.zeros((count, _BINS)), np.zeros((count, _BINS))
@@ -198,7 +202,7 @@ def _answers(
         np.bincount(users, which, minlength=count).astype(np.float64)
         for which in (right & label, label, right & ~label, ~label)
     )
-    return Answers(
+    answers = Answers(
         right_similar=right_similar,
         asked_similar=asked_similar,
         right_other=right_other,
@@ -214,6 +218,7 @@ def _answers(
         found=nearest_found(exam, best),
         wanted=np.full(count, float(exam.nearest)),
     )
+    return answers, best
 
 
 def nearest_found(exam: Exam, best: Best) -> NDArray[np.float64]:

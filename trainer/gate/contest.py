@@ -9,19 +9,20 @@ twice, by the labels of either scaling. Each is compared by its own, and the oth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from schemas.compatibility import CompatibilityReport
-from schemas.cycle import CycleRequest, GateReport
+from schemas.cycle import CycleRequest, GateReport, Slice
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from stores.feature_store import Floats
 from trainer.exam.evaluate import Score, scores, slice_reports
 from trainer.exam.exam import Exam, prepare_exam
-from trainer.exam.outcome_exam import held_out_exam
+from trainer.exam.outcome_exam import OutcomeExam, held_out_exam
 from trainer.gate.compatibility import compatibility
 from trainer.gate.gate import CHAMPION
 from trainer.gate.judgement import Judgement
@@ -39,6 +40,23 @@ from trainer.space import Space
 _ROWS_PER_PASS = 8192
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a contest has seen, by the labels of the cycle's own scaling.
+
+    Attributes:
+        exam: the questions.
+        scores: by name of the model: `challenger`, `champion`, `version N`, `fresh`.
+        slices: rows of the examined users of each slice.
+        outcomes: the exam by outcomes, if there was one.
+    """
+
+    exam: Exam
+    scores: Mapping[str, Score]
+    slices: Mapping[Slice, Rows]
+    outcomes: OutcomeExam | None
+
+
 def run_contest(
     space: Space,
     population: Population,
@@ -48,6 +66,7 @@ def run_contest(
     spaces: Path,
     seed: int,
     outcomes: Outcomes | None = None,
+    on_examined: Callable[[Examined], None] | None = None,
 ) -> tuple[GateReport, CompatibilityReport | None]:
     """Score all models and judge; the report also says whether a full retrain is asked for.
 
@@ -63,6 +82,7 @@ def run_contest(
         seed: of what is sampled.
         outcomes: every label there is, if any. Models are scored on them whatever the objective; the objective decides
             whether they judge.
+        on_examined: gets what the report is made of, once all models are scored.
     """
     policy, champion = request.settings.gate, opponents.champion
     examined = population.holdout[: policy.max_users]
@@ -86,6 +106,8 @@ def run_contest(
     judgement = Judgement(request, exams[0], about, slices, opponents, seed)
     report = judgement.judged(by_model)
     headline = by_exam[0]
+    if on_examined is not None:
+        on_examined(Examined(exams[0], headline, slices, about))
     update = {
         "notes": (*report.notes, *_by_own_labels(by_model.get(CHAMPION, [])), *opponents.notes),
         "labels_kept": _labels_kept(exams),

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cycle import Comparison, GateReport, Slice
+from schemas.figures import words
 from schemas.policies import GatePolicy
 from trainer.exam.answers import Sums
 from trainer.exam.evaluate import Score
@@ -30,14 +31,6 @@ from trainer.gate.comparison import Rival, compare, margin_of
 
 CHAMPION = "champion"
 _DRIFT_FIGURES = ("average_precision", "recall_at_10")  # by order alone: a fresh start has no fitted line yet
-_WORDS = {
-    "recall_at_10": "recall@10",
-    "recall_at_50": "recall@50",
-    "recall": "recall of pairs",
-    "outcome_auc": "AUC of outcomes",
-    "earlier_auc": "AUC of earlier labels",
-    "outcome_calibration_error": "calibration error of outcomes",
-}
 _RAIL_MARGINS = {"earlier_auc": "EARLIER_MARGIN", "outcome_calibration_error": "CALIBRATION_MARGIN"}
 _HEADLINES = ("accuracy", "outcome_auc")  # one of the two is compared
 _OUTCOME_DRIFT_FIGURES = ("outcome_auc", "recall_at_50")
@@ -67,7 +60,7 @@ def first(policy: GatePolicy, challenger: Score, why: str, *, by_outcomes: bool 
     """
     metrics = challenger.metrics
     if by_outcomes:
-        floors = {_words("outcome_auc"): (metrics.outcome_auc or 0.0, policy.min_auc)}
+        floors = {words("outcome_auc"): (metrics.outcome_auc or 0.0, policy.min_auc)}
     else:
         floors = {
             "accuracy": (metrics.accuracy, policy.min_accuracy),
@@ -140,7 +133,7 @@ def drifted(policy: GatePolicy, fresh: Sums, standing: Mapping[str, Sums], seed:
     for of_all in zip(*gains, strict=True):
         least = min(of_all, key=lambda one: one.value)
         if least.value > policy.fresh_margin and all(one.seen_lower(policy.confidence) > 0 for one in of_all):
-            name = _words(least.figure)
+            name = words(least.figure)
             return (
                 f"the space has drifted: a fresh start on today's users, untrained, has {name} {least.challenger:.4f}, "
                 f"{' and '.join(standing)} at most {least.other:.4f}"
@@ -191,7 +184,7 @@ def _verdict(
     else:
         outcome = "passed"
         reason = (
-            f"did not regress: {_words(headline.figure)} {headline.difference:+.4f}, at least {headline.lower:+.4f}; "
+            f"did not regress: {words(headline.figure)} {headline.difference:+.4f}, at least {headline.lower:+.4f}; "
             f"none of {len(compared)} comparisons is worse"
         )
         if unclear:
@@ -240,13 +233,9 @@ def _needed(policy: GatePolicy, users: int, told: Sequence[tuple[Comparison, Dif
 
 def _which(one: Comparison) -> str:
     whose = f" of {one.slice.value} users" if one.slice else ""
-    return f"{_words(one.figure)}{whose}"
+    return f"{words(one.figure)}{whose}"
 
 
 def _told(one: Comparison) -> str:
     other = "the champion" if one.against == CHAMPION else one.against
     return f"{one.challenger:.4f} against {one.other:.4f} of {other}"
-
-
-def _words(figure: str) -> str:
-    return _WORDS.get(figure, figure.replace("_", " "))

@@ -125,7 +125,7 @@ class _Trainer:
         self._model, self._data, self._policy = model, data, policy
         self._epochs, self._seed, self._on_epoch = epochs, seed, on_epoch
         self._step = _training_step(model, data, policy)
-        self._done = 0
+        self._done = self._runs = 0
 
     def run(self, rate: float, fits: int, start: ValidationScore | None = None, *, restarted: bool = False) -> _Run:
         """Train the model from its current weights; afterwards the model is as the last epoch left it.
@@ -140,6 +140,7 @@ class _Trainer:
         """
         model, data, policy, validation = self._model, self._data, self._policy, self._data.validation
         forget(model)
+        self._runs += 1
         generator = np.random.default_rng(self._seed)
         steps = self._epochs * batch_count(len(data.anchors.rows), len(data.train), policy.batch_users)
         first, before = None if validation is None else validation.score(model, start), state(model)
@@ -177,6 +178,7 @@ class _Trainer:
                 accuracy,
                 figures.accuracy if figures else None,
                 figures.recall_at_10 if figures else None,
+                fit=self._runs,
             )
         )
 

@@ -27,6 +27,8 @@ class Epoch:
     dev_auc: float | None = None
     """On labels of dev users, where labels are learned; so is the next field."""
     dev_recall_at_50: float | None = None
+    fit: int = 1
+    """Which fit of the cycle it belongs to."""
 
 
 def rate_at(step: int, steps: int, highest: float) -> float:

@@ -70,6 +70,15 @@ class UserMatrix:
             found.update(self._db.execute(f"SELECT key, row FROM users WHERE key IN ({marks})", part))  # noqa: S608
         return found
 
+    def keys_of(self, rows: Rows) -> dict[int, str]:
+        """The user of each of `rows` that has one."""
+        found: dict[int, str] = {}
+        for start in range(0, len(rows), _KEYS_PER_QUERY):
+            part = [int(row) for row in rows[start : start + _KEYS_PER_QUERY]]
+            marks = ", ".join("?" * len(part))
+            found.update(self._db.execute(f"SELECT row, key FROM users WHERE row IN ({marks})", part))  # noqa: S608
+        return found
+
     def users(self) -> tuple[list[str], Rows]:
         """All users in the order of their ids, and their rows."""
         pairs = self._db.execute("SELECT key, row FROM users ORDER BY key").fetchall()
