@@ -81,13 +81,16 @@ class Space:
 
         That is when it is not there, is scaled otherwise than by `info`, or lacks the cycle `last_promoted_cycle`.
         """
+        return Space(folder, info, group) if Space.is_current(folder, info, last_promoted_cycle) else None
+
+    @staticmethod
+    def is_current(folder: Path, info: SpaceInfo, last_promoted_cycle: str | None) -> bool:
+        """Whether `open` finds a space; opens no file for writing."""
         try:
             found = SpaceInfo.model_validate_json((folder / _SPACE_FILE).read_bytes())
         except (OSError, ValueError):
-            return None
-        if found != info or (last_promoted_cycle is not None and last_promoted_cycle not in _applied(folder)):
-            return None
-        return Space(folder, info, group)
+            return False
+        return found == info and (last_promoted_cycle is None or last_promoted_cycle in _applied(folder))
 
     @staticmethod
     def create(folder: Path, info: SpaceInfo, group: FeatureGroup) -> Space:

@@ -1,0 +1,171 @@
+"""Computes and publishes the vectors of one version: the whole way from a request to a stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from schemas.manifest import ModelManifest
+from schemas.vectors import Origin, Tower, VectorsRequest, VectorStamp, current_set
+from stores.files import shared
+from stores.model_registry import ModelRegistry
+from stores.registry.files import read_manifest
+from stores.vectors.blocks import VectorBlock, VectorFile, VectorWriter
+from stores.vectors.changes import Earlier
+from stores.vectors.numpy_file import NumpyFile, NumpyWriter
+from stores.vectors.parquet import ParquetFile, VectorsDamaged
+from stores.vectors.sets import SetFiles, SetWriter, only_writer
+from stores.vectors.single import SingleWriter
+from stores.vectors.together import origin_of, same_towers
+from trainer.errors import TrainerError
+from trainer.run import open_registry, open_store
+from trainer.space import Space
+from trainer.vectors.rows import RowSource, SpaceRows, StoreRows, with_direction
+from trainer.vectors.towers import Towers, hashes_of
+
+Tick = Callable[[int, int | None], None]
+
+
+def export(request: VectorsRequest, tick: Tick) -> VectorStamp:
+    """Write the vectors that are asked for, and switch to them.
+
+    Args:
+        request: of which version, and to where.
+        tick: gets the number of users done, and about how many there are, where that is known.
+
+    Raises:
+        RetrainerError: nothing was switched; the message says why.
+    """
+    registry = open_registry(request.settings)
+    folder = registry.fetch(request.version)
+    manifest = read_manifest(folder)
+    if manifest.feature_group.columns != request.settings.feature_group.columns:
+        raise TrainerError(
+            f"version {request.version} takes other columns of the feature group than the configured ones: set "
+            "RETRAINER_FEATURE_GROUP__COLUMNS back, or ask for another version"
+        )
+    towers = Towers(folder, request.towers)
+    rows = rows_for(request, registry)
+    with shared():
+        (request.out.parent if request.ending else request.out).mkdir(parents=True, exist_ok=True)
+    with nullcontext() if request.ending else only_writer(request.out):
+        work = _Export(request, origin_of(request.version, manifest), manifest, towers, rows, tick)
+        place = request.out if request.ending else current_set(request.out)
+        try:
+            return work.written(place)
+        except VectorsDamaged:
+            return work.written(None, unknown=True)
+
+
+def rows_for(request: VectorsRequest, registry: ModelRegistry) -> RowSource:
+    """The champion's space, where this machine has it with all that was settled; else the feature store."""
+    settings = request.settings
+    group = settings.feature_group
+    store = StoreRows(lambda: open_store(settings), group)
+    if request.champion is None or request.as_of is None:
+        return store
+    manifest = read_manifest(registry.fetch(request.champion))
+    theirs = manifest.feature_group
+    if (theirs.name, theirs.version, theirs.columns) != (group.name, group.version, group.columns):
+        return store
+    folder = settings.work_dir / "spaces" / manifest.space.space_id
+    if not Space.is_current(folder, manifest.space, request.as_of):
+        return store
+    return SpaceRows(folder, group, lambda: open_store(settings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """What one export works with."""
+
+    request: VectorsRequest
+    origin: Origin
+    manifest: ModelManifest
+    towers: Towers
+    rows: RowSource
+    tick: Tick
+
+    def written(self, place: Path | None, *, unknown: bool = False) -> VectorStamp:
+        """Write all vectors, beside those at `place`; `unknown` where those could not be read.
+
+        Raises:
+            VectorsDamaged: what is at `place` cannot be read.
+        """
+        with ExitStack() as opened:
+            before = _opened(place)
+            if before is not None:
+                opened.enter_context(closing(before))
+            usable = before is not None and self._stayed(before.stamp)
+            earlier = Earlier(before, usable=usable) if before is not None else None
+            writer = self._writer()
+            opened.callback(writer.drop)
+            counts = _Counts()
+            for block in self._computed(earlier, counts):
+                writer.add(block)
+            stamp = VectorStamp(
+                origin=self.origin,
+                cycle_id=self.manifest.cycle_id,
+                space_id=self.manifest.space.space_id,
+                dimension=self.towers.dimension,
+                towers=self.request.towers,
+                users=counts.users,
+                without_direction=counts.all - counts.users,
+                as_of=self.request.as_of,
+                computed=counts.computed,
+                removed=None if unknown else earlier.removed if earlier is not None else 0,
+                made_from=place.name if usable and place is not None else None,
+                created_at=datetime.now(UTC),
+            )
+            writer.finish(stamp)
+            return stamp
+
+    def _stayed(self, stamp: VectorStamp) -> bool:
+        """Whether vectors of before may be kept where their row is as before."""
+        same = same_towers(stamp.origin, self.origin) and stamp.dimension == self.towers.dimension
+        return self.request.changed_only and same and stamp.towers == self.request.towers
+
+    def _writer(self) -> VectorWriter:
+        kinds: dict[str, Callable[[Path, Sequence[Tower], int], VectorWriter]] = {
+            ".parquet": SingleWriter,
+            ".npz": NumpyWriter,
+            "": SetWriter,
+        }
+        return kinds[self.request.ending](self.request.out, self.request.towers, self.towers.dimension)
+
+    def _computed(self, earlier: Earlier | None, counts: _Counts) -> Iterator[VectorBlock]:
+        about = self.rows.count()
+        self.tick(0, about)
+        for everybody, everything in self.rows.blocks():
+            users, raw = with_direction(everybody, everything)
+            counts.all += len(everybody)
+            if users:
+                hashes, vectors = hashes_of(raw), self.towers.empty(len(users))
+                new = ~earlier.unchanged(users, hashes, vectors) if earlier is not None else slice(None)
+                for tower, computed in self.towers.embed(raw[new]).items():
+                    vectors[tower][new] = computed
+                counts.users += len(users)
+                counts.computed += len(raw[new])
+                yield VectorBlock(users, vectors, hashes)
+            self.tick(counts.all, about)
+        if earlier is not None:
+            earlier.rest()
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Users that were read, those of them with a direction, and those whose vectors were computed."""
+
+    all: int = 0
+    users: int = 0
+    computed: int = 0
+
+
+def _opened(place: Path | None) -> VectorFile | None:
+    """What is there already; None where nothing is."""
+    if place is None or not place.exists():
+        return None
+    kinds: dict[str, Callable[[Path], VectorFile]] = {".parquet": ParquetFile, ".npz": NumpyFile}
+    return kinds.get(place.suffix, SetFiles)(place)

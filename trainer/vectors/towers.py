@@ -1,0 +1,55 @@
+"""The towers of a registered version, as its files hold them: raw rows in, unit vectors out (P7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from schemas.manifest import CANDIDATE_TOWER_FILE, QUERY_TOWER_FILE
+from schemas.vectors import Tower
+from stores.errors import RegistryError
+from stores.feature_store import Floats
+from stores.vectors.blocks import Hashes
+
+_FILES = {Tower.QUERY: QUERY_TOWER_FILE, Tower.CANDIDATE: CANDIDATE_TOWER_FILE}
+
+
+class Towers:
+    """Some towers of one version.
+
+    Raises:
+        RegistryError: a file does not load as a tower.
+    """
+
+    def __init__(self, folder: Path, wanted: Sequence[Tower]) -> None:
+        self._models = {tower: _load(folder / _FILES[tower]) for tower in wanted}
+        self.dimension = int(next(iter(self._models.values())).output_shape[1])
+
+    def empty(self, users: int) -> dict[Tower, Floats]:
+        """Room for the vectors of so many users, by tower."""
+        return {tower: np.empty((users, self.dimension), np.float32) for tower in self._models}
+
+    def embed(self, raw: Floats) -> Mapping[Tower, Floats]:
+        """The vectors (users, dimension) of raw rows (users, width), by tower."""
+        if not len(raw):
+            return self.empty(0)  # Keras finds no largest number among none
+        return {tower: np.asarray(model(raw, training=False)) for tower, model in self._models.items()}
+
+
+def hashes_of(raw: Floats) -> Hashes:
+    """(users,) a hash of 64 bits of each raw row."""
+    whole = np.ascontiguousarray(raw)
+    digests = b"".join(blake2b(row.data, digest_size=8).digest() for row in whole)
+    return np.frombuffer(digests, np.uint64)
+
+
+def _load(path: Path) -> Any:
+    try:
+        return keras.models.load_model(path, safe_mode=True, compile=False)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise RegistryError(f"{path.name} does not load as a tower: {error}") from error
