@@ -25,6 +25,7 @@ from consumer.configuration.combinations import misfits
 from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.environment import CONFIG_VARIABLE, config_file, from_environment
 from consumer.configuration.explanation import in_words
+from consumer.configuration.export import ExportSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.names import known_of
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
     """Name of the model in the registry."""
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     bridge: BridgeSettings = BridgeSettings()
+    export: ExportSettings = ExportSettings()
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()
     pairs: PairPolicy = PairPolicy()
