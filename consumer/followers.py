@@ -6,10 +6,14 @@ so a crash between a promotion and its news loses nothing.
 
 from __future__ import annotations
 
-from typing import Protocol
+import time
+from collections.abc import Iterable
+from typing import Protocol, runtime_checkable
 
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
+from consumer.trouble import Trouble
+from schemas.log_events.deployment import EXPORT_TROUBLE, EXPORT_WORKS
 
 
 class Follower(Protocol):
@@ -33,6 +37,30 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         from consumer.cycles.pruner import Pruner
 
         found.append(Pruner(settings, ledger))
+    if settings.export.out is not None:
+        from consumer.deployment.champion_follower import ChampionFollower
+        from consumer.deployment.exporting import Exporter
+
+        trouble = Trouble(EXPORT_TROUBLE, EXPORT_WORKS, time.monotonic)
+        found.append(ChampionFollower(ledger, Exporter(settings, settings.export.out), trouble))
     from consumer.model_events.followers import followers as of_model_events
 
     return [*found, *of_model_events(settings, ledger)]
+
+
+@runtime_checkable
+class Speaks(Protocol):
+    """A follower that has something to say in the status."""
+
+    @property
+    def name(self) -> str:
+        """What it brings where."""
+
+    @property
+    def words(self) -> str:
+        """What is there now, or why it is not."""
+
+
+def words_of(followers: Iterable[Follower]) -> dict[str, str] | None:
+    """What followers say, by name; None where none has anything to say."""
+    return {one.name: one.words for one in followers if isinstance(one, Speaks)} or None

@@ -30,7 +30,7 @@ from consumer.cycles.schedule import Schedule
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Hold, Probe, Start, Wait
 from consumer.errors import LeaseLost
-from consumer.followers import followers_of
+from consumer.followers import followers_of, words_of
 from consumer.identity import identity
 from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger
@@ -252,6 +252,7 @@ class Service:
             hold_until=decision.until,
             failing=asdict(failing) if failing else None,
             full_waits=asdict(decision.full_waits) if decision.full_waits else None,
+            served=words_of(self._followers) if self._leadership.held else None,
             boot=this_boot(),
             written_elapsed=self._clock.elapsed(),
             polled_elapsed=listener.polled_elapsed,

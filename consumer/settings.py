@@ -25,6 +25,7 @@ from consumer.configuration.combinations import misfits
 from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.environment import CONFIG_VARIABLE, config_file, from_environment
 from consumer.configuration.explanation import in_words
+from consumer.configuration.export import ExportSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.model_events import ModelEventSettings
@@ -118,6 +119,7 @@ class Settings(BaseSettings):
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     model_events: ModelEventSettings = ModelEventSettings()
     bridge: BridgeSettings = BridgeSettings()
+    export: ExportSettings = ExportSettings()
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()
     pairs: PairPolicy = PairPolicy()

@@ -73,6 +73,8 @@ class Status:
     """What fails, by the fields of `consumer.cycles.failure_report.FailureReport`."""
     full_waits: dict[str, Any] | None = None
     """The full retrain that has to wait, by the fields of `consumer.cycles.deciding.FullWaits`."""
+    served: dict[str, str] | None = None
+    """What is served where, by the place; only the instance that runs cycles says so."""
     boot: str | None = None
     """The boot of the machine by which the next two are counted."""
     written_elapsed: float | None = None

@@ -22,3 +22,7 @@ class SpaceError(TrainerError):
 
 class CycleAbandoned(TrainerError):  # noqa: N818  (a signal, not a fault)
     """A signal to stop ended the cycle. Nothing is lost: the next start repeats the cycle."""
+
+
+class ExportError(TrainerError):
+    """A version cannot be put where it is to be served from; the message says what is in the way."""

@@ -30,6 +30,7 @@ COMMANDS = {
     "show": "retrainer.cli.show:show",
     "diff": "retrainer.cli.diff:diff",
     "explain": "retrainer.cli.explain:explain",
+    "export": "retrainer.cli.export:export",
     "dead-letters": "retrainer.cli.dead_letters:dead_letters",
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",

@@ -88,6 +88,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         },
         "cycle": cycle,
         "champion": past.champion,
+        "served": alive.served if alive else None,
         "last_cycle": last,
         "cycles_since_version": ledger.views.outcomes_since_version(),
         "held": _held(past.held) if past.held else None,

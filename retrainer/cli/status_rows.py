@@ -63,6 +63,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
         **({"probe": found["probe"]["told"]} if found["probe"] else {}),
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
+        **(found.get("served") or {}),
         "since the last version": _in_words(found["cycles_since_version"]),
         "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
         f" {found['dead_letters']} dead letters"
