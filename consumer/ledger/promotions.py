@@ -152,9 +152,7 @@ def _ordered(
         ask_full(connection, f"{why} had learned", now)
     done = _last(connection)
     assert done is not None
-    tell_promoted(
-        connection, version=version, previous=done.previous, action=action, by=by, reason=reason, now=now
-    )
+    tell_promoted(connection, version=version, previous=done.previous, action=action, by=by, reason=reason, now=now)
     running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
     return Ordered(done, moved, withdrawn, running)
 

@@ -14,13 +14,14 @@ from stores.feature_store import FeatureStore, Floats
 from stores.features.checks import check_rows
 from stores.features.reading import read_all
 from stores.registry.files import read_manifest
+from stores.registry.opening import open_registry
 from stores.sqlite_readonly import stamps
 from trainer.explain.nearest import Everyone, nearest_by
 from trainer.explain.space_files import SpaceFiles, finished
 from trainer.explain.traces import traces
 from trainer.lock import no_trainer
 from trainer.matrix.split import Part, split
-from trainer.run import open_registry, open_store
+from trainer.run import open_store
 
 _BUSY = "a trainer works in the embedding space now"
 

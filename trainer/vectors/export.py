@@ -13,6 +13,7 @@ from schemas.vectors import Origin, Tower, VectorsRequest, VectorStamp, current_
 from stores.files import shared
 from stores.model_registry import ModelRegistry
 from stores.registry.files import read_manifest
+from stores.registry.opening import open_registry
 from stores.vectors.blocks import VectorBlock, VectorFile, VectorWriter
 from stores.vectors.changes import Earlier
 from stores.vectors.numpy_file import NumpyFile, NumpyWriter
@@ -21,7 +22,7 @@ from stores.vectors.sets import SetFiles, SetWriter, only_writer
 from stores.vectors.single import SingleWriter
 from stores.vectors.together import origin_of, same_towers
 from trainer.errors import TrainerError
-from trainer.run import open_registry, open_store
+from trainer.run import open_store
 from trainer.space import Space
 from trainer.vectors.rows import RowSource, SpaceRows, StoreRows, with_direction
 from trainer.vectors.towers import Towers, hashes_of

@@ -23,6 +23,7 @@ from stores.feature_store import Floats
 from stores.features.local import LocalFeatureStore
 from stores.features.reading import read_all
 from stores.registry.local import LocalModelRegistry
+from stores.registry.opening import open_registry
 from stores.vectors import blocks
 from stores.vectors.blocks import VectorFile
 from stores.vectors.numpy_file import NumpyFile
@@ -31,7 +32,7 @@ from stores.vectors.reader import VectorSet, holds
 from stores.vectors.sets import sets_in
 from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.matrix.embeddings import UserMatrix
-from trainer.run import open_registry, run_cycle
+from trainer.run import run_cycle
 from trainer.vectors import rows
 from trainer.vectors.export import export, rows_for
 from trainer.vectors.rows import SpaceMoved, SpaceRows, StoreRows
