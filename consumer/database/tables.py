@@ -31,7 +31,13 @@ metadata = MetaData()
 schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True))
 
 # The id that tells this ledger from others; one row, made with the ledger.
-identity = Table("identity", metadata, Column("ledger_id", String, primary_key=True))
+identity = Table(
+    "identity",
+    metadata,
+    Column("ledger_id", String, primary_key=True),
+    # A new version gets a higher number: after a restore, versions may have been served that the ledger does not know.
+    Column("min_version_exclusive", Integer, nullable=False, server_default="0"),
+)
 
 offsets = Table(
     "offsets",

@@ -19,7 +19,7 @@ from consumer.changes import portions
 from consumer.changes.kinds import KINDS, LABELS, USERS, Kind
 from consumer.changes.portions import keys_of
 from consumer.database.engine import reading
-from consumer.database.tables import PENDING, RUNNING, cycles, replays, versions
+from consumer.database.tables import PENDING, RUNNING, cycles, identity, replays, versions
 from consumer.errors import LedgerError
 from consumer.ledger.champions import BestSince, baseline, champion
 from consumer.ledger.ending import end_cycle
@@ -216,7 +216,10 @@ def _running(connection: Connection, best: BestSince) -> Claim | None:
         users=tuple(sorted(users)),  # here: a server sorts by the rules of its language
         labels=tuple(sorted(map(pair_of, labels))),
         last_promoted_cycle=None if last is None else last.cycle_id,
-        min_version_exclusive=connection.scalar(select(func.max(versions.c.version))) or 0,
+        min_version_exclusive=max(
+            connection.scalar(select(func.max(versions.c.version))) or 0,
+            connection.scalar(select(identity.c.min_version_exclusive)) or 0,
+        ),
         attempts=row.attempts,
         last_error=row.last_error,
         claimed_at=row.claimed_at,

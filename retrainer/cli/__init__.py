@@ -36,6 +36,8 @@ COMMANDS = {
     "simulate": "retrainer.cli.simulate:simulate",
     "doctor": "retrainer.cli.doctor:doctor",
     "config": "retrainer.cli.config:config",
+    "backup": "retrainer.cli.backup:backup",
+    "restore": "retrainer.cli.backup:restore",
     "setup-hopsworks": "retrainer.cli.setup_hopsworks:setup_hopsworks",
     "bridge": "retrainer.cli.bridge:bridge",
     "broker": "retrainer.cli.broker:broker",

@@ -14,6 +14,7 @@ def upgrade(op: Operations) -> None:
     _versions(op)
     _interventions(op)
     _outbox(op)
+    op.add_column("identity", Column("min_version_exclusive", Integer, nullable=False, server_default="0"))
 
 
 def _changes(op: Operations) -> None:
