@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from consumer.cycles.champion_mirror import ChampionMirror
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 
@@ -24,7 +25,7 @@ class Follower(Protocol):
 
 def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
     """The followers that the settings ask for."""
-    found: list[Follower] = []
+    found: list[Follower] = [ChampionMirror(settings, ledger)]
     if settings.dead_letters.topic:
         from consumer.dead_letters.publisher import Publisher
 

@@ -28,6 +28,7 @@ from consumer.configuration.explanation import in_words
 from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.names import known_of
+from consumer.configuration.promotion import PromotionSettings
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.toml import from_file
 from consumer.configuration.writing import at_home
@@ -123,6 +124,7 @@ class Settings(BaseSettings):
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
     guard: GuardPolicy = GuardPolicy()
+    promotion: PromotionSettings = PromotionSettings()
     lease: LeaseSettings = LeaseSettings()
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()

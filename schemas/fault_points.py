@@ -58,9 +58,9 @@ class Point(StrEnum):
     SETTLED = "consumer.settled"
     """The cycle is settled; its folder is still there."""
     CLEARED = "consumer.cleared"
-    """The folder is gone; the champion is not mirrored as a tag."""
+    """The folder is gone; the registry does not show the champion yet."""
     MIRRORED = "consumer.mirrored"
-    """The champion is mirrored, or about to be in its thread."""
+    """The registry shows the champion."""
 
     ENTERED = "trainer.entered"
     """The registry knows the cycle's token, and nothing is done."""

@@ -34,6 +34,7 @@ Every line has:
 _TITLES = {
     "schemas.log_events.service": "The service, its ledger and its lease",
     "schemas.log_events.cycles": "Cycles",
+    "schemas.log_events.promotions": "The champion, as the registry shows it",
     "schemas.log_events.listener": "The listener, and dead letters",
     "schemas.log_events.bridge": "The bridge, and the demo's simulator",
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from schemas.log_events import bridge, cycles, listener, service
+from schemas.log_events import bridge, cycles, listener, promotions, service
 from schemas.log_events.event import LogEvent
 
-_ROOMS: tuple[ModuleType, ...] = (service, cycles, listener, bridge)
+_ROOMS: tuple[ModuleType, ...] = (service, cycles, promotions, listener, bridge)
 
 
 def events_of(room: ModuleType) -> dict[str, LogEvent]:
