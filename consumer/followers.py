@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
+from consumer.cycles.champion_mirror import ChampionMirror
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from consumer.trouble import Trouble
@@ -28,7 +29,7 @@ class Follower(Protocol):
 
 def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
     """The followers that the settings ask for."""
-    found: list[Follower] = []
+    found: list[Follower] = [ChampionMirror(settings, ledger)]
     if settings.dead_letters.topic:
         from consumer.dead_letters.publisher import Publisher
 

@@ -30,6 +30,7 @@ from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.model_events import ModelEventSettings
 from consumer.configuration.names import known_of
+from consumer.configuration.promotion import PromotionSettings
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.toml import from_file
 from consumer.configuration.writing import at_home
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
     guard: GuardPolicy = GuardPolicy()
+    promotion: PromotionSettings = PromotionSettings()
     lease: LeaseSettings = LeaseSettings()
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from consumer.cycles.champion_mirror import mirror_now
 from consumer.cycles.leadership import Leadership
 from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Reason
@@ -46,7 +47,7 @@ def run_cycle(
 
     Raises:
         TimedOut: nothing went on for too long.
-        ConsumerError: interrupted.
+        ConsumerError: interrupted, or a person has paused cycles.
     """
     deadline = deadline or Deadline(0)
     deadline.moved()
@@ -106,6 +107,7 @@ def _run_here(
             _until_idle(supervisor, leadership, woken, interrupted, deadline)
         if request is not None and ledger.retrain_requests.taken_up(request) is not None:
             return _cycle_of(ledger, request)  # the service took it up and did not finish it; it is finished now
+        _check_pause(ledger, None)  # a request that was made before waits
         if kind is CycleKind.INCREMENTAL and ledger.views.backlog().empty:
             if request is not None:
                 ledger.retrain_requests.withdraw(request)
@@ -119,6 +121,8 @@ def _run_here(
         raise
     finally:
         supervisor.stop()
+    if (not_shown := mirror_now(settings, ledger)) is not None:
+        say(f"the registry does not show the champion yet: {not_shown}")
     return ledger.views.cycle()
 
 
@@ -167,13 +171,29 @@ def _answered(
             return True
         if cycle is not None or ledger.cycles.is_any_running():
             deadline.moved()
-        elif deadline.left == 0.0:
-            _give_up(ledger, request, deadline, ours=ours)
+        else:
+            _check_pause(ledger, request if ours else None)
+            if deadline.left == 0.0:
+                _give_up(ledger, request, deadline, ours=ours)
         time.sleep(_TURN)
         if (now := ledger.leases.current()) != lease:
             lease, since = now, time.monotonic()
         if lease is None or not lease.holder or time.monotonic() - since > settings.lease.patience:
             return False
+
+
+def _check_pause(ledger: Ledger, request: int | None) -> None:
+    """Refuse to wait while a person has paused cycles; `request` is withdrawn, where one is given.
+
+    Raises:
+        ConsumerError: a person has.
+    """
+    if (paused := ledger.orders.paused()) is not None:
+        if request is not None:
+            ledger.retrain_requests.withdraw(request)
+            if ledger.retrain_requests.taken_up(request) not in (None, PENDING):
+                return
+        raise ConsumerError(f"cycles are paused {paused.in_words}; `retrainer resume` lets them start again")
 
 
 def _give_up(ledger: Ledger, request: int, deadline: Deadline, *, ours: bool) -> None:

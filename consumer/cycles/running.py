@@ -117,10 +117,11 @@ def log_start(claim: Claim) -> None:
     )
 
 
-def log_end(claim: Claim, result: CycleResult, now: float, *, settled: bool) -> None:
-    """A cycle has ended; `settled` says whether what it claimed is settled, or given back."""
+def log_end(claim: Claim, result: CycleResult, now: float, *, settled: bool, barred: str | None = None) -> None:
+    """A cycle has ended; `settled` says whether what it claimed is settled, or given back, `barred` why its
+    version is not champion."""
     if result.version is not None and not settled:
-        log.error(NOT_MADE_CHAMPION, version=result.version)
+        log.warning(NOT_MADE_CHAMPION, version=result.version, reason=barred)
     if result.outcome is Outcome.UNCHANGED and not settled:
         log.warning(CHANGES_GIVEN_BACK, **claimed(claim))
     gate, pairs = result.gate, result.pairs

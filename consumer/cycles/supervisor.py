@@ -18,7 +18,6 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from consumer.cycles.champion_tag import mirror_champion
 from consumer.cycles.cycle_folders import CycleFolders
 from consumer.cycles.cycle_request import cycle_request
 from consumer.cycles.leadership import Leadership
@@ -248,7 +247,5 @@ class Supervisor:
         self._happened(events.Settled(), now)
         self._folders.remove(claim.cycle_id)
         reached(Point.CLEARED)
-        if settled and result.version is not None:
-            mirror_champion(self._settings, lambda: self._ledger.views.history().champion)
-            reached(Point.MIRRORED)
-        log_end(claim, result, now, settled=settled)
+        barred = None if settled or result.version is None else self._ledger.promotions.barred(result.version)
+        log_end(claim, result, now, settled=settled, barred=barred)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, literal, or_, select, update
+from sqlalchemy import Connection, Row, delete, false, literal, or_, select, update
 
 from consumer.changes.kinds import KINDS, Kind
 from consumer.changes.portions import in_portion_of, keep, open_portion, portion_of, recount
@@ -139,9 +139,9 @@ def _give_back(connection: Connection, kind: Kind) -> int:
     """
     changes, learned = kind.changes, kind.learned
     lost = learned.c.cycle_id.in_(select(cycles.c.cycle_id).where(*_UNANSWERED))
-    running = select(cycles.c.cycle_id).where(cycles.c.state == RUNNING).scalar_subquery()
+    running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
     key = learned.c[kind.key.name]
-    claimed = select(kind.key).where(in_portion_of(kind, running))
+    claimed = select(kind.key).where(false() if running is None else in_portion_of(kind, running))
     portion = open_portion(connection, kind).number
     # A change that is pending again is as old as when it arrived.
     others = {"portion": literal(portion), "fresh_since": learned.c.received_at, "tried": literal(True)}

@@ -65,6 +65,11 @@ class Promotions:
         with reading(self._engine) as connection:
             return _last(connection)
 
+    def barred(self, version: int) -> str | None:
+        """Why a version did not become champion when its cycle ended; None where it did, or is champion since."""
+        with reading(self._engine) as connection:
+            return connection.scalar(select(versions.c.not_promoted).where(versions.c.version == version))
+
     def promote(
         self, version: int, *, instead_of: int | None, by: str, reason: str, now: float, remember: bool = True
     ) -> Ordered:
@@ -186,7 +191,7 @@ def _before(connection: Connection, standing: int | None) -> int:
             f"there is no champion before {_named(standing)} to go back to; `retrainer pause` stops cycles, and "
             "`retrainer promote` takes any version that is registered"
         )
-    return found
+    return int(found)
 
 
 def _withdraw(connection: Connection, version: int) -> tuple[int, ...]:

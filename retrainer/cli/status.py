@@ -23,6 +23,7 @@ from consumer.listener.ledger_backoff import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import ServiceState, Status, read_status
 from retrainer.cli.model_event_rows import model_events_now
+from retrainer.cli.orders.common import order_record
 from retrainer.cli.output import facts, say_json
 from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from schemas.refused import LABEL
@@ -61,13 +62,13 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
     service, now = read_status(settings.status_file), clock.now()  # before the ledger, which is the newer one then
     alive = service if service and service.alive(clock) else None
     backlog, past, read = ledger.views.backlog(), ledger.views.history(), ledger.views.read()
-    failed = efforts(ledger.engine, (), 0).failed
+    failed, standing = efforts(ledger.engine, (), 0).failed, ledger.orders.standing(now)
     oldest = backlog.oldest_event_at
     labelled = settings.labels is not None or backlog.labels > 0 or past.known_labels > 0
     seen = ledger.instances.heard_within(LIVE)
     word, last = RunnerReport(alive, seen), ledger.views.last_cycle()
     cycle = word.cycle(ledger, last["cycle_id"] if last else None)
-    of_ledger = {"held": past.held is not None, "failed": failed is not None}
+    of_ledger = {"held": past.held is not None, "failed": failed is not None, "paused": standing.pause is not None}
     hold = hold_now(alive, backlog, cycle, **of_ledger) if alive else None
     return {
         "state": state_now(alive, cycle, held=past.held is not None) if alive else _state(service),
@@ -89,6 +90,9 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         "cycle": cycle,
         "champion": past.champion,
         "served": alive.served if alive else None,
+        "pin": order_record(standing.pin),
+        "pause": order_record(standing.pause),
+        "hold_down": order_record(standing.hold_down),
         "last_cycle": last,
         "cycles_since_version": ledger.views.outcomes_since_version(),
         "held": _held(past.held) if past.held else None,

@@ -24,7 +24,9 @@ _OF_CHANGES = {Hold.QUIET.value, Hold.THRESHOLD.value, Hold.PROBING.value}
 _OF_REST = {Hold.INTERVAL.value, Hold.FRUITLESS.value, Hold.FAILED.value, Hold.HELD.value}
 
 
-def hold_now(alive: Status, backlog: Backlog, cycle: object, *, held: bool, failed: bool) -> str | None:
+def hold_now(
+    alive: Status, backlog: Backlog, cycle: object, *, held: bool, failed: bool, paused: bool = False
+) -> str | None:
     """Why no cycle starts, as the service said, if that still goes with the ledger; None where it does not."""
     hold, new = alive.hold, backlog.untried + backlog.untried_labels
     wrong = (
@@ -35,6 +37,7 @@ def hold_now(alive: Status, backlog: Backlog, cycle: object, *, held: bool, fail
         or (hold in _OF_REST and cycle is not None)
         or (hold == Hold.HELD and not held)
         or (hold == Hold.FAILED and not failed)
+        or (hold == Hold.PAUSED and not paused)
     )
     return None if wrong else hold
 
@@ -64,6 +67,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         **({"probe": found["probe"]["told"]} if found["probe"] else {}),
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
         **(found.get("served") or {}),
+        **_orders(found),
         "since the last version": _in_words(found["cycles_since_version"]),
         "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
         f" {found['dead_letters']} dead letters"
@@ -96,6 +100,23 @@ def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
         "cycle": _cycle(found["cycle"]) if found["cycle"] else "none that this service runs",
         "ledger": found["ledger"],
     }
+
+
+def _orders(found: dict[str, Any]) -> dict[str, str]:
+    """What persons have ordered, with who, when and why."""
+    lines: dict[str, str] = {}
+    if pin := found.get("pin"):
+        lines["pinned"] = f"version {pin['version']} {_ordered(pin)}"
+    if pause := found.get("pause"):
+        lines["paused"] = _ordered(pause)
+    if hold_down := found.get("hold_down"):
+        after = f"after the rollback of version {hold_down['version']}"
+        lines["hold-down"] = f"until {hold_down['until'][:16].replace('T', ' ')} {after} {_ordered(hold_down)}"
+    return lines
+
+
+def _ordered(order: dict[str, Any]) -> str:
+    return f"by {order['by']} at {order['at'][:16].replace('T', ' ')}: {order['reason']}"
 
 
 def _why_none_starts(found: dict[str, Any]) -> str:

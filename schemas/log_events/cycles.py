@@ -1,4 +1,4 @@
-"""Events of cycles: their start, steps and end, the trainers that run them, probes, and the champion's tag."""
+"""Events of cycles: their start, steps and end, the trainers that run them, and probes."""
 
 from __future__ import annotations
 
@@ -121,15 +121,18 @@ CYCLE_ABANDONED = LogEvent(
     cycle_id=_CYCLE_ID,
 )
 NOT_MADE_CHAMPION = LogEvent(
-    "version registered but not made champion: the champion changed meanwhile",
-    "error",
-    "Somebody rolled back while the cycle ran. The version is in the registry, and the changes are pending again.",
+    "version registered but not made champion",
+    "warning",
+    "A person's order stands against it: a pin, a pause, a hold-down, or a promotion or rollback while the cycle ran. "
+    "The version is in the registry, and the changes are pending again.",
     version=_VERSION,
+    reason="what stands against it: by whom, since when, and why",
 )
 CHANGES_GIVEN_BACK = LogEvent(
     "changes given back: the champion changed meanwhile",
     "warning",
-    "Somebody rolled back while the cycle ran, which had found nothing to learn. The changes are pending again.",
+    "A person has promoted or rolled back while the cycle ran, which had found nothing to learn. The changes are "
+    "pending again.",
     users=_USERS,
     labels=_LABELS,
 )
@@ -141,7 +144,7 @@ WAITING_TRAINER_ENDED = LogEvent(
     last_words="the end of its standard error",
 )
 
-# Probes, and the tag
+# Probes
 PROBE_STARTED = LogEvent(
     "probe started",
     "info",
@@ -160,16 +163,6 @@ PROBE_ENDED = LogEvent(
 )
 PROBE_FAILED = LogEvent(
     "probe failed", "warning", "A probe gave no answer. The next one waits as usual.", reason=REASON
-)
-CHAMPION_TAGGED = LogEvent(
-    "champion tagged", "info", "The registry of the cluster shows which version is champion.", version=_VERSION
-)
-CHAMPION_NOT_TAGGED = LogEvent(
-    "champion not tagged",
-    "info",
-    "The registry of the cluster took no tag. The ledger, which decides, knows the champion.",
-    version=_VERSION,
-    reason=REASON,
 )
 VERSIONS_DELETED = LogEvent(
     "versions deleted",

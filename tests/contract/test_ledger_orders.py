@@ -238,6 +238,14 @@ def test_a_cycle_under_way_gives_back_what_the_new_champion_has_not_learned(benc
     assert bench.pending == set()
 
 
+def test_what_a_cycle_has_claimed_is_not_taken_for_the_change_before(bench: Bench) -> None:
+    claim = bench.claim("d")
+    bench.rollback(2)
+    assert bench.end(claim, Outcome.REJECTED) is False
+    bench.promote(3)  # it has learned the earlier change of d, and not this one
+    assert bench.pending == {"d"}
+
+
 def test_a_champion_that_is_back_before_the_cycle_ends_settles_it(bench: Bench) -> None:
     claim = bench.claim("d", "e")
     bench.rollback(1)

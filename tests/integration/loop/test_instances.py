@@ -31,7 +31,7 @@ LONG = {"FIT__INCREMENTAL_EPOCHS": "60", "FIT__PATIENCE": "60"}  # long enough t
 class Fleet:
     """Instances `a` and `b` on one ledger, store, registry and topic; each has a state folder of its own."""
 
-    def __init__(self, folder: Path, broker: str, ledger_url: str) -> None:
+    def __init__(self, folder: Path, broker: str, ledger_url: str, **more: str) -> None:
         self.topic = Topic.new(broker, partitions=3)
         self.world = World()
         self.store = LocalFeatureStore(folder / "feature_store.db", GROUP)
@@ -47,6 +47,7 @@ class Fleet:
             "FEATURE_STORE__PATH": str(folder / "feature_store.db"),
             "MODEL_REGISTRY__PATH": str(folder / "registry"),
             "LEASE__PATIENCE": "4",
+            **more,
         }
         self.a, self.b = (ServiceProcess(folder / name, shared) for name in ("a", "b"))
         for instance in (self.a, self.b):

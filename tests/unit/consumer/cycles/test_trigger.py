@@ -414,3 +414,12 @@ def test_after_a_full_retrain_that_failed_changes_go_first_and_that_is_told() ->
     rejected = replace(failed, full_retrain_due=False, rejections_in_a_row=3, failed_fulls=4)
     assert decide(POLICY, rejected, now=200) == Start(Reason.STALENESS)
     assert decide(POLICY, rejected, now=300) == Start(Reason.REJECTIONS, CycleKind.FULL)
+
+
+@given(state=states, now=times)
+def test_while_a_person_has_paused_cycles_nothing_starts_whoever_asks(state: TriggerState, now: float) -> None:
+    for asked in (None, *CycleKind):
+        paused = replace(state, paused=True, asked=asked, full_retrain_due=True)
+        assert decide(POLICY, paused, now) == Wait(Hold.PAUSED)
+        assert full_waits(POLICY, paused, now) is None
+    assert decide(POLICY, replace(BUSY, paused=True, cycle_running=True), now) == Wait(Hold.RUNNING)
