@@ -16,6 +16,7 @@ from schemas.cycle import CycleRequest, CycleResult, Lineage, Progress
 from schemas.events import NotificationEvent
 from schemas.features import FeatureGroup
 from schemas.manifest import ModelManifest
+from schemas.reproduction import Claimed
 
 EXPORTED: dict[str, type[BaseModel]] = {
     "notification_event": NotificationEvent,
@@ -25,6 +26,7 @@ EXPORTED: dict[str, type[BaseModel]] = {
     "cycle_result": CycleResult,
     "lineage": Lineage,
     "model_manifest": ModelManifest,
+    "claimed": Claimed,
 }
 """Every object that crosses a border, by the name of its schema file."""
 

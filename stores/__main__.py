@@ -7,8 +7,8 @@ own: the consumer never loads the SDK.
     python -m stores sizes all            the bytes of every version
 
 Settings (`TrainerSettings`, JSON) come on standard input; one JSON object goes to standard output: `{"facts": …}`,
-`{"note": …}`, `{"pruned": …}`, `{"sizes": …}`, or after a failure `{"error": …, "again": …}`, where `again` says whether
-another try may help.
+`{"note": …}`, `{"pruned": …}`, `{"sizes": …}`, or after a failure `{"error": …, "again": …}`, where `again` says
+whether another try may help.
 """
 
 from __future__ import annotations

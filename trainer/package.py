@@ -23,6 +23,7 @@ from schemas.manifest import (
 )
 from stores.files import replacing
 from stores.registry.files import list_files
+from trainer.claimed import write_claimed
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.opponents import LoadedVersion
 
@@ -90,10 +91,13 @@ def _towers_as_in(champion: LoadedVersion | None, fit: FitReport) -> int | None:
     return champion.manifest.towers_as_in or champion.version
 
 
-def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str]) -> ModelManifest:
+def stage(
+    folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str], request: CycleRequest | None = None
+) -> ModelManifest:
     """Write all files of a version into `folder`, which is emptied first, and return the manifest with its files.
 
-    `refused` is the reason of every refused user; the reports name only the first.
+    `refused` is the reason of every refused user; the reports name only the first. What the `request` claimed is kept
+    with the version, so that the cycle can be run again.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -105,6 +109,8 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[
     (folder / "lineage.json").write_text(json.dumps(manifest.lineage.model_dump(mode="json"), indent=2) + "\n")
     if refused:
         (folder / REFUSED_USERS_FILE).write_text(json.dumps(refused, indent=2) + "\n")
+    if request is not None:
+        write_claimed(folder, request)
     (folder / "report.md").write_text(report(manifest))
     complete = manifest.model_copy(update={"files": list_files(folder)})
     with replacing(folder / MANIFEST_FILE) as file:

@@ -24,6 +24,7 @@ COMMANDS = {
     "status": "retrainer.cli.status:status",
     "versions": "retrainer.cli.versions:versions",
     "prune": "retrainer.cli.prune:prune",
+    "reproduce": "retrainer.cli.reproduce:reproduce",
     "dead-letters": "retrainer.cli.dead_letters:dead_letters",
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",
