@@ -18,6 +18,7 @@ from schemas.evidence import Evidence
 from schemas.features import FeatureGroup
 from schemas.manifest import ModelManifest
 from schemas.model_events import ModelEvent
+from schemas.reproduction import Claimed
 
 EXPORTED: dict[str, type[BaseModel]] = {
     "notification_event": NotificationEvent,
@@ -29,6 +30,7 @@ EXPORTED: dict[str, type[BaseModel]] = {
     "model_manifest": ModelManifest,
     "model_event": ModelEvent,
     "evidence": Evidence,
+    "claimed": Claimed,
 }
 """Every object that crosses a border, by the name of its schema file."""
 

@@ -298,8 +298,14 @@ class Cycle:
     ) -> CycleResult:
         staged = self._settings.work_dir / "cycles" / self._request.cycle_id / "model"
         with self._reporter.step(Step.PACKAGE) as facts:
-            page = self._evidence.page(result)
-            manifest = stage(staged, model, manifest_of(self._request, info, result, champion), refused, page)
+            manifest = stage(
+                staged,
+                model,
+                manifest_of(self._request, info, result, champion),
+                refused,
+                self._request,
+                self._evidence.page(result),
+            )
             facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
         with self._reporter.step(Step.REGISTER) as facts:
             self._reporter.ask(Step.REGISTER)

@@ -16,6 +16,10 @@ class ChampionGone(RegistryError):  # noqa: N818
         self.way_out = way_out
 
 
+class ClaimUnknown(TrainerError):  # noqa: N818
+    """A version does not tell what its cycle had claimed, so the cycle cannot be run again by the version alone."""
+
+
 class SpaceError(TrainerError):
     """An embedding space on disk cannot be used; a full retrain builds a new one."""
 

@@ -24,6 +24,7 @@ from schemas.manifest import (
 from schemas.reports import PAGE_FILE
 from stores.files import replacing
 from stores.registry.files import list_files
+from trainer.claimed import write_claimed
 from trainer.evidence.page_process import PageProcess
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.opponents import LoadedVersion
@@ -104,12 +105,14 @@ def stage(
     model: TwoTower,
     manifest: ModelManifest,
     refused: dict[str, str],
+    request: CycleRequest | None = None,
     page: PageProcess | None = None,
 ) -> ModelManifest:
     """Write all files of a version into `folder`, which is emptied first, and return the manifest with its files.
 
-    `refused` is the reason of every refused user; the reports name only the first. The `page` for people is being drawn
-    meanwhile; a version without one is whole, too.
+    `refused` is the reason of every refused user; the reports name only the first. What the `request` claimed is kept
+    with the version, so that the cycle can be run again. The `page` for people is being drawn meanwhile; a version
+    without one is whole, too.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -121,6 +124,8 @@ def stage(
     (folder / "lineage.json").write_text(json.dumps(manifest.lineage.model_dump(mode="json"), indent=2) + "\n")
     if refused:
         (folder / REFUSED_USERS_FILE).write_text(json.dumps(refused, indent=2) + "\n")
+    if request is not None:
+        write_claimed(folder, request)
     (folder / "report.md").write_text(report(manifest))
     if page is not None and (html := page.html()) is not None:
         (folder / PAGE_FILE).write_bytes(html)

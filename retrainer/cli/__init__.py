@@ -37,6 +37,7 @@ COMMANDS = {
     "unpin": "retrainer.cli.orders.pin:unpin",
     "pause": "retrainer.cli.orders.pause:pause",
     "resume": "retrainer.cli.orders.pause:resume",
+    "reproduce": "retrainer.cli.reproduce:reproduce",
     "dead-letters": "retrainer.cli.dead_letters:dead_letters",
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 from schemas.features import FeatureGroup
 from schemas.hopsworks import HopsworksStore
@@ -15,8 +16,16 @@ from stores.hopsworks.session import Session
 class HopsworksFeatureStore:
     """A feature group, read through the SDK. The cluster gets no request before the first read."""
 
-    def __init__(self, session: Session, settings: HopsworksStore, group: FeatureGroup) -> None:
-        self._reader = GroupReader(session, settings, group)
+    def __init__(
+        self, session: Session, settings: HopsworksStore, group: FeatureGroup, as_of: datetime | None = None
+    ) -> None:
+        """With `as_of` the rows are those of then, where the group keeps history; see `keeps_history`."""
+        self._reader = GroupReader(session, settings, group, as_of)
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the group can be read as it was at an earlier time; it can where it has an event time."""
+        return self._reader.keeps_history
 
     def check_contract(self) -> None:
         """See FeatureStore."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -26,10 +27,12 @@ from stores.hopsworks.session import Session
 class GroupReader:
     """One group. The cluster gets no request before the first read."""
 
-    def __init__(self, session: Session, settings: HopsworksStore, group: Group) -> None:
+    def __init__(self, session: Session, settings: HopsworksStore, group: Group, as_of: datetime | None = None) -> None:
+        """With `as_of` rows come from the offline table alone, as it was then, where that keeps history."""
         self._session = session
         self._settings = settings
         self._group = group
+        self._as_of = as_of
         self._waited = not settings.awaits_ingestion
 
     def check_contract(self) -> None:
@@ -47,7 +50,7 @@ class GroupReader:
         Where the offline table keeps the history of a key, the latest row counts.
         """
         self._await_ingestion()
-        if not self._found.online_enabled:
+        if self._past or not self._found.online_enabled:
             yield from self._offline.scan()
         elif self._settings.snapshot == "online":
             yield from self._online.scan()
@@ -60,12 +63,25 @@ class GroupReader:
     def read(self, keys: Sequence[str]) -> Rows:
         """The rows of `keys`, as far as they are there."""
         self._await_ingestion()
-        if self._found.online_enabled:
+        if self._found.online_enabled and not self._past:
             return joined(self._group, self._online.read(keys))
         return self._offline.read(keys)
 
     def close(self) -> None:
         """Nothing to close: the session belongs to the process, and ends with it."""
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether the group can be read as it was at an earlier time.
+
+        Raises:
+            ClusterError: the group is not there, or the cluster does not say.
+        """
+        return self._offline.keeps_history
+
+    @property
+    def _past(self) -> bool:
+        return self._as_of is not None and self._offline.keeps_history
 
     def _await_ingestion(self) -> None:
         if not self._waited:
@@ -78,7 +94,7 @@ class GroupReader:
 
     @cached_property
     def _offline(self) -> OfflineTable:
-        return OfflineTable(self._session, self._settings, self._group, self._found)
+        return OfflineTable(self._session, self._settings, self._group, self._found, self._as_of)
 
     @cached_property
     def _online(self) -> OnlineStore:

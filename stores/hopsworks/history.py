@@ -9,6 +9,7 @@ distinguishes two rows, the first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from stores.errors import ContractError
 
+_AS_MILLISECONDS = 10**10
 _NULL_TIME = bytes(8)  # as a time it would be 292 million years ago
 _SIGN = np.uint64(1 << 63)
 
@@ -42,6 +44,20 @@ def ages(batch: Any, columns: Sequence[str]) -> list[bytes]:
     for partition in partitions:
         found = [age + b"\0" + str(value).encode() for age, value in zip(found, partition.to_pylist(), strict=True)]
     return found
+
+
+def until(batch: Any, column: str, moment: datetime) -> Any:
+    """The rows of an Arrow batch whose event time is not after a moment; those without a time count as older.
+
+    A number of ten digits at most is in seconds, a longer one in milliseconds, as Hopsworks has it.
+    """
+    time = batch.column(column)
+    if pa.types.is_integer(time.type):
+        stamps = time.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        seconds = np.where(np.abs(stamps) < _AS_MILLISECONDS, stamps, stamps / 1000)
+        return batch.filter(pa.array(seconds <= moment.timestamp()))
+    stamps = time.cast(pa.timestamp("us", getattr(time.type, "tz", None)), safe=False).cast(pa.int64()).fill_null(0)
+    return batch.filter(pa.array(stamps.to_numpy(zero_copy_only=False) <= moment.timestamp() * 1_000_000))
 
 
 class Latest:

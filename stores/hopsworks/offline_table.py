@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow as pa
 from schemas.events import Group, key_columns, value_columns
 from schemas.hopsworks import HopsworksStore
 from stores.hopsworks.groups import columns_of, native_keys, with_keys
-from stores.hopsworks.history import Latest, Once, age_columns, ages
+from stores.hopsworks.history import Latest, Once, age_columns, ages, until
 from stores.hopsworks.offline import stream
 from stores.hopsworks.rows import Rows, from_batch, joined, keyed, only
 from stores.hopsworks.session import Session
@@ -25,14 +26,26 @@ _KEYS_IN_A_FILTER = 1000  # more make a query longer than the rows that it spare
 
 
 class OfflineTable:
-    """Reads one group. `found` is the SDK's feature group."""
+    """Reads one group. `found` is the SDK's feature group.
 
-    def __init__(self, session: Session, settings: HopsworksStore, group: Group, found: Any) -> None:
+    With `as_of` rows of a later event time do not count, so a table that keeps history is read as it was then. It lacks
+    the rows that were deleted since. The SDK's own `as_of` is not for us: the query service does not take it.
+    """
+
+    def __init__(
+        self, session: Session, settings: HopsworksStore, group: Group, found: Any, as_of: datetime | None = None
+    ) -> None:
         self._session = session
         self._settings = settings
         self._group = group
         self._found = found
         self._age = age_columns(found)
+        self._as_of = as_of if self._age else None
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether an earlier row of a key stays beside a later one."""
+        return bool(self._age)
 
     def scan(self) -> Iterator[Rows]:
         """All rows, of each key one.
@@ -94,7 +107,9 @@ class OfflineTable:
                 return
             query = query.filter(with_keys(self._found, natives))
         what = f"read {self._group.name} offline"
-        yield from stream(self._session, self._found, query, what, self._settings.query_timeout)
+        batches = stream(self._session, self._found, query, what, self._settings.query_timeout)
+        as_of = self._as_of
+        yield from batches if as_of is None else (until(batch, self._age[0], as_of) for batch in batches)
 
     @property
     def _columns(self) -> list[str]:

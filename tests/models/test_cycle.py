@@ -572,6 +572,7 @@ def test_everything_that_a_version_needs_is_in_its_folder(started: Bench) -> Non
         "manifest.json",
         "metrics.json",
         "lineage.json",
+        "claimed.json.gz",
         "report.md",
     }
     assert json.loads((folder / "lineage.json").read_text())["offsets"] == {"t": {"0": [0, 7]}}

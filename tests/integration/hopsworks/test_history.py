@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,20 @@ def test_a_user_is_as_his_latest_row_says(double: HopsworksDouble, store: Hopswo
     double.store.put({}, ["u0"])
     assert "u0" not in tastes(list(store.snapshot(())))
     assert store.read(["u0"]).keys == []
+
+
+def test_a_table_with_history_is_read_as_it_was(double: HopsworksDouble) -> None:
+    """Offline, also where the group has an online store, which knows only today's rows."""
+    double.store.put({user: told(1.0, at=1_000) for user in names(3)})
+    double.store.put({"u0": told(2.0, at=3_000), "new": told(2.0, at=3_000)})
+    with session_of(double) as session:
+        then = datetime.fromtimestamp(2, UTC)
+        past = HopsworksFeatureStore(session, HopsworksStore(), GROUP, as_of=then)
+        assert past.keeps_history
+        found = tastes(list(past.snapshot(("u0",))))
+        assert {user: taste[0] for user, taste in found.items()} == {"u0": 1.0, "u1": 1.0, "u2": 1.0}
+        assert tastes([past.read(["u0", "new"])])["u0"][0] == 1.0
+        assert past.read(["new"]).keys == []
 
 
 def test_of_two_partitions_at_one_time_it_is_always_the_same(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stores.errors import ContractError
-from stores.hopsworks.history import Latest, Once, age_columns, ages
+from stores.hopsworks.history import Latest, Once, age_columns, ages, until
 
 MOMENTS = [datetime(1900, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC), datetime(2026, 11, 28, tzinfo=UTC)]
 LATER = MOMENTS[-1] + timedelta(microseconds=1)
@@ -48,6 +48,25 @@ def test_a_later_time_is_a_greater_age_and_null_is_the_oldest(times: Any) -> Non
     assert all(before < after for before, after in pairwise(ages(batch, ["at"])))
     assert ages(batch.slice(1), ["at"]) == ages(batch, ["at"])[1:]
     assert ages(batch.slice(0, 0), ["at"]) == []
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([None, *MOMENTS, LATER], pa.timestamp("us")),
+        pa.array([None, *MOMENTS, LATER], pa.timestamp("ns", "Europe/Stockholm")),
+        pa.array([None, *(one.date() for one in MOMENTS), date(2027, 1, 1)], pa.date32()),
+        pa.array([None, *(int(one.timestamp()) for one in MOMENTS), int(LATER.timestamp()) + 1], pa.int64()),
+        pa.array([None, *(int(one.timestamp() * 1000) for one in MOMENTS[1:]), 2 * 10**12, 2 * 10**12], pa.int64()),
+    ],
+    ids=str,
+)
+def test_what_came_later_than_a_moment_does_not_count(times: Any) -> None:
+    batch = pa.record_batch([times, pa.array(range(5))], names=["at", "number"])
+    whole = until(batch, "at", LATER + timedelta(days=365 * 30))
+    assert whole.column("number").to_pylist() == [0, 1, 2, 3, 4]
+    kept = until(batch, "at", MOMENTS[2]).column("number").to_pylist()
+    assert kept == ([0, 1, 2] if times.type == pa.int64() and times[3].as_py() == 2 * 10**12 else [0, 1, 2, 3])
 
 
 def test_of_equal_times_the_greater_partition_is_later() -> None:
