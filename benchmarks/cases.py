@@ -61,6 +61,7 @@ CASES: tuple[Case, ...] = (
     Case("outcomes:fit_seconds", {"outcomes.fit_seconds": "not slower"}),
     Case("ledger_scale:pending", {"ledger.turn": "<= 20", "ledger.claim": "<= 10"}),
     Case("ledger_scale:history", {"ledger.history": "<= 50", "ledger.registry": "<= 100"}),
+    Case("serve.swap:swap", {"serve.swap": "<= 0, p99 below 2 times the quiet one"}),
     Case("ingest.rate:rates", {"ingest.durable_vs_bare": "ratio >= 0.7", "ingest.vs_quix": "ratio >= 2"}),
 )
 

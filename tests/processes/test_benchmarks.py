@@ -136,6 +136,7 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
         "ledger.claim",
         "ledger.history",
         "ledger.registry",
+        "serve.swap",
         "ingest.durable_vs_bare",
         "ingest.vs_quix",
     ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 ROOMS = ("retrainer", "consumer", "trainer", "stores", "schemas")
-EVERYWHERE = (*ROOMS, "benchmarks", "tests")
+EVERYWHERE = (*ROOMS, "benchmarks", "examples", "tests")
 
 Graph = dict[str, set[str]]
 
