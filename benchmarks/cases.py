@@ -59,6 +59,10 @@ CASES: tuple[Case, ...] = (
     Case("outcomes:lastfm", {"outcomes.auc.lastfm": ">= 0.79", "outcomes.recall50.lastfm": ">= 0.39"}),
     Case("outcomes:stream", {"outcomes.stream": "<= 0.2, AUC within 0.01, recall@50 within 5 %"}),
     Case("outcomes:fit_seconds", {"outcomes.fit_seconds": "not slower"}),
+    Case(
+        "spaces:compatible",
+        {"spaces.compatible.generated": ">= 0.9", "spaces.compatible.twitch": ">= 0.6, recall@10 >= 0.6"},
+    ),
     Case("ledger_scale:pending", {"ledger.turn": "<= 20", "ledger.claim": "<= 10"}),
     Case("ledger_scale:history", {"ledger.history": "<= 50", "ledger.registry": "<= 100"}),
     Case("serve.swap:swap", {"serve.swap": "<= 0, p99 below 2 times the quiet one"}),

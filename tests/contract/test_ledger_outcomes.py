@@ -15,6 +15,7 @@ from consumer.ledger.champions import MOST_NOMINATED
 from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
 from consumer.positions import Position
+from schemas.compatibility import CompatibilityReport
 from schemas.cycle import CycleKind, CycleResult, GateReport, Metrics, Outcome
 from schemas.guard import GuardName
 from tests.contract.ledgers import P0, P1, batch, begin, ended
@@ -249,6 +250,14 @@ def test_before_there_are_figures_nobody_is_nominated(ledger: Ledger, fence: int
     first_version(ledger, fence)
     run(ledger, fence, CycleKind.INCREMENTAL, {"outcome": Outcome.REGISTERED, "version": 2})
     assert ledger.cycles.claim(CycleKind.INCREMENTAL, "next", 600.0, fence=fence).best_since == ()
+
+
+def test_a_version_tells_whether_its_queries_may_meet_the_vectors_of_the_one_before(ledger: Ledger, fence: int) -> None:
+    first_version(ledger, fence)
+    found = CompatibilityReport(version=1, recall=0.57, own_recall=0.6, kept=0.95, compatible=True, limit=0.9)
+    run(ledger, fence, CycleKind.FULL, {"outcome": Outcome.REGISTERED, "version": 2, "compatibility": found})
+    told = {version["version"]: version["compatibility"] for version in ledger.views.versions()}
+    assert told == {1: None, 2: found.model_dump()}
 
 
 def test_words_that_no_database_takes_are_stored_as_they_can_be(ledger: Ledger, fence: int) -> None:

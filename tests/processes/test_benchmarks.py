@@ -132,6 +132,8 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
         "outcomes.recall50.lastfm",
         "outcomes.stream",
         "outcomes.fit_seconds",
+        "spaces.compatible.generated",
+        "spaces.compatible.twitch",
         "ledger.turn",
         "ledger.claim",
         "ledger.history",

@@ -18,12 +18,12 @@ from trainer.exam.outcome_answers import answer
 from trainer.exam.outcome_exam import OutcomeExam
 from trainer.exam.retrieval import Best, column_blocks, product
 from trainer.model import CANDIDATE, QUERY, TwoTower
-from trainer.opponents import LoadedVersion
 
 
 def compatibility(
     challenger: TwoTower,
-    champion: LoadedVersion,
+    champion: TwoTower,
+    version: int,
     own: Score,
     exam: Exam,
     about: OutcomeExam | None,
@@ -35,19 +35,19 @@ def compatibility(
 
     Args:
         challenger: its queries ask.
-        champion: its candidates answer.
+        champion, version: its candidates answer.
         own: the champion's score in both exams.
         exam: the exam by similarity.
         about: the exam by outcomes, where outcomes judge; else None.
         limit: the share of the champion's recall from which on the two are compatible.
         same_scaling: whether both scale rows alike.
     """
-    changed = not (same_scaling and _same_towers(challenger, champion.model))
+    changed = not (same_scaling and _same_towers(challenger, champion))
     own_recall = own.metrics.recall_at_10 if about is None else own.metrics.recall_at_50 or 0.0
-    recall = own_recall if not changed else _recall(challenger, champion.model, exam, about)
+    recall = own_recall if not changed else _recall(challenger, champion, exam, about)
     kept = recall / own_recall if own_recall else float(not changed)
     return CompatibilityReport(
-        version=champion.version,
+        version=version,
         recall=recall,
         own_recall=own_recall,
         kept=kept,

@@ -119,7 +119,8 @@ def run_contest(
         return report.model_copy(update=update), None
     compatible = compatibility(
         challenger,
-        champion,
+        champion.model,
+        champion.version,
         headline[CHAMPION],
         exams[0],
         about if judgement.by_outcomes else None,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,19 +23,10 @@ from trainer.learning.initial_weights import set_initial_weights
 from trainer.learning.rotation import rotate
 from trainer.matrix.scaling import fit_space
 from trainer.model import CANDIDATE, QUERY, TwoTower, build
-from trainer.opponents import LoadedVersion
 
 PAIRS = PairPolicy(similarity_threshold=0.5)
 SPACE = fit_space("s", GROUP, RAW)
 EXAM = exam_of(list(range(60)))
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A champion, as far as vectors are concerned."""
-
-    version: int
-    model: TwoTower
 
 
 def knowing(seed: int = 0) -> TwoTower:
@@ -62,9 +52,8 @@ def told(
     same_scaling: bool = True,
     own: Score | None = None,
 ) -> CompatibilityReport:
-    standing = cast("LoadedVersion", Standing(7, champion))
     own = own or score(champion, exam, about)
-    return compatibility(challenger, standing, own, exam, about, 0.9, same_scaling=same_scaling)
+    return compatibility(challenger, champion, 7, own, exam, about, 0.9, same_scaling=same_scaling)
 
 
 def test_recall_of_ten_is_that_of_one_models_queries_among_the_others_candidates() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from schemas.compatibility import CompatibilityReport
 from schemas.cycle import CycleKind, GateReport, Outcome
 from schemas.labels import LabelGroup
 from schemas.policies import Objective
@@ -42,6 +43,11 @@ class Contest:
         return outcomes_of(np.unique(pairs, axis=0), self.population.part)
 
     def hold(self, objective: Objective, outcomes: Outcomes | None) -> GateReport:
+        return self.both(objective, outcomes)[0]
+
+    def both(
+        self, objective: Objective, outcomes: Outcomes | None, harm: float = 0.0
+    ) -> tuple[GateReport, CompatibilityReport | None]:
         settings = self.bench.settings.model_copy(
             update={
                 "labels": LabelGroup(),
@@ -51,8 +57,9 @@ class Contest:
         request = self.bench.request("c2", CycleKind.INCREMENTAL, names(100), 1, settings)
         assert self.opponents.champion is not None
         challenger, spaces = self.opponents.champion.copy(), settings.work_dir / "spaces"
-        report, _ = run_contest(self.space, self.population, challenger, self.opponents, request, spaces, 0, outcomes)
-        return report
+        *first, last = challenger.candidate.get_weights()
+        challenger.candidate.set_weights([*first, last + harm])
+        return run_contest(self.space, self.population, challenger, self.opponents, request, spaces, 0, outcomes)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +98,18 @@ def test_everybody_is_asked_about_labels_and_they_judge_where_they_are_learned(
     assert ("accuracy" in compared) is not objective.has_outcomes
     of_slices = [part.challenger for part in report.slices.values() if part.challenger is not None]
     assert any(one.outcome_auc is not None for one in of_slices)
+
+
+def test_the_figure_that_judges_says_whether_the_champions_vectors_stay_good(contest: Contest) -> None:
+    for outcomes, figure in ((contest.outcomes(), "recall_at_50"), (None, "recall_at_10")):
+        _, same = contest.both(Objective.OUTCOMES, outcomes)
+        report, other = contest.both(Objective.OUTCOMES, outcomes, harm=0.01)
+        assert same is not None
+        assert other is not None
+        assert (same.version, same.figure, same.kept, same.towers_changed) == (1, figure, 1.0, False)
+        assert (other.figure, other.towers_changed) == (figure, True)
+        assert report.champion is not None
+        assert other.own_recall == getattr(report.champion, figure)
 
 
 def test_without_labels_the_input_cosine_judges_and_the_record_says_why(contest: Contest) -> None:
