@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from schemas.cycle import CycleRequest, CycleResult, Lineage, Progress
 from schemas.events import NotificationEvent
+from schemas.explanation import ExplainRequest, Explanation
 from schemas.features import FeatureGroup
 from schemas.manifest import ModelManifest
 
@@ -25,6 +26,8 @@ EXPORTED: dict[str, type[BaseModel]] = {
     "cycle_result": CycleResult,
     "lineage": Lineage,
     "model_manifest": ModelManifest,
+    "explain_request": ExplainRequest,
+    "explanation": Explanation,
 }
 """Every object that crosses a border, by the name of its schema file."""
 

@@ -91,7 +91,7 @@ def test_the_nearest_are_those_of_the_whole_model_on_todays_rows(loop: SmallLoop
     assert (found.before.version, found.now.version) == (1, 3)
     keys, rows = space_of(loop).users()
     store = loop.store.read([user])
-    row = np.concatenate([store.columns[column.name][0] for column in loop.settings.feature_group.columns])  # type: ignore[arg-type]
+    row = np.concatenate([store.columns[column.name][0] for column in loop.settings.feature_group.columns])
     raw = space_of(loop).raw()[rows]
     for one in (found.before, found.now):
         model = load(open_registry(loop.settings.for_trainer()).fetch(one.version) / MODEL_FILE)
