@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from schemas.cycle import CycleRequest, CycleResult, Lineage, Progress
 from schemas.events import NotificationEvent
 from schemas.evidence import Evidence
+from schemas.explanation import ExplainRequest, Explanation
 from schemas.features import FeatureGroup
 from schemas.manifest import ModelManifest
 from schemas.model_events import ModelEvent
@@ -31,6 +32,8 @@ EXPORTED: dict[str, type[BaseModel]] = {
     "model_event": ModelEvent,
     "evidence": Evidence,
     "claimed": Claimed,
+    "explain_request": ExplainRequest,
+    "explanation": Explanation,
 }
 """Every object that crosses a border, by the name of its schema file."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select
 
 from consumer.changes.kinds import USERS, Kind
+from consumer.database.dialect import storable
 from consumer.database.engine import reading
 from consumer.database.tables import PENDING, RUNNING, cycles, portions
 from consumer.ledger.refusals import Refusal
@@ -67,6 +68,7 @@ class UserOnRecord:
 
 def user_on_record(engine: Engine, key: str, kind: Kind = USERS) -> UserOnRecord:
     """What the ledger says of a user."""
+    key = storable(key)
     with reading(engine) as connection:
         running = connection.scalar(select(cycles.c.cycle_id).where(cycles.c.state == RUNNING))
         changes = [_change(row) for row in _changes(connection, kind, key)]

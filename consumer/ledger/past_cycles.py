@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, select
 
+from consumer.database.dialect import storable
 from consumer.database.engine import reading
 from consumer.database.tables import RUNNING, cycles, promotions, versions
 from consumer.errors import ConsumerError
@@ -77,6 +78,7 @@ def find_cycle(engine: Engine, name: str) -> dict[str, Any]:
     Raises:
         NotOnRecord: the ledger knows none of this name.
     """
+    name = storable(name)
     with reading(engine) as connection:
         wanted = _named(connection, name)
         row = None if wanted is None else connection.execute(select(cycles).where(wanted)).one_or_none()

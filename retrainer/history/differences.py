@@ -86,15 +86,16 @@ def _differing(a: Record, b: Record) -> Record:
     """{name: both values} of what is not the same, in the order of `a`."""
     found: Record = {}
     for name in dict.fromkeys([*a, *b]):
-        one, other = a.get(name), b.get(name)
+        one: Any = a.get(name)
+        other: Any = b.get(name)
         if one != other:
             found[name] = {"a": one, "b": other}
-            if _is_number(one) and _is_number(other) and name != "base version":
+            if _number(one) and _number(other) and name != "base version":
                 found[name]["difference"] = other - one
     return found
 
 
-def _is_number(found: Any) -> bool:
+def _number(found: Any) -> bool:
     return isinstance(found, int | float) and not isinstance(found, bool)
 
 

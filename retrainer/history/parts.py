@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rich.text import Text
-
-from retrainer.cli.output import facts, fitting, listing, say, several_lines, show
+from retrainer.cli.output import cell, facts, fitting, listing, say, several_lines, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ def draw(parts: Iterable[Part]) -> None:
         if number:
             say()
         if part.title:
-            show(Text(part.title, "bold underline"))
+            show(cell(part.title, "bold underline"))
         if part.facts:
             facts(part.facts)
         if part.rows:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from consumer.database.dialect import storable
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.past_changes import ChangeOnRecord, UserOnRecord, user_on_record
 from consumer.ledger.past_cycles import CHAMPION, NotOnRecord, find_cycle, later_from_scratch
 from consumer.ledger.records import when
-from schemas.cycle import CycleKind, Outcome
+from schemas.cycle import Outcome
 
 Record = dict[str, Any]
 
@@ -70,13 +71,14 @@ class UserStory:
 
 def user_story(ledger: Ledger, user: str) -> UserStory:
     """What the ledger knows of a user."""
+    user = storable(user)
     told = user_on_record(ledger.engine, user)
-    settled_by = _cycle(ledger, told.settled and told.settled.cycle_id)
+    settled_by = _cycle(ledger, told.settled.cycle_id if told.settled else None)
     return UserStory(
         user=user,
         on_record=told,
         settled_by=settled_by,
-        claimed_by=_cycle(ledger, told.claimed and told.claimed.cycle_id),
+        claimed_by=_cycle(ledger, told.claimed.cycle_id if told.claimed else None),
         later_whole=later_from_scratch(ledger.engine, settled_by["number"] if settled_by else 0),
         champion=_cycle(ledger, CHAMPION),
         last_settled=ledger.cycles.base().last_promoted_cycle,
@@ -108,11 +110,6 @@ def _in_short(cycle: Record | None) -> Record | None:
         "version": version and version["version"],
         "registered_at": version and version["registered_at"],
     }
-
-
-def from_scratch(cycle: Record) -> bool:
-    """Whether a cycle read every user."""
-    return CycleKind(cycle["kind"]).from_scratch
 
 
 def is_unchanged(cycle: Record) -> bool:

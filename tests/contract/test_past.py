@@ -128,7 +128,10 @@ def test_versions_are_sorted_by_a_figure_and_those_without_come_last(ledger: Led
             scores = {"accuracy": accuracy, "auc": 1.0, "recall_at_10": 0.5, "calibration_error": error}
             result["gate"] = {"outcome": "passed", "reason": "r", "users": 1, "pairs": 1, "challenger": scores}
             connection.execute(update(cycles).where(cycles.c.number == number).values(result=result))
-    by = lambda figure, limit=None: [one["version"] for one in best_versions(ledger.engine, figure, limit)]  # noqa: E731
+
+    def by(figure: str, limit: int | None = None) -> list[int]:
+        return [one["version"] for one in best_versions(ledger.engine, figure, limit)]
+
     assert by("accuracy") == [4, 5, 1, 2]
     assert by("accuracy", 2) == [4, 5]
     assert by("calibration_error") == [1, 5, 4, 2]

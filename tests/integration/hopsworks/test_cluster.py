@@ -14,8 +14,10 @@ from consumer.errors import ConsumerError
 from consumer.settings import Settings
 from schemas.features import Column
 from schemas.hopsworks import Hopsworks
+from tests.contract.test_model_registry import staged
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks_double.clients.session import cluster_of
+from tests.hopsworks_double.clients.registries import registry_at
+from tests.hopsworks_double.clients.session import cluster_of, session_of
 from tests.worlds import GROUP
 
 
@@ -70,3 +72,13 @@ def test_whether_another_try_may_help_is_told(double: HopsworksDouble, tmp_path:
 def test_a_version_that_is_not_there_is_not_tagged(double: HopsworksDouble, tmp_path: Path) -> None:
     with pytest.raises(ClusterTrouble, match="has no version 1"):
         ask_cluster(settings(tmp_path, cluster_of(double)), "mirror", "1")
+
+
+def test_the_manifest_of_a_version_is_told_by_the_cycle_that_made_it(double: HopsworksDouble, tmp_path: Path) -> None:
+    """As `retrainer show` and `diff` ask for the settings of a version of an earlier release."""
+    found = settings(tmp_path, cluster_of(double))
+    assert ask_cluster(found, "manifest", "c000001-0123abcd") is None
+    with session_of(double) as session:
+        registry_at(session, tmp_path / "cache").register(staged(tmp_path, "c000001-0123abcd"))
+    manifest = ask_cluster(found, "manifest", "c000001-0123abcd")
+    assert (manifest["cycle_id"], manifest["fit"]["dropout"]) == ("c000001-0123abcd", 0.2)
