@@ -29,4 +29,8 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         from consumer.dead_letters.publisher import Publisher
 
         found.append(Publisher(settings.kafka, settings.dead_letters.topic, ledger.letters))
+    if settings.vectors.wanted:
+        from consumer.vectors.follower import VectorsFollower
+
+        found.append(VectorsFollower(settings, ledger.cycles.base, ledger.cycles.is_any_running))
     return found

@@ -30,6 +30,7 @@ from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.names import known_of
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.toml import from_file
+from consumer.configuration.vectors import VectorSettings
 from consumer.configuration.writing import at_home
 from consumer.errors import SettingsError
 from schemas.crontab import from_crontab
@@ -116,6 +117,7 @@ class Settings(BaseSettings):
     """Name of the model in the registry."""
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     bridge: BridgeSettings = BridgeSettings()
+    vectors: VectorSettings = VectorSettings()
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()
     pairs: PairPolicy = PairPolicy()

@@ -16,6 +16,7 @@ from schemas.cycle import CycleRequest, CycleResult, Lineage, Progress
 from schemas.events import NotificationEvent
 from schemas.features import FeatureGroup
 from schemas.manifest import ModelManifest
+from schemas.vectors import VectorsRequest, VectorStamp
 
 EXPORTED: dict[str, type[BaseModel]] = {
     "notification_event": NotificationEvent,
@@ -25,6 +26,8 @@ EXPORTED: dict[str, type[BaseModel]] = {
     "cycle_result": CycleResult,
     "lineage": Lineage,
     "model_manifest": ModelManifest,
+    "vectors_request": VectorsRequest,
+    "vector_stamp": VectorStamp,
 }
 """Every object that crosses a border, by the name of its schema file."""
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.kafka import KafkaSettings
+from consumer.configuration.vectors import VectorSettings
 from schemas.cycle import LocalRegistry, LocalStore
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
@@ -44,6 +45,10 @@ class Parts(Protocol):
     def dead_letters(self) -> DeadLetterSettings:
         """Where copies of dead letters go."""
 
+    @property
+    def vectors(self) -> VectorSettings:
+        """Where vectors go."""
+
 
 def misfits(settings: Parts) -> Iterator[str]:
     """What contradicts itself or lacks its other half, each with the way out."""
@@ -72,6 +77,8 @@ def _without_a_cluster(settings: Parts) -> Iterator[str]:
         return
     if "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}:
         yield "a store or registry of kind hopsworks needs RETRAINER_HOPSWORKS__HOST and __PROJECT"
+    if settings.vectors.feature_group is not None:
+        yield "RETRAINER_VECTORS__FEATURE_GROUP needs RETRAINER_HOPSWORKS__HOST and __PROJECT"
     if settings.kafka.source == "ingestion" and settings.feature_group.id is None:
         # Every row would be taken for another group's, and passed over without a word.
         yield "RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_FEATURE_GROUP__ID, or a cluster to ask"

@@ -22,6 +22,7 @@ from consumer.ledger.views import Held
 from consumer.listener.ledger_backoff import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import ServiceState, Status, read_status
+from consumer.vectors.following import vectors_now
 from retrainer.cli.output import facts, say_json
 from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from schemas.refused import LABEL
@@ -105,6 +106,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
             f"{what}s": count for what, count in ledger.refusals.counts().items() if count or labelled or what != LABEL
         },
         "gaps": ledger.views.open_gaps(),
+        "vectors": vectors_now(settings),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }
