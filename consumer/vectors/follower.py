@@ -20,7 +20,7 @@ from consumer.trouble import Trouble
 from consumer.vectors.following import is_due, note_trouble, place_of
 from consumer.vectors.process import VectorsProcess, request_of
 from schemas.log_events.service import VECTORS_NOT_PUBLISHED, VECTORS_PUBLISHED, VECTORS_WORK_AGAIN
-from schemas.vectors import VectorsRequest, VectorStamp, current_set, stamp_of
+from schemas.vectors import VectorsRequest, VectorStamp, current_set, is_pushed, stamp_of
 
 log = structlog.get_logger()
 
@@ -88,7 +88,9 @@ class VectorsFollower:
 
     def _due(self) -> VectorsRequest | None:
         base, stamp = self._base(), stamp_of(current_set(place_of(self._settings)))
-        if base.version is None or not is_due(base, self._settings.model_name, stamp):
+        group = self._settings.vectors.feature_group
+        lacks = group is not None and not is_pushed(place_of(self._settings), group)
+        if base.version is None or not (lacks or is_due(base, self._settings.model_name, stamp)):
             return None
         return request_of(
             self._settings,
@@ -96,7 +98,7 @@ class VectorsFollower:
             base.version,
             place_of(self._settings),
             changed_only=True,
-            feature_group=self._settings.vectors.feature_group,
+            feature_group=group,
         )
 
     def _may_begin(self, due_since: float) -> bool:

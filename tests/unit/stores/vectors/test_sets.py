@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.vectors import CURRENT_FILE, Tower, current_set
@@ -162,6 +162,7 @@ def test_what_is_no_file_of_ours_is_told(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["some.parquet", "some.npz"])
 @given(rows=by_user)
+@settings(deadline=None, max_examples=40)
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, name: str, rows: dict[str, int]) -> None:
     path = tmp_path_factory.mktemp("file") / name
     with pytest.MonkeyPatch.context() as patch:
@@ -183,6 +184,7 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, name:
 
 
 @given(before=by_user, after=by_user, first=st.integers(1, 4), second=st.integers(1, 4), usable=st.booleans())
+@settings(deadline=None)
 def test_changes_are_what_differs(
     tmp_path_factory: pytest.TempPathFactory,
     before: dict[str, int],
