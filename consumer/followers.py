@@ -44,6 +44,10 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
 
         trouble = Trouble(EXPORT_TROUBLE, EXPORT_WORKS, time.monotonic)
         found.append(ChampionFollower(ledger, Exporter(settings, settings.export.out), trouble))
+    if settings.vectors.wanted:
+        from consumer.vectors.follower import VectorsFollower
+
+        found.append(VectorsFollower(settings, ledger.cycles.base, ledger.cycles.is_any_running))
     from consumer.model_events.followers import followers as of_model_events
 
     return [*found, *of_model_events(settings, ledger)]

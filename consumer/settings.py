@@ -33,6 +33,7 @@ from consumer.configuration.names import known_of
 from consumer.configuration.promotion import PromotionSettings
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.toml import from_file
+from consumer.configuration.vectors import VectorSettings
 from consumer.configuration.writing import at_home
 from consumer.errors import SettingsError
 from schemas.crontab import from_crontab
@@ -121,6 +122,7 @@ class Settings(BaseSettings):
     model_events: ModelEventSettings = ModelEventSettings()
     bridge: BridgeSettings = BridgeSettings()
     export: ExportSettings = ExportSettings()
+    vectors: VectorSettings = VectorSettings()
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()
     pairs: PairPolicy = PairPolicy()

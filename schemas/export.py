@@ -20,6 +20,7 @@ from schemas.features import FeatureGroup
 from schemas.manifest import ModelManifest
 from schemas.model_events import ModelEvent
 from schemas.reproduction import Claimed
+from schemas.vectors import VectorsRequest, VectorStamp
 
 EXPORTED: dict[str, type[BaseModel]] = {
     "notification_event": NotificationEvent,
@@ -34,6 +35,8 @@ EXPORTED: dict[str, type[BaseModel]] = {
     "claimed": Claimed,
     "explain_request": ExplainRequest,
     "explanation": Explanation,
+    "vectors_request": VectorsRequest,
+    "vector_stamp": VectorStamp,
 }
 """Every object that crosses a border, by the name of its schema file."""
 

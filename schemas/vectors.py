@@ -3,6 +3,7 @@
 A vector set is a folder below the folder `out` that a server watches:
 
     current.json         the name of the set that counts now; replaced in one rename
+    pushed.json          the name of the set that a feature group has, where there is one
     set-VERSION-TIME/    queries.parquet, candidates.parquet, and stamp.json, which is written last
 """
 
@@ -19,7 +20,7 @@ from schemas.base import Frozen
 from schemas.compatibility import CompatibilityReport
 from schemas.cycle import TrainerSettings
 
-CURRENT_FILE, STAMP_FILE = "current.json", "stamp.json"
+CURRENT_FILE, STAMP_FILE, PUSHED_FILE = "current.json", "stamp.json", "pushed.json"
 ENDINGS = (".parquet", ".npz")
 STAMP_KEY = "retrainer.stamp"
 """Under this name every file of vectors holds the stamp, too."""
@@ -108,6 +109,16 @@ def current_set(out: Path) -> Path | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return out / name if isinstance(name, str) and Path(name).name == name else None
+
+
+def is_pushed(out: Path, group: str) -> bool:
+    """Whether a feature group has the set that counts now."""
+    current = current_set(out)
+    try:
+        noted = json.loads((out / PUSHED_FILE).read_bytes())
+        return current is not None and (noted["group"], noted["set"]) == (group, current.name)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def stamp_of(folder: Path | None) -> VectorStamp | None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.model_events import ModelEventSettings
+from consumer.configuration.vectors import VectorSettings
 from schemas.cycle import LocalRegistry, LocalStore
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
@@ -48,6 +49,8 @@ class Parts(Protocol):
     @property
     def model_events(self) -> ModelEventSettings:
         """Where model events go."""
+    def vectors(self) -> VectorSettings:
+        """Where vectors go."""
 
 
 def misfits(settings: Parts) -> Iterator[str]:
@@ -78,6 +81,8 @@ def _without_a_cluster(settings: Parts) -> Iterator[str]:
         return
     if "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}:
         yield "a store or registry of kind hopsworks needs RETRAINER_HOPSWORKS__HOST and __PROJECT"
+    if settings.vectors.feature_group is not None:
+        yield "RETRAINER_VECTORS__FEATURE_GROUP needs RETRAINER_HOPSWORKS__HOST and __PROJECT"
     if settings.kafka.source == "ingestion" and settings.feature_group.id is None:
         # Every row would be taken for another group's, and passed over without a word.
         yield "RETRAINER_KAFKA__SOURCE=ingestion needs RETRAINER_FEATURE_GROUP__ID, or a cluster to ask"

@@ -38,6 +38,7 @@ COMMANDS = {
     "pause": "retrainer.cli.orders.pause:pause",
     "resume": "retrainer.cli.orders.pause:resume",
     "reproduce": "retrainer.cli.reproduce:reproduce",
+    "vectors": "retrainer.cli.vectors:vectors",
     "dead-letters": "retrainer.cli.dead_letters:dead_letters",
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",

@@ -24,6 +24,7 @@ from consumer.settings import Settings, load_settings
 from consumer.status import ServiceState, Status, read_status
 from retrainer.cli.model_event_rows import model_events_now
 from retrainer.cli.orders.common import order_record
+from consumer.vectors.following import vectors_now
 from retrainer.cli.output import facts, say_json
 from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from schemas.refused import LABEL
@@ -112,6 +113,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         },
         "gaps": ledger.views.open_gaps(),
         "model_events": model_events_now(settings, ledger),
+        "vectors": vectors_now(settings),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
     }

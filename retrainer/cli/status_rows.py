@@ -68,6 +68,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
         **(found.get("served") or {}),
         **_orders(found),
+        **({"vectors": vectors_in_words(found["vectors"], found["champion"])} if found.get("vectors") else {}),
         "since the last version": _in_words(found["cycles_since_version"]),
         "read": f"{found['events']} events, {found['ignored']} ignored{_because(found['ignored_because'])},"
         f" {found['dead_letters']} dead letters"
@@ -166,6 +167,18 @@ def _full_retrain(found: dict[str, Any]) -> str | None:
         how = (later or "starts by itself") if by_itself else "`retrainer train --full` starts it"
         return f"asked for, and {how}: {why}" if not (by_itself and later) else f"asked for ({why}), and {later}"
     return f"{waits['reason']}, and it {later}; `retrainer train --full` starts it now" if waits else None
+
+
+def vectors_in_words(vectors: dict[str, Any], champion: int | None) -> str:
+    """The published vectors: of which version, and what is in the way of those of the champion."""
+    if vectors["version"] is None:
+        told = f"none yet in {vectors['out']}"
+    else:
+        made = vectors["created_at"][:19].replace("T", " ")
+        told = f"version {vectors['version']}, {vectors['users']} users, since {made} UTC"
+        if vectors["version"] != champion and champion is not None:
+            told += f"; those of version {champion} are not published yet"
+    return f"{told}\nnot published: {vectors['trouble']}" if vectors["trouble"] else told
 
 
 def _in_words(outcomes: dict[str, int]) -> str:

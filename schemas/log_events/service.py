@@ -106,3 +106,20 @@ SCHEDULE_MISSED = LogEvent(
     due="when the full retrain was due: UTC, ISO 8601",
     schedule="the crontab line",
 )
+
+# Vectors
+VECTORS_PUBLISHED = LogEvent(
+    "vectors published",
+    "info",
+    "The vectors of the champion are published: servers find them as the current set.",
+    version="the champion",
+    users="users with vectors",
+    computed="users whose vectors were computed; those of the others come from the set before",
+    removed="users of the set before who are not in this one; null where that is not known",
+    whole="whether nothing of the set before was used, as the towers or the folder are new",
+    took_s="seconds that it took, with the start of the process",
+)
+VECTORS_NOT_PUBLISHED = begins(
+    "vectors are not published", "The vectors of the champion could not be published. The set of before counts on."
+)
+VECTORS_WORK_AGAIN = ends("vectors are published again", "The published vectors are those of the champion.")

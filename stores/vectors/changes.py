@@ -16,14 +16,17 @@ from stores.vectors.blocks import Hashes, VectorBlock, VectorFile
 class Earlier:
     """The vectors of before, read along with the new rows. Only the users up to those asked for are in memory."""
 
-    def __init__(self, file: VectorFile, *, usable: bool) -> None:
-        """`usable`: whether its vectors are of the same towers; else only its ids count."""
+    def __init__(self, file: VectorFile, *, usable: bool, names: bool = False) -> None:
+        """`usable`: whether its vectors are of the same towers; else only its ids count. `names`: keep `gone`."""
         self._blocks = file.blocks(None if usable else ())
         self._usable = usable
         self._block: VectorBlock | None = None
         self._next = 0
         self.removed = 0
         """Users so far who were there before and are not any more."""
+        self.gone: list[str] = []
+        """Their ids, where they are wanted."""
+        self._names = names
 
     def unchanged(self, users: list[str], hashes: Hashes, into: dict[Tower, Floats]) -> NDArray[np.bool_]:
         """(users,) whose rows are as before; their vectors are copied `into` the arrays (users, dimension).
@@ -41,6 +44,8 @@ class Earlier:
                     if self._usable and block.hashes[at] == hashes[to]:
                         ours.append(to)
                         theirs.append(at)
+                elif self._names:
+                    self.gone.append(block.users[at])
             self.removed += end - start
             kept[ours] = True
             for tower, vectors in into.items() if ours else ():
@@ -50,7 +55,9 @@ class Earlier:
 
     def rest(self) -> None:
         """All that is left was removed."""
-        self.removed += sum(end - start for _, start, end in self._until(None))
+        for block, start, end in self._until(None):
+            self.removed += end - start
+            self.gone += block.users[start:end] if self._names else []
 
     def _until(self, last: str | None) -> Iterator[tuple[VectorBlock, int, int]]:
         """The parts of blocks with users up to `last`; None for all."""

@@ -9,6 +9,7 @@ from typing import Self
 
 from tests.hopsworks_double.addresses import Address
 from tests.hopsworks_double.cluster import DOMAIN, Cluster
+from tests.hopsworks_double.control.created import CreatedGroups
 from tests.hopsworks_double.control.feature_views import FeatureViews
 from tests.hopsworks_double.control.ingestions import Ingestions
 from tests.hopsworks_double.control.plane import ControlPlane
@@ -45,6 +46,7 @@ class HopsworksDouble:
         self.views = FeatureViews(self.cluster, self.control)
         self.kafka_api = KafkaApi(self.cluster, self.control)
         self.ingestions = Ingestions(self.cluster, self.control)
+        self.created = CreatedGroups(self.cluster, self.control, self.kafka_api, self.ingestions)
         self.registry = RegistryDouble(self.cluster, self.control)
         self.control_plane = self.control.server
         self.online_rest = OnlineRest(self.cluster, self.views).server

@@ -16,8 +16,10 @@ from stores.registry.files import read_manifest
 from stores.registry.opening import open_registry
 from stores.vectors.blocks import VectorBlock, VectorFile, VectorWriter
 from stores.vectors.changes import Earlier
+from stores.vectors.index import VectorIndex
 from stores.vectors.numpy_file import NumpyFile, NumpyWriter
 from stores.vectors.parquet import ParquetFile, VectorsDamaged
+from stores.vectors.pushing import push
 from stores.vectors.sets import SetFiles, SetWriter, only_writer
 from stores.vectors.single import SingleWriter
 from stores.vectors.together import origin_of, same_towers
@@ -56,9 +58,21 @@ def export(request: VectorsRequest, tick: Tick) -> VectorStamp:
         work = _Export(request, origin_of(request.version, manifest), manifest, towers, rows, tick)
         place = request.out if request.ending else current_set(request.out)
         try:
-            return work.written(place)
+            stamp = work.written(place)
         except VectorsDamaged:
-            return work.written(None, unknown=True)
+            stamp = work.written(None, unknown=True)
+        if request.feature_group is not None and (current := current_set(request.out)) is not None:
+            push(_index(request, request.feature_group), request.feature_group, current)
+        return stamp
+
+
+def _index(request: VectorsRequest, group: str) -> VectorIndex:
+    """The feature group of the request. The SDK of Hopsworks is imported only where it is needed."""
+    from stores.hopsworks.session import session_with
+    from stores.hopsworks.vector_group import VectorGroup
+
+    assert request.settings.hopsworks is not None
+    return VectorGroup(session_with(request.settings.hopsworks), group, request.settings.feature_group.primary_key)
 
 
 def rows_for(request: VectorsRequest, registry: ModelRegistry) -> RowSource:

@@ -26,14 +26,19 @@ class Ingestions:
         self._rows: list[dict[str, int]] = []
         self.job_runs = 0
         """How often the materialization job was run."""
+        self._control = control
         for group in cluster.groups:
-            path = f"{control.store}/featuregroups/{group.id}/online_ingestion"
-            control.router.add("POST", path, partial(self._announce, group))
-            control.router.add("GET", path, partial(self._get, group))
+            self.serve(group)
         job = f"{control.project}/jobs/{{name}}"
         control.router.add("GET", job, self._job)
         control.router.add("GET", f"{job}/executions", lambda _: Reply(200, listing([])))
         control.router.add("POST", f"{job}/executions", self._run_job)
+
+    def serve(self, group: HeldGroup) -> None:
+        """Take ingestions of a group."""
+        path = f"{self._control.store}/featuregroups/{group.id}/online_ingestion"
+        self._control.router.add("POST", path, partial(self._announce, group), first=True)
+        self._control.router.add("GET", path, partial(self._get, group), first=True)
 
     def count(self, ingestion: int, status: str) -> None:
         """One more row of an ingestion is UPSERTED, DELETED, or FAILED."""

@@ -32,6 +32,7 @@ def feature(group: HeldGroup, name: str) -> Json:
     types = {
         "string": ("string", "varchar(100)"),
         "double": ("double", "double"),
+        "bigint": ("bigint", "bigint"),
         "timestamp": ("timestamp", "timestamp(3)"),
         "array": (f"array<{group.element}>", "varbinary(2048)"),
     }
@@ -60,7 +61,7 @@ def feature_group(cluster: Cluster, group: HeldGroup, features: bool = True) -> 
         "featurestoreId": cluster.feature_store_id,
         "featurestoreName": cluster.feature_store,
         "created": CREATED,
-        "description": "",
+        "description": group.description,
         "onlineEnabled": group.online,
         "eventTime": group.event_time,
         "timeTravelFormat": group.time_travel,
@@ -70,6 +71,8 @@ def feature_group(cluster: Cluster, group: HeldGroup, features: bool = True) -> 
         "statisticsConfig": statistics,
         "location": f"hopsfs://namenode:8020/apps/hive/warehouse/{cluster.feature_store}.db/{group.table}",
     }
+    if group.embedding_index is not None:
+        described["embeddingIndex"] = group.embedding_index
     return described | ({"features": [feature(group, name) for name in group.kinds]} if features else {})
 
 

@@ -66,12 +66,16 @@ class ControlPlane:
         add = self.router.add
         add("GET", f"{self.store}/featuregroups", self._feature_groups)
         for group in self._cluster.groups:
-            path = f"{self.store}/featuregroups/{group.id}"
-            add("GET", path, partial(self._described, group))
-            add("PUT", path, partial(self._update_feature_group, group))
-            add("GET", f"{path}/commits", partial(_commits, group))
-            add("GET", f"{path}/expectationsuite", _always(metadata.listing([])))
+            self.serve(group)
         add("GET", f"{self.store}/featuregroups/{{name}}", self._feature_group)
+
+    def serve(self, group: HeldGroup) -> None:
+        """Answer requests about a group by its id."""
+        path, add = f"{self.store}/featuregroups/{group.id}", partial(self.router.add, first=True)
+        add("GET", path, partial(self._described, group))
+        add("PUT", path, partial(self._update_feature_group, group))
+        add("GET", f"{path}/commits", partial(_commits, group))
+        add("GET", f"{path}/expectationsuite", _always(metadata.listing([])))
 
     def _add_reading(self) -> None:
         self.router.add("PUT", f"{self.project}/featurestores/query", self._query)
@@ -126,9 +130,10 @@ class ControlPlane:
         return Reply(200, [metadata.feature_group(self._cluster, group) for group in found])
 
     def _update_feature_group(self, group: HeldGroup, call: ApiCall) -> Reply:
-        # Of all metadata that a client may change, only the topic means something here.
+        # Of all metadata that a client may change, only topic and description mean something here.
         if call.argument("updateMetadata").lower() == "true":
             group.notification_topic = call.json()["notificationTopicName"] or None
+            group.description = call.json()["description"] or ""
         return self._described(group, call)
 
     def _query(self, call: ApiCall) -> Reply:

@@ -17,11 +17,15 @@ class Router:
     def __init__(self) -> None:
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
 
-    def add(self, method: str, pattern: str, handler: Handler) -> None:
-        """The first route that fits serves a request."""
+    def add(self, method: str, pattern: str, handler: Handler, *, first: bool = False) -> None:
+        """The first route that fits serves a request; `first` puts this one before those that are there."""
         expression = re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", pattern)
         expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", expression)
-        self._routes.append((method, re.compile(expression + "/?"), handler))
+        route = (method, re.compile(expression + "/?"), handler)
+        if first:
+            self._routes.insert(0, route)
+        else:
+            self._routes.append(route)
 
     def __call__(self, call: ApiCall) -> Reply:
         """Answer a request."""

@@ -9,6 +9,7 @@ from tests.hopsworks_double.control.metadata import Json, listing
 from tests.hopsworks_double.control.plane import ControlPlane
 from tests.hopsworks_double.https.server import ApiCall, ApiError, Reply
 from tests.hopsworks_double.kafka import broker
+from tests.hopsworks_double.rows.held import HeldGroup
 
 TOPIC_NOT_FOUND = 190000
 TOPIC_EXISTS = 190002
@@ -40,6 +41,10 @@ class KafkaApi:
         add("GET", f"{kafka}/subjects/{{subject}}/versions/{{version}}", self._schema)
         add("GET", f"{kafka}/subjects/{{subject}}/versions", self._versions)
         add("POST", f"{kafka}/subjects/{{subject}}/versions", self._create_schema)
+
+    def serve(self, group: HeldGroup) -> None:
+        """Hand out the schema of a group."""
+        self._schemas[group.table] = [json.dumps(group.codec.schema)]
 
     def start(self) -> None:
         """Make the topics that the cluster has from the start, where they are missing."""

@@ -20,6 +20,7 @@ _PLAIN: dict[Kind, Any] = {
     "array": "bytes",
     "string": "string",
     "double": "double",
+    "bigint": "long",
     "timestamp": {"type": "long", "logicalType": "timestamp-micros"},
 }
 """The Avro type of a column in a message."""
@@ -73,7 +74,7 @@ class RowCodec:
     def _plain(self, name: str, values: Values | None) -> Any:
         if self._kinds[name] == "array" or values is None:
             return self.cell(values)
-        value = values[0].item()
+        value = int(values[0]) if self._kinds[name] == "bigint" else values[0].item()
         return value * 1000 if self._kinds[name] == "timestamp" else value
 
     def _value(self, name: str, cell: Any) -> Any:

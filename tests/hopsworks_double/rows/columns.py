@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Literal
 
 from schemas.events import Group, key_columns
+from schemas.features import FeatureGroup
 from schemas.labels import LabelGroup, pair_of, pair_text
 
-Kind = Literal["array", "string", "double", "timestamp"]
+Kind = Literal["array", "string", "double", "bigint", "timestamp"]
+
+
+class CreatedGroup(FeatureGroup):
+    """A group that a client has created, with columns of its own choice beside one primary key."""
+
+    kinds: dict[str, Kind]
 
 
 def kinds_of(group: Group) -> dict[str, Kind]:
     """Of the contract's columns beside the primary key, in order."""
+    if isinstance(group, CreatedGroup):
+        return group.kinds
     if not isinstance(group, LabelGroup):
         return {column.name: "array" for column in group.columns}
     weight: dict[str, Kind] = {} if group.weight is None else {group.weight: "double"}

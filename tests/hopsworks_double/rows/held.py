@@ -26,6 +26,9 @@ class HeldGroup:
     partition: str | None
     time_travel: Literal["DELTA", "HUDI", "NONE"]
     notification_topic: str | None
+    description: str = ""
+    embedding_index: dict[str, Any] | None = None
+    """As the control plane describes it, where the group has one."""
 
     def __post_init__(self) -> None:
         self.store = FeatureTables(self.group, self.element, self.event_time, self.partition)

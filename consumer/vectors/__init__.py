@@ -1,0 +1,1 @@
+"""Vector sets that follow the champion: when one is due, and the process that computes it."""

@@ -1,0 +1,140 @@
+"""Publishes vectors after a promotion, and after each cycle that settles changes, in a thread of its own.
+
+It compares the stamp of the published set with the ledger, so whatever is killed on the way is made good. It waits for
+a moment without a cycle, but not for ever, as cycles may follow each other closely; its process has a low priority, and
+takes no lock that a trainer waits for.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from consumer.ledger.cycles import Base
+from consumer.settings import Settings
+from consumer.trouble import Trouble
+from consumer.vectors.following import is_due, note_trouble, place_of
+from consumer.vectors.process import VectorsProcess, request_of
+from schemas.log_events.service import VECTORS_NOT_PUBLISHED, VECTORS_PUBLISHED, VECTORS_WORK_AGAIN
+from schemas.vectors import VectorsRequest, VectorStamp, current_set, is_pushed, stamp_of
+
+log = structlog.get_logger()
+
+_IDLE = 2.0  # seconds between looks
+_FIRST_WAIT, _LONGEST_WAIT = 5.0, 600.0
+_PATIENCE = 120.0  # seconds that a set may wait for the end of cycles
+_STOP_SECONDS = 3.0
+
+
+class VectorsFollower:
+    """Keeps the published vectors those of the champion; may be started and stopped any number of times.
+
+    Args:
+        settings: where to, and of what.
+        base: asks the ledger for the champion and the last settled cycle, from another thread.
+        cycle_runs: asks the ledger whether a cycle is running, from another thread.
+    """
+
+    def __init__(self, settings: Settings, base: Callable[[], Base], cycle_runs: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._base = base
+        self._cycle_runs = cycle_runs
+        self._running: threading.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._process: VectorsProcess | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """See Follower."""
+        if self._running is None:
+            self._running = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(self._running,), name="vectors", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """See Follower."""
+        if self._running is not None and self._thread is not None:
+            with self._lock:
+                self._running.set()
+                if self._process is not None:
+                    self._process.stop()
+            self._thread.join(_STOP_SECONDS)
+            self._running = self._thread = None
+
+    def _run(self, stopping: threading.Event) -> None:
+        trouble = Trouble(VECTORS_NOT_PUBLISHED, VECTORS_WORK_AGAIN, time.monotonic)
+        wait, due_since = _FIRST_WAIT, None
+        while not stopping.is_set():
+            pause = _IDLE
+            try:
+                request = self._due()
+                due_since = None if request is None else due_since or time.monotonic()
+                if request is not None and due_since is not None and self._may_begin(due_since):
+                    self._publish(request, stopping)
+                    due_since = None
+                if request is None or due_since is None:
+                    self._note(None if trouble.reason is None else "", trouble)
+                    wait = _FIRST_WAIT
+            except Exception as error:  # noqa: BLE001  (whatever it is, the set of before counts on)
+                if stopping.is_set():
+                    return
+                self._note(str(error) or type(error).__name__, trouble)
+                pause, wait = wait, min(2 * wait, _LONGEST_WAIT)
+            stopping.wait(pause)
+
+    def _due(self) -> VectorsRequest | None:
+        base, stamp = self._base(), stamp_of(current_set(place_of(self._settings)))
+        group = self._settings.vectors.feature_group
+        lacks = group is not None and not is_pushed(place_of(self._settings), group)
+        if base.version is None or not (lacks or is_due(base, self._settings.model_name, stamp)):
+            return None
+        return request_of(
+            self._settings,
+            base,
+            base.version,
+            place_of(self._settings),
+            changed_only=True,
+            feature_group=group,
+        )
+
+    def _may_begin(self, due_since: float) -> bool:
+        return time.monotonic() - due_since > _PATIENCE or not self._cycle_runs()
+
+    def _publish(self, request: VectorsRequest, stopping: threading.Event) -> None:
+        began = time.monotonic()
+        with self._lock:
+            if stopping.is_set():
+                return
+            self._process = VectorsProcess(self._settings, request)
+        try:
+            stamp = self._process.answer(lambda _done, _about: None)
+        finally:
+            self._process = None
+        _tell(stamp, time.monotonic() - began)
+
+    def _note(self, reason: str | None, trouble: Trouble) -> None:
+        """Log the trouble, or its end (an empty text), and keep it for `status`."""
+        if reason is None:
+            return
+        if reason:
+            trouble.met(reason)
+        else:
+            trouble.over()
+        with suppress(OSError):  # the log has said it
+            note_trouble(self._settings, reason or None)
+
+
+def _tell(stamp: VectorStamp, seconds: float) -> None:
+    log.info(
+        VECTORS_PUBLISHED,
+        version=stamp.origin.version,
+        users=stamp.users,
+        computed=stamp.computed,
+        removed=stamp.removed,
+        whole=stamp.made_from is None,
+        took_s=round(seconds, 1),
+    )
