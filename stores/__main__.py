@@ -2,9 +2,11 @@
 
     python -m stores describe TLS_DIR     the facts of the feature group and of the label group
     python -m stores mirror VERSION       tag a version as the champion
+    python -m stores deploy VERSION       have the deployment serve a version, and wait until it is ready
 
 Settings (`TrainerSettings`, JSON) come on standard input; one JSON object goes to standard output: `{"facts": …}`,
-`{"note": …}`, or after a failure `{"error": …, "again": …}`, where `again` says whether another try may help.
+`{"note": …}`, `{"deployed": …}`, or after a failure `{"error": …, "again": …}`, where `again` says whether another try
+may help.
 """
 
 from __future__ import annotations
@@ -12,13 +14,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas.cycle import TrainerSettings
 from schemas.events import Group
 from schemas.hopsworks import HopsworksRegistry, HopsworksStore
 from stores.errors import ClusterUnreachable, StoreError
+
+if TYPE_CHECKING:
+    from stores.deployment import Standing
+    from stores.registry.hopsworks.registry import HopsworksModelRegistry
 
 _SILENCE = 10.0
 
@@ -55,7 +63,7 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
         return {"facts": facts.model_dump(mode="json")}
     from stores.registry.hopsworks.registry import HopsworksModelRegistry
 
-    assert question == "mirror"
+    assert question in {"mirror", "deploy"}
     assert isinstance(settings.model_registry, HopsworksRegistry)
     registry = HopsworksModelRegistry(
         session_with(settings.hopsworks),
@@ -63,7 +71,28 @@ def _answer(settings: TrainerSettings, question: str, detail: str) -> dict[str, 
         settings.model_name,
         cache=settings.work_dir / "versions",
     )
+    if question == "deploy":
+        return {"deployed": asdict(_deployed(settings, registry, int(detail)))}
     return {"note": registry.mirror_champion(int(detail))}
+
+
+def _deployed(settings: TrainerSettings, registry: HopsworksModelRegistry, version: int) -> Standing:
+    from stores.deployment import Patience, deploy
+    from stores.hopsworks.deployments import HopsworksDeployment
+    from stores.hopsworks.session import session_with
+
+    assert settings.hopsworks is not None
+    assert settings.deployment is not None
+    asker = os.getppid()
+
+    def pause(seconds: float) -> None:
+        if os.getppid() != asker:  # of two who bring versions there, one would undo what the other does
+            raise StoreError("whoever asked for the deployment is gone")
+        time.sleep(seconds)
+
+    entry = registry.deployable(version)
+    deployment = HopsworksDeployment(session_with(settings.hopsworks), settings.deployment.name, entry)
+    return deploy(deployment, version, Patience(settings.deployment.ready_within, pause))
 
 
 if __name__ == "__main__":

@@ -275,7 +275,8 @@ class Cycle:
     ) -> CycleResult:
         staged = self._settings.work_dir / "cycles" / self._request.cycle_id / "model"
         with self._reporter.step(Step.PACKAGE) as facts:
-            manifest = stage(staged, model, manifest_of(self._request, info, result, champion), refused)
+            served, manifest = self._settings.deployment is not None, manifest_of(self._request, info, result, champion)
+            manifest = stage(staged, model, manifest, refused, served=served)
             facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
         with self._reporter.step(Step.REGISTER) as facts:
             self._reporter.ask(Step.REGISTER)

@@ -25,6 +25,9 @@ from stores.files import replacing
 from stores.registry.files import list_files
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.opponents import LoadedVersion
+from trainer.serving.rows import drawn_rows
+from trainer.serving.saved_model import write_saved_model
+from trainer.serving.warm_up import write_warm_up
 
 _FIGURES = {
     "accuracy": "accuracy",
@@ -90,10 +93,13 @@ def _towers_as_in(champion: LoadedVersion | None, fit: FitReport) -> int | None:
     return champion.manifest.towers_as_in or champion.version
 
 
-def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str]) -> ModelManifest:
+def stage(
+    folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[str, str], *, served: bool = False
+) -> ModelManifest:
     """Write all files of a version into `folder`, which is emptied first, and return the manifest with its files.
 
-    `refused` is the reason of every refused user; the reports name only the first.
+    `refused` is the reason of every refused user; the reports name only the first. Where versions are `served` by a
+    deployment, there is a SavedModel, too.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -101,6 +107,9 @@ def stage(folder: Path, model: TwoTower, manifest: ModelManifest, refused: dict[
     reached(Point.PACKAGE_HALF)
     model.tower(QUERY).save(folder / QUERY_TOWER_FILE)
     model.tower(CANDIDATE).save(folder / CANDIDATE_TOWER_FILE)
+    if served:
+        write_saved_model(model, folder)
+        write_warm_up(folder, manifest.model_name, drawn_rows(manifest.space, manifest.feature_group))
     (folder / "metrics.json").write_text(manifest.metrics.model_dump_json(indent=2) + "\n")
     (folder / "lineage.json").write_text(json.dumps(manifest.lineage.model_dump(mode="json"), indent=2) + "\n")
     if refused:

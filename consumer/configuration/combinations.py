@@ -9,7 +9,7 @@ from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.kafka import KafkaSettings
 from schemas.cycle import LocalRegistry, LocalStore
 from schemas.features import FeatureGroup
-from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
+from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
 
 
@@ -41,6 +41,10 @@ class Parts(Protocol):
         """Where versions go."""
 
     @property
+    def deployment(self) -> HopsworksDeployment | None:
+        """The deployment that serves the champion, if there is one."""
+
+    @property
     def dead_letters(self) -> DeadLetterSettings:
         """Where copies of dead letters go."""
 
@@ -51,6 +55,11 @@ def misfits(settings: Parts) -> Iterator[str]:
         yield from _indistinguishable(settings, settings.labels)
     yield from _without_a_cluster(settings)
     yield from _own_dead_letters(settings)
+    if settings.deployment is not None and settings.model_registry.kind != "hopsworks":
+        yield (
+            "RETRAINER_DEPLOYMENT__NAME needs versions in the registry of a cluster, and they are in a folder: set "
+            "RETRAINER_HOPSWORKS__HOST and __PROJECT, or RETRAINER_EXPORT__OUT for a TensorFlow Serving of your own"
+        )
 
 
 def _indistinguishable(settings: Parts, labels: LabelGroup) -> Iterator[str]:
