@@ -14,7 +14,12 @@ from consumer.cycles.champion_mirror import ChampionMirror
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from consumer.trouble import Trouble
-from schemas.log_events.deployment import EXPORT_TROUBLE, EXPORT_WORKS
+from schemas.log_events.deployment import (
+    DEPLOYMENT_TROUBLE,
+    DEPLOYMENT_WORKS,
+    EXPORT_TROUBLE,
+    EXPORT_WORKS,
+)
 
 
 class Follower(Protocol):
@@ -44,6 +49,12 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
 
         trouble = Trouble(EXPORT_TROUBLE, EXPORT_WORKS, time.monotonic)
         found.append(ChampionFollower(ledger, Exporter(settings, settings.export.out), trouble))
+    if settings.deployment is not None:
+        from consumer.deployment.champion_follower import ChampionFollower
+        from consumer.deployment.deploying import Deployer
+
+        trouble = Trouble(DEPLOYMENT_TROUBLE, DEPLOYMENT_WORKS, time.monotonic)
+        found.append(ChampionFollower(ledger, Deployer(settings, settings.deployment), trouble))
     if settings.vectors.wanted:
         from consumer.vectors.follower import VectorsFollower
 

@@ -39,7 +39,7 @@ from consumer.errors import SettingsError
 from schemas.crontab import from_crontab
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import FeatureGroup
-from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
+from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, PairPolicy, SplitPolicy, TriggerPolicy
 
@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     """The cluster. Where one is named, feature store, model registry and Kafka are its own unless set otherwise."""
     feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
     model_registry: Annotated[LocalRegistry | HopsworksRegistry, Field(discriminator="kind")]
+    deployment: HopsworksDeployment | None = None
+    """The deployment of the cluster that serves the champion; a name turns it on."""
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
     """Name of the model in the registry."""
     dead_letters: DeadLetterSettings = DeadLetterSettings()
@@ -190,6 +192,7 @@ class Settings(BaseSettings):
             hopsworks=self.hopsworks,
             feature_store=store,
             model_registry=self.model_registry,
+            deployment=self.deployment,
             model_name=self.model_name,
             work_dir=self.work_dir,
             pairs=self.pairs,

@@ -15,7 +15,7 @@ from schemas.base import Frozen
 from schemas.compatibility import CompatibilityReport
 from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardReport
-from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
+from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup, PairKey
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, Objective, PairPolicy, Positive, SplitPolicy
 from schemas.recorded import Recorded
@@ -103,6 +103,8 @@ class TrainerSettings(Frozen):
     """The cluster, where store or registry are there."""
     feature_store: Annotated[LocalStore | HopsworksStore, Field(discriminator="kind")]
     model_registry: Annotated[LocalRegistry | HopsworksRegistry, Field(discriminator="kind")]
+    deployment: HopsworksDeployment | None = None
+    """The deployment that serves the champion; None for none."""
     model_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")] = "two_tower_recommender"
     work_dir: Path
     """Embedding spaces and staged models; one trainer at a time holds its lock."""

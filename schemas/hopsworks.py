@@ -83,6 +83,15 @@ class HopsworksRegistry(Policy):
     stay too; the others are deleted. None keeps every version."""
 
 
+class HopsworksDeployment(Policy):
+    """The deployment of the cluster that serves the champion."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9]+$", examples=["recommender"])]
+    """Name of the deployment, of letters and digits; one that is missing is created. Setting the name turns this on."""
+    ready_within: Annotated[Seconds, Field(ge=5)] = 600.0
+    """How long a new version of the deployment may take until it is ready, before it is taken back."""
+
+
 Source = Literal["notification", "ingestion", "bridge"]
 """Where change events come from: the group's notification topic, its ingestion topic, or that of `retrainer bridge`."""
 

@@ -31,6 +31,8 @@ CLAIMED_FILE = "claimed.json.gz"
 MODEL_FILE = "two_tower_model.keras"
 QUERY_TOWER_FILE = "query_tower.keras"
 CANDIDATE_TOWER_FILE = "candidate_tower.keras"
+SAVED_MODEL_FILE = "saved_model.pb"
+"""Of a SavedModel, beside its `variables`; where a deployment is to serve the versions."""
 
 
 class ScalarScale(Frozen):

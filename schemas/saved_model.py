@@ -27,7 +27,6 @@ EXTRA = "assets.extra"
 """The folder in a SavedModel that TensorFlow Serving leaves to others, but for the warm-up."""
 WARM_UP_FILE = f"{EXTRA}/tf_serving_warmup_requests"
 NOTE_FILE = f"{EXTRA}/retrainer.json"
-SAVED_MODEL_FILE = "saved_model.pb"
 
 
 class ExportRequest(Frozen):

@@ -305,6 +305,7 @@ class Cycle:
                 refused,
                 self._request,
                 self._evidence.page(result),
+                served=self._settings.deployment is not None,
             )
             facts |= {"files": len(manifest.files), "bytes": sum(entry.size for entry in manifest.files)}
         with self._reporter.step(Step.REGISTER) as facts:

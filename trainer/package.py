@@ -28,6 +28,9 @@ from trainer.claimed import write_claimed
 from trainer.evidence.page_process import PageProcess
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.opponents import LoadedVersion
+from trainer.serving.rows import drawn_rows
+from trainer.serving.saved_model import write_saved_model
+from trainer.serving.warm_up import write_warm_up
 
 _FIGURES = {
     "accuracy": "accuracy",
@@ -107,12 +110,14 @@ def stage(
     refused: dict[str, str],
     request: CycleRequest | None = None,
     page: PageProcess | None = None,
+    *,
+    served: bool = False,
 ) -> ModelManifest:
     """Write all files of a version into `folder`, which is emptied first, and return the manifest with its files.
 
     `refused` is the reason of every refused user; the reports name only the first. What the `request` claimed is kept
     with the version, so that the cycle can be run again. The `page` for people is being drawn meanwhile; a version
-    without one is whole, too.
+    without one is whole, too. Where versions are `served` by a deployment, there is a SavedModel, too.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -120,6 +125,9 @@ def stage(
     reached(Point.PACKAGE_HALF)
     model.tower(QUERY).save(folder / QUERY_TOWER_FILE)
     model.tower(CANDIDATE).save(folder / CANDIDATE_TOWER_FILE)
+    if served:
+        write_saved_model(model, folder)
+        write_warm_up(folder, manifest.model_name, drawn_rows(manifest.space, manifest.feature_group))
     (folder / "metrics.json").write_text(manifest.metrics.model_dump_json(indent=2) + "\n")
     (folder / "lineage.json").write_text(json.dumps(manifest.lineage.model_dump(mode="json"), indent=2) + "\n")
     if refused:

@@ -11,7 +11,7 @@ from consumer.configuration.model_events import ModelEventSettings
 from consumer.configuration.vectors import VectorSettings
 from schemas.cycle import LocalRegistry, LocalStore
 from schemas.features import FeatureGroup
-from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
+from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
 
 
@@ -43,12 +43,18 @@ class Parts(Protocol):
         """Where versions go."""
 
     @property
+    def deployment(self) -> HopsworksDeployment | None:
+        """The deployment that serves the champion, if there is one."""
+
+    @property
     def dead_letters(self) -> DeadLetterSettings:
         """Where copies of dead letters go."""
 
     @property
     def model_events(self) -> ModelEventSettings:
         """Where model events go."""
+
+    @property
     def vectors(self) -> VectorSettings:
         """Where vectors go."""
 
@@ -60,6 +66,11 @@ def misfits(settings: Parts) -> Iterator[str]:
     yield from _without_a_cluster(settings)
     yield from _own_dead_letters(settings)
     yield from _own_model_events(settings)
+    if settings.deployment is not None and settings.model_registry.kind != "hopsworks":
+        yield (
+            "RETRAINER_DEPLOYMENT__NAME needs versions in the registry of a cluster, and they are in a folder: set "
+            "RETRAINER_HOPSWORKS__HOST and __PROJECT, or RETRAINER_EXPORT__OUT for a TensorFlow Serving of your own"
+        )
 
 
 def _indistinguishable(settings: Parts, labels: LabelGroup) -> Iterator[str]:

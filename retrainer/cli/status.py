@@ -22,9 +22,9 @@ from consumer.ledger.views import Held
 from consumer.listener.ledger_backoff import in_short
 from consumer.settings import Settings, load_settings
 from consumer.status import ServiceState, Status, read_status
+from consumer.vectors.following import vectors_now
 from retrainer.cli.model_event_rows import model_events_now
 from retrainer.cli.orders.common import order_record
-from consumer.vectors.following import vectors_now
 from retrainer.cli.output import facts, say_json
 from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from schemas.refused import LABEL

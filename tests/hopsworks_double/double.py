@@ -21,6 +21,7 @@ from tests.hopsworks_double.online.mysql_server import MysqlServer
 from tests.hopsworks_double.online.rest import OnlineRest
 from tests.hopsworks_double.registry.models import RegistryDouble
 from tests.hopsworks_double.rows.held import HeldGroup
+from tests.hopsworks_double.serving.deployments import Deployments
 from tests.hopsworks_double.spec import ClusterSpec, KafkaAccess, Variants
 from tests.tls.certificates import Pki
 
@@ -48,6 +49,7 @@ class HopsworksDouble:
         self.ingestions = Ingestions(self.cluster, self.control)
         self.created = CreatedGroups(self.cluster, self.control, self.kafka_api, self.ingestions)
         self.registry = RegistryDouble(self.cluster, self.control)
+        self.deployments = Deployments(self.cluster, self.control)
         self.control_plane = self.control.server
         self.online_rest = OnlineRest(self.cluster, self.views).server
         self.query_service = QueryService(self.cluster)

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -60,7 +59,7 @@ def run(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def settings(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def settings(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name, value in {**environment(state), "RETRAINER_EXPORT__OUT": str(tmp_path / "served")}.items():
         monkeypatch.setenv(name, value)
     return load_settings()
@@ -119,6 +118,11 @@ def test_an_export_that_is_given_up_leaves_no_version(settings: Settings, tmp_pa
 
     thread = threading.Thread(target=bring)
     thread.start()
-    wait_until(lambda: exporter.give_up() or not thread.is_alive(), 60, "the end of the export")
+
+    def given_up() -> bool:
+        exporter.give_up()
+        return not thread.is_alive()
+
+    wait_until(given_up, 60, "the end of the export")
     assert failed == ["the export of version 2 ended with code -9 and no word"]
     assert versions_in(tmp_path / "served", MODEL) == []

@@ -13,11 +13,11 @@ from stores.feature_store import Floats
 from stores.registry.files import read_manifest
 from stores.registry.opening import open_registry
 from trainer.export.placing import locked, make_highest, put_in_place
-from trainer.export.rows import drawn_rows, real_rows
-from trainer.export.saved_model import write_saved_model
-from trainer.export.warm_up import write_warm_up
 from trainer.model import load
 from trainer.run import open_store
+from trainer.serving.rows import drawn_rows, real_rows
+from trainer.serving.saved_model import write_saved_model
+from trainer.serving.warm_up import write_warm_up
 
 
 def export(request: ExportRequest, tell: Callable[[str], None]) -> Exported:

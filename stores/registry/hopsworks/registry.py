@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from schemas.hopsworks import HopsworksRegistry
-from schemas.manifest import MANIFEST_FILE
+from schemas.manifest import MANIFEST_FILE, SAVED_MODEL_FILE
 from stores.errors import NotThere, RegistryError
-from stores.hopsworks.models import Models
+from stores.hopsworks.models import Entry, Models
 from stores.hopsworks.session import Session
 from stores.model_registry import RegisteredVersion, some_of
 from stores.registry.files import check_files
@@ -99,6 +99,21 @@ class HopsworksModelRegistry:
             self._models.untag(entry, tag)
         self._cache.keep_tagged({version})
         return None
+
+    def deployable(self, version: int) -> Entry:
+        """The entry of a version that a deployment can serve: one with a SavedModel among its files.
+
+        Raises:
+            RegistryError: there is no such version, or it has none.
+        """
+        owned = self._owned(version)
+        assert owned.upload.manifest is not None
+        if all(file.path != SAVED_MODEL_FILE for file in owned.upload.manifest.files):
+            raise RegistryError(
+                f"version {version} of {self._name} has no SavedModel, as it was registered without "
+                "RETRAINER_DEPLOYMENT__NAME: the next version has one, `retrainer train --full` makes one now"
+            )
+        return owned.entry
 
     def _owned(self, version: int) -> Owned:
         owned = self._versions.numbered(version)

@@ -22,9 +22,9 @@ from tests.models.export.registered import manifest_of, raw_rows, registered
 from trainer.errors import ExportError
 from trainer.export.export import export
 from trainer.export.placing import note_in
-from trainer.export.rows import drawn_rows
-from trainer.export.warm_up import BATCHES
 from trainer.matrix.scaling import to_directions
+from trainer.serving.rows import drawn_rows
+from trainer.serving.warm_up import BATCHES
 
 MODEL = "two_tower_recommender"
 
@@ -45,7 +45,7 @@ def test_another_process_without_keras_gets_the_figures_of_the_registered_model(
 ) -> None:
     rows = {"query": raw_rows(50, seed=4), "candidate": raw_rows(50, seed=5)}
     rows["query"][0] = 0.0  # somebody of whom nothing is known
-    np.savez(tmp_path / "rows.npz", **rows)
+    np.savez(tmp_path / "rows.npz", query=rows["query"], candidate=rows["candidate"])
     script = Path(__file__).with_name("run_elsewhere.py")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     arguments = [str(exported), str(tmp_path / "rows.npz"), str(tmp_path / "answers.npz")]

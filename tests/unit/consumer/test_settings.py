@@ -221,6 +221,17 @@ def test_labels_of_the_ingestion_topic_need_an_id_too(monkeypatch: pytest.Monkey
         load_settings()
 
 
+def test_a_deployment_needs_versions_in_the_registry_of_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETRAINER_DEPLOYMENT__NAME", "recommender")
+    with pytest.raises(SettingsError, match="RETRAINER_DEPLOYMENT__NAME needs versions in the registry of a cluster"):
+        load_settings()
+    monkeypatch.setenv("RETRAINER_HOPSWORKS__HOST", "h")
+    monkeypatch.setenv("RETRAINER_HOPSWORKS__PROJECT", "p")
+    deployment = load_settings().for_trainer().deployment
+    assert deployment is not None
+    assert (deployment.name, deployment.ready_within) == ("recommender", 600.0)
+
+
 def test_dead_letters_do_not_go_where_labels_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETRAINER_DEAD_LETTERS__TOPIC", "follows")
     monkeypatch.setenv("RETRAINER_KAFKA__LABEL_TOPIC", "follows")

@@ -241,6 +241,8 @@ def test_every_example_is_a_value(monkeypatch: pytest.MonkeyPatch, where: tuple[
         monkeypatch.setenv(name, value)
     if where[0] in {"feature_store", "model_registry"}:
         monkeypatch.setenv(f"RETRAINER_{where[0].upper()}__KIND", "hopsworks")
+    if where[0] == "deployment":
+        monkeypatch.setenv("RETRAINER_DEPLOYMENT__NAME", "recommender")
     monkeypatch.setenv(variable(where), example)
     load_settings()
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,10 @@ def following(ledger: Ledger, place: Place) -> Iterator[ChampionFollower]:
         follower.stop()
 
 
+def _brought(follower: ChampionFollower, place: Place, versions: list[int]) -> bool:
+    return place.brought == versions and follower.words == f"version {versions[-1]} is there"
+
+
 now = [0.0]
 
 
@@ -79,8 +84,7 @@ def test_every_champion_is_brought_once_and_a_rollback_too(ledger: Ledger) -> No
     with following(ledger, place) as follower:
         for version, so_far in ((1, [1]), (2, [1, 2]), (1, [1, 2, 1])):
             promote(ledger, version)
-            wait_until(lambda so_far=so_far: place.brought == so_far, 20, "the follower")
-            wait_until(lambda version=version: follower.words == f"version {version} is there", 20, "the follower")
+            wait_until(partial(_brought, follower, place, so_far), 20, f"version {version}")
         follower.start()  # a second start is none
     assert place.brought == [1, 2, 1]
 

@@ -1,0 +1,1 @@
+"""Model serving: deployments and their versions."""

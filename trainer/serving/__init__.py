@@ -1,0 +1,1 @@
+"""What a version is served as: a SavedModel, and the requests that warm it up."""
