@@ -18,6 +18,7 @@ from retrainer.history.user import user_story
 from schemas.cycle import Outcome
 from schemas.explanation import ExplainRequest, Explanation, Found
 from schemas.manifest import MODEL_FILE
+from stores.registry.opening import open_registry
 from tests.models.small_loop import SmallLoop
 from tests.worlds import names
 from trainer.explain import answer
@@ -25,7 +26,6 @@ from trainer.explain.answer import explain
 from trainer.explain.space_files import SpaceFiles
 from trainer.lock import no_trainer, only_trainer
 from trainer.model import load
-from trainer.run import open_registry
 
 GONE = "u61"
 """A user whom the second cycle of the story has learned as deleted."""
