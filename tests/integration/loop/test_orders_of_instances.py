@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from consumer.database.tables import offsets, promotions, versions
+from consumer.positions import Partition
 from schemas.log_events.cycles import NOT_MADE_CHAMPION
 from schemas.log_events.event import LogEvent
 from schemas.log_events.service import RUNNING_CYCLES, STANDING_BY
@@ -56,10 +58,15 @@ def says(instance: ServiceProcess, event: LogEvent) -> None:
 
 
 def learn_a_wave(fleet: Fleet, count: int) -> None:
-    """Until so many versions are registered, and their cycles are settled."""
+    """Until so many versions are registered, and their cycles are settled; one cycle claims the whole wave."""
+    fleet.ledger.orders.pause(by="test", reason="a wave comes", now=time.time())
     fleet.wave()
+    ends = {Partition(fleet.topic.name, number): end for number, end in fleet.topic.ends().items()}
+    wait_until(lambda: fleet.ledger.intake.positions(fleet.topic.name) == ends, 60, "the wave to be stored")
+    fleet.ledger.orders.resume(by="test", reason="it is there", now=time.time())
     fleet.wait_for_versions(count)
     wait_until(lambda: not fleet.ledger.cycles.is_any_running(), 60, "the cycle to be settled")
+    assert fleet.ledger.views.backlog().untried == 0
 
 
 def not_promoted(fleet: Fleet, version: int) -> str:
@@ -74,6 +81,7 @@ def test_promote_roll_back_hold_down_pin_and_promote_again_across_restarts_and_i
     fleet.b.start()
     says(fleet.b, STANDING_BY)
     fleet.wait_for_versions(1)
+    wait_until(lambda: champion(fleet) == 1, 60, "the first champion")
     learn_a_wave(fleet, 2)
     wait_until(lambda: shown(fleet)["version"] == 2, 20, "the registry to show version 2")
 

@@ -52,7 +52,7 @@ def folder(settings: Settings) -> Path:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Settings:
-    return Settings(state_dir=tmp_path, hopsworks={"host": "h", "project": "p"})  # type: ignore[arg-type]
+    return Settings(state_dir=tmp_path, hopsworks={"host": "h", "project": "p"})
 
 
 def shown(folder: Path) -> Any:
