@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pytest
 from sqlalchemy import select
 
 from consumer.database.tables import offsets, promotions, versions
+from consumer.positions import Partition
 from schemas.log_events.cycles import NOT_MADE_CHAMPION
+from schemas.log_events.event import LogEvent
 from schemas.log_events.service import RUNNING_CYCLES, STANDING_BY
 from tests.databases.postgresql import PostgreSQL
-from tests.integration.loop.test_instances import Fleet, last_said, said
+from tests.integration.loop.test_instances import Fleet, said
 from tests.integration.service import ServiceProcess
 from tests.waiting import wait_until
 
@@ -44,15 +47,26 @@ def ordered(instance: ServiceProcess, *order: str) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
-def runs_cycles(instance: ServiceProcess) -> None:
-    wait_until(lambda: last_said(instance, STANDING_BY, RUNNING_CYCLES) == RUNNING_CYCLES, 60, "it to run cycles")
+def says(instance: ServiceProcess, event: LogEvent) -> None:
+    """Until it is the last of the two that it said: it stands by, or it runs cycles."""
+
+    def has_said() -> bool:
+        about = [line["event"] for line in instance.log() if line["event"] in {STANDING_BY, RUNNING_CYCLES}]
+        return about[-1:] == [event]
+
+    wait_until(has_said, 60, str(event))
 
 
 def learn_a_wave(fleet: Fleet, count: int) -> None:
-    """Until so many versions are registered, and their cycles are settled."""
+    """Until so many versions are registered, and their cycles are settled; one cycle claims the whole wave."""
+    fleet.ledger.orders.pause(by="test", reason="a wave comes", now=time.time())
     fleet.wave()
+    ends = {Partition(fleet.topic.name, number): end for number, end in fleet.topic.ends().items()}
+    wait_until(lambda: fleet.ledger.intake.positions(fleet.topic.name) == ends, 60, "the wave to be stored")
+    fleet.ledger.orders.resume(by="test", reason="it is there", now=time.time())
     fleet.wait_for_versions(count)
     wait_until(lambda: not fleet.ledger.cycles.is_any_running(), 60, "the cycle to be settled")
+    assert fleet.ledger.views.backlog().untried == 0
 
 
 def not_promoted(fleet: Fleet, version: int) -> str:
@@ -63,10 +77,11 @@ def not_promoted(fleet: Fleet, version: int) -> str:
 def test_promote_roll_back_hold_down_pin_and_promote_again_across_restarts_and_instances(fleet: Fleet) -> None:
     fleet.fill()
     fleet.a.start()
-    runs_cycles(fleet.a)
+    says(fleet.a, RUNNING_CYCLES)
     fleet.b.start()
-    wait_until(said(fleet.b, STANDING_BY), 60, "b to stand by")
+    says(fleet.b, STANDING_BY)
     fleet.wait_for_versions(1)
+    wait_until(lambda: champion(fleet) == 1, 60, "the first champion")
     learn_a_wave(fleet, 2)
     wait_until(lambda: shown(fleet)["version"] == 2, 20, "the registry to show version 2")
 
@@ -89,9 +104,9 @@ def test_promote_roll_back_hold_down_pin_and_promote_again_across_restarts_and_i
 
     ordered(fleet.b, "pin", "3", "--reason", "an audit")
     fleet.a.start()
-    wait_until(lambda: last_said(fleet.a, STANDING_BY, RUNNING_CYCLES) == STANDING_BY, 60, "a to stand by")
+    says(fleet.a, STANDING_BY)
     assert fleet.b.stop() == 0
-    runs_cycles(fleet.a)
+    says(fleet.a, RUNNING_CYCLES)
     learn_a_wave(fleet, 4)  # a does, whose copy of the space has missed version 3
     assert champion(fleet) == 3
     assert "version 3 is pinned by ann@host" in not_promoted(fleet, 4)
@@ -100,7 +115,7 @@ def test_promote_roll_back_hold_down_pin_and_promote_again_across_restarts_and_i
     fleet.a.kill()
 
     fleet.b.start()
-    runs_cycles(fleet.b)
+    says(fleet.b, RUNNING_CYCLES)
     learn_a_wave(fleet, 5)
     assert champion(fleet) == 5
     wait_until(lambda: shown(fleet)["version"] == 5, 20, "the registry to show version 5")
