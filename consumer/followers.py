@@ -31,6 +31,7 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         found.append(Publisher(settings.kafka, settings.dead_letters.topic, ledger.letters))
     if settings.model_registry.keep is not None:
         from consumer.cycles.pruner import Pruner
+        from consumer.cycles.version_needs import needs_of
 
-        found.append(Pruner(settings, ledger))
+        found.append(Pruner(settings, ledger, needs_of(settings)))
     return found
