@@ -12,9 +12,8 @@ import time
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
-from consumer.cluster import ClusterTrouble, ask_cluster
+from consumer.cluster import ask_cluster
 from consumer.cycles.version_needs import Needs
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
@@ -25,6 +24,7 @@ log = structlog.get_logger()
 _LOOK_EVERY = 5.0
 _AGAIN_AFTER = 600.0
 """Seconds until all is looked at again, though no version came: who needed a version may not need it any more."""
+_AFTER_TROUBLE = 60.0
 _STOP_SECONDS = 3.0
 
 
@@ -92,9 +92,9 @@ class Pruner:
                 if newest != seen or time.monotonic() >= look_at:
                     self._prune(stopping)
                     seen, look_at = newest, time.monotonic() + _AGAIN_AFTER
-            except (ClusterTrouble, DBAPIError, OSError) as trouble:
-                log.warning(VERSIONS_NOT_DELETED, reason=str(trouble))
-                stopping.wait(_AGAIN_AFTER)
+            except Exception as trouble:  # noqa: BLE001  (whatever it is, what is marked waits in the ledger)
+                log.warning(VERSIONS_NOT_DELETED, reason=str(trouble) or type(trouble).__name__)
+                stopping.wait(_AFTER_TROUBLE)
             stopping.wait(_LOOK_EVERY)
 
     def _prune(self, stopping: threading.Event) -> None:
