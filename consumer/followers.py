@@ -41,8 +41,9 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         found.append(Publisher(settings.kafka, settings.dead_letters.topic, ledger.letters))
     if settings.model_registry.keep is not None:
         from consumer.cycles.pruner import Pruner
+        from consumer.cycles.version_needs import needs_of
 
-        found.append(Pruner(settings, ledger))
+        found.append(Pruner(settings, ledger, needs_of(settings)))
     if settings.export.out is not None:
         from consumer.deployment.champion_follower import ChampionFollower
         from consumer.deployment.exporting import Exporter

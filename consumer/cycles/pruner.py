@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
-from consumer.cluster import ClusterTrouble, ask_cluster
+from consumer.cluster import ask_cluster
+from consumer.cycles.version_needs import Needs
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from schemas.log_events.cycles import VERSIONS_DELETED, VERSIONS_NOT_DELETED
@@ -25,18 +24,8 @@ log = structlog.get_logger()
 _LOOK_EVERY = 5.0
 _AGAIN_AFTER = 600.0
 """Seconds until all is looked at again, though no version came: who needed a version may not need it any more."""
+_AFTER_TROUBLE = 60.0
 _STOP_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What only those who prune can say of who needs a version; see `consumer.ledger.needed`."""
-
-    channels: Callable[[], Collection[str]] = tuple
-    further: Callable[[], Mapping[int, str]] = dict
-
-
-NO_MORE_NEEDS = Needs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +38,13 @@ class Deleted:
     """Version that is still there: why."""
 
 
-def prune_some(
-    settings: Settings, ledger: Ledger, now: float, keep: int | None, needs: Needs = NO_MORE_NEEDS
-) -> Deleted:
+def prune_some(settings: Settings, ledger: Ledger, now: float, keep: int | None, needs: Needs) -> Deleted:
     """Delete some of the versions that nothing keeps, the oldest first, and those that were marked before.
 
     Raises:
         ClusterTrouble: the registry did not answer; what is marked is deleted by a later call.
     """
-    marked = ledger.pruning.mark(keep, now, needs.channels(), needs.further())
+    marked = ledger.pruning.mark(keep, now, needs.channels, needs.further())
     if not marked.versions:
         return Deleted({}, {})
     order = json.dumps({"versions": marked.versions, "fence": marked.fence})
@@ -76,7 +63,7 @@ class Pruner:
         needs: what the ledger does not know of that.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, needs: Needs = NO_MORE_NEEDS) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, needs: Needs) -> None:
         self._settings = settings
         self._ledger = ledger
         self._needs = needs
@@ -105,9 +92,9 @@ class Pruner:
                 if newest != seen or time.monotonic() >= look_at:
                     self._prune(stopping)
                     seen, look_at = newest, time.monotonic() + _AGAIN_AFTER
-            except (ClusterTrouble, DBAPIError, OSError) as trouble:
-                log.warning(VERSIONS_NOT_DELETED, reason=str(trouble))
-                stopping.wait(_AGAIN_AFTER)
+            except Exception as trouble:  # noqa: BLE001  (whatever it is, what is marked waits in the ledger)
+                log.warning(VERSIONS_NOT_DELETED, reason=str(trouble) or type(trouble).__name__)
+                stopping.wait(_AFTER_TROUBLE)
             stopping.wait(_LOOK_EVERY)
 
     def _prune(self, stopping: threading.Event) -> None:

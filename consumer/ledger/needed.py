@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, or_, select
 
-from consumer.database.tables import RUNNING, cycles, interventions, outbox, promotions
+from consumer.database.tables import RUNNING, cycles, interventions, outbox, promotions, versions
 from consumer.ledger.champions import BestSince, baseline, champion
+from schemas.cycle import CycleKind
 from schemas.promotions import InterventionAction
 
-CHAMPIONS_KEPT = 4
-"""The champion, and those before it that a rollback can go to."""
+CHAMPIONS_KEPT = 3
+"""Champions before the present one that a rollback can go to; none that a rollback has withdrawn."""
 _PROMOTIONS_READ = 100  # a person may go back and forth between the same versions
 
 _Need = tuple[int | None, str]
@@ -43,18 +44,34 @@ def needed(
 
 
 def _champions(connection: Connection) -> Iterator[_Need]:
-    last = select(promotions.c.version).order_by(promotions.c.number.desc()).limit(_PROMOTIONS_READ)
-    distinct = dict.fromkeys(connection.scalars(last))
-    for at, version in enumerate(islice(distinct, CHAMPIONS_KEPT)):
-        yield version, "an earlier champion, to roll back to" if at else "the champion"
+    standing = champion(connection)
+    yield standing, "the champion"
+    for version in islice(_promoted(connection, versions.c.version != standing), CHAMPIONS_KEPT):
+        yield version, "an earlier champion, to roll back to"
 
 
 def _measures(connection: Connection) -> Iterator[_Need]:
     """What the next challengers are measured against."""
     scratch = baseline(connection)
     yield scratch, "the baseline"
+    from_scratch = cycles.c.kind.in_([kind.value for kind in CycleKind if kind.from_scratch])
+    for version in islice(_promoted(connection, from_scratch, versions.c.version != scratch), 1):
+        yield version, "the baseline before, should a rollback withdraw the baseline"
     for version in BestSince().leading(connection, scratch):
         yield version, "has one of the best figures since the baseline"
+
+
+def _promoted(connection: Connection, *which: ColumnElement[bool]) -> Iterator[int]:
+    """Versions that were champion, the last first, each once; neither withdrawn nor deleted ones."""
+    last = (
+        select(promotions.c.version)
+        .join(versions, versions.c.version == promotions.c.version)
+        .join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
+        .where(versions.c.withdrawn.is_(False), versions.c.deleted_at.is_(None), *which)
+        .order_by(promotions.c.number.desc())
+        .limit(_PROMOTIONS_READ)
+    )
+    return iter(dict.fromkeys(connection.scalars(last)))
 
 
 def _pinned(connection: Connection) -> Iterator[_Need]:

@@ -11,6 +11,7 @@ import typer
 
 from consumer.cluster import ClusterTrouble, ask_cluster
 from consumer.cycles.pruner import Deleted, prune_some
+from consumer.cycles.version_needs import Needs, needs_of
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.retention import Retention
 from consumer.settings import Settings, load_settings
@@ -35,8 +36,9 @@ def prune(
     keep = keep or settings.model_registry.keep
     with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
         bytes_of, unknown = _sizes(settings)
-        plan = ledger.pruning.plan(keep)
-        deleted = None if dry_run else _delete(settings, ledger, keep)
+        needs = needs_of(settings)
+        plan = ledger.pruning.plan(keep, needs.channels, needs.further())
+        deleted = None if dry_run else _delete(settings, ledger, keep, needs)
         others = sorted(bytes_of.keys() - ledger.pruning.numbers())
     if as_json:
         say_json(_record(plan, deleted, keep, bytes_of, others))
@@ -57,11 +59,11 @@ def _sizes(settings: Settings) -> tuple[dict[int, int], str | None]:
     return {int(version): size for version, size in found.items()}, None
 
 
-def _delete(settings: Settings, ledger: Ledger, keep: int | None) -> Deleted:
+def _delete(settings: Settings, ledger: Ledger, keep: int | None, needs: Needs) -> Deleted:
     """Delete all that goes, a portion at a time."""
     freed: dict[int, int] = {}
     while True:
-        some = prune_some(settings, ledger, time.time(), keep)
+        some = prune_some(settings, ledger, time.time(), keep, needs)
         freed |= some.freed
         if not some.freed or some.left:
             return Deleted(freed, some.left)

@@ -20,10 +20,18 @@ class Pruned:
     """Version that is still there: why."""
 
 
-def prune(registry: ModelRegistry, versions: Mapping[int, str], fence: int) -> Pruned:
-    """Delete versions, each given with the cycle that made it. One that cannot be deleted does not stop the others."""
-    pruned = Pruned()
+def prune(
+    registry: ModelRegistry, versions: Mapping[int, str], fence: int, spared: Mapping[int, str] | None = None
+) -> Pruned:
+    """Delete versions, each given with the cycle that made it. One that cannot be deleted does not stop the others.
+
+    What is `spared`, as something outside serves it, is left with the reason.
+    """
+    spared = spared or {}
+    pruned = Pruned(left={version: spared[version] for version in versions if version in spared})
     for version, cycle_id in versions.items():
+        if version in spared:
+            continue
         try:
             found = registry.find(cycle_id)
             registry.delete(version, cycle_id, fence)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
-from consumer.database.tables import interventions, outbox
+from consumer.database import tables
+from consumer.database.tables import interventions, outbox, promotions
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.needed import CHAMPIONS_KEPT
 from schemas.cycle import CycleKind, CycleResult, GateReport, Metrics, Outcome
@@ -50,8 +51,20 @@ def test_the_newest_the_champions_the_baseline_and_the_best_stay(ledger: Ledger,
         12: ("the champion", "has one of the best figures since the baseline", "one of the newest 2"),
     }
     assert plan.goes == (2, 5, 6, 7, 8)
-    assert CHAMPIONS_KEPT == 4
+    assert CHAMPIONS_KEPT == 3
     assert ledger.pruning.plan(None).goes == ()
+
+
+def test_after_a_rollback_champions_stay_that_another_can_go_to(ledger: Ledger, fence: int) -> None:
+    """Back from 9 to 5, and the four between are withdrawn."""
+    versions(ledger, fence, [0.7] * 9)
+    with ledger.engine.begin() as connection:
+        gone = update(tables.versions).where(tables.versions.c.version > 5)
+        connection.execute(gone.values(withdrawn=True))
+        connection.execute(insert(promotions).values(version=5, at=1.0, reason="9 is bad", action="rollback"))
+    stays = ledger.pruning.plan(1).stays
+    assert stays[5][0] == "the champion"
+    assert {version for version, why in stays.items() if "an earlier champion, to roll back to" in why} == {2, 3, 4}
 
 
 def test_a_pinned_version_stays_until_it_is_unpinned(ledger: Ledger, fence: int) -> None:

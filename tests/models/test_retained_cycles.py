@@ -12,6 +12,7 @@ import pytest
 import stores.__main__
 from consumer.cycles import pruner
 from consumer.cycles.pruner import prune_some
+from consumer.cycles.version_needs import Needs
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import Settings
 from schemas.cycle import CycleKind
@@ -44,7 +45,7 @@ def test_a_dozen_cycles_follow_each_other_while_old_versions_go(
             users = names(20)
             bench.store.commit(bench.world.rows(users))
             cycle(bench, ledger, fence, kind, users)
-            prune_some(Settings(), ledger, 900.0, 1)
+            prune_some(Settings(), ledger, 900.0, 1, Needs())
             there = bench.registry.versions()
             sizes.append(sum(size_of(found.manifest) for found in there))
             assert {found.version for found in there} == ledger.pruning.plan(1).stays.keys()

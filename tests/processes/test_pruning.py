@@ -19,6 +19,7 @@ import stores.__main__
 from consumer.cluster import ClusterTrouble
 from consumer.cycles import pruner
 from consumer.cycles.pruner import Pruner, prune_some
+from consumer.cycles.version_needs import Needs
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, load_settings
 from retrainer.cli.prune import prune, spans
@@ -92,8 +93,8 @@ def in_this_process(settings: Settings, question: str, detail: str) -> Any:
     return json.loads(json.dumps(next(iter(answer.values()))))
 
 
-MOST = 5 + 4 + 1 + 3 + 2
-"""What may stay: the newest, champions to roll back to, the baseline, the best since, and those that came meanwhile."""
+MOST = 5 + 2 + 2
+"""What may stay here: the newest, champions among them; two baselines; and two best since, among the newest, too."""
 
 
 def test_the_registry_of_a_hundred_cycles_stays_within_its_retention(
@@ -103,7 +104,7 @@ def test_the_registry_of_a_hundred_cycles_stays_within_its_retention(
     sizes = []
     for _ in range(100):
         house.cycle()
-        prune_some(house.settings, house.ledger, 900.0, 5)
+        prune_some(house.settings, house.ledger, 900.0, 5, Needs())
         sizes.append(house.size())
         assert len(house.there()) <= MOST
     there = house.there()
@@ -118,7 +119,7 @@ def test_the_registry_of_a_hundred_cycles_stays_within_its_retention(
 
 def test_a_service_whose_registry_is_full_of_old_versions_deletes_them_in_portions(house: House) -> None:
     house.cycles(40)
-    follower = Pruner(house.settings, house.ledger)
+    follower = Pruner(house.settings, house.ledger, Needs())
     follower.start()
     try:
         wait_until(lambda: len(house.there()) <= MOST, 30, "the old versions to go")
@@ -126,7 +127,7 @@ def test_a_service_whose_registry_is_full_of_old_versions_deletes_them_in_portio
         wait_until(lambda: 43 - len(house.marked()) <= MOST, 30, "those after them to go, too")
     finally:
         follower.stop()
-    assert {38, 39, 40, 41, 42, 43} <= set(house.there())
+    assert {39, 40, 41, 42, 43} <= set(house.there())
 
 
 @pytest.mark.parametrize("point", [Point.PRUNE_MARKED, Point.PRUNE_RENAMED, Point.PRUNE_DELETED])
@@ -157,25 +158,29 @@ def test_the_command_says_what_goes_and_why_the_others_stay(house: House) -> Non
     before = house.there()
     shown = CliRunner().invoke(command(prune), ["--dry-run"])
     assert shown.exit_code == 0
-    assert "     11  0.0  the baseline\nwould delete 14 versions, 0.1 MB: 1 to 10, 12 to 15\n" in shown.stdout
+    assert shown.stdout.endswith(
+        "     11  0.0  the baseline\n"
+        "      1  0.0  the baseline before, should a rollback withdraw the baseline\n"
+        "would delete 13 versions, 0.1 MB: 2 to 10, 12 to 15\n"
+    )
     assert house.there() == before
-    done = CliRunner().invoke(command(prune), ["--keep", "19"])
-    assert "deleted 1 version, 0.0 MB: 1\n" in done.stdout
-    assert house.there() == before[1:]
+    done = CliRunner().invoke(command(prune), ["--keep", "18"])
+    assert "deleted 1 version, 0.0 MB: 2\n" in done.stdout
+    assert house.there() == [1, *before[2:]]
 
 
 def test_a_version_that_somebody_reads_is_deleted_later(house: House) -> None:
     house.cycles(20)
     reader = LocalModelRegistry(house.folder.parent, house.settings.model_name)
-    model = reader.fetch(1) / "two_tower_model.keras"
+    model = reader.fetch(2) / "two_tower_model.keras"
     done = CliRunner().invoke(command(prune), [])
     assert done.exit_code == 1
-    assert "version 1 is marked as deleted and still there" in done.stderr
+    assert "version 2 is marked as deleted and still there" in done.stderr
     assert model.exists()
-    assert house.there()[0] == 1
+    assert house.there()[1] == 2
     del reader
     assert CliRunner().invoke(command(prune), []).exit_code == 0
-    assert 1 not in house.there()
+    assert 2 not in house.there()
 
 
 def test_versions_of_another_ledger_stay(house: House) -> None:
@@ -193,12 +198,12 @@ def test_a_registry_that_does_not_answer_is_asked_again(house: House, monkeypatc
     house.cycles(20)
     monkeypatch.setattr(pruner, "ask_cluster", no_answer)
     with pytest.raises(ClusterTrouble):
-        prune_some(house.settings, house.ledger, 900.0, 5)
+        prune_some(house.settings, house.ledger, 900.0, 5, Needs())
     waiting = house.marked()
     assert waiting
     assert len(house.there()) == 20
     monkeypatch.setattr(pruner, "ask_cluster", in_this_process)
-    assert set(prune_some(house.settings, house.ledger, 901.0, 5).freed) == waiting
+    assert set(prune_some(house.settings, house.ledger, 901.0, 5, Needs()).freed) == waiting
 
 
 def test_spans_of_numbers() -> None:

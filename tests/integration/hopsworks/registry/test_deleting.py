@@ -83,3 +83,6 @@ def test_sizes_and_what_was_freed_are_those_of_the_files(registry: HopsworksMode
     pruned = prune(registry, {1: "c1", 4: "c4"}, 0)
     assert (pruned.freed, pruned.left) == ({1: 7, 4: 0}, {})
     assert sizes(registry) == {2: 7}
+    spared = prune(registry, {2: "c2"}, 0, {2: "it is served"})
+    assert (spared.freed, spared.left) == ({}, {2: "it is served"})
+    assert sizes(registry) == {2: 7}
