@@ -91,12 +91,17 @@ def _answer(connection: http.client.HTTPConnection, user: str) -> tuple[int | No
         return None, f"{type(error).__name__}: {error}"
 
 
+def _until_closed(over: threading.Event) -> None:
+    sys.stdin.read()
+    over.set()
+
+
 def main() -> None:
     """See above."""
     address, rate, seconds, users, out = sys.argv[1:]
     gc.disable()
     over = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    threading.Thread(target=_until_closed, args=(over,), daemon=True).start()
     found = run(address, float(rate), float(seconds), int(users), seed=int(time.time()), over=over)
     Path(out).write_text(json.dumps(found))
 

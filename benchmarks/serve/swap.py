@@ -63,7 +63,7 @@ class Phase:
 
 def swap(setup: Setup) -> list[Row]:
     """Lost queries a second while versions are swapped; the target says how slow the slowest may be, too."""
-    users, rate, seconds, swaps = setup.size(10_000, 200), setup.size(60, 20), setup.size(30, 2), setup.size(8, 2)
+    users, rate, seconds, swaps = setup.size(10_000, 200), setup.size(40, 20), setup.size(30, 5), setup.size(8, 2)
     fill(setup.folder, users)
     make(setup.folder, swaps + 1)
     with broker() as address, _server(address, setup.folder) as port:

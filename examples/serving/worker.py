@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -17,6 +19,7 @@ from typing import Any
 
 _READY_SECONDS = 300.0
 _END_SECONDS = 5.0
+_PATIENCE = 15  # a nice value, from 0 to 19
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,8 @@ def _work(connection: Connection, place: Place, version: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends us
     try:
-        loaded = _Loaded(place, version)
+        with ThreadPoolExecutor(1, initializer=_with_patience) as loader:
+            loaded = loader.submit(_Loaded, place, version).result()
         loaded.warm_up()
     except Exception as error:  # noqa: BLE001  (whatever it is, the one who asked has to know)
         connection.send(f"{type(error).__name__}: {error}")
@@ -145,11 +149,22 @@ def _work(connection: Connection, place: Place, version: int) -> None:
         return  # nobody asks any more
 
 
+def _with_patience() -> None:
+    """Give this thread what the others leave of the processor: the old version has to answer meanwhile.
+
+    On Linux each thread has a priority of its own. Who has given it away may not take it back, so the thread that will
+    answer is another.
+    """
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _PATIENCE)
+
+
 class _Loaded:
     """Query tower and candidate vectors of one version."""
 
     def __init__(self, place: Place, version: int) -> None:
         import keras
+        import numpy as np
         import tensorflow as tf
 
         from examples.serving.vectors import check_together, computed
@@ -168,9 +183,10 @@ class _Loaded:
         self._embed: Any = tf.function(lambda raw: query(raw, training=False), input_signature=[wanted])
         self._vectors = computed(version, towers["candidate"], self._group, place.feature_store)
         check_together(version, manifest.index_compatible_with, self._vectors)
+        self._embed(np.zeros((1, self._group.width), np.float32))  # traces it
 
     def warm_up(self) -> None:
-        """Answer once, so that the first to ask does not wait for TensorFlow."""
+        """Answer once, in the thread that will answer, so that the first to ask waits for nothing."""
         for user in self._vectors.users[:1]:
             self.similar(user, 1)
 
