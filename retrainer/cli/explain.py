@@ -9,11 +9,11 @@ import typer
 
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import Settings, load_settings
+from retrainer.cli.history.asking import NoAnswer, ask
+from retrainer.cli.history.parts import draw
+from retrainer.cli.history.user import UserStory, user_story
+from retrainer.cli.history.user_rows import user_parts
 from retrainer.cli.output import say, say_json
-from retrainer.history.asking import NoAnswer, ask
-from retrainer.history.parts import draw
-from retrainer.history.user import UserStory, user_story
-from retrainer.history.user_rows import user_parts
 from schemas.explanation import ExplainRequest, Explanation, Found
 
 _FAILED = 1

@@ -14,16 +14,16 @@ from sqlalchemy import update
 from consumer.database.tables import cycles, learned, refused_users
 from consumer.ledger.ledger import Ledger, open_ledger
 from retrainer.cli import explain as command
-from retrainer.history.asking import NoAnswer
-from retrainer.history.parts import Part, draw
-from retrainer.history.user import user_story
-from retrainer.history.user_rows import user_parts
+from retrainer.cli.history.asking import NoAnswer
+from retrainer.cli.history.parts import Part, draw
+from retrainer.cli.history.user import user_story
+from retrainer.cli.history.user_rows import user_parts
 from schemas.cycle import Outcome
 from schemas.explanation import ExplainRequest, Explanation, Found, Near, NearestUsers, Trace
 from tests.commands import call
 from tests.contract.ledgers import P0, batch, ended, take
 from tests.hostile import HOSTILE, steering
-from tests.unit.retrainer.history.past import short_past
+from tests.unit.retrainer.cli.history.past import short_past
 
 
 @pytest.fixture
