@@ -17,6 +17,7 @@ from schemas.cycle import (
     TrainerSettings,
 )
 from schemas.errors import RetrainerError
+from schemas.recorded import recorded
 from stores.feature_store import FeatureStore
 from stores.features.local import LocalFeatureStore
 from stores.hopsworks.secrets import redacted
@@ -26,6 +27,7 @@ from stores.model_registry import ModelRegistry
 from stores.registry.local import LocalModelRegistry
 from trainer.cycle import Cycle
 from trainer.errors import CycleAbandoned
+from trainer.package import packages
 from trainer.progress import Reporter
 
 
@@ -107,4 +109,6 @@ def _failed(request: CycleRequest, reason: str) -> CycleResult:
         reason=reason,
         base_version=request.base_version,
         fence=request.fence,
+        settings=recorded(request.settings),
+        packages=packages(),
     )

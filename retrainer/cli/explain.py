@@ -9,7 +9,7 @@ import typer
 
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import Settings, load_settings
-from retrainer.cli.history.asking import NoAnswer, ask
+from retrainer.cli.history.asking import NoAnswer, ask, published
 from retrainer.cli.history.parts import draw
 from retrainer.cli.history.user import UserStory, user_story
 from retrainer.cli.history.user_rows import user_parts
@@ -55,6 +55,7 @@ def _asked(settings: Settings, story: UserStory, nearest: int) -> tuple[Explanat
         before_version=story.before_version,
         champion_cycle=story.champion["cycle_id"] if story.champion else None,
         last_settled_cycle=story.last_settled,
+        vectors=published(settings),
     )
     try:
         return ask(settings, request), None

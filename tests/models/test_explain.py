@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from consumer.ledger.past_cycles import find_cycle
 from retrainer.cli.history.user import user_story
 from schemas.cycle import Outcome
 from schemas.explanation import ExplainRequest, Explanation, Found
@@ -110,6 +111,17 @@ def test_a_user_whom_the_bootstrap_learned_has_no_version_before(loop: SmallLoop
     assert found.now is not None
     assert len(found.now.users) == 3
     assert found.same_row is True
+
+
+def test_every_cycle_records_its_settings_and_packages(loop: SmallLoop) -> None:
+    made = find_cycle(loop.ledger.engine, "champion")["result"]
+    loop.store.commit({}, names(400))
+    loop.record(names(5))
+    failed = loop.cycle().model_dump(mode="json")  # nobody is left: that is believed to be a mistake
+    assert failed["outcome"] == "failed"
+    for result in (made, failed):
+        assert result["settings"]["gate"]["draws"] == 200
+        assert {"keras", "retrainer", "python"} <= result["packages"].keys()
 
 
 def test_without_nearest_no_model_is_asked(loop: SmallLoop) -> None:
