@@ -72,7 +72,8 @@ def _space_id(request: ExplainRequest, notes: list[str]) -> str | None:
         return None
     if found is None:
         notes.append("the champion's embedding space is not known: the registry has no such version")
-    return found and found.manifest.space.space_id
+        return None
+    return found.manifest.space.space_id
 
 
 def _nearest(
