@@ -16,6 +16,7 @@ from schemas.cycle import (
     TrainerSettings,
 )
 from schemas.errors import RetrainerError
+from schemas.recorded import recorded
 from stores.feature_store import FeatureStore
 from stores.features.local import LocalFeatureStore
 from stores.hopsworks.secrets import redacted
@@ -25,6 +26,7 @@ from stores.registry.opening import open_registry
 from trainer.cycle import Cycle
 from trainer.errors import CycleAbandoned
 from trainer.evidence.keeper import EvidenceKeeper
+from trainer.package import packages
 from trainer.progress import Reporter
 
 
@@ -104,4 +106,6 @@ def _failed(request: CycleRequest, reason: str) -> CycleResult:
         reason=reason,
         base_version=request.base_version,
         fence=request.fence,
+        settings=recorded(request.settings),
+        packages=packages(),
     )

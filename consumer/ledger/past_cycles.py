@@ -23,7 +23,7 @@ from schemas.cycle import CycleKind, Outcome
 CHAMPION, LAST = "champion", "last"
 """Names for the cycle of the champion, and for the newest one."""
 
-_AT_ONCE = 50  # a cycle on record may be as large as 20 KB
+_AT_ONCE = 20  # a cycle on record may be as large as 20 KB
 _CYCLE = re.compile(r"c(\d+)(?:-[0-9a-f]*)?", re.ASCII)
 _MOST = 2**31 - 1  # a server's integers end here
 

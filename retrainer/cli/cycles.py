@@ -10,9 +10,9 @@ import typer
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.past_cycles import State, WhichCycles, find_cycles
 from consumer.settings import load_settings
+from retrainer.cli.history.cycle_rows import list_cycles
 from retrainer.cli.moment import moment
 from retrainer.cli.output import say, say_json
-from retrainer.history.cycle_rows import list_cycles
 from schemas.cycle import CycleKind
 
 

@@ -10,11 +10,11 @@ import typer
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.past_cycles import find_cycle
 from consumer.settings import load_settings
+from retrainer.cli.history.differences import differences, name_of, parts_of
+from retrainer.cli.history.manifests import with_settings
+from retrainer.cli.history.parts import draw
 from retrainer.cli.output import say, say_json
 from retrainer.cli.show import NAME
-from retrainer.history.differences import differences, name_of, parts_of
-from retrainer.history.manifests import with_settings
-from retrainer.history.parts import draw
 
 
 def diff(

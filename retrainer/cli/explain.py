@@ -9,11 +9,11 @@ import typer
 
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import Settings, load_settings
+from retrainer.cli.history.asking import NoAnswer, ask, published
+from retrainer.cli.history.parts import draw
+from retrainer.cli.history.user import UserStory, user_story
+from retrainer.cli.history.user_rows import user_parts
 from retrainer.cli.output import say, say_json
-from retrainer.history.asking import NoAnswer, ask
-from retrainer.history.parts import draw
-from retrainer.history.user import UserStory, user_story
-from retrainer.history.user_rows import user_parts
 from schemas.explanation import ExplainRequest, Explanation, Found
 
 _FAILED = 1
@@ -55,6 +55,7 @@ def _asked(settings: Settings, story: UserStory, nearest: int) -> tuple[Explanat
         before_version=story.before_version,
         champion_cycle=story.champion["cycle_id"] if story.champion else None,
         last_settled_cycle=story.last_settled,
+        vectors=published(settings),
     )
     try:
         return ask(settings, request), None

@@ -10,10 +10,10 @@ import typer
 from consumer.ledger.ledger import open_ledger
 from consumer.ledger.past_cycles import find_cycle
 from consumer.settings import load_settings
+from retrainer.cli.history.manifests import with_settings
+from retrainer.cli.history.parts import draw
+from retrainer.cli.history.story import story
 from retrainer.cli.output import say, say_json
-from retrainer.history.manifests import with_settings
-from retrainer.history.parts import draw
-from retrainer.history.story import story
 
 NAME = "A version's number, a cycle's id or its beginning (c000012), champion, or last."
 

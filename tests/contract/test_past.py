@@ -56,6 +56,8 @@ def test_each_question_looks_into_an_index(ledger: Ledger, fence: int, question:
             if statement.startswith(("SELECT", "WITH")):
                 plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
                 assert not [step for step in plan if "TEMP B-TREE" in step], (statement, plan)
+                if "cycles.state = ?" in statement and "cycles.kind = ?" in statement:
+                    assert "cycles_of_a_state" in plan[0]
                 assert not [step for step in plan if _GROWING.search(step) and " LIMIT " not in statement], plan
 
 

@@ -13,8 +13,6 @@ from schemas.explanation import ExplainRequest, Explanation, Found, NearestUsers
 from stores.feature_store import FeatureStore, Floats
 from stores.features.checks import check_rows
 from stores.features.reading import read_all
-from stores.registry.files import read_manifest
-from stores.registry.opening import open_registry
 from stores.sqlite_readonly import stamps
 from trainer.explain.nearest import Everyone, nearest_by
 from trainer.explain.space_files import SpaceFiles, finished
@@ -36,10 +34,12 @@ def explain(request: ExplainRequest) -> Explanation:
             row, parts["refused"], parts["in_store"] = _row(store, request)
         except RetrainerError as error:
             notes.append(f"the feature store cannot be asked: {error}")
+        wants_nearest = row is not None and request.nearest > 0 and request.now_version is not None
+        space_id = _space_id(request, notes) if wants_nearest or parts.get("in_store") is False else None
         if parts.get("in_store") is False:
-            parts["traces"] = tuple(_traces(request))
-        if row is not None and request.nearest and request.now_version is not None:
-            parts |= _nearest(request, store, row, notes)
+            parts["traces"] = tuple(_traces(request, space_id))
+        if row is not None and wants_nearest:
+            parts |= _nearest(request, store, row, space_id, notes)
     return Explanation(**parts, notes=tuple(notes))
 
 
@@ -50,20 +50,37 @@ def _row(store: FeatureStore, request: ExplainRequest) -> tuple[Floats | None, s
     return (found.raw[0] if found.keys else None), refused, bool(found.keys) or refused is not None
 
 
-def _traces(request: ExplainRequest) -> list[Trace]:
+def _traces(request: ExplainRequest, space_id: str | None) -> list[Trace]:
     why, way_out = _BUSY, "ask again when its cycle has ended"
     with no_trainer(request.settings.work_dir) as quiet:
         try:
             if quiet:
-                return list(traces(request))
+                return list(traces(request, space_id))
         except (OSError, ValueError, sqlite3.Error) as error:
             why, way_out = f"files cannot be read: {error}", "`retrainer train --full` makes new ones"
     return [Trace(place="embedding spaces", found=Found.UNKNOWN, evidence=why, way_out=way_out)]
 
 
-def _nearest(request: ExplainRequest, store: FeatureStore, row: Floats, notes: list[str]) -> dict[str, Any]:
+def _space_id(request: ExplainRequest, notes: list[str]) -> str | None:
+    """The champion's embedding space; None where there is no champion, or it is not known."""
+    if request.champion_cycle is None:
+        return None
+    try:
+        found = open_registry(request.settings).find(request.champion_cycle)
+    except RetrainerError as error:
+        notes.append(f"the champion's embedding space is not known: {error}")
+        return None
+    if found is None:
+        notes.append("the champion's embedding space is not known: the registry has no such version")
+        return None
+    return found.manifest.space.space_id
+
+
+def _nearest(
+    request: ExplainRequest, store: FeatureStore, row: Floats, space_id: str | None, notes: list[str]
+) -> dict[str, Any]:
     """The nearest before and now, on today's rows; the user's own row is the store's."""
-    space = _space(request, notes)
+    space = _space(request, space_id, notes) if space_id is not None else None
     before_reading = stamps(space.folder / "index.db") if space is not None else None
     everyone, own = _of_space(space, request, notes) if space is not None else (None, None)
     same = None if everyone is None else own is not None and bool((everyone.raw[own] == row).all())
@@ -78,16 +95,9 @@ def _nearest(request: ExplainRequest, store: FeatureStore, row: Floats, notes: l
     return {**found, "rows": everyone.source, "same_row": same}
 
 
-def _space(request: ExplainRequest, notes: list[str]) -> SpaceFiles | None:
+def _space(request: ExplainRequest, space_id: str, notes: list[str]) -> SpaceFiles | None:
     """The champion's space, if it is here."""
-    settings = request.settings
-    assert request.now_version is not None
-    try:
-        space_id = read_manifest(open_registry(settings).fetch(request.now_version)).space.space_id
-    except RetrainerError as error:
-        notes.append(f"the champion's embedding space is not known: {error}")
-        return None
-    space = SpaceFiles(settings.work_dir / "spaces" / space_id, settings.feature_group.width)
+    space = SpaceFiles(request.settings.work_dir / "spaces" / space_id, request.settings.feature_group.width)
     if finished(space):
         return space
     notes.append("the champion's embedding space is not on this machine, so all rows are the feature store's")

@@ -21,14 +21,20 @@ _DELETION = "have the deletion learned: `retrainer train`"
 _FULL = "`retrainer train --full` starts a new space, and removes this one"
 
 
-def traces(request: ExplainRequest) -> Iterator[Trace]:
-    """Every place where a user could be. No trainer may work meanwhile."""
+def traces(request: ExplainRequest, space_id: str | None) -> Iterator[Trace]:
+    """Every place where a user could be. No trainer may work meanwhile.
+
+    Args:
+        request: names the user, and the folders.
+        space_id: the champion's space; the next cycle removes all others. None where it is not known.
+    """
     work_dir, user = request.settings.work_dir, request.user
     spaces = list(spaces_in(work_dir, request.settings.feature_group.width))
     if not spaces:
         yield Trace(place="embedding spaces", found=Found.ABSENT, evidence=f"there is none in {work_dir}")
     for space in spaces:
-        yield from _of_space(space, request)
+        found = _of_space(space, request)
+        yield from found if space_id in {None, space.folder.name} else map(_outgoing, found)
     yield _of_cycles(work_dir, user)
     for folder in request.vectors:
         yield trace_of_vectors(folder, user)
@@ -47,6 +53,14 @@ def _of_space(space: SpaceFiles, request: ExplainRequest) -> Iterator[Trace]:
         yield labels
     yield _of_note(space, "leavers.json", f"note of departures{name}", user, "since", request.last_settled_cycle)
     yield _of_note(space, "newcomers.json", f"note of newcomers{name}", user, "champion", request.champion_cycle)
+
+
+def _outgoing(trace: Trace) -> Trace:
+    """A trace in a space that no version follows any more."""
+    if trace.found is not Found.HELD:
+        return trace
+    evidence = f"{trace.evidence}; this is not the champion's space, and the next cycle removes it"
+    return trace.model_copy(update={"found": Found.OUTGOING, "evidence": evidence, "way_out": None})
 
 
 def _free(rows: NDArray[np.int64], capacity: int) -> NDArray[np.int64]:

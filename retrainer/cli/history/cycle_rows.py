@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from retrainer.cli.history.words import NOTHING, between, count, figure, long, share
 from retrainer.cli.output import fitting, listing, say
-from retrainer.history.words import NOTHING, between, count, figure, long, share
 from schemas.cycle import Step
 from schemas.guard import GuardName
 

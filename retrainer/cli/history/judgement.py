@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from retrainer.history.parts import Part
-from retrainer.history.words import FIGURES, NOTHING, change, count, figure, value
+from retrainer.cli.history.parts import Part
+from retrainer.cli.history.words import FIGURES, NOTHING, change, count, figure, value
 
 Record = dict[str, Any]
 

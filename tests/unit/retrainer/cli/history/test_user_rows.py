@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.cells import cell_len
@@ -14,16 +15,16 @@ from sqlalchemy import update
 from consumer.database.tables import cycles, learned, refused_users
 from consumer.ledger.ledger import Ledger, open_ledger
 from retrainer.cli import explain as command
-from retrainer.history.asking import NoAnswer
-from retrainer.history.parts import Part, draw
-from retrainer.history.user import user_story
-from retrainer.history.user_rows import user_parts
+from retrainer.cli.history.asking import NoAnswer, published
+from retrainer.cli.history.parts import Part, draw
+from retrainer.cli.history.user import user_story
+from retrainer.cli.history.user_rows import user_parts
 from schemas.cycle import Outcome
 from schemas.explanation import ExplainRequest, Explanation, Found, Near, NearestUsers, Trace
 from tests.commands import call
 from tests.contract.ledgers import P0, batch, ended, take
 from tests.hostile import HOSTILE, steering
-from tests.unit.retrainer.history.past import short_past
+from tests.unit.retrainer.cli.history.past import short_past
 
 
 @pytest.fixture
@@ -158,6 +159,12 @@ def test_the_command_asks_for_the_version_before_and_the_champion(
     found = json.loads(call("explain", "b", "--json").out)
     assert (found["learned_by_version"], found["now"]["version"], found["trouble"]) == (2, 2, None)
     assert found["settled"]["received_at"] == "1970-01-01T00:35:00+00:00"
+
+
+def test_vectors_are_looked_at_where_they_are_published(tmp_path: Path) -> None:
+    assert published(SimpleNamespace()) == ()
+    assert published(SimpleNamespace(vectors=SimpleNamespace(out=None))) == ()
+    assert published(SimpleNamespace(vectors=SimpleNamespace(out=tmp_path))) == (tmp_path,)
 
 
 def test_what_still_holds_a_deleted_user_makes_the_command_fail(

@@ -13,12 +13,12 @@ from sqlalchemy import update
 
 from consumer.database.tables import cycles, versions
 from consumer.ledger.ledger import Ledger, open_ledger
-from retrainer.history.words import Figure
+from retrainer.cli.history.words import Figure
 from schemas.cycle import Metrics
 from schemas.manifest import MANIFEST_FILE
 from tests.commands import call
 from tests.hostile import HOSTILE, steering
-from tests.unit.retrainer.history.past import GOLDEN, short_past
+from tests.unit.retrainer.cli.history.past import GOLDEN, short_past
 
 COMMANDS = (["cycles"], ["show", "last"], ["show", "champion"], ["show", "c2"], ["diff", "1", "2"], ["diff", "c2", "2"])
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from consumer.environment import for_child
 from consumer.errors import ConsumerError
@@ -15,6 +16,12 @@ from schemas.explanation import ExplainRequest, Explanation
 
 class NoAnswer(ConsumerError):  # noqa: N818
     """The process gave no answer."""
+
+
+def published(settings: object) -> tuple[Path, ...]:
+    """The folders in which vectors of users are published, where there are any."""
+    out = getattr(getattr(settings, "vectors", None), "out", None)
+    return () if out is None else (out,)
 
 
 def ask(settings: Settings, request: ExplainRequest) -> Explanation:

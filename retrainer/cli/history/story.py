@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from retrainer.history.judgement import judgement
-from retrainer.history.parts import Part
-from retrainer.history.words import between, count, figure, long, moment, share, value
+from retrainer.cli.history.judgement import judgement
+from retrainer.cli.history.parts import Part
+from retrainer.cli.history.words import between, count, figure, long, moment, share, value
 
 Record = dict[str, Any]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from consumer.cluster import ClusterTrouble, ask_cluster
 from consumer.settings import Settings
-from schemas.cycle import LocalRegistry
+from schemas.cycle import LocalRegistry, Outcome
 from schemas.recorded import recorded
 
 
@@ -20,6 +20,8 @@ def with_settings(cycle: dict[str, Any], settings: Settings) -> tuple[dict[str, 
     if result is None or result.get("settings") is not None:
         return cycle, None if result else "the cycle is still running"
     version = cycle["version"]
+    if version is None and cycle["state"] == Outcome.FAILED:
+        return cycle, "its trainer ended without a word"
     if version is None:
         return cycle, "an earlier release ran it and registered no version, so its settings are not on record"
     if version["deleted_at"] is not None:

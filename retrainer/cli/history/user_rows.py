@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from consumer.ledger.past_changes import ChangeOnRecord
 from consumer.moments import in_utc
-from retrainer.history.parts import Part
-from retrainer.history.user import UserStory, is_unchanged
-from retrainer.history.words import NOTHING, figure, long, moment
+from retrainer.cli.history.parts import Part
+from retrainer.cli.history.user import UserStory, is_unchanged
+from retrainer.cli.history.words import NOTHING, figure, long, moment
 from schemas.events import Operation
 from schemas.explanation import Explanation, Found, NearestUsers
 
@@ -92,7 +92,7 @@ def _tried(change: ChangeOnRecord) -> str:
 def _now(found: Explanation | None) -> dict[str, str]:
     if found is None:
         return {}
-    lines = {"split": _PARTS[found.part]}
+    lines = {"split": _PARTS[found.part]} if found.in_store is not False else {}
     if found.in_store is not None:
         row = "has a row of it" if found.in_store else "has no row of it"
         fit = f", which is unfit: {found.refused}" if found.refused else ""
@@ -176,7 +176,10 @@ def _traces(found: Explanation) -> Part:
     elif unknown:
         told = "whether anything holds it is not known"
     else:
-        told = f"none of {len(found.traces)} places holds it"
+        later = sum(one.found is Found.OUTGOING for one in found.traces)
+        told = f"none of {len(found.traces)} places holds it" + (
+            f"; {later} name it until the next cycle" if later else ""
+        )
     weights = (
         "Versions that were trained while it was there keep what they learned until they are deleted; a full retrain "
         "starts without it."
