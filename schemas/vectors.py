@@ -21,6 +21,7 @@ from schemas.compatibility import CompatibilityReport
 from schemas.cycle import TrainerSettings
 
 CURRENT_FILE, STAMP_FILE, PUSHED_FILE = "current.json", "stamp.json", "pushed.json"
+SET_PREFIX = "set-"
 ENDINGS = (".parquet", ".npz")
 STAMP_KEY = "retrainer.stamp"
 """Under this name every file of vectors holds the stamp, too."""
@@ -119,6 +120,13 @@ def is_pushed(out: Path, group: str) -> bool:
         return current is not None and (noted["group"], noted["set"]) == (group, current.name)
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def holds_removed(out: Path) -> bool:
+    """Whether a set of before is still there although users were removed since: its writer was killed."""
+    current = current_set(out)
+    stamp = stamp_of(current)
+    return stamp is not None and stamp.removed != 0 and any(path != current for path in out.glob(f"{SET_PREFIX}*"))
 
 
 def stamp_of(folder: Path | None) -> VectorStamp | None:

@@ -20,7 +20,7 @@ from consumer.trouble import Trouble
 from consumer.vectors.following import is_due, note_trouble, place_of
 from consumer.vectors.process import VectorsProcess, request_of
 from schemas.log_events.service import VECTORS_NOT_PUBLISHED, VECTORS_PUBLISHED, VECTORS_WORK_AGAIN
-from schemas.vectors import VectorsRequest, VectorStamp, current_set, is_pushed, stamp_of
+from schemas.vectors import VectorsRequest, VectorStamp, current_set, holds_removed, is_pushed, stamp_of
 
 log = structlog.get_logger()
 
@@ -87,16 +87,17 @@ class VectorsFollower:
             stopping.wait(pause)
 
     def _due(self) -> VectorsRequest | None:
-        base, stamp = self._base(), stamp_of(current_set(place_of(self._settings)))
+        base, place = self._base(), place_of(self._settings)
         group = self._settings.vectors.feature_group
-        lacks = group is not None and not is_pushed(place_of(self._settings), group)
-        if base.version is None or not (lacks or is_due(base, self._settings.model_name, stamp)):
+        unfinished = holds_removed(place) or (group is not None and not is_pushed(place, group))
+        stamp = stamp_of(current_set(place))
+        if base.version is None or not (unfinished or is_due(base, self._settings.model_name, stamp)):
             return None
         return request_of(
             self._settings,
             base,
             base.version,
-            place_of(self._settings),
+            place,
             changed_only=True,
             feature_group=group,
         )

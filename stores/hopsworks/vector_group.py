@@ -25,7 +25,8 @@ from stores.vectors.index import IndexSpace
 VERSION_COLUMN = "model_version"
 
 _LONGEST = 256  # characters of a description that a cluster keeps
-_WRITE = {"start_offline_materialization": False, "wait_for_online_ingestion": True}
+_AWAIT = {"wait_for_online_ingestion": True}
+_WRITE = {"start_offline_materialization": False, **_AWAIT}
 
 T = TypeVar("T")
 
@@ -89,7 +90,7 @@ class VectorGroup:
     def remove(self, space: IndexSpace, users: Sequence[str]) -> None:
         """See VectorIndex."""
         keys, group = pd.DataFrame({self._key: list(users)}), self._found[space.number]
-        self._ask(f"remove {len(users)} users", lambda: group.remove_rows(keys, storage="online"))
+        self._ask(f"remove {len(users)} users", lambda: group.remove_rows(keys, storage="online", write_options=_AWAIT))
 
     def complete(self, space: IndexSpace, origin: Origin) -> None:
         """See VectorIndex."""

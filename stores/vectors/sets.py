@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from schemas.vectors import CURRENT_FILE, STAMP_FILE, Tower, VectorStamp, current_set, stamp_of
+from schemas.vectors import CURRENT_FILE, SET_PREFIX, STAMP_FILE, Tower, VectorStamp, current_set, stamp_of
 from stores.errors import StoreError
 from stores.files import flush_folder, replacing, share, shared
 from stores.vectors.blocks import VectorBlock
 from stores.vectors.parquet import ParquetFile, ParquetWriter, VectorsDamaged
 
-_SET, _PARTIAL, _LOCK = "set-", ".partial-", ".lock"
+_PARTIAL, _LOCK = ".partial-", ".lock"
 
 
 @contextmanager
@@ -67,7 +67,7 @@ class SetWriter:
         for path in self._folder.glob("*.parquet"):
             _flush(path)
         share(self._folder)
-        made = self._out / f"{_SET}{stamp.origin.version}-{stamp.created_at:%Y%m%dT%H%M%S%f}"
+        made = self._out / f"{SET_PREFIX}{stamp.origin.version}-{stamp.created_at:%Y%m%dT%H%M%S%f}"
         self._folder.rename(made)
         flush_folder(self._out)
         with shared(), replacing(self._out / CURRENT_FILE) as file:
@@ -125,7 +125,7 @@ class SetFiles:
 
 def sets_in(out: Path) -> list[Path]:
     """The sets that are there, oldest first: the one that counts, and the one before."""
-    return sorted(out.glob(f"{_SET}*"), key=lambda path: path.name.rpartition("-")[2])
+    return sorted(out.glob(f"{SET_PREFIX}*"), key=lambda path: path.name.rpartition("-")[2])
 
 
 def _tidy(out: Path) -> None:

@@ -18,6 +18,7 @@ DOMAIN = "consul"
 REST_PORT = 4406
 MYSQL_PORT = 3306
 FLIGHT_PORT = 5005
+OPENSEARCH_PORT = 9200
 
 
 def _drawn() -> int:

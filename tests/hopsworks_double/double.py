@@ -13,12 +13,13 @@ from tests.hopsworks_double.control.created import CreatedGroups
 from tests.hopsworks_double.control.feature_views import FeatureViews
 from tests.hopsworks_double.control.ingestions import Ingestions
 from tests.hopsworks_double.control.plane import ControlPlane
-from tests.hopsworks_double.https.server import Request
+from tests.hopsworks_double.https.server import HttpsServer, Request
 from tests.hopsworks_double.kafka.api import KafkaApi
 from tests.hopsworks_double.kafka.ingestion import IngestionService
 from tests.hopsworks_double.offline.query_service import QueryService
 from tests.hopsworks_double.online.mysql_server import MysqlServer
 from tests.hopsworks_double.online.rest import OnlineRest
+from tests.hopsworks_double.online.vector_database import VectorDatabase
 from tests.hopsworks_double.registry.models import RegistryDouble
 from tests.hopsworks_double.rows.held import HeldGroup
 from tests.hopsworks_double.serving.deployments import Deployments
@@ -52,6 +53,7 @@ class HopsworksDouble:
         self.deployments = Deployments(self.cluster, self.control)
         self.control_plane = self.control.server
         self.online_rest = OnlineRest(self.cluster, self.views).server
+        self.vector_database = VectorDatabase(self.cluster, self.control).server
         self.query_service = QueryService(self.cluster)
         self.mysql = MysqlServer(self.cluster)
         self.ingestion = IngestionService(self.cluster, self.ingestions, self.views)
@@ -106,20 +108,25 @@ class HopsworksDouble:
         """Start everything that is not running."""
         self._address.claim()
         self.kafka_api.start()
-        for server in (self.control_plane, self.online_rest, self.query_service, self.mysql, self.ingestion):
+        for server in self._servers():
             server.start()
 
     def stop(self) -> None:
         """Stop everything. Fails if the double itself did anything wrong meanwhile."""
-        for server in (self.ingestion, self.mysql, self.query_service, self.online_rest, self.control_plane):
+        for server in self._servers()[::-1]:
             server.stop()
         self._address.release()
         crashes = [
             crash
-            for part in (self.control_plane, self.online_rest, self.mysql, self.ingestion)
+            for part in (self.control_plane, self.online_rest, self.vector_database, self.mysql, self.ingestion)
             for crash in part.crashes
         ]
         assert not crashes, "the double crashed:\n" + "\n".join(crashes)
+
+    def _servers(self) -> tuple[HttpsServer | QueryService | MysqlServer | IngestionService, ...]:
+        """Everything that is started, in order."""
+        web = (self.control_plane, self.online_rest, self.vector_database)
+        return (*web, self.query_service, self.mysql, self.ingestion)
 
     def __enter__(self) -> Self:
         self.start()

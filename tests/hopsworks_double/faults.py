@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
-Server = Literal["control", "rest", "flight", "mysql"]
+Server = Literal["control", "rest", "flight", "mysql", "opensearch"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Feature groups that a client creates and deletes: online ones with one primary key, such as groups of vectors.
 
-The SDK needs no more of an embedding index than its name and the prefix of its columns. The vector database itself is
-not there: `find_neighbors` has nobody to ask.
+The SDK needs no more of an embedding index than its name and the prefix of its columns; the search of it is in
+`online.vector_database`.
 """
 
 from __future__ import annotations

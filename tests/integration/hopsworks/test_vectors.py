@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,15 +12,21 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from schemas.vectors import Tower, current_set, is_pushed
+from schemas.cycle import CycleKind, CycleRequest, Lineage
+from schemas.vectors import Tower, VectorsRequest, current_set, is_pushed
+from stores.feature_store import Floats
+from stores.features.local import LocalFeatureStore
+from stores.hopsworks.session import end_session
 from stores.hopsworks.vector_group import VectorGroup
 from stores.vectors.pushing import push
+from stores.vectors.reader import VectorSet
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
-from tests.hopsworks_double.clients.session import session_of
+from tests.hopsworks_double.clients.session import cluster_of, session_of
 from tests.hopsworks_double.rows.held import HeldGroup
 from tests.unit.stores.vectors.made import DIMENSION, block, publish
-from tests.waiting import wait_until
-from tests.worlds import GROUP
+from tests.worlds import GROUP, World, names, trainer_settings
+from trainer.run import run_cycle
+from trainer.vectors.export import export
 
 NAME = "recommender_vectors"
 ROWS = {f"u{number}": number + 1 for number in range(10)}
@@ -48,6 +55,16 @@ def brought(double: HopsworksDouble, out: Path) -> None:
         push(VectorGroup(session, NAME, "user_id"), NAME, folder)
 
 
+def nearest(double: HopsworksDouble, number: int, query: Floats) -> list[str]:
+    """The four nearest candidates in a version of the group, as a server finds them with the SDK."""
+    with session_of(double, request_timeout=5.0, retry_for=10.0) as session:
+        group = session.project.get_feature_store().get_feature_group(NAME, version=number)
+        names = [one.name for one in group.columns]
+        rows = [dict(zip(names, row, strict=True)) for _, row in group.find_neighbors(query.tolist(), k=4)]
+        assert {row["model_version"] for row in rows} == {number}
+        return [row["user_id"] for row in rows]
+
+
 def test_a_group_follows_the_sets(double: HopsworksDouble, tmp_path: Path) -> None:
     out = tmp_path / "out"
     publish(out, 1, ROWS, at=1)
@@ -71,12 +88,17 @@ def test_a_group_follows_the_sets(double: HopsworksDouble, tmp_path: Path) -> No
     )
     assert told(first) == {"complete": True, "model": "m", "version": 1, "towers": 1, "index_compatible_with": None}
 
+    query = whole.vectors[Tower.CANDIDATE][3] + np.float32(0.01)
+    found = nearest(double, 1, query)
+    cosines = whole.vectors[Tower.CANDIDATE] @ query
+    assert found == [whole.users[at] for at in np.argsort(-cosines, kind="stable")[:4]]
+
     changed = {**{user: row for user, row in ROWS.items() if user != "u4"}, "u5": 99, "new": 7}
     publish(out, 1, changed, removed=1, at=2)
     assert not is_pushed(out, NAME)
     announced = len(double.ingestions._rows)
     brought(double, out)
-    wait_until(lambda: sorted(first.store.online) == sorted(changed), 10, "the removal")
+    assert sorted(first.store.online) == sorted(changed)
     written = double.ingestions._rows[announced:]
     assert written == [{"UPSERTED": 2}, {"DELETED": 1}]
 
@@ -86,4 +108,43 @@ def test_a_group_follows_the_sets(double: HopsworksDouble, tmp_path: Path) -> No
     groups = held(double)
     assert list(groups) == [2, 3]  # the one before stays
     assert told(groups[3])["version"] == 3
+    assert "u4" not in nearest(double, 3, query)
     assert {row["model_version"][0] for row in groups[3].store.online.values() if row["model_version"]} == {3}
+
+
+@pytest.mark.full  # trains
+def test_the_process_that_computes_vectors_brings_them_to_the_group(double: HopsworksDouble, tmp_path: Path) -> None:
+    settings = trainer_settings(tmp_path)
+    with closing(LocalFeatureStore(tmp_path / "store.db", GROUP)) as store:
+        store.commit(World().rows(names(400)))
+    request = CycleRequest(
+        cycle_id="c1",
+        kind=CycleKind.BOOTSTRAP,
+        reason="the test says so",
+        base_version=None,
+        users=(),
+        lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=0),
+        settings=settings,
+    )
+    trained = run_cycle(request, lambda _progress: None, lambda: False)
+    assert trained is not None
+    assert trained.version == 1
+    cluster = cluster_of(double, request_timeout=5.0, retry_for=10.0)
+    asked = VectorsRequest(
+        settings=settings.model_copy(update={"hopsworks": cluster}),
+        version=1,
+        champion=1,
+        as_of="c1",
+        out=tmp_path / "out",
+        changed_only=True,
+        feature_group=NAME,
+    )
+    try:
+        stamp = export(asked, lambda _done, _about: None)
+    finally:
+        end_session()
+    assert is_pushed(tmp_path / "out", NAME)
+    found, rows = VectorSet.open(tmp_path / "out"), held(double)[1].store.online
+    assert stamp.users == len(rows) == 400
+    for at, user in enumerate(found.users):
+        np.testing.assert_array_equal(rows[user]["candidate"], found.candidates[at])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.vectors import CURRENT_FILE, Tower, current_set
+from schemas.vectors import CURRENT_FILE, Tower, current_set, holds_removed
 from stores.errors import StoreError
 from stores.vectors.changes import Earlier
 from stores.vectors.numpy_file import NumpyFile, NumpyWriter
@@ -59,6 +59,21 @@ def test_nobody_who_was_removed_is_in_any_published_file(tmp_path: Path, removed
     assert not VectorSet.open(tmp_path).outdated()
     with closing(opened):  # a server that had it open finishes with it
         assert sum(len(part.users) for part in opened.blocks()) == len(ROWS)
+
+
+def test_a_writer_that_is_killed_before_it_tidies_up_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path, 1, ROWS, at=1)
+    assert not holds_removed(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("stores.vectors.sets._tidy", lambda _out: None)
+        publish(tmp_path, 1, {"u1": 1}, removed=9, at=2)
+    assert holds_removed(tmp_path)
+    assert holds(tmp_path, "u3") is True  # the truth
+    publish(tmp_path, 1, {"u1": 1}, at=3)  # tidies up before and after
+    assert not holds_removed(tmp_path)
+    assert holds(tmp_path, "u3") is False
 
 
 def test_who_is_only_in_the_set_before_is_held_all_the_same(tmp_path: Path) -> None:
