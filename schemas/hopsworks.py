@@ -77,6 +77,9 @@ class HopsworksRegistry(Policy):
     """How often one call tries to save a version before it gives up; the cycle may be tried again after that."""
     tag: str = "retrainer"
     """The tag that mirrors the champion, where the cluster has a schema of that name."""
+    training_dataset: bool = False
+    """Whether versions name a training dataset, which the cluster's monitoring compares with. Each training from
+    scratch then has the cluster copy the whole feature group."""
 
 
 class HopsworksDeployment(Policy):

@@ -17,6 +17,7 @@ from schemas.cycle import (
     TrainerSettings,
 )
 from schemas.errors import RetrainerError
+from schemas.hopsworks import HopsworksStore
 from stores.feature_store import FeatureStore
 from stores.features.local import LocalFeatureStore
 from stores.hopsworks.secrets import redacted
@@ -58,14 +59,20 @@ def open_registry(settings: TrainerSettings) -> ModelRegistry:
     if isinstance(settings.model_registry, LocalRegistry):
         return LocalModelRegistry(settings.model_registry.path, settings.model_name)
     from stores.hopsworks.session import session_with
+    from stores.hopsworks.training_data import TrainingData
     from stores.registry.hopsworks.registry import HopsworksModelRegistry
 
     assert settings.hopsworks is not None
+    session, store = session_with(settings.hopsworks), settings.feature_store
+    data: TrainingData | None = None
+    if isinstance(store, HopsworksStore) and settings.model_registry.training_dataset:
+        data = TrainingData(session, store, settings.feature_group)
     return HopsworksModelRegistry(
-        session_with(settings.hopsworks),
+        session,
         settings.model_registry,
         settings.model_name,
         cache=settings.work_dir / "versions",
+        training_data=data,
     )
 
 
