@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from schemas.cycle import CycleKind
+from schemas.cycle import CycleKind, TrainerSettings
 from schemas.hopsworks import HopsworksStore
 from schemas.manifest import MANIFEST_FILE, ModelManifest
 from stores.hopsworks.session import Session
-from stores.hopsworks.training_data import TrainingData
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
 from tests.contract.test_model_registry import staged
 from tests.hopsworks_double import Fault, HopsworksDouble, Status
 from tests.hopsworks_double.clients.registries import MODEL, SETTINGS, fail
 from tests.worlds import GROUP, World, names
+from trainer.run import open_registry
 
 FULL, FOLLOWING = "c000001-00000000", "c000002-00000000"
 VIEW = (f"{GROUP.name}_retrainer", 1)
@@ -26,8 +26,16 @@ def registry(double: HopsworksDouble, session: Session, tmp_path: Path) -> Hopsw
     double.store.put(
         {user: {name: row.tolist() for name, row in one.items()} for user, one in World().rows(names(30)).items()}
     )
-    data = TrainingData(session, HopsworksStore(), GROUP)
-    return HopsworksModelRegistry(session, SETTINGS, MODEL, tmp_path / "cache", data)
+    settings = TrainerSettings(
+        feature_group=GROUP,
+        hopsworks=session.cluster,
+        feature_store=HopsworksStore(),
+        model_registry=SETTINGS.model_copy(update={"training_dataset": True}),
+        work_dir=tmp_path / "work",
+    )
+    opened = open_registry(settings)
+    assert isinstance(opened, HopsworksModelRegistry)
+    return opened
 
 
 def version(folder: Path, cycle_id: str, kind: CycleKind) -> Path:
