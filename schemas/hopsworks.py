@@ -81,6 +81,9 @@ class HopsworksRegistry(Policy):
     keep: Positive | None = 50
     """How many of the newest versions stay. The champion, the baseline, what is pinned, and what else somebody needs
     stay too; the others are deleted. None keeps every version."""
+    training_dataset: bool = False
+    """Whether versions name a training dataset, which the cluster's monitoring compares with. Each training from
+    scratch then has the cluster copy the whole feature group."""
 
 
 class HopsworksDeployment(Policy):

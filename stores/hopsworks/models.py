@@ -14,6 +14,7 @@ from stores.errors import ClusterUnreachable, NotThere, Refused, RegistryError
 from stores.hopsworks.dataset import Dataset
 from stores.hopsworks.failures import code_of
 from stores.hopsworks.session import Session
+from stores.hopsworks.training_data import Recorded
 
 FILES = "Files"
 
@@ -72,17 +73,23 @@ class Models:
         description: str,
         await_registration: float,
         version: int | None = None,
+        training_data: Recorded | None = None,
     ) -> None:
         """Have the SDK upload a folder and make an entry for it, under the next free number where `version` is None.
 
-        Not repeatable.
+        The entry names the training dataset, where there is one. Not repeatable.
 
         Raises:
             ClusterError: the SDK failed; what was done before is not known.
         """
         registry = self._opened()
         model = registry.tensorflow.create_model(
-            self.name, version=version, metrics=dict(metrics), description=description
+            self.name,
+            version=version,
+            metrics=dict(metrics),
+            description=description,
+            feature_view=training_data.view if training_data else None,
+            training_dataset_version=training_data.version if training_data else None,
         )
         # Private: nothing public stops the SDK's clean-up. A test fails where a later SDK has this attribute elsewhere.
         model._model_engine._dataset_api = _Keeping()

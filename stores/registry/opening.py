@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.cycle import LocalRegistry, TrainerSettings
-from schemas.hopsworks import Hopsworks
+from schemas.hopsworks import Hopsworks, HopsworksStore
 from stores.model_registry import ModelRegistry
 from stores.registry.local import LocalModelRegistry
 
@@ -13,10 +13,19 @@ def open_registry(settings: TrainerSettings, cluster: Hopsworks | None = None) -
     if isinstance(settings.model_registry, LocalRegistry):
         return LocalModelRegistry(settings.model_registry.path, settings.model_name)
     from stores.hopsworks.session import session_with
+    from stores.hopsworks.training_data import TrainingData
     from stores.registry.hopsworks.registry import HopsworksModelRegistry
 
     cluster = cluster or settings.hopsworks
     assert cluster is not None
+    session, store = session_with(cluster), settings.feature_store
+    data: TrainingData | None = None
+    if isinstance(store, HopsworksStore) and settings.model_registry.training_dataset:
+        data = TrainingData(session, store, settings.feature_group)
     return HopsworksModelRegistry(
-        session_with(cluster), settings.model_registry, settings.model_name, cache=settings.work_dir / "versions"
+        session,
+        settings.model_registry,
+        settings.model_name,
+        cache=settings.work_dir / "versions",
+        training_data=data,
     )

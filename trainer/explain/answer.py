@@ -13,6 +13,7 @@ from schemas.explanation import ExplainRequest, Explanation, Found, NearestUsers
 from stores.feature_store import FeatureStore, Floats
 from stores.features.checks import check_rows
 from stores.features.reading import read_all
+from stores.registry.opening import open_registry
 from stores.sqlite_readonly import stamps
 from trainer.explain.nearest import Everyone, nearest_by
 from trainer.explain.space_files import SpaceFiles, finished

@@ -15,6 +15,7 @@ from schemas.manifest import MANIFEST_FILE, SAVED_MODEL_FILE
 from stores.errors import NotThere, RegistryError
 from stores.hopsworks.models import Entry, Models
 from stores.hopsworks.session import Session
+from stores.hopsworks.training_data import TrainingData
 from stores.model_registry import RegisteredVersion, some_of
 from stores.registry.files import check_files
 from stores.registry.hopsworks.cache import VersionCache, key_of
@@ -30,12 +31,20 @@ _one_writer = threading.Lock()  # two registries of one process may have differe
 
 
 class HopsworksModelRegistry:
-    """A model registry in a cluster. `cache` is a folder of this machine for downloads.
+    """A model registry in a cluster. `cache` is a folder of this machine for downloads; `training_data` are the
+    datasets that versions name, None where they name none.
 
     Every method may also raise ClusterError: the cluster did not answer, so nothing is known.
     """
 
-    def __init__(self, session: Session, settings: HopsworksRegistry, model_name: str, cache: Path) -> None:
+    def __init__(
+        self,
+        session: Session,
+        settings: HopsworksRegistry,
+        model_name: str,
+        cache: Path,
+        training_data: TrainingData | None = None,
+    ) -> None:
         self._settings = settings
         self._name = model_name
         self._cache = VersionCache(cache)
@@ -48,6 +57,7 @@ class HopsworksModelRegistry:
             attempts=settings.upload_attempts,
             await_registration=settings.await_registration,
             settle_for=settings.settle_for,
+            training_data=training_data,
         )
 
     def find(self, cycle_id: str) -> RegisteredVersion | None:

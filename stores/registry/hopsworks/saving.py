@@ -28,6 +28,7 @@ from pathlib import Path
 from schemas.manifest import MANIFEST_FILE, ModelManifest
 from stores.errors import ClusterError, RegistryError
 from stores.hopsworks.models import FILES, Entry, Models
+from stores.hopsworks.training_data import Recorded, TrainingData
 from stores.model_registry import RegisteredVersion
 from stores.registry.hopsworks.cache import VersionCache
 from stores.registry.hopsworks.naming import describe, marker_of, metrics_of
@@ -47,6 +48,7 @@ class Saver:
         attempts: how often a save is tried.
         await_registration: seconds that the SDK waits for the entry after an upload.
         settle_for: seconds to wait for the entry of a folder whose files are all there.
+        training_data: makes and finds the datasets that entries name; None where they name none.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Saver:
         attempts: int,
         await_registration: float,
         settle_for: float,
+        training_data: TrainingData | None = None,
     ) -> None:
         self._models = models
         self._versions = versions
@@ -65,6 +68,7 @@ class Saver:
         self._attempts = attempts
         self._await_registration = await_registration
         self._settle_for = settle_for
+        self._training_data = training_data
 
     def save(self, folder: Path, manifest: ModelManifest, min_version_exclusive: int = 0) -> RegisteredVersion:
         """The cycle's version: the one that it has, or a new one, with a number higher than `min_version_exclusive`.
@@ -77,12 +81,13 @@ class Saver:
         """
         found = self._reconciled(manifest.cycle_id)
         failure: ClusterError | None = None
+        named = self._training_data.of(manifest) if self._training_data is not None and found is None else None
         for attempt in range(self._attempts):
             if found is not None:
                 return found
             if attempt:
                 time.sleep(random.uniform(*_PAUSE))  # noqa: S311
-            failure = self._try(folder, manifest, min_version_exclusive)
+            failure = self._try(folder, manifest, min_version_exclusive, named)
             try:
                 found = self._reconciled(manifest.cycle_id)
             except ClusterError as error:
@@ -97,12 +102,20 @@ class Saver:
             ) from failure
         return found
 
-    def _try(self, folder: Path, manifest: ModelManifest, min_version_exclusive: int) -> ClusterError | None:
+    def _try(
+        self, folder: Path, manifest: ModelManifest, min_version_exclusive: int, named: Recorded | str | None
+    ) -> ClusterError | None:
         with self._cache.scratch("outgoing") as outgoing:
             _lay_out(folder, manifest, outgoing)
             try:
                 wanted = self._number(min_version_exclusive)
-                self._models.save(outgoing, metrics_of(manifest), describe(manifest), self._await_registration, wanted)
+                said = (
+                    f"{describe(manifest)}\nNo training dataset: {named}"
+                    if isinstance(named, str)
+                    else describe(manifest)
+                )
+                data = named if isinstance(named, Recorded) else None
+                self._models.save(outgoing, metrics_of(manifest), said, self._await_registration, wanted, data)
             except ClusterError as error:
                 return error
         return None

@@ -13,6 +13,7 @@ from tests.hopsworks_double.rows.held import HeldGroup
 
 VIEW_NOT_FOUND = 270181
 VIEW_EXISTS = 270189
+DATA_NOT_FOUND = 270012
 
 
 class FeatureViews:
@@ -23,6 +24,8 @@ class FeatureViews:
         self._ids = itertools.count(9)
         self._views: dict[tuple[str, int], Json] = {}
         self._groups: dict[tuple[str, int], HeldGroup] = {}
+        self.training_data: dict[tuple[str, int], list[Json]] = {}
+        """Training datasets by view, the first first; their rows are with the query service."""
         if cluster.spec.feature_view:
             for group in cluster.groups:
                 self._make(f"{group.group.name}_retrainer", 1, group, group.columns)
@@ -33,7 +36,12 @@ class FeatureViews:
         add("GET", view, lambda call: Reply(200, self._found(call)))
         add("DELETE", view, self._delete)
         add("GET", f"{view}/query", lambda call: Reply(200, self._found(call)["query"]))
+        add("GET", f"{view}/query/batch", lambda call: Reply(200, self._found(call)["query"]))
         add("GET", f"{view}/preparedstatement", self._statements)
+        data = f"{view}/trainingdatasets"
+        add("POST", data, self._make_data)
+        add("GET", data, lambda call: Reply(200, metadata.listing(self._data_of(call))))
+        add("GET", f"{data}/version/{{data}}", self._one_data)
         add("GET", f"{view}/provenance/links", lambda call: Reply(200, self._lineage(call)))
         add("GET", f"{view}/transformation/functions", lambda _: Reply(200, metadata.listing([])))
 
@@ -86,6 +94,37 @@ class FeatureViews:
         view = self._found(call)
         del self._views[view["name"], view["version"]]
         return Reply(200)
+
+    def _data_of(self, call: ApiCall) -> list[Json]:
+        view = self._found(call)
+        return self.training_data.setdefault((view["name"], view["version"]), [])
+
+    def _one_data(self, call: ApiCall) -> Reply:
+        for one in self._data_of(call):
+            if one["version"] == int(call.parts["data"]):
+                return Reply(200, one)
+        raise ApiError(404, DATA_NOT_FOUND, "Training dataset wasn't found.")
+
+    def _make_data(self, call: ApiCall) -> Reply:
+        known, asked = self._data_of(call), call.json()
+        made = {
+            "type": "trainingDatasetDTO",
+            "id": 100 + len(known),
+            "name": asked["name"],
+            "version": len(known) + 1,
+            "description": asked.get("description"),
+            "dataFormat": asked["dataFormat"],
+            "coalesce": False,
+            "featurestoreId": self._cluster.feature_store_id,
+            "created": metadata.CREATED,
+            "features": [],
+            "splits": [],
+            "statisticsConfig": {"enabled": True, "columns": []},
+            "trainingDatasetType": asked["trainingDatasetType"],
+            "location": f"/Projects/{self._cluster.spec.project}/{asked['name']}_{len(known) + 1}",
+        }
+        known.append(made)
+        return Reply(201, made)
 
     def _statements(self, call: ApiCall) -> Reply:
         view = self._found(call)

@@ -30,12 +30,14 @@ class QueryService:
         self._server: _FlightServer | None = None
         self.calls: list[str] = []
         """Actions and methods that were called, in order."""
+        self.written: dict[tuple[str, int, int], int] = {}
+        """Rows of training datasets, by view, its version, and that of the dataset."""
 
     def start(self) -> None:
         """Serve, if it does not yet."""
         if self._server is None:
             # It serves from here on; its `serve` would only wait, and meanwhile take over the process's signals.
-            self._server = _FlightServer(self._cluster, self.calls)
+            self._server = _FlightServer(self._cluster, self.calls, self.written)
 
     def stop(self) -> None:
         """Be gone, once the calls under way have ended."""
@@ -46,9 +48,10 @@ class QueryService:
 
 
 class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
-    def __init__(self, cluster: Cluster, calls: list[str]) -> None:
+    def __init__(self, cluster: Cluster, calls: list[str], written: dict[tuple[str, int, int], int]) -> None:
         self._cluster = cluster
         self._calls = calls
+        self._written = written
         element = pa.float64() if cluster.spec.element == "double" else pa.float32()
         self._array = pa.list_(element)
         self._types = {**_SCALARS, "array": self._array}
@@ -66,6 +69,10 @@ class _FlightServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def do_action(self, _: Any, action: Any) -> list[bytes]:
         self._struck(action.type)
+        if action.type == "create-training-dataset":
+            asked = json.loads(action.body.to_pybytes())
+            rows = self._cluster.held(asked["query"]["group"]).offline_rows(None)
+            self._written[asked["fv_name"], asked["fv_version"], asked["tds_version"]] = len(rows)
         return [VERSION if action.type == "get-version" else b"ok"]
 
     def get_flight_info(self, _: Any, descriptor: Any) -> Any:

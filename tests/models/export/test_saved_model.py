@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from schemas.cycle import TrainerSettings
-from schemas.manifest import CANDIDATE_TOWER_FILE, MODEL_FILE, QUERY_TOWER_FILE
+from schemas.cycle import CycleKind, TrainerSettings
+from schemas.hopsworks import HopsworksDeployment
+from schemas.manifest import CANDIDATE_TOWER_FILE, MODEL_FILE, QUERY_TOWER_FILE, SAVED_MODEL_FILE
 from schemas.saved_model import SIGNATURES, WARM_UP_FILE, Exported, ExportRequest
 from stores.errors import RegistryError
+from stores.registry.files import read_manifest
 from tests.models.export.prediction_log import PredictionLog
 from tests.models.export.registered import manifest_of, raw_rows, registered
+from tests.models.test_cycle import Bench
 from trainer.errors import ExportError
 from trainer.export.export import export
 from trainer.export.placing import note_in
@@ -146,3 +149,18 @@ def test_a_version_that_is_not_there(settings: TrainerSettings, tmp_path: Path) 
     with pytest.raises(RegistryError, match="has no version 9"):
         export(ExportRequest(settings=settings, version=9, out=tmp_path / "out"), lambda _step: None)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.full
+def test_a_cycle_registers_a_saved_model_where_a_deployment_serves_the_versions(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    deployment = HopsworksDeployment(name="recommender")
+    settings = bench.settings.model_copy(update={"deployment": deployment})
+    result = bench.run(bench.request("c1", CycleKind.BOOTSTRAP, settings=settings))
+    assert result.version == 1
+    folder = bench.registry.fetch(1)
+    served, rows = tf.saved_model.load(str(folder)), raw_rows(20, seed=6)
+    (found,) = served.signatures["query"](features=tf.constant(rows)).values()
+    np.testing.assert_allclose(found, keras.models.load_model(folder / QUERY_TOWER_FILE)(rows), rtol=0, atol=1e-6)
+    assert (folder / WARM_UP_FILE).is_file()
+    assert {SAVED_MODEL_FILE, WARM_UP_FILE} <= {file.path for file in read_manifest(folder).files}

@@ -102,6 +102,30 @@ def test_what_does_not_become_ready_is_taken_back(fails: bool, why: str) -> None
     assert (cluster.active, cluster.state, cluster.done) == (2, "ready", ["save 7", "activate 2"])
 
 
+def test_the_way_back_leads_to_the_version_that_answered_before_and_not_to_the_newest() -> None:
+    cluster = Cluster(5, 6, broken=(7,))
+    cluster.active = 1  # 6 was taken back before
+    with pytest.raises(NotReady, match="serves version 5 again, by its version 1"):
+        bring(cluster, 7)
+    assert cluster.done == ["save 7", "activate 1"]
+
+
+def test_instances_of_the_version_before_are_not_taken_for_those_of_the_new_one() -> None:
+    class Late(Cluster):
+        """Says for a moment that it is ready: the old instances are."""
+
+        def save(self, model_version: int) -> None:
+            super().save(model_version)
+            self.state, self.then = "ready", self.comes
+
+        def comes(self) -> None:
+            self.state = "coming"
+
+    with pytest.raises(NotReady, match="version 7 is taken back"):
+        bring(Late(6, broken=(7,)), 7)
+    assert bring(Late(6), 7) == Standing(2, 7, "ready")
+
+
 def test_what_a_killed_predecessor_saved_is_waited_for_and_not_saved_again() -> None:
     cluster = Cluster(6, 7)
     cluster.state = "coming"

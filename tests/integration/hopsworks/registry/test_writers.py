@@ -138,10 +138,10 @@ def test_two_registries_of_a_process_write_one_after_the_other(
     far."""
     both, attempt = threading.Barrier(2), Saver._try
 
-    def held(saver: Saver, folder: Path, manifest: ModelManifest, min_version_exclusive: int) -> ClusterError | None:
+    def held(saver: Saver, folder: Path, manifest: ModelManifest, above: int, named: None) -> ClusterError | None:
         with suppress(threading.BrokenBarrierError):
             both.wait(0.5)
-        return attempt(saver, folder, manifest, min_version_exclusive)
+        return attempt(saver, folder, manifest, above, named)
 
     monkeypatch.setattr(Saver, "_try", held)
     folder, registries = staged(tmp_path, "c1"), [another(), another()]

@@ -57,6 +57,13 @@ def told(**found: Any) -> dict[str, str]:
     return rows({**QUIET, **found})
 
 
+def test_what_is_served_where_is_told_beside_the_champion() -> None:
+    assert "deployment" not in told()
+    served = {"export": "version 3 is in /srv/models/m/3", "deployment": "version 3 is not there: the cluster is away"}
+    found = told(served=served)
+    assert {name: found[name] for name in served} == served
+
+
 def test_users_that_a_cycle_gave_back_are_told_as_such() -> None:
     pending = {"users": 382, "untried_users": 0, "oldest_age_s": 40.0}
     found = told(pending=pending, last_cycle=ENDED, hold=Hold.NOTHING.value)
