@@ -29,4 +29,8 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         from consumer.dead_letters.publisher import Publisher
 
         found.append(Publisher(settings.kafka, settings.dead_letters.topic, ledger.letters))
+    if settings.reports.html and settings.reports.keep:
+        from consumer.report_pages import PageDrawer
+
+        found.append(PageDrawer(settings.reports_dir))
     return found

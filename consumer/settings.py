@@ -38,6 +38,7 @@ from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, PairPolicy, SplitPolicy, TriggerPolicy
+from schemas.reports import ReportPolicy
 
 
 class LeaseSettings(Section):
@@ -123,6 +124,7 @@ class Settings(BaseSettings):
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
     guard: GuardPolicy = GuardPolicy()
+    reports: ReportPolicy = ReportPolicy()
     lease: LeaseSettings = LeaseSettings()
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()
@@ -162,6 +164,11 @@ class Settings(BaseSettings):
         return self.state_dir / "trainer"
 
     @property
+    def reports_dir(self) -> Path:
+        """Where the reports of cycles lie, a folder each."""
+        return self.state_dir / "reports"
+
+    @property
     def status_file(self) -> Path:
         """Where the service says, once a second, how it is."""
         return self.state_dir / "status.json"
@@ -189,6 +196,8 @@ class Settings(BaseSettings):
             fit=self.fit,
             gate=self.gate,
             guard=self.guard,
+            reports=self.reports,
+            reports_dir=self.reports_dir,
         )
 
     @classmethod

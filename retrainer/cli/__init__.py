@@ -23,6 +23,7 @@ COMMANDS = {
     "replays": "retrainer.cli.replays:replays",
     "status": "retrainer.cli.status:status",
     "versions": "retrainer.cli.versions:versions",
+    "report": "retrainer.cli.report:report",
     "dead-letters": "retrainer.cli.dead_letters:dead_letters",
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",
