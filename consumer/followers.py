@@ -7,7 +7,7 @@ so a crash between a promotion and its news loses nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from consumer.cycles.champion_mirror import ChampionMirror
@@ -34,35 +34,67 @@ class Follower(Protocol):
 
 def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
     """The followers that the settings ask for."""
-    found: list[Follower] = [ChampionMirror(settings, ledger)]
+    return [
+        *_of_dead_letters(settings, ledger),
+        *_of_model_events(settings, ledger),
+        *_of_retention(settings, ledger),
+        *_of_deployment(settings, ledger),
+        *_of_vectors(settings, ledger),
+        *_of_reports(settings),
+    ]
+
+
+# Each imports what it needs only where that is wanted: the service stays small.
+
+
+def _of_dead_letters(settings: Settings, ledger: Ledger) -> Iterator[Follower]:
     if settings.dead_letters.topic:
         from consumer.dead_letters.publisher import Publisher
 
-        found.append(Publisher(settings.kafka, settings.dead_letters.topic, ledger.letters))
+        yield Publisher(settings.kafka, settings.dead_letters.topic, ledger.letters)
+
+
+def _of_model_events(settings: Settings, ledger: Ledger) -> Iterator[Follower]:
+    from consumer.model_events.followers import followers
+
+    yield from followers(settings, ledger)
+
+
+def _of_retention(settings: Settings, ledger: Ledger) -> Iterator[Follower]:
     if settings.model_registry.keep is not None:
         from consumer.cycles.pruner import Pruner
         from consumer.cycles.version_needs import needs_of
 
-        found.append(Pruner(settings, ledger, needs_of(settings)))
+        yield Pruner(settings, ledger, needs_of(settings))
+
+
+def _of_deployment(settings: Settings, ledger: Ledger) -> Iterator[Follower]:
     if settings.export.out is not None:
         from consumer.deployment.champion_follower import ChampionFollower
         from consumer.deployment.exporting import Exporter
 
         trouble = Trouble(EXPORT_TROUBLE, EXPORT_WORKS, time.monotonic)
-        found.append(ChampionFollower(ledger, Exporter(settings, settings.export.out), trouble))
+        yield ChampionFollower(ledger, Exporter(settings, settings.export.out), trouble)
     if settings.deployment is not None:
         from consumer.deployment.champion_follower import ChampionFollower
         from consumer.deployment.deploying import Deployer
 
         trouble = Trouble(DEPLOYMENT_TROUBLE, DEPLOYMENT_WORKS, time.monotonic)
-        found.append(ChampionFollower(ledger, Deployer(settings, settings.deployment), trouble))
+        yield ChampionFollower(ledger, Deployer(settings, settings.deployment), trouble)
+
+
+def _of_vectors(settings: Settings, ledger: Ledger) -> Iterator[Follower]:
     if settings.vectors.wanted:
         from consumer.vectors.follower import VectorsFollower
 
-        found.append(VectorsFollower(settings, ledger.cycles.base, ledger.cycles.is_any_running))
-    from consumer.model_events.followers import followers as of_model_events
+        yield VectorsFollower(settings, ledger.cycles.base, ledger.cycles.is_any_running)
 
-    return [*found, *of_model_events(settings, ledger)]
+
+def _of_reports(settings: Settings) -> Iterator[Follower]:
+    if settings.reports.html and settings.reports.keep:
+        from consumer.report_pages import PageDrawer
+
+        yield PageDrawer(settings.reports_dir)
 
 
 @runtime_checkable

@@ -42,6 +42,7 @@ from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, PairPolicy, SplitPolicy, TriggerPolicy
+from schemas.reports import ReportPolicy
 
 
 class LeaseSettings(Section):
@@ -133,6 +134,7 @@ class Settings(BaseSettings):
     gate: GatePolicy = GatePolicy()
     guard: GuardPolicy = GuardPolicy()
     promotion: PromotionSettings = PromotionSettings()
+    reports: ReportPolicy = ReportPolicy()
     lease: LeaseSettings = LeaseSettings()
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()
@@ -172,6 +174,11 @@ class Settings(BaseSettings):
         return self.state_dir / "trainer"
 
     @property
+    def reports_dir(self) -> Path:
+        """Where the reports of cycles lie, a folder each."""
+        return self.state_dir / "reports"
+
+    @property
     def status_file(self) -> Path:
         """Where the service says, once a second, how it is."""
         return self.state_dir / "status.json"
@@ -200,6 +207,8 @@ class Settings(BaseSettings):
             fit=self.fit,
             gate=self.gate,
             guard=self.guard,
+            reports=self.reports,
+            reports_dir=self.reports_dir,
         )
 
     @classmethod

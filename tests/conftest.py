@@ -24,6 +24,7 @@ _WAYS_OUT = {
     "Apache Kafka": "The other tests ran on Tansu. Install Java 17 and Maven to run them all.",
     "PostgreSQL": "The ledger was tested on SQLite only. Install PostgreSQL's server to test both.",
     "PgBouncer": "The ledger was tested without a pooler only. Install PgBouncer to test both.",
+    "Chromium": "Pages of reports were not opened in a browser. Install Chromium to test them.",
     "full and read-only disks": "They need a machine that lets root mount a tmpfs and a loop device.",
 }
 """What may be left out, and how not to."""
@@ -33,6 +34,7 @@ _WAYS_OUT = {
 def pytest_configure(config: pytest.Config) -> None:
     """Guard the run. What tests keep in `tmp_path` stays where pytest keeps it, for whoever looks for a cause."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ.setdefault("RETRAINER_REPORTS__HTML", "false")  # a page costs as much as some cycles of the tests
     held = ExitStack()
     held.enter_context(guarded())
     config.add_cleanup(held.close)

@@ -68,11 +68,11 @@ def run_cycle(
         stopping: whether the cycle should end now.
         permitted: waits up to so many seconds for the permit to register, and returns whether it came.
     """
-    evidence = EvidenceKeeper(request)
-    result = _run(request, evidence, send, stopping, permitted)
-    if result is not None:
-        evidence.write(result)
-    return result
+    with closing(EvidenceKeeper(request)) as evidence:
+        result = _run(request, evidence, send, stopping, permitted)
+        if result is not None:
+            evidence.write(result)
+        return result
 
 
 def _run(

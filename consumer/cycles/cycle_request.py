@@ -7,7 +7,9 @@ from consumer.ledger.cycles import Claim
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest
+from schemas.reports import VersionFigures
 
+_VERSIONS_TOLD = 50
 _BY_THRESHOLD = {Reason.COUNT, Reason.SHARE, Reason.LABEL_COUNT, Reason.LABEL_SHARE, Reason.STALENESS}
 
 
@@ -42,8 +44,24 @@ def cycle_request(
         settle_below=_settle_below(settings, claim),
         recently_learned_users=ledger.cycles.recently_learned_users(now) if lags else (),
         recently_learned_labels=ledger.cycles.recently_learned_labels(now) if lags else (),
+        earlier_versions=() if lookup_only or not settings.reports.keep else _earlier_versions(ledger),
         lineage=claim.lineage,
         settings=settings.for_trainer(),
+    )
+
+
+def _earlier_versions(ledger: Ledger) -> tuple[VersionFigures, ...]:
+    """The figures of the last versions; of those only that have some on record."""
+    figures = VersionFigures.model_fields.keys() - {"version", "registered_at", "kind"}
+    return tuple(
+        VersionFigures(
+            version=one["version"],
+            registered_at=one["registered_at"],
+            kind=one["kind"],
+            **{name: one["metrics"][name] for name in figures},
+        )
+        for one in ledger.views.versions(_VERSIONS_TOLD)
+        if one["metrics"] is not None
     )
 
 

@@ -180,6 +180,11 @@ class Views:
             standing = champion(connection)
         return [version_record(row, standing) for row in reversed(rows)]
 
+    def cycle_of(self, version: int) -> str | None:
+        """The cycle that registered a version; None where there is no such version."""
+        with reading(self._engine) as connection:
+            return connection.scalar(select(versions.c.cycle_id).where(versions.c.version == version))
+
     def count_versions(self) -> int:
         """How many versions are registered."""
         with reading(self._engine) as connection:

@@ -39,6 +39,7 @@ COMMANDS = {
     "resume": "retrainer.cli.orders.pause:resume",
     "reproduce": "retrainer.cli.reproduce:reproduce",
     "vectors": "retrainer.cli.vectors:vectors",
+    "report": "retrainer.cli.report:report",
     "dead-letters": "retrainer.cli.dead_letters:dead_letters",
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",

@@ -22,6 +22,13 @@ CYCLE_STARTED = LogEvent(
     base_version="the champion, on which the cycle builds; null for the first cycle",
     accept="the limits of the guard that are waived; null where none is",
 )
+REPORT_NOT_DRAWN = LogEvent(
+    "report not drawn",
+    "warning",
+    "The page of a cycle could not be drawn from its evidence. Nothing else is affected.",
+    cycle_id=_CYCLE_ID,
+    reason=REASON,
+)
 CYCLE_RESUMED = LogEvent(
     "cycle resumed",
     "info",

@@ -51,6 +51,7 @@ QUICK = {
     "GATE__REGISTER_UNCHANGED": "true",  # a wave that teaches nothing is a version all the same
     "TRAINER__RETRY_WAIT": "0.2",
     "TRAINER__WARM": "false",  # most would start one for nothing, and two cores is what there is
+    "REPORTS__HTML": "false",  # a page costs as much as some of these cycles
     "LOG__FORMAT": "json",
 }
 

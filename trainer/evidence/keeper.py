@@ -42,6 +42,7 @@ class EvidenceKeeper:
         self._models: dict[ModelName, ModelEvidence] = {}
         self._intervals: tuple[Interval, ...] = ()
         self._neighbourhoods: tuple[Neighbourhood, ...] = ()
+        self._page: PageProcess | None = None
 
     def on_epoch(self, epoch: Epoch) -> None:
         """Note an epoch."""
@@ -70,6 +71,8 @@ class EvidenceKeeper:
         if not self.wanted:
             return
         with self._harmless():
+            if "challenger" in seen.scores and self._request.settings.reports.html:
+                self._page = PageProcess()  # for the version that there may be
             scores: dict[ModelName, Score] = {name: seen.scores[name] for name in _NAMES if name in seen.scores}
             self._models = {name: model_evidence(score, seen.exam.pairs) for name, score in scores.items()}
             asked = None if seen.outcomes is None else seen.outcomes.asked
@@ -78,11 +81,11 @@ class EvidenceKeeper:
 
     def page(self, result: CycleResult) -> PageProcess | None:
         """Begin to draw the page of a version that is about to be registered; None where no page is wanted."""
-        if not self.wanted or not self._request.settings.reports.html:
-            return None
         with self._harmless():
-            work = self._request.settings.work_dir / "cycles" / self._request.cycle_id
-            return PageProcess(self._evidence(result), work / "page")
+            if self._page is not None:
+                work = self._request.settings.work_dir / "cycles" / self._request.cycle_id
+                self._page.draw(self._evidence(result), work / "page")
+                return self._page
         return None
 
     def write(self, result: CycleResult) -> None:
@@ -96,6 +99,11 @@ class EvidenceKeeper:
                 if earlier is not None and earlier.result.gate == result.gate:
                     evidence = earlier.model_copy(update={"result": result})
             write_evidence(self._folder, evidence, self._request.settings.reports.keep)
+
+    def close(self) -> None:
+        """End what was begun and is not needed any more."""
+        if self._page is not None:
+            self._page.end()
 
     def _evidence(self, result: CycleResult) -> Evidence:
         request = self._request

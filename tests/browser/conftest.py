@@ -1,0 +1,33 @@
+"""A headless Chromium. Where there is none its tests are skipped, or fail where REQUIRE_CHROMIUM=1."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Error, sync_playwright
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests; each opens pages of its own."""
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
+    if program is None:
+        _left_out(f"none of {', '.join(_NAMES)} is installed")
+    with sync_playwright() as playwright:
+        try:
+            started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        except Error as error:
+            _left_out(f"{program} does not start: {str(error).splitlines()[0]}")
+        yield started
+        started.close()
+
+
+def _left_out(lacking: str) -> None:
+    if os.environ.get("REQUIRE_CHROMIUM") == "1":
+        pytest.fail(f"REQUIRE_CHROMIUM=1, but Chromium cannot run: {lacking}")
+    pytest.skip(f"Chromium left out: {lacking}")
