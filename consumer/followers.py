@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
-from consumer.cycles.champion_mirror import ChampionMirror
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from consumer.trouble import Trouble
@@ -35,6 +34,7 @@ class Follower(Protocol):
 def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
     """The followers that the settings ask for."""
     return [
+        ChampionMirror(settings, ledger),
         *_of_dead_letters(settings, ledger),
         *_of_model_events(settings, ledger),
         *_of_retention(settings, ledger),

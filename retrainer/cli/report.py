@@ -98,7 +98,7 @@ def _of_registry(settings: Settings, cycle: str | None, folder: Path | None, png
         why = f"the report in {folder} cannot be read by this release"
     if cycle is None or not cycle.isdecimal() or png is not None:
         raise NoReport(why)
-    from trainer.run import open_registry
+    from stores.registry.opening import open_registry
 
     page = open_registry(settings.for_trainer()).fetch(int(cycle)) / PAGE_FILE
     if not page.exists():
