@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
+from consumer.cycles.champion_mirror import ChampionMirror
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
 from consumer.trouble import Trouble

@@ -15,12 +15,12 @@ from pydantic import BaseModel
 from schemas.cycle import CycleRequest, CycleResult, Lineage, Progress
 from schemas.events import NotificationEvent
 from schemas.evidence import Evidence
-from schemas.explanation import ExplainRequest, Explanation
 from schemas.features import FeatureGroup
+from schemas.jobs.explanation import ExplainRequest, Explanation
+from schemas.jobs.reproduction import Claimed
+from schemas.jobs.vectors import VectorsRequest, VectorStamp
 from schemas.manifest import ModelManifest
 from schemas.model_events import ModelEvent
-from schemas.reproduction import Claimed
-from schemas.vectors import VectorsRequest, VectorStamp
 
 EXPORTED: dict[str, type[BaseModel]] = {
     "notification_event": NotificationEvent,

@@ -27,7 +27,7 @@ from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, PairPolicy, Spl
 MANIFEST_FILE = "manifest.json"
 REFUSED_USERS_FILE = "refused.json"
 CLAIMED_FILE = "claimed.json.gz"
-"""What the cycle had claimed (`schemas.reproduction.Claimed`), by which it can be run again."""
+"""What the cycle had claimed (`schemas.jobs.reproduction.Claimed`), by which it can be run again."""
 MODEL_FILE = "two_tower_model.keras"
 QUERY_TOWER_FILE = "query_tower.keras"
 CANDIDATE_TOWER_FILE = "candidate_tower.keras"

@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from schemas.cycle import CycleRequest
+from schemas.jobs.reproduction import Claimed
 from schemas.manifest import CLAIMED_FILE
-from schemas.reproduction import Claimed
 
 
 def write_claimed(folder: Path, request: CycleRequest) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from consumer.configuration.section import Section
-from schemas.vectors import ENDINGS
+from schemas.jobs.vectors import ENDINGS
 
 
 class VectorSettings(Section):

@@ -1,7 +1,7 @@
 """Old versions leave the registry: after a new one is registered, in a thread, by a process of its own.
 
-No cycle waits for that. What cannot be deleted is logged and tried again. `consumer.ledger.pruning` says in which order
-things are done, and why.
+No cycle waits for that. What cannot be deleted is logged and tried again. `consumer.ledger.retention.marking` says in
+which order things are done, and why.
 """
 
 from __future__ import annotations

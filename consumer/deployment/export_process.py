@@ -8,7 +8,7 @@ from contextlib import closing
 from consumer.deployment.child import Child
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
-from schemas.saved_model import Exported, ExportRequest
+from schemas.jobs.saved_model import Exported, ExportRequest
 
 
 class ExportFailed(ConsumerError):  # noqa: N818

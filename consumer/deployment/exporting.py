@@ -9,8 +9,8 @@ import structlog
 from consumer.deployment.champion_follower import NotBrought
 from consumer.deployment.export_process import ExportFailed, ExportProcess
 from consumer.settings import Settings
+from schemas.jobs.saved_model import ExportRequest, folder_of, versions_in
 from schemas.log_events.deployment import EXPORTED
-from schemas.saved_model import ExportRequest, folder_of, versions_in
 
 log = structlog.get_logger()
 

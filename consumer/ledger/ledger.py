@@ -24,9 +24,9 @@ from consumer.ledger.orders import Orders
 from consumer.ledger.outbox import Outbox
 from consumer.ledger.probes import Probes
 from consumer.ledger.promotions import Promotions
-from consumer.ledger.pruning import Pruning
 from consumer.ledger.refusals import Refusals
 from consumer.ledger.replays import Replays
+from consumer.ledger.retention.marking import Pruning
 from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
 from schemas.private import FILE, narrow, private_file, private_folder

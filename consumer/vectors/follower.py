@@ -19,8 +19,8 @@ from consumer.settings import Settings
 from consumer.trouble import Trouble
 from consumer.vectors.following import is_due, note_trouble, place_of
 from consumer.vectors.process import VectorsProcess, request_of
+from schemas.jobs.vectors import VectorsRequest, VectorStamp, current_set, holds_removed, is_pushed, stamp_of
 from schemas.log_events.service import VECTORS_NOT_PUBLISHED, VECTORS_PUBLISHED, VECTORS_WORK_AGAIN
-from schemas.vectors import VectorsRequest, VectorStamp, current_set, holds_removed, is_pushed, stamp_of
 
 log = structlog.get_logger()
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from consumer.ledger.cycles import Base
 from consumer.settings import Settings
+from schemas.jobs.vectors import VectorStamp, current_set, stamp_of
 from schemas.private import private_file
-from schemas.vectors import VectorStamp, current_set, stamp_of
 
 _TROUBLE_FILE = "vectors.json"
 

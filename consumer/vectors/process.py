@@ -16,7 +16,7 @@ from consumer.environment import for_child
 from consumer.errors import ConsumerError
 from consumer.ledger.cycles import Base
 from consumer.settings import Settings
-from schemas.vectors import Tower, VectorsRequest, VectorStamp
+from schemas.jobs.vectors import Tower, VectorsRequest, VectorStamp
 
 Tick = Callable[[int, int | None], None]
 

@@ -12,7 +12,7 @@ from consumer.deployment.export_process import ExportFailed, ExportProcess
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import Settings, load_settings
 from retrainer.cli.output import facts, say, say_json
-from schemas.saved_model import ExportRequest, folder_of
+from schemas.jobs.saved_model import ExportRequest, folder_of
 
 
 def export(

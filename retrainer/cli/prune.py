@@ -13,7 +13,7 @@ from consumer.cluster import ClusterTrouble, ask_cluster
 from consumer.cycles.pruner import Deleted, prune_some
 from consumer.cycles.version_needs import Needs, needs_of
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.retention import Retention
+from consumer.ledger.retention.policy import Retention
 from consumer.settings import Settings, load_settings
 from retrainer.cli.output import listing, say, say_json
 

@@ -18,7 +18,7 @@ from retrainer.cli.output import facts, listing, say, say_json
 from retrainer.reproduction.claimed import claimed_by_events
 from retrainer.reproduction.process import NotReproduced, run
 from schemas.cycle import Metrics, Progress
-from schemas.reproduction import Reproduction, ReproductionRequest, TowerDistance
+from schemas.jobs.reproduction import Reproduction, ReproductionRequest, TowerDistance
 
 _FIGURES = {
     "accuracy": "accuracy",

@@ -17,7 +17,7 @@ from consumer.settings import load_settings
 from consumer.vectors.following import place_of
 from consumer.vectors.process import VectorsProcess, VectorsTrouble, request_of
 from retrainer.cli.output import console, say, say_json
-from schemas.vectors import ENDINGS, Tower, VectorStamp
+from schemas.jobs.vectors import ENDINGS, Tower, VectorStamp
 
 
 class Which(StrEnum):

@@ -22,8 +22,8 @@ from consumer.replays.throttle import Throttle
 from consumer.replays.window import Window
 from consumer.settings import Settings
 from schemas.cycle import Lineage
+from schemas.jobs.reproduction import Claimed
 from schemas.labels import pair_of
-from schemas.reproduction import Claimed
 from schemas.spans import Span, joined
 
 

@@ -14,7 +14,7 @@ from consumer.cycles.warm_trainer import trainer_environment
 from consumer.settings import Settings
 from schemas.cycle import Progress
 from schemas.errors import RetrainerError
-from schemas.reproduction import Reproduction, ReproductionRequest
+from schemas.jobs.reproduction import Reproduction, ReproductionRequest
 
 
 class NotReproduced(RetrainerError):  # noqa: N818

@@ -16,7 +16,7 @@ import pandas as pd
 from hsfs.embedding import EmbeddingIndex, SimilarityFunctionType
 from hsfs.feature import Feature
 
-from schemas.vectors import Origin, Tower
+from schemas.jobs.vectors import Origin, Tower
 from stores.errors import ClusterError
 from stores.hopsworks.session import Session
 from stores.vectors.blocks import VectorBlock

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.vectors import Tower, VectorStamp
+from schemas.jobs.vectors import Tower, VectorStamp
 from stores.feature_store import Floats
 
 BLOCK = 8192

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.vectors import Tower
+from schemas.jobs.vectors import Tower
 from stores.feature_store import Floats
 from stores.vectors.blocks import Hashes, VectorBlock, VectorFile
 

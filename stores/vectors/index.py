@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from schemas.vectors import Origin
+from schemas.jobs.vectors import Origin
 from stores.vectors.blocks import VectorBlock
 
 

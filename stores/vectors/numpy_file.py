@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.vectors import Tower, VectorStamp
+from schemas.jobs.vectors import Tower, VectorStamp
 from stores.files import replacing, shared
 from stores.vectors.blocks import BLOCK, VectorBlock
 from stores.vectors.parquet import HASH, USER, VectorsDamaged

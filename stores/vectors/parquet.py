@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.vectors import STAMP_KEY, Tower, VectorStamp
+from schemas.jobs.vectors import STAMP_KEY, Tower, VectorStamp
 from stores.errors import StoreError
 from stores.vectors.blocks import BLOCK, VectorBlock
 

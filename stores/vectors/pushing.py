@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.vectors import PUSHED_FILE, VectorStamp
+from schemas.jobs.vectors import PUSHED_FILE, VectorStamp
 from stores.files import replacing
 from stores.vectors.blocks import BLOCK, VectorBlock
 from stores.vectors.changes import Earlier

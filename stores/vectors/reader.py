@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.vectors import CURRENT_FILE, Origin, Tower, VectorStamp, current_set
+from schemas.jobs.vectors import CURRENT_FILE, Origin, Tower, VectorStamp, current_set
 from stores.errors import StoreError
 from stores.feature_store import Floats
 from stores.vectors.parquet import ParquetFile, VectorsDamaged

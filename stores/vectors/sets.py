@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from schemas.vectors import CURRENT_FILE, SET_PREFIX, STAMP_FILE, Tower, VectorStamp, current_set, stamp_of
+from schemas.jobs.vectors import CURRENT_FILE, SET_PREFIX, STAMP_FILE, Tower, VectorStamp, current_set, stamp_of
 from stores.errors import StoreError
 from stores.files import flush_folder, replacing, share, shared
 from stores.vectors.blocks import VectorBlock

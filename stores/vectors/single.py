@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from schemas.vectors import Tower, VectorStamp
+from schemas.jobs.vectors import Tower, VectorStamp
 from stores.files import flush_folder, share
 from stores.vectors.blocks import VectorBlock
 from stores.vectors.parquet import ParquetWriter

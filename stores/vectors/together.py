@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from schemas.jobs.vectors import Origin, Tower
 from schemas.manifest import CANDIDATE_TOWER_FILE, QUERY_TOWER_FILE, ModelManifest
-from schemas.vectors import Origin, Tower
 from stores.errors import StoreError
 
 

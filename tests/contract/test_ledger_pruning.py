@@ -9,7 +9,7 @@ from sqlalchemy import insert, update
 from consumer.database import tables
 from consumer.database.tables import interventions, outbox, promotions
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.needed import CHAMPIONS_KEPT
+from consumer.ledger.retention.needed import CHAMPIONS_KEPT
 from schemas.cycle import CycleKind, CycleResult, GateReport, Metrics, Outcome
 from schemas.promotions import InterventionAction
 from tests.contract.ledgers import P0, batch, begin

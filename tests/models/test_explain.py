@@ -18,7 +18,7 @@ import pytest
 from consumer.ledger.past_cycles import find_cycle
 from retrainer.cli.history.user import user_story
 from schemas.cycle import Outcome
-from schemas.explanation import ExplainRequest, Explanation, Found
+from schemas.jobs.explanation import ExplainRequest, Explanation, Found
 from schemas.manifest import MODEL_FILE
 from stores.registry.opening import open_registry
 from tests.models.small_loop import SmallLoop

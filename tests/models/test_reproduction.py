@@ -17,9 +17,9 @@ from consumer.ledger.recorded import changed_since, recorded
 from retrainer.cli.reproduce import reproduce as reproduce_command
 from retrainer.reproduction.process import NotReproduced
 from schemas.cycle import CycleKind, Outcome
+from schemas.jobs.reproduction import Claimed, Reproduction, ReproductionRequest
 from schemas.manifest import CLAIMED_FILE, MANIFEST_FILE, ModelManifest
 from schemas.policies import SplitPolicy
-from schemas.reproduction import Claimed, Reproduction, ReproductionRequest
 from stores.registry.files import list_files, read_manifest
 from tests.cli import command
 from tests.contract.ledgers import P0, batch, begin, take

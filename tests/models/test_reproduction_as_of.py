@@ -12,7 +12,7 @@ import pytest
 
 from schemas.cycle import CycleKind, CycleRequest, Lineage, Outcome, TrainerSettings
 from schemas.hopsworks import HopsworksRegistry, HopsworksStore
-from schemas.reproduction import Reproduction, ReproductionRequest
+from schemas.jobs.reproduction import Reproduction, ReproductionRequest
 from stores.hopsworks.session import end_session
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble
 from tests.hopsworks_double.clients.registries import without_pauses

@@ -18,7 +18,7 @@ from consumer.deployment.exporting import Exporter
 from consumer.followers import followers_of, words_of
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.settings import Settings, load_settings
-from schemas.saved_model import folder_of, versions_in
+from schemas.jobs.saved_model import folder_of, versions_in
 from tests.models.export.registered import registered
 from tests.waiting import wait_until
 

@@ -18,7 +18,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.errors import RetrainerError
-from schemas.explanation import ExplainRequest
+from schemas.jobs.explanation import ExplainRequest
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from schemas.errors import RetrainerError
-from schemas.explanation import ExplainRequest, Explanation, Found, NearestUsers, Trace
+from schemas.jobs.explanation import ExplainRequest, Explanation, Found, NearestUsers, Trace
 from stores.feature_store import FeatureStore, Floats
 from stores.features.checks import check_rows
 from stores.features.reading import read_all

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from schemas.explanation import Near, NearestUsers
+from schemas.jobs.explanation import Near, NearestUsers
 from schemas.manifest import MODEL_FILE
 from stores.errors import RegistryError
 from stores.feature_store import Floats

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.explanation import ExplainRequest, Found, Trace
+from schemas.jobs.explanation import ExplainRequest, Found, Trace
 from schemas.policies import SplitPolicy
 from trainer.explain.space_files import SpaceFiles, spaces_in
 from trainer.explain.vector_files import trace_of_vectors

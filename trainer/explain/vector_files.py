@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.explanation import Found, Trace
+from schemas.jobs.explanation import Found, Trace
 
 _WAY_OUT = "publish the vectors of the champion again, and remove this file"
 _FORMATS = ("*.parquet", "*.npy", "*.npz")

@@ -18,7 +18,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.errors import RetrainerError
-from schemas.saved_model import ExportRequest
+from schemas.jobs.saved_model import ExportRequest
 from stores.files import keep_private
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from schemas.jobs.saved_model import Exported, ExportRequest
 from schemas.manifest import MODEL_FILE, ModelManifest
-from schemas.saved_model import Exported, ExportRequest
 from stores.errors import StoreError
 from stores.feature_store import Floats
 from stores.registry.files import read_manifest

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from schemas.saved_model import NOTE_FILE, Exported, folder_of, versions_in
+from schemas.jobs.saved_model import NOTE_FILE, Exported, folder_of, versions_in
 from stores.files import flush_folder, share, shared
 from trainer.errors import ExportError
 

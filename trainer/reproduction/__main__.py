@@ -22,7 +22,7 @@ import json
 
 from schemas.cycle import Progress
 from schemas.errors import RetrainerError
-from schemas.reproduction import ReproductionRequest
+from schemas.jobs.reproduction import ReproductionRequest
 from stores.files import keep_private
 from trainer.errors import ClaimUnknown
 from trainer.lock import only_trainer

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from schemas.reproduction import TowerDistance
+from schemas.jobs.reproduction import TowerDistance
 from stores.feature_store import Floats
 from trainer.exam.evaluate import embed
 from trainer.exam.retrieval import column_blocks, product

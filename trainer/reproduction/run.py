@@ -12,8 +12,8 @@ from pathlib import Path
 from schemas.cycle import CycleRequest, FitReport, GateReport, Progress, TrainerSettings
 from schemas.guard import GuardName
 from schemas.hopsworks import HopsworksStore
+from schemas.jobs.reproduction import Claimed, Reproduction, ReproductionRequest
 from schemas.manifest import MODEL_FILE, ModelManifest
-from schemas.reproduction import Claimed, Reproduction, ReproductionRequest
 from stores.feature_store import FeatureStore
 from stores.registry.files import read_manifest
 from stores.registry.opening import open_registry

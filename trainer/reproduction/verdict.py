@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas.reproduction import TowerDistance
+from schemas.jobs.reproduction import TowerDistance
 
 ROUNDING = 1e-4
 """Weights that differ by less, as a share of their length, differ by the order of sums."""

@@ -1,6 +1,6 @@
 """Writes a model as a SavedModel: no Keras is needed to run it, and preprocessing lies inside (P7).
 
-Inputs and outputs of each signature: `schemas.saved_model.SIGNATURES`.
+Inputs and outputs of each signature: `schemas.jobs.saved_model.SIGNATURES`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from schemas.saved_model import BOTH, CANDIDATE_ONLY, QUERY_ONLY, SIGNATURES
+from schemas.jobs.saved_model import BOTH, CANDIDATE_ONLY, QUERY_ONLY, SIGNATURES
 from trainer.model import CANDIDATE, QUERY, TwoTower
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from schemas.saved_model import SIGNATURES, WARM_UP_FILE
+from schemas.jobs.saved_model import SIGNATURES, WARM_UP_FILE
 from stores.feature_store import Floats
 
 BATCHES = (1, 8, 64)

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.errors import RetrainerError
-from schemas.vectors import VectorsRequest
+from schemas.jobs.vectors import VectorsRequest
 from stores.files import keep_private
 
 _NICE = 10

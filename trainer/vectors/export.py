@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from schemas.jobs.vectors import Origin, Tower, VectorsRequest, VectorStamp, current_set
 from schemas.manifest import ModelManifest
-from schemas.vectors import Origin, Tower, VectorsRequest, VectorStamp, current_set
 from stores.files import shared
 from stores.model_registry import ModelRegistry
 from stores.registry.files import read_manifest

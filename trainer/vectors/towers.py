@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from schemas.jobs.vectors import Tower
 from schemas.manifest import CANDIDATE_TOWER_FILE, QUERY_TOWER_FILE
-from schemas.vectors import Tower
 from stores.errors import RegistryError
 from stores.feature_store import Floats
 from stores.vectors.blocks import Hashes

@@ -11,7 +11,7 @@ from pathlib import Path
 from consumer.environment import for_child
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
-from schemas.explanation import ExplainRequest, Explanation
+from schemas.jobs.explanation import ExplainRequest, Explanation
 
 
 class NoAnswer(ConsumerError):  # noqa: N818

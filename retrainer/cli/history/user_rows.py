@@ -12,7 +12,7 @@ from retrainer.cli.history.parts import Part
 from retrainer.cli.history.user import UserStory, is_unchanged
 from retrainer.cli.history.words import NOTHING, figure, long, moment
 from schemas.events import Operation
-from schemas.explanation import Explanation, Found, NearestUsers
+from schemas.jobs.explanation import Explanation, Found, NearestUsers
 
 _PARTS = {
     "train": "among the users who are trained on",

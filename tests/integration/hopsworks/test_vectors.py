@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from schemas.cycle import CycleKind, CycleRequest, Lineage
-from schemas.vectors import Tower, VectorsRequest, current_set, is_pushed
+from schemas.jobs.vectors import Tower, VectorsRequest, current_set, is_pushed
 from stores.feature_store import Floats
 from stores.features.local import LocalFeatureStore
 from stores.hopsworks.session import end_session

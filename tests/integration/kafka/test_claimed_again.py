@@ -14,7 +14,7 @@ from consumer.replays.extent import Gone
 from consumer.settings import Settings, load_settings
 from retrainer.reproduction.claimed import claimed_by_events
 from schemas.cycle import Lineage
-from schemas.reproduction import Claimed
+from schemas.jobs.reproduction import Claimed
 from tests.integration.topics import Topic
 from tests.worlds import GROUP
 

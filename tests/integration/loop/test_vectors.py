@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from schemas.fault_points import Point
+from schemas.jobs.vectors import Tower, VectorStamp, current_set, stamp_of
 from schemas.log_events.service import VECTORS_PUBLISHED
-from schemas.vectors import Tower, VectorStamp, current_set, stamp_of
 from stores.vectors.parquet import ParquetFile
 from stores.vectors.reader import VectorSet, holds
 from stores.vectors.together import VectorsApart

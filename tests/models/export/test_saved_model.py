@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from schemas.cycle import CycleKind, TrainerSettings
 from schemas.hopsworks import HopsworksDeployment
+from schemas.jobs.saved_model import SIGNATURES, WARM_UP_FILE, Exported, ExportRequest
 from schemas.manifest import CANDIDATE_TOWER_FILE, MODEL_FILE, QUERY_TOWER_FILE, SAVED_MODEL_FILE
-from schemas.saved_model import SIGNATURES, WARM_UP_FILE, Exported, ExportRequest
 from stores.errors import RegistryError
 from stores.registry.files import read_manifest
 from tests.models.export.prediction_log import PredictionLog

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from schemas.cycle import CycleKind, CycleRequest, Lineage, Outcome, TrainerSettings
+from schemas.jobs.vectors import Tower, VectorsRequest, VectorStamp, current_set, stamp_of
 from schemas.manifest import CANDIDATE_TOWER_FILE, QUERY_TOWER_FILE
-from schemas.vectors import Tower, VectorsRequest, VectorStamp, current_set, stamp_of
 from stores.feature_store import Floats
 from stores.features.local import LocalFeatureStore
 from stores.features.reading import read_all

@@ -11,11 +11,11 @@ from schemas.hopsworks import HopsworksStore
 from schemas.manifest import MANIFEST_FILE, ModelManifest
 from stores.hopsworks.session import Session
 from stores.registry.hopsworks.registry import HopsworksModelRegistry
+from stores.registry.opening import open_registry
 from tests.contract.test_model_registry import staged
 from tests.hopsworks_double import Fault, HopsworksDouble, Status
 from tests.hopsworks_double.clients.registries import MODEL, SETTINGS, fail
 from tests.worlds import GROUP, World, names
-from stores.registry.opening import open_registry
 
 FULL, FOLLOWING = "c000001-00000000", "c000002-00000000"
 VIEW = (f"{GROUP.name}_retrainer", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.ledger.retention import retention
+from consumer.ledger.retention.policy import retention
 
 VERSIONS = st.sets(st.integers(1, 60))
 NEEDS = st.dictionaries(st.integers(1, 70), st.lists(st.sampled_from(["the champion", "pinned"]), min_size=1))

@@ -17,7 +17,7 @@ from consumer.vectors.follower import VectorsFollower
 from consumer.vectors.following import is_due, note_trouble, vectors_now
 from consumer.vectors.process import VectorsTrouble
 from retrainer.cli.status_rows import vectors_in_words
-from schemas.vectors import CURRENT_FILE, STAMP_FILE, Origin, Tower, VectorsRequest, VectorStamp
+from schemas.jobs.vectors import CURRENT_FILE, STAMP_FILE, Origin, Tower, VectorsRequest, VectorStamp
 from tests.waiting import wait_until
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.vectors import Origin, Tower, VectorStamp
+from schemas.jobs.vectors import Origin, Tower, VectorStamp
 from stores.vectors.blocks import VectorBlock, VectorWriter
 from stores.vectors.sets import SetWriter, only_writer
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.vectors import PUSHED_FILE, Origin, current_set, is_pushed
+from schemas.jobs.vectors import PUSHED_FILE, Origin, current_set, is_pushed
 from stores.vectors.blocks import VectorBlock
 from stores.vectors.index import IndexSpace
 from stores.vectors.pushing import push

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.vectors import CURRENT_FILE, Tower, current_set, holds_removed
+from schemas.jobs.vectors import CURRENT_FILE, Tower, current_set, holds_removed
 from stores.errors import StoreError
 from stores.vectors.changes import Earlier
 from stores.vectors.numpy_file import NumpyFile, NumpyWriter

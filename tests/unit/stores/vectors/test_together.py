@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import schemas
 from schemas.compatibility import CompatibilityReport
+from schemas.jobs.vectors import Origin, Tower
 from schemas.manifest import ModelManifest
-from schemas.vectors import Origin, Tower
 from stores.vectors.together import VectorsApart, check_together, origin_of, same_towers
 
 HASHES = {Tower.QUERY: "a" * 64, Tower.CANDIDATE: "b" * 64}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from schemas.reproduction import TowerDistance
+from schemas.jobs.reproduction import TowerDistance
 from trainer.reproduction.verdict import verdict
 
 

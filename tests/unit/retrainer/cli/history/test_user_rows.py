@@ -20,7 +20,7 @@ from retrainer.cli.history.parts import Part, draw
 from retrainer.cli.history.user import user_story
 from retrainer.cli.history.user_rows import user_parts
 from schemas.cycle import Outcome
-from schemas.explanation import ExplainRequest, Explanation, Found, Near, NearestUsers, Trace
+from schemas.jobs.explanation import ExplainRequest, Explanation, Found, Near, NearestUsers, Trace
 from tests.commands import call
 from tests.contract.ledgers import P0, batch, ended, take
 from tests.hostile import HOSTILE, steering

@@ -10,9 +10,9 @@ import typer
 from consumer.ledger.best_versions import best_versions
 from consumer.ledger.ledger import open_ledger
 from consumer.settings import load_settings
+from retrainer.cli.history.version_rows import list_versions
 from retrainer.cli.history.words import Figure
 from retrainer.cli.output import say, say_json
-from retrainer.cli.version_rows import list_versions
 
 _SHOWN = 20
 

@@ -14,7 +14,7 @@ from retrainer.cli.history.parts import draw
 from retrainer.cli.history.user import UserStory, user_story
 from retrainer.cli.history.user_rows import user_parts
 from retrainer.cli.output import say, say_json
-from schemas.explanation import ExplainRequest, Explanation, Found
+from schemas.jobs.explanation import ExplainRequest, Explanation, Found
 
 _FAILED = 1
 

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine, func, select, update
 from consumer.database.engine import reading
 from consumer.database.tables import leases, versions
 from consumer.ledger.leases import CYCLES
-from consumer.ledger.needed import needed
-from consumer.ledger.retention import Retention, retention
+from consumer.ledger.retention.needed import needed
+from consumer.ledger.retention.policy import Retention, retention
 from schemas.fault_points import Point, reached
 
 AT_ONCE = 20
