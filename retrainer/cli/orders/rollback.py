@@ -20,7 +20,7 @@ def rollback(
     instead_of: InsteadOf = None,
     hold_down: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Seconds of the hold-down. [default: RETRAINER_PROMOTION__HOLD_DOWN]"),
+        typer.Option(min=0.0, help="Seconds of the hold-down. [default: as it is set]"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -50,9 +50,10 @@ def ordered(instance: ServiceProcess, *order: str) -> None:
 def says(instance: ServiceProcess, event: LogEvent) -> None:
     """Until it is the last of the two that it said: it stands by, or it runs cycles."""
 
+    either = {STANDING_BY, RUNNING_CYCLES}
+
     def has_said() -> bool:
-        about = [line["event"] for line in instance.log() if line["event"] in {STANDING_BY, RUNNING_CYCLES}]
-        return about[-1:] == [event]
+        return [line["event"] for line in instance.log() if line["event"] in either][-1:] == [event]
 
     wait_until(has_said, 60, str(event))
 
