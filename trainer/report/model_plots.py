@@ -147,7 +147,7 @@ def _calibration_drawing(bins: Mapping[ModelName, tuple[CalibrationBin, ...]]) -
                 marker="s" if wide else "o",
                 markersize=7 if wide else 4,
                 linewidth=3.2 if wide else 1.4,
-                label=name,
+                label=name if found else f"{name}: no pair gets a tenth",
                 alpha=0.9,
             )
         axes.set(xlabel="probability by the model", ylabel="share that is so", xlim=(0, 1), ylim=(-0.02, 1.02))
