@@ -59,5 +59,11 @@ PATHS: Mapping[str, Sequence[str]] = MappingProxyType(
             "test_p9_a_row_that_cannot_be_believed_is_refused_with_its_reason_and_not_learned",
             "tests/models/test_guard_cycle.py::test_half_of_the_rows_gone_bad_are_held_as_often_as_they_are_tried",
         ),
+        "P10 what is served together belongs together": _told(
+            "test_p10_queries_meet_their_own_candidates_and_no_others_unnoticed",
+            "tests/unit/stores/vectors/test_together.py::test_two_origins_meet_only_with_the_same_towers_or_a_figure",
+            "tests/unit/stores/vectors/test_sets.py::test_a_query_meets_its_own_version_alone",
+            "tests/models/vectors/test_export.py::test_readers_never_see_half_a_switch",
+        ),
     }
 )

@@ -20,6 +20,7 @@ from schemas.log_events.listener import PARTITIONS_GONE, POLL_FAILED, RECONNECTI
 from schemas.manifest import ModelManifest
 from schemas.policies import PairPolicy
 from stores.labels.reading import read_all
+from stores.vectors.together import VectorsApart, check_together, origin_of, same_towers
 from tests.databases.postgresql import PostgreSQL
 from tests.models.test_cycle import BARE, BLOCK_OURS
 from tests.promises.stories import PLACES, UNSOUND, Story, figures, told
@@ -175,3 +176,17 @@ def test_p9_a_row_that_cannot_be_believed_is_refused_with_its_reason_and_not_lea
     assert list(report.refused) == [UNSOUND]
     assert report.refused[UNSOUND]
     assert (report.accepted, report.deleted) == (len(story.changed) - 1 + len(story.came), len(story.went))
+
+
+def test_p10_queries_meet_their_own_candidates_and_no_others_unnoticed(story: Story) -> None:
+    first, second = (origin_of(number, manifest) for number, manifest in enumerate(manifests(story), start=1))
+    assert check_together(first, first).same
+    assert check_together(second, second).same
+    for query, candidates in ((first, second), (second, first)):
+        if same_towers(query, candidates):
+            assert check_together(query, candidates).same
+        elif query.index_compatible_with == candidates.version:
+            assert check_together(query, candidates).kept is not None
+        else:
+            with pytest.raises(VectorsApart):
+                check_together(query, candidates)
