@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from schemas.compatibility import CompatibilityReport
-from stores.feature_store import Floats
 from trainer.exam.evaluate import Score, embed, nearest_found
 from trainer.exam.exam import Exam
 from trainer.exam.outcome_answers import answer
@@ -60,21 +59,14 @@ def compatibility(
 
 def _same_towers(one: TwoTower, other: TwoTower) -> bool:
     """Whether both towers have the same weights, bit for bit."""
-    return all(
-        np.array_equal(mine, its)
-        for tower in (QUERY, CANDIDATE)
-        for mine, its in zip(_weights(one, tower), _weights(other, tower), strict=True)
-    )
-
-
-def _weights(model: TwoTower, tower: str) -> list[Floats]:
-    core = model.query if tower == QUERY else model.candidate
-    found: list[Floats] = core.get_weights()
-    return found
+    mine, its = ([*model.query.get_weights(), *model.candidate.get_weights()] for model in (one, other))
+    return len(mine) == len(its) and all(np.array_equal(*both) for both in zip(mine, its, strict=True))
 
 
 def _recall(asking: TwoTower, answering: TwoTower, exam: Exam, about: OutcomeExam | None) -> float:
-    """Recall of the queries of one model among the candidates of another."""
+    """Recall of the queries of one model among the candidates of another; none where embeddings differ in size."""
+    if asking.query.output_shape != answering.candidate.output_shape:
+        return 0.0
     queries = embed(asking, QUERY, exam.raw, exam.queries if about is None else about.asked)
     candidates = embed(answering, CANDIDATE, exam.raw, exam.corpus)
     if about is not None:

@@ -30,12 +30,13 @@ def rotate_onto(other: TwoTower, model: TwoTower, raw: Floats, train: Rows) -> N
     The optimizer's state is reset: its second moments are of the single weights, and have no rotation.
 
     Args:
-        other: may scale rows otherwise, since its preprocessing is its own.
+        other: may scale rows otherwise, since its preprocessing is its own. Where its embeddings have another size, as
+            those of another release may, no rotation leads there, and the model stays.
         model: rotated in place.
         raw: (capacity, width) raw rows of the user matrix.
         train: rows of the training users, the only ones that are used (P5); without any the model stays.
     """
-    if not len(train):
+    if not len(train) or other.query.output_shape != model.query.output_shape:
         return
     rows = np.asarray(raw[some_of(train)])
     rotate(model, rotation_onto(_embeddings(model, rows), _embeddings(other, rows)))

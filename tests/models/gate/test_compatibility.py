@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -20,7 +21,7 @@ from trainer.exam.exam import prepare_exam
 from trainer.exam.outcome_exam import OutcomeExam, held_out_exam
 from trainer.gate.compatibility import compatibility
 from trainer.learning.initial_weights import set_initial_weights
-from trainer.learning.rotation import rotate
+from trainer.learning.rotation import rotate, rotate_onto
 from trainer.matrix.scaling import fit_space
 from trainer.model import CANDIDATE, QUERY, TwoTower, build
 
@@ -101,6 +102,26 @@ def test_a_champion_that_finds_nobody_is_compatible_with_its_like_alone() -> Non
     report = told(knowing(), lost, own=nothing)
     assert nothing.metrics.recall_at_10 == 0.0
     assert (report.kept, report.compatible) == (0.0, False)
+
+
+def test_embeddings_of_another_size_are_neither_rotated_nor_compatible() -> None:
+    """A champion of another release may have fewer numbers; what is wrong with it is said, and breaks nothing."""
+    champion, challenger = narrow(), knowing()
+    before = challenger.query.get_weights()
+    rotate_onto(champion, challenger, RAW, EVERYONE)
+    for one, other in zip(before, challenger.query.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    report = told(challenger, champion)
+    assert report.own_recall > 0.0
+    assert (report.recall, report.kept, report.compatible, report.towers_changed) == (0.0, 0.0, False, True)
+
+
+def narrow() -> TwoTower:
+    """A model with embeddings of 16 numbers."""
+    direction = keras.Input((GROUP.width,))
+    kernel = keras.layers.Dense(16, use_bias=False, kernel_initializer="orthogonal")
+    tower = keras.Model(direction, keras.layers.UnitNormalization()(kernel(direction)))
+    return replace(knowing(), query=tower, candidate=tower)
 
 
 def test_where_outcomes_judge_it_is_recall_of_held_out_labels() -> None:
