@@ -90,9 +90,20 @@ def _pruned(settings: TrainerSettings, order: str) -> dict[str, Any]:
 
     ordered = json.loads(order)
     versions = {int(version): cycle_id for version, cycle_id in ordered["versions"].items()}
-    pruned = prune(_wherever_it_is(settings), versions, ordered["fence"])
+    pruned = prune(_wherever_it_is(settings), versions, ordered["fence"], _served(settings))
     reached(Point.PRUNE_DELETED)
     return {"pruned": {"freed": pruned.freed, "left": pruned.left}}
+
+
+def _served(settings: TrainerSettings) -> dict[int, str]:
+    """The version that the deployment serves: after it was taken back, another one than the champion."""
+    if settings.deployment is None or settings.hopsworks is None:
+        return {}
+    from stores.hopsworks.deployments import served_version
+    from stores.hopsworks.session import session_with
+
+    found = served_version(session_with(_impatient(settings.hopsworks)), settings.deployment.name)
+    return {} if found is None else {found: f"the deployment {settings.deployment.name} serves it"}
 
 
 def _sizes(settings: TrainerSettings, _all: str) -> dict[str, Any]:

@@ -31,4 +31,4 @@ def _published(folder: Path | None) -> dict[int, str]:
     """The version whose vectors are published, if any are."""
     if folder is None or (current := current_set(folder)) is None or (stamp := stamp_of(current)) is None:
         return {}
-    return {stamp.version: "its vectors are published"}
+    return {stamp.origin.version: "its vectors are published"}

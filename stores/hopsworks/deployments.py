@@ -26,6 +26,14 @@ _STATES: dict[str, State] = {
 }
 
 
+def served_version(session: Session, name: str) -> int | None:
+    """The version of the model that a deployment serves now, whatever its state; None where there is none."""
+    found = session.ask(
+        f"look for the deployment {name}", lambda: session.project.get_model_serving().get_deployment(name)
+    )
+    return None if found is None or found.model_version is None else int(found.model_version)
+
+
 class HopsworksDeployment:
     """A `Deployment` (`stores.deployment`).
 

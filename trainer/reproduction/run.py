@@ -20,6 +20,7 @@ from stores.registry.opening import open_registry
 from trainer.claimed import read_claimed
 from trainer.cycle import Cycle
 from trainer.errors import ClaimUnknown, TrainerError
+from trainer.evidence.keeper import EvidenceKeeper
 from trainer.exam.evaluate import score
 from trainer.exam.exam import prepare_exam
 from trainer.labels.outcomes import Outcomes
@@ -102,7 +103,7 @@ def reproduce(request: ReproductionRequest, send: Callable[[Progress], None]) ->
         reporter = Reporter(cycle.cycle_id, send, lambda: False, lambda _: True)
         past = ReadOnlyRegistry(registry, request.version)
         try:
-            result = _Again(cycle, store, label_store, past, reporter, compare=compare).run()
+            result = _Again(cycle, store, label_store, past, reporter, EvidenceKeeper(cycle), compare=compare).run()
         except _Fitted:
             return found[0]
     raise TrainerError(f"version {request.version} cannot be trained again: {result.reason}") from None
@@ -133,6 +134,7 @@ def _cycle_request(request: ReproductionRequest, manifest: ModelManifest, claime
             "feature_group": manifest.feature_group,
             "labels": manifest.labels,
             "work_dir": scratch_of(request.settings),
+            "reports_dir": None,
             **{name: getattr(manifest, name) for name in ("pairs", "split", "fit", "gate", "guard")},
         }
     )
