@@ -14,7 +14,7 @@ from sqlalchemy import update
 
 from consumer.database.tables import cycles, learned, refused_users
 from consumer.ledger.ledger import Ledger, open_ledger
-from retrainer.cli import explain as command
+from retrainer.cli.history import explain as command
 from retrainer.cli.history.asking import NoAnswer, published
 from retrainer.cli.history.parts import Part, draw
 from retrainer.cli.history.user import user_story

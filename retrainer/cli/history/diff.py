@@ -13,8 +13,8 @@ from consumer.settings import load_settings
 from retrainer.cli.history.differences import differences, name_of, parts_of
 from retrainer.cli.history.manifests import with_settings
 from retrainer.cli.history.parts import draw
+from retrainer.cli.history.show import NAME
 from retrainer.cli.output import say, say_json
-from retrainer.cli.show import NAME
 
 
 def diff(
