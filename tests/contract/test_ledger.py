@@ -59,6 +59,7 @@ def test_a_pending_user_s_row_says_what_all_batches_said(ledger: Ledger) -> None
         "fresh_since": 100.0,
         "received_at": 110.0,
         "tried": False,
+        "learned_by": None,
     }
     assert (b["first_position"], b["last_position"], b["operation"]) == ("t[0]@2", "t[0]@2", "upsert")
     assert (b["first_event_at"], b["fresh_since"], b["received_at"]) == (170.0, 100.0, 100.0)

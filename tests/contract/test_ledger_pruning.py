@@ -89,6 +89,7 @@ def test_what_a_model_event_names_stays_as_long_as_its_channel_waits(ledger: Led
     versions(ledger, fence, [0.7] * 9)
     event = {"type": "retrainer.model.promoted", "facts": {"version": 2, "champion": 3}}
     with ledger.engine.begin() as connection:
+        connection.execute(update(outbox).values(sent_to_topic=True, sent_to_webhook=True))
         connection.execute(insert(outbox).values(event_id="e1", event=event, at=1.0, sent_to_topic=True))
     assert {2, 3} <= ledger.pruning.plan(1, ["topic", "webhook"]).stays.keys()
     assert {2, 3} <= set(ledger.pruning.plan(1, ["topic"]).goes)

@@ -1,1 +1,1 @@
-"""What happened, in words: cycles, versions, their differences, and what became of a user."""
+"""The commands that ask for the past, and their words: cycles, versions, differences, what became of a user."""
