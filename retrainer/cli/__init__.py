@@ -24,17 +24,12 @@ COMMANDS = {
     "replay": "retrainer.cli.replay:replay",
     "replays": "retrainer.cli.replays:replays",
     "status": "retrainer.cli.status:status",
-<<<<<<< HEAD
     "versions": "retrainer.cli.history.versions:versions",
     "prune": "retrainer.cli.prune:prune",
-=======
-    "versions": "retrainer.cli.versions:versions",
->>>>>>> h/history
     "cycles": "retrainer.cli.history.cycles:cycles",
     "show": "retrainer.cli.history.show:show",
     "diff": "retrainer.cli.history.diff:diff",
     "explain": "retrainer.cli.history.explain:explain",
-<<<<<<< HEAD
     "export": "retrainer.cli.export:export",
     "promote": "retrainer.cli.orders.promote:promote",
     "rollback": "retrainer.cli.orders.rollback:rollback",
@@ -45,8 +40,6 @@ COMMANDS = {
     "reproduce": "retrainer.cli.reproduce:reproduce",
     "vectors": "retrainer.cli.vectors:vectors",
     "report": "retrainer.cli.report:report",
-=======
->>>>>>> h/history
     "dead-letters": "retrainer.cli.dead_letters:dead_letters",
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",
