@@ -11,6 +11,7 @@ from trainer.report.cycle_plots import epoch_plots, guard_plots, slice_plots, ve
 from trainer.report.drawing import Plot, svg
 from trainer.report.html import Raw, element, joined, section
 from trainer.report.model_plots import model_plots
+from trainer.report.neighbour_tables import neighbours
 from trainer.report.style import CSS
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -51,7 +52,7 @@ def page(evidence: Evidence) -> str:
         section("Slices", _pictures(slice_plots(evidence)), tables.slices(evidence)),
         section("Learning", tables.learned(evidence), _pictures(epoch_plots(evidence))),
         section("Guard", _pictures(guard_plots(evidence)), tables.guard(result)),
-        section("Nearest users", tables.neighbours(evidence)),
+        section("Nearest users", neighbours(evidence)),
         section("Versions", _pictures(version_plots(evidence)), tables.versions(evidence)),
         section("Time", tables.seconds(result)),
     ]
