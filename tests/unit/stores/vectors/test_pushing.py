@@ -151,3 +151,16 @@ def test_lost_notes_cost_a_new_space_and_groups_of_others_stay(tmp_path: Path) -
             (tmp_path / PUSHED_FILE).write_text(text)
         push(index, "g", folder_of(tmp_path))
     assert list(index.held) == [1, 4, 5]
+
+
+def test_who_came_with_a_push_that_was_killed_does_not_stay_for_ever(tmp_path: Path) -> None:
+    index = Index()
+    publish(tmp_path, 1, {"u1": 1, "u2": 2}, at=1)
+    push(index, "g", folder_of(tmp_path))
+    publish(tmp_path, 1, {"u1": 1, "u3": 3}, removed=1, at=2)
+    index.left = 1  # u3 is written, u2 not removed, and nothing noted
+    with pytest.raises(KilledError):
+        push(index, "g", folder_of(tmp_path))
+    index.left = None
+    publish(tmp_path, 1, {"u1": 1}, removed=1, at=3)
+    assert index.rows[push(index, "g", folder_of(tmp_path)).number] == {"u1": 1}
