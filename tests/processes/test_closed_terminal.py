@@ -23,12 +23,17 @@ def on_a_terminal(state: Path, *before: str) -> Iterator[tuple[subprocess.Popen[
     """`retrainer run` in a session of its own, with a terminal that is closed by closing the given descriptor."""
     ours, theirs = pty.openpty()
     settings = {"RETRAINER_STATE_DIR": str(state), "RETRAINER_KAFKA__BOOTSTRAP_SERVERS": NO_BROKER}
+
+    def take_terminal() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under `nohup` themselves
+        os.login_tty(theirs)
+
     with subprocess.Popen(
         [*before, *RETRAINER, "run"],
         env={**os.environ, **settings},
         cwd=state,  # where `nohup` writes its file
         pass_fds=[theirs],
-        preexec_fn=lambda: os.login_tty(theirs),
+        preexec_fn=take_terminal,
     ) as process:
         os.close(theirs)
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer.environment import for_child
 from consumer.ledger.ledger import open_ledger
 from retrainer.demo.plan import Plan, as_shell
 from tests.unit.retrainer.cli.test_output import fill
@@ -85,7 +86,8 @@ def test_the_settings_can_be_read_by_a_shell(tmp_path: Path) -> None:
     settings = {**Plan(state=tmp_path).settings("127.0.0.1:4444"), "RETRAINER_ODD": 'it\'s "odd" $HOME'}
     file = tmp_path / "demo.env"
     file.write_text(as_shell(settings))
-    out = subprocess.run(["sh", "-c", f". '{file}'; env"], capture_output=True, text=True, check=True).stdout
+    shell = ["sh", "-c", f". '{file}'; env"]
+    out = subprocess.run(shell, env=for_child(os.environ), capture_output=True, text=True, check=True).stdout
     assert {line for line in out.splitlines() if line.startswith("RETRAINER_")} == {
         f"{name}={value}" for name, value in settings.items()
     }

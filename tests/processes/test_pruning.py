@@ -153,7 +153,8 @@ def test_a_death_in_between_leaves_what_the_next_call_finishes(house: House, poi
     assert house.ledger.pruning.mark(5, 950.0).versions == {}
 
 
-def test_the_command_says_what_goes_and_why_the_others_stay(house: House) -> None:
+def test_the_command_says_what_goes_and_why_the_others_stay(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     house.cycles(20)
     before = house.there()
     shown = CliRunner().invoke(command(prune), ["--dry-run"])
