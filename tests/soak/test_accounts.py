@@ -80,7 +80,7 @@ def test_a_user_learned_before_the_last_event_is_lost_unless_pending(ledger: sql
 
 def test_a_user_found_unchanged_is_not_lost(ledger: sqlite3.Connection) -> None:
     ledger.execute("DELETE FROM changes")
-    ledger.execute("INSERT INTO learned VALUES ('listener-2', 0)")
+    ledger.execute("INSERT INTO learned (user_id, received_at) VALUES ('listener-2', 0)")
     assert compare(ledger, TOPIC, registered=1).lost == 1
     columns = "cycle_id, kind, reason, state, lineage, attempts, claimed_at, settled"
     lineage = """'{"offsets": {"t": {"0": [3, 5]}}}'"""
