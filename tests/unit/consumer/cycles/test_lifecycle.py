@@ -228,4 +228,4 @@ def waits_for_ever(limits: Limits, state: states.State, event: events.Event, now
 )
 def test_a_broken_step_is_found(broken: Step, found: str) -> None:
     with pytest.raises(AssertionError, match=found):
-        run(broken, settings(max_examples=5000, derandomize=True, phases=[Phase.generate], verbosity=Verbosity.quiet))
+        run(broken, settings(max_examples=50_000, derandomize=True, phases=[Phase.generate], verbosity=Verbosity.quiet))
