@@ -16,6 +16,7 @@ from trainer.model import TwoTower
 __all__ = ["started", "template"]
 
 
+@pytest.mark.full
 def test_a_full_retrain_lies_where_the_champion_does_and_says_so(started: Bench) -> None:
     assert started.registry.versions()[0].manifest.compatibility_report is None
     request = started.request("c2", CycleKind.FULL, base=1)

@@ -47,6 +47,7 @@ def judged(evidence: Evidence, name: str) -> Metrics:
     return found
 
 
+@pytest.mark.full
 def test_each_outcome_is_there(loop: tuple[Reported, dict[Outcome, CycleResult]]) -> None:
     _, results = loop
     assert set(results) == {Outcome.REGISTERED, Outcome.REJECTED, Outcome.UNCHANGED, Outcome.HELD}
@@ -127,6 +128,7 @@ def test_a_cycle_that_ended_early_has_what_it_had(loop: tuple[Reported, dict[Out
     assert "no</b> more memory" in reported.evidence(failed).result.reason
 
 
+@pytest.mark.full
 def test_a_version_carries_its_page_and_the_manifest_names_it(tmp_path: Path) -> None:
     reported = Reported(tmp_path, html=True)
     result = reported.first()

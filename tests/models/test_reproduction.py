@@ -145,6 +145,7 @@ def of_an_earlier_release(bench: Bench, version: int) -> None:
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
 
 
+@pytest.mark.full
 def test_a_follower_of_an_earlier_release_has_to_be_told_its_claim(bench: Bench) -> None:
     of_an_earlier_release(bench, 1)
     of_an_earlier_release(bench, 2)

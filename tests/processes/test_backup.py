@@ -49,6 +49,7 @@ def with_a_past(url: str, state: Path) -> str:
     return known
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 def test_a_lost_machine_is_restored(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     state, saved = tmp_path / "state", tmp_path / "saved"

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 from tests.waiting import wait_until
 
 RETRAINER = [sys.executable, "-m", "retrainer.cli"]
@@ -58,6 +60,7 @@ def test_a_service_whose_terminal_closes_stops_in_good_order(tmp_path: Path) -> 
     assert state_of(tmp_path) == "stopped"
 
 
+@pytest.mark.full
 def test_a_service_under_nohup_goes_on(tmp_path: Path) -> None:
     with on_a_terminal(tmp_path, "nohup") as (process, terminal):
         wait_until(lambda: state_of(tmp_path) is not None, 30, "the service writes its status")

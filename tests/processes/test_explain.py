@@ -33,6 +33,7 @@ def explain(story: SmallLoop, *arguments: str, **more: str) -> subprocess.Comple
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.full
 def test_a_learned_user_is_told_on_80_columns(story: SmallLoop) -> None:
     ended = explain(story, LEARNED, COLUMNS="80")
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -60,6 +60,7 @@ def test_changes_of_a_file_are_stored_and_announced_once(environment: dict[str, 
     assert announced(environment) == ["a", "b", "b"]
 
 
+@pytest.mark.full
 def test_what_no_broker_took_is_announced_by_the_next_import(environment: dict[str, str], tmp_path: Path) -> None:
     path = tmp_path / "users.csv"
     path.write_text("user_id,taste_0,taste_1\na,1,2\n")
@@ -81,6 +82,7 @@ def test_a_file_that_does_not_fit_ends_with_settings_that_would(environment: dic
     assert not (tmp_path / "var" / "feature_store.db").exists()
 
 
+@pytest.mark.full
 def test_a_watched_file_is_imported_whenever_it_changes(environment: dict[str, str], tmp_path: Path) -> None:
     path, out = tmp_path / "users.csv", tmp_path / "out"
     path.write_text("user_id,taste_0,taste_1\na,1,2\n")

@@ -97,6 +97,7 @@ MOST = 5 + 2 + 2
 """What may stay here: the newest, champions among them; two baselines; and two best since, among the newest, too."""
 
 
+@pytest.mark.full
 def test_the_registry_of_a_hundred_cycles_stays_within_its_retention(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_service_whose_registry_is_full_of_old_versions_deletes_them_in_portio
     assert {39, 40, 41, 42, 43} <= set(house.there())
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("point", [Point.PRUNE_MARKED, Point.PRUNE_RENAMED, Point.PRUNE_DELETED])
 def test_a_death_in_between_leaves_what_the_next_call_finishes(house: House, point: Point) -> None:
     house.cycles(20)

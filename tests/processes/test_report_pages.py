@@ -48,6 +48,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.report_pages._EVERY", 0.1)
 
 
+@pytest.mark.full
 def test_pages_are_drawn_where_they_are_missing_or_older_than_the_evidence(tmp_path: Path) -> None:
     first = keep(tmp_path, "c1")
     older = keep(tmp_path, "c2")

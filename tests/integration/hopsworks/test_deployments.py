@@ -74,6 +74,7 @@ def serving(double: HopsworksDouble) -> tuple[int, int | None, dict[int, int]]:
     return held.active, held.serving, {number: one["modelVersion"] for number, one in held.versions.items()}
 
 
+@pytest.mark.full
 def test_versions_come_and_a_rollback_each_as_a_new_version_of_the_deployment(
     double: HopsworksDouble, session: Session, tmp_path: Path
 ) -> None:

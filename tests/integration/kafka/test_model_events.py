@@ -89,6 +89,7 @@ def test_a_server_hears_the_newest_first_and_then_each(broker: str, tmp_path: Pa
             wait_until(lambda: again == [Champion(80, 8)], 30, "the champion after a restart")
 
 
+@pytest.mark.full
 def test_events_wait_for_a_topic_that_is_made_later(kafka_address: str, tmp_path: Path) -> None:
     topic = Topic(kafka_address, f"later-{uuid4().hex[:8]}")
     settings = settings_for(topic, tmp_path)

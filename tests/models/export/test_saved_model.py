@@ -43,6 +43,7 @@ def exported(settings: TrainerSettings) -> Path:
     return out / MODEL / "2"
 
 
+@pytest.mark.full
 def test_another_process_without_keras_gets_the_figures_of_the_registered_model(
     settings: TrainerSettings, exported: Path, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_an_interrupted_export_leaves_nothing_that_looks_like_a_version_and_the_
     assert note_in(tmp_path / MODEL / "1") == export(request, lambda _step: None)  # a repetition finds it
 
 
+@pytest.mark.full
 def test_the_version_that_is_to_be_served_is_the_highest(settings: TrainerSettings, tmp_path: Path) -> None:
     def served(version: int, keep: int | None = None) -> list[str]:
         export(ExportRequest(settings=settings, version=version, out=tmp_path, highest=True, keep=keep), lambda _: None)

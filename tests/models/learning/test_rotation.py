@@ -122,6 +122,7 @@ def test_many_users_are_thinned_evenly() -> None:
     assert set(np.diff(found)) == {3}
 
 
+@pytest.mark.full
 def test_a_rotated_model_has_no_moments_and_the_next_fit_would_forget_them(tmp_path: Path) -> None:
     """So nothing of a cycle depends on what rotation does to the optimizer's state."""
     rows, settings = checked(World().rows(names(300))), trainer_settings(tmp_path)

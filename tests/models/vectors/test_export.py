@@ -111,6 +111,7 @@ def all_of(file: VectorFile) -> tuple[list[str], dict[Tower, Floats]]:
     )
 
 
+@pytest.mark.full
 def test_a_set_holds_what_the_towers_say(settings: TrainerSettings, tmp_path: Path) -> None:
     stamp = export(request_of(settings, tmp_path / "out"), quiet)
     users, wanted = by_towers(settings)

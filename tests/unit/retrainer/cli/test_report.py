@@ -53,6 +53,7 @@ def why_not(*arguments: str) -> str:
     return str(ran.exception)
 
 
+@pytest.mark.full
 def test_the_last_cycle_is_the_default_and_its_page_is_drawn(ledger: Ledger, tmp_path: Path) -> None:
     keep(tmp_path, "c1", 1.0)
     newest = keep(tmp_path, "c2", 2.0)

@@ -129,6 +129,7 @@ def test_settings_of_an_earlier_release_are_those_of_the_manifest(ledger: Ledger
     assert "from the registry, at 1970-01-01 00:00:05 UTC" in told
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("what", HOSTILE)
 def test_nothing_that_a_stranger_wrote_steers_a_terminal(ledger: Ledger, what: str) -> None:
     short_past(ledger, HOSTILE[what].encode(errors="backslashreplace").decode().replace("\0", ""))

@@ -198,6 +198,7 @@ def test_without_an_answer_the_ledger_is_told_all_the_same(ledger: Ledger, monke
     assert (found["trouble"], found["now"]) == ("nearest users and traces are not known: no room", None)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("what", HOSTILE)
 def test_any_id_can_be_asked_for(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     short_past(ledger)
