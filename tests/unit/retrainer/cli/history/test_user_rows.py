@@ -162,9 +162,10 @@ def test_the_command_asks_for_the_version_before_and_the_champion(
 
 
 def test_vectors_are_looked_at_where_they_are_published(tmp_path: Path) -> None:
-    assert published(SimpleNamespace()) == ()
-    assert published(SimpleNamespace(vectors=SimpleNamespace(out=None))) == ()
-    assert published(SimpleNamespace(vectors=SimpleNamespace(out=tmp_path))) == (tmp_path,)
+    settings: Any = SimpleNamespace(vectors=SimpleNamespace(out=None))
+    assert published(settings) == ()
+    settings.vectors.out = tmp_path
+    assert published(settings) == (tmp_path,)
 
 
 def test_what_still_holds_a_deleted_user_makes_the_command_fail(
