@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -70,4 +71,4 @@ def _is(text: str, user: str) -> bool:
 
 def _page_names(page: Path, user: str) -> bool:
     """Whether an element of the page is the user: refused ones and neighbours stand in a cell, or begin one."""
-    return f">{html.escape(user, quote=False)}<" in page.read_text()
+    return re.search(rf">{re.escape(html.escape(user, quote=False))}\s*<", page.read_text()) is not None
