@@ -181,7 +181,13 @@ def test_what_still_holds_a_deleted_user_makes_the_command_fail(
     answered(monkeypatch, GONE.model_copy(update={"traces": GONE.traces[:1]}))
     called = call("explain", "b")
     assert called.code == 0
-    assert "none of 1 places holds it" in called.out
+    assert "none of 1 places holds it\n" in called.out
+    outgoing = Trace(place="reports", found=Found.OUTGOING, evidence="2 of 6 name it", way_out="delete their folders")
+    answered(monkeypatch, GONE.model_copy(update={"traces": (outgoing,)}))
+    called = call("explain", "b")
+    assert called.code == 0
+    assert "2 of 6 name it; to do: delete their folders" in called.out
+    assert "none of 1 places holds it for good; 1 name it until that goes\n" in called.out
     unknown = Trace(place="embedding spaces", found=Found.UNKNOWN, evidence="a trainer works")
     answered(monkeypatch, GONE.model_copy(update={"traces": (unknown,)}))
     called = call("explain", "b")
