@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from retrainer.demo.broker import embedded_broker
@@ -35,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Guard the run. What tests keep in `tmp_path` stays where pytest keeps it, for whoever looks for a cause."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     os.environ.setdefault("RETRAINER_REPORTS__HTML", "false")  # a page costs as much as some cycles of the tests
+    # A machine that is busy is no fault of the code. What a test sets itself counts, and so does --hypothesis-profile.
+    settings.register_profile("patient", settings(), deadline=None)
+    settings.load_profile("patient")
     held = ExitStack()
     held.enter_context(guarded())
     config.add_cleanup(held.close)

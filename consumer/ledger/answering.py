@@ -135,7 +135,8 @@ def _mark(connection: Connection, numbers: Iterable[int], *, settled: bool) -> N
 def _give_back(connection: Connection, kind: Kind) -> int:
     """Make pending, as tried, what the champion has not learned; gives how much.
 
-    What is claimed has a later change: it comes back with its cycle, or is learned by it.
+    What is claimed has a later change: it comes back with its cycle, or is learned by it. Beside it the earlier one
+    would meet it when the cycle gives back: the merged row would be of the earlier event, or noted as learned.
     """
     changes, learned = kind.changes, kind.learned
     lost = learned.c.cycle_id.in_(select(cycles.c.cycle_id).where(*_UNANSWERED))

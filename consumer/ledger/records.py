@@ -50,6 +50,8 @@ def version_record(row: Any, standing: int | None) -> dict[str, Any]:
         "base_version": result.base_version,
         "champion": row.version == standing,
         "registered_at": when(row.registered_at),
+        "not_promoted": row.not_promoted,
+        "withdrawn": row.withdrawn,
         "deleted_at": when(row.deleted_at),
         "reason": row.reason,
         "changed_users": lineage.changed_users,

@@ -29,6 +29,8 @@ class ExplainRequest(Frozen):
     """The newest cycle whose claim is settled."""
     vectors: tuple[Path, ...] = ()
     """Folders with published vectors of users."""
+    vector_group: str | None = None
+    """The cluster's feature group with published vectors of users; it is not looked at."""
 
 
 class Near(Frozen):
@@ -55,7 +57,7 @@ class Found(StrEnum):
 
     ABSENT = "absent"
     OUTGOING = "outgoing"
-    """Its id stands in a note that is out of date, and that the next cycle removes."""
+    """Its id stands in what is out of date, and goes by itself: with the next cycle, a report after some cycles."""
     HELD = "held"
     UNKNOWN = "unknown"
     """The place could not be looked at."""

@@ -90,6 +90,12 @@ class Bench:
             rows = [row for kind in KINDS for row in connection.execute(waiting(kind, kind.key))]
         return {key for key, cycle_id in rows if not cycle_id}
 
+    def position(self, user: str) -> str:
+        """Where the last event of a user who waits was read."""
+        with self.ledger.engine.begin() as connection:
+            found = waiting(KINDS[0], changes.c.last_position).where(changes.c.user_id == user)
+            return str(connection.execute(found).one()[0])
+
     @property
     def untried(self) -> int:
         backlog = self.ledger.views.backlog()
@@ -243,6 +249,19 @@ def test_what_a_cycle_has_claimed_is_not_taken_for_the_change_before(bench: Benc
     bench.rollback(2)
     assert bench.end(claim, Outcome.REJECTED) is False
     bench.promote(3)  # it has learned the earlier change of d, and not this one
+    assert bench.pending == {"d"}
+
+
+@pytest.mark.parametrize("beside", [(), ("e", "f")], ids=["it alone", "with others"])
+def test_a_claimed_change_stays_the_later_one_whatever_comes_back(bench: Bench, beside: tuple[str, ...]) -> None:
+    """Whichever of the two portions moves: the one given back has more rows where others come back, too."""
+    bench.cycle("d", *beside)
+    claim = bench.claim("d")
+    position = bench.position("d")
+    bench.rollback()
+    bench.end(claim, Outcome.REJECTED)
+    assert bench.position("d") == position
+    bench.promote(4)  # it has learned the earlier change of d, and not this one
     assert bench.pending == {"d"}
 
 

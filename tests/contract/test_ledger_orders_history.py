@@ -17,7 +17,7 @@ from consumer.changes.portions import waiting
 from consumer.database.tables import identity, metadata, offsets
 from consumer.errors import LedgerError
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.positions import Partition
+from consumer.positions import Partition, Position
 from schemas.cycle import CycleKind, Outcome
 from schemas.labels import PairKey, pair_of
 from tests.contract.ledgers import P0, P1, batch, begin, ended, take
@@ -143,12 +143,18 @@ class OrdersHistory(RuleBasedStateMachine):
     @invariant()
     def whatever_the_champion_has_not_learned_is_waiting(self) -> None:
         with self.ledger.engine.begin() as connection:
-            users, labels = ([key for key, _ in connection.execute(waiting(kind, kind.key))] for kind in KINDS)
+            users, labels = (
+                set(connection.execute(waiting(kind, kind.key, kind.changes.c.last_position)).tuples())
+                for kind in KINDS
+            )
             settled = select(offsets.c.partition, offsets.c.settled_offset)
             settled_to = dict(connection.execute(settled).tuples().all())
-        assert self.model.unlearned <= {*users, *map(pair_of, labels)}
+        last = {(who, position) for who, position, _ in users}
+        last |= {(pair_of(who), position) for who, position, _ in labels}
         for who in self.model.unlearned:
             partition, offset = self.model.place[who]
+            # The last event itself: an earlier one would tell another operation, or of another version.
+            assert (who, str(Position("t", partition, offset))) in last
             assert offset >= settled_to[partition]
 
     @invariant()

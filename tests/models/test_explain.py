@@ -20,6 +20,7 @@ from retrainer.cli.history.user import user_story
 from schemas.cycle import Outcome
 from schemas.jobs.explanation import ExplainRequest, Explanation, Found
 from schemas.manifest import MODEL_FILE
+from schemas.reports import EVIDENCE_FILE
 from stores.registry.opening import open_registry
 from tests.models.small_loop import SmallLoop
 from tests.worlds import names
@@ -158,6 +159,7 @@ def test_a_reader_lets_other_readers_in_and_a_trainer_wait(loop: SmallLoop) -> N
 @pytest.mark.full
 def test_a_deleted_user_is_held_until_a_cycle_has_learned_it_and_then_by_nothing(loop: SmallLoop) -> None:
     user = "u9"
+    shutil.rmtree(loop.settings.reports_dir)  # of cycles that knew it
     loop.commit(deletes=[user])
     before = explain(asked(loop, user))
     assert before.in_store is False
@@ -176,6 +178,7 @@ def test_a_deleted_user_is_held_until_a_cycle_has_learned_it_and_then_by_nothing
         "note of departures",
         "note of newcomers",
         "folders of cycles",
+        f"reports in {loop.settings.reports_dir}",
     ]
     matrix = after.traces[0].evidence
     assert matrix.startswith("the index of 301 users does not name it, and all ")
@@ -286,6 +289,21 @@ def test_short_rows_of_nobody_are_to_be_empty(loop: SmallLoop, monkeypatch: pyte
     assert not_absent(explain(asked(loop, GONE))) == {}
     short[row, 1] = 0.5
     assert not_absent(explain(asked(loop, GONE))) == {"short rows": Found.HELD}
+
+
+def test_a_report_that_names_it_goes_by_itself_and_vectors_of_a_cluster_are_not_looked_at(loop: SmallLoop) -> None:
+    newest, *_ = sorted(loop.settings.reports_dir.iterdir(), reverse=True)
+    evidence = newest / EVIDENCE_FILE
+    told = json.loads(evidence.read_bytes())
+    named = told["neighbourhoods"][0]["after"][0]["user"]
+    evidence.write_text(evidence.read_text().replace(f'"{named}"', f'"{GONE}"'))
+    request = asked(loop, GONE).model_copy(update={"vector_group": "user_vectors"})
+    found = explain(request)
+    assert not_absent(found) == {f"reports in {loop.settings.reports_dir}": Found.OUTGOING}
+    assert newest.name in found.traces[-1].evidence
+    assert "the feature group user_vectors are not looked at" in found.notes[0]
+    shutil.rmtree(newest)
+    assert not_absent(explain(request)) == {}
 
 
 def test_published_vectors_are_looked_at_whatever_their_columns_are_called(loop: SmallLoop, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_a_learned_user_is_told_on_80_columns(story: SmallLoop) -> None:
 def test_a_deleted_user_is_proven_gone_and_seen_where_it_is_put_back(story: SmallLoop) -> None:
     ended = explain(story, DELETED)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "none of 7 places holds it" in ended.stdout
+    assert "none of 8 places holds it" in ended.stdout
     (space,) = (story.folder / "trainer" / "spaces").iterdir()
     with closing(sqlite3.connect(space / "index.db")) as db, db:
         db.execute("INSERT INTO users VALUES (?, 700)", (DELETED,))

@@ -39,6 +39,10 @@ def explain(request: ExplainRequest) -> Explanation:
         space_id = _space_id(request, notes) if wants_nearest or parts.get("in_store") is False else None
         if parts.get("in_store") is False:
             parts["traces"] = tuple(_traces(request, space_id))
+            if request.vector_group is not None:
+                notes.append(
+                    f"vectors in the feature group {request.vector_group} are not looked at: ask it by the key"
+                )
         if row is not None and wants_nearest:
             parts |= _nearest(request, store, row, space_id, notes)
     return Explanation(**parts, notes=tuple(notes))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from schemas.jobs.explanation import ExplainRequest, Found, Trace
 from schemas.policies import SplitPolicy
+from trainer.explain.report_files import trace_of_reports
 from trainer.explain.space_files import SpaceFiles, spaces_in
 from trainer.explain.vector_files import trace_of_vectors
 from trainer.matrix.split import Part, split
@@ -36,6 +37,8 @@ def traces(request: ExplainRequest, space_id: str | None) -> Iterator[Trace]:
         found = _of_space(space, request)
         yield from found if space_id in {None, space.folder.name} else map(_outgoing, found)
     yield _of_cycles(work_dir, user)
+    if request.settings.reports_dir is not None:
+        yield trace_of_reports(request.settings.reports_dir, request.settings.reports.keep, user)
     for folder in request.vectors:
         yield trace_of_vectors(folder, user)
 

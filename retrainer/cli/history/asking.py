@@ -18,9 +18,9 @@ class NoAnswer(ConsumerError):  # noqa: N818
     """The process gave no answer."""
 
 
-def published(settings: object) -> tuple[Path, ...]:
+def published(settings: Settings) -> tuple[Path, ...]:
     """The folders in which vectors of users are published, where there are any."""
-    out = getattr(getattr(settings, "vectors", None), "out", None)
+    out = settings.vectors.out
     return () if out is None else (out,)
 
 

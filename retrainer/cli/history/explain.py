@@ -56,6 +56,7 @@ def _asked(settings: Settings, story: UserStory, nearest: int) -> tuple[Explanat
         champion_cycle=story.champion["cycle_id"] if story.champion else None,
         last_settled_cycle=story.last_settled,
         vectors=published(settings),
+        vector_group=settings.vectors.feature_group,
     )
     try:
         return ask(settings, request), None

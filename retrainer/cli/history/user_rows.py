@@ -178,7 +178,7 @@ def _traces(found: Explanation) -> Part:
     else:
         later = sum(one.found is Found.OUTGOING for one in found.traces)
         told = f"none of {len(found.traces)} places holds it" + (
-            f"; {later} name it until the next cycle" if later else ""
+            f" for good; {later} name it until that goes" if later else ""
         )
     weights = (
         "Versions that were trained while it was there keep what they learned until they are deleted; a full retrain "

@@ -19,6 +19,11 @@ _BEFORE, _CHAMPIONS, _WHY = "before", "champion's", "why"
 _TEXTS = {"version", "kind", "registered", _WHY}
 _BESIDE_OUTCOMES = ("precision", "recall", "AP", _CHAMPIONS)
 """What only guards where labels judge."""
+_STANDINGS = {
+    "barred": "something kept it from becoming champion; `retrainer show VERSION` says what",
+    "withdrawn": "by a rollback; no challenger is measured against it",
+    "deleted": "from the registry, by retention",
+}
 _LEAST_NEEDED = (
     "pairs",
     _CHAMPIONS,
@@ -42,6 +47,9 @@ def list_versions(found: Sequence[dict[str, Any]], by: str | None = None) -> Non
     heads = fitting(heads, rows, [head for head in _LEAST_NEEDED if head != wanted])
     listing(heads, [[row[head] for head in heads] for row in rows], right=set(heads) - _TEXTS)
     say("* champion")
+    for word, meaning in _STANDINGS.items():
+        if any(_standing(version) == word for version in found):
+            say(f"{word}: {meaning}")
     if _CHAMPIONS in heads:
         say("champion's: accuracy of the one before, at the same moment")
     if _BEFORE in heads:
@@ -89,7 +97,19 @@ def _row(version: dict[str, Any], by: str | None) -> dict[str, str]:
 def _mark(version: dict[str, Any]) -> str:
     if version["champion"]:
         return " *"
-    return " deleted" if version["deleted_at"] else ""
+    word = _standing(version)
+    return f" {word}" if word else ""
+
+
+def _standing(version: dict[str, Any]) -> str | None:
+    """What has become of a version that is not the champion, in a word; what says most where several hold."""
+    if version["champion"]:
+        return None
+    if version["deleted_at"]:
+        return "deleted"
+    if version["withdrawn"]:
+        return "withdrawn"
+    return "barred" if version["not_promoted"] else None
 
 
 def _figure(value: float | None) -> str:

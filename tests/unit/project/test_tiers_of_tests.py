@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).parents[3]
 UNIT = sorted((ROOT / "tests" / "unit").rglob("*.py"))
@@ -77,3 +78,9 @@ def test_a_way_to_tensorflow_is_found_and_one_within_a_function_does_not_count()
 def test_a_unit_test_that_starts_a_process_fails(start: Callable[[], object]) -> None:
     with pytest.raises(AssertionError, match="belongs into tests/processes"):
         start()
+
+
+def test_examples_of_hypothesis_have_no_deadline() -> None:
+    """A machine that is busy is no fault of the code."""
+    assert settings.default is not None
+    assert settings.default.deadline is None

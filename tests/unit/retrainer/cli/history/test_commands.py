@@ -164,3 +164,28 @@ def test_versions_can_be_sorted_by_every_figure(ledger: Ledger, monkeypatch: pyt
     assert lines("versions", "--sort", "recall_at_10", "--limit", "1")[-1] == "and 1 other ones: --limit 2 shows all"
     assert [one["version"] for one in json.loads(call("versions", "--sort", "auc", "--json").out)] == [2, 1]
     assert call("versions", "--sort", "luck").code == 2
+
+
+def test_a_version_that_did_not_stay_says_so_in_a_word(ledger: Ledger) -> None:
+    short_past(ledger)
+    with ledger.engine.begin() as connection:
+        of = update(versions).where(versions.c.version == 1)
+        connection.execute(of.values(not_promoted="version 1 is pinned by ann"))
+    assert lines("versions", "--limit", "2")[2].startswith("1 barred ")
+    assert any("`retrainer show VERSION` says what" in line for line in lines("versions"))
+    with ledger.engine.begin() as connection:
+        connection.execute(of.values(withdrawn=True))
+    assert lines("versions")[2].startswith("1 withdrawn ")
+    assert not any("barred" in line for line in lines("versions"))
+    (first, second) = json.loads(call("versions", "--json").out)
+    assert (first["withdrawn"], first["not_promoted"]) == (True, "version 1 is pinned by ann")
+    assert (second["withdrawn"], second["not_promoted"], second["deleted_at"]) == (False, None, None)
+    with ledger.engine.begin() as connection:
+        connection.execute(of.values(deleted_at=7.0))
+    assert lines("versions")[2].startswith("1 deleted ")
+    told = "\n".join(lines("show", "1"))
+    assert "not promoted  version 1 is pinned by ann" in told
+    assert "withdrawn     by a rollback" in told
+    assert "deleted       from the registry, at 1970" in told
+    shown = json.loads(call("show", "1", "--json").out)["version"]
+    assert (shown["withdrawn"], shown["deleted_at"]) == (True, "1970-01-01T00:00:07+00:00")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -162,9 +163,10 @@ def test_the_command_asks_for_the_version_before_and_the_champion(
 
 
 def test_vectors_are_looked_at_where_they_are_published(tmp_path: Path) -> None:
-    assert published(SimpleNamespace()) == ()
-    assert published(SimpleNamespace(vectors=SimpleNamespace(out=None))) == ()
-    assert published(SimpleNamespace(vectors=SimpleNamespace(out=tmp_path))) == (tmp_path,)
+    settings: Any = SimpleNamespace(vectors=SimpleNamespace(out=None))
+    assert published(settings) == ()
+    settings.vectors.out = tmp_path
+    assert published(settings) == (tmp_path,)
 
 
 def test_what_still_holds_a_deleted_user_makes_the_command_fail(
@@ -179,7 +181,13 @@ def test_what_still_holds_a_deleted_user_makes_the_command_fail(
     answered(monkeypatch, GONE.model_copy(update={"traces": GONE.traces[:1]}))
     called = call("explain", "b")
     assert called.code == 0
-    assert "none of 1 places holds it" in called.out
+    assert "none of 1 places holds it\n" in called.out
+    outgoing = Trace(place="reports", found=Found.OUTGOING, evidence="2 of 6 name it", way_out="delete their folders")
+    answered(monkeypatch, GONE.model_copy(update={"traces": (outgoing,)}))
+    called = call("explain", "b")
+    assert called.code == 0
+    assert "2 of 6 name it; to do: delete their folders" in called.out
+    assert "none of 1 places holds it for good; 1 name it until that goes\n" in called.out
     unknown = Trace(place="embedding spaces", found=Found.UNKNOWN, evidence="a trainer works")
     answered(monkeypatch, GONE.model_copy(update={"traces": (unknown,)}))
     called = call("explain", "b")
