@@ -13,9 +13,9 @@ from pathlib import Path
 from types import FrameType
 
 from examples.serving.events import follow
+from examples.serving.served import Place
 from examples.serving.serving import Serving
 from examples.serving.web import web_server
-from examples.serving.worker import Place
 
 
 def main() -> None:
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--state", type=Path, default=Path("var"), help="the service's RETRAINER_STATE_DIR")
     parser.add_argument("--registry", type=Path, help="the registry's folder, where it is not STATE/registry")
     parser.add_argument("--feature-store", type=Path, help="the store's file, where it is not STATE/feature_store.db")
+    parser.add_argument("--vectors", type=Path, help="a folder of vector sets; without it the server computes vectors")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     asked = parser.parse_args()
@@ -34,6 +35,7 @@ def main() -> None:
     place = Place(
         (asked.registry or asked.state / "registry") / asked.model,
         asked.feature_store or asked.state / "feature_store.db",
+        asked.vectors,
     )
     stopping = threading.Event()
     serving = Serving(place)

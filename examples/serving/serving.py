@@ -1,28 +1,40 @@
-"""Takes the champion: its worker is started beside the old one, then one assignment makes it the one that is asked."""
+"""Takes the champion: its worker is started beside the old one, then one assignment makes it the one that is asked.
+
+With a folder of vector sets the same happens when another set counts. A champion whose queries must not meet that set
+waits for the next one, and the old model goes on answering by the old vectors.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
+
+from pydantic import ValidationError
 
 from examples.serving.events import Champion
-from examples.serving.worker import Answer, NotLoadedError, Place, Worker, WorkerDiedError
+from examples.serving.matching import NotYetError, look
+from examples.serving.served import Place, Served
+from examples.serving.worker import Answer, NotLoadedError, Worker, WorkerDiedError
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 
 
 class Serving:
     """Answers by the champion, and takes the next one meanwhile. Any thread may ask and tell.
 
     Args:
-        place: where versions and rows lie.
+        place: where versions, rows and vectors lie.
     """
 
     def __init__(self, place: Place) -> None:
         self._place = place
         self._active: Worker | None = None
+        self._before: int | None = None  # the version whose worker was killed
+        self._waiting: str | None = None
         self._switch = threading.Lock()  # held for an assignment, never while something is loaded
         self._wanted: Champion | None = None
         self._told = threading.Event()
@@ -31,10 +43,15 @@ class Serving:
         self._thread.start()
 
     @property
-    def version(self) -> int | None:
-        """The version that answers now; None before the first is ready."""
+    def served(self) -> Served | None:
+        """The model and the vectors that answer now; None before the first are ready."""
         active = self._active
-        return None if active is None else active.version
+        return None if active is None else active.served
+
+    @property
+    def waiting(self) -> str | None:
+        """Why the champion, or the newest set, does not answer yet; None where nothing is in the way."""
+        return self._waiting
 
     def serve(self, champion: Champion) -> None:
         """Take this version as soon as it is loaded; returns at once. An older promotion than the last is dropped."""
@@ -72,29 +89,55 @@ class Serving:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._told.wait()
+            self._told.wait(None if self._place.vectors is None else _LOOK_SECONDS)
             self._told.clear()
             with self._switch:
                 wanted = self._wanted
-            if wanted is None or wanted.version == self.version or self._stopping.is_set():
+            if wanted is None or self._stopping.is_set():
                 continue
             try:
-                self._take(Worker(self._place, wanted.version))
-            except NotLoadedError as problem:  # the old version goes on answering
-                log.warning("%s", problem)
+                self._follow(wanted.version)
+                self._waiting = None
+            except NotYetError as problem:  # looked for again in a moment
+                self._wait(problem)
+            except (NotLoadedError, OSError, ValidationError) as problem:
+                self._wait(problem)
                 self._stopping.wait(_RETRY_SECONDS)
                 self._told.set()
+
+    def _follow(self, version: int) -> None:
+        """Serve a version by the vectors that count now, unless it is done already.
+
+        Raises:
+            NotYetError, NotLoadedError, OSError, ValidationError: it cannot be served yet.
+        """
+        try:
+            found = look(self._place, version)
+        except NotYetError:
+            if self.served is None and self._before is not None and self._before != version:
+                with suppress(NotYetError):
+                    self._follow(self._before)  # what answered until its process was killed
+            raise
+        if found != self.served:
+            self._take(Worker(self._place, version))
+
+    def _wait(self, problem: Exception) -> None:
+        """What answers goes on; say why, once."""
+        if self._waiting != str(problem):
+            self._waiting = str(problem)
+            log.warning("%s", problem)
 
     def _lost(self, worker: Worker) -> None:
         """Load the version again whose process was killed."""
         with self._switch:
             if self._active is worker:
-                self._active = None
+                self._active, self._before = None, worker.served.version
                 self._told.set()
 
     def _take(self, worker: Worker) -> None:
         with self._switch:
             before, self._active = self._active, worker
-        log.warning("version %s answers now", worker.version)
+        taken = worker.served
+        log.warning("version %s answers now, by vectors of version %s", taken.version, taken.vectors)
         if before is not None:
             before.retire()

@@ -1,7 +1,7 @@
-"""The candidate vectors of a version. Here they are computed from the feature store when the version is taken.
+"""The candidate vectors: those of a vector set, or computed from the feature store when a version is taken.
 
-That is exact and needs nothing else, but takes as long as everybody has to be embedded. Where vectors are written ahead
-of time, read them here instead: what matters is that `Vectors` says of which version they are.
+A set is read in a moment, and `retrainer vectors` or the service writes it. To compute is exact and needs nothing else,
+but takes as long as everybody has to be embedded. Either way `Vectors` says where they come from.
 """
 
 from __future__ import annotations
@@ -14,20 +14,24 @@ from typing import Any
 import numpy as np
 
 from schemas.features import FeatureGroup
+from schemas.jobs.vectors import Origin, Tower
 from stores.feature_store import Floats
 from stores.features.checks import check_rows
 from stores.features.local import LocalFeatureStore
+from stores.vectors.reader import VectorSet
 
 _AT_ONCE = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Users and their vectors, (users, dimension), of unit length, made by the candidate tower of `version`."""
+    """Users and their vectors, (users, dimension), of unit length, by the candidate tower of `origin`."""
 
-    version: int
+    origin: Origin
     users: list[str]
     matrix: Floats
+    set: str | None = None
+    """The name of the set that they were read from."""
 
     def nearest(self, query: Floats, count: int) -> list[tuple[str, float]]:
         """The `count` users whose vectors have the greatest cosine with a query vector of unit length."""
@@ -38,21 +42,17 @@ class Vectors:
         return [(self.users[at], float(cosines[at])) for at in best]
 
 
-class ApartError(Exception):
-    """Query and candidates are of versions that must not meet: their cosine means nothing."""
-
-
-def check_together(version: int, compatible_with: int | None, vectors: Vectors) -> None:
-    """Refuse vectors that queries of `version` must not meet (P10).
+def published(out: Path) -> Vectors:
+    """The vectors of the set that counts in a folder.
 
     Raises:
-        ApartError: they are of another version, and not of the one that the manifest says is compatible.
+        NoVectors, VectorsDamaged: see VectorSet.open.
     """
-    if vectors.version not in {version, compatible_with}:
-        raise ApartError(f"queries of version {version} must not meet vectors of version {vectors.version}")
+    found = VectorSet.open(out, [Tower.CANDIDATE])
+    return Vectors(found.stamp.origin, found.users, found.candidates, found.folder.name)
 
 
-def computed(version: int, tower: Any, group: FeatureGroup, feature_store: Path) -> Vectors:
+def computed(origin: Origin, tower: Any, group: FeatureGroup, feature_store: Path) -> Vectors:
     """The vectors of everybody in the feature store, by the candidate tower."""
     users: list[str] = []
     parts: list[Floats] = []
@@ -62,4 +62,4 @@ def computed(version: int, tower: Any, group: FeatureGroup, feature_store: Path)
             users += rows.keys
             blocks = (rows.raw[start : start + _AT_ONCE] for start in range(0, len(rows.raw), _AT_ONCE))
             parts += [np.asarray(tower(block, training=False), dtype=np.float32) for block in blocks]
-    return Vectors(version, users, np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32))
+    return Vectors(origin, users, np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32))

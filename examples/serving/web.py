@@ -1,4 +1,4 @@
-"""HTTP: `/similar?user=…&count=…` and `/health`. Each answer names the version that it comes from."""
+"""HTTP: `/similar?user=…&count=…` and `/health`. Each answer names the versions of the model and of the vectors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from examples.serving.served import Served
 from examples.serving.serving import Serving
 from examples.serving.worker import QueryFailedError
 
 _COUNT = 10
+
+
+def _told(served: Served) -> dict[str, Any]:
+    """What an answer comes from; `kept` only where model and vectors are of two versions."""
+    kept = {} if served.version == served.vectors else {"kept": served.kept}
+    return {"version": served.version, "vectors": served.vectors, **kept}
 
 
 def web_server(serving: Serving, host: str, port: int) -> ThreadingHTTPServer:
@@ -26,8 +33,10 @@ def web_server(serving: Serving, host: str, port: int) -> ThreadingHTTPServer:
             url = urlsplit(self.path)
             asked = {name: values[0] for name, values in parse_qs(url.query).items()}
             if url.path == "/health":
-                there = serving.version is not None
-                self._say(HTTPStatus.OK if there else HTTPStatus.SERVICE_UNAVAILABLE, {"version": serving.version})
+                served = serving.served
+                told = _told(served) if served is not None else {"version": None, "vectors": None}
+                there = HTTPStatus.OK if served is not None else HTTPStatus.SERVICE_UNAVAILABLE
+                self._say(there, {**told, "waiting": serving.waiting})
             elif url.path == "/similar" and "user" in asked and asked.get("count", "1").isdecimal():
                 self._similar(asked["user"], int(asked.get("count", _COUNT)))
             else:
@@ -42,10 +51,10 @@ def web_server(serving: Serving, host: str, port: int) -> ThreadingHTTPServer:
             if answer is None:
                 self._say(HTTPStatus.SERVICE_UNAVAILABLE, {"error": "no version is loaded yet"})
             elif answer.similar is None:
-                self._say(HTTPStatus.NOT_FOUND, {"version": answer.version, "error": f"there is no user {user}"})
+                self._say(HTTPStatus.NOT_FOUND, {**_told(answer.served), "error": f"there is no user {user}"})
             else:
                 similar = [{"user": other, "similarity": round(cosine, 6)} for other, cosine in answer.similar]
-                self._say(HTTPStatus.OK, {"version": answer.version, "user": user, "similar": similar})
+                self._say(HTTPStatus.OK, {**_told(answer.served), "user": user, "similar": similar})
 
         def _say(self, status: HTTPStatus, told: dict[str, Any]) -> None:
             body = json.dumps(told).encode()

@@ -1,4 +1,4 @@
-"""A process that holds one version, model and vectors together, and answers queries by it and by nothing else.
+"""A process that holds a model and its vectors, and answers queries by them and by nothing else.
 
 To load a model takes seconds of Python, during which threads of the same process would hardly get to answer. So each
 version has a process of its own, and the old one answers until the new one is ready.
@@ -14,8 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
+
+from examples.serving.served import Place, Served
 
 _READY_SECONDS = 300.0
 _END_SECONDS = 5.0
@@ -23,19 +24,10 @@ _PATIENCE = 15  # a nice value, from 0 to 19
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where versions and rows lie."""
-
-    registry: Path
-    """The folder of the model, with a folder for each version."""
-    feature_store: Path
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """The users who are similar, the nearest first; None where the user is not known."""
 
-    version: int
+    served: Served
     similar: list[tuple[str, float]] | None
 
 
@@ -52,15 +44,17 @@ class QueryFailedError(Exception):
 
 
 class Worker:
-    """The process of one version. Any thread may ask.
+    """The process of one version, with the vectors of today. Any thread may ask.
+
+    Attributes:
+        served: what it serves by; with vector sets the one that counted when it was loaded.
 
     Raises:
-        NotLoadedError: the version cannot be served.
+        NotLoadedError: the version cannot be served, or not with the vectors that are there.
     """
 
     def __init__(self, place: Place, version: int) -> None:
         context = get_context("spawn")  # a forked TensorFlow does not work
-        self.version = version
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, place, version), daemon=True)
         self._process.start()
@@ -68,10 +62,11 @@ class Worker:
         self._turn = threading.Lock()
         self._users = 0
         self._idle = threading.Condition()
-        problem = self._first_word()
-        if problem is not None:
+        word = self._first_word()
+        if isinstance(word, str):
             self.close()
-            raise NotLoadedError(f"version {version} cannot be served: {problem}")
+            raise NotLoadedError(f"version {version} cannot be served: {word}")
+        self.served = word
 
     def hold(self) -> None:
         """Somebody is going to ask: until `release`, `retire` waits."""
@@ -96,10 +91,10 @@ class Worker:
                 self._ours.send((user, count))
                 similar, problem = self._ours.recv()
         except (EOFError, OSError):
-            raise WorkerDiedError(f"the process of version {self.version} has ended") from None
+            raise WorkerDiedError(f"the process of version {self.served.version} has ended") from None
         if problem is not None:
             raise QueryFailedError(problem)
-        return Answer(self.version, similar)
+        return Answer(self.served, similar)
 
     def retire(self) -> None:
         """End the process once all that were asking have their answers."""
@@ -114,11 +109,12 @@ class Worker:
         if self._process.is_alive():
             self._process.kill()
 
-    def _first_word(self) -> str | None:
+    def _first_word(self) -> Served | str:
+        """What is served, or the problem."""
         try:
             if not self._ours.poll(_READY_SECONDS):
                 return f"not ready after {_READY_SECONDS:.0f} s"
-            word: str | None = self._ours.recv()
+            word: Served | str = self._ours.recv()
         except EOFError:
             return "its process died"
         return word
@@ -135,7 +131,7 @@ def _work(connection: Connection, place: Place, version: int) -> None:
     except Exception as error:  # noqa: BLE001  (whatever it is, the one who asked has to know)
         connection.send(f"{type(error).__name__}: {error}")
         return
-    connection.send(None)
+    connection.send(loaded.served)
     try:
         while True:
             user, count = connection.recv()
@@ -160,29 +156,35 @@ def _with_patience() -> None:
 
 
 class _Loaded:
-    """Query tower and candidate vectors of one version."""
+    """Query tower and candidate vectors that belong together, for as long as the process lives."""
 
     def __init__(self, place: Place, version: int) -> None:
         import keras
         import numpy as np
         import tensorflow as tf
 
-        from examples.serving.vectors import check_together, computed
-        from schemas.manifest import MANIFEST_FILE, ModelManifest
+        from examples.serving.matching import manifest_of, together
+        from examples.serving.vectors import computed, published
+        from schemas.manifest import CANDIDATE_TOWER_FILE, QUERY_TOWER_FILE
         from stores.features.local import LocalFeatureStore
+        from stores.vectors.together import origin_of
 
         tf.config.threading.set_intra_op_parallelism_threads(1)  # others have to answer meanwhile
         tf.config.threading.set_inter_op_parallelism_threads(1)
         folder = place.registry / str(version)
-        manifest = ModelManifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
+        manifest = manifest_of(place, version)
+        origin = origin_of(version, manifest)
         self._group = manifest.feature_group
         self._store = LocalFeatureStore(place.feature_store, self._group)
-        towers = {name: keras.models.load_model(folder / f"{name}_tower.keras") for name in ("query", "candidate")}
+        if place.vectors is None:
+            candidate = keras.models.load_model(folder / CANDIDATE_TOWER_FILE)
+            self._vectors = computed(origin, candidate, self._group, place.feature_store)
+        else:
+            self._vectors = published(place.vectors)
+        self.served = together(origin, self._vectors.origin, self._vectors.set)
+        query = keras.models.load_model(folder / QUERY_TOWER_FILE)
         wanted = tf.TensorSpec((None, self._group.width), tf.float32)
-        query = towers["query"]
         self._embed: Any = tf.function(lambda raw: query(raw, training=False), input_signature=[wanted])
-        self._vectors = computed(version, towers["candidate"], self._group, place.feature_store)
-        check_together(version, manifest.index_compatible_with, self._vectors)
         self._embed(np.zeros((1, self._group.width), np.float32))  # traces it
 
     def warm_up(self) -> None:

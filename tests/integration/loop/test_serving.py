@@ -9,7 +9,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from kafka import KafkaConsumer, TopicPartition
 from standardwebhooks import Webhook
 
 from schemas.fault_points import Point
+from schemas.manifest import MANIFEST_FILE, ModelManifest
 from schemas.model_events import ModelEvent
+from stores.vectors.together import VectorsApart, check_together, origin_of
 from tests.integration.service import Service
 from tests.integration.topics import Topic
 from tests.unit.consumer.model_events.receiver import Receiver, receiving
@@ -45,15 +47,16 @@ def events_on(topic: Topic) -> list[Any]:
 
 
 class Example:
-    """The example server as a process, and somebody who asks it all the time."""
+    """The example server as a process, and somebody who asks it all the time; with `sets` it reads vectors there."""
 
-    def __init__(self, service: Service, topic: Topic) -> None:
-        self._log = service.folder / "example.log"
+    def __init__(self, service: Service, topic: Topic, sets: Path | None) -> None:
+        self._log = service.folder / f"example-{'computes' if sets is None else 'reads'}.log"
         self._port = _free_port()
-        self.answers: list[tuple[int, int | None]] = []
+        self.answers: list[dict[str, Any]] = []
         self.problems: list[str] = []
         self._over = threading.Event()
         arguments = ["--brokers", topic.broker, "--topic", topic.name, "--state", str(service.folder)]
+        arguments += [] if sets is None else ["--vectors", str(sets)]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "examples.serving", *arguments, "--port", str(self._port)],
@@ -62,16 +65,17 @@ class Example:
             )
         self._asking = threading.Thread(target=self._ask)
 
-    def health(self) -> int | None:
+    def health(self) -> tuple[int, int] | None:
+        """The versions of the model and of the vectors."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/health", timeout=5) as answer:
-                version: int = json.load(answer)["version"]
-                return version
+                told = json.load(answer)
+                return told["version"], told["vectors"]
         except OSError:
             return None
 
     def wait_for(self, version: int) -> None:
-        wait_until(lambda: self.health() == version, 60, f"version {version} to be served; see {self._log}")
+        wait_until(lambda: self.health() == (version, version), 120, f"version {version} to be served; see {self._log}")
 
     def begin_to_ask(self) -> None:
         self._asking.start()
@@ -80,7 +84,7 @@ class Example:
         while not self._over.wait(0.01):
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/similar?user=u10", timeout=30) as answer:
-                    self.answers.append((answer.status, json.load(answer)["version"]))
+                    self.answers.append(json.load(answer))
             except (OSError, ValueError) as error:
                 self.problems.append(str(error))
 
@@ -90,6 +94,21 @@ class Example:
             self._asking.join()
         self.process.terminate()
         self.process.wait(30)
+
+
+def may_meet(registry: Path) -> set[tuple[int, int, float | None]]:
+    """Which versions' queries may meet the vectors of the one before, by the manifests, and how much that keeps."""
+    origins = {
+        version: origin_of(version, ModelManifest.model_validate_json(path.read_bytes()))
+        for version in (1, 2, 3)
+        for path in registry.glob(f"*/{version}/{MANIFEST_FILE}")
+    }
+    found: set[tuple[int, int, float | None]] = set()
+    for version in (2, 3):
+        with suppress(VectorsApart):
+            meeting = check_together(origins[version], origins[version - 1])
+            found.add((version, version - 1, 1.0 if meeting.same else meeting.kept))
+    return found
 
 
 def _free_port() -> int:
@@ -102,8 +121,8 @@ def _free_port() -> int:
 
 
 @contextmanager
-def serving(service: Service, topic: Topic) -> Iterator[Example]:
-    example = Example(service, topic)
+def serving(service: Service, topic: Topic, sets: Path | None) -> Iterator[Example]:
+    example = Example(service, topic, sets)
     try:
         yield example
     finally:
@@ -125,6 +144,7 @@ def test_the_example_follows_the_champion_over_kills_between_promotion_and_event
         "MODEL_EVENTS__TOPIC": topic.name,
         "MODEL_EVENTS__WEBHOOK": receiver.url,
         "MODEL_EVENTS__WEBHOOK_SECRET_FILE": str(tmp_path / "secret"),
+        "VECTORS__OUT": str(tmp_path / "vectors"),
     }
     service = Service(tmp_path, kafka_address, **events)
     try:
@@ -132,9 +152,11 @@ def test_the_example_follows_the_champion_over_kills_between_promotion_and_event
         service.start()
         service.wait_for_cycles(1)
         wait_until(lambda: len(receiver.came) == 1, 30, "the webhook's event")
-        with serving(service, topic) as example:
-            example.wait_for(1)
-            example.begin_to_ask()
+        with serving(service, topic, None) as computes, serving(service, topic, tmp_path / "vectors") as reads:
+            examples = (computes, reads)
+            for example in examples:
+                example.wait_for(1)
+                example.begin_to_ask()
             assert service.stop() == 0
 
             service.wave(1)
@@ -142,22 +164,27 @@ def test_the_example_follows_the_champion_over_kills_between_promotion_and_event
             assert [version["champion"] for version in service.versions()] == [False, True]
             assert service.status()["model_events"]["waiting"] == {"topic": 1, "webhook": 1}
             assert len(events_on(topic)) == 1
-            assert example.health() == 1
+            assert {example.health() for example in examples} == {(1, 1)}
             service.start()
-            example.wait_for(2)
+            for example in examples:
+                example.wait_for(2)
 
             assert service.stop() == 0
             service.wave(2)
             service.dies_at(Point.TOLD)  # one of the two has the event of version 3, and the ledger does not know
             service.start()
-            example.wait_for(3)
+            for example in examples:
+                example.wait_for(3)
             wait_until(lambda: service.status()["model_events"]["waiting"] == {"topic": 0, "webhook": 0}, 30, "both")
             assert service.stop() == 0
-        assert example.problems == []
-        assert {status for status, _ in example.answers} == {200}
-        seen = [version for _, version in example.answers]
-        assert seen == sorted(seen, key=lambda version: version or 0)
-        assert set(seen) == {1, 2, 3}
+        for example in examples:
+            assert example.problems == []
+            seen = [answer["version"] for answer in example.answers]
+            assert seen == sorted(seen)
+            assert set(seen) == {1, 2, 3}
+        assert all(answer["version"] == answer["vectors"] for answer in computes.answers)
+        met = {(answer["version"], answer["vectors"], answer.get("kept")) for answer in reads.answers}
+        assert met - {(version, version, None) for version in (1, 2, 3)} <= may_meet(tmp_path / "registry")
     finally:
         service.close()
 
