@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from schemas.evidence import CalibrationBin, Curve, Evidence, Histogram, ModelEvidence, ModelName
 from trainer.report.drawing import Plot, legend, panels
@@ -91,14 +91,14 @@ def _distributions(models: Mapping[ModelName, ModelEvidence], palette: Palette) 
             ("dissimilar", told.dissimilar, palette.dissimilar),
             ("similar", told.similar, palette.similar),
         ):
-            share = np.array(counts) / max(sum(counts), 1)
+            share = 100 * np.array(counts) / max(sum(counts), 1)
             panel.stairs(share, edges, fill=True, color=colour, alpha=0.35, label=label)
             panel.stairs(share, edges, color=colour, linewidth=1.2)
         panel.set_title(name)
         panel.set_xlim(low, 1.0)
-        panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        panel.yaxis.set_major_locator(MaxNLocator(4))
-    legend(axes[0], loc="upper center", ncols=2)
+        panel.yaxis.set_major_formatter("{x:g} %")
+        panel.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     axes[-1].set_xlabel("cosine by the model")
     figure.supylabel("share of the pairs", fontsize=9)
     return figure
