@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import sys
+import time
+from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -25,16 +27,41 @@ from consumer.status import ServiceState, Status, read_status
 from consumer.vectors.following import vectors_now
 from retrainer.cli.model_event_rows import model_events_now
 from retrainer.cli.orders.common import order_record
-from retrainer.cli.output import facts, say_json
+from retrainer.cli.output import console, facts, say, say_json
+from retrainer.cli.status_check import problems
 from retrainer.cli.status_rows import hold_now, rows, rows_without_ledger, state_now
 from schemas.refused import LABEL
+
+_EVERY = 2.0
 
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only what somebody has to look at; exit code 1 where there is anything.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every two seconds, until stopped.")] = False,
 ) -> None:
-    """Show the state of the service, its lag, what is pending, running cycle, champion, and what somebody has to do."""
+    """Show the state of the service, its lag, what is pending, running cycle, champion, and what somebody has to do.
+
+    --check is for cron: it says nothing and exits with 0 where all is well. Dead letters, gaps, a cycle that is held or
+    fails, a service that does not run and a ledger that does not answer are told in a line each.
+    """
     settings = load_settings()
+    if check:
+        raise typer.Exit(_checked(settings, as_json=as_json))
+    if not watch:
+        _once(settings, as_json=as_json)
+        return
+    with suppress(KeyboardInterrupt):
+        while True:
+            if sys.stdout.isatty() and not as_json:
+                console().clear()
+            _once(settings, as_json=as_json)
+            time.sleep(_EVERY)
+
+
+def _once(settings: Settings, *, as_json: bool) -> None:
     try:
         with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
             found = collect(settings, ledger, Clock())
@@ -45,6 +72,23 @@ def status(
             _show(left, rows_without_ledger(left), as_json=as_json)
         raise error if isinstance(error, LedgerError) else LedgerError(f"the ledger: {in_short(error)}") from error
     _show(found, rows(found), as_json=as_json)
+
+
+def _checked(settings: Settings, *, as_json: bool) -> int:
+    """Say what somebody has to look at; gives the exit code."""
+    try:
+        with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
+            wrong = problems(collect(settings, ledger, Clock()))
+    except LedgerError as error:
+        wrong = [str(error)]
+    except DBAPIError as error:
+        wrong = [f"the ledger cannot be used: {in_short(error)}"]
+    if as_json:
+        say_json({"problems": wrong})
+    else:
+        for line in wrong:
+            say(line)
+    return 1 if wrong else 0
 
 
 def _show(found: dict[str, Any], lines: dict[str, str], *, as_json: bool) -> None:
