@@ -46,6 +46,7 @@ class Hand:
         self.ledger = ledger
         clock = Clock(lambda: time.time() + self.ahead, lambda: time.monotonic() + self.ahead)
         self.service = Service(load_settings(), ledger, clock)
+        self.service._followers.clear()  # threads of their own, which log where the test reads
         self.clock = clock
         self._poll()
 

@@ -194,6 +194,7 @@ def service(ledger: Ledger, clock: Hand, monkeypatch: pytest.MonkeyPatch) -> Ite
     """One that listens to nothing: the test makes its turns."""
     monkeypatch.setenv("RETRAINER_TRIGGER__CHANGED_USERS", "1")
     made = Service(load_settings(), ledger, clock.clock)
+    made._followers.clear()  # threads of their own, which log where the test reads
     made._listener.status = ListenerStatus(
         ListenerState.LISTENING, polled_at=time.time(), partitions=1, lag=0, caught_up=True
     )

@@ -117,6 +117,7 @@ def test_a_service_asks_and_starts_a_cycle_on_regret(tmp_path: Path, monkeypatch
         ledger.intake.start_at({P0: 0}, 0.0)
         arrive(ledger, ["a"])
         service = Service(settings, ledger)  # one that listens to nothing: the test makes its turns
+        service._followers.clear()  # threads of their own, which log where the test reads
         service._listener.status = ListenerStatus(
             ListenerState.LISTENING, polled_at=time.time(), partitions=1, lag=0, caught_up=True
         )
