@@ -16,6 +16,8 @@ def a_version(number: int, *, champion: bool = False, labels: bool = False) -> d
         "champion": champion,
         "registered_at": "2026-11-24T08:00:00+00:00",
         "deleted_at": None,
+        "withdrawn": False,
+        "not_promoted": None,
         "reason": "500 users changed, [as] the trigger's limit says",
         "changed_users": 123_456,
         "unchanged_users": 0,
