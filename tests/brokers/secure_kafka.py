@@ -58,6 +58,9 @@ class SecureKafka:
         return {"bootstrap_servers": [self.plain if listener == "PLAINTEXT" else self.addresses[listener]]}
 
 
+_ATTEMPTS = 3
+
+
 @contextmanager
 def secure_kafka(folder: Path) -> Iterator[SecureKafka]:
     """A broker of its own in a folder, and its token issuer, for as long as the block runs."""
@@ -66,10 +69,26 @@ def secure_kafka(folder: Path) -> Iterator[SecureKafka]:
     client_file.write_text(pki.client_pem)
     client_key_file.write_text(pki.client_key_pem)
     issuer = TokenIssuer(folder, pki.server_file)
-    broker = ApacheKafka(folder, Security(pki, issuer))
+    broker = _started(folder, Security(pki, issuer))
     try:
-        broker.start()
         yield SecureKafka(broker.address, broker.addresses, pki, issuer, client_file, client_key_file)
     finally:
         broker.kill()
         issuer.close()
+
+
+def _started(folder: Path, security: Security) -> ApacheKafka:
+    """A broker that answers. Between the choice of its many ports and its start somebody else may take one."""
+    for attempt in range(_ATTEMPTS):
+        place = folder / f"broker-{attempt}"
+        place.mkdir()
+        broker = ApacheKafka(place, security)
+        try:
+            broker.start()
+        except AssertionError:
+            broker.kill()
+            if attempt + 1 == _ATTEMPTS:
+                raise
+        else:
+            return broker
+    raise AssertionError("no attempt was made")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 import schemas
 from consumer.cycles.cycle_request import cycle_request
 from consumer.ledger.ledger import Ledger
@@ -12,6 +14,8 @@ from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleResult, Outcome
 from schemas.reports import ReportPolicy
 from tests.contract.ledgers import ended
+
+pytestmark = pytest.mark.full
 
 GOLDEN = json.loads((Path(schemas.__file__).parent / "golden" / "cycle_result.json").read_text())
 

@@ -62,7 +62,7 @@ def old_url(released: int, tmp_path: Path) -> str:
     return f"sqlite:///{file}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.full)])
 def old(request: pytest.FixtureRequest, released: int, old_url: str) -> str:
     """The same ledger on each engine; no release before this one had it on a server, but later ones will."""
     if request.param == "sqlite":

@@ -30,6 +30,8 @@ from trainer.explain.space_files import SpaceFiles
 from trainer.lock import no_trainer, only_trainer
 from trainer.model import load
 
+pytestmark = pytest.mark.full
+
 GONE = "u61"
 """A user whom the second cycle of the story has learned as deleted."""
 
@@ -79,7 +81,6 @@ def not_absent(found: Explanation) -> dict[str, Found]:
     return {one.place.partition(" of space")[0]: one.found for one in found.traces if one.found is not Found.ABSENT}
 
 
-@pytest.mark.full
 def test_the_nearest_are_those_of_the_whole_model_on_todays_rows(loop: SmallLoop) -> None:
     user = "u5"
     loop.commit([user])  # its row in the store is another now than in the matrix
@@ -156,7 +157,6 @@ def test_a_reader_lets_other_readers_in_and_a_trainer_wait(loop: SmallLoop) -> N
     only_trainer(loop.settings.work_dir, patience=0.0).close()
 
 
-@pytest.mark.full
 def test_a_deleted_user_is_held_until_a_cycle_has_learned_it_and_then_by_nothing(loop: SmallLoop) -> None:
     user = "u9"
     shutil.rmtree(loop.settings.reports_dir)  # of cycles that knew it
@@ -184,7 +184,6 @@ def test_a_deleted_user_is_held_until_a_cycle_has_learned_it_and_then_by_nothing
     assert matrix.startswith("the index of 301 users does not name it, and all ")
 
 
-@pytest.mark.full
 def test_a_newcomer_who_leaves_under_the_same_champion_is_noted_no_longer(template: Path, tmp_path: Path) -> None:
     with closing(SmallLoop(tmp_path, template, GATE__REGISTER_UNCHANGED="false")) as loop:
         loop.commit(["newcomer"])
@@ -264,7 +263,6 @@ def test_a_user_who_was_put_back_is_seen_in_each_place(loop: SmallLoop, place: s
     assert not_absent(explain(asked(loop, GONE))) == seen
 
 
-@pytest.mark.full
 def test_a_space_that_the_next_cycle_removes_is_looked_at_as_well(loop: SmallLoop) -> None:
     space = space_of(loop).folder
     other = space.with_name("other")

@@ -29,6 +29,8 @@ from trainer.claimed import read_claimed
 from trainer.errors import ClaimUnknown, TrainerError
 from trainer.reproduction.run import reproduce, scratch_of
 
+pytestmark = pytest.mark.full
+
 CHANGED = names(150)
 
 
@@ -145,7 +147,6 @@ def of_an_earlier_release(bench: Bench, version: int) -> None:
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
 
 
-@pytest.mark.full
 def test_a_follower_of_an_earlier_release_has_to_be_told_its_claim(bench: Bench) -> None:
     of_an_earlier_release(bench, 1)
     of_an_earlier_release(bench, 2)
@@ -174,7 +175,6 @@ def installed(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return bench
 
 
-@pytest.mark.full
 def test_the_command_trains_again_in_a_process_of_its_own(installed: Bench) -> None:
     installed.store.commit(installed.world.rows(["u399"]))
     shown = CliRunner().invoke(command(reproduce_command), ["2"])

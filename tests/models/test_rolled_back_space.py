@@ -20,6 +20,8 @@ from tests.models.test_space import no_tick, pairs
 from tests.worlds import GROUP, names
 from trainer.space import Space
 
+pytestmark = pytest.mark.full
+
 OLD = 2
 """The champion that a rollback goes back to."""
 

@@ -31,6 +31,8 @@ from tests.contract.ledgers import P0, batch, begin, take
 from tests.contract.test_model_registry import staged
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.full
+
 
 class House:
     """A ledger and a registry, and cycles without a trainer: each registers a version of a few kilobytes."""
@@ -97,7 +99,6 @@ MOST = 5 + 2 + 2
 """What may stay here: the newest, champions among them; two baselines; and two best since, among the newest, too."""
 
 
-@pytest.mark.full
 def test_the_registry_of_a_hundred_cycles_stays_within_its_retention(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +132,6 @@ def test_a_service_whose_registry_is_full_of_old_versions_deletes_them_in_portio
     assert {39, 40, 41, 42, 43} <= set(house.there())
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("point", [Point.PRUNE_MARKED, Point.PRUNE_RENAMED, Point.PRUNE_DELETED])
 def test_a_death_in_between_leaves_what_the_next_call_finishes(house: House, point: Point) -> None:
     house.cycles(20)

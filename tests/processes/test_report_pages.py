@@ -22,6 +22,8 @@ from schemas.log_events.cycles import REPORT_NOT_DRAWN
 from schemas.reports import EVIDENCE_FILE, PAGE_FILE, ReportPolicy
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.full
+
 GOLDEN = Evidence.model_validate_json((Path(schemas.__file__).parent / "golden" / "evidence.json").read_text())
 
 
@@ -48,7 +50,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.report_pages._EVERY", 0.1)
 
 
-@pytest.mark.full
 def test_pages_are_drawn_where_they_are_missing_or_older_than_the_evidence(tmp_path: Path) -> None:
     first = keep(tmp_path, "c1")
     older = keep(tmp_path, "c2")

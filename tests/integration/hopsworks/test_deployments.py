@@ -34,6 +34,8 @@ from tests.models.export.registered import a_model, manifest_of
 from tests.waiting import wait_until
 from trainer.package import stage
 
+pytestmark = pytest.mark.full
+
 NAME = "recommender"
 
 
@@ -74,7 +76,6 @@ def serving(double: HopsworksDouble) -> tuple[int, int | None, dict[int, int]]:
     return held.active, held.serving, {number: one["modelVersion"] for number, one in held.versions.items()}
 
 
-@pytest.mark.full
 def test_versions_come_and_a_rollback_each_as_a_new_version_of_the_deployment(
     double: HopsworksDouble, session: Session, tmp_path: Path
 ) -> None:
@@ -178,7 +179,6 @@ def answer(process: subprocess.Popen[str]) -> dict[str, object]:
     return found
 
 
-@pytest.mark.full
 def test_a_process_that_is_killed_between_saving_and_becoming_ready_is_taken_up_by_the_next(
     double: HopsworksDouble, tmp_path: Path
 ) -> None:
@@ -210,7 +210,6 @@ def promote(ledger: Ledger, version: int) -> None:
         connection.execute(promotions.insert().values(version=version, at=1.0, reason="the test says so"))
 
 
-@pytest.mark.full
 def test_the_service_deploys_each_champion_and_says_what_was_taken_back(
     double: HopsworksDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,8 @@ from tests.worlds import GROUP, World, names, trainer_settings
 from trainer.run import run_cycle
 from trainer.vectors.export import export
 
+pytestmark = pytest.mark.full
+
 NAME = "recommender_vectors"
 ROWS = {f"u{number}": number + 1 for number in range(10)}
 

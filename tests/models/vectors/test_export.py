@@ -127,6 +127,7 @@ def test_a_set_holds_what_the_towers_say(settings: TrainerSettings, tmp_path: Pa
     assert nearest.meeting.same
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("ending", [".parquet", ".npz"])
 @pytest.mark.parametrize("towers", [(Tower.QUERY,), tuple(Tower)])
 def test_a_file_holds_the_same(settings: TrainerSettings, tmp_path: Path, ending: str, towers: list[Tower]) -> None:
@@ -148,6 +149,7 @@ def test_a_file_holds_the_same(settings: TrainerSettings, tmp_path: Path, ending
             assert json.loads(str(plain["stamp"]))["origin"]["version"] == 1
 
 
+@pytest.mark.full
 def test_space_and_feature_store_give_the_same_rows(settings: TrainerSettings, tmp_path: Path) -> None:
     registry = LocalModelRegistry(settings.model_registry.path, settings.model_name)  # type: ignore[union-attr]
     ours = rows_for(request_of(settings, tmp_path), registry)
@@ -193,6 +195,7 @@ def test_changes_alone_give_what_a_complete_set_gives(settings: TrainerSettings,
             assert all(holds(tmp_path / "small", user) for user in small.users[::50])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("ending", [".parquet", ".npz"])
 def test_changes_alone_in_a_file(settings: TrainerSettings, tmp_path: Path, ending: str) -> None:
     out = tmp_path / f"some{ending}"
@@ -202,6 +205,7 @@ def test_changes_alone_in_a_file(settings: TrainerSettings, tmp_path: Path, endi
     assert export(request_of(settings, out, [Tower.QUERY], changed_only=True), quiet).computed == 400
 
 
+@pytest.mark.full
 def test_dirty_rows_are_read_from_the_store(settings: TrainerSettings, tmp_path: Path) -> None:
     """A trainer is writing, or was killed while it wrote: what it has marked does not count."""
     folder = tmp_path / "moved"
@@ -223,6 +227,7 @@ def test_dirty_rows_are_read_from_the_store(settings: TrainerSettings, tmp_path:
     np.testing.assert_allclose(found.queries, wanted[Tower.QUERY], atol=1e-6)
 
 
+@pytest.mark.full
 def test_a_block_that_a_trainer_wrote_meanwhile_is_read_again(
     settings: TrainerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +259,7 @@ def test_a_block_that_a_trainer_wrote_meanwhile_is_read_again(
     assert len(times) == 2
 
 
+@pytest.mark.full
 def test_a_space_that_is_made_again_is_an_error(settings: TrainerSettings, tmp_path: Path) -> None:
     folder = tmp_path / "moved"
     shutil.copytree(settings.work_dir.parent, folder)
