@@ -100,6 +100,7 @@ def test_a_copy_overwrites_no_ledger(ledger: Ledger, target: Engine) -> None:
         copy_ledger(ledger.engine, target)
 
 
+@pytest.mark.full
 def test_what_is_committed_meanwhile_is_not_copied(ledger: Ledger, fence: int, target: Engine) -> None:
     with_a_past(ledger, fence)
     before = rows(ledger.engine)

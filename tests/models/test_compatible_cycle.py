@@ -34,6 +34,7 @@ def test_a_full_retrain_lies_where_the_champion_does_and_says_so(started: Bench)
     assert started.run(request).compatibility == found  # asked again, it is read from the manifest
 
 
+@pytest.mark.full
 def test_a_model_that_is_turned_at_random_is_not_compatible_and_is_registered_all_the_same(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_model_that_is_turned_at_random_is_not_compatible_and_is_registered_al
     assert (manifest.index_compatible_with, manifest.compatibility_report) == (None, result.compatibility)
 
 
+@pytest.mark.full
 def test_an_incremental_cycle_says_it_too(started: Bench) -> None:
     started.store.commit(started.world.rows(names(60)))
     result = started.run(started.request("c2", CycleKind.INCREMENTAL, names(60), 1))

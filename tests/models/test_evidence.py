@@ -53,6 +53,7 @@ def test_each_outcome_is_there(loop: tuple[Reported, dict[Outcome, CycleResult]]
     assert set(results) == {Outcome.REGISTERED, Outcome.REJECTED, Outcome.UNCHANGED, Outcome.HELD}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["champion", "challenger"])
 @pytest.mark.parametrize("which", ["registered", "refused"])
 def test_curves_are_those_of_the_figures(which: str, name: str, request: pytest.FixtureRequest) -> None:

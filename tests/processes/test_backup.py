@@ -87,6 +87,7 @@ def test_a_lost_machine_is_restored(engine: str, tmp_path: Path, request: pytest
     assert "ledger" in again.stderr
 
 
+@pytest.mark.full
 def test_what_is_no_backup_is_refused_and_leaves_no_ledger(tmp_path: Path) -> None:
     state, saved = tmp_path / "state", tmp_path / "saved"
     saved.mkdir()

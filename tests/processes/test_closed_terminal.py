@@ -52,6 +52,7 @@ def state_of(state: Path) -> str | None:
         return None
 
 
+@pytest.mark.full
 def test_a_service_whose_terminal_closes_stops_in_good_order(tmp_path: Path) -> None:
     with on_a_terminal(tmp_path) as (process, terminal):
         wait_until(lambda: state_of(tmp_path) is not None, 30, "the service writes its status")

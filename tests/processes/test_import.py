@@ -46,6 +46,7 @@ def announced(environment: dict[str, str]) -> list[str]:
     return keys
 
 
+@pytest.mark.full
 def test_changes_of_a_file_are_stored_and_announced_once(environment: dict[str, str], tmp_path: Path) -> None:
     path, refused = tmp_path / "users.csv", tmp_path / "refused.jsonl"
     path.write_text("user_id,taste_0,taste_1\na,1,2\nb,3,4\n,5,6\n")

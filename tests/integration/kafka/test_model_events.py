@@ -74,6 +74,7 @@ def promote(ledger: Ledger, *numbers: int) -> None:
             tell(connection, f"p{number}", ModelEventType.PROMOTED, facts, 100.0)
 
 
+@pytest.mark.full
 def test_a_server_hears_the_newest_first_and_then_each(broker: str, tmp_path: Path) -> None:
     topic = Topic.new(broker, partitions=1)
     settings = settings_for(topic, tmp_path)

@@ -67,6 +67,7 @@ def serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serving]:
         yield opened
 
 
+@pytest.mark.full
 def test_no_query_is_lost_or_mixed_while_versions_are_swapped(serving: Serving) -> None:
     assert serving.similar("a", 1) is None
     serving.serve(Champion(1, 1))

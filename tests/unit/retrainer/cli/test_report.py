@@ -86,6 +86,7 @@ def test_a_version_is_found_by_its_cycle(ledger: Ledger, tmp_path: Path) -> None
     assert "there is no version 2; `retrainer versions`" in why_not("2")
 
 
+@pytest.mark.full
 def test_the_pictures_are_written_alone(ledger: Ledger, tmp_path: Path) -> None:
     keep(tmp_path, "c1")
     found = json.loads(told("c1", "--png", str(tmp_path / "pictures"), "--json"))["pictures"]

@@ -51,6 +51,7 @@ def test_without_evidence_that_can_be_read_there_is_no_page(tmp_path: Path, cont
     assert not (tmp_path / PAGE_FILE).exists()
 
 
+@pytest.mark.full
 def test_the_pictures_are_had_alone(tmp_path: Path) -> None:
     found = write_pictures(GOLDEN, tmp_path / "new" / "folder")
     assert {path.stem for path in found} >= {"distributions", "roc", "precision-recall", "calibration", "slices"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from schemas.jobs.reproduction import TowerDistance
 from trainer.reproduction.verdict import verdict
 
@@ -24,6 +26,7 @@ def test_a_difference_of_sums_is_rounding() -> None:
     )
 
 
+@pytest.mark.full
 def test_the_worse_tower_counts_and_notes_are_pointed_at() -> None:
     assert verdict(False, 0.97, towers(0.3, 0.98), ["later rows"]) == (
         "reproduced closely: they agree on 97.0% of the pairs that either calls similar, and after the best rotation "
