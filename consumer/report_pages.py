@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from consumer.environment import for_child
+from consumer.routine import Routine
 from schemas.log_events.cycles import REPORT_NOT_DRAWN
 from schemas.reports import EVIDENCE_FILE, PAGE_FILE
 
@@ -22,31 +23,15 @@ log = structlog.get_logger()
 
 _EVERY = 2.0  # seconds between looks
 _LONGEST = 90.0  # seconds; the process gives itself less
-_STOP_SECONDS = 3.0
 
 
-class PageDrawer:
+class PageDrawer(Routine):
     """A follower (`consumer.followers`) that draws the pages of the cycles in the folder `reports`."""
 
     def __init__(self, reports: Path) -> None:
         self._reports = reports
         self._given_up: set[tuple[str, int]] = set()
-        self._running: threading.Event | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Draw from now on; does nothing where it runs already."""
-        if self._running is None:
-            self._running = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._running,), name="report-pages", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Stop drawing; a page under way is given up, and drawn after the next start."""
-        if self._running is not None and self._thread is not None:
-            self._running.set()
-            self._thread.join(_STOP_SECONDS)
-            self._running = self._thread = None
+        super().__init__("report-pages", self._run)
 
     def _run(self, stopping: threading.Event) -> None:
         while not stopping.is_set():

@@ -18,6 +18,7 @@ from consumer.cluster import ClusterTrouble, ask_cluster
 from consumer.cycles.champion_file import says, write_champion
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.promotions import Promotion
+from consumer.routine import Routine
 from consumer.settings import Settings
 from schemas.fault_points import Point, reached
 from schemas.log_events.promotions import (
@@ -31,33 +32,15 @@ log = structlog.get_logger()
 
 _IDLE = 1.0  # seconds between looks at the ledger
 _LONGEST_WAIT = 600.0
-_STOP_SECONDS = 3.0
 
 
-class ChampionMirror:
+class ChampionMirror(Routine):
     """Mirrors the champion in a thread of its own; may be started and stopped any number of times."""
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self._settings = settings
         self._ledger = ledger
-        self._running: threading.Event | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Mirror from now on; does nothing where it runs already."""
-        if self._running is None:
-            self._running = threading.Event()
-            self._thread = threading.Thread(
-                target=self._run, args=(self._running,), name="champion-mirror", daemon=True
-            )
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Stop mirroring. A question to a cluster that is under way ends by itself, and nothing follows on it."""
-        if self._running is not None and self._thread is not None:
-            self._running.set()
-            self._thread.join(_STOP_SECONDS)
-            self._running = self._thread = None
+        super().__init__("champion-mirror", self._run)
 
     def _run(self, stopping: threading.Event) -> None:
         attempts = _Attempts()

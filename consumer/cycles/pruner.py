@@ -16,6 +16,7 @@ import structlog
 from consumer.cluster import ask_cluster
 from consumer.cycles.version_needs import Needs
 from consumer.ledger.ledger import Ledger
+from consumer.routine import Routine
 from consumer.settings import Settings
 from schemas.log_events.cycles import VERSIONS_DELETED, VERSIONS_NOT_DELETED
 
@@ -25,7 +26,6 @@ _LOOK_EVERY = 5.0
 _AGAIN_AFTER = 600.0
 """Seconds until all is looked at again, though no version came: who needed a version may not need it any more."""
 _AFTER_TROUBLE = 60.0
-_STOP_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def prune_some(settings: Settings, ledger: Ledger, now: float, keep: int | None,
     return Deleted(freed, {int(version): why for version, why in answer["left"].items()})
 
 
-class Pruner:
+class Pruner(Routine):
     """A follower that prunes; see `consumer.followers.Follower`.
 
     Args:
@@ -67,22 +67,7 @@ class Pruner:
         self._settings = settings
         self._ledger = ledger
         self._needs = needs
-        self._running: threading.Event | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """See Follower."""
-        if self._running is None:
-            self._running = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._running,), name="pruner", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """See Follower. A process that deletes is not waited for: what is marked stays to be deleted."""
-        if self._running is not None and self._thread is not None:
-            self._running.set()
-            self._thread.join(_STOP_SECONDS)
-            self._running = self._thread = None
+        super().__init__("pruner", self._run)
 
     def _run(self, stopping: threading.Event) -> None:
         seen, look_at = -1, 0.0

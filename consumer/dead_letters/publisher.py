@@ -23,6 +23,7 @@ from consumer.errors import SettingsError
 from consumer.kafka.clients import make_producer
 from consumer.kafka.options import producer_options
 from consumer.kafka.ports import Producer, Promise
+from consumer.routine import Routine
 from schemas.log_events.listener import DEAD_LETTERS_COPIED, DEAD_LETTERS_NOT_COPIED
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ _MOST_BYTES = 16 * 2**20  # of a letter; no broker takes a request of more than 
 _LEFT_OUT = "retrainer.left-out"
 
 
-class Publisher:
+class Publisher(Routine):
     """Copies letters to a topic in a thread of its own; may be started and stopped any number of times.
 
     Args:
@@ -56,24 +57,7 @@ class Publisher:
         self._kafka = kafka
         self._topic = topic
         self._letters = letters
-        self._running: threading.Event | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Publish from now on; does nothing where it runs already."""
-        if self._running is None:
-            self._running = threading.Event()
-            self._thread = threading.Thread(
-                target=self._run, args=(self._running,), name="dead-letter-publisher", daemon=True
-            )
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Stop publishing. The thread gives up within seconds what it waits for."""
-        if self._running is not None and self._thread is not None:
-            self._running.set()
-            self._thread.join(_STOP_SECONDS)
-            self._running = self._thread = None
+        super().__init__("dead-letter-publisher", self._run)
 
     def _run(self, stopping: threading.Event) -> None:
         with closing(_Copier(self._kafka, self._topic)) as copier:

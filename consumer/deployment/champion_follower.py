@@ -16,11 +16,10 @@ from consumer.database.engine import reading
 from consumer.errors import ConsumerError
 from consumer.ledger.champions import champion
 from consumer.ledger.ledger import Ledger
+from consumer.routine import Routine
 from consumer.trouble import Trouble
 
 _LOOK_EVERY = 2.0
-_STOP_SECONDS = 3.0
-_STOP_TRIES = 6
 
 
 class NotBrought(ConsumerError):  # noqa: N818
@@ -60,7 +59,7 @@ def wait_after(failures: int, *, again: bool) -> float:
     return min(longest, first * 2.0 ** min(failures - 1, 20))
 
 
-class ChampionFollower:
+class ChampionFollower(Routine):
     """See the module; a `Follower` (`consumer.followers`).
 
     Args:
@@ -78,8 +77,7 @@ class ChampionFollower:
         self._clock = clock
         self._trouble = trouble
         self._words = "not looked at yet"
-        self._running: threading.Event | None = None
-        self._thread: threading.Thread | None = None
+        super().__init__(f"champion-{carrier.name}", self._run, carrier.give_up)
 
     @property
     def name(self) -> str:
@@ -90,24 +88,6 @@ class ChampionFollower:
     def words(self) -> str:
         """What is there, or why the champion is not."""
         return self._words
-
-    def start(self) -> None:
-        """See Follower."""
-        if self._running is None:
-            self._running = threading.Event()
-            self._thread = threading.Thread(
-                target=self._run, args=(self._running,), name=f"champion-{self.name}", daemon=True
-            )
-            self._thread.start()
-
-    def stop(self) -> None:
-        """See Follower."""
-        if self._running is not None and self._thread is not None:
-            self._running.set()
-            for _ in range(_STOP_TRIES):  # the thread may be just about to begin
-                self._carrier.give_up()
-                self._thread.join(_STOP_SECONDS / _STOP_TRIES)
-            self._running = self._thread = None
 
     def _run(self, stopping: threading.Event) -> None:
         brought: int | None = None

@@ -17,42 +17,13 @@ from consumer.model_events.envelope import Envelope
 from consumer.model_events.patience import TOPIC, WEBHOOK
 from consumer.model_events.topic import TopicSender
 from consumer.model_events.webhook import WebhookSender
+from consumer.routine import Routine
 from consumer.settings import Settings
 from schemas.log_events.model_events import OUTBOX_NOT_TRIMMED
 
 log = structlog.get_logger()
 
 _TRIM_EVERY = 600.0
-_STOP_SECONDS = 3.0
-
-
-class Routine:
-    """A follower that runs a function in a thread: see `consumer.followers.Follower`.
-
-    Args:
-        name: of the thread.
-        run: works until the event that it is given is set.
-    """
-
-    def __init__(self, name: str, run: Callable[[threading.Event], None]) -> None:
-        self._name = name
-        self._run = run
-        self._stopping: threading.Event | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Work from now on; does nothing where it runs already."""
-        if self._stopping is None:
-            self._stopping = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._stopping,), name=self._name, daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """Stop. The thread gives up within seconds what it waits for."""
-        if self._stopping is not None and self._thread is not None:
-            self._stopping.set()
-            self._thread.join(_STOP_SECONDS)
-            self._stopping = self._thread = None
 
 
 def followers(settings: Settings, ledger: Ledger) -> list[Routine]:

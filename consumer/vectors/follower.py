@@ -15,6 +15,7 @@ from contextlib import suppress
 import structlog
 
 from consumer.ledger.cycles import Base
+from consumer.routine import Routine
 from consumer.settings import Settings
 from consumer.trouble import Trouble
 from consumer.vectors.following import is_due, note_trouble, place_of
@@ -27,10 +28,9 @@ log = structlog.get_logger()
 _IDLE = 2.0  # seconds between looks
 _FIRST_WAIT, _LONGEST_WAIT = 5.0, 600.0
 _PATIENCE = 120.0  # seconds that a set may wait for the end of cycles
-_STOP_SECONDS = 3.0
 
 
-class VectorsFollower:
+class VectorsFollower(Routine):
     """Keeps the published vectors those of the champion; may be started and stopped any number of times.
 
     Args:
@@ -43,27 +43,15 @@ class VectorsFollower:
         self._settings = settings
         self._base = base
         self._cycle_runs = cycle_runs
-        self._running: threading.Event | None = None
-        self._thread: threading.Thread | None = None
+        super().__init__("vectors", self._run, self._end_process)
         self._process: VectorsProcess | None = None
         self._lock = threading.Lock()
 
-    def start(self) -> None:
-        """See Follower."""
-        if self._running is None:
-            self._running = threading.Event()
-            self._thread = threading.Thread(target=self._run, args=(self._running,), name="vectors", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """See Follower."""
-        if self._running is not None and self._thread is not None:
-            with self._lock:
-                self._running.set()
-                if self._process is not None:
-                    self._process.stop()
-            self._thread.join(_STOP_SECONDS)
-            self._running = self._thread = None
+    def _end_process(self) -> None:
+        """The lock: a process that is just being started is either seen here, or is not started."""
+        with self._lock:
+            if self._process is not None:
+                self._process.stop()
 
     def _run(self, stopping: threading.Event) -> None:
         trouble = Trouble(VECTORS_NOT_PUBLISHED, VECTORS_WORK_AGAIN, time.monotonic)

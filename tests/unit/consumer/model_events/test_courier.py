@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.outbox import Channel, tell
 from consumer.model_events.courier import Courier
 from consumer.model_events.envelope import Envelope
-from consumer.model_events.followers import Routine, followers
+from consumer.model_events.followers import followers
 from consumer.model_events.patience import WEBHOOK, Patience
 from consumer.model_events.ports import Gone, NotSent
 from consumer.settings import Settings, load_settings
@@ -227,18 +226,3 @@ def test_by_default_there_is_only_the_thread_that_keeps_the_outbox_small(ledger:
     wait_until(lambda: ledger.outbox.count_waiting(Channel.TOPIC) == 1_000, 20, "the outbox to be trimmed")
     trimming.stop()
     trimming.stop()
-
-
-def test_a_routine_may_be_started_again() -> None:
-    runs: list[threading.Event] = []
-
-    def run(stopping: threading.Event) -> None:
-        runs.append(stopping)
-        stopping.wait()
-
-    routine = Routine("test", run)
-    for count in (1, 2):
-        routine.start()
-        wait_until(lambda count=count: len(runs) == count, 10, "the thread to run")  # type: ignore[misc]
-        routine.stop()
-    assert all(stopping.is_set() for stopping in runs)
