@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from consumer.database.dialect import FreeText
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 PENDING = ""
 """The cycle id of what no cycle has claimed."""
 RUNNING = "running"
@@ -226,6 +226,39 @@ outbox = Table(
 )
 Index("outbox_for_the_topic", outbox.c.sent_to_topic, outbox.c.number)
 Index("outbox_for_the_webhook", outbox.c.sent_to_webhook, outbox.c.number)
+
+# How the service was, a row a minute, for the page and for the freshness promise; old rows go.
+samples = Table(
+    "samples",
+    metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),  # minutes since the epoch
+    Column("figures", JSON, nullable=False),  # `schemas.samples`
+)
+
+# What was found wrong and told, and is not over: one row for each kind of alert. So a restart repeats nothing.
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("name", String, primary_key=True),  # `schemas.notifications.AlertName`
+    Column("since", Float, nullable=False),  # by the wall clock of the instance that found it
+    Column("told_at", Float, nullable=False),  # when it was last put into `notifications`
+    Column("summary", FreeText, nullable=False),
+)
+
+# Messages to people that wait for their channels, or went; the newest stay.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("message_id", String, nullable=False, unique=True),  # so that the same news are told once
+    Column("message", JSON, nullable=False),  # `schemas.notifications`
+    Column("at", Float, nullable=False),
+    Column("sent_to_webhook", Boolean, nullable=False, server_default=false()),
+    Column("sent_to_chat", Boolean, nullable=False, server_default=false()),
+    Column("last_error", FreeText),
+)
+Index("notifications_for_the_webhook", notifications.c.sent_to_webhook, notifications.c.number)
+Index("notifications_for_the_chat", notifications.c.sent_to_chat, notifications.c.number)
 
 dead_letters = Table(
     "dead_letters",

@@ -29,7 +29,7 @@ from consumer.positions import Position
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
 DUMPS = Path(__file__).parents[1] / "ledgers"
-RELEASED = [1, 2, 3, 4, 5, 6, 7]
+RELEASED = [1, 2, 3, 4, 5, 6, 7, 8]
 NUMBERED = {
     "cycles": "number",
     "promotions": "number",
@@ -38,6 +38,8 @@ NUMBERED = {
     "retrain_requests": "number",
     "replays": "number",
     "probes": "number",
+    "interventions": "number",
+    "outbox": "number",
 }
 RENAMED = {"asked": "retrain_requests"}
 """Tables that a later release calls otherwise."""
