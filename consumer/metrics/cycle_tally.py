@@ -1,7 +1,8 @@
 """What the cycles on record come to. Each is read once, when it has ended: a scrape costs the same after a year.
 
 How many ended how is counted of all of them, by an index. What lies in their results (durations, reasons, calls) is
-counted of those that ended since this instance started: a counter may begin again at 0, and a year of results is 400 MB.
+counted of those that ended since this instance started: a counter may begin again at 0, and a year of results takes
+400 MB.
 """
 
 from __future__ import annotations
