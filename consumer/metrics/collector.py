@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric as Family
@@ -35,7 +36,7 @@ class Metrics:
 
     Args:
         settings: which channels are set.
-        ledger: what is on record.
+        ledger: what is on record, or a function that opens that, as often as it is asked.
         status: how the service is; None before it has told.
         clock: seconds since the epoch.
     """
@@ -43,15 +44,16 @@ class Metrics:
     def __init__(
         self,
         settings: Settings,
-        ledger: Ledger,
+        ledger: Ledger | Callable[[], Ledger],
         status: Callable[[], Status | None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._status = status
         self._clock = clock
         self._trouble = Trouble(METRICS_LACK_LEDGER, METRICS_READ_LEDGER, time.monotonic)
-        self._ledger = Refreshing(LedgerPart(settings, ledger, clock).read, _YOUNG, self._answered)
-        self._slow: Refreshing[Slow] = Refreshing(lambda: slow(ledger), _SLOW_YOUNG)
+        opened = partial(_as_it_is, ledger) if isinstance(ledger, Ledger) else ledger
+        self._ledger = Refreshing(LedgerPart(settings, opened, clock).read, _YOUNG, self._answered)
+        self._slow: Refreshing[Slow] = Refreshing(lambda: slow(opened()), _SLOW_YOUNG)
         self._registry = CollectorRegistry()
         self._registry.register(_Families(self.families))
         ProcessCollector(registry=self._registry)
@@ -86,6 +88,10 @@ class Metrics:
             self._trouble.over()
         else:
             self._trouble.met(in_short(error))
+
+
+def _as_it_is(ledger: Ledger) -> Ledger:
+    return ledger
 
 
 class _Families(Collector):

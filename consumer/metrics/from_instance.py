@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 from consumer.metrics import instance_metrics as of
 from consumer.metrics.memory import Memory
 from consumer.metrics.readings import Readings
+from consumer.release import release
 from consumer.status import Status
 
 
 def tell_build(into: Readings) -> None:
     """Put the release into a page."""
-    try:
-        release = version("retrainer")
-    except PackageNotFoundError:
-        release = "unknown"
-    into.put(of.BUILD, 1, version=release, python=platform.python_version())
+    into.put(of.BUILD, 1, version=release() or "unknown", python=platform.python_version())
 
 
 def tell_memory(into: Readings, found: Memory | None) -> None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.cycles.runner_report import LIVE
+from consumer.freshness.now import freshness_now
+from consumer.freshness.verdict import FreshnessState, Verdict
 from consumer.ledger.efforts import efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.outbox import Channel
 from consumer.ledger.views import Backlog, History
 from consumer.ledger.watching.figures import OPEN, Figures, SlowFigures, figures, slow_figures
+from consumer.ledger.watching.unlearned import Waiting
 from consumer.metrics import ledger_metrics as of
 from consumer.metrics.cycle_tally import CycleTally
 from consumer.metrics.readings import Readings
@@ -37,7 +40,10 @@ def slow(ledger: Ledger) -> Slow:
 class LedgerPart:
     """The part of a page that is the ledger's. Not safe to use from several threads at once."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Callable[[], Ledger], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = settings
         self._channels = channels_of(settings)
         self._ledger = ledger
         self._clock = clock
@@ -47,12 +53,13 @@ class LedgerPart:
         """Read the ledger.
 
         Raises:
-            DBAPIError: the ledger does not answer.
+            DBAPIError, LedgerError: the ledger does not answer.
         """
-        ledger, now, into = self._ledger, self._clock(), Readings()
+        ledger, now, into = self._ledger(), self._clock(), Readings()
         self._tally.follow(ledger.engine)
         past = ledger.views.history()
-        _tell_changes(into, ledger.views.backlog(), figures(ledger.engine), now)
+        _tell_changes(into, ledger.unlearned.now(), ledger.views.backlog(), figures(ledger.engine), now)
+        _tell_freshness(into, freshness_now(self._settings, ledger, now))
         _tell_cycles(into, past, ledger.views.running(), efforts(ledger.engine, (), 0).failed)
         standing = ledger.orders.standing(now)
         into.put(of.PAUSED, standing.pause is not None)
@@ -79,11 +86,10 @@ def tell_slow(into: Readings, found: Slow) -> None:
     into.put(of.GAPS, found.gaps)
 
 
-def _tell_changes(into: Readings, backlog: Backlog, seen: Figures, now: float) -> None:
-    oldest = backlog.oldest_event_at
-    into.put(of.OLDEST, 0.0 if oldest is None else max(0.0, now - oldest))
-    into.put(of.PENDING, backlog.users, what="users")
-    into.put(of.PENDING, backlog.labels, what="labels")
+def _tell_changes(into: Readings, waiting: Waiting, backlog: Backlog, seen: Figures, now: float) -> None:
+    into.put(of.OLDEST, 0.0 if waiting.oldest is None else max(0.0, now - waiting.oldest))
+    into.put(of.PENDING, waiting.users, what="users")
+    into.put(of.PENDING, waiting.labels, what="labels")
     into.put(of.UNTRIED, backlog.untried, what="users")
     into.put(of.UNTRIED, backlog.untried_labels, what="labels")
     into.put(of.EVENTS, seen.events)
@@ -93,6 +99,17 @@ def _tell_changes(into: Readings, backlog: Backlog, seen: Figures, now: float) -
         into.put(of.IGNORED, count, reason=reason)
     into.put(of.DEAD_LETTERS, seen.open_letters, status=OPEN)
     into.put(of.LAST_VERSION_AT, seen.last_version_at)
+
+
+def _tell_freshness(into: Readings, verdict: Verdict) -> None:
+    for state in FreshnessState:
+        into.put(of.FRESHNESS, verdict.state is state, state=state)
+    into.put(of.FRESHNESS_TARGET, verdict.target)
+    into.put(of.FRESHNESS_FORECAST, verdict.learned_in)
+    into.put(of.FRESHNESS_KEPT, verdict.kept_day, window="day")
+    into.put(of.FRESHNESS_KEPT, verdict.kept_week, window="week")
+    into.put(of.FRESHNESS_OBJECTIVE, verdict.objective)
+    into.put(of.FRESHNESS_BUDGET, verdict.error_budget_left)
 
 
 def _tell_cycles(into: Readings, past: History, running: dict[str, Any] | None, failed: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from consumer.dead_letters.letter import Status as LetterStatus
+from consumer.freshness.verdict import FreshnessState
 from consumer.ledger.outbox import Channel
 from consumer.metrics.metric import Kind, Label, Metric, Source
 from schemas.calls import Call, CalledAt, CallOutcome
@@ -32,13 +33,19 @@ OLDEST = Metric(
     "retrainer_oldest_pending_seconds",
     Kind.GAUGE,
     _LEDGER,
-    "Age of the oldest event that no champion has learned, by the event's own time; 0 where nothing is pending.",
+    "Age of the oldest change that the champion has not learned, since it arrived; 0 where it has learned all.",
     "seconds",
 )
 PENDING = Metric(
-    "retrainer_pending", Kind.GAUGE, _LEDGER, "Users or labels whose changes wait for a cycle.", labels=(_WHAT,)
+    "retrainer_pending",
+    Kind.GAUGE,
+    _LEDGER,
+    "Users or labels whose last change the champion has not learned, those of a running cycle included.",
+    labels=(_WHAT,),
 )
-UNTRIED = Metric("retrainer_untried", Kind.GAUGE, _LEDGER, "Of those, the ones no cycle has tried.", labels=(_WHAT,))
+UNTRIED = Metric(
+    "retrainer_untried", Kind.GAUGE, _LEDGER, "Of those, the ones that no cycle has tried.", labels=(_WHAT,)
+)
 EVENTS = Metric("retrainer_events_total", Kind.COUNTER, _LEDGER, "Events read since the ledger began.")
 IGNORED = Metric(
     "retrainer_ignored_events_total",
@@ -56,6 +63,51 @@ DEAD_LETTERS = Metric(
 )
 GAPS = Metric(
     "retrainer_open_gaps", Kind.GAUGE, _LEDGER, "Gaps of unread events that no training from scratch has made good."
+)
+
+# The freshness promise
+FRESHNESS = Metric(
+    "retrainer_freshness",
+    Kind.GAUGE,
+    _LEDGER,
+    "How it stands with the freshness promise: 1 for the state that it is in, 0 for the others; `none` is promised.",
+    labels=(Label("state", tuple(FreshnessState)),),
+)
+FRESHNESS_TARGET = Metric(
+    "retrainer_freshness_target_seconds",
+    Kind.GAUGE,
+    _LEDGER,
+    "The promise: a change is learned at the latest so long after it arrived; absent where none is made.",
+    "seconds",
+)
+FRESHNESS_FORECAST = Metric(
+    "retrainer_freshness_forecast_seconds",
+    Kind.GAUGE,
+    _LEDGER,
+    "Until the oldest change is learned, as far as can be foreseen.",
+    "seconds",
+)
+FRESHNESS_KEPT = Metric(
+    "retrainer_freshness_kept_ratio",
+    Kind.GAUGE,
+    _LEDGER,
+    "Of the minutes of the last day or week that are known, the share in which the promise was kept.",
+    "ratio",
+    (Label("window", ("day", "week")),),
+)
+FRESHNESS_OBJECTIVE = Metric(
+    "retrainer_freshness_objective_ratio",
+    Kind.GAUGE,
+    _LEDGER,
+    "The share of minutes in which the promise is meant to be kept.",
+    "ratio",
+)
+FRESHNESS_BUDGET = Metric(
+    "retrainer_freshness_error_budget_left_ratio",
+    Kind.GAUGE,
+    _LEDGER,
+    "Of the minutes of seven days that may break the promise, the share that is left; below 0 once it is overdrawn.",
+    "ratio",
 )
 
 # Cycles
