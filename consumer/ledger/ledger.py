@@ -29,6 +29,7 @@ from consumer.ledger.replays import Replays
 from consumer.ledger.retention.marking import Pruning
 from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
+from consumer.ledger.watching.notifications import Notifications
 from schemas.private import FILE, narrow, private_file, private_folder
 
 
@@ -53,6 +54,7 @@ class Ledger:
     orders: Orders
     pruning: Pruning
     outbox: Outbox
+    notifications: Notifications
 
     def close(self) -> None:
         """Give back the connections."""
@@ -119,6 +121,7 @@ def _on(engine: Engine) -> Ledger:
         Orders(engine),
         Pruning(engine),
         Outbox(engine),
+        Notifications(engine),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from consumer.configuration.model_events import keys_of
+from consumer.configuration.webhook import keys_of
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.outbox import Channel, Outbox
 from consumer.listener.ledger_backoff import in_short

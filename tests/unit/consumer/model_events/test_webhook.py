@@ -13,7 +13,8 @@ from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks import Webhook, WebhookVerificationError
 
 import schemas
-from consumer.configuration.model_events import ModelEventSettings, keys_of
+from consumer.configuration.model_events import ModelEventSettings
+from consumer.configuration.webhook import keys_of
 from consumer.errors import SettingsError
 from consumer.model_events.webhook import WebhookSender
 from consumer.sending.ports import Gone, NotSent
