@@ -36,7 +36,7 @@ def begin(connection: Connection, alert: OnRecord) -> bool:
     row = upsert(connection, alerts).values(
         name=alert.name, since=alert.since, told_at=alert.told_at, summary=alert.summary
     )
-    return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+    return connection.scalar(row.on_conflict_do_nothing().returning(alerts.c.name)) is not None
 
 
 def repeat(connection: Connection, seen: OnRecord, told_at: float, summary: str) -> bool:

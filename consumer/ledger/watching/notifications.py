@@ -139,7 +139,8 @@ class Writing:
         sent = dict.fromkeys(self._sent, True) if message is None else self._sent
         told = {} if message is None else message.model_dump(mode="json")
         row = upsert(self._connection, notifications).values(message_id=message_id, message=told, at=self._now, **sent)
-        return self._connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+        made = row.on_conflict_do_nothing().returning(notifications.c.number)  # a count of rows is not told by all
+        return self._connection.scalar(made) is not None
 
 
 class Notifications:

@@ -135,10 +135,15 @@ def test_what_happened_before_the_first_look_is_not_told_and_what_happens_betwee
 
 def test_nothing_is_told_of_a_transaction_that_fails(ledger: Ledger) -> None:
     events = happen(ledger, "n1")
-    with pytest.raises(RuntimeError), ledger.notifications.writing(NOW, BOTH) as writing:
-        writing.begin(HELD, message("begins"))
-        writing.settle(events, lambda _: message("promotion"))
-        raise RuntimeError
+
+    def crash() -> None:
+        with ledger.notifications.writing(NOW, BOTH) as writing:
+            writing.begin(HELD, message("begins"))
+            writing.settle(events, lambda _: message("promotion"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        crash()
     assert ledger.notifications.alerts() == []
     assert (unseen(ledger), waiting(ledger)) == (events, [])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -115,7 +116,9 @@ LOOKS = st.lists(
 
 
 @given(LOOKS)
-def test_no_sequence_of_states_and_restarts_makes_a_storm_or_tells_twice(looks: list[tuple[dict, int, bool]]) -> None:
+def test_no_sequence_of_states_and_restarts_makes_a_storm_or_tells_twice(
+    looks: list[tuple[dict[AlertName, bool], int, bool]],
+) -> None:
     world = World()
     for seen, count, restarts in looks:
         for _ in range(count):
@@ -163,7 +166,9 @@ P, R, REG, H = (
 )
 
 
-def sort(*kinds: ModelEventType, row_told: float | None = None, now: float = 0.0, wanted: frozenset[str] = ALL) -> dict:
+def sort(
+    *kinds: ModelEventType, row_told: float | None = None, now: float = 0.0, wanted: frozenset[str] = ALL
+) -> dict[str, Any]:
     news = [(f"{kind.name[0].lower()}{at}", kind) for at, kind in enumerate(kinds)]
     found = sort_news(news, wanted=wanted, row_told=row_told, repeat=3600.0, now=now)
     return {
