@@ -8,7 +8,7 @@ import time
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
-from consumer.identity import identity
+from consumer.identity import name_of
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.watching.notifications import Message
 from consumer.listener.ledger_backoff import in_short
@@ -57,7 +57,7 @@ def link_of(settings: Settings) -> str | None:
 
 def wording_of(settings: Settings, ledger_id: str) -> Wording:
     """The words of the instance on this state folder."""
-    return Wording(identity(settings.state_dir).name, ledger_id, lambda: link_of(settings))
+    return Wording(name_of(settings.state_dir), ledger_id, lambda: link_of(settings))
 
 
 def _watch(settings: Settings, ledger: Ledger) -> Watch:

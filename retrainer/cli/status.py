@@ -22,6 +22,7 @@ from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
 from consumer.listener.ledger_backoff import in_short
+from consumer.notifications.now import notifications_now
 from consumer.settings import Settings, load_settings
 from consumer.status import ServiceState, Status, read_status
 from consumer.vectors.following import vectors_now
@@ -157,6 +158,7 @@ def collect(settings: Settings, ledger: Ledger, clock: Clock) -> dict[str, Any]:
         },
         "gaps": ledger.views.open_gaps(),
         "model_events": model_events_now(settings, ledger),
+        "notifications": notifications_now(settings, ledger),
         "vectors": vectors_now(settings),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),
