@@ -31,6 +31,7 @@ from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.model_events import ModelEventSettings
 from consumer.configuration.names import known_of
+from consumer.configuration.notifications import NotificationSettings
 from consumer.configuration.promotion import PromotionSettings
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.slo import SloSettings
@@ -127,6 +128,7 @@ class Settings(BaseSettings):
     """Name of the model in the registry."""
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     model_events: ModelEventSettings = ModelEventSettings()
+    notifications: NotificationSettings = NotificationSettings()
     bridge: BridgeSettings = BridgeSettings()
     export: ExportSettings = ExportSettings()
     vectors: VectorSettings = VectorSettings()

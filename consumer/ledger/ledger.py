@@ -29,6 +29,7 @@ from consumer.ledger.replays import Replays
 from consumer.ledger.retention.marking import Pruning
 from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
+from consumer.ledger.watching.notifications import Notifications
 from consumer.ledger.watching.samples import Samples
 from consumer.ledger.watching.unlearned import Unlearned
 from schemas.private import FILE, narrow, private_file, private_folder
@@ -57,6 +58,7 @@ class Ledger:
     outbox: Outbox
     samples: Samples
     unlearned: Unlearned
+    notifications: Notifications
 
     def close(self) -> None:
         """Give back the connections."""
@@ -125,6 +127,7 @@ def _on(engine: Engine) -> Ledger:
         Outbox(engine),
         Samples(engine),
         Unlearned(engine),
+        Notifications(engine),
     )
 
 

@@ -14,6 +14,7 @@ from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
+from consumer.notifications.now import notifications_now
 from consumer.operating.records import model_events_now, order_record
 from consumer.operating.state import hold_now, state_now
 from consumer.settings import Settings
@@ -88,6 +89,7 @@ def overview(settings: Settings, ledger: Ledger, clock: Clock, service: Status |
         },
         "gaps": ledger.views.open_gaps(),
         "model_events": model_events_now(settings, ledger),
+        "notifications": notifications_now(settings, ledger),
         "vectors": vectors_now(settings),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),

@@ -7,6 +7,7 @@ from typing import Any
 
 from consumer.configuration.dead_letters import WAY_OUT
 from consumer.listener.state import ListenerState
+from consumer.notifications.now import channels_in_trouble
 from consumer.status import ServiceState
 
 _NOT_RUNNING = {"never started", "not responding", ServiceState.STOPPED.value}
@@ -18,7 +19,7 @@ def problems(found: dict[str, Any]) -> list[str]:
 
     What a person has ordered, such as a pause, is no problem, and neither is work that waits for its turn.
     """
-    return [*_of_service(found), *_of_cycles(found), *_of_data(found)]
+    return [*_of_service(found), *_of_cycles(found), *_of_data(found), *_of_notifications(found)]
 
 
 def _of_service(found: dict[str, Any]) -> Iterator[str]:
@@ -38,6 +39,11 @@ def _of_cycles(found: dict[str, Any]) -> Iterator[str]:
         yield f"cycle {failing['cycle_id']} fails: {failing['error']}"
     if (why := found.get("asks_full")) and not found.get("full_on_drift"):
         yield f"a full retrain is asked for: {why}; `retrainer train --full`"
+
+
+def _of_notifications(found: dict[str, Any]) -> Iterator[str]:
+    if told := found.get("notifications"):
+        yield from channels_in_trouble(told)
 
 
 def _of_data(found: dict[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from consumer.configuration.dead_letters import WAY_OUT
 from consumer.cycles.failure_report import FailureReport
 from consumer.listener.state import ListenerState
 from consumer.moments import in_utc
+from consumer.notifications.now import notifications_in_words
 from retrainer.cli.model_event_rows import model_events_in_words
 
 TRIED = {"rejected", "inconclusive", "held"}
@@ -49,6 +50,8 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         lines["refused"] = f"{refused}: see `retrainer refused list`"
     if events := found.get("model_events"):
         lines["model events"] = model_events_in_words(events)
+    if told := found.get("notifications"):
+        lines["notifications"] = notifications_in_words(told)
     if len(found["instances"]) > 1:
         lines["instances"] = "\n".join(_instance(instance) for instance in found["instances"])
     if gaps := found["gaps"]:
