@@ -30,6 +30,7 @@ from consumer.ledger.retention.marking import Pruning
 from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
 from consumer.ledger.watching.samples import Samples
+from consumer.ledger.watching.training import Training
 from consumer.ledger.watching.unlearned import Unlearned
 from schemas.private import FILE, narrow, private_file, private_folder
 
@@ -56,6 +57,7 @@ class Ledger:
     pruning: Pruning
     outbox: Outbox
     samples: Samples
+    training: Training
     unlearned: Unlearned
 
     def close(self) -> None:
@@ -124,6 +126,7 @@ def _on(engine: Engine) -> Ledger:
         Pruning(engine),
         Outbox(engine),
         Samples(engine),
+        Training(engine),
         Unlearned(engine),
     )
 
