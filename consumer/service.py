@@ -83,7 +83,7 @@ class Service:
         self._neighbours = Neighbours(settings.kafka, member, self._others.heard_within)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set, clock.elapsed)
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm, clock.elapsed)
-        self._deciding = Deciding(settings.trigger, ledger, clock)
+        self._deciding = Deciding(settings.trigger, ledger, clock, settings.slo, settings.trainer.timeout)
         self._followers = followers_of(settings, ledger)
         self._schedule = Schedule(settings.schedule.full_retrain, ledger.retrain_requests, self._woken.set)
         self._said: Status | None = None

@@ -31,6 +31,7 @@ from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
 from consumer.ledger.watching.notifications import Notifications
 from consumer.ledger.watching.samples import Samples
+from consumer.ledger.watching.training import Training
 from consumer.ledger.watching.unlearned import Unlearned
 from schemas.private import FILE, narrow, private_file, private_folder
 
@@ -57,6 +58,7 @@ class Ledger:
     pruning: Pruning
     outbox: Outbox
     samples: Samples
+    training: Training
     unlearned: Unlearned
     notifications: Notifications
 
@@ -126,6 +128,7 @@ def _on(engine: Engine) -> Ledger:
         Pruning(engine),
         Outbox(engine),
         Samples(engine),
+        Training(engine),
         Unlearned(engine),
         Notifications(engine),
     )
