@@ -11,7 +11,7 @@ KILLS ?= 200
 SEED ?= 1
 
 .PHONY: setup demo test test-all durations flicker test-container fuzz crash soak bench gate-study plots \
-    lint format schemas lock clean
+    lint format schemas docs docs-serve lock clean
 
 setup: .venv/.ready
 
@@ -117,17 +117,32 @@ lint: setup
 	$(BIN)/python -m schemas.export --check
 	$(BIN)/python -m schemas.log_events.page --check
 	$(BIN)/python -m consumer.cycles.lifecycle.table --check
+	$(BIN)/python -m retrainer.documents.commands --check
+	$(BIN)/python -m retrainer.documents.events --check
+	$(MKDOCS) build --strict
+
+# docs/ as a site, in build/site; a link that leads nowhere fails. It is built without the network, and needs none.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+docs: setup
+	$(MKDOCS) build --strict
+
+# The same on http://127.0.0.1:8000, built again whenever a page is saved.
+docs-serve: setup
+	$(MKDOCS) serve
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is written from the code: the JSON Schemas, docs/log-events.md, and tables in docs/settings.md and docs/cycle.md.
+# What is written from the code: the JSON Schemas, docs/log-events.md, docs/cli.md, docs/events.md, and tables in
+# docs/settings.md and docs/cycle.md.
 schemas: setup
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page
 	$(BIN)/python -m consumer.cycles.lifecycle.table
+	$(BIN)/python -m retrainer.documents.commands
+	$(BIN)/python -m retrainer.documents.events
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet
