@@ -11,7 +11,7 @@ KILLS ?= 200
 SEED ?= 1
 
 .PHONY: setup demo test test-all durations flicker test-container fuzz crash soak bench gate-study plots \
-    lint format schemas lock clean
+    lint format schemas docs docs-serve lock clean
 
 setup: .venv/.ready
 
@@ -119,6 +119,18 @@ lint: setup
 	$(BIN)/python -m consumer.cycles.lifecycle.table --check
 	$(BIN)/python -m consumer.http.openapi --check
 	$(BIN)/python -m consumer.metrics.reference --check
+	$(BIN)/python -m retrainer.documents.commands --check
+	$(BIN)/python -m retrainer.documents.events --check
+	$(MKDOCS) build --strict
+
+# docs/ as a site, in build/site; a link that leads nowhere fails. It is built without the network, and needs none.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+docs: setup
+	$(MKDOCS) build --strict
+
+# The same on http://127.0.0.1:8000, built again whenever a page is saved.
+docs-serve: setup
+	$(MKDOCS) serve
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -132,6 +144,8 @@ schemas: setup
 	$(BIN)/python -m consumer.cycles.lifecycle.table
 	$(BIN)/python -m consumer.http.openapi
 	$(BIN)/python -m consumer.metrics.reference
+	$(BIN)/python -m retrainer.documents.commands
+	$(BIN)/python -m retrainer.documents.events
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet
