@@ -79,10 +79,11 @@ fuzz: setup
 	$(BIN)/python -m tests.fuzz.flood $(MESSAGES)
 
 # The service on a real Apache Kafka that comes and goes, commits all the time, and whether anything grows: exit code 1
-# where it does. It needs Java and Maven, and is nice to the others on the machine. See docs/runs.md.
+# where it does. WATCHED=1: with the page open in a browser, and scraped; STEADY=1: the broker stays. It needs Java and
+# Maven, and is nice to the others on the machine. See docs/runs.md.
 soak: MINUTES ?= 120
 soak: .venv/.bench
-	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES)
+	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(WATCHED),--watched) $(if $(STEADY),--steady)
 
 # The service on an Apache Kafka, killed KILLS times at named points and at random times; every 16 kills and at the end
 # everything is counted. Fewer than 200 kills leave their results in build/, not in tests/crash/results.json.
@@ -131,6 +132,7 @@ docs: setup
 # The same on http://127.0.0.1:8000, built again whenever a page is saved.
 docs-serve: setup
 	$(MKDOCS) serve
+	$(BIN)/python -m benchmarks.sizing --check
 
 format: setup
 	$(BIN)/ruff check --fix .
@@ -138,6 +140,7 @@ format: setup
 
 # What is written from the code: JSON Schemas, OpenAPI, pages and tables of docs/.
 schemas: setup
+	$(BIN)/python -m benchmarks.sizing
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page
