@@ -122,6 +122,7 @@ lint: setup
 	$(BIN)/python -m consumer.metrics.reference --check
 	$(BIN)/python -m retrainer.documents.commands --check
 	$(BIN)/python -m retrainer.documents.events --check
+	$(BIN)/python -m benchmarks.sizing --check
 	$(MKDOCS) build --strict
 
 # docs/ as a site, in build/site; a link that leads nowhere fails. It is built without the network, and needs none.
@@ -132,7 +133,6 @@ docs: setup
 # The same on http://127.0.0.1:8000, built again whenever a page is saved.
 docs-serve: setup
 	$(MKDOCS) serve
-	$(BIN)/python -m benchmarks.sizing --check
 
 format: setup
 	$(BIN)/ruff check --fix .
