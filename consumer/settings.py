@@ -26,6 +26,7 @@ from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.environment import CONFIG_VARIABLE, config_file, from_environment
 from consumer.configuration.explanation import in_words
 from consumer.configuration.export import ExportSettings
+from consumer.configuration.http import HttpSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.model_events import ModelEventSettings
@@ -138,6 +139,7 @@ class Settings(BaseSettings):
     lease: LeaseSettings = LeaseSettings()
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()
+    http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="before")

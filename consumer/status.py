@@ -75,6 +75,8 @@ class Status:
     """The full retrain that has to wait, by the fields of `consumer.cycles.deciding.FullWaits`."""
     served: dict[str, str] | None = None
     """What is served where, by the place; only the instance that runs cycles says so."""
+    http: str | None = None
+    """Where the page and the API are served; None where they are not."""
     boot: str | None = None
     """The boot of the machine by which the next two are counted."""
     written_elapsed: float | None = None
