@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from consumer.dead_letters.letter import DeadLetter
 from consumer.database.tables import samples
+from consumer.dead_letters.letter import DeadLetter
 from consumer.ledger.ledger import Ledger
 from consumer.positions import Partition, Position
 from schemas.cycle import CycleKind, CycleResult, Outcome
@@ -29,7 +29,7 @@ _PAST = [*_GOOD, Outcome.INCONCLUSIVE, *_GOOD, Outcome.FAILED, *_GOOD, Outcome.H
 _WHY = {
     Outcome.REGISTERED: "accuracy did not regress: lower bound +0.0004 is above -0.01",
     Outcome.UNCHANGED: "training on 41 users found nothing better than the weights that are there",
-    Outcome.REJECTED: "recall@10 of new users has lost more than 0.01 beyond doubt: 0.712 against 0.761 of the champion",
+    Outcome.REJECTED: "recall@10 of new users has lost more than 0.01 beyond doubt: 0.712 against 0.761",
     Outcome.INCONCLUSIVE: "351 held-out users cannot tell whether accuracy has lost more than 0.01; about 900 could",
     Outcome.FAILED: "the feature store does not answer: connection refused",
     Outcome.HELD: HELD_REASON,
@@ -38,10 +38,10 @@ _WHY = {
 
 @dataclass
 class Filling:
-    """Writes a past into a ledger.
+    """Writes a past into a ledger, or goes on with one.
 
     Args:
-        ledger: which is empty.
+        ledger: is written into.
         now: seconds since the epoch, when the past ends.
     """
 
@@ -51,8 +51,11 @@ class Filling:
     def __post_init__(self) -> None:
         lease = self.ledger.leases.take("one", self.ledger.leases.current(), 0.0)
         assert lease is not None
-        self.fence, self.offset, self.version, self.done = lease.token, 0, 0, 0
+        self.fence = lease.token
         self.ledger.intake.start_at({TOPIC: 0}, self.now - 15 * DAY)
+        self.offset = self.ledger.intake.positions(TOPIC.topic)[TOPIC]
+        versions = self.ledger.views.versions()
+        self.version, self.done = len(versions), len(self.ledger.views.cycles())
 
     def past(self, cycles: int = 44, *, end: float | None = None) -> None:
         """A version from scratch, and then cycles of every outcome, spread over a fortnight."""

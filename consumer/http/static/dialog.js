@@ -17,8 +17,8 @@ export function confirm(wanted, seen, guards, afterwards) {
   const dialog = byId("order");
   const opener = document.activeElement?.dataset.key;
   let ready = orderOf(wanted, seen, guards);
-  const reason = el("textarea", { id: "order-reason", name: "reason", rows: "2", required: true, maxlength: "500" });
-  const by = el("input", { id: "order-by", name: "by", maxlength: "100", autocomplete: "off", spellcheck: "false" });
+  const reason = el("input", { id: "order-reason", name: "reason", required: true, maxlength: "1000", autocomplete: "off" });
+  const by = el("input", { id: "order-by", name: "by", maxlength: "200", autocomplete: "off", spellcheck: "false" });
   by.value = sessionStorage.getItem(NAME) ?? "";
   const tells = el("p", {}, ready.tells);
   const error = el("div", { class: "error", role: "alert" });
@@ -82,7 +82,7 @@ export function confirm(wanted, seen, guards, afterwards) {
 
   function told(answer) {
     const done = el("button", { type: "button", class: "main", onclick: () => dialog.close() }, "Close");
-    const said = [ready.done, ...consequences(answer)];
+    const said = [ready.done, ...consequences(ready.path, answer)];
     dialog.replaceChildren(
       el("h2", { id: "order-title" }, "Done"),
       said.map((one) => el("p", {}, one)),

@@ -57,7 +57,7 @@ export function table(caption, heads, rows, className = "") {
   );
   return el(
     "div",
-    { class: "wide", role: "region", "aria-label": caption, tabindex: "0" },
+    { class: "wide", role: "group", "aria-label": caption, tabindex: "0" },
     el("table", { class: className }, el("caption", {}, caption), el("thead", {}, head), el("tbody", {}, body)),
   );
 }

@@ -39,18 +39,23 @@ export const because = (reason) => (reason === "operator asked" ? "a person has 
 
 function waits(status) {
   if (!status.hold) return [];
-  const until = status.hold_until ? `, until ${clock(status.hold_until, { seconds: true })}` : "";
+  const until = status.hold_until ? ` (until ${clock(status.hold_until, { seconds: true })})` : "";
   return [`No cycle starts now: ${status.hold}${until}`];
 }
+
+const fullWaits = ({ reason, hold, until }) => `A full retrain waits until ${clock(until)} (${reason}): ${hold}`;
 
 export function drawState(status) {
   const [tone, title, said] = stateOf(status);
   const held = status.held && !status.cycle ? waits(status) : [];
+  const full = status.full_waits ? [fullWaits(status.full_waits)] : [];
+  if (status.asks_full && status.full_on_drift && !status.held && !status.full_waits)
+    full.push(`A full retrain is asked for, and starts by itself: ${status.asks_full}`);
   return el(
     "div",
     { class: `state ${tone}` },
     el("p", { class: "title" }, el("span", { class: "dot", "aria-hidden": "true" }), title),
-    [...said, ...held].map((one) => el("p", {}, withCode(sentence(capital(one))))),
+    [...said, ...held, ...full].map((one) => el("p", {}, withCode(sentence(capital(one))))),
     status.cycle && steps(status.cycle),
   );
 }

@@ -114,15 +114,22 @@ export function ordersNow(status) {
   ].filter(Boolean);
 }
 
+const UNDER_WAY = {
+  retrain: "the one that is asked for comes after it.",
+  pause: "it goes on to its end.",
+};
+
 /** What an order has done beyond what was asked for, of what the service answers. */
-export function consequences(answer) {
+export function consequences(path, answer) {
   const found = [];
   const moved = (counts) => Object.entries(counts ?? {}).filter(([, number]) => number).map(([what, number]) => many(number, what.replace(/s$/, ""))).join(" and ");
   if (answer.withdrawn?.length) found.push(`Withdrawn: version ${answer.withdrawn.join(", ")}.`);
   if (moved(answer.given_back)) found.push(`Pending again: ${moved(answer.given_back)}.`);
   if (moved(answer.learned)) found.push(`Settled: ${moved(answer.learned)}.`);
   if (answer.hold_down_until) found.push(`What has learned the same again stays away until ${clock(answer.hold_down_until)}.`);
-  if (answer.running_cycle) found.push(`Cycle ${answer.running_cycle} is under way: its version will not become champion by itself.`);
+  if (answer.forgotten_cycles) found.push("A full retrain is asked for: the ledger does not know all that later cycles have learned.");
+  const following = UNDER_WAY[path] ?? "its version will not become champion by itself.";
+  if (answer.running_cycle) found.push(`Cycle ${answer.running_cycle} is under way: ${following}`);
   if (answer.not_mirrored) found.push(`The registry does not show it yet: ${answer.not_mirrored}.`);
   return found;
 }

@@ -18,7 +18,7 @@ const SAMPLES_EVERY = 60000;
 const POINTS = 300;
 
 const known = {
-  status: null, cycles: [], more: false, reports: new Set(), versions: [], shown: { cycles: SHOWN, versions: SHOWN }, samples: [], exams: [],
+  status: null, cycles: [], more: false, reports: new Set(), versions: [], moreVersions: false, shown: { cycles: SHOWN, versions: SHOWN }, samples: [], exams: [],
   span: SPANS[1][1], outcome: "", changed: null, sampled: 0, told: null,
 };
 
@@ -38,16 +38,29 @@ async function turn() {
 }
 
 async function loadPast() {
-  const [cycles, versions, reports] = await Promise.all([
-    ask("cycles", { limit: LOADED, outcome: known.outcome }), ask("versions"), ask("reports"),
-  ]);
-  const fresh = new Set(cycles.cycles.map((cycle) => cycle.cycle_id));
-  const joined = known.cycles.some((cycle) => fresh.has(cycle.cycle_id));
-  const earlier = joined ? known.cycles.filter((cycle) => !fresh.has(cycle.cycle_id)) : [];
-  known.more = earlier.length ? known.more : cycles.more;
-  known.cycles = [...cycles.cycles, ...earlier];
-  known.versions = versions.versions.toReversed();
+  const [reports] = await Promise.all([ask("reports"), loadCycles(), loadVersions()]);
   known.reports = new Set(reports.reports.map((report) => report.cycle_id));
+}
+
+/** The newest cycles; where they reach those that are known already, the known ones stay. */
+async function loadCycles() {
+  const { outcome } = known;
+  const newest = (limit) => ask("cycles", { limit, outcome });
+  const there = known.cycles;
+  const reach = (found) => found.cycles.some((one) => there.some((other) => other.cycle_id === one.cycle_id));
+  let found = await newest(there.length ? SHOWN : LOADED);
+  if (there.length && !reach(found)) found = await newest(LOADED);
+  if (outcome !== known.outcome) return;
+  const fresh = new Set(found.cycles.map((cycle) => cycle.cycle_id));
+  const earlier = reach(found) ? there.filter((cycle) => !fresh.has(cycle.cycle_id)) : [];
+  known.more = earlier.length ? known.more : found.more;
+  known.cycles = [...found.cycles, ...earlier];
+}
+
+async function loadVersions() {
+  const found = await ask("versions", { limit: known.shown.versions });
+  known.versions = found.versions.toReversed();
+  known.moreVersions = found.more;
 }
 
 async function loadEarlier() {
@@ -85,17 +98,18 @@ function draw() {
   const cycles = known.cycles.slice(0, known.shown.cycles);
   const earlier = known.more || known.cycles.length > cycles.length ? () => please(loadEarlier) : null;
   redraw(byId("cycle-list"), [cycles, [...known.reports], Boolean(earlier)], () => drawCycles(cycles, known.reports, earlier));
-  const versions = known.versions.slice(0, known.shown.versions);
-  redraw(byId("version-list"), [versions, known.versions.length, status.pin, status.champion], () =>
-    drawVersions(versions, status, begin, known.versions.length > versions.length ? showVersions : null));
+  redraw(byId("version-list"), [known.versions, known.moreVersions, status.pin, status.champion], () =>
+    drawVersions(known.versions, status, begin, known.moreVersions ? showVersions : null));
   redraw(byId("instance-list"), status.instances, () => drawInstances(status));
   redraw(byId("foot"), [status.release, status.ledger, Boolean(token.get())], () => foot(status));
   say(status, things);
 }
 
 /** What the state is drawn of: the seconds of a running cycle alone draw it each time. */
-const stateFacts = ({ state, trouble, unable, cycle, held, pause, failing, hold, hold_until }) =>
-  [state, trouble, unable, cycle, held?.cycle_id, pause, failing, hold, hold_until];
+const stateFacts = (status) => [
+  status.state, status.trouble, status.unable, status.cycle, status.held?.cycle_id, status.pause, status.failing,
+  status.hold, status.hold_until, status.full_waits, status.asks_full,
+];
 
 /** A screen reader is told of another state or another thing to do, and of nothing else. */
 function say(status, things) {
@@ -108,7 +122,7 @@ function say(status, things) {
 
 const showVersions = () => {
   known.shown.versions += SHOWN;
-  draw();
+  please(loadVersions);
 };
 
 function rangeButton(name, seconds) {
@@ -164,7 +178,7 @@ byId("outcome").addEventListener("change", (event) => {
   known.outcome = event.target.value;
   known.cycles = [];
   known.shown.cycles = SHOWN;
-  please(loadPast);
+  please(loadCycles);
 });
 
 let resized = null;
