@@ -117,17 +117,19 @@ lint: setup
 	$(BIN)/python -m schemas.export --check
 	$(BIN)/python -m schemas.log_events.page --check
 	$(BIN)/python -m consumer.cycles.lifecycle.table --check
+	$(BIN)/python -m consumer.http.openapi --check
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is written from the code: the JSON Schemas, docs/log-events.md, and tables in docs/settings.md and docs/cycle.md.
+# What is written from the code: JSON Schemas, OpenAPI, docs/log-events.md, tables in docs/settings.md and docs/cycle.md.
 schemas: setup
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page
 	$(BIN)/python -m consumer.cycles.lifecycle.table
+	$(BIN)/python -m consumer.http.openapi
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet
