@@ -29,12 +29,14 @@ def mining_engine(kind: MiningEngine, cluster: RayCluster, space: str) -> Iterat
         return
     if find_spec("ray") is None:
         raise ClusterError("RETRAINER_ENGINE=ray needs Ray, which is not installed: pip install 'retrainer[ray]'")
+    import ray
+
+    ours = not ray.is_initialized()
     try:
         yield RayEngine(space, lambda: connect(cluster))
     finally:
-        import ray
-
-        ray.shutdown()
+        if ours:
+            ray.shutdown()
 
 
 def connect(cluster: RayCluster) -> None:
