@@ -116,7 +116,9 @@ class Parameter:
     @property
     def kinds(self) -> list[Any]:
         """The types of a value, without None and without the list of those that may come again."""
-        inside = [one for one in get_args(self.annotation) if one is not type(None)] if _is_union(self.annotation) else []
+        inside = (
+            [one for one in get_args(self.annotation) if one is not type(None)] if _is_union(self.annotation) else []
+        )
         kinds = inside or [self.annotation]
         return [get_args(one)[0] if get_origin(one) is list else one for one in kinds]
 
