@@ -12,17 +12,16 @@ from consumer.ledger.ledger import Ledger
 from tests.unit.consumer.http.served import TOKEN, serve
 
 PAGE = Path(__file__).parents[4] / "docs" / "api.md"
+CONTINUED = re.compile(r"\\\n")
 
 
 def test_every_curl_of_the_page_is_answered(ledger: Ledger, tmp_path: Path) -> None:
     served = serve(ledger, tmp_path)
-    commands = re.findall(r"^    (curl (?:.*\\\n)*.*)$", PAGE.read_text(), re.MULTILINE)
+    commands = re.findall(r"^    curl ((?:.*\\\n)*.*)$", PAGE.read_text(), re.MULTILINE)
     assert len(commands) == 7
     for command in commands:
         url, headers, body = "", {}, None
-        command = command.replace("\\
-", " ").replace("$(cat token)", TOKEN)
-        words = iter(shlex.split(command)[1:])
+        words = iter(shlex.split(CONTINUED.sub(" ", command).replace("$(cat token)", TOKEN)))
         for word in words:
             if word == "-H":
                 name, _, value = next(words).partition(": ")
