@@ -76,9 +76,9 @@ def test_its_page_is_reached_from_the_host_and_its_token_comes_from_a_file(stack
         status = client.get("/api/v1/status").json()
         assert (status["actions"], status["page"]) == (True, "http://127.0.0.1:8642/")
         assert client.get("/healthz").status_code == 200
-        order = {"url": "/api/v1/orders/pin", "json": {"reason": "a test", "version": 999}}
-        assert client.post(**order).status_code == 401
-        assert client.post(**order, headers={"authorization": f"Bearer {SECRET}"}).status_code == 409
+        pin, order = "/api/v1/orders/pin", {"reason": "a test", "version": 999}
+        assert client.post(pin, json=order).status_code == 401
+        assert client.post(pin, json=order, headers={"authorization": f"Bearer {SECRET}"}).status_code == 409
 
 
 def test_sigterm_in_the_middle_of_a_cycle(stack: Stack) -> None:
