@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from consumer.clock import Clock
 from consumer.http import asked
-from consumer.http.parts import samples_of
 from consumer.http.problems import Problem, as_json
 from consumer.http.reading import Asking
 from consumer.ledger.ledger import Ledger
@@ -51,7 +50,6 @@ class Answers:
 
         def now(ledger: Ledger) -> dict[str, Any]:
             return {
-                "freshness": None,
                 **overview(self._settings, ledger, self._clock, said),
                 "actions": self._settings.http.token is not None,
                 "release": release(),
@@ -104,8 +102,8 @@ class Answers:
         asked.known(request, "since", "points")
         now = self._clock.now()
         since, points = asked.moment(request, "since", now - DAY), asked.number(request, "points", 300, MOST_POINTS)
-        found = await self._asking.ask(lambda ledger: samples_of(ledger, since, now, points))
-        return as_json({"samples": [{**one, "at": when(one["at"])} for one in found]})
+        found = await self._asking.ask(lambda ledger: ledger.samples.read(since, now, points))
+        return as_json({"samples": [{**one.model_dump(mode="json"), "at": when(one.at)} for one in found]})
 
 
 def _decided(cycle: dict[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from consumer.http.answers import Answers
 from consumer.http.guard import FAULT, Guard
 from consumer.http.orders import ORDERS, OrderTaker
 from consumer.http.pages import Files
-from consumer.http.parts import MetricsPage, metrics_page
 from consumer.http.problems import Problem, as_text, refusal
 from consumer.http.readiness import unready
 from consumer.http.reading import Asking, LedgerDoor
 from consumer.http.reports import Reports
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.past_cycles import NotOnRecord
+from consumer.metrics.collector import Metrics
 from consumer.settings import Settings
 from consumer.status import Status
 from schemas.log_events.http import HTTP_FAILED
@@ -62,9 +62,10 @@ class Application:
         self._door = LedgerDoor(settings.ledger.url)
         self._ledger = ledger or self._door
         self._asking = Asking(self._ledger)
+        self._scraping = Asking(self._ledger)  # threads of its own: metrics are told while the ledger hangs
         self._failed_at = float("-inf")
-        self._page: MetricsPage | None = None
-        self._page_lock = threading.Lock()
+        self._metrics_now: Metrics | None = None
+        self._metrics_lock = threading.Lock()
         answers, files = Answers(settings, self._asking, status, self._clock), Files()
         self._reports = Reports(settings, self._asking)
         taker = OrderTaker(settings, self._asking, self._clock)
@@ -92,6 +93,8 @@ class Application:
             ConsumerError: _by_ledger,
             Exception: _fault,
         }
+        self.paths = frozenset(route.path for route in routes)
+        """The addresses that are answered."""
         self._app = Guard(Starlette(routes=routes, exception_handlers=handlers), settings.http, self._fault)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,16 +126,14 @@ class Application:
 
     async def _metrics(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")
-        found = await self._asking.work(lambda: self._measured(accept))
-        if found is None:
-            raise Problem(404, "this build has no metrics", "see /api/v1/status")
-        return Response(found[0], headers={"content-type": found[1]})
+        body, kind = await self._scraping.work(lambda: self._measured(accept))
+        return Response(body, headers={"content-type": kind})
 
-    def _measured(self, accept: str) -> tuple[bytes, str] | None:
-        with self._page_lock:
-            if self._page is None:
-                self._page = metrics_page(self._settings, self._ledger, self._status)
-        return None if self._page is None else self._page.page(accept)
+    def _measured(self, accept: str) -> tuple[bytes, str]:
+        with self._metrics_lock:
+            if self._metrics_now is None:
+                self._metrics_now = Metrics(self._settings, self._ledger, self._status)
+        return self._metrics_now.page(accept)
 
 
 async def _problem(_request: Request, problem: Exception) -> Response:
