@@ -24,7 +24,8 @@ class Stack:
         self._engine = engine
         secrets.mkdir()
         secrets.joinpath("kafka_sasl_password").write_text(SECRET)
-        self._environment = {"RETRAINER_SECRETS": str(secrets), "RETRAINER_KAFKA_PORT": str(free_port())}
+        ports = {name: str(free_port()) for name in ("RETRAINER_KAFKA_PORT", "RETRAINER_PAGE_PORT")}
+        self._environment = {"RETRAINER_SECRETS": str(secrets), **ports}
 
     def up(self) -> None:
         """Start everything, on empty volumes."""
