@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -53,17 +53,24 @@ class Watched:
         return len(self.service.ended())
 
 
-@pytest.fixture
-def watched(tmp_path: Path, broker: ApacheKafka) -> Iterator[Watched]:
-    port, folder = free_port(), tmp_path / "service"
-    folder.mkdir()
-    more = {"HTTP__ENABLED": "true", "HTTP__PORT": str(port), "TRAINER__ATTEMPTS": "1", "TRIGGER__MAX_STALENESS": "5"}
-    service = Service(folder, broker.address, **more)
+@contextmanager
+def watching(folder: Path, broker: str, **more: str) -> Iterator[Watched]:
+    """A service with a first version, that a Prometheus watches."""
+    port, home = free_port(), folder / "service"
+    home.mkdir()
+    own = {"HTTP__ENABLED": "true", "HTTP__PORT": str(port), "TRAINER__ATTEMPTS": "1", "TRIGGER__MAX_STALENESS": "5"}
+    service = Service(home, broker, **own, **more)
     service.fill()
     service.start()
-    with closing(service), prometheus(tmp_path / "prometheus", f"127.0.0.1:{port}") as watch:
+    with closing(service), prometheus(folder / "prometheus", f"127.0.0.1:{port}") as watch:
         service.wait_for_cycles(1)
         yield Watched(service, watch)
+
+
+@pytest.fixture
+def watched(tmp_path: Path, broker: ApacheKafka) -> Iterator[Watched]:
+    with watching(tmp_path, broker.address) as found:
+        yield found
 
 
 def test_every_alert_fires_once_and_ends(watched: Watched, broker: ApacheKafka) -> None:
@@ -130,3 +137,21 @@ def test_every_alert_fires_once_and_ends(watched: Watched, broker: ApacheKafka) 
     assert watched.fired == {
         *("DeadLetters", "Held", "NoVersion", "Failing", "Stalled", "LedgerDown", "Trouble", "Down", "Gaps"),
     }
+
+
+def test_a_promise_is_at_risk_and_then_broken_while_a_person_has_paused_cycles(
+    tmp_path: Path, tansu_address: str
+) -> None:
+    with watching(tmp_path, tansu_address, SLO__FRESHNESS="45s") as watched:
+        service, watch = watched.service, watched.watch
+        watched.silent(120)
+        assert watch.value("retrainer_freshness_target_seconds") == 45
+        assert watch.value('retrainer_freshness{state="kept"}') == 1
+        assert service.call("pause", "--reason", "to see what becomes of the promise").returncode == 0
+        service.wave(1)
+        watched.fires("FreshnessAtRisk", 60)
+        watched.fires("FreshnessBroken", 120)
+        assert "RetrainerFreshnessAtRisk" not in watch.firing()  # the other says more
+        assert watch.value("retrainer_paused") == 1
+        assert service.call("resume", "--reason", "seen").returncode == 0
+        watched.silent(120)
