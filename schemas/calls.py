@@ -22,6 +22,8 @@ class CalledAt(StrEnum):
 class Call(StrEnum):
     """What was asked, by the methods of `FeatureStore`, `LabelStore` and `ModelRegistry`."""
 
+    OPEN = "open"
+    """To open it."""
     CHECK_CONTRACT = "check_contract"
     SNAPSHOT = "snapshot"
     READ = "read"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -25,6 +26,7 @@ _WAYS_OUT = {
     "Apache Kafka": "The other tests ran on Tansu. Install Java 17 and Maven to run them all.",
     "PostgreSQL": "The ledger was tested on SQLite only. Install PostgreSQL's server to test both.",
     "PgBouncer": "The ledger was tested without a pooler only. Install PgBouncer to test both.",
+    "Prometheus": "Alerts were not tried. Install Debian's prometheus to test them.",
     "Chromium": "Pages of reports were not opened in a browser. Install Chromium to test them.",
     "full and read-only disks": "They need a machine that lets root mount a tmpfs and a loop device.",
 }
@@ -102,6 +104,16 @@ def pgbouncer_can_run() -> None:
         if os.environ.get("REQUIRE_PGBOUNCER") == "1":
             pytest.fail(f"REQUIRE_PGBOUNCER=1, but PgBouncer cannot run: {lacking}")
         pytest.skip(f"PgBouncer left out: {lacking}")
+
+
+@pytest.fixture(scope="session")
+def prometheus_can_run() -> None:
+    """Without Prometheus and its promtool their tests are skipped, or fail where REQUIRE_PROMETHEUS=1."""
+    lacking = [program for program in ("prometheus", "promtool") if shutil.which(program) is None]
+    if lacking:
+        if os.environ.get("REQUIRE_PROMETHEUS") == "1":
+            pytest.fail(f"REQUIRE_PROMETHEUS=1, but there is no {' and no '.join(lacking)}")
+        pytest.skip(f"Prometheus left out: there is no {' and no '.join(lacking)}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -37,6 +37,19 @@ class Calls:
         """The same adapter, whose calls are counted. What is read in portions is one call, and ends with the last."""
         return cast("T", _Counted(adapter, where, self))
 
+    def opened(self, where: CalledAt, how: Callable[[], T]) -> T:
+        """What `how` opens, whose calls are counted, as is the opening; None where there is nothing to open."""
+        began = self.clock()
+        try:
+            adapter = how()
+        except Exception as error:
+            self.add(where, Call.OPEN, error, self.clock() - began)
+            raise
+        if adapter is None:
+            return adapter
+        self.add(where, Call.OPEN, None, self.clock() - began)
+        return self.counted(where, adapter)
+
     def add(self, where: CalledAt, call: Call, error: Exception | None, seconds: float) -> None:
         """Count a call that took so long, and ended with this error, if with any."""
         count, before = self._calls.get(key := (where, call, outcome_of(error)), (0, 0.0))

@@ -99,11 +99,12 @@ def _run(
 
 def _run_with(calls: Calls, request: CycleRequest, evidence: EvidenceKeeper, reporter: Reporter) -> CycleResult:
     with ExitStack() as opened:
-        store = calls.counted(CalledAt.FEATURES, opened.enter_context(closing(open_store(request.settings))))
-        label_store = open_label_store(request.settings)
+        store = calls.opened(CalledAt.FEATURES, lambda: open_store(request.settings))
+        opened.enter_context(closing(store))
+        label_store = calls.opened(CalledAt.LABELS, lambda: open_label_store(request.settings))
         if label_store is not None:
-            label_store = calls.counted(CalledAt.LABELS, opened.enter_context(closing(label_store)))
-        registry = calls.counted(CalledAt.REGISTRY, open_registry(request.settings))
+            opened.enter_context(closing(label_store))
+        registry = calls.opened(CalledAt.REGISTRY, lambda: open_registry(request.settings))
         return Cycle(request, store, label_store, registry, reporter, evidence).run()
 
 

@@ -110,6 +110,23 @@ def test_a_stream_that_breaks_is_counted_once(clock: Clock, store: Store) -> Non
     assert seen(calls) == [(Call.SNAPSHOT, CallOutcome.ERROR, 1, 4.0)]
 
 
+def test_opening_counts_and_what_is_not_there_does_not(clock: Clock, store: Store) -> None:
+    calls = Calls(clock)
+
+    def fails() -> Store:
+        raise ClusterUnreachable("nobody answers")
+
+    assert calls.opened(CalledAt.LABELS, lambda: None) is None
+    assert calls.opened(CalledAt.FEATURES, lambda: store).read(["a"]) == ["a"]
+    with pytest.raises(ClusterUnreachable):
+        calls.opened(CalledAt.REGISTRY, fails)
+    assert {(one.where, *told) for one, told in zip(calls.report, seen(calls), strict=True)} == {
+        (CalledAt.FEATURES, Call.OPEN, CallOutcome.OK, 1, 0.0),
+        (CalledAt.FEATURES, Call.READ, CallOutcome.OK, 1, 1.0),
+        (CalledAt.REGISTRY, Call.OPEN, CallOutcome.UNREACHABLE, 1, 0.0),
+    }
+
+
 def test_many_short_calls_add_up(clock: Clock) -> None:
     calls = Calls(clock)
     for _ in range(5000):
