@@ -105,7 +105,7 @@ class Looking:
     def begin(self) -> None:
         """Forget since when nothing moves."""
         self._events = -1
-        self._read_at = self._busy_at = self._clock.elapsed()
+        self._began = self._read_at = self._busy_at = self._clock.elapsed()
 
     def look(self) -> Facts:
         """The facts of now. A ledger that cannot be read is one of them."""
@@ -113,14 +113,17 @@ class Looking:
         if status is None or status.pid != os.getpid():  # of a service before this one
             facts = Facts(now)
         else:
-            silent, deaf = status.silence(self._clock), status.deafness(self._clock)
-            facts = Facts(now, status, silent, deaf)
+            facts = Facts(now, status, status.silence(self._clock), self._deaf(status))
         try:
             found = ledger_facts(self._ledger, status, self._settings.trigger.max_full_per_day)
             facts = replace(facts, ledger=found, freshness=self._freshness(now))
         except DBAPIError as error:
             facts = replace(facts, ledger_error=in_short(error))
         return self._with_stillness(facts)
+
+    def _deaf(self, status: Status) -> float:
+        """Seconds since the listener polled; it has to poll the first time as soon as any other."""
+        return status.deafness(self._clock) if status.polled_at else self._clock.elapsed() - self._began
 
     def _with_stillness(self, facts: Facts) -> Facts:
         elapsed, status, ledger = self._clock.elapsed(), facts.status, facts.ledger

@@ -154,9 +154,9 @@ class Notifications:
         decided = exists().where(notifications.c.message_id == outbox.c.event_id)
         fresh = select(outbox).where(outbox.c.at >= news_since, ~decided).order_by(outbox.c.number).limit(_AT_ONCE)
         of = notifications.c
-        lately = select(of.message).where(of.at > now - _HOUR).order_by(of.number.desc()).limit(KEPT)
+        of_the_hour = select(of.message).where(of.at > now - _HOUR).order_by(of.number.desc()).limit(KEPT)
         with reading(self._engine) as connection:
-            rows, told = connection.execute(fresh).all(), connection.scalars(lately).all()
+            rows, told = connection.execute(fresh).all(), connection.scalars(of_the_hour).all()
             known = alerts.on_record(connection)
         return Found(known, tuple(map(_event, rows)), sum(bool(message) for message in told))
 

@@ -155,6 +155,15 @@ def test_only_the_status_of_this_process_counts(own: Settings, opened: Ledger) -
     assert (found.silent, found.deaf) == (7.0, 7.0)
 
 
+def test_a_listener_that_has_not_polled_yet_is_not_deaf_since_the_epoch(own: Settings, opened: Ledger) -> None:
+    hands = Hands()
+    looking = Looking(own, opened, hands.clock())
+    for seconds in (7.0, 200.0):
+        hands.now = NOW + seconds
+        write(own, hands, polled_at=0.0)
+        assert looking.look().deaf == seconds
+
+
 def test_it_is_known_since_when_nothing_moves_though_there_is_work(own: Settings, opened: Ledger) -> None:
     hands = Hands()
     looking = Looking(own, opened, hands.clock())
