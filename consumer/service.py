@@ -31,6 +31,7 @@ from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Hold, Probe, Start, Wait
 from consumer.errors import LeaseLost
 from consumer.followers import followers_of, words_of
+from consumer.freshness.recorder import Recorder
 from consumer.identity import identity
 from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger
@@ -84,6 +85,7 @@ class Service:
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm, clock.elapsed)
         self._deciding = Deciding(settings.trigger, ledger, clock, settings.slo, settings.trainer.timeout)
         self._followers = followers_of(settings, ledger)
+        self._recorder = Recorder(ledger)
         self._schedule = Schedule(settings.schedule.full_retrain, ledger.retrain_requests, self._woken.set)
         self._jumps = Jumps(clock)
         self._resumed = False
@@ -161,6 +163,7 @@ class Service:
             others_caught_up=self._others.caught_up(),
         )
         self._show(self._decision)
+        self._recorder.tick(now, lag=self._listener.status.lag, training=self._supervisor.busy)
         if isinstance(self._decision.outcome, Start):
             self._start(self._decision.outcome, now)
         elif isinstance(self._decision.outcome, Probe):
