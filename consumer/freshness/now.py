@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import structlog
+from sqlalchemy.exc import DBAPIError
+
 from consumer.cycles.runner_report import LIVE
+from consumer.freshness.conflicts import conflicts
 from consumer.freshness.forecast import Outlook
 from consumer.freshness.verdict import Verdict, judge
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.watching.kept import Kept
 from consumer.settings import Settings
+from schemas.log_events.service import PROMISE_IN_DOUBT
 from schemas.times.quiet_hours import spans_around
+
+log = structlog.get_logger()
 
 
 def freshness_now(settings: Settings, ledger: Ledger, now: float) -> Verdict:
@@ -36,3 +43,13 @@ def freshness_now(settings: Settings, ledger: Ledger, now: float) -> Verdict:
         outranks_quiet=slo.outranks_quiet_hours,
     )
     return judge(slo, policy, seen, *ledger.samples.kept(slo.freshness, now), now)
+
+
+def warn_of_conflicts(settings: Settings, ledger: Ledger) -> None:
+    """Log, at the start of a service, what of the settings keeps the promise from being kept."""
+    try:
+        expected = ledger.training.expected()
+    except DBAPIError:  # the service starts all the same, and tells of its ledger
+        expected = None
+    for one in conflicts(settings.slo, settings.trigger, None if expected is None else expected.seconds):
+        log.warning(PROMISE_IN_DOUBT, reason=one)

@@ -15,7 +15,8 @@ from retrainer.doctor.group import NOTIFICATION, ONLINE, group_checks
 from retrainer.doctor.kafka import kafka_checks
 from retrainer.doctor.labels import label_checks, label_rows_check
 from retrainer.doctor.lookup import Lookup
-from retrainer.doctor.machine import machine_checks
+from retrainer.doctor.machine import LEDGER, machine_checks
+from retrainer.doctor.promise import promise_check
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.settings import settings_check
@@ -79,6 +80,7 @@ def _checks(context: CheckContext) -> Iterator[Check]:
     else:
         yield from _unused("not used: the feature store is local", QUERY, VIEW, READ)
     yield from machine_checks(context)
+    yield promise_check(context, needs=(LEDGER,))
 
 
 def _unused(why: str, *names: str) -> Iterator[Check]:
