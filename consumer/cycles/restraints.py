@@ -11,6 +11,9 @@ from schemas.times.quiet_hours import Span, quiet_until
 _OF_REST = {Hold.NOTHING, Hold.LABELS_ALONE}
 """Waits for a change: nothing would start outside of quiet hours either."""
 
+SPARE = 0.05
+"""Of a promise, the share that is left for cycles that take longer than expected."""
+
 
 def within_limits(state: TriggerState, found: Start | Probe | Wait, now: float) -> Start | Probe | Wait:
     """What becomes of a cycle or a probe that would start by itself: in quiet hours, and beyond the budget, it waits.
@@ -33,7 +36,7 @@ def within_limits(state: TriggerState, found: Start | Probe | Wait, now: float) 
 def start_by(
     oldest: float, freshness: float, expected: float, quiet: Sequence[Span], *, outranks_quiet: bool = False
 ) -> float:
-    """When a cycle has to start at the latest, so that a change is learned in time.
+    """When a cycle has to start at the latest, so that a change is learned in time, with a little to spare.
 
     A start that would fall into quiet hours is brought forward: the cycle then ends before they begin, as a rule. Where
     a change came too late for that, it is due at once.
@@ -45,7 +48,7 @@ def start_by(
         quiet: quiet hours.
         outranks_quiet: whether a cycle may start in them for the promise.
     """
-    due = oldest + max(0.0, freshness - expected)
+    due = oldest + max(0.0, freshness * (1 - SPARE) - expected)
     if not outranks_quiet and (span := next((one for one in quiet if one.begin <= due < one.end), None)) is not None:
         due = max(oldest, min(due, span.begin - expected))
     return due

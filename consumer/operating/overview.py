@@ -9,6 +9,7 @@ from typing import Any
 from consumer.clock import Clock
 from consumer.cycles.runner_report import LIVE, RunnerReport
 from consumer.database.address import shown
+from consumer.freshness.now import freshness_now
 from consumer.ledger.efforts import efforts
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger
@@ -63,6 +64,7 @@ def overview(settings: Settings, ledger: Ledger, clock: Clock, service: Status |
             **({"labels": backlog.labels, "untried_labels": backlog.untried_labels} if labelled else {}),
             "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
         },
+        "freshness": freshness_now(settings, ledger, now).as_json(),
         "cycle": cycle,
         "champion": past.champion,
         "served": alive.served if alive else None,

@@ -118,6 +118,6 @@ def test_the_service_starts_in_time_for_the_promise_by_the_length_of_its_cycles(
     policy = TriggerPolicy(changed_share=1.0)
     outcome, until = decided(ledger, NOON + 600.0, policy, freshness=1800.0)
     assert isinstance(outcome, Wait)
-    assert (outcome.hold, until) == (Hold.THRESHOLD, NOON + 1800.0 - 240.0)
-    assert decided(ledger, NOON + 1560.0, policy, freshness=1800.0)[0] == Start(Reason.FRESHNESS)
+    assert (outcome.hold, until) == (Hold.THRESHOLD, NOON + 1800.0 * 0.95 - 240.0)
+    assert decided(ledger, NOON + 1470.0, policy, freshness=1800.0)[0] == Start(Reason.FRESHNESS)
     assert decided(ledger, NOON + 600.0, policy)[1] == NOON + 3600.0  # without a promise

@@ -108,17 +108,17 @@ def test_the_promise_breaks_quiet_hours_only_where_a_setting_says_so() -> None:
 
 
 def test_a_cycle_has_to_start_early_enough_to_end_in_time() -> None:
-    assert start_by(1000.0, 1800.0, 240.0, ()) == 2560.0
+    assert start_by(1000.0, 1800.0, 240.0, ()) == 2470.0
     assert start_by(1000.0, 1800.0, 4000.0, ()) == 1000.0  # at once: it will be late anyway
 
 
 def test_a_start_that_falls_into_quiet_hours_is_brought_forward() -> None:
-    quiet = (Span(2500.0, 9000.0),)
-    assert start_by(1000.0, 1800.0, 240.0, quiet) == 2260.0
-    assert start_by(2400.0, 1800.0, 240.0, quiet) == 2400.0  # too late to end before they begin: at once
+    quiet = (Span(2400.0, 9000.0),)
+    assert start_by(1000.0, 1800.0, 240.0, quiet) == 2160.0
+    assert start_by(2300.0, 1800.0, 240.0, quiet) == 2300.0  # too late to end before they begin: at once
     assert start_by(3000.0, 1800.0, 240.0, quiet) == 3000.0
-    assert start_by(8000.0, 1800.0, 240.0, quiet) == 9560.0
-    assert start_by(1000.0, 1800.0, 240.0, quiet, outranks_quiet=True) == 2560.0
+    assert start_by(8000.0, 1800.0, 240.0, quiet) == 9470.0
+    assert start_by(1000.0, 1800.0, 240.0, quiet, outranks_quiet=True) == 2470.0
 
 
 def test_the_first_moment_outside_of_quiet_hours() -> None:
