@@ -119,18 +119,20 @@ lint: setup
 	$(BIN)/python -m schemas.log_events.page --check
 	$(BIN)/python -m consumer.cycles.lifecycle.table --check
 	$(BIN)/python -m benchmarks.sizing --check
+	$(BIN)/python -m consumer.metrics.reference --check
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is written from the code: the JSON Schemas, docs/log-events.md, and tables in docs/settings.md and docs/cycle.md.
+# What is written from the code: the JSON Schemas, docs/log-events.md, tables in docs/settings.md, cycle.md and metrics.md.
 schemas: setup
 	$(BIN)/python -m benchmarks.sizing
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page
 	$(BIN)/python -m consumer.cycles.lifecycle.table
+	$(BIN)/python -m consumer.metrics.reference
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet

@@ -254,6 +254,7 @@ class Service:
             listener=listener.state,
             last_lag=listener.last_lag,
             lag_at=listener.lag_at,
+            stored_event_at=listener.stored_event_at,
             hold_until=decision.until,
             failing=asdict(failing) if failing else None,
             full_waits=asdict(decision.full_waits) if decision.full_waits else None,

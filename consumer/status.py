@@ -67,6 +67,8 @@ class Status:
     """The lag when it was last known."""
     lag_at: float | None = None
     """When that was."""
+    stored_event_at: float | None = None
+    """The time of the newest event in the last batch that was stored."""
     hold_until: float | None = None
     """Until when no cycle starts even if nothing changes, where that is known."""
     failing: dict[str, Any] | None = None

@@ -110,7 +110,7 @@ class Application:
     def _measured(self, accept: str) -> tuple[bytes, str] | None:
         with self._page_lock:
             if self._page is None:
-                self._page = metrics_page(self._settings, self._ledger(), self._status)
+                self._page = metrics_page(self._settings, self._ledger, self._status)
         return None if self._page is None else self._page.page(accept)
 
 

@@ -17,9 +17,11 @@ class MetricsPage(Protocol):
         """The page in a form that the client accepts, and its content type."""
 
 
-def metrics_page(_settings: Settings, _ledger: Ledger, _status: Callable[[], Status | None]) -> MetricsPage | None:
-    """The metrics of this service; None in a build that has none."""
-    return None
+def metrics_page(settings: Settings, ledger: Callable[[], Ledger], status: Callable[[], Status | None]) -> MetricsPage:
+    """The metrics of this service; `ledger` opens it, which may fail for a while."""
+    from consumer.metrics.collector import Metrics
+
+    return Metrics(settings, ledger, status)
 
 
 def freshness_now(_settings: Settings, _ledger: Ledger, _now: float) -> dict[str, Any] | None:

@@ -29,6 +29,8 @@ from consumer.ledger.replays import Replays
 from consumer.ledger.retention.marking import Pruning
 from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
+from consumer.ledger.watching.samples import Samples
+from consumer.ledger.watching.unlearned import Unlearned
 from schemas.private import FILE, narrow, private_file, private_folder
 
 
@@ -53,6 +55,8 @@ class Ledger:
     orders: Orders
     pruning: Pruning
     outbox: Outbox
+    samples: Samples
+    unlearned: Unlearned
 
     def close(self) -> None:
         """Give back the connections."""
@@ -119,6 +123,8 @@ def _on(engine: Engine) -> Ledger:
         Orders(engine),
         Pruning(engine),
         Outbox(engine),
+        Samples(engine),
+        Unlearned(engine),
     )
 
 
