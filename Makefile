@@ -120,12 +120,14 @@ lint: setup
 	$(BIN)/python -m consumer.cycles.lifecycle.table --check
 	$(BIN)/python -m benchmarks.sizing --check
 	$(BIN)/python -m consumer.metrics.reference --check
+	$(BIN)/python -m consumer.http.openapi --check
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is written from the code: the JSON Schemas, docs/log-events.md, tables in docs/settings.md, cycle.md and metrics.md.
+# What is written from the code: JSON Schemas, OpenAPI, docs/log-events.md, tables in docs/settings.md, cycle.md,
+# metrics.md and sizing.md.
 schemas: setup
 	$(BIN)/python -m benchmarks.sizing
 	$(BIN)/python -m retrainer.reference
@@ -133,6 +135,7 @@ schemas: setup
 	$(BIN)/python -m schemas.log_events.page
 	$(BIN)/python -m consumer.cycles.lifecycle.table
 	$(BIN)/python -m consumer.metrics.reference
+	$(BIN)/python -m consumer.http.openapi
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet

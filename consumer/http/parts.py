@@ -24,6 +24,7 @@ def metrics_page(settings: Settings, ledger: Callable[[], Ledger], status: Calla
     return Metrics(settings, ledger, status)
 
 
-def freshness_now(_settings: Settings, _ledger: Ledger, _now: float) -> dict[str, Any] | None:
-    """Whether the freshness promise is kept; None where none is made."""
-    return None
+def samples_of(ledger: Ledger, since: float, now: float, points: int) -> list[dict[str, Any]]:
+    """The samples from `since` to `now`, oldest first, at most `points`; none in a build that keeps none."""
+    kept = getattr(ledger, "samples", None)
+    return [] if kept is None else [one.model_dump(mode="json") for one in kept.read(since, now, points)]
