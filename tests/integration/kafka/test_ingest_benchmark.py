@@ -10,6 +10,7 @@ from benchmarks.ingest.rate import Reader, Topic
 from benchmarks.rows import ResultsDifferError
 
 
+@pytest.mark.full
 def test_both_sides_read_the_topic_and_a_loss_is_seen(kafka_address: str, tmp_path: Path) -> None:
     topic = Topic.filled(kafka_address, "ingest-bench", 3_000, 200, skewed=True)
     reader = Reader(tmp_path, quix=None)
