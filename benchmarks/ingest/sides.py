@@ -29,6 +29,7 @@ from kafka import KafkaConsumer
 from sqlalchemy import create_engine, text
 
 from benchmarks.ingest.topic import GROUP
+from consumer.allocator import give_back_large_blocks
 from consumer.clock import Clock
 from consumer.configuration.kafka import KafkaSettings
 from consumer.ledger.ledger import open_ledger
@@ -84,6 +85,7 @@ def ours(broker: str, topic: str, events: int, folder: Path) -> dict[str, Any]:
             ended = time.perf_counter()
             done.set()
 
+    give_back_large_blocks()
     listener = Listener(settings, ledger.intake, Clock(), heard)
     freeze_the_start()
     listener.start()

@@ -15,8 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.ingest.rate import CHECKOUT, Topic, check
+from benchmarks.ingest.sides import LONGEST_SECONDS
 from benchmarks.ingest.topic import broker, ends
-from benchmarks.ingest.watched_side import READY
+from benchmarks.ingest.watched_side import READY, STORED
 from benchmarks.rows import NotMeasured, ResultsDifferError, Row, Setup, comparison
 from consumer.status import read_status
 from tests.waiting import wait_until
@@ -79,6 +80,9 @@ def _rate(side: str, topic: Topic, folder: Path, scrapes: list[Scrape]) -> float
             scraper.start()
             stack.callback(scraper.stop)
             (folder / READY).touch()
+            wait_until(lambda: _stored(process, folder), LONGEST_SECONDS, "all events to be stored")
+            scraper.stop()
+            (folder / READY).unlink()
         assert process.stdout is not None
         lines = process.stdout.read().splitlines()
         code = process.wait()
@@ -87,6 +91,10 @@ def _rate(side: str, topic: Topic, folder: Path, scrapes: list[Scrape]) -> float
     result = json.loads(lines[-1])
     check("ours", result["next"], ends(topic.address, topic.name), folder / "kept.tsv", topic.events)
     return count / float(result["seconds"])
+
+
+def _stored(process: subprocess.Popen[str], folder: Path) -> bool:
+    return process.poll() is not None or (folder / STORED).exists()
 
 
 def _served(process: subprocess.Popen[str], folder: Path) -> str:

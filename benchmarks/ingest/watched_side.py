@@ -2,8 +2,8 @@
 
     python -m benchmarks.ingest.watched_side alone|served|watched|busy BROKER TOPIC EVENTS FOLDER
 
-`alone` serves nothing; `served` serves, and nobody asks; `watched` says in its status where it serves, and reads once
-`FOLDER/watched` is there; `busy` is `alone` with a thread beside it that computes all the time, as a server would that
+`alone` serves nothing; `served` serves, and nobody asks; `watched` says in its status where it serves, reads once
+`FOLDER/watched` is there, and serves until that is gone; `busy` is `alone` with a thread beside it that computes all the time, as a server would that
 makes its pages anew without end: so the row is seen to fall.
 
 prints one line of JSON as benchmarks/ingest/sides.py does.
@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.ingest.sides import LONGEST_SECONDS, first_events, kept
 from benchmarks.ingest.topic import GROUP
+from consumer.allocator import give_back_large_blocks
 from consumer.configuration.http import HttpSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.ledger.ledger import Ledger, open_ledger
@@ -28,7 +29,8 @@ from consumer.service import Service
 from consumer.settings import Settings
 from retrainer.cli.run import freeze_the_start
 
-READY = "watched"
+READY, STORED = "watched", "stored"
+"""Files: the first is there while somebody watches, the second once all events are stored."""
 _LOOK_EVERY = 0.05
 _LONGEST_STOP = 60.0
 
@@ -53,6 +55,7 @@ def read(side: str, broker: str, topic: str, events: int, folder: Path) -> dict[
         http=HttpSettings(enabled=side in ("served", "watched"), port=0),
         trainer={"warm": False},  # a trainer that starts beside it would take a core
     )
+    give_back_large_blocks()
     database = f"sqlite:///{folder / 'ledger.db'}"
     if side == "busy":
         threading.Thread(target=_compute, daemon=True).start()
@@ -64,6 +67,8 @@ def read(side: str, broker: str, topic: str, events: int, folder: Path) -> dict[
         running.start()
         try:
             ended = _ended(ledger, events, running)
+            (folder / STORED).touch()
+            _wait_for_the_watchers(folder / READY)
         finally:
             service.stop()
             running.join(_LONGEST_STOP)
@@ -78,6 +83,13 @@ def _ended(ledger: Ledger, events: int, running: threading.Thread) -> float:
             raise TimeoutError(f"{stored:,} of {events:,} events were stored in {LONGEST_SECONDS} s")
         time.sleep(_LOOK_EVERY)
     return time.perf_counter()
+
+
+def _wait_for_the_watchers(there: Path) -> None:
+    """Until nobody asks any more, so that the end of the service leaves no request without an answer."""
+    deadline = time.monotonic() + _LONGEST_STOP
+    while there.exists() and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY)
 
 
 def _compute() -> None:
