@@ -139,8 +139,6 @@ format: setup
 	$(BIN)/ruff format .
 
 # What is written from the code: JSON Schemas, OpenAPI, pages and tables of docs/.
-# What is written from the code: JSON Schemas, OpenAPI, docs/log-events.md, tables in docs/settings.md, cycle.md,
-# metrics.md and sizing.md.
 schemas: setup
 	$(BIN)/python -m benchmarks.sizing
 	$(BIN)/python -m retrainer.reference
