@@ -56,6 +56,10 @@ class Serving:
     def status(self) -> Status:
         """What the service would say now, by its ledger."""
         clock, running = Clock(), self.ledger.views.running()
+        self.ledger.instances.report("one", self._said(clock, running), clock.now(), "retrainer-0")
+        return self._said(clock, running)
+
+    def _said(self, clock: Clock, running: dict[str, Any] | None) -> Status:
         held, paused = self.ledger.views.history().held, self.ledger.orders.paused()
         hold = "too little has changed"
         if running is not None:
@@ -101,7 +105,6 @@ def serving(folder: Path, *, token: str | None = TOKEN) -> Iterator[Serving]:
     settings = Settings(state_dir=folder).model_copy(update={"http": http})
     with closing(open_ledger(settings.ledger.url)) as ledger:
         found = Serving(settings, ledger, Filling(ledger, time.time()))
-        ledger.instances.report("one", found.status(), time.time(), "retrainer-0")
         found.start()
         yield found
         found.stop()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -14,17 +15,11 @@ from playwright.sync_api import Browser, expect
 from consumer.ledger.ledger import Ledger
 from schemas.cycle import CycleKind, Outcome
 from tests.browser.opened import Opened, visited
-from tests.browser.serving import TOKEN, Serving, past, serving
+from tests.browser.serving import TOKEN, Serving, serving
 from tests.browser.test_service_page import SOON, drawn
 
 WHY = "it does not like 'jazz'"
 IN_DIALOG = "[document.body, ...document.querySelectorAll('dialog *')].includes(document.activeElement)"
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Serving]:
-    with serving(past(tmp_path, cycles=12, minutes=720)) as found:
-        yield found
 
 
 @contextmanager
@@ -190,8 +185,9 @@ def test_nothing_is_sent_without_a_reason_or_after_escape(browser: Browser, serv
 
 
 @pytest.mark.full
-def test_without_a_token_the_page_offers_the_command(browser: Browser, tmp_path: Path) -> None:
-    with serving(past(tmp_path, cycles=6, minutes=720), token=None) as served, at(browser, served) as found:
+def test_without_a_token_the_page_offers_the_command(browser: Browser, short_past: Path, tmp_path: Path) -> None:
+    state = copytree(short_past, tmp_path / "state")
+    with serving(state, token=None) as served, at(browser, served) as found:
         standing = champion(served.ledger)
         found.page.click("[data-key=order-rollback]")
         found.page.fill("#order-reason", WHY)

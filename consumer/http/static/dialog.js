@@ -85,7 +85,7 @@ export function confirm(wanted, seen, guards, afterwards) {
     const said = [ready.done, ...consequences(ready.path, answer)];
     dialog.replaceChildren(
       el("h2", { id: "order-title" }, "Done"),
-      said.map((one) => el("p", {}, one)),
+      ...said.map((one) => el("p", {}, one)),
       el("div", { class: "buttons" }, done),
     );
     done.focus();
