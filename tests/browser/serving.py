@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from pydantic import SecretStr
@@ -16,11 +17,15 @@ from consumer.clock import Clock, this_boot
 from consumer.configuration.http import HttpSettings
 from consumer.http.server import HttpServer
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.past_cycles import WhichCycles, find_cycles
 from consumer.settings import Settings
 from consumer.status import Status
+from schemas.reports import EVIDENCE_FILE
 from tests.browser.filled import Filling
+from tests.unit.retrainer.cli.history.past import GOLDEN
 from tests.waiting import wait_until
 
+REPORTED = 6
 TOKEN = "a-token-for-tests-0123456789"  # noqa: S105
 
 
@@ -89,12 +94,17 @@ class Serving:
 
 
 def past(folder: Path, cycles: int = 44, *, minutes: int = 15) -> Path:
-    """A state folder whose ledger has a past of so many cycles, with figures of each fifteen `minutes`."""
+    """A state folder with a past of so many cycles, figures each few `minutes`, and reports of the newest."""
     with closing(open_ledger(Settings(state_dir=folder).ledger.url)) as ledger:
         filling = Filling(ledger, time.time())
         filling.past(cycles)
         filling.pending(37, filling.now - 300)
         filling.samples(14 * 1440, every=minutes)
+        newest = [cycle["cycle_id"] for cycle in find_cycles(ledger.engine, WhichCycles(), REPORTED)]
+    for cycle_id in newest:
+        evidence = folder / "reports" / cycle_id / EVIDENCE_FILE
+        evidence.parent.mkdir(parents=True)
+        copyfile(GOLDEN / "evidence.json", evidence)
     return folder
 
 

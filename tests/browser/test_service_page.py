@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from consumer.ledger.ledger import open_ledger
+from consumer.settings import Settings
 from schemas.cycle import Outcome
 from tests.browser.opened import PHONE, Opened, visited
-from tests.browser.serving import Serving
+from tests.browser.serving import REPORTED, Serving, serving
+from tests.contract.test_ledger_growth import many_cycles
+from tests.waiting import within
 
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"> `&\"'"
 SOON = 20_000  # milliseconds, for what the page does by itself
@@ -202,3 +208,33 @@ def test_what_is_open_and_has_the_focus_stays_so(browser: Browser, served: Servi
         expect(found.page.locator(".cycle details").nth(2)).to_have_attribute("data-key", str(key), timeout=SOON)
         expect(found.page.locator(".cycle details").nth(2).locator("caption").first).to_be_visible()
         assert found.page.evaluate("document.activeElement.dataset.key") == "order-pause"
+
+
+@pytest.mark.full
+def test_the_report_of_a_cycle_opens_beside_the_page(browser: Browser, served: Serving) -> None:
+    with visited(browser, served.url) as found:
+        drawn(found)
+        assert found.count(".cycle a") == REPORTED
+        with found.page.expect_popup() as popup:
+            found.page.locator(".cycle a").first.click()
+        report = popup.value
+        report.wait_for_selector("p.decision", timeout=SOON * 3)  # another process draws it now
+        assert report.url.startswith(served.url + "api/v1/reports/c0000")
+        assert report.title().startswith("Report of cycle")
+        assert found.complaints == []
+
+
+@pytest.mark.full
+def test_ten_thousand_cycles_make_it_no_slower(browser: Browser, tmp_path: Path) -> None:
+    with closing(open_ledger(Settings(state_dir=tmp_path).ledger.url)) as ledger:
+        many_cycles(ledger, 10_000)
+    with serving(tmp_path) as served, visited(browser, served.url) as found:
+        with within(4):
+            found.page.wait_for_selector(".cycle")
+            found.page.wait_for_selector("table.versions")
+        assert found.count("*") < 1500
+        with within(2):
+            found.page.click("[data-key=more-cycles]")
+            expect(found.page.locator(".cycle")).to_have_count(20)
+        sizes = "performance.getEntriesByType('resource').map(one => one.decodedBodySize)"
+        assert max(found.page.evaluate(sizes)) < 500_000

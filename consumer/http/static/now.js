@@ -124,7 +124,7 @@ function lastCycle({ last_cycle: last, cycles_since_version: since }) {
   return [
     "Last cycle",
     last.version ? `version ${last.version}` : last.outcome,
-    [time(last.ended_at), others.length ? `; since the last version ${others.join(", ")}` : ""],
+    ["ended at ", time(last.ended_at), others.length ? `; since the last version: ${others.join(", ")}` : ""],
   ];
 }
 
