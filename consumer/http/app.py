@@ -92,6 +92,8 @@ class Application:
             ConsumerError: _by_ledger,
             Exception: _fault,
         }
+        self.paths = frozenset(route.path for route in routes)
+        """The addresses that are answered."""
         self._app = Guard(Starlette(routes=routes, exception_handlers=handlers), settings.http, self._fault)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from consumer.clock import Clock, this_boot
-from consumer.configuration.http import HttpSettings
 from consumer.http.app import Application
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
@@ -54,8 +52,8 @@ def serve(
     url = str(ledger.engine.url.render_as_string(hide_password=False))
     settings = Settings(
         state_dir=folder,
-        ledger={"url": url},  # type: ignore[arg-type]
-        http=HttpSettings(**{"token": SecretStr(TOKEN), **http}),
+        ledger={"url": url},
+        http={"token": TOKEN, **http},
     )
     cycles = short_past(ledger) if past else []
     said = [listening()]

@@ -70,7 +70,8 @@ def test_cycles_are_those_of_the_command_line_with_their_decision(served: Served
 
 def test_one_page_of_cycles_follows_the_other_without_a_gap(served: Served) -> None:
     seen: list[str] = []
-    more, before = True, {}
+    more = True
+    before: dict[str, str] = {}
     while more:
         page = served.get("/api/v1/cycles", params={"limit": 1, **before})
         seen += [cycle["cycle_id"] for cycle in page["cycles"]]
