@@ -69,7 +69,12 @@ class Filling:
             self.cycle(outcome, at, kind)
 
     def cycle(
-        self, outcome: Outcome, at: float, kind: CycleKind = CycleKind.INCREMENTAL, why: str | None = None
+        self,
+        outcome: Outcome,
+        at: float,
+        kind: CycleKind = CycleKind.INCREMENTAL,
+        why: str | None = None,
+        way_out: str = HELD_WAY_OUT,
     ) -> str:
         """A cycle that has ended at `at`; gives its id."""
         cycle_id = self.claim(at - 95, kind)
@@ -90,7 +95,7 @@ class Filling:
             told |= dict.fromkeys(("gate", "fit", "pairs", "compatibility"))
         if outcome is Outcome.HELD:
             told["guard"] = {"findings": [_refused_share(1.0, exceeded=True)], "asks_full": None}
-            told["way_out"] = HELD_WAY_OUT
+            told["way_out"] = way_out
         self.ledger.cycles.settle(CycleResult.model_validate(told), at, fence=self.fence)
         return cycle_id
 

@@ -7,15 +7,18 @@ import sys
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from playwright.sync_api import sync_playwright
 
+from consumer.settings import Settings
 from schemas.cycle import Outcome
 from tests.browser.opened import PHONE, Opened, visited
 from tests.browser.serving import past, serving
 from tests.browser.test_service_page import drawn
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
+PROMISE: dict[str, Any] = {"slo": {"freshness": "45m"}} if "slo" in Settings.model_fields else {}
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -25,14 +28,14 @@ def draw(folder: Path) -> None:
     with TemporaryDirectory() as place, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         state = past(Path(place) / "state", minutes=1)
-        with serving(shutil.copytree(state, Path(place) / "running")) as served:
+        with serving(shutil.copytree(state, Path(place) / "running"), **PROMISE) as served:
             served.filling.claim(time.time() - 41)
             served.filling.pending(37, time.time() - 30)
             with visited(browser, served.url) as found:
                 picture(drawn(found), folder / "page-light.png", 1640)
             with visited(browser, served.url, width=PHONE) as found:
                 picture(drawn(found), folder / "page-phone.png", 1150)
-        with serving(shutil.copytree(state, Path(place) / "held")) as served:
+        with serving(shutil.copytree(state, Path(place) / "held"), **PROMISE) as served:
             served.filling.cycle(Outcome.HELD, time.time() - 60)
             served.filling.dead_letter(time.time())
             served.says = {"hold_until": time.time() + 540}

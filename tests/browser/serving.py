@@ -109,10 +109,10 @@ def past(folder: Path, cycles: int = 44, *, minutes: int = 15) -> Path:
 
 
 @contextmanager
-def serving(folder: Path, *, token: str | None = TOKEN) -> Iterator[Serving]:
-    """The page of a state folder, served."""
+def serving(folder: Path, *, token: str | None = TOKEN, **sections: Any) -> Iterator[Serving]:
+    """The page of a state folder, served; `sections` are of its settings."""
     http = HttpSettings(enabled=True, port=0, token=None if token is None else SecretStr(token))
-    settings = Settings(state_dir=folder).model_copy(update={"http": http})
+    settings = Settings(state_dir=folder, **sections).model_copy(update={"http": http})
     with closing(open_ledger(settings.ledger.url)) as ledger:
         found = Serving(settings, ledger, Filling(ledger, time.time()))
         found.start()

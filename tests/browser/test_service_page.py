@@ -6,6 +6,7 @@ import re
 import time
 from contextlib import closing
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -128,6 +129,21 @@ def test_what_somebody_has_to_do_is_told_with_its_way_out(browser: Browser, serv
         assert "retrainer dead-letters list" in texts(found, "#todo code")
         assert "tried 3 of 3 times: the feature store does not answer." in found.text("#todo")
         assert found.text("#state .title") == "In trouble"
+
+
+@pytest.mark.full
+@pytest.mark.skipif("slo" not in Settings.model_fields, reason="this build makes no freshness promise")
+@pytest.mark.parametrize(("promise", "state"), [("2d", "Kept"), ("60s", "Broken")])
+def test_the_freshness_promise_is_told(
+    browser: Browser, short_past: Path, tmp_path: Path, promise: str, state: str
+) -> None:
+    state_dir = copytree(short_past, tmp_path / "state")
+    with serving(state_dir, slo={"freshness": promise}) as served, visited(browser, served.url) as found:
+        drawn(found)
+        facts = dict(zip(texts(found, "#facts dt"), texts(found, "#facts dd b"), strict=True))
+        assert facts["Freshness promise"] == state
+        assert ("The freshness promise is broken" in texts(found, "#todo h3")) is (state == "Broken")
+        assert found.count("svg text.limit") == 1
 
 
 @pytest.mark.full

@@ -43,9 +43,8 @@ export function confirm(wanted, seen, guards, afterwards) {
   );
   dialog.replaceChildren(form);
   dialog.addEventListener("close", () => {
-    const foot = opener && document.activeElement === document.body;
     dialog.replaceChildren();
-    if (foot) focusKey(opener);
+    if (document.activeElement === document.body) focusKey(opener, document, byId("main"));
   }, { once: true });
   reason.addEventListener("input", () => command?.show());
   command?.show();
