@@ -11,6 +11,7 @@ from consumer.dead_letters.letter import DeadLetter
 from consumer.ledger.ledger import Ledger
 from consumer.positions import Partition, Position
 from schemas.cycle import CycleKind, CycleResult, Outcome
+from schemas.samples import Sample
 from tests.contract.ledgers import batch
 from tests.unit.retrainer.cli.history.past import golden_result
 
@@ -68,7 +69,12 @@ class Filling:
             self.cycle(outcome, at, kind)
 
     def cycle(
-        self, outcome: Outcome, at: float, kind: CycleKind = CycleKind.INCREMENTAL, why: str | None = None
+        self,
+        outcome: Outcome,
+        at: float,
+        kind: CycleKind = CycleKind.INCREMENTAL,
+        why: str | None = None,
+        way_out: str = HELD_WAY_OUT,
     ) -> str:
         """A cycle that has ended at `at`; gives its id."""
         cycle_id = self.claim(at - 95, kind)
@@ -89,7 +95,7 @@ class Filling:
             told |= dict.fromkeys(("gate", "fit", "pairs", "compatibility"))
         if outcome is Outcome.HELD:
             told["guard"] = {"findings": [_refused_share(1.0, exceeded=True)], "asks_full": None}
-            told["way_out"] = HELD_WAY_OUT
+            told["way_out"] = way_out
         self.ledger.cycles.settle(CycleResult.model_validate(told), at, fence=self.fence)
         return cycle_id
 
@@ -123,7 +129,7 @@ class Filling:
         """A figure of each `every` minutes: waves of a day, with cycles that take what is pending."""
         last = int(self.now // 60)
         rows = [
-            {"minute": minute, "figures": _figures(minute, self.version)}
+            {"minute": minute, "figures": _sample(minute, self.version).model_dump(mode="json")}
             for minute in range(last - minutes, last, every)
         ]
         with self.ledger.engine.begin() as connection:
@@ -159,19 +165,20 @@ def _gate(gate: dict[str, Any], number: int, outcome: Outcome) -> dict[str, Any]
     return found | {name: {**gate[name], **figures[name]} for name in figures}
 
 
-def _figures(minute: int, champion: int) -> dict[str, Any]:
+def _sample(minute: int, champion: int) -> Sample:
     wave = 1 + math.sin(minute / 1440 * 2 * math.pi)
     since = minute % 47
     training = since < 3
     megabytes = 2**20
-    return {
-        "lag": 0 if since > 8 else int(180 * wave * (9 - since)),
-        "pending_users": int(wave * 6 * since),
-        "pending_labels": 0,
-        "oldest_pending_s": float(60 * since) if since else None,
-        "champion": champion or None,
-        "training": training,
-        "consumer_bytes": int(96 * megabytes + 3 * megabytes * math.sin(minute / 211)),
-        "trainer_bytes": int(820 * megabytes) if training else None,
-        "events": minute * 11,
-    }
+    return Sample(
+        at=minute * 60.0,
+        lag=0 if since > 8 else int(180 * wave * (9 - since)),
+        pending_users=int(wave * 6 * since),
+        pending_labels=0,
+        oldest_pending_s=float(60 * since) if since else None,
+        champion=champion or None,
+        training=training,
+        consumer_bytes=int(96 * megabytes + 3 * megabytes * math.sin(minute / 211)),
+        trainer_bytes=int(820 * megabytes) if training else None,
+        events=minute * 11,
+    )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from pydantic import SecretStr
@@ -16,11 +17,15 @@ from consumer.clock import Clock, this_boot
 from consumer.configuration.http import HttpSettings
 from consumer.http.server import HttpServer
 from consumer.ledger.ledger import Ledger, open_ledger
+from consumer.ledger.past_cycles import WhichCycles, find_cycles
 from consumer.settings import Settings
 from consumer.status import Status
+from schemas.reports import EVIDENCE_FILE
 from tests.browser.filled import Filling
+from tests.unit.retrainer.cli.history.past import GOLDEN
 from tests.waiting import wait_until
 
+REPORTED = 6
 TOKEN = "a-token-for-tests-0123456789"  # noqa: S105
 
 
@@ -56,6 +61,10 @@ class Serving:
     def status(self) -> Status:
         """What the service would say now, by its ledger."""
         clock, running = Clock(), self.ledger.views.running()
+        self.ledger.instances.report("one", self._said(clock, running), clock.now(), "retrainer-0")
+        return self._said(clock, running)
+
+    def _said(self, clock: Clock, running: dict[str, Any] | None) -> Status:
         held, paused = self.ledger.views.history().held, self.ledger.orders.paused()
         hold = "too little has changed"
         if running is not None:
@@ -85,23 +94,27 @@ class Serving:
 
 
 def past(folder: Path, cycles: int = 44, *, minutes: int = 15) -> Path:
-    """A state folder whose ledger has a past of so many cycles, with figures of each fifteen `minutes`."""
+    """A state folder with a past of so many cycles, figures each few `minutes`, and reports of the newest."""
     with closing(open_ledger(Settings(state_dir=folder).ledger.url)) as ledger:
         filling = Filling(ledger, time.time())
         filling.past(cycles)
         filling.pending(37, filling.now - 300)
         filling.samples(14 * 1440, every=minutes)
+        newest = [cycle["cycle_id"] for cycle in find_cycles(ledger.engine, WhichCycles(), REPORTED)]
+    for cycle_id in newest:
+        evidence = folder / "reports" / cycle_id / EVIDENCE_FILE
+        evidence.parent.mkdir(parents=True)
+        copyfile(GOLDEN / "evidence.json", evidence)
     return folder
 
 
 @contextmanager
-def serving(folder: Path, *, token: str | None = TOKEN) -> Iterator[Serving]:
-    """The page of a state folder, served."""
+def serving(folder: Path, *, token: str | None = TOKEN, **sections: Any) -> Iterator[Serving]:
+    """The page of a state folder, served; `sections` are of its settings."""
     http = HttpSettings(enabled=True, port=0, token=None if token is None else SecretStr(token))
-    settings = Settings(state_dir=folder).model_copy(update={"http": http})
+    settings = Settings(state_dir=folder, **sections).model_copy(update={"http": http})
     with closing(open_ledger(settings.ledger.url)) as ledger:
         found = Serving(settings, ledger, Filling(ledger, time.time()))
-        ledger.instances.report("one", found.status(), time.time(), "retrainer-0")
         found.start()
         yield found
         found.stop()

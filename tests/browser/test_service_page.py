@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from consumer.ledger.ledger import open_ledger
+from consumer.settings import Settings
 from schemas.cycle import Outcome
 from tests.browser.opened import PHONE, Opened, visited
-from tests.browser.serving import Serving, past, serving
+from tests.browser.serving import REPORTED, Serving, serving
+from tests.contract.test_ledger_growth import many_cycles
+from tests.waiting import within
 
 HOSTILE = "<script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\"> `&\"'"
 SOON = 20_000  # milliseconds, for what the page does by itself
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Serving]:
-    with serving(past(tmp_path, cycles=14)) as found:
-        yield found
 
 
 def drawn(found: Opened) -> Opened:
@@ -93,7 +92,7 @@ def test_a_running_cycle_is_shown_step_by_step(browser: Browser, served: Serving
         drawn(found)
         assert found.text("#state .title") == "Learning what has changed"
         assert cycle_id in found.text("#state")
-        assert found.text(".steps [aria-current=step]").split() == ["fit,", "now", "6", "of", "15"]
+        assert found.page.text_content(".steps [aria-current=step]") == "fit, now 6 of 15"
         assert found.count(".steps .done") == 5
         running = served.ledger.views.running()
         assert running is not None
@@ -124,12 +123,27 @@ def test_what_somebody_has_to_do_is_told_with_its_way_out(browser: Browser, serv
         assert texts(found, "#todo h3") == [
             "Ledger or disk cannot be used",
             "Cycles fail",
-            "1 dead letter",
+            "2 dead letters",  # a gap is one, too
             "1 gap since the last full retrain",
         ]
         assert "retrainer dead-letters list" in texts(found, "#todo code")
-        assert "The feature store does not answer" in found.text("#todo") or "the feature store" in found.text("#todo")
+        assert "tried 3 of 3 times: the feature store does not answer." in found.text("#todo")
         assert found.text("#state .title") == "In trouble"
+
+
+@pytest.mark.full
+@pytest.mark.skipif("slo" not in Settings.model_fields, reason="this build makes no freshness promise")
+@pytest.mark.parametrize(("promise", "state"), [("2d", "Kept"), ("60s", "Broken")])
+def test_the_freshness_promise_is_told(
+    browser: Browser, short_past: Path, tmp_path: Path, promise: str, state: str
+) -> None:
+    state_dir = copytree(short_past, tmp_path / "state")
+    with serving(state_dir, slo={"freshness": promise}) as served, visited(browser, served.url) as found:
+        drawn(found)
+        facts = dict(zip(texts(found, "#facts dt"), texts(found, "#facts dd b"), strict=True))
+        assert facts["Freshness promise"] == state
+        assert ("The freshness promise is broken" in texts(found, "#todo h3")) is (state == "Broken")
+        assert found.count("svg text.limit") == 1
 
 
 @pytest.mark.full
@@ -210,3 +224,33 @@ def test_what_is_open_and_has_the_focus_stays_so(browser: Browser, served: Servi
         expect(found.page.locator(".cycle details").nth(2)).to_have_attribute("data-key", str(key), timeout=SOON)
         expect(found.page.locator(".cycle details").nth(2).locator("caption").first).to_be_visible()
         assert found.page.evaluate("document.activeElement.dataset.key") == "order-pause"
+
+
+@pytest.mark.full
+def test_the_report_of_a_cycle_opens_beside_the_page(browser: Browser, served: Serving) -> None:
+    with visited(browser, served.url) as found:
+        drawn(found)
+        assert found.count(".cycle a") == REPORTED
+        with found.page.expect_popup() as popup:
+            found.page.locator(".cycle a").first.click()
+        report = popup.value
+        report.wait_for_selector("p.decision", timeout=SOON * 3)  # another process draws it now
+        assert report.url.startswith(served.url + "api/v1/reports/c0000")
+        assert report.title().startswith("Report of cycle")
+        assert found.complaints == []
+
+
+@pytest.mark.full
+def test_ten_thousand_cycles_make_it_no_slower(browser: Browser, tmp_path: Path) -> None:
+    with closing(open_ledger(Settings(state_dir=tmp_path).ledger.url)) as ledger:
+        many_cycles(ledger, 10_000)
+    with serving(tmp_path) as served, visited(browser, served.url) as found:
+        with within(4):
+            found.page.wait_for_selector(".cycle")
+            found.page.wait_for_selector("table.versions")
+        assert found.count("*") < 1500
+        with within(2):
+            found.page.click("[data-key=more-cycles]")
+            expect(found.page.locator(".cycle")).to_have_count(20)
+        sizes = "performance.getEntriesByType('resource').map(one => one.decodedBodySize)"
+        assert max(found.page.evaluate(sizes)) < 500_000

@@ -43,9 +43,8 @@ export function confirm(wanted, seen, guards, afterwards) {
   );
   dialog.replaceChildren(form);
   dialog.addEventListener("close", () => {
-    const foot = opener && document.activeElement === document.body;
     dialog.replaceChildren();
-    if (foot) focusKey(opener);
+    if (document.activeElement === document.body) focusKey(opener, document, byId("main"));
   }, { once: true });
   reason.addEventListener("input", () => command?.show());
   command?.show();
@@ -85,7 +84,7 @@ export function confirm(wanted, seen, guards, afterwards) {
     const said = [ready.done, ...consequences(ready.path, answer)];
     dialog.replaceChildren(
       el("h2", { id: "order-title" }, "Done"),
-      said.map((one) => el("p", {}, one)),
+      ...said.map((one) => el("p", {}, one)),
       el("div", { class: "buttons" }, done),
     );
     done.focus();

@@ -37,11 +37,13 @@ export function redraw(place, facts, draw) {
   const open = [...place.querySelectorAll("details[open][data-key]")].map((one) => one.dataset.key);
   place.replaceChildren(...[draw()].flat(Infinity).filter(Boolean));
   for (const one of place.querySelectorAll("details[data-key]")) one.open ||= open.includes(one.dataset.key);
-  if (focused) focusKey(focused, place);
+  if (focused) focusKey(focused, place, place.querySelector("button, summary, a"));
 }
 
-export function focusKey(key, place = document) {
-  [...place.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key)?.focus({ preventScroll: true });
+/** Put the focus where it was, or on `otherwise` where that is gone. */
+export function focusKey(key, place, otherwise) {
+  const same = [...place.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key);
+  (same ?? otherwise)?.focus({ preventScroll: true });
 }
 
 /** A sentence that a screen reader says. */

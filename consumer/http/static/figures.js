@@ -10,8 +10,8 @@ const HOUR = 3600;
 export const SPANS = [["6 hours", 6 * HOUR], ["1 day", 24 * HOUR], ["1 week", 168 * HOUR], ["2 weeks", 336 * HOUR]];
 
 const EXAMS = [
-  ["auc", "outcome_auc", "AUC by cycle", "AUC of outcomes by cycle"],
-  ["recall_at_10", "recall_at_50", "Recall@10 by cycle", "Recall@50 by cycle"],
+  ["auc", "outcome_auc", "AUC by cycle", "AUC of outcomes by cycle", "Both models on the same held-out users, at the same moment."],
+  ["recall_at_10", "recall_at_50", "Recall@10 by cycle", "Recall@50 by cycle", "How many of those that belong together a model puts nearest."],
 ];
 const MEGABYTE = 2 ** 20;
 
@@ -58,7 +58,7 @@ export function drawSamples(samples, freshness, width) {
 
 /** Challenger and champion of each cycle that is loaded. */
 export function drawExams(cycles, width) {
-  return examLines(cycles).map(({ title, lines }, index) =>
+  return examLines(cycles).map(({ title, lines, note }, index) =>
     chart({
       title,
       key: `chart-exam-${index}`,
@@ -66,7 +66,7 @@ export function drawExams(cycles, width) {
       width,
       whole: false,
       lines,
-      note: index === 0 ? "Challenger and champion on the same held-out users, of the newest cycles." : "",
+      note,
     }),
   );
 }
@@ -89,11 +89,12 @@ function broken(samples, of) {
 function examLines(cycles) {
   const exams = cycles.filter((cycle) => cycle.result?.gate?.challenger).reverse();
   const outcomes = exams.some(({ result }) => result.gate.judged_by === "outcomes");
-  return EXAMS.map(([alike, of, title, titleOf]) => {
+  return EXAMS.map(([alike, of, title, titleOf, note]) => {
     const figureName = outcomes ? of : alike;
     const points = (model) => exams.map(({ ended_at: end, result }) => [moment(end).getTime(), result.gate[model]?.[figureName] ?? null]);
     return {
       title: outcomes ? titleOf : title,
+      note,
       lines: [
         { name: "challenger", role: "challenger", dots: true, points: points("challenger") },
         { name: "champion", role: "champion", points: points("champion") },

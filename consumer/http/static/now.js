@@ -96,8 +96,8 @@ function champion({ champion: version, pin, hold_down: down, vectors }) {
 
 function promise(found) {
   if (!found || found.state === "none") return null;
-  const said = [`no change waits longer than ${long(found.target)}`];
-  if (found.state === "kept" && found.oldest_age !== null) said[0] += `, the oldest for ${long(found.oldest_age)}`;
+  const said = [`${long(found.target)} at most`];
+  if (found.oldest_age !== null) said.push(`the oldest change waits for ${long(found.oldest_age)}`);
   const shares = [[found.kept_day, "day"], [found.kept_week, "week"]].filter(([share]) => share !== null);
   if (shares.length) said.push(`kept for ${shares.map(([share, span]) => `${percent(share)} of the last ${span}`).join(", ")}`);
   return ["Freshness promise", PROMISE[found.state], said.join("; "), found.state === "kept" ? "" : "warn"];
@@ -124,7 +124,7 @@ function lastCycle({ last_cycle: last, cycles_since_version: since }) {
   return [
     "Last cycle",
     last.version ? `version ${last.version}` : last.outcome,
-    [time(last.ended_at), others.length ? `; since the last version ${others.join(", ")}` : ""],
+    ["ended at ", time(last.ended_at), others.length ? `; since the last version: ${others.join(", ")}` : ""],
   ];
 }
 

@@ -27,8 +27,8 @@ const retrain = (full, accept = []) => ({
  * the reason, `command(status, reason)` the same on a terminal, `button`, and `done` what is said afterwards.
  */
 export function orderOf(wanted, status, guards = []) {
-  const { name, version } = wanted;
-  return { ...ORDERS[name](status, version, guards), name };
+  const { name, version, full } = wanted;
+  return ORDERS[name](status, version, guards, full);
 }
 
 const ORDERS = {
@@ -42,10 +42,10 @@ const ORDERS = {
     title: "Retrain from scratch?",
     tells: `A cycle reads every user and trains from scratch. The gate decides whether the result is registered.${REST(status)}`,
   }),
-  accept: (status, _, guards) => ({
-    ...retrain(false, guards),
+  accept: (status, _, guards, full) => ({
+    ...retrain(full, guards),
     title: "Accept the held data?",
-    tells: `A cycle learns the data that were held, beyond the limit of ${guards.map(named).join(", ") || "the guard"}. The limit is waived for this cycle alone, and that stays on record.${REST(status)}`,
+    tells: `A cycle ${full ? "from scratch " : ""}learns the data that were held, beyond the limit of ${guards.map(named).join(", ") || "the guard"}. The limit is waived for this cycle alone, and that stays on record.${REST(status)}`,
     button: "Accept and retrain",
   }),
   pause: (status) => ({

@@ -146,8 +146,12 @@ function foot({ release, ledger }) {
 }
 
 async function begin(wanted) {
-  const guards = wanted.name === "accept" ? await guardsOf(wanted.cycle) : [];
-  confirm(wanted, known.status, guards, askNow);
+  try {
+    const guards = wanted.name === "accept" ? await guardsOf(wanted.cycle) : [];
+    confirm(wanted, known.status, guards, askNow);
+  } catch {
+    askNow(); // says that nobody answers
+  }
 }
 
 /** The limits of the guard for which a cycle was held. */

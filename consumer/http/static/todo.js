@@ -26,8 +26,10 @@ function* ofPromise({ freshness }) {
 
 function* ofCycles({ held, failing, asks_full: asksFull, full_on_drift: byItself, cycle }) {
   if (held) {
-    const offers = [["Accept the data …", { name: "accept", cycle: held.cycle_id }]];
-    if (held.asks_full) offers.unshift(["Retrain from scratch …", { name: "full" }]);
+    const offers = [];
+    if (held.asks_full) offers.push(["Retrain from scratch …", { name: "full" }]);
+    const full = held.way_out.includes("train --full"); // the way out names the command that is needed
+    if (held.way_out.includes("--accept")) offers.push(["Accept the data …", { name: "accept", cycle: held.cycle_id, full }]);
     const row = held.in_a_row > 1 ? [`${held.in_a_row} cycles in a row were held`] : [];
     yield { key: "held", title: "Data are held", texts: [held.reason, ...row], wayOut: held.way_out, offers };
   }
