@@ -67,12 +67,14 @@ def page(path: PurePosixPath) -> str:
     """The page of a file or folder outside docs/."""
     there = ROOT / path
     if there.is_dir():
-        names = sorted(one.name + "/" * one.is_dir() for one in there.iterdir() if not one.name.startswith(("__p", ".")))
+        names = sorted(
+            one.name + "/" * one.is_dir() for one in there.iterdir() if not one.name.startswith(("__p", "."))
+        )
         return f"{_UNSEARCHED}# {path}/\n\n" + "".join(f"- `{name}`\n" for name in names)
     text = there.read_text()
     if path.suffix == ".md":
         return text
-    return f"{_UNSEARCHED}# {path}\n\n````{_LEXERS.get(path.suffix, 'text')} linenums=\"1\"\n{text.rstrip()}\n````\n"
+    return f'{_UNSEARCHED}# {path}\n\n````{_LEXERS.get(path.suffix, "text")} linenums="1"\n{text.rstrip()}\n````\n'
 
 
 def on_config(config: Any) -> Any:

@@ -1,4 +1,4 @@
-"""docs/tutorial.md and docs/tour.md: their commands run as they stand there, in one shell, from the first to the last."""
+"""docs/tutorial.md and docs/tour.md: their commands run as they stand there, in one shell, from first to last."""
 
 from __future__ import annotations
 
@@ -80,7 +80,9 @@ def test_the_tutorial_leads_from_a_file_to_a_version_because_of_one_row(tmp_path
     if find_spec("consumer.http") is not None:
         settings |= {"RETRAINER_HTTP__ENABLED": "true", "RETRAINER_HTTP__PORT": page}
         look = LOOK_AT_THE_PAGE.format(port=page)
-        script = script.replace("retrainer status\nretrainer versions\n", f"retrainer status\nretrainer versions\n{look}")
+        script = script.replace(
+            "retrainer status\nretrainer versions\n", f"retrainer status\nretrainer versions\n{look}"
+        )
     said = ran(TUTORIAL, script, tmp_path, settings, broker)
     assert "600 new" in said
     assert "1 changed, 599 as before" in said

@@ -24,6 +24,7 @@ PAGES = sorted(
 _TYPED = re.compile(r"^(?:\$ )?(\(\. \S+; |echo \| |(?:[A-Z_]+=\S* +)*)(?:\.venv/bin/)?(retrainer|curl) (?!.*──)")
 _SPOKEN = re.compile(r"`((?:retrainer|curl) [^`]+)`")
 _COMMENT = re.compile(r"\s+# .*$")
+_BESIDE = re.compile(r"(\s+2?> \S+\.log)?\s+&$")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Shown:
     page: str
     line: int
     text: str
+
+    @property
+    def beside(self) -> str:
+        """What a shell would run beside the next commands; the text itself where it would not."""
+        return _BESIDE.sub("", self.text)
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}: {self.text}"
@@ -57,7 +63,7 @@ def spoken(page: Path) -> Iterator[Shown]:
 
 
 def shown() -> dict[str, list[Shown]]:
-    """For each page what is to be run: all that is typed, and what is spoken of and typed or spoken of nowhere before."""
+    """For each page what is to be run: all that is typed, and what is spoken of where it first is, if typed nowhere."""
     seen = {one.text for page in PAGES for one in typed(page)}
     found: dict[str, list[Shown]] = {}
     for page in PAGES:

@@ -1,4 +1,4 @@
-"""What the commands of the documents are run on: a broker, users with versions, dead letters, files, a double of a cluster."""
+"""What the commands of the documents are run on: topics, users with versions, dead letters, files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def prepare(folder: Path, broker: str) -> None:
         loop.cycle()
         read = loop.ledger.intake.positions("changes")[Partition("changes", 0)]
     topics(broker, read)
-    with Page(folder, broker, {}) as page:
+    with Page(folder, on_stand(folder, broker)) as page:
         page.serve()
         url = f"sqlite:///{folder / 'var' / 'ledger.db'}"
         with closing(open_ledger(url, create=False)) as ledger:
@@ -59,36 +59,43 @@ def prepare(folder: Path, broker: str) -> None:
     with (folder / "users.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["user_id", *columns])
-        writer.writerows([f"u{user}", *(((user + 1) * (at + 3)) % 17 - 8 for at in range(len(columns)))] for user in range(USERS))
+        writer.writerows(
+            [f"u{user}", *(((user + 1) * (at + 3)) % 17 - 8 for at in range(len(columns)))] for user in range(USERS)
+        )
     (folder / "edges.csv").write_text("user_id,other_user_id\nu1,u2\nu2,u3\n")
     (folder / "users.txt").write_text("u1\nu2\n")
-    command = (
-        "import pyarrow.csv as c, pyarrow.parquet as p; "
-        "p.write_table(c.read_csv('users.csv'), 'users.parquet')"
-    )
+    command = "import pyarrow.csv as c, pyarrow.parquet as p; p.write_table(c.read_csv('users.csv'), 'users.parquet')"
     subprocess.run([sys.executable, "-c", command], cwd=folder, check=True)
+
+
+def on_stand(folder: Path, broker: str) -> dict[str, str]:
+    """The settings of a service in a folder like the stand; nothing but a person starts a cycle."""
+    quick = {f"RETRAINER_{name}": value for name, value in QUICK.items()}
+    return {
+        **quick,
+        "RETRAINER_STATE_DIR": str(folder / "var"),
+        "RETRAINER_KAFKA__BOOTSTRAP_SERVERS": broker,
+        "RETRAINER_KAFKA__TOPIC": "changes",
+        "RETRAINER_KAFKA__GROUP_ID": folder.name,
+        "RETRAINER_TRIGGER__CHANGED_USERS": "100000",
+        "RETRAINER_TRIGGER__CHANGED_SHARE": "1",
+        "RETRAINER_TRIGGER__MAX_STALENESS": "100000",
+    }
+
+
+def on_cluster() -> dict[str, str]:
+    """The settings of a service on a cluster, beside those that name the cluster."""
+    return {f"RETRAINER_{name}": value for name, value in QUICK.items() if not name.startswith("FEATURE_GROUP__NAME")}
 
 
 class Page:
     """A folder and an environment in which the commands of one page are run, one after the other."""
 
-    def __init__(self, folder: Path, broker: str, settings: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self._running: list[subprocess.Popen[bytes]] = []
-        variables = {f"RETRAINER_{name}": value for name, value in QUICK.items()} | {
-            "RETRAINER_STATE_DIR": str(folder / "var"),
-            "RETRAINER_KAFKA__BOOTSTRAP_SERVERS": broker,
-            "RETRAINER_KAFKA__TOPIC": "changes",
-            "RETRAINER_KAFKA__GROUP_ID": folder.name,
-            "RETRAINER_TRIGGER__CHANGED_USERS": "100000",
-            "RETRAINER_TRIGGER__CHANGED_SHARE": "1",
-            "RETRAINER_TRIGGER__MAX_STALENESS": "100000",
-            "PYTHONPATH": str(ROOT),
-            "HOME": str(folder),
-            "BROWSER": "true",  # what `--open` opens a page with
-            **settings,
-        }
-        self.environment = inherited(os.environ, variables) | {"PATH": self._programs()}
+        variables = {"PYTHONPATH": str(ROOT), "HOME": str(folder), "BROWSER": "true"}  # for what `--open` opens
+        self.environment = inherited(os.environ, {**variables, **settings}) | {"PATH": self._programs()}
 
     def _programs(self) -> str:
         programs = self.folder / "bin"
@@ -154,4 +161,3 @@ def copied(stand: Path, folder: Path) -> Path:
     """The stand in a folder of its own."""
     shutil.copytree(stand, folder, symlinks=True)
     return folder
-

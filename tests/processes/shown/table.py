@@ -6,8 +6,16 @@ Every entry has to fit a command that a page shows, or `test_the_table_has_nothi
 from __future__ import annotations
 
 INSTEAD: dict[str, dict[str, str]] = {
-    "*": {"TEXT": "'a reason'", "USER": "u3", "FOLDER": "copy", "[--full]": "--full", "[--json]": "--json", ".venv/bin/": ""},
-    "README.md": {"DIR": "vectors", "..": "'a reason'", "12": "2"},
+    "*": {
+        "TEXT": "'a reason'",
+        "USER": "u3",
+        "broker": "broker --port {port}",
+        "FOLDER": "copy",
+        "[--full]": "--full",
+        "[--json]": "--json",
+        ".venv/bin/": "",
+    },
+    "README.md": {"--sample users.csv": "--sample new.csv", "DIR": "vectors", "..": "'a reason'", "12": "2"},
     "docs/backup.md": {"/backups/$(date +%F)": "copy", "/backups/2026-11-29": "copy"},
     "docs/dead-letters.md": {"17 18": "7 8", "show 17": "show 7", "discard 17": "discard 7", "TIME": "-3d"},
     "docs/demo.md": {"var/demo": "demo"},
@@ -23,10 +31,13 @@ INSTEAD: dict[str, dict[str, str]] = {
     "docs/rollback.md": {"VERSION": "1"},
     "docs/vectors.md": {"--version 3": "--version 2"},
 }
-"""For each page, and for all of them, what is put in the place of a text: names, numbers and paths of the stand."""
+"""For each page, and for all of them, what is put in the place of a text: names, numbers and paths of the stand.
+{port} is a port that is free."""
 
 GOES_ON: dict[str, str] = {
     "retrainer run": "partitions assigned",
+    "retrainer bridge": "baseline taken",
+    "retrainer bridge --labels": "baseline taken",
     "retrainer broker": "a broker listens on",
     "retrainer import users.parquet --watch": "change events announced",
     "retrainer simulate --interval 60": '"wave": 0',
@@ -48,10 +59,12 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 """Settings that a page has its reader make."""
 
-ON_A_CLUSTER = {"docs/bridge.md", "docs/doctor.md", "docs/hopsworks.md", "docs/labels.md"}
+ON_A_CLUSTER = ("docs/bridge.md", "docs/doctor.md", "docs/hopsworks.md", "docs/labels.md")
 """Pages about a Hopsworks cluster: their commands run on the double."""
 
 LEFT_OUT: dict[tuple[str, str], str] = {
+    ("README.md", "retrainer setup-hopsworks"): "needs a cluster; run there for docs/hopsworks.md",
+    ("README.md", "retrainer bridge"): "needs a cluster; run there for docs/bridge.md",
     ("docs/history.md", "retrainer show"): "names the command; a call needs a version or a cycle",
     ("docs/history.md", "retrainer diff"): "names the command; a call needs two versions or cycles",
     ("docs/history.md", "retrainer explain"): "names the command; a call needs a user",

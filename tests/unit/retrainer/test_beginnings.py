@@ -66,4 +66,8 @@ def test_a_trial_has_one_changed_row_make_a_version(
 
 def test_nothing_of_a_trial_is_in_a_file_for_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = loaded(written(Beginning.FILES), tmp_path, monkeypatch)
-    assert (settings.trigger.changed_users, settings.gate.register_unchanged, settings.gate.negligible) == (100, False, 0)
+    assert (settings.trigger.changed_users, settings.gate.register_unchanged, settings.gate.negligible) == (
+        100,
+        False,
+        0,
+    )

@@ -57,7 +57,7 @@ def simulated(policy: TriggerPolicy, an_hour: int) -> Simulated:
 
 def rows() -> list[tuple[str, int, int, int]]:
     text = (ROOT / "docs" / "tuning.md").read_text()
-    return [(given, *(int(one.replace(",", "")) for one in others)) for given, *others in ROW.findall(text)]  # type: ignore[misc]
+    return [(given, *(int(one.replace(",", "")) for one in others)) for given, *others in ROW.findall(text)]
 
 
 def policy_of(given: str) -> TriggerPolicy:

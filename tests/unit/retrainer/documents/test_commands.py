@@ -42,7 +42,9 @@ def test_every_command_and_every_option_that_the_command_line_takes_is_listed() 
 
 def test_an_option_says_what_it_takes_its_default_and_its_meaning() -> None:
     assert "| `--limit` | whole number, at least 1 | `50` | How many, newest first. |" in entry("dead-letters list")
-    assert "| `--status` | `open`, `replayed`, `discarded`, `all` | `open` | Only of this. |" in entry("dead-letters list")
+    assert "| `--status` | `open`, `replayed`, `discarded`, `all` | `open` | Only of this. |" in entry(
+        "dead-letters list"
+    )
     assert "| `--map` | `NAME=COLUMN`, several times |" in entry("import")
     assert "| `--reason` | text | needed |" in entry("promote")
     assert "    retrainer dead-letters replay [OPTIONS] [ID]...\n" in entry("dead-letters replay")
