@@ -88,6 +88,7 @@ _TRIAL = [
     Entry(("trigger", "quiet_period"), 1.0, for_trial=True),
     Entry(("trigger", "min_interval"), 5.0, for_trial=True),
     Entry(("gate", "register_unchanged"), value=True, for_trial=True),
+    Entry(("gate", "negligible"), 0.02, for_trial=True),
 ]
 _SECRETS = {
     Beginning.FILES: "",

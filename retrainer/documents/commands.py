@@ -75,11 +75,13 @@ _HEAD = """# Commands
 
     retrainer [--version] [--help] COMMAND [OPTIONS]
 
-`retrainer COMMAND --help` says the same as this page on a terminal. A command that is misspelt is answered with the ones
+`retrainer COMMAND --help` says the same as this page on a terminal. A command that is misspelt is answered with the
+ones
 that look like it. `retrainer --version` names the release. `retrainer --install-completion` has bash, zsh, fish or
 PowerShell complete commands, options and their values; `--show-completion` prints what that would install.
 
-[Settings](settings.md) come from the environment or from the TOML file that `RETRAINER_CONFIG` names. No command takes them
+[Settings](settings.md) come from the environment or from the TOML file that `RETRAINER_CONFIG` names. No command
+takes them
 as options, so all commands on a machine speak of the same ledger and the same stores.
 
 """
@@ -88,12 +90,15 @@ _CODES = """## Exit codes
 | code | when |
 |---|---|
 | 0 | done. `train` also exits with 0 when the gate refused the new model, or when there was nothing to learn |
-| 1 | failed, and one line on standard error says what and what to do. `train`: the cycle was held or failed. `doctor`: \
+| 1 | failed, and one line on standard error says what and what to do. `train`: the cycle was held or failed.
+`doctor`: \
 something is not as it has to be. `status --check`: somebody has to look |
 | 2 | wrong usage, or wrong settings; nothing was done |
 
-What `--json` prints goes to standard output alone, everything else to standard error. In a pipe every row is one line. A
-reader that leaves early (`| head -1`) changes nothing about the exit code. `train`, `replay`, `import`, `bridge --once` and
+What `--json` prints goes to standard output alone, everything else to standard error. In a pipe every row is one
+line. A
+reader that leaves early (`| head -1`) changes nothing about the exit code. `train`, `replay`, `import`, `bridge
+--once` and
 `simulate` fail when nothing goes on for `--timeout` seconds.
 """
 

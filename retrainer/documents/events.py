@@ -55,28 +55,35 @@ _HEAD = """# Events
 
 <!-- Written by `make schemas` from schemas/; do not edit. -->
 
-Retrainer reads **change events**, which say that a row was written or deleted, and sends **model events**, which say what
+Retrainer reads **change events**, which say that a row was written or deleted, and sends **model events**, which
+say what
 happened to a version. Both are JSON, and their [JSON Schemas](../schemas/json) lie in the repository:
 [`notification_event.json`](../schemas/json/notification_event.json) and
 [`model_event.json`](../schemas/json/model_event.json).
 
 ## Change events
 
-They come from `RETRAINER_KAFKA__TOPIC`, and those of labels from there or from `RETRAINER_KAFKA__LABEL_TOPIC`. An event is a
-signal: only the primary key of its row is read, and the row itself is read from the feature store. So neither the order of
+They come from `RETRAINER_KAFKA__TOPIC`, and those of labels from there or from `RETRAINER_KAFKA__LABEL_TOPIC`. An
+event is a
+signal: only the primary key of its row is read, and the row itself is read from the feature store. So neither the
+order of
 events of one user nor a repetition does harm.
 
 """
 _DELETES = """
 Ids decide where the event and the settings have them, else names do. What is missing on one side speaks for nobody.
 
-A delete has the header `operation: delete`, or no value (a tombstone); then the key of the record names the user, as the id
-and nothing else, or the label, as a JSON array of its two users. `RETRAINER_KAFKA__SOURCE=ingestion` reads the ingestion
-topic of a Hopsworks project instead: there the header `featureGroupId` names the group, and the key of the record the user.
+A delete has the header `operation: delete`, or no value (a tombstone); then the key of the record names the user,
+as the id
+and nothing else, or the label, as a JSON array of its two users. `RETRAINER_KAFKA__SOURCE=ingestion` reads the
+ingestion
+topic of a Hopsworks project instead: there the header `featureGroupId` names the group, and the key of the record
+the user.
 
 ### Examples, and what becomes of each
 
-A record is a change, or ignored with the reason, or a [dead letter](dead-letters.md) with the reason. These examples are the
+A record is a change, or ignored with the reason, or a [dead letter](dead-letters.md) with the reason. These
+examples are the
 golden ones of the tests, read for the group 13 of users and the group 15 of labels, in the feature store 67.
 
 """
@@ -97,7 +104,7 @@ def page() -> str:
     said = _of_members(ModelEventType)
     parts += [f"| `{one.value}` | {cell(said[one.name])} |\n" for one in ModelEventType]
     data = {**meanings(ModelEventFacts), **meanings(ModelEventData)}
-    tables = {
+    tables: dict[str, tuple[type[BaseModel], dict[str, str]]] = {
         "Envelope": (ModelEvent, meanings(ModelEvent)),
         "`data`": (ModelEventData, data),
         "`data.files`": (ModelFiles, meanings(ModelFiles)),

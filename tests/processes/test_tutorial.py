@@ -1,4 +1,4 @@
-"""docs/tutorial.md and docs/tour.md: their commands run as they stand there, in one shell, from the first to the last."""
+"""docs/tutorial.md and docs/tour.md: their commands run as they stand there, in one shell, from first to last."""
 
 from __future__ import annotations
 
