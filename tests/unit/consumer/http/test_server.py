@@ -200,6 +200,11 @@ def test_a_client_that_does_not_take_its_answer_is_let_go(running: HttpServer, m
     assert answers(running)
 
 
+def test_an_answer_may_take_longer_than_a_request_may(running: HttpServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.http.answers.overview", lambda *_: {"waited": threading.Event().wait(1.6)})
+    assert httpx.get(f"{running.url}api/v1/status", timeout=30).status_code == 200
+
+
 def test_requests_that_follow_each_other_on_one_connection_are_answered(running: HttpServer) -> None:
     assert running.url is not None
     with httpx.Client(base_url=running.url) as client:
