@@ -62,6 +62,7 @@ class Application:
         self._door = LedgerDoor(settings.ledger.url)
         self._ledger = ledger or self._door
         self._asking = Asking(self._ledger)
+        self._scraping = Asking(self._ledger)  # threads of its own: metrics are told while the ledger hangs
         self._failed_at = float("-inf")
         self._page: MetricsPage | None = None
         self._page_lock = threading.Lock()
@@ -125,7 +126,7 @@ class Application:
 
     async def _metrics(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")
-        found = await self._asking.work(lambda: self._measured(accept))
+        found = await self._scraping.work(lambda: self._measured(accept))
         if found is None:
             raise Problem(404, "this build has no metrics", "see /api/v1/status")
         return Response(found[0], headers={"content-type": found[1]})
@@ -133,7 +134,7 @@ class Application:
     def _measured(self, accept: str) -> tuple[bytes, str] | None:
         with self._page_lock:
             if self._page is None:
-                self._page = metrics_page(self._settings, self._ledger(), self._status)
+                self._page = metrics_page(self._settings, self._ledger, self._status)
         return None if self._page is None else self._page.page(accept)
 
 

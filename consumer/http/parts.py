@@ -17,8 +17,10 @@ class MetricsPage(Protocol):
         """The page in a form that the client accepts, and its content type."""
 
 
-def metrics_page(_settings: Settings, _ledger: Ledger, _status: Callable[[], Status | None]) -> MetricsPage | None:
-    """The metrics of this service; None in a build that has none."""
+def metrics_page(
+    _settings: Settings, _ledger: Callable[[], Ledger], _status: Callable[[], Status | None]
+) -> MetricsPage | None:
+    """The metrics of this service, whose ledger may not answer; None in a build that has none."""
     return None
 
 

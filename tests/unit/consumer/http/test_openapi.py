@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from consumer.http.app import API
-from consumer.http.openapi import OPENAPI, document, render
+from consumer.http.openapi import document, render
+from consumer.http.pages import OPENAPI
 from consumer.ledger.ledger import Ledger, open_ledger
 from tests.unit.consumer.http.served import TOKEN, Served, serve
 
@@ -74,9 +76,14 @@ OPERATIONS = [(path, method) for path, methods in document()["paths"].items() fo
 HOW = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 
 
+@cache
+def described() -> Any:
+    return schemathesis.openapi.from_dict(document())
+
+
 def fuzz(served: Served, path: str, method: str, examples: int) -> int:
     """Ask as the document has it, and as it has it not; gives how often."""
-    schema = schemathesis.openapi.from_dict(document())
+    schema = described()
     schema.app = served.application
     operation, asked = schema[path][method.upper()], 0
 
