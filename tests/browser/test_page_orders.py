@@ -164,6 +164,7 @@ def test_a_champion_that_changed_meanwhile_is_not_replaced(browser: Browser, ser
         assert champion(served.ledger) == standing
 
 
+@pytest.mark.full
 def test_a_wrong_token_is_forgotten_and_asked_for_again(browser: Browser, served: Serving) -> None:
     with at(browser, served) as found:
         give(found, "order-pause", token=TOKEN[::-1])
