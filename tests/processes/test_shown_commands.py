@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from retrainer.demo.broker import embedded_broker
-from schemas.labels import LabelGroup
+from schemas.labels import LabelGroup, pair_text
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.processes.shown import table
 from tests.processes.shown.commands import PAGES, Shown, shown, spoken, typed
@@ -67,6 +67,8 @@ def test_the_commands_of_a_page_about_a_cluster_do_what_it_says(name: str, tmp_p
     )
     with HopsworksDouble(tmp_path / "cluster", spec, KafkaAccess(bootstrap_servers=kafka_address)) as double:
         double.store.put(World().rows(names(200)))
+        if spec.labels is not None:
+            double.labels.store.put({pair_text(("u1", "u2")): {"label": "follow", "labelled_at": 1_795_911_035_000}})
         settings = {**on_cluster(), **double.environment()}
         if offline:
             settings |= {"RETRAINER_KAFKA__BOOTSTRAP_SERVERS": kafka_address, "RETRAINER_KAFKA__SOURCE": "bridge"}
