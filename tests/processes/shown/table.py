@@ -47,15 +47,29 @@ GOES_ON: dict[str, str] = {
 }
 """Commands that run until they are stopped, and what they say when they are at work. SIGTERM then ends them with 0."""
 
-FAILS: dict[tuple[str, str], str] = {}
+FAILS: dict[tuple[str, str], str] = {
+    ("docs/dead-letters.md", "retrainer dead-letters replay 17 18 --dry-run"): "stay open",  # nothing was mended here
+}
 """Commands that end with 1 on the stand, as their page says; and a part of what they say."""
 
-BEFORE: dict[tuple[str, str], str] = {}
+BEFORE: dict[tuple[str, str], str] = {
+    ("docs/backup.md", "retrainer restore FOLDER"): "mv var broken",
+    ("docs/backup.md", "retrainer restore /backups/2026-11-29"): "rm -r broken; mv var broken",
+    ("docs/demo.md", "(. var/demo/demo.env; .venv/bin/retrainer versions)"): (
+        'mkdir demo; echo "export RETRAINER_STATE_DIR=$PWD/var" > demo/demo.env'
+    ),
+}
 """What has to be done in the shell before a command: what its page tells in words."""
 
 SETTINGS: dict[str, dict[str, str]] = {
     "docs/replay.md": {"RETRAINER_LABELS__NAME": "follows", "RETRAINER_KAFKA__LABEL_TOPIC": "follows"},
     "docs/deployment.md": {"RETRAINER_EXPORT__OUT": "served"},
+    "docs/demo.md": {
+        "RETRAINER_STATE_DIR": "simulated",
+        "RETRAINER_KAFKA__TOPIC": "simulated",
+        "RETRAINER_FEATURE_GROUP__NAME": "",  # an empty one is not set, so the defaults count
+        "RETRAINER_FEATURE_GROUP__COLUMNS": "",
+    },
 }
 """Settings that a page has its reader make."""
 
