@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 from sqlalchemy import Engine, delete, func, select
 
@@ -65,7 +66,7 @@ class Samples:
         if together == 1:
             return [Sample.model_validate(row.figures) for row in rows]
         runs = groupby(rows, key=lambda row: row.minute // together)
-        return [_one_of([Sample.model_validate(row.figures) for row in run]) for _, run in runs]
+        return [_one_of([row.figures for row in run]) for _, run in runs]
 
     def kept(self, target: float, now: float) -> tuple[Kept, Kept]:
         """In how many minutes of the last day, and of the last seven, the oldest change was no older than `target`.
@@ -99,10 +100,9 @@ def _together(first: int, last: int, points: int) -> int:
     return together
 
 
-def _one_of(run: Sequence[Sample]) -> Sample:
-    newest = run[-1]
+def _one_of(run: Sequence[dict[str, Any]]) -> Sample:
     highest = {
-        name: max((value for one in run if (value := getattr(one, name)) is not None), default=None)
+        name: max((value for one in run if (value := one[name]) is not None), default=None)
         for name in ("lag", "pending_users", "pending_labels", "oldest_pending_s", "consumer_bytes", "trainer_bytes")
     }
-    return newest.model_copy(update={**highest, "training": any(one.training for one in run)})
+    return Sample.model_validate({**run[-1], **highest, "training": any(one["training"] for one in run)})
