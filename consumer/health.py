@@ -9,7 +9,8 @@ needs the disk. The line names what fails.
 
 A cycle that was held makes the code 1, with the reason and the way out, until a later cycle ends otherwise: a person
 has to look. A restart does not help here either. Docker's restart policies ignore the check; where something else
-restarts unhealthy containers, set `health.held` to off, and the listener alone decides.
+restarts unhealthy containers, set `health.held` to off, and the listener alone decides. `/healthz` gives the same
+judgement.
 """
 
 from __future__ import annotations
@@ -20,8 +21,27 @@ from consumer.clock import Clock
 from consumer.cycles.failure_report import FailureReport
 from consumer.errors import SettingsError
 from consumer.plain import one_line, plain
-from consumer.settings import load_settings
-from consumer.status import ServiceState, read_status
+from consumer.settings import Settings, load_settings
+from consumer.status import ServiceState, Status, read_status
+
+
+def judged(status: Status | None, settings: Settings, clock: Clock) -> tuple[bool, str]:
+    """Whether the service is well, and the line that says so or why not.
+
+    Args:
+        status: what the service said last; None where it has said nothing.
+        settings: of the service.
+        clock: the time.
+    """
+    if status is None:
+        return False, f"no service has written {settings.status_file}"
+    age, longest = status.deafness(clock), settings.health.max_age
+    if status.state == ServiceState.STOPPED or age > longest:
+        return False, f"{status.state}: the listener last polled {age:.0f} s ago, more than {longest:.0f} s"
+    if status.held is not None and settings.health.held:
+        return False, f"held: {one_line(status.held)}"
+    failing = f"; failing: {FailureReport(**status.failing).in_words}" if status.failing else ""
+    return True, f"{status.state}: the listener polled {age:.0f} s ago{failing}"
 
 
 def main() -> int:
@@ -31,20 +51,9 @@ def main() -> int:
     except SettingsError as error:
         print(plain(str(error)))
         return 1
-    status = read_status(settings.status_file)
-    if status is None:
-        print(f"no service has written {settings.status_file}")
-        return 1
-    age = status.deafness(Clock())
-    if status.state == ServiceState.STOPPED or age > settings.health.max_age:
-        print(f"{status.state}: the listener last polled {age:.0f} s ago, more than {settings.health.max_age:.0f} s")
-        return 1
-    if status.held is not None and settings.health.held:
-        print(f"held: {one_line(status.held)}")
-        return 1
-    failing = f"; failing: {FailureReport(**status.failing).in_words}" if status.failing else ""
-    print(f"{status.state}: the listener polled {age:.0f} s ago{failing}")
-    return 0
+    well, line = judged(read_status(settings.status_file), settings, Clock())
+    print(line)
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Hold, Probe, Start, Wait
 from consumer.errors import LeaseLost
 from consumer.followers import followers_of, words_of
+from consumer.http.server import HttpServer
 from consumer.identity import identity
 from consumer.kafka.group import Membership
 from consumer.ledger.ledger import Ledger
@@ -82,9 +83,11 @@ class Service:
         self._neighbours = Neighbours(settings.kafka, member, self._others.heard_within)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set, clock.elapsed)
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm, clock.elapsed)
-        self._deciding = Deciding(settings.trigger, ledger, clock)
+        self._deciding = Deciding(settings.trigger, ledger, clock, settings.slo, settings.trainer.timeout)
         self._followers = followers_of(settings, ledger)
         self._schedule = Schedule(settings.schedule.full_retrain, ledger.retrain_requests, self._woken.set)
+        self._said: Status | None = None
+        self._http = HttpServer(settings, lambda: self._said) if settings.http.enabled else None
         self._jumps = Jumps(clock)
         self._resumed = False
         self._decision = Decision(Wait(Hold.CATCHING_UP))
@@ -106,6 +109,8 @@ class Service:
         self._listener.start()
         self._neighbours.start()
         self._schedule.start()
+        if self._http is not None:
+            self._http.start()
         try:
             while not self._stopping and self._listener.is_alive():
                 self._woken.wait(_TICK if self._turned() else _AFTER_TROUBLE)
@@ -249,10 +254,12 @@ class Service:
             listener=listener.state,
             last_lag=listener.last_lag,
             lag_at=listener.lag_at,
+            stored_event_at=listener.stored_event_at,
             hold_until=decision.until,
             failing=asdict(failing) if failing else None,
             full_waits=asdict(decision.full_waits) if decision.full_waits else None,
             served=words_of(self._followers) if self._leadership.held else None,
+            http=self._http.url if self._http is not None else None,
             boot=this_boot(),
             written_elapsed=self._clock.elapsed(),
             polled_elapsed=listener.polled_elapsed,
@@ -260,8 +267,9 @@ class Service:
         )
 
     def _write_status(self, state: str) -> None:
+        self._said = status = self._status(state)
         try:
-            unwritten = write_status(self._settings.status_file, self._status(state))
+            unwritten = write_status(self._settings.status_file, status)
         except OSError as error:
             unwritten = str(error)
         if unwritten:
@@ -279,6 +287,8 @@ class Service:
         self._prober.stop(self._settings.trainer.stop_grace)
         self._supervisor.stop()
         self._listener.join(_LISTENER_GRACE)
+        if self._http is not None:
+            self._http.stop()
         with suppress(DBAPIError):  # without that, the others wait for as long as their patience lasts
             self._leadership.release(self._clock.now())
             self._ledger.instances.leave(self._own.id)

@@ -26,6 +26,7 @@ from consumer.configuration.dead_letters import DeadLetterSettings
 from consumer.configuration.environment import CONFIG_VARIABLE, config_file, from_environment
 from consumer.configuration.explanation import in_words
 from consumer.configuration.export import ExportSettings
+from consumer.configuration.http import HttpSettings
 from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.model_events import ModelEventSettings
@@ -33,23 +34,27 @@ from consumer.configuration.names import known_of
 from consumer.configuration.notifications import NotificationSettings
 from consumer.configuration.promotion import PromotionSettings
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
+from consumer.configuration.slo import SloSettings
 from consumer.configuration.toml import from_file
 from consumer.configuration.vectors import VectorSettings
 from consumer.configuration.writing import at_home
 from consumer.errors import SettingsError
-from schemas.crontab import from_crontab
+from schemas.base import DURATION, LONGEST
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
+from schemas.engine import MiningEngine, RayCluster
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
 from schemas.policies import FitPolicy, GatePolicy, GuardPolicy, PairPolicy, SplitPolicy, TriggerPolicy
 from schemas.reports import ReportPolicy
+from schemas.times.crontab import from_crontab
+from schemas.units import SECONDS
 
 
 class LeaseSettings(Section):
     """By which one of several instances runs cycles."""
 
-    patience: Annotated[Seconds, Field(ge=1)] = 15.0
+    patience: Annotated[float, Field(ge=1, le=LONGEST), DURATION, SECONDS] = 15.0
     """Seconds without a sign of life after which another instance takes over."""
 
 
@@ -87,7 +92,7 @@ class ScheduleSettings(Section):
 class HealthSettings(Section):
     """When the health check turns bad."""
 
-    max_age: Annotated[Seconds, Field(ge=3)] = 30.0
+    max_age: Annotated[float, Field(ge=3, le=LONGEST), DURATION, SECONDS] = 30.0
     """Seconds since the listener last polled; the status that says so is written once a second."""
     held: bool = True
     """Whether a held cycle turns the check bad, too; switch this off where a bad check only restarts the container."""
@@ -130,7 +135,11 @@ class Settings(BaseSettings):
     vectors: VectorSettings = VectorSettings()
     trigger: TriggerPolicy = TriggerPolicy()
     schedule: ScheduleSettings = ScheduleSettings()
+    slo: SloSettings = SloSettings()
     pairs: PairPolicy = PairPolicy()
+    engine: MiningEngine = MiningEngine.LOCAL
+    """What mines pairs: `local`, the threads of the trainer, or `ray`, a Ray cluster. The pairs are the same."""
+    ray: RayCluster = RayCluster()
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
@@ -140,6 +149,7 @@ class Settings(BaseSettings):
     lease: LeaseSettings = LeaseSettings()
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()
+    http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="before")
@@ -205,6 +215,8 @@ class Settings(BaseSettings):
             model_name=self.model_name,
             work_dir=self.work_dir,
             pairs=self.pairs,
+            engine=self.engine,
+            ray=self.ray,
             split=self.split,
             fit=self.fit,
             gate=self.gate,

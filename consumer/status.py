@@ -67,6 +67,8 @@ class Status:
     """The lag when it was last known."""
     lag_at: float | None = None
     """When that was."""
+    stored_event_at: float | None = None
+    """The time of the newest event in the last batch that was stored."""
     hold_until: float | None = None
     """Until when no cycle starts even if nothing changes, where that is known."""
     failing: dict[str, Any] | None = None
@@ -75,6 +77,8 @@ class Status:
     """The full retrain that has to wait, by the fields of `consumer.cycles.deciding.FullWaits`."""
     served: dict[str, str] | None = None
     """What is served where, by the place; only the instance that runs cycles says so."""
+    http: str | None = None
+    """Where the page and the API are served; None where they are not."""
     boot: str | None = None
     """The boot of the machine by which the next two are counted."""
     written_elapsed: float | None = None

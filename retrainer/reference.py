@@ -12,7 +12,7 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from operator import itemgetter
 from pathlib import Path
@@ -26,7 +26,8 @@ from pydantic_core import to_jsonable_python
 
 from consumer.configuration.names import variable
 from consumer.settings import Settings
-from schemas.units import Unit
+from schemas.times.durations import duration
+from schemas.units import SECONDS, Unit
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 BEGIN, END = "<!-- reference: begin -->", "<!-- reference: end -->"
@@ -107,8 +108,12 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, float):
-        return f"`{value:g}`"
+        return f"`{duration(value) if _is_duration(field) else f'{value:g}'}`"
     return f"`{value.value if isinstance(value, Enum) else value}`"
+
+
+def _is_duration(field: FieldInfo) -> bool:
+    return any(said.startswith("duration") for said in _kinds(field.annotation, field.metadata))
 
 
 def _takes(field: FieldInfo) -> str:
@@ -135,6 +140,8 @@ def _kinds(annotation: Any, limits: list[Any]) -> Iterator[str]:
         yield "texts, by commas" if _of_texts(inside[0]) else "JSON list"
     elif origin is dict:
         yield "JSON object"
+    elif SECONDS in limits:
+        yield "duration" + _bounds([one for one in limits if one != SECONDS], duration)
     else:
         yield _KINDS[annotation] + _bounds(limits)
 
@@ -147,8 +154,8 @@ def _limits(given: Any) -> list[Any]:
     return list(given.metadata) if isinstance(given, FieldInfo) else [given]
 
 
-def _bounds(limits: list[Any]) -> str:
-    """The unit, and the tightest of the bounds on either side."""
+def _bounds(limits: list[Any], written: Callable[[float], str] = "{:g}".format) -> str:
+    """The unit, and the tightest of the bounds on either side, each as `written` gives it."""
     units = [f" of {one.name}" for one in limits if isinstance(one, Unit)]
     lower: list[tuple[Any, str]] = [(one.gt, "above") for one in limits if isinstance(one, Gt)]
     lower += [(one.ge, "at least") for one in limits if isinstance(one, Ge)]
@@ -156,7 +163,7 @@ def _bounds(limits: list[Any]) -> str:
     upper += [(one.le, "at most") for one in limits if isinstance(one, Le)]
     tightest = [max(lower, key=itemgetter(0))] if lower else []
     tightest += [one for one in sorted(upper, key=itemgetter(0))[:1] if one[0] < _HUGE]
-    return "".join(units) + "".join(f", {words} {bound:g}" for bound, words in tightest)
+    return "".join(units) + "".join(f", {words} {written(bound)}" for bound, words in tightest)
 
 
 def _paragraph(model: type[BaseModel]) -> str:

@@ -12,7 +12,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
+from schemas.calls import CallReport
 from schemas.compatibility import CompatibilityReport
+from schemas.engine import MiningEngine, RayCluster
 from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
@@ -109,6 +111,8 @@ class TrainerSettings(Frozen):
     work_dir: Path
     """Embedding spaces and staged models; one trainer at a time holds its lock."""
     pairs: PairPolicy = PairPolicy()
+    engine: MiningEngine = MiningEngine.LOCAL
+    ray: RayCluster = RayCluster()
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
@@ -319,6 +323,25 @@ class GateReport(Frozen):
     """All three, of the users examined; empty in older manifests."""
 
 
+class RefusedKind(StrEnum):
+    """Why a row is unfit for use, in a word."""
+
+    MISSING = "missing"
+    """A column is null."""
+    LENGTH = "length"
+    """A column has more or fewer numbers than the contract says."""
+    NOT_FINITE = "not_finite"
+    """A number is not finite, or too large to be scaled."""
+    KEYLESS = "keyless"
+    """The key names nobody."""
+    SELF = "self"
+    """A user labels himself."""
+    LABEL = "label"
+    """The label is no label."""
+    WEIGHT = "weight"
+    """The weight is no finite number above 0."""
+
+
 class ReadReport(Frozen):
     """What became of the users that a cycle asked for."""
 
@@ -329,6 +352,8 @@ class ReadReport(Frozen):
     refused_total: int = 0
     keyless: int = 0
     """Rows that were refused without a user to name: their key is null, or is neither a text nor a whole number."""
+    refused_kinds: dict[RefusedKind, int] = {}
+    """How many rows were refused for what, those without a user included; empty in older results."""
     whole: bool = False
     """Whether all users were read, and not only the claimed ones; false in older results."""
 
@@ -341,6 +366,8 @@ class LabelReport(Frozen):
     refused: dict[str, str] = {}
     """Reason by pair, of at most a hundred."""
     refused_total: int = 0
+    refused_kinds: dict[RefusedKind, int] = {}
+    """How many labels were refused for what, those without a user at an end included; empty in older results."""
     known: int = 0
     """All labels that there are, also of users who are not known yet."""
     positives: int = 0
@@ -457,6 +484,8 @@ class CycleResult(Frozen):
     asks_full: str | None = None
     """Why a full retrain is asked for, where one is."""
     seconds: dict[Step, float] = {}
+    calls: tuple[CallReport, ...] = ()
+    """Calls of stores and registry, those of failed attempts included; empty in older results."""
     settings: Recorded | None = None
     """By which settings the cycle worked, as far as they are not the defaults; None in older results."""
     packages: dict[str, str] = {}

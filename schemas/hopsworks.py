@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.base import Frozen, Policy, Seconds, SomeSeconds
+from schemas.base import DURATION, LONGEST, Frozen, Policy, Seconds, SomeSeconds
 from schemas.policies import Positive
+from schemas.units import SECONDS
 
 
 class Hopsworks(Policy):
@@ -70,7 +71,7 @@ class HopsworksRegistry(Policy):
 
     kind: Literal["hopsworks"] = "hopsworks"
     """The model registry of a Hopsworks cluster; the default where a cluster is named."""
-    await_registration: Annotated[Seconds, Field(ge=10)] = 120.0
+    await_registration: Annotated[float, Field(ge=10, le=LONGEST), DURATION, SECONDS] = 120.0
     """How long the SDK waits until the registry shows a version that it took; it looks every 5 seconds."""
     settle_for: Seconds = 30.0
     """How long a version whose files are all there, but whose entry is not, is waited for before it is taken back."""
@@ -91,7 +92,7 @@ class HopsworksDeployment(Policy):
 
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9]+$", examples=["recommender"])]
     """Name of the deployment, of letters and digits; one that is missing is created. Setting the name turns this on."""
-    ready_within: Annotated[Seconds, Field(ge=5)] = 600.0
+    ready_within: Annotated[float, Field(ge=5, le=LONGEST), DURATION, SECONDS] = 600.0
     """How long a new version of the deployment may take until it is ready, before it is taken back."""
 
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from schemas.base import Policy, Seconds
+from schemas.base import Policy, Seconds, listed
+from schemas.times.quiet_hours import checked, zone_of
 from schemas.units import Unit
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+QuietHours = Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(checked)]
+TimeZone = Annotated[str, AfterValidator(lambda name: zone_of(name).key)]
 
 
 class PairPolicy(Policy):
@@ -232,7 +237,7 @@ class GuardPolicy(Policy):
 
 
 class TriggerPolicy(Policy):
-    """Rules for starting a cycle. Durations are seconds."""
+    """Rules for starting a cycle, and limits within which none starts by itself."""
 
     changed_users: Annotated[int, Field(ge=1)] = 500
     """Start when so many users are pending."""
@@ -268,6 +273,13 @@ class TriggerPolicy(Policy):
     """Users and labels that have to be pending, or more than at the last probe, before the champion is asked."""
     probe_interval: Seconds = 60.0
     """Shortest time between two probes."""
+    training_minutes_a_day: Annotated[float, Field(gt=0, le=1440), Unit("minutes")] | None = None
+    """The training budget: once cycles have run for so many minutes in the last 24 hours, none starts by itself. None
+    sets no limit."""
+    quiet_hours: QuietHours = Field(default=(), examples=[("22:00-06:00", "12:00-13:00")])
+    """Times of the day in which no cycle starts by itself; one that runs when they begin goes on."""
+    quiet_hours_zone: TimeZone = Field(default="UTC", examples=["Europe/Stockholm"])
+    """The time zone of the quiet hours, by its name."""
     settle_unchanged: bool = False
     """Settle as unchanged, without training, what a threshold starts a cycle for, where no more than `regret` is lost.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
-from schemas.cycle import CycleResult, LabelReport, ReadReport
+from schemas.cycle import CycleResult, LabelReport, ReadReport, RefusedKind
 from schemas.labels import PairKey, pair_text
 
 REFUSED_FILE = "refused.jsonl"
@@ -77,6 +77,12 @@ def refused_by(result: CycleResult, folder: Path) -> Refused:
     """Whom the cycle refused that left its result, and the file beside it, in `folder`."""
     file = folder / REFUSED_FILE
     return RefusedInFile(file) if result.read is not None and file.exists() else RefusedByName(result)
+
+
+def kinds_of(kinds: Mapping[RefusedKind, int], keyless: int) -> dict[RefusedKind, int]:
+    """How many rows were refused for what, the keyless ones among them; what did not happen is left out."""
+    counts = {**kinds, RefusedKind.KEYLESS: keyless}
+    return {kind: counts[kind] for kind in RefusedKind if counts.get(kind)}
 
 
 def write_refused(file: IO[bytes], users: Mapping[str, str], labels: Mapping[PairKey, str]) -> None:

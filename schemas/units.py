@@ -10,3 +10,7 @@ class Unit:
     """The unit of a number, for the reference of settings; says nothing about which numbers are allowed."""
 
     name: str
+
+
+SECONDS = Unit("seconds")
+"""Of durations, which are shown as people write them."""

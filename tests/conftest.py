@@ -35,6 +35,7 @@ _WAYS_OUT = {
 def pytest_configure(config: pytest.Config) -> None:
     """Guard the run. What tests keep in `tmp_path` stays where pytest keeps it, for whoever looks for a cause."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ.setdefault("RETRAINER_HTTP__ENABLED", "false")  # so that no two services of tests want one port
     os.environ.setdefault("RETRAINER_REPORTS__HTML", "false")  # a page costs as much as some cycles of the tests
     # A machine that is busy is no fault of the code. What a test sets itself counts, and so does --hypothesis-profile.
     settings.register_profile("patient", settings(), deadline=None)

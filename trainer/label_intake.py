@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from schemas.cycle import CycleRequest, LabelReport, Step
 from schemas.labels import LabelGroup, PairKey, pair_text
-from schemas.refused import NAMED
+from schemas.refused import NAMED, kinds_of
 from stores.label_store import LabelStore
 from stores.labels.checks import CheckedLabels
 from stores.labels.reading import absent, read_all, read_pairs
@@ -51,6 +51,7 @@ class LabelIntake:
             deleted=len(self.deleted),
             refused={pair_text(pair): why for pair, why in list(refused.items())[:NAMED]},
             refused_total=len(refused) + self.labels.keyless,
+            refused_kinds=kinds_of(self.labels.kinds, self.labels.keyless),
             known=len(book),
             positives=positives,
             negatives=len(outcomes) - positives,

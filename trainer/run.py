@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
+from schemas.calls import CalledAt
 from schemas.cycle import (
     CycleRequest,
     CycleResult,
@@ -23,6 +24,7 @@ from stores.hopsworks.secrets import redacted
 from stores.label_store import LabelStore
 from stores.labels.local import LocalLabelStore
 from stores.registry.opening import open_registry
+from trainer.calls import Calls
 from trainer.cycle import Cycle
 from trainer.errors import CycleAbandoned
 from trainer.evidence.keeper import EvidenceKeeper
@@ -82,21 +84,27 @@ def _run(
     stopping: Callable[[], bool],
     permitted: Callable[[float], bool],
 ) -> CycleResult | None:
+    calls = Calls()
     try:
-        with ExitStack() as opened:
-            store = opened.enter_context(closing(open_store(request.settings)))
-            label_store = open_label_store(request.settings)
-            if label_store is not None:
-                opened.enter_context(closing(label_store))
-            reporter = Reporter(request.cycle_id, send, stopping, permitted)
-            return Cycle(request, store, label_store, open_registry(request.settings), reporter, evidence).run()
+        result = _run_with(calls, request, evidence, Reporter(request.cycle_id, send, stopping, permitted))
     except CycleAbandoned:
         return None
     except RetrainerError as error:
-        return _failed(request, str(error))
+        result = _failed(request, str(error))
     except Exception as error:  # noqa: BLE001  (the border of the process: every error becomes a result)
         print(redacted(traceback.format_exc()), file=sys.stderr)
-        return _failed(request, redacted(f"{type(error).__name__}: {error}"))
+        result = _failed(request, redacted(f"{type(error).__name__}: {error}"))
+    return result.model_copy(update={"calls": calls.report})
+
+
+def _run_with(calls: Calls, request: CycleRequest, evidence: EvidenceKeeper, reporter: Reporter) -> CycleResult:
+    with ExitStack() as opened:
+        store = calls.counted(CalledAt.FEATURES, opened.enter_context(closing(open_store(request.settings))))
+        label_store = open_label_store(request.settings)
+        if label_store is not None:
+            label_store = calls.counted(CalledAt.LABELS, opened.enter_context(closing(label_store)))
+        registry = calls.counted(CalledAt.REGISTRY, open_registry(request.settings))
+        return Cycle(request, store, label_store, registry, reporter, evidence).run()
 
 
 def _failed(request: CycleRequest, reason: str) -> CycleResult:

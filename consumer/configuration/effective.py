@@ -19,6 +19,7 @@ from consumer.configuration.names import PREFIX, Known, Where, variable
 from consumer.configuration.toml import from_file
 from consumer.database.address import shown
 from consumer.masking import HIDDEN, masked
+from schemas.times.durations import duration
 
 
 class Source(StrEnum):
@@ -41,12 +42,16 @@ class Effective:
     value: Any
     """As JSON has it; a secret is `***`."""
     source: Source
+    is_duration: bool = False
+    """Whether the value is a number of seconds."""
 
     @property
     def written(self) -> str:
         """The value as a person writes it."""
         if self.value is None:
             return "none"
+        if self.is_duration:
+            return duration(self.value)
         if isinstance(self.value, list) and all(isinstance(one, str) for one in self.value):
             return ",".join(self.value)
         return self.value if isinstance(self.value, str) else json.dumps(self.value, ensure_ascii=False)
@@ -78,7 +83,7 @@ def effective(
             source = Source.VALUE_FILE if f"{name}_FILE" in variables else Source.ENVIRONMENT
         else:
             source = Source.FILE if _has(by_file, where) else Source.DEFAULT
-        yield Effective(name, _told(value, is_secret=setting.is_secret), source)
+        yield Effective(name, _told(value, is_secret=setting.is_secret), source, setting.is_duration)
 
 
 def section_of(name: str) -> str:

@@ -14,6 +14,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from schemas.times.durations import duration
+from schemas.units import SECONDS
+
 PREFIX = "RETRAINER_"
 Where = tuple[str, ...]
 """A setting or a section by its names, as in ("kafka", "topic")."""
@@ -31,6 +34,8 @@ class Setting:
     as_json: bool
     """Whether it is written as JSON."""
     example: str | None
+    is_duration: bool = False
+    """Whether it is a number of seconds, which people write as `1h30m`."""
 
     @property
     def is_secret(self) -> bool:
@@ -116,7 +121,9 @@ def _setting(field: FieldInfo, types: frozenset[Any]) -> Setting:
     origins = {get_origin(one) for one in types}
     is_list = any(get_origin(one) in {list, tuple} and set(_types(get_args(one)[0])) == {str} for one in types)
     as_json = not is_list and bool(origins & {list, tuple, dict})
-    return Setting(types, type(None) in types, is_list, as_json, _example(field))
+    is_duration = SECONDS in [*_marks(field.annotation), *field.metadata]
+    example = _example(field, is_duration=is_duration)
+    return Setting(types, type(None) in types, is_list, as_json, example, is_duration)
 
 
 def _either(one: Setting, other: Setting) -> Setting:
@@ -126,10 +133,22 @@ def _either(one: Setting, other: Setting) -> Setting:
         one.is_list or other.is_list,
         one.as_json or other.as_json,
         one.example or other.example,
+        one.is_duration or other.is_duration,
     )
 
 
-def _example(field: FieldInfo) -> str | None:
+def _marks(annotation: Any) -> Iterator[Any]:
+    """What the annotation says of its types beside what they are."""
+    inside = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        yield from inside[1:]
+        yield from _marks(inside[0])
+    elif get_origin(annotation) in {Union, UnionType}:
+        for one in inside:
+            yield from _marks(one)
+
+
+def _example(field: FieldInfo, *, is_duration: bool) -> str | None:
     """How a value is written: the example that the field gives, else its default."""
     value = field.examples[0] if field.examples else field.get_default(call_default_factory=True, validated_data={})
     if (field.is_required() and not field.examples) or value is None or isinstance(value, SecretStr):
@@ -138,6 +157,8 @@ def _example(field: FieldInfo) -> str | None:
         return str(value).lower()
     if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value) and value:
         return ",".join(value)
+    if is_duration and isinstance(value, int | float):
+        return duration(value)
     if isinstance(value, tuple | dict):
         return json.dumps(_plain(value[:2] if isinstance(value, tuple) else value))
     return str(value)

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from schemas.base import Seconds, SomeSeconds
+from schemas.base import Seconds, SomeSeconds, listed
 
 __all__ = ["Names", "Seconds", "Section", "SomeSeconds", "listed"]
-
-
-def listed(value: object) -> object:
-    """`A,B` as a list of texts, with quotes around each or without; anything else as it is."""
-    if not isinstance(value, str):
-        return value
-    return [part for one in re.split(r"[,\s]+", value) if (part := one.strip("\"'"))]
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]

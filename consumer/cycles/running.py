@@ -10,6 +10,7 @@ import structlog
 
 from consumer.cycles.lifecycle import states
 from consumer.ledger.cycles import Claim
+from schemas.calls import CallReport, joined
 from schemas.cycle import CycleResult, Metrics, Outcome, Progress, Step
 from schemas.log_events.cycles import (
     CHANGES_GIVEN_BACK,
@@ -45,6 +46,16 @@ class Running:
     step: Step | None = None
     done: int | None = None
     total: int | None = None
+    calls: tuple[CallReport, ...] = ()
+    """Calls of stores and registry by the attempts that have ended in this process."""
+
+    def called(self, result: CycleResult | None) -> None:
+        """An attempt has ended, with this result if with any."""
+        self.calls = joined([*self.calls, *(result.calls if result else ())])
+
+    def with_calls(self, result: CycleResult) -> CycleResult:
+        """The result that ends the cycle, with the calls of all its attempts."""
+        return result.model_copy(update={"calls": self.calls}) if self.calls else result
 
     def heard(self, progress: Progress) -> None:
         """The trainer says how far it is."""

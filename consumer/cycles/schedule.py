@@ -15,9 +15,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
 
 from consumer.ledger.retrain_requests import RetrainRequests
-from schemas.crontab import Crontab, from_crontab
 from schemas.cycle import CycleKind
 from schemas.log_events.service import SCHEDULE_MISSED
+from schemas.times.crontab import Crontab, from_crontab
 
 log = structlog.get_logger()
 

@@ -208,7 +208,9 @@ class Supervisor:
             return False
         cycle_id = self._under_way.claim.cycle_id
         self._trainer = None
-        self._happened(trainer_ended(trainer, code, cycle_id, self._folders.of(cycle_id)), now)
+        ended = trainer_ended(trainer, code, cycle_id, self._folders.of(cycle_id))
+        self._under_way.called(ended.result)
+        self._happened(ended, now)
         return True
 
     def _start_trainer(self, now: float, *, lookup_only: bool) -> None:
@@ -237,6 +239,7 @@ class Supervisor:
     def _settle(self, ending: states.Ending, now: float) -> None:
         claim, fence = self._under_way.claim, self._leadership.fence
         result = ending if isinstance(ending, CycleResult) else failed_result(claim, ending.reason, fence)
+        result = self._under_way.with_calls(result)
         reached(Point.RESULT)
         refused = refused_by(result, self._folders.of(claim.cycle_id))
         settled = self._ledger.cycles.settle(

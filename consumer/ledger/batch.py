@@ -30,6 +30,11 @@ class Batch:
     epochs: dict[Partition, int] = field(default_factory=dict)
     """The leader epoch of the last record of each partition, also where that is a transaction marker."""
 
+    @property
+    def newest_event_at(self) -> float | None:
+        """The time of the newest event of a user or a label; None where there is none."""
+        return max((change.last_event_at for of in (self.users, self.labels) for change in of.values()), default=None)
+
     def add(self, user: str, operation: Operation, position: str, event_at: float) -> None:
         """Add an event of a user, at a `str(Position)`; the later event's operation holds."""
         add_to(self.users, user, operation, position, event_at)

@@ -210,6 +210,7 @@ class Listener(threading.Thread):
             events=self.status.events + sum(batch.events.values()),
             ignored=self.status.ignored + sum(batch.ignored.values()),
             dead=self.status.dead + len(batch.dead),
+            stored_event_at=batch.newest_event_at or self.status.stored_event_at,
         )
         self._stored()
 

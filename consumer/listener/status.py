@@ -31,6 +31,8 @@ class ListenerStatus:
     """The lag when it was last known."""
     lag_at: float | None = None
     """When that was, seconds since the epoch."""
+    stored_event_at: float | None = None
+    """The event time of the newest change in the last batch that was stored; None before the first."""
     caught_up: bool = False
     """Whether all is stored that the partitions held when they were first assigned; True also without partitions."""
     events: int = 0

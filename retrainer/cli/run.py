@@ -10,6 +10,7 @@ from functools import partial
 
 import structlog
 
+from consumer.allocator import give_back_large_blocks
 from consumer.clock import Clock, this_boot
 from consumer.connection import connected
 from consumer.database.address import weakness
@@ -30,6 +31,7 @@ def run() -> None:
 
     A cycle that is under way is then given up, and resumed at the next start.
     """
+    give_back_large_blocks()
     settings = load_settings()
     configure(settings.log)
     if weak := weakness(settings.ledger.url, os.environ):

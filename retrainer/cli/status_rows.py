@@ -1,7 +1,6 @@
 """What `retrainer status` shows, line by line: one story, of which no line contradicts another.
 
-The service wrote its part up to a second ago, the ledger was asked just now. Where the two disagree, the ledger is
-right, and what the service says of it is left out until it has looked again.
+`consumer.operating` says what is true.
 """
 
 from __future__ import annotations
@@ -10,47 +9,17 @@ from typing import Any
 
 from consumer.configuration.dead_letters import WAY_OUT
 from consumer.cycles.failure_report import FailureReport
-from consumer.cycles.trigger import Hold
-from consumer.ledger.views import Backlog
 from consumer.listener.state import ListenerState
 from consumer.moments import in_utc
 from consumer.notifications.now import notifications_in_words
-from consumer.status import ServiceState, Status
 from retrainer.cli.model_event_rows import model_events_in_words
 
 TRIED = {"rejected", "inconclusive", "held"}
 """Outcomes after which what was claimed rides with the next cycle and starts none."""
 
-_OF_CHANGES = {Hold.QUIET.value, Hold.THRESHOLD.value, Hold.PROBING.value}
-_OF_REST = {Hold.INTERVAL.value, Hold.FRUITLESS.value, Hold.FAILED.value, Hold.HELD.value}
-
-
-def hold_now(
-    alive: Status, backlog: Backlog, cycle: object, *, held: bool, failed: bool, paused: bool = False
-) -> str | None:
-    """Why no cycle starts, as the service said, if that still goes with the ledger; None where it does not."""
-    hold, new = alive.hold, backlog.untried + backlog.untried_labels
-    wrong = (
-        (hold == Hold.NOTHING and new > 0)
-        or (hold == Hold.LABELS_ALONE and (backlog.untried > 0 or new == 0))
-        or (hold in _OF_CHANGES and new == 0)
-        or (hold == Hold.RUNNING and cycle is None)
-        or (hold in _OF_REST and cycle is not None)
-        or (hold == Hold.HELD and not held)
-        or (hold == Hold.FAILED and not failed)
-        or (hold == Hold.PAUSED and not paused)
-    )
-    return None if wrong else hold
-
-
-def state_now(alive: Status, cycle: object, *, held: bool) -> str:
-    """The state, as the service said, if that still goes with the ledger; else how its listener is."""
-    wrong = (alive.state == ServiceState.HELD and not held) or (alive.state == ServiceState.TRAINING and cycle is None)
-    return (alive.listener or "running") if wrong else alive.state
-
 
 def rows(found: dict[str, Any]) -> dict[str, str]:
-    """The lines by their names, of what `retrainer.cli.status.collect` found."""
+    """The lines by their names, of what `consumer.operating.overview.overview` found."""
     cycle, last, held = found["cycle"], found["last_cycle"], found["held"]
     lines = {
         "state": found["state"] + _why_none_starts(found),
@@ -68,6 +37,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         **({"probe": found["probe"]["told"]} if found["probe"] else {}),
         "champion": "none yet" if found["champion"] is None else f"version {found['champion']}",
         **(found.get("served") or {}),
+        **({"page": found["page"]} if found.get("page") else {}),
         **_orders(found),
         **({"vectors": vectors_in_words(found["vectors"], found["champion"])} if found.get("vectors") else {}),
         "since the last version": _in_words(found["cycles_since_version"]),
@@ -92,7 +62,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
 
 
 def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
-    """The lines of what `retrainer.cli.status.without_ledger` found."""
+    """The lines of what `consumer.operating.overview.without_ledger` found."""
     return {
         "state": found["state"] + _why_none_starts(found),
         **({"cannot read": found["unable"]} if found.get("unable") else {}),
@@ -102,6 +72,7 @@ def rows_without_ledger(found: dict[str, Any]) -> dict[str, str]:
         "lag": _lag(found),
         "pending": "unknown: the ledger does not answer",
         "cycle": _cycle(found["cycle"]) if found["cycle"] else "none that this service runs",
+        **({"page": found["page"]} if found.get("page") else {}),
         "ledger": found["ledger"],
     }
 

@@ -17,6 +17,7 @@ from retrainer.doctor.labels import label_checks, label_rows_check
 from retrainer.doctor.lookup import Lookup
 from retrainer.doctor.machine import machine_checks
 from retrainer.doctor.notifications import notification_checks
+from retrainer.doctor.ray import ray_check
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.settings import settings_check
@@ -80,6 +81,7 @@ def _checks(context: CheckContext) -> Iterator[Check]:
     else:
         yield from _unused("not used: the feature store is local", QUERY, VIEW, READ)
     yield from notification_checks(context)
+    yield ray_check(context)
     yield from machine_checks(context)
 
 

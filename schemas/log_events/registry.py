@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from schemas.log_events import bridge, cycles, deployment, listener, model_events, notifications, promotions, service
+from schemas.log_events import (
+    bridge,
+    cycles,
+    deployment,
+    http,
+    listener,
+    model_events,
+    notifications,
+    promotions,
+    service,
+)
 from schemas.log_events.event import LogEvent
 
 _ROOMS: tuple[ModuleType, ...] = (
@@ -16,6 +26,7 @@ _ROOMS: tuple[ModuleType, ...] = (
     notifications,
     listener,
     deployment,
+    http,
     bridge,
 )
 

@@ -36,6 +36,11 @@ STATUS_NOT_WRITTEN = begins(
     "cannot write the status file", "The status lies in memory (`/dev/shm`) until the state folder can be written."
 )
 STATUS_WRITTEN_AGAIN = ends("the status file is written again", "The status lies in the state folder again.")
+METRICS_LACK_LEDGER = begins(
+    "metrics lack those of the ledger",
+    "The ledger did not answer a scrape. What the process knows by itself is served.",
+)
+METRICS_READ_LEDGER = ends("metrics have those of the ledger again", "The ledger answers scrapes again.")
 LEDGER_NOT_SAFE = LogEvent(
     "the connection to the ledger is not safe",
     "warning",

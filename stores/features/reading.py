@@ -12,9 +12,9 @@ from itertools import islice
 
 import numpy as np
 
-from schemas.cycle import ReadReport
+from schemas.cycle import ReadReport, RefusedKind
 from schemas.features import FeatureGroup
-from schemas.refused import NAMED
+from schemas.refused import NAMED, kinds_of
 from stores.errors import ContractError
 from stores.feature_store import FeatureRows, FeatureStore
 from stores.features.checks import CheckedRows, check_rows
@@ -65,6 +65,7 @@ def read_report(rows: CheckedRows, deleted: int, *, whole: bool = False) -> Read
         refused=dict(islice(rows.refused.items(), NAMED)),
         refused_total=len(rows.refused),
         keyless=rows.keyless,
+        refused_kinds=kinds_of(rows.kinds, rows.keyless),
         whole=whole,
     )
 
@@ -125,4 +126,5 @@ def _joined(parts: Iterable[CheckedRows], group: FeatureGroup) -> CheckedRows:
         refused={key: why for part in all_of for key, why in part.refused.items()},
         keyless=sum(part.keyless for part in all_of),
         lengths=sum((part.lengths for part in all_of), Counter[tuple[str, int]]()),
+        kinds=sum((part.kinds for part in all_of), Counter[RefusedKind]()),
     )

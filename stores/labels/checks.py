@@ -8,13 +8,15 @@ keep other labels than a full re-read (P3).
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.cycle import RefusedKind
 from schemas.labels import LabelGroup, PairKey
 from stores.label_store import LabelRows
 
@@ -37,6 +39,7 @@ class CheckedLabels:
         at: (labels,) time of each, seconds since the epoch; 0.0 where it is not known.
         refused: the reason by pair.
         keyless: rows with an end that names nobody: refused, too, but without a pair to name.
+        kinds: number of refused labels by the kind of the reason, without the keyless ones.
     """
 
     pairs: list[PairKey]
@@ -45,6 +48,7 @@ class CheckedLabels:
     at: NDArray[np.float64]
     refused: dict[PairKey, str]
     keyless: int = 0
+    kinds: Counter[RefusedKind] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -62,14 +66,18 @@ def check_labels(group: LabelGroup, rows: LabelRows) -> CheckedLabels:
     weights: list[float] = []
     times: list[float] = []
     refused: dict[PairKey, str] = {}
+    kinds: Counter[RefusedKind] = Counter()
     for pair, label, weight, at in zip(rows.pairs, rows.labels, rows.weights, rows.times, strict=True):
         said, counts = meaning(label), _weight(weight)
         if pair[0] == pair[1]:
             refused[pair] = "a user labels himself"
+            kinds[RefusedKind.SELF] += 1
         elif said is None:
             refused[pair] = f"{group.label} is {_shown(label)}, neither 1 nor 0 nor one of {', '.join(group.words)}"
+            kinds[RefusedKind.LABEL] += 1
         elif counts is None:
             refused[pair] = f"{group.weight or 'weight'} is {_shown(weight)}, not a finite number above 0"
+            kinds[RefusedKind.WEIGHT] += 1
         else:
             pairs.append(pair)
             positive.append(said)
@@ -82,6 +90,7 @@ def check_labels(group: LabelGroup, rows: LabelRows) -> CheckedLabels:
         np.array(times, dtype=np.float64),
         refused,
         rows.keyless,
+        kinds,
     )
 
 

@@ -5,10 +5,12 @@ Unlike a feature group that holds nobody, a label group that holds nothing is be
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from schemas.cycle import RefusedKind
 from schemas.labels import LabelGroup, PairKey
 from stores.label_store import LabelRows, LabelStore
 from stores.labels.checks import CheckedLabels, check_labels
@@ -59,4 +61,5 @@ def _joined(parts: Iterable[CheckedLabels]) -> CheckedLabels:
         at=np.concatenate([np.empty(0, np.float64), *(part.at for part in all_of)]),
         refused={pair: why for part in all_of for pair, why in part.refused.items()},
         keyless=sum(part.keyless for part in all_of),
+        kinds=sum((part.kinds for part in all_of), Counter[RefusedKind]()),
     )

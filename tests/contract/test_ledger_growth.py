@@ -22,6 +22,8 @@ from consumer.ledger.champions import BestSince
 from consumer.ledger.efforts import efforts
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
+from consumer.ledger.watching.ended import count_ended, ended_after, last_gate
+from consumer.ledger.watching.figures import figures
 from schemas.cycle import CycleKind, Outcome
 from schemas.policies import TriggerPolicy
 from tests.contract.ledgers import P0, batch, begin, ended
@@ -87,6 +89,10 @@ ASKED: dict[str, Callable[[Ledger], object]] = {
     "what is read": lambda ledger: ledger.views.read(),
     "open letters": lambda ledger: ledger.intake.open_letters(),
     "letters to publish": lambda ledger: ledger.letters.unpublished(),
+    "figures for metrics": lambda ledger: figures(ledger.engine),
+    "cycles for metrics": lambda ledger: list(ended_after(ledger.engine, MANY - 3)),
+    "how cycles ended": lambda ledger: count_ended(ledger.engine),
+    "the last gate": lambda ledger: last_gate(ledger.engine, MANY),
     "newest open letters": lambda ledger: ledger.letters.find(Which(), 50),
 }
 

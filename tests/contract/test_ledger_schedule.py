@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 from consumer.cycles.schedule import Schedule
 from consumer.database.tables import retrain_requests
 from consumer.ledger.ledger import Ledger, open_ledger
-from schemas.crontab import Crontab, from_crontab
 from schemas.cycle import CycleKind
+from schemas.times.crontab import Crontab, from_crontab
 from tests.waiting import wait_until
 
 DAILY = "0 3 * * *"

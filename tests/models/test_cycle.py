@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from schemas.calls import Call, CalledAt, CallOutcome
 from schemas.cycle import (
     CycleKind,
     CycleRequest,
@@ -118,6 +119,10 @@ def test_a_bootstrap_reads_everyone_and_registers_version_one(bench: Bench) -> N
     epochs = [line for line in bench.progress if line.step is Step.FIT and line.state == "running"]
     assert [line.done for line in epochs] == list(range(1, 9))
     assert {"train_accuracy", "dev_accuracy"} <= epochs[0].facts.keys()
+    called = {(one.where, one.call): (one.outcome, one.count) for one in result.calls}
+    assert called[CalledAt.FEATURES, Call.SNAPSHOT] == (CallOutcome.OK, 1)
+    for call in (Call.ENTER, Call.FIND, Call.REGISTER):
+        assert called[CalledAt.REGISTRY, call] == (CallOutcome.OK, 1)
 
 
 @pytest.mark.full

@@ -6,15 +6,15 @@ import getpass
 import os
 import socket
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from consumer.cycles.champion_mirror import mirror_now
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.orders import Order
 from consumer.ledger.promotions import Ordered
 from consumer.ledger.records import when
+from consumer.operating.records import promotion_record
 from consumer.settings import Settings
 from retrainer.cli.output import say, say_json
 
@@ -61,7 +61,7 @@ def tell_promotion(settings: Settings, ledger: Ledger, done: Ordered, *, as_json
     """Have the registry show the champion, and say what an order has done."""
     not_shown = mirror_now(settings, ledger)
     if as_json:
-        say_json(_record(done, not_shown))
+        say_json(promotion_record(done, not_shown))
         return
     promotion, moved = done.promotion, done.moved
     before = "" if promotion.previous is None else f" instead of version {promotion.previous}"
@@ -86,36 +86,6 @@ def tell_promotion(settings: Settings, ledger: Ledger, done: Ordered, *, as_json
         say(f"cycle {done.running} is under way: its version will not become champion by itself")
     if not_shown:
         say(f"the registry does not show it yet: {not_shown}; a running service tries again")
-
-
-def order_record(order: Order | None) -> dict[str, Any] | None:
-    """An order as `--json` gives it; None where none stands."""
-    if order is None:
-        return None
-    found: dict[str, Any] = {"by": order.by, "at": when(order.at), "reason": order.reason}
-    found |= {} if order.version is None else {"version": order.version}
-    return found | ({} if order.until is None else {"until": when(order.until)})
-
-
-def _record(done: Ordered, not_shown: str | None) -> dict[str, Any]:
-    promotion, moved = done.promotion, done.moved
-    return {
-        "version": promotion.version,
-        "cycle_id": promotion.cycle_id,
-        "action": promotion.action.value,
-        "by": promotion.by,
-        "reason": promotion.reason,
-        "at": when(promotion.at),
-        "promotion": promotion.number,
-        "previous": promotion.previous,
-        "withdrawn": list(done.withdrawn),
-        "given_back": moved.given_back,
-        "learned": moved.learned,
-        "forgotten_cycles": moved.forgotten,
-        "hold_down_until": when(promotion.hold_down_until),
-        "running_cycle": done.running,
-        "not_mirrored": not_shown,
-    }
 
 
 def _counts(of: dict[str, int]) -> str:

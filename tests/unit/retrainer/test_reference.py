@@ -38,7 +38,11 @@ def test_every_setting_has_a_meaning() -> None:
     ("name", "default", "takes"),
     [
         ("RETRAINER_KAFKA__SESSION_TIMEOUT_MS", "`45000`", "whole number of milliseconds, at least 1000"),
-        ("RETRAINER_LEASE__PATIENCE", "`15`", "number of seconds, at least 1"),
+        ("RETRAINER_LEASE__PATIENCE", "`15s`", "duration, at least 1s"),
+        ("RETRAINER_TRIGGER__MAX_STALENESS", "`1h`", "duration, at least 0s"),
+        ("RETRAINER_TRIGGER__TRAINING_MINUTES_A_DAY", "none", "number of minutes, above 0, at most 1440 or none"),
+        ("RETRAINER_TRIGGER__QUIET_HOURS", "none", "texts, by commas"),
+        ("RETRAINER_SLO__FRESHNESS", "none", "duration, above 0s or none"),
         ("RETRAINER_SPLIT__HOLDOUT_SHARE", "`0.15`", "number, above 0, at most 1"),
         ("RETRAINER_PAIRS__MAX_POSITIVES_PER_USER", "`50`", "whole number, at least 1 or none"),
         ("RETRAINER_KAFKA__SASL_PASSWORD", "none", "secret text or none"),

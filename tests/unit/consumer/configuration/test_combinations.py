@@ -30,6 +30,14 @@ def test_no_figure_is_infinite(monkeypatch: pytest.MonkeyPatch, where: tuple[str
         ({"SPLIT__HOLDOUT_SHARE": "0.6", "SPLIT__DEV_SHARE": "0.4"}, "RETRAINER_SPLIT: .*must leave users to train"),
         ({"GATE__MIN_USERS": "2000", "GATE__MAX_USERS": "1000"}, "RETRAINER_GATE: .*no more than max_users"),
         ({"TRIGGER__MAX_STALENESS": "1e10"}, "RETRAINER_TRIGGER__MAX_STALENESS: .*less than or equal"),
+        (
+            {"TRIGGER__MAX_STALENESS": "soon"},
+            r"RETRAINER_TRIGGER__MAX_STALENESS: should be seconds, or a duration such as 90s, 30m, 1\.5h, 1h30m or 1d "
+            r"\(got 'soon'\); as in RETRAINER_TRIGGER__MAX_STALENESS=1h",
+        ),
+        ({"SLO__FRESHNESS": "0s"}, r"RETRAINER_SLO__FRESHNESS: .*greater than 0 .*; as in .*=30m"),
+        ({"TRIGGER__QUIET_HOURS": "22-6"}, "RETRAINER_TRIGGER__QUIET_HOURS: '22-6' should be two times of the day"),
+        ({"TRIGGER__QUIET_HOURS_ZONE": "Mars"}, "RETRAINER_TRIGGER__QUIET_HOURS_ZONE: there is no time zone 'Mars'"),
         ({"TRAINER__STOP_GRACE": "1e300"}, "RETRAINER_TRAINER__STOP_GRACE: .*less than or equal"),
         ({"HEALTH__MAX_AGE": "0.5"}, "RETRAINER_HEALTH__MAX_AGE: .*greater than or equal to 3"),
         ({"KAFKA__SESSION_TIMEOUT_MS": "3000000000"}, "RETRAINER_KAFKA__SESSION_TIMEOUT_MS: .*less than"),

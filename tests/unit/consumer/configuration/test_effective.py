@@ -56,3 +56,21 @@ def test_every_setting_of_a_used_section_is_listed(monkeypatch: pytest.MonkeyPat
     by_name = found(monkeypatch, {}, None)
     trigger = {f"RETRAINER_TRIGGER__{name.upper()}" for name in type(load_settings().trigger).model_fields}
     assert trigger <= set(by_name)
+
+
+def test_durations_are_listed_as_people_write_them_and_are_numbers_for_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "r.toml"
+    config.write_text("[trigger]\nmin_interval = '2m'\nquiet_period = 90\n[slo]\nfreshness = 1800\n")
+    environment = {"RETRAINER_TRIGGER__MAX_STALENESS": "1h30m", "RETRAINER_HEALTH__MAX_AGE": "45"}
+    by_name = found(monkeypatch, environment, config)
+    told = {
+        name.removeprefix("RETRAINER_"): (one.written, one.value) for name, one in by_name.items() if one.is_duration
+    }
+    assert told["TRIGGER__MAX_STALENESS"] == ("1h30m", 5400.0)
+    assert told["TRIGGER__MIN_INTERVAL"] == ("2m", 120.0)
+    assert told["TRIGGER__QUIET_PERIOD"] == ("1m30s", 90.0)
+    assert told["SLO__FRESHNESS"] == ("30m", 1800.0)
+    assert told["HEALTH__MAX_AGE"] == ("45s", 45.0)
+    assert told["TRAINER__TIMEOUT"] == ("1h", 3600.0)

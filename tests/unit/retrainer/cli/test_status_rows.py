@@ -15,8 +15,9 @@ from consumer.cycles.running import Activity
 from consumer.cycles.trigger import Hold
 from consumer.ledger.efforts import Failed
 from consumer.ledger.views import Backlog
+from consumer.operating.state import hold_now, state_now
 from consumer.status import ServiceState, Status
-from retrainer.cli.status_rows import TRIED, hold_now, rows, rows_without_ledger, state_now
+from retrainer.cli.status_rows import TRIED, rows, rows_without_ledger
 
 AT = 1_800_000_000.0
 FAILED = Failed("c000004-ab", 3, "the store is away", AT, 2)

@@ -25,9 +25,11 @@ from retrainer.doctor.control_plane import Answer
 from retrainer.doctor.kafka import kafka_checks
 from retrainer.doctor.lookup import Lookup
 from retrainer.doctor.machine import machine_checks
+from retrainer.doctor.ray import ray_check
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.topic import Newest
+from schemas.engine import MiningEngine
 
 GB = 10**9
 
@@ -42,7 +44,8 @@ def context(tmp_path: Path) -> Iterator[CheckContext]:
 
 def look(context: CheckContext, name: str) -> Result:
     checks = {
-        check.name: check for check in [*machine_checks(context), registry_check(context), *kafka_checks(context)]
+        check.name: check
+        for check in [*machine_checks(context), registry_check(context), ray_check(context), *kafka_checks(context)]
     }
     (result,) = Runner(20.0, lambda text: text).run([Check(name, checks[name].look)])
     return result
@@ -174,3 +177,17 @@ def test_partitions_that_ail_are_told(
     found = look(context, "partitions")
     assert found.severity == severity
     assert re.search(said, found.found)
+
+
+def test_a_ray_cluster_is_looked_at_only_where_it_mines(context: CheckContext) -> None:
+    found = look(context, "Ray cluster")
+    assert (found.severity, found.found) == (Severity.SKIPPED, "not used: RETRAINER_ENGINE is local")
+
+
+def test_a_missing_ray_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.distributed.cluster.find_spec", lambda _name: None)
+    context = CheckContext(Settings(state_dir=tmp_path, engine=MiningEngine.RAY))
+    found = look(context, "Ray cluster")
+    context.end()
+    assert found.severity == Severity.FAILED
+    assert "pip install 'retrainer[ray]'" in found.found

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.cycle import RefusedKind
 from schemas.labels import LabelGroup, PairKey
 from stores.label_store import LabelRows
 from stores.labels.checks import LATEST, CheckedLabels, check_labels
@@ -86,7 +87,13 @@ def test_who_labels_himself_is_refused() -> None:
     found = check_labels(GROUP, LabelRows([("a", "a"), ("a", "A")], [1, 1], [1.0, 1.0], [0.0, 0.0], keyless=3))
     assert found.refused == {("a", "a"): "a user labels himself"}
     assert found.pairs == [("a", "A")]
-    assert found.keyless == 3
+    assert (found.keyless, found.kinds) == (3, {RefusedKind.SELF: 1})
+
+
+def test_refused_labels_are_counted_by_the_kind_of_the_reason() -> None:
+    found = check_labels(GROUP, rows("follow", "?", None))
+    assert found.kinds == {RefusedKind.LABEL: 2}
+    assert checked(1, weight=0).kinds == {RefusedKind.WEIGHT: 1}
 
 
 @given(st.dictionaries(st.tuples(ids, ids), st.tuples(values, values, st.none() | st.floats()), max_size=8))

@@ -1,0 +1,1 @@
+"""Times as people write them: how long, when every day, when by a crontab line."""
