@@ -10,6 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,7 @@ def test_each_kind_has_its_story() -> None:
     assert {*News, *AlertName} == OF_CYCLES | OF_PARTS | OF_THE_PROMISE
 
 
-def _nothing_else_was_told(story: Story, kinds: set[News | AlertName]) -> None:
+def _nothing_else_was_told(story: Story, kinds: set[StrEnum]) -> None:
     """Not even after the service was killed, and stopped."""
     for killed in (True, False):
         story.restart(killed=killed)
