@@ -8,6 +8,7 @@ import time
 from sqlalchemy.exc import DBAPIError
 
 from consumer.clock import Clock
+from consumer.freshness.now import freshness_now
 from consumer.identity import name_of
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.watching.notifications import Message
@@ -51,8 +52,7 @@ def link_of(settings: Settings) -> str | None:
     if settings.notifications.link is not None:
         return settings.notifications.link
     status = read_status(settings.status_file)
-    served: str | None = getattr(status, "http", None)
-    return served
+    return status.http if status is not None else None
 
 
 def wording_of(settings: Settings, ledger_id: str) -> Wording:
@@ -66,7 +66,7 @@ def _watch(settings: Settings, ledger: Ledger) -> Watch:
         told,
         Limits(settings.health.max_age, told.no_version_for, told.dead_letters),
         ledger.notifications,
-        Looking(settings, ledger, clock),
+        Looking(settings, ledger, clock, lambda now: freshness_now(settings, ledger, now)),
         wording_of(settings, ledger.ledger_id),
         channels_of(told),
         Aloud(senders(told), PATIENCE, clock.elapsed),
