@@ -52,7 +52,7 @@ Made = Callable[..., Metrics]
 
 @pytest.fixture(autouse=True)
 def _read_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "_YOUNG", 0.1)
+    monkeypatch.setattr(collector, "_YOUNG", 0.001)
     monkeypatch.setattr(collector, "_PATIENCE", 60.0)  # the machine may be busy
 
 
