@@ -18,7 +18,11 @@ from tests.prometheus import Prometheus, prometheus
 from tests.waiting import wait_until
 from tests.worlds import names
 
-pytestmark = [pytest.mark.full, pytest.mark.usefixtures("prometheus_can_run", "kafka_can_run")]
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.timeout(1800),
+    pytest.mark.usefixtures("prometheus_can_run", "kafka_can_run"),
+]
 
 
 @pytest.fixture
