@@ -11,7 +11,7 @@ KILLS ?= 200
 SEED ?= 1
 
 .PHONY: setup demo test test-all durations flicker test-container fuzz crash soak bench gate-study plots \
-    lint format schemas lock clean
+    lint format schemas docs docs-serve lock clean
 
 setup: .venv/.ready
 
@@ -79,10 +79,11 @@ fuzz: setup
 	$(BIN)/python -m tests.fuzz.flood $(MESSAGES)
 
 # The service on a real Apache Kafka that comes and goes, commits all the time, and whether anything grows: exit code 1
-# where it does. It needs Java and Maven, and is nice to the others on the machine. See docs/runs.md.
+# where it does. WATCHED=1: with the page open in a browser, and scraped; STEADY=1: the broker stays. It needs Java and
+# Maven, and is nice to the others on the machine. See docs/runs.md.
 soak: MINUTES ?= 120
 soak: .venv/.bench
-	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES)
+	nice -n 5 $(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(WATCHED),--watched) $(if $(STEADY),--steady)
 
 # The service on an Apache Kafka, killed KILLS times at named points and at random times; every 16 kills and at the end
 # everything is counted. Fewer than 200 kills leave their results in build/, not in tests/crash/results.json.
@@ -117,19 +118,37 @@ lint: setup
 	$(BIN)/python -m schemas.export --check
 	$(BIN)/python -m schemas.log_events.page --check
 	$(BIN)/python -m consumer.cycles.lifecycle.table --check
+	$(BIN)/python -m consumer.http.openapi --check
 	$(BIN)/python -m consumer.metrics.reference --check
+	$(BIN)/python -m retrainer.documents.commands --check
+	$(BIN)/python -m retrainer.documents.events --check
+	$(BIN)/python -m benchmarks.sizing --check
+	$(MKDOCS) build --strict
+
+# docs/ as a site, in build/site; a link that leads nowhere fails. It is built without the network, and needs none.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+docs: setup
+	$(MKDOCS) build --strict
+
+# The same on http://127.0.0.1:8000, built again whenever a page is saved.
+docs-serve: setup
+	$(MKDOCS) serve
 
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What is written from the code: the JSON Schemas, docs/log-events.md, tables in docs/settings.md, cycle.md and metrics.md.
+# What is written from the code: JSON Schemas, OpenAPI, pages and tables of docs/.
 schemas: setup
+	$(BIN)/python -m benchmarks.sizing
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page
 	$(BIN)/python -m consumer.cycles.lifecycle.table
+	$(BIN)/python -m consumer.http.openapi
 	$(BIN)/python -m consumer.metrics.reference
+	$(BIN)/python -m retrainer.documents.commands
+	$(BIN)/python -m retrainer.documents.events
 
 # Needs uv. Hashes for every platform, and no index address in the result.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet

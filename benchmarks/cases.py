@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 
-from benchmarks.rows import Row, Setup
+from benchmarks.rows import NO_TARGET, Row, Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,11 @@ CASES: tuple[Case, ...] = (
     Case("ledger_scale:history", {"ledger.history": "<= 50", "ledger.registry": "<= 100"}),
     Case("serve.swap:swap", {"serve.swap": "<= 0, p99 below 2 times the quiet one"}),
     Case("ingest.rate:rates", {"ingest.durable_vs_bare": "ratio >= 0.7", "ingest.vs_quix": "ratio >= 2"}),
+    Case("ingest.watched:watched", {"ingest.watched": "ratio >= 0.95"}),
+    Case("sizing.sizes:users_2000", {"sizing.2000": NO_TARGET}),
+    Case("sizing.sizes:users_10000", {"sizing.10000": NO_TARGET}),
+    Case("sizing.sizes:users_30000", {"sizing.30000": NO_TARGET}),
+    Case("sizing.sizes:users_100000", {"sizing.100000": NO_TARGET}),
 )
 
 

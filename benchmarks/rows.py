@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+NO_TARGET = "none"
+
 
 class NotMeasured(Exception):  # noqa: N818 - as StopIteration, it says how things are
     """A benchmark cannot be measured here; the message says what is absent."""
@@ -129,6 +131,11 @@ def figure(
     target, met = ", ".join(text for text, _ in wanted), all(holds for _, holds in wanted)
     ratio = ours / theirs if theirs else None
     return Row(name, ours, peer, theirs, unit, ratio, target, met, note)
+
+
+def told(name: str, ours: float, unit: str, *, note: str = "") -> Row:
+    """A row to plan by: a figure that depends on the machine and on what a user has, so there is no target."""
+    return Row(name, ours, "", None, unit, None, NO_TARGET, met=True, note=note)
 
 
 def not_measured(name: str, target: str, why: str) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.rows import Row
+from benchmarks.rows import NO_TARGET, Row
 
 
 def table(rows: Iterable[Row]) -> Table:
@@ -57,6 +57,8 @@ def merge(path: Path, machine: Mapping[str, Any], rows: Iterable[Row]) -> None:
 
 
 def _met(row: Row) -> str:
+    if row.measured and row.target == NO_TARGET:
+        return ""
     if not row.measured:
         return "[bold red]not measured[/]" if row.peer_value is None else "[bold red]NO[/]"
     return "[green]yes[/]" if row.met else "[bold red]NO[/]"

@@ -38,6 +38,7 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         ChampionMirror(settings, ledger),
         *_of_dead_letters(settings, ledger),
         *_of_model_events(settings, ledger),
+        *_of_notifications(settings, ledger),
         *_of_retention(settings, ledger),
         *_of_deployment(settings, ledger),
         *_of_vectors(settings, ledger),
@@ -59,6 +60,13 @@ def _of_model_events(settings: Settings, ledger: Ledger) -> Iterator[Follower]:
     from consumer.model_events.followers import followers
 
     yield from followers(settings, ledger)
+
+
+def _of_notifications(settings: Settings, ledger: Ledger) -> Iterator[Follower]:
+    if settings.notifications.wanted or settings.notifications.heartbeat is not None:
+        from consumer.notifications.followers import followers
+
+        yield from followers(settings, ledger)
 
 
 def _of_retention(settings: Settings, ledger: Ledger) -> Iterator[Follower]:

@@ -48,7 +48,7 @@ def identity(state_dir: Path) -> Identity:
     Where the folder cannot keep the id, each start makes another instance, which waits like any other for the lease
     that the process before left.
     """
-    name, file = f"{socket.gethostname()}:{state_dir}", state_dir / _FILE
+    name, file = name_of(state_dir), state_dir / _FILE
     try:
         kept = _read(file) or _made(file)
         place = file.stat()
@@ -57,6 +57,11 @@ def identity(state_dir: Path) -> Identity:
         return Identity(f"{_random()}-{_random()[:8]}", name)
     lies = f"{_boot()} {place.st_dev} {place.st_ino}"
     return Identity(f"{kept}-{blake2b(lies.encode(), digest_size=4).hexdigest()}", name)
+
+
+def name_of(state_dir: Path) -> str:
+    """The name for people of the instance on a state folder."""
+    return f"{socket.gethostname()}:{state_dir}"
 
 
 def folder_of(instance: str) -> str:

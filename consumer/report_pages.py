@@ -22,6 +22,7 @@ from schemas.reports import EVIDENCE_FILE, PAGE_FILE
 log = structlog.get_logger()
 
 _EVERY = 2.0  # seconds between looks
+_ONE_AT_A_TIME = threading.Lock()
 _LONGEST = 90.0  # seconds; the process gives itself less
 
 
@@ -48,12 +49,28 @@ class PageDrawer(Routine):
         """The folder of a cycle whose evidence is newer than its page, and when the evidence was written."""
         for evidence in sorted(self._reports.glob(f"*/{EVIDENCE_FILE}")):
             written = _written(evidence)
-            drawn = _written(evidence.with_name(PAGE_FILE))
-            if drawn < written and (evidence.parent.name, written) not in self._given_up:
+            if not is_drawn(evidence.parent) and (evidence.parent.name, written) not in self._given_up:
                 return evidence.parent, written
         return None
 
     def _draw(self, folder: Path, written: int, stopping: threading.Event) -> None:
+        if (why := draw(folder, stopping)) is not None:
+            self._given_up.add((folder.name, written))
+            log.warning(REPORT_NOT_DRAWN, cycle_id=folder.name, reason=why)
+
+
+def draw(folder: Path, stopping: threading.Event) -> str | None:
+    """Draw the page of the cycle whose evidence lies in `folder`, in a process of its own; one at a time.
+
+    Returns:
+        Why it could not be drawn; None where it is drawn, or where `stopping` was set meanwhile.
+
+    Raises:
+        OSError: no process can be started.
+    """
+    with _ONE_AT_A_TIME:
+        if stopping.is_set() or is_drawn(folder):
+            return None
         drawing = subprocess.Popen(
             [sys.executable, "-m", "trainer.report", str(folder)],
             stdin=subprocess.DEVNULL,
@@ -71,10 +88,15 @@ class PageDrawer(Routine):
             if drawing.poll() is None:
                 drawing.kill()
             _, said = drawing.communicate()
-        if drawing.returncode != 0 and not stopping.is_set():
-            self._given_up.add((folder.name, written))
-            words = said.decode(errors="replace").splitlines()[-1:] or [f"exit code {drawing.returncode}"]
-            log.warning(REPORT_NOT_DRAWN, cycle_id=folder.name, reason=words[0])
+    if drawing.returncode == 0 or stopping.is_set():
+        return None
+    return (said.decode(errors="replace").splitlines()[-1:] or [f"exit code {drawing.returncode}"])[0]
+
+
+def is_drawn(folder: Path) -> bool:
+    """Whether the page in the folder of a cycle is there, and no older than the evidence."""
+    written = _written(folder / EVIDENCE_FILE)
+    return 0 < written <= _written(folder / PAGE_FILE)
 
 
 def _written(path: Path) -> int:

@@ -31,6 +31,7 @@ from consumer.cycles.supervisor import Supervisor
 from consumer.cycles.trigger import Hold, Probe, Start, Wait
 from consumer.errors import LeaseLost
 from consumer.followers import followers_of, words_of
+from consumer.freshness.recorder import Recorder
 from consumer.http.server import HttpServer
 from consumer.identity import identity
 from consumer.kafka.group import Membership
@@ -83,8 +84,9 @@ class Service:
         self._neighbours = Neighbours(settings.kafka, member, self._others.heard_within)
         self._supervisor = Supervisor(settings, ledger, self._leadership, self._woken.set, clock.elapsed)
         self._prober = Prober(settings, ledger, self._leadership, self._supervisor.warm, clock.elapsed)
-        self._deciding = Deciding(settings.trigger, ledger, clock)
+        self._deciding = Deciding(settings.trigger, ledger, clock, settings.slo, settings.trainer.timeout)
         self._followers = followers_of(settings, ledger)
+        self._recorder = Recorder(ledger)
         self._schedule = Schedule(settings.schedule.full_retrain, ledger.retrain_requests, self._woken.set)
         self._said: Status | None = None
         self._http = HttpServer(settings, lambda: self._said) if settings.http.enabled else None
@@ -166,6 +168,7 @@ class Service:
             others_caught_up=self._others.caught_up(),
         )
         self._show(self._decision)
+        self._recorder.tick(now, lag=self._listener.status.lag, training=self._supervisor.busy)
         if isinstance(self._decision.outcome, Start):
             self._start(self._decision.outcome, now)
         elif isinstance(self._decision.outcome, Probe):

@@ -31,6 +31,7 @@ from consumer.configuration.kafka import KafkaSettings
 from consumer.configuration.ledger import LedgerSettings
 from consumer.configuration.model_events import ModelEventSettings
 from consumer.configuration.names import known_of
+from consumer.configuration.notifications import NotificationSettings
 from consumer.configuration.promotion import PromotionSettings
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.slo import SloSettings
@@ -40,6 +41,7 @@ from consumer.configuration.writing import at_home
 from consumer.errors import SettingsError
 from schemas.base import DURATION, LONGEST
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
+from schemas.engine import MiningEngine, RayCluster
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
@@ -127,6 +129,7 @@ class Settings(BaseSettings):
     """Name of the model in the registry."""
     dead_letters: DeadLetterSettings = DeadLetterSettings()
     model_events: ModelEventSettings = ModelEventSettings()
+    notifications: NotificationSettings = NotificationSettings()
     bridge: BridgeSettings = BridgeSettings()
     export: ExportSettings = ExportSettings()
     vectors: VectorSettings = VectorSettings()
@@ -134,6 +137,9 @@ class Settings(BaseSettings):
     schedule: ScheduleSettings = ScheduleSettings()
     slo: SloSettings = SloSettings()
     pairs: PairPolicy = PairPolicy()
+    engine: MiningEngine = MiningEngine.LOCAL
+    """What mines pairs: `local`, the threads of the trainer, or `ray`, a Ray cluster. The pairs are the same."""
+    ray: RayCluster = RayCluster()
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
@@ -209,6 +215,8 @@ class Settings(BaseSettings):
             model_name=self.model_name,
             work_dir=self.work_dir,
             pairs=self.pairs,
+            engine=self.engine,
+            ray=self.ray,
             split=self.split,
             fit=self.fit,
             gate=self.gate,

@@ -38,6 +38,8 @@ class Entry:
     value: object
     optional: bool = False
     """Whether it is written as a comment."""
+    for_trial: bool = False
+    """Whether it is only for trying things out, so that something happens at each change."""
 
 
 _ABOUT = {
@@ -81,6 +83,13 @@ _ENTRIES = {
         *_LOCAL,
     ],
 }
+_TRIAL = [
+    Entry(("trigger", "changed_users"), 1, for_trial=True),
+    Entry(("trigger", "quiet_period"), 1.0, for_trial=True),
+    Entry(("trigger", "min_interval"), 5.0, for_trial=True),
+    Entry(("gate", "register_unchanged"), value=True, for_trial=True),
+    Entry(("gate", "negligible"), 0.02, for_trial=True),
+]
 _SECRETS = {
     Beginning.FILES: "",
     Beginning.KAFKA: "RETRAINER_KAFKA__SASL_PASSWORD_FILE",
@@ -88,9 +97,17 @@ _SECRETS = {
 }
 
 
-def written(beginning: Beginning, feature_group: str | None = None) -> str:
-    """The file of a beginning; `feature_group` is a section that fits the user's data, of `importing.layout`."""
-    entries = [one for one in _ENTRIES[beginning] if feature_group is None or one.where[0] != "feature_group"]
+def written(beginning: Beginning, feature_group: str | None = None, *, trial: bool = False) -> str:
+    """The file of a beginning.
+
+    Args:
+        beginning: which one.
+        feature_group: a section that fits the user's data, of `importing.layout`.
+        trial: with settings by which each change starts a cycle at once, and each cycle registers a version.
+    """
+    tried = {one.where for one in _TRIAL if trial}
+    entries = [one for one in _ENTRIES[beginning] if one.where not in tried] + [one for one in _TRIAL if trial]
+    entries = [one for one in entries if feature_group is None or one.where[0] != "feature_group"]
     ordered = sorted(entries, key=lambda one: (len(one.where) > 1, one.where[0] if len(one.where) > 1 else ""))
     parts = [_comment(_ABOUT[beginning]), _comment(_how(beginning))]
     for section, of_section in groupby(ordered, key=lambda one: one.where[:-1]):
@@ -114,10 +131,14 @@ def _section(section: Where, entries: Sequence[Entry]) -> Iterator[str]:
         needed = any(not one.optional for one in entries)
         head = f"[{'.'.join(section)}]"
         yield head if needed else f"# {head}"
-    said = meanings(_model(section))
+    model = _model(section)
+    said = meanings(model)
     for one in entries:
-        line = f"{one.where[-1]} = {json.dumps(one.value)}"
-        yield f"{_comment(said[one.where[-1]])}\n{'# ' if one.optional else ''}{line}"
+        name = one.where[-1]
+        about = said[name]
+        if one.for_trial:
+            about += f" For trying things out: without this line it is {json.dumps(model.model_fields[name].default)}."
+        yield f"{_comment(about)}\n{'# ' if one.optional else ''}{name} = {json.dumps(one.value)}"
 
 
 def _model(section: Where) -> type[BaseModel]:

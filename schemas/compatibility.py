@@ -24,6 +24,7 @@ class CompatibilityReport(Frozen):
     compatible: bool
     """Whether `kept` is at least the limit."""
     limit: float
+    """The setting `RETRAINER_GATE__COMPATIBLE_RECALL` of then."""
     towers_changed: bool = True
     """Whether a tower differs from the earlier version's; where none does, every vector stays good."""
     figure: Literal["recall_at_10", "recall_at_50"] = "recall_at_10"

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from schemas.base import Frozen
 from schemas.calls import CallReport
 from schemas.compatibility import CompatibilityReport
+from schemas.engine import MiningEngine, RayCluster
 from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
@@ -110,6 +111,8 @@ class TrainerSettings(Frozen):
     work_dir: Path
     """Embedding spaces and staged models; one trainer at a time holds its lock."""
     pairs: PairPolicy = PairPolicy()
+    engine: MiningEngine = MiningEngine.LOCAL
+    ray: RayCluster = RayCluster()
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()

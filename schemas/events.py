@@ -62,10 +62,15 @@ class NotificationEvent(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel)
 
     feature_store_id: int | None = None
+    """Another one than ours: the event is ignored, where the settings name ours."""
     feature_group_id: int | None = None
+    """Tells groups apart where the settings name ours by its id."""
     feature_group_name: str | None = None
+    """Tells groups apart where the settings name ours by name."""
     feature_group_version: int | None = None
+    """Belongs to the name."""
     entry: dict[str, Any] | None = None
+    """The row, of which only the primary key is read: a text or a whole number."""
 
 
 def decode(group: Group, key: bytes | None, value: bytes | None, headers: Mapping[str, bytes]) -> Change | Ignored:

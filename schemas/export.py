@@ -21,6 +21,7 @@ from schemas.jobs.reproduction import Claimed
 from schemas.jobs.vectors import VectorsRequest, VectorStamp
 from schemas.manifest import ModelManifest
 from schemas.model_events import ModelEvent
+from schemas.notifications import Notification
 
 EXPORTED: dict[str, type[BaseModel]] = {
     "notification_event": NotificationEvent,
@@ -31,6 +32,7 @@ EXPORTED: dict[str, type[BaseModel]] = {
     "lineage": Lineage,
     "model_manifest": ModelManifest,
     "model_event": ModelEvent,
+    "notification": Notification,
     "evidence": Evidence,
     "claimed": Claimed,
     "explain_request": ExplainRequest,

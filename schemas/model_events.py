@@ -50,6 +50,7 @@ class ModelEventFacts(Frozen):
     outcome: Outcome | None = None
     """How that cycle ended."""
     reason: str
+    """Why, in one sentence."""
     by: str | None = None
     """The person who gave the order; None where a cycle did it."""
     towers_changed: bool | None = None
@@ -71,19 +72,24 @@ class ModelFiles(Frozen):
     """Where the files of a version lie."""
 
     registry: Literal["local", "hopsworks"]
+    """A folder, or the registry of a cluster."""
     path: str
     """The folder of the version: on the machine of the service, or in the project of the cluster."""
     model: str = MODEL_FILE
-    """Names below `path`, as those that follow."""
+    """The whole model, below `path`, as those that follow."""
     query_tower: str = QUERY_TOWER_FILE
+    """The tower of queries alone."""
     candidate_tower: str = CANDIDATE_TOWER_FILE
+    """The tower of candidates alone."""
     manifest: str = MANIFEST_FILE
+    """What the version is: scaling, policies, seeds, and each file with its SHA-256."""
 
 
 class ModelEventData(ModelEventFacts):
     """The `data` of a model event."""
 
     model_name: str
+    """The name of the model in the registry."""
     files: ModelFiles | None
     """Of `version`."""
 
@@ -92,11 +98,13 @@ class ModelEvent(Frozen):
     """A model event as it is sent: a CloudEvent."""
 
     specversion: Literal["1.0"] = "1.0"
+    """Of CloudEvents."""
     id: str
     """The same whenever the event is sent again; also the `webhook-id`."""
     source: str
     """`/retrainer/` and the id of the ledger."""
     type: ModelEventType
+    """What happened."""
     subject: str
     """Model name and version, as in `two_tower_recommender/7`; the name alone where there is no version."""
     time: AwareDatetime
@@ -104,7 +112,9 @@ class ModelEvent(Frozen):
     sequence: str
     """Grows with each event of a ledger, compared as a text (the CloudEvents extension `sequence`)."""
     datacontenttype: Literal["application/json"] = "application/json"
+    """Of `data`."""
     data: ModelEventData
+    """Everything that is known of it."""
 
     def body(self) -> bytes:
         """The event as it goes over the wire; the same bytes each time."""

@@ -26,6 +26,7 @@ from schemas.manifest import SpaceInfo
 from stores.feature_store import FeatureStore
 from stores.label_store import LabelStore
 from stores.model_registry import ModelRegistry
+from trainer.distributed.cluster import mining_engine
 from trainer.errors import ChampionGone
 from trainer.evidence.keeper import EvidenceKeeper
 from trainer.gate.contest import run_contest
@@ -179,9 +180,11 @@ class Cycle:
 
     def _pair(self, space: Space, earlier: GuardReport, watch: CycleGuard) -> GuardReport:
         with self._reporter.step(Step.PAIR) as facts:
-            report = space.update_pairs(
-                self._settings.pairs, lambda done, of: self._reporter.running(Step.PAIR, done, of)
-            )
+            settings = self._settings
+            with mining_engine(settings.engine, settings.ray, space.info.space_id) as engine:
+                report = space.update_pairs(
+                    settings.pairs, lambda done, of: self._reporter.running(Step.PAIR, done, of), engine
+                )
             reached(Point.PAIR_UNFINISHED)
             space.finish(self._request.cycle_id)
             guard = watch.of_space(space, report, earlier)

@@ -38,6 +38,7 @@ from trainer.labels.book import BOOK_FILE, LabelBook
 from trainer.matrix.axes import outside_energy
 from trainer.matrix.embeddings import UserMatrix
 from trainer.matrix.scaling import to_directions
+from trainer.pairs.engine import LOCAL, Engine
 from trainer.pairs.graph import Graph, Tick, update_graph
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.view import View
@@ -124,7 +125,7 @@ class Space:
         """Scale and store `rows`, and free the rows of `deletes`; safe to repeat."""
         self.matrix.apply(rows.keys, rows.raw, to_directions(self.info, self._group, rows.raw), deletes)
 
-    def update_pairs(self, policy: PairPolicy, tick: Tick) -> PairReport:
+    def update_pairs(self, policy: PairPolicy, tick: Tick, engine: Engine = LOCAL) -> PairReport:
         """Update the graph to the matrix, and report the work; safe to repeat.
 
         Only dirty rows are mined, or all of them where the graph is missing or was mined by another policy.
@@ -140,7 +141,7 @@ class Space:
         else:
             graph, changed = self.graph, self.matrix.dirty()
             bounds = self._short.current(directions, changed, everyone, policy)
-        update = update_graph(graph, View(directions, bounds, order), changed, policy, tick)
+        update = update_graph(graph, View(directions, bounds, order), changed, policy, tick, engine)
         before, after = self.graph.codes(), update.graph.codes()
         self._store_pairs(update.graph, policy)
         reached(Point.PAIR_STORED)

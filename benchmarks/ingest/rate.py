@@ -22,7 +22,7 @@ from benchmarks.rows import NotMeasured, ResultsDifferError, Row, Setup, compari
 
 VS_BARE, VS_QUIX = "ingest.durable_vs_bare", "ingest.vs_quix"
 _LEAST = {VS_BARE: 0.7, VS_QUIX: 2.0}
-_CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[2]
 _QUIX = ("exactly-once", "at-least-once")
 
 
@@ -137,7 +137,7 @@ def _quix_or_why(made: Callable[[], Path]) -> tuple[Path | None, str]:
 
 
 def _output(command: list[str]) -> dict[str, Any]:
-    ran = subprocess.run(command, cwd=_CHECKOUT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise RuntimeError(f"{' '.join(command[1:4])} ended with {ran.returncode}: {ran.stderr[-2000:]}")
     result: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])

@@ -29,6 +29,7 @@ from kafka import KafkaConsumer
 from sqlalchemy import create_engine, text
 
 from benchmarks.ingest.topic import GROUP
+from consumer.allocator import give_back_large_blocks
 from consumer.clock import Clock
 from consumer.configuration.kafka import KafkaSettings
 from consumer.ledger.ledger import open_ledger
@@ -36,7 +37,8 @@ from consumer.listener.listener import Listener
 from consumer.settings import Settings
 from retrainer.cli.run import freeze_the_start
 
-_LONGEST_SECONDS = 300
+LONGEST_SECONDS = 300
+_NOT_YET = 0.1
 _PLAIN = {"auto_offset_reset": "earliest", "enable_auto_commit": False, "isolation_level": "read_committed"}
 # What suits it best of 500 to 10,000 records and 5 to 500 ms. The client has one request at a time with a broker, and
 # may be waiting for partitions that have come to their end when it could fetch others.
@@ -47,7 +49,7 @@ def bare(
     broker: str, topic: str, events: int, options: dict[str, Any], each: Callable[[Any], object] | None = None
 ) -> dict[str, Any]:
     """Poll until all is there, and do nothing but count; `each` is called for every record where it is given."""
-    started = _first_events()
+    started = first_events()
     consumer = KafkaConsumer(topic, bootstrap_servers=broker, group_id=f"bare-{time.time_ns()}", **options)
     seen = 0
     while seen < events:
@@ -75,7 +77,7 @@ def ours(broker: str, topic: str, events: int, folder: Path) -> dict[str, Any]:
     )
     database = f"sqlite:///{folder / 'ledger.db'}"
     ledger = open_ledger(database)
-    started, ended, done = _first_events(), 0.0, threading.Event()
+    started, ended, done = first_events(), 0.0, threading.Event()
 
     def heard() -> None:  # by the listener's thread, after a transaction
         nonlocal ended
@@ -83,30 +85,42 @@ def ours(broker: str, topic: str, events: int, folder: Path) -> dict[str, Any]:
             ended = time.perf_counter()
             done.set()
 
+    give_back_large_blocks()
     listener = Listener(settings, ledger.intake, Clock(), heard)
     freeze_the_start()
     listener.start()
-    if not done.wait(_LONGEST_SECONDS):
-        raise TimeoutError(f"{listener.status.events:,} of {events:,} events were stored in {_LONGEST_SECONDS} s")
+    if not done.wait(LONGEST_SECONDS):
+        raise TimeoutError(f"{listener.status.events:,} of {events:,} events were stored in {LONGEST_SECONDS} s")
     listener.stop()
     listener.join()
     ledger.close()
+    return {"seconds": ended - started[0], "next": kept(database, folder)}
+
+
+def kept(database: str, folder: Path) -> dict[str, int]:
+    """The offset behind the last record read, by partition; what the ledger keeps goes to `FOLDER/kept.tsv`."""
     with create_engine(database).connect() as connection:
         following = {
-            str(number): offset
+            str(number): int(offset)
             for number, offset in connection.execute(text("SELECT partition, next_offset FROM offsets"))
         }
-        kept = connection.execute(text("SELECT user_id, events, first_position, last_position FROM changes")).all()
-    (folder / "kept.tsv").write_text("".join(sorted("\t".join(map(str, row)) + "\n" for row in kept)))
-    return {"seconds": ended - started[0], "next": following}
+        rows = connection.execute(text("SELECT user_id, events, first_position, last_position FROM changes")).all()
+    (folder / "kept.tsv").write_text("".join(sorted("\t".join(map(str, row)) + "\n" for row in rows)))
+    return following
 
 
-def _first_events() -> list[float]:
-    """Notes when the poll began that brings the first events, as the only item; after it, polls are left alone."""
+def first_events(ready: Callable[[], bool] = lambda: True) -> list[float]:
+    """Notes when the poll began that brings the first events, as the only item; after it, polls are left alone.
+
+    Until `ready`, polls bring nothing.
+    """
     moments: list[float] = []
     poll = KafkaConsumer.poll
 
     def timed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not ready():
+            time.sleep(_NOT_YET)
+            return {}
         moment = time.perf_counter()
         if found := poll(self, *args, **kwargs):
             moments.append(moment)

@@ -10,7 +10,7 @@ from schemas.cycle import CycleKind, CycleRequest
 from schemas.reports import VersionFigures
 
 _VERSIONS_TOLD = 50
-_BY_THRESHOLD = {Reason.COUNT, Reason.SHARE, Reason.LABEL_COUNT, Reason.LABEL_SHARE, Reason.STALENESS}
+_BY_THRESHOLD = {Reason.COUNT, Reason.SHARE, Reason.LABEL_COUNT, Reason.LABEL_SHARE, Reason.STALENESS, Reason.FRESHNESS}
 
 
 def cycle_request(

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from consumer.clock import Ages, Clock
+from consumer.configuration.slo import SloSettings
+from consumer.cycles.restraints import start_by
+from consumer.cycles.training_budget import at_work, used_up_until
 from consumer.cycles.trigger import Probe, Reason, Start, TriggerState, Wait, decide, enough, full_waits
 from consumer.cycles.trigger_terms import UNASKED_FROM_SCRATCH
 from consumer.ledger.efforts import Efforts, Failed, efforts
@@ -15,6 +18,7 @@ from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held, History
 from schemas.policies import TriggerPolicy
+from schemas.times.quiet_hours import Span, quiet_until, spans_around
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,21 @@ class Deciding:
     Args:
         policy: the rules.
         ledger: where changes and cycles are on record.
-        clock: the time, of which only differences count.
+        clock: the time, of which only differences count; quiet hours go by the wall clock.
+        slo: the freshness promise; without one, no cycle starts for it.
+        longest_attempt: seconds that an attempt at a cycle may take.
     """
 
-    def __init__(self, policy: TriggerPolicy, ledger: Ledger, clock: Clock) -> None:
+    def __init__(
+        self,
+        policy: TriggerPolicy,
+        ledger: Ledger,
+        clock: Clock,
+        slo: SloSettings | None = None,
+        longest_attempt: float = 3600.0,
+    ) -> None:
+        self._slo = slo or SloSettings()
+        self._longest_attempt = longest_attempt
         self._policy = policy
         self._ledger = ledger
         self._clock = clock
@@ -81,7 +96,7 @@ class Deciding:
         state = replace(state, others_caught_up=others_caught_up)
         if policy.regret is not None:
             state = with_probe(state, ledger.probes.last(), busy=probing)
-        state = self._with_our_times(state)
+        state = self._with_limits(self._with_our_times(state))
         elapsed, now = self._clock.elapsed(), self._clock.now()
         outcome, waits = decide(policy, state, elapsed), full_waits(policy, state, elapsed)
         until = outcome.until if isinstance(outcome, Wait) else None
@@ -92,7 +107,7 @@ class Deciding:
             past.held,
             found.failed,
             None if waits is None else _with_wall_time(*waits, now - elapsed),
-            None if until is None else until + (now - elapsed),
+            None if until is None else round(until + (now - elapsed), 3),  # the two clocks are not read at one moment
         )
 
     def _with_our_times(self, state: TriggerState) -> TriggerState:
@@ -122,6 +137,34 @@ class Deciding:
         elif self._enough_since is None:
             self._enough_since = self._clock.elapsed()
         return replace(ours, enough_since=self._enough_since)
+
+    def _with_limits(self, state: TriggerState) -> TriggerState:
+        """The same, with quiet hours, training budget and promise, on the clock that nobody sets."""
+        policy, slo = self._policy, self._slo
+        now, elapsed = self._clock.now(), self._clock.elapsed()
+        ahead = now - elapsed
+        spans = spans_around(policy.quiet_hours, policy.quiet_hours_zone, now) if policy.quiet_hours else ()
+        quiet = [Span(span.begin - ahead, span.end - ahead) for span in spans]
+        due = budget_until = None
+        if policy.training_minutes_a_day is not None:
+            work = at_work(self._ledger.training.ran(now), self._longest_attempt, now)
+            budget_until = used_up_until(work, policy.training_minutes_a_day * 60, now)
+        if slo.freshness is not None and state.oldest_change is not None:
+            expected = self._ledger.training.expected()
+            due = start_by(
+                state.oldest_change,
+                slo.freshness,
+                0.0 if expected is None else expected.seconds,
+                quiet,
+                outranks_quiet=slo.outranks_quiet_hours,
+            )
+        return replace(
+            state,
+            start_by=due,
+            outranks_quiet=slo.outranks_quiet_hours,
+            quiet_until=quiet_until(quiet, elapsed),
+            budget_until=None if budget_until is None else budget_until - ahead,
+        )
 
 
 def trigger_state(ledger: Ledger, past: History, found: Efforts, *, busy: bool, caught_up: bool) -> TriggerState:

@@ -12,6 +12,7 @@ from consumer.cycles.cycle_spacing import (
     wait_before_drift_full,
     wait_before_scratch,
 )
+from consumer.cycles.restraints import within_limits
 from consumer.cycles.trigger_terms import Hold, Probe, Reason, Start, TriggerState, Wait
 from schemas.cycle import CycleKind
 from schemas.policies import TriggerPolicy
@@ -36,8 +37,9 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
     The rules are applied in this order. While a cycle runs, none starts. While a person has paused cycles, nothing
     starts, whoever asks; what was asked for waits. A request of an operator starts a cycle at
     once. While a listener catches up, no other cycle starts, as an earlier claim would cut a backlog in two. Then the
-    wait after the last cycle has to be over. A change waits at most `max_staleness`: after that neither the quiet
-    period nor the thresholds hold a cycle back.
+    wait after the last cycle has to be over. A change waits at most `max_staleness`, and no longer than the freshness
+    promise allows: after that neither the quiet period nor the thresholds hold a cycle back. In quiet hours, and beyond
+    the training budget, nothing starts by itself, neither cycle nor probe.
 
     After a cycle that settled nothing the next cycle waits ever longer. After a held cycle nothing from scratch starts
     by itself, unless the held cycle asked for a full retrain: data that are not believed must not become all that a
@@ -57,6 +59,11 @@ def decide(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Pr
         return Wait(Hold.CATCHING_UP)
     if not state.others_caught_up:
         return Wait(Hold.OTHERS_CATCHING_UP)
+    return within_limits(state, _by_itself(policy, state, now), now)
+
+
+def _by_itself(policy: TriggerPolicy, state: TriggerState, now: float) -> Start | Probe | Wait:
+    """What nobody has asked for, but for the schedule."""
     if (wait := wait_after_last_cycle(policy, state, now)) is not None:
         return wait
     if _schedule_counts(state) and wait_after_failed_full(policy, state, now) is None:
@@ -150,28 +157,35 @@ def _by_changes(policy: TriggerPolicy, state: TriggerState, now: float) -> Start
         return quiet
     if (below := _below(policy, state, now)) is not None:
         return _by_regret(policy, state, now, below)
-    stale = now >= state.oldest_change + policy.max_staleness
-    return Start(Reason.STALENESS if stale else enough(policy, state) or Reason.STALENESS)
+    if now >= state.oldest_change + policy.max_staleness:
+        return Start(Reason.STALENESS)
+    return Start(enough(policy, state) or Reason.FRESHNESS)
+
+
+def _due(policy: TriggerPolicy, state: TriggerState) -> float:
+    """When the oldest change is to be learned, whatever else holds."""
+    assert state.oldest_change is not None
+    stale_at = state.oldest_change + policy.max_staleness
+    return stale_at if state.start_by is None else min(stale_at, state.start_by)
 
 
 def _noise(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
-    """The wait for quiet, while changes are still arriving: neither for long, nor until one is stale."""
+    """The wait for quiet, while changes are still arriving: neither for long, nor until one is due."""
     assert state.oldest_change is not None
     newest = state.oldest_change if state.newest_change is None else state.newest_change
     begun = state.oldest_change if state.enough_since is None else state.enough_since
     until = min(
         newest + policy.quiet_period,
         begun + max(policy.max_quiet, policy.quiet_period),
-        state.oldest_change + policy.max_staleness,
+        _due(policy, state),
     )
     return Wait(Hold.QUIET, until=until) if now < until else None
 
 
 def _below(policy: TriggerPolicy, state: TriggerState, now: float) -> Wait | None:
-    """The wait until the oldest change is stale, where no threshold is met."""
-    assert state.oldest_change is not None
-    stale_at = state.oldest_change + policy.max_staleness
-    return None if now >= stale_at or enough(policy, state) is not None else Wait(Hold.THRESHOLD, until=stale_at)
+    """The wait until the oldest change is due, where no threshold is met."""
+    due = _due(policy, state)
+    return None if now >= due or enough(policy, state) is not None else Wait(Hold.THRESHOLD, until=due)
 
 
 def _by_regret(policy: TriggerPolicy, state: TriggerState, now: float, below: Wait) -> Start | Probe | Wait:

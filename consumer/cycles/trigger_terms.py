@@ -23,6 +23,7 @@ class Reason(StrEnum):
     REGRET = "the champion has lost too much on what is pending"
     LABEL_COUNT = "enough labels changed"
     LABEL_SHARE = "large enough share of labels changed"
+    FRESHNESS = "the freshness promise needs a cycle now"
 
 
 UNASKED_FROM_SCRATCH = (Reason.BOOTSTRAP, Reason.REJECTIONS, Reason.DRIFT)
@@ -51,6 +52,8 @@ class Hold(StrEnum):
     CEILING = "the most cycles from scratch of a day have run"
     QUIET = "changes are still arriving"
     THRESHOLD = "too little has changed"
+    QUIET_HOURS = "quiet hours"
+    BUDGET = "the training budget of 24 hours is used up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,14 @@ class TriggerState:
     """How many users and labels were pending then."""
     regret: float | None = None
     """What the champion had lost, less the error of the figure; None where there was no figure."""
+    start_by: float | None = None
+    """When a cycle has to start so that the freshness promise is kept; None where nothing is promised, or waits."""
+    outranks_quiet: bool = False
+    """Whether that holds in quiet hours, too."""
+    quiet_until: float | None = None
+    """Until when there are quiet hours; None where there are none now."""
+    budget_until: float | None = None
+    """Until when the training budget is used up; None where there is room."""
 
 
 @dataclass(frozen=True, slots=True)

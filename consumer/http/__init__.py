@@ -10,5 +10,4 @@ answers     status, cycles, versions, reports
 readiness   whether this instance is ready
 orders      what a person with the token orders
 pages       files of the page for people, and reports
-parts       what other rooms contribute: metrics, freshness, samples
 """

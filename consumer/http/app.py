@@ -18,13 +18,16 @@ from consumer.clock import Clock
 from consumer.errors import ConsumerError
 from consumer.health import judged
 from consumer.http.answers import Answers
-from consumer.http.guard import Guard
+from consumer.http.guard import FAULT, Guard
+from consumer.http.orders import ORDERS, OrderTaker
 from consumer.http.pages import Files
-from consumer.http.parts import MetricsPage, metrics_page
 from consumer.http.problems import Problem, as_text, refusal
 from consumer.http.readiness import unready
 from consumer.http.reading import Asking, LedgerDoor
+from consumer.http.reports import Reports
 from consumer.ledger.ledger import Ledger
+from consumer.ledger.past_cycles import NotOnRecord
+from consumer.metrics.collector import Metrics
 from consumer.settings import Settings
 from consumer.status import Status
 from schemas.log_events.http import HTTP_FAILED
@@ -59,10 +62,13 @@ class Application:
         self._door = LedgerDoor(settings.ledger.url)
         self._ledger = ledger or self._door
         self._asking = Asking(self._ledger)
+        self._scraping = Asking(self._ledger)  # threads of its own: metrics are told while the ledger hangs
         self._failed_at = float("-inf")
-        self._page: MetricsPage | None = None
-        self._page_lock = threading.Lock()
+        self._metrics_now: Metrics | None = None
+        self._metrics_lock = threading.Lock()
         answers, files = Answers(settings, self._asking, status, self._clock), Files()
+        self._reports = Reports(settings, self._asking)
+        taker = OrderTaker(settings, self._asking, self._clock)
         routes = [
             Route("/", files.index),
             Route("/static/{path:path}", files.file),
@@ -70,8 +76,25 @@ class Application:
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
             Route(f"{API}/status", answers.status),
+            Route(f"{API}/cycles", answers.cycles),
+            Route(f"{API}/cycles/{{cycle_id}}", answers.cycle),
+            Route(f"{API}/versions", answers.versions),
+            Route(f"{API}/versions/{{version}}", answers.version),
+            Route(f"{API}/reports", self._reports.kept),
+            Route(f"{API}/reports/{{cycle_id}}", self._reports.page),
+            Route(f"{API}/samples", answers.samples),
+            Route(f"{API}/openapi.json", files.openapi),
+            *(Route(f"{API}/orders/{name}", taker.taking(name), methods=["POST"]) for name in ORDERS),
         ]
-        handlers = {HTTPException: _by_starlette, Problem: _problem, ConsumerError: _by_ledger}
+        handlers = {
+            HTTPException: _by_starlette,
+            Problem: _problem,
+            NotOnRecord: _unknown,
+            ConsumerError: _by_ledger,
+            Exception: _fault,
+        }
+        self.paths = frozenset(route.path for route in routes)
+        """The addresses that are answered."""
         self._app = Guard(Starlette(routes=routes, exception_handlers=handlers), settings.http, self._fault)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +102,8 @@ class Application:
         await self._app(scope, receive, send)
 
     def close(self) -> None:
-        """Give back the connections to the ledger."""
+        """Give back the connections to the ledger, and give up what is being drawn."""
+        self._reports.close()
         self._door.close()
 
     def failed(self, path: str, reason: str) -> None:
@@ -102,21 +126,28 @@ class Application:
 
     async def _metrics(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")
-        found = await self._asking.work(lambda: self._measured(accept))
-        if found is None:
-            raise Problem(404, "this build has no metrics", "see /api/v1/status")
-        return Response(found[0], headers={"content-type": found[1]})
+        body, kind = await self._scraping.work(lambda: self._measured(accept))
+        return Response(body, headers={"content-type": kind})
 
-    def _measured(self, accept: str) -> tuple[bytes, str] | None:
-        with self._page_lock:
-            if self._page is None:
-                self._page = metrics_page(self._settings, self._ledger, self._status)
-        return None if self._page is None else self._page.page(accept)
+    def _measured(self, accept: str) -> tuple[bytes, str]:
+        with self._metrics_lock:
+            if self._metrics_now is None:
+                self._metrics_now = Metrics(self._settings, self._ledger, self._status)
+        return self._metrics_now.page(accept)
 
 
 async def _problem(_request: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)
     return refusal(problem)
+
+
+async def _unknown(_request: Request, error: Exception) -> Response:
+    return refusal(Problem(404, str(error), "GET /api/v1/cycles lists what there is"))
+
+
+async def _fault(_request: Request, _error: Exception) -> Response:
+    """The answer; the fault itself goes on to the guard, which logs it."""
+    return refusal(FAULT)
 
 
 async def _by_ledger(_request: Request, error: Exception) -> Response:
@@ -129,6 +160,7 @@ async def _by_starlette(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allowed = dict(error.headers or {})
         what = f"{request.method} is not answered here"
-        return refusal(Problem(405, what, f"use {allowed.get('Allow', 'GET')}", allowed))
+        methods = ", ".join(sorted(allowed.get("Allow", "GET").split(", ")))
+        return refusal(Problem(405, what, f"use {methods}", {**allowed, "Allow": methods}))
     what = f"there is nothing at {request.url.path!r}"
     return refusal(Problem(error.status_code, what, "docs/api.md lists what is served"))

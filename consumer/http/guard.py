@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consumer.configuration.http import HttpSettings
@@ -19,6 +20,8 @@ CSP = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 """What the page for people may do: its own scripts and styles, and questions to us."""
+
+FAULT = Problem(500, "this is a fault of Retrainer", "the log of the service says more")
 
 _HEADERS = {
     "content-security-policy": CSP,
@@ -58,17 +61,20 @@ class Guard:
             await send(message)
 
         if scope["type"] != "http":
+            if scope["type"] == "lifespan":  # of servers that have one
+                await self._app(scope, receive, send)
             return
         try:
             if (host := host_of(scope)) is None or not is_ours(host, self._settings):
                 await refusal(_not_ours(host))(scope, receive, safely)
             else:
                 await self._app(scope, receive, safely)
+        except ClientDisconnect:
+            return
         except Exception as error:  # noqa: BLE001  (whatever it is, the client gets an answer and we a log line)
             self._failed(str(scope["path"]), error)
             if not begun:
-                problem = Problem(500, "this is a fault of Retrainer", "the log of the service says more")
-                await refusal(problem)(scope, receive, safely)
+                await refusal(FAULT)(scope, receive, safely)
 
 
 def with_safe_headers(headers: object) -> list[tuple[bytes, bytes]]:

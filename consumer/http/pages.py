@@ -11,6 +11,7 @@ from starlette.responses import Response
 from consumer.http.problems import Problem
 
 STATIC = Path(__file__).parent / "static"
+OPENAPI = Path(__file__).parent / "openapi.json"
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -41,6 +42,10 @@ class Files:
     async def file(self, request: Request) -> Response:
         """Any file of the folder."""
         return self._answer(request.path_params["path"], request)
+
+    async def openapi(self, _request: Request) -> Response:
+        """The description of the API for machines."""
+        return Response(OPENAPI.read_bytes(), media_type="application/json", headers={"cache-control": "no-cache"})
 
     def _answer(self, name: str, request: Request) -> Response:
         path = self._files.get(name)  # a name that is none of these leads nowhere, whatever is in it

@@ -78,7 +78,14 @@ class Asking:
         Raises:
             Problem: 503, where the ledger does not answer.
         """
-        return await self.work(lambda: question(self._ledger()))
+
+        def opened() -> Ledger:
+            try:
+                return self._ledger()
+            except LedgerError as error:
+                raise silent(str(error)) from None
+
+        return await self.work(lambda: question(opened()))
 
     async def work(self, task: Callable[[], Found]) -> Found:
         """What `task` gives, run in a thread, where it may ask the ledger.
@@ -105,8 +112,6 @@ class Asking:
             await self.ask(_answers)
         except Problem as problem:
             return problem.what
-        except LedgerError as error:
-            return str(error)
         return None
 
 

@@ -29,7 +29,9 @@ from consumer.ledger.replays import Replays
 from consumer.ledger.retention.marking import Pruning
 from consumer.ledger.retrain_requests import RetrainRequests
 from consumer.ledger.views import Views
+from consumer.ledger.watching.notifications import Notifications
 from consumer.ledger.watching.samples import Samples
+from consumer.ledger.watching.training import Training
 from consumer.ledger.watching.unlearned import Unlearned
 from schemas.private import FILE, narrow, private_file, private_folder
 
@@ -56,7 +58,9 @@ class Ledger:
     pruning: Pruning
     outbox: Outbox
     samples: Samples
+    training: Training
     unlearned: Unlearned
+    notifications: Notifications
 
     def close(self) -> None:
         """Give back the connections."""
@@ -124,7 +128,9 @@ def _on(engine: Engine) -> Ledger:
         Pruning(engine),
         Outbox(engine),
         Samples(engine),
+        Training(engine),
         Unlearned(engine),
+        Notifications(engine),
     )
 
 

@@ -53,6 +53,8 @@ class WhichCycles:
     since: float | None = None
     """Claimed at this time or later. Cycles are claimed in order; where a clock was set back, what is before it is not
     looked at."""
+    before: int | None = None
+    """Earlier than the cycle of this number."""
 
 
 def find_cycles(engine: Engine, which: WhichCycles, limit: int) -> list[dict[str, Any]]:
@@ -62,7 +64,7 @@ def find_cycles(engine: Engine, which: WhichCycles, limit: int) -> list[dict[str
     if which.states and not which.kinds:
         by_kind = [[cycles.c.kind == kind] for kind in CycleKind]  # so that each read is in the order of an index
     with reading(engine) as connection:
-        streams = [_newest(connection, [*state, *kind], which.since) for state, kind in product(by_state, by_kind)]
+        streams = [_newest(connection, [*state, *kind], which) for state, kind in product(by_state, by_kind)]
         newest = merge(*streams, key=lambda row: row.number, reverse=True)
         return [past_cycle(connection, row) for row in islice(newest, limit)]
 
@@ -116,14 +118,13 @@ def later_from_scratch(engine: Engine, number: int) -> dict[str, Any] | None:
         return None if found is None else past_cycle(connection, found)
 
 
-def _newest(connection: Connection, wanted: list[ColumnElement[bool]], since: float | None) -> Iterator[Any]:
+def _newest(connection: Connection, wanted: list[ColumnElement[bool]], which: WhichCycles) -> Iterator[Any]:
     """Rows of `cycles`, newest first, read some at a time; up to the first that was claimed before `since`."""
-    rows = _read(connection, wanted)
+    rows, since = _read(connection, wanted, _MOST if which.before is None else which.before), which.since
     return rows if since is None else takewhile(lambda row: row.claimed_at >= since, rows)
 
 
-def _read(connection: Connection, wanted: list[ColumnElement[bool]]) -> Iterator[Any]:
-    before = _MOST
+def _read(connection: Connection, wanted: list[ColumnElement[bool]], before: int) -> Iterator[Any]:
     while True:
         some = select(cycles).where(*wanted, cycles.c.number < before).order_by(cycles.c.number.desc()).limit(_AT_ONCE)
         rows = connection.execute(some).all()

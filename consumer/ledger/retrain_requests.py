@@ -26,9 +26,13 @@ class RetrainRequests:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def ask(self, kind: CycleKind, by: By, now: float, accept: Iterable[GuardName] = ()) -> int:
-        """Ask for a cycle that waives the guard's limits in `accept`; gives the number of the request."""
-        request = retrain_requests.insert().values(kind=kind.value, by=by, at=now, accept=sorted(accept))
+    def ask(self, kind: CycleKind, by: By, now: float, accept: Iterable[GuardName] = (), why: str | None = None) -> int:
+        """Ask for a cycle that waives the guard's limits in `accept`, with the words of whoever asks in `why`.
+
+        Returns:
+            The number of the request.
+        """
+        request = retrain_requests.insert().values(kind=kind.value, by=by, at=now, accept=sorted(accept), why=why)
         with self._engine.begin() as connection:
             number = connection.execute(request).inserted_primary_key
         assert number is not None

@@ -18,6 +18,9 @@ from schemas.cycle import CycleKind, CycleResult, Outcome
 
 _PAST_CYCLES = 100  # more rejections in a row are no worse
 _SETTLING = {Outcome.REGISTERED, Outcome.UNCHANGED}
+_REGISTERED = select(versions, cycles.c.kind, cycles.c.reason, cycles.c.lineage, cycles.c.result).join(
+    cycles, cycles.c.cycle_id == versions.c.cycle_id
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +176,17 @@ class Views:
 
     def versions(self, newest: int | None = None) -> list[dict[str, Any]]:
         """The `newest` registered versions, or all, oldest first, as `retrainer versions --json` gives them."""
-        columns = versions, cycles.c.kind, cycles.c.reason, cycles.c.lineage, cycles.c.result
-        found = select(*columns).join(cycles, cycles.c.cycle_id == versions.c.cycle_id)
         with reading(self._engine) as connection:
-            rows = connection.execute(found.order_by(versions.c.version.desc()).limit(newest)).all()
+            rows = connection.execute(_REGISTERED.order_by(versions.c.version.desc()).limit(newest)).all()
             standing = champion(connection)
         return [version_record(row, standing) for row in reversed(rows)]
+
+    def version(self, number: int) -> dict[str, Any] | None:
+        """One registered version, as `versions` gives it; None where there is no such version."""
+        with reading(self._engine) as connection:
+            row = connection.execute(_REGISTERED.where(versions.c.version == number)).one_or_none()
+            standing = champion(connection)
+        return None if row is None else version_record(row, standing)
 
     def cycle_of(self, version: int) -> str | None:
         """The cycle that registered a version; None where there is no such version."""

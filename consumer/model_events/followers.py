@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from consumer.configuration.model_events import keys_of
+from consumer.configuration.webhook import keys_of
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.outbox import Channel, Outbox
 from consumer.listener.ledger_backoff import in_short
-from consumer.model_events.courier import Courier
 from consumer.model_events.envelope import Envelope
-from consumer.model_events.patience import TOPIC, WEBHOOK
+from consumer.model_events.ports import Sender
+from consumer.model_events.queue import EventQueue
 from consumer.model_events.topic import TopicSender
 from consumer.model_events.webhook import WebhookSender
 from consumer.routine import Routine
+from consumer.sending.courier import Courier
+from consumer.sending.patience import TOPIC, WEBHOOK, Patience
 from consumer.settings import Settings
-from schemas.log_events.model_events import OUTBOX_NOT_TRIMMED
+from consumer.trouble import Trouble
+from schemas.log_events.model_events import MODEL_EVENTS_NOT_SENT, MODEL_EVENTS_SENT_AGAIN, OUTBOX_NOT_TRIMMED
 
 log = structlog.get_logger()
 
@@ -29,13 +33,18 @@ _TRIM_EVERY = 600.0
 def followers(settings: Settings, ledger: Ledger) -> list[Routine]:
     """The threads that the settings ask for; the one that trims always runs, as the ledger always writes."""
     events, channels = settings.model_events, channels_of(settings)
-    envelope, found = Envelope(settings, ledger.ledger_id), [Routine("outbox", _trimming(ledger.outbox, channels))]
+    found = [Routine("outbox", _trimming(ledger.outbox, channels))]
+
+    def carrying(name: str, sender: Sender, patience: Patience) -> Routine:
+        queue = EventQueue(ledger.outbox, Envelope(settings, ledger.ledger_id), sender)
+        trouble = Trouble(MODEL_EVENTS_NOT_SENT, MODEL_EVENTS_SENT_AGAIN, time.monotonic)
+        return Routine(name, Courier(queue, patience, trouble).run)
+
     if events.topic is not None:
-        courier = Courier(ledger.outbox, envelope, TopicSender(settings.kafka, events.topic), TOPIC)
-        found.append(Routine("model-events", courier.run))
+        found.append(carrying("model-events", TopicSender(settings.kafka, events.topic), TOPIC))
     if events.webhook is not None and events.webhook_secret is not None:
         sender = WebhookSender(events.webhook.get_secret_value(), keys_of(events.webhook_secret), events.webhook_cafile)
-        found.append(Routine("webhook", Courier(ledger.outbox, envelope, sender, WEBHOOK).run))
+        found.append(carrying("webhook", sender, WEBHOOK))
     return found
 
 

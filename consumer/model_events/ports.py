@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from consumer.errors import ConsumerError
 from consumer.ledger.outbox import Channel
 from schemas.model_events import ModelEvent
-
-
-class NotSent(ConsumerError):  # noqa: N818  (a reason to wait)
-    """A channel did not take an event; `asked` is how many seconds it asks us to wait, where it does."""
-
-    def __init__(self, message: str, asked: float | None = None) -> None:
-        super().__init__(message)
-        self.asked = asked
-
-
-class Gone(NotSent):
-    """The receiver wants no more events."""
 
 
 class Sender(Protocol):

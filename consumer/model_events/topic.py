@@ -12,7 +12,7 @@ from consumer.kafka.clients import make_producer
 from consumer.kafka.options import producer_options
 from consumer.kafka.ports import Producer
 from consumer.ledger.outbox import Channel
-from consumer.model_events.ports import NotSent
+from consumer.sending.ports import NotSent
 from schemas.model_events import CONTENT_TYPE, ModelEvent
 
 _DELIVERY_MS = 10_000

@@ -9,11 +9,13 @@ from typing import Any
 from consumer.clock import Clock
 from consumer.cycles.runner_report import LIVE, RunnerReport
 from consumer.database.address import shown
+from consumer.freshness.now import freshness_now
 from consumer.ledger.efforts import efforts
 from consumer.ledger.instances import Instance
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.probes import Probed
 from consumer.ledger.views import Held
+from consumer.notifications.now import notifications_now
 from consumer.operating.records import model_events_now, order_record
 from consumer.operating.state import hold_now, state_now
 from consumer.settings import Settings
@@ -62,6 +64,7 @@ def overview(settings: Settings, ledger: Ledger, clock: Clock, service: Status |
             **({"labels": backlog.labels, "untried_labels": backlog.untried_labels} if labelled else {}),
             "oldest_age_s": None if oldest is None else round(max(0.0, now - oldest), 1),
         },
+        "freshness": freshness_now(settings, ledger, now).as_json(),
         "cycle": cycle,
         "champion": past.champion,
         "served": alive.served if alive else None,
@@ -88,6 +91,7 @@ def overview(settings: Settings, ledger: Ledger, clock: Clock, service: Status |
         },
         "gaps": ledger.views.open_gaps(),
         "model_events": model_events_now(settings, ledger),
+        "notifications": notifications_now(settings, ledger),
         "vectors": vectors_now(settings),
         "ledger": shown(settings.ledger.url),
         "state_dir": str(settings.state_dir),

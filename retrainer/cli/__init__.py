@@ -43,6 +43,7 @@ COMMANDS = {
     "dead-letters": "retrainer.cli.dead_letters:dead_letters",
     "refused": "retrainer.cli.refused:refused",
     "simulate": "retrainer.cli.simulate:simulate",
+    "notify": "retrainer.cli.notifications.notify:notify",
     "doctor": "retrainer.cli.doctor:doctor",
     "config": "retrainer.cli.config:config",
     "backup": "retrainer.cli.backup:backup",

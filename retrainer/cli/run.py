@@ -10,9 +10,11 @@ from functools import partial
 
 import structlog
 
+from consumer.allocator import give_back_large_blocks
 from consumer.clock import Clock, this_boot
 from consumer.connection import connected
 from consumer.database.address import weakness
+from consumer.freshness.now import warn_of_conflicts
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
 from consumer.logs import configure
@@ -30,12 +32,14 @@ def run() -> None:
 
     A cycle that is under way is then given up, and resumed at the next start.
     """
+    give_back_large_blocks()
     settings = load_settings()
     configure(settings.log)
     if weak := weakness(settings.ledger.url, os.environ):
         log.warning(LEDGER_NOT_SAFE, reason=weak)
     on_stop(lambda _signal: sys.exit(0))  # while it waits for the cluster
     with only_one(settings.state_dir), closing(open_ledger(settings.ledger.url)) as ledger:
+        warn_of_conflicts(settings, ledger)
         service = Service(connected(settings, waiting=partial(_waiting, settings)), ledger)
         on_stop(lambda _signal: service.stop())
         freeze_the_start()

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from consumer.configuration.dead_letters import WAY_OUT
+from consumer.freshness.verdict import FreshnessState
 from consumer.listener.state import ListenerState
+from consumer.notifications.now import channels_in_trouble
 from consumer.status import ServiceState
 
 _NOT_RUNNING = {"never started", "not responding", ServiceState.STOPPED.value}
@@ -18,7 +20,8 @@ def problems(found: dict[str, Any]) -> list[str]:
 
     What a person has ordered, such as a pause, is no problem, and neither is work that waits for its turn.
     """
-    return [*_of_service(found), *_of_cycles(found), *_of_data(found)]
+    parts = (_of_service, _of_cycles, _of_promise, _of_data, _of_notifications)
+    return [line for part in parts for line in part(found)]
 
 
 def _of_service(found: dict[str, Any]) -> Iterator[str]:
@@ -38,6 +41,17 @@ def _of_cycles(found: dict[str, Any]) -> Iterator[str]:
         yield f"cycle {failing['cycle_id']} fails: {failing['error']}"
     if (why := found.get("asks_full")) and not found.get("full_on_drift"):
         yield f"a full retrain is asked for: {why}; `retrainer train --full`"
+
+
+def _of_notifications(found: dict[str, Any]) -> Iterator[str]:
+    if told := found.get("notifications"):
+        yield from channels_in_trouble(told)
+
+
+def _of_promise(found: dict[str, Any]) -> Iterator[str]:
+    """A promise at risk may be kept yet; one that is broken is told."""
+    if (verdict := found.get("freshness")) and verdict["state"] == FreshnessState.BROKEN:
+        yield f"freshness: {verdict['reason']}"
 
 
 def _of_data(found: dict[str, Any]) -> Iterator[str]:

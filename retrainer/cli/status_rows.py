@@ -9,8 +9,10 @@ from typing import Any
 
 from consumer.configuration.dead_letters import WAY_OUT
 from consumer.cycles.failure_report import FailureReport
+from consumer.freshness.verdict import FreshnessState, verdict_in_words
 from consumer.listener.state import ListenerState
 from consumer.moments import in_utc
+from consumer.notifications.now import notifications_in_words
 from retrainer.cli.model_event_rows import model_events_in_words
 
 TRIED = {"rejected", "inconclusive", "held"}
@@ -31,6 +33,7 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         **({"full retrain": full} if (full := _full_retrain(found)) else {}),
         "lag": _lag(found),
         "pending": _pending(found),
+        **({"freshness": freshness} if (freshness := _freshness(found)) else {}),
         "cycle": _cycle(cycle) if cycle else "none",
         "last cycle": f"{last['cycle_id']} ({last['kind']}) {last['outcome']}: {last['reason']}" if last else "none",
         **({"probe": found["probe"]["told"]} if found["probe"] else {}),
@@ -49,6 +52,8 @@ def rows(found: dict[str, Any]) -> dict[str, str]:
         lines["refused"] = f"{refused}: see `retrainer refused list`"
     if events := found.get("model_events"):
         lines["model events"] = model_events_in_words(events)
+    if told := found.get("notifications"):
+        lines["notifications"] = notifications_in_words(told)
     if len(found["instances"]) > 1:
         lines["instances"] = "\n".join(_instance(instance) for instance in found["instances"])
     if gaps := found["gaps"]:
@@ -122,6 +127,14 @@ def _pending(found: dict[str, Any]) -> str:
     by = f"tried by {last['cycle_id']}, {last['outcome']}" if last and last["outcome"] in TRIED else "tried before"
     which = "all" if new == 0 else f"{every - new} of them"
     return f"{pending['users']} users{labels}{age}; {which} {by}: they ride with the next cycle"
+
+
+def _freshness(found: dict[str, Any]) -> str | None:
+    """How it stands with the promise; None where nothing is promised, and nothing else is to be said."""
+    verdict = found.get("freshness")
+    if verdict is None or (verdict["state"] == FreshnessState.NONE and not verdict["conflicts"]):
+        return None
+    return verdict_in_words(verdict)
 
 
 def _cycle(cycle: dict[str, Any]) -> str:

@@ -93,6 +93,7 @@ class Plan:
             "RETRAINER_TRIGGER__MIN_INTERVAL": "0",
             "RETRAINER_TRIGGER__MAX_STALENESS": "20",  # for a wave smaller than the threshold
             "RETRAINER_TRIGGER__MAX_BACKOFF": "20",
+            "RETRAINER_HTTP__PORT": "0",  # another service may run here already
             "RETRAINER_LOG__FORMAT": "json",
             **(learning if self.following else {}),
         }

@@ -35,6 +35,7 @@ _TITLES = {
     "schemas.log_events.service": "The service, its ledger and its lease",
     "schemas.log_events.cycles": "Cycles",
     "schemas.log_events.model_events": "Model events",
+    "schemas.log_events.notifications": "Notifications",
     "schemas.log_events.promotions": "The champion, as the registry shows it",
     "schemas.log_events.listener": "The listener, and dead letters",
     "schemas.log_events.deployment": "What is served",

@@ -47,6 +47,12 @@ LEDGER_NOT_SAFE = LogEvent(
     "The connection to PostgreSQL does not check for certain who answers.",
     reason="what is missing, and what to set",
 )
+PROMISE_IN_DOUBT = LogEvent(
+    "the freshness promise cannot always be kept",
+    "warning",
+    "Settings do not go together, or a cycle takes too long for them. Said at each start, a line for each.",
+    reason="what breaks the promise or the budget, and the way out",
+)
 
 # The cluster
 WAITING_FOR_CLUSTER = LogEvent(

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree
 
 import pytest
 from playwright.sync_api import Browser, Error, sync_playwright
+
+from tests.browser.serving import Serving, past, serving
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -25,6 +29,19 @@ def browser() -> Iterator[Browser]:
             _left_out(f"{program} does not start: {str(error).splitlines()[0]}")
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def short_past(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with a past of a few cycles, to be copied."""
+    return past(tmp_path_factory.mktemp("past"), cycles=14, minutes=60)
+
+
+@pytest.fixture
+def served(short_past: Path, tmp_path: Path) -> Iterator[Serving]:
+    """The page of a service with a short past."""
+    with serving(copytree(short_past, tmp_path / "state")) as found:
+        yield found
 
 
 def _left_out(lacking: str) -> None:

@@ -40,13 +40,28 @@ class Opened:
 @contextmanager
 def opened(browser: Browser, path: Path, scheme: Scheme = "light", width: int = DESK) -> Iterator[Opened]:
     """A file, opened without a network."""
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}, offline=True)
+    with _at(browser, path.as_uri(), scheme, width, offline=True) as found:
+        found.requests.remove(path.as_uri())
+        yield found
+
+
+@contextmanager
+def visited(browser: Browser, url: str, scheme: Scheme = "light", width: int = DESK) -> Iterator[Opened]:
+    """A page that a server gives."""
+    with _at(browser, url, scheme, width, offline=False) as found:
+        yield found
+
+
+@contextmanager
+def _at(browser: Browser, url: str, scheme: Scheme, width: int, *, offline: bool) -> Iterator[Opened]:
+    context = browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 900}, offline=offline, timezone_id="Europe/Vienna"
+    )
     page = context.new_page()
     found = Opened(page, [], [])
     page.on("request", lambda request: found.requests.append(request.url))
     page.on("console", lambda said: found.complaints.append(said.text))
     page.on("pageerror", lambda error: found.complaints.append(str(error)))
-    page.goto(path.as_uri())
-    found.requests.remove(path.as_uri())
+    page.goto(url)
     yield found
     context.close()

@@ -23,8 +23,10 @@ class Stack:
     def __init__(self, engine: Engine, secrets: Path) -> None:
         self._engine = engine
         secrets.mkdir()
-        secrets.joinpath("kafka_sasl_password").write_text(SECRET)
-        ports = {name: str(free_port()) for name in ("RETRAINER_KAFKA_PORT", "RETRAINER_PAGE_PORT")}
+        for name in ("kafka_sasl_password", "http_token"):
+            secrets.joinpath(name).write_text(SECRET)
+        self.page = free_port()
+        ports = {"RETRAINER_KAFKA_PORT": str(free_port()), "RETRAINER_PAGE_PORT": str(self.page)}
         self._environment = {"RETRAINER_SECRETS": str(secrets), **ports}
 
     def up(self) -> None:

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.container.stack import SECRET, Stack
@@ -68,6 +69,16 @@ def test_it_reads_secrets_from_files_and_never_tells_them(stack: Stack) -> None:
     assert stack.execute("cat", "/run/secrets/kafka_sasl_password") == (0, SECRET)
     assert SECRET not in stack.podman("inspect", stack.service)
     assert SECRET not in stack.logs(lines=-1)
+
+
+def test_its_page_is_reached_from_the_host_and_its_token_comes_from_a_file(stack: Stack) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{stack.page}") as client:
+        status = client.get("/api/v1/status").json()
+        assert (status["actions"], status["page"]) == (True, "http://127.0.0.1:8642/")
+        assert client.get("/healthz").status_code == 200
+        pin, order = "/api/v1/orders/pin", {"reason": "a test", "version": 999}
+        assert client.post(pin, json=order).status_code == 401
+        assert client.post(pin, json=order, headers={"authorization": f"Bearer {SECRET}"}).status_code == 409
 
 
 def test_sigterm_in_the_middle_of_a_cycle(stack: Stack) -> None:

@@ -183,7 +183,9 @@ def _refusing(result: CycleResult, bad: set[str | PairKey], *, whole: bool) -> C
     return result.model_copy(update=told)
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("sqlite", 40), ("postgresql", 15)])
+@pytest.mark.parametrize(
+    ("engine", "examples"), [("sqlite", 10), ("postgresql", 15), pytest.param("sqlite", 40, marks=pytest.mark.full)]
+)
 def test_nobody_is_lost_whatever_the_history(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, engine: str, examples: int
 ) -> None:

@@ -163,7 +163,9 @@ class OrdersHistory(RuleBasedStateMachine):
         assert self.ledger.views.history().champion == self.model.champion
 
 
-@pytest.mark.parametrize(("engine", "examples"), [("sqlite", 25), ("postgresql", 4)])
+@pytest.mark.parametrize(
+    ("engine", "examples"), [("sqlite", 8), ("postgresql", 4), pytest.param("sqlite", 25, marks=pytest.mark.full)]
+)
 def test_nobody_is_lost_whatever_persons_order(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, engine: str, examples: int
 ) -> None:

@@ -33,6 +33,8 @@ ASKED: dict[str, Callable[[Ledger], object]] = {
     "of a kind": lambda ledger: find_cycles(ledger.engine, WhichCycles((), (CycleKind.FULL,)), 20),
     "both": lambda ledger: find_cycles(ledger.engine, WhichCycles((State.REJECTED,), (CycleKind.FULL,)), 20),
     "since": lambda ledger: find_cycles(ledger.engine, WhichCycles(since=2500.0), 20),
+    "before": lambda ledger: find_cycles(ledger.engine, WhichCycles((State.REJECTED,), before=60), 20),
+    "one version": lambda ledger: ledger.views.version(7),
     "a version": lambda ledger: find_cycle(ledger.engine, "7"),
     "a cycle": lambda ledger: find_cycle(ledger.engine, "c7"),
     "the champion": lambda ledger: find_cycle(ledger.engine, CHAMPION),
@@ -78,6 +80,10 @@ def test_cycles_come_newest_first_and_as_wanted(ledger: Ledger) -> None:
         number for number in rejected if number >= 180
     ]
     assert find_cycles(ledger.engine, WhichCycles((State.FAILED,)), 5) == []
+    for before in (every[0] + 1, every[0], 50, 1, 0):
+        assert numbers(find_cycles(ledger.engine, WhichCycles(before=before), 1000)) == [n for n in every if n < before]
+        early = [n for n in rejected if n < before]
+        assert numbers(find_cycles(ledger.engine, WhichCycles((State.REJECTED,), before=before), 1000)) == early
 
 
 def test_a_cycle_is_found_by_every_name_that_it_has(ledger: Ledger) -> None:
@@ -203,3 +209,11 @@ def test_of_what_an_earlier_release_settled_only_the_time_is_known(ledger: Ledge
     refused = user_on_record(ledger.engine, "b").refused
     assert refused is not None
     assert (refused.reason, refused.times, refused.cycle_id) == ("taste is missing", 3, "c9")
+
+
+def test_one_version_is_told_as_among_all(ledger: Ledger) -> None:
+    many_cycles(ledger, 12)
+    every = ledger.views.versions()
+    assert len(every) > 2
+    assert [ledger.views.version(one["version"]) for one in every] == every
+    assert ledger.views.version(every[-1]["version"] + 1) is None

@@ -71,7 +71,7 @@ class ServiceProcess:
     @property
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RETRAINER_")}
-        settings = {"STATE_DIR": str(self.folder), **self._settings}
+        settings = {"STATE_DIR": str(self.folder), "HTTP__ENABLED": "false", **self._settings}
         return {**inherited, **{f"RETRAINER_{name}": value for name, value in settings.items()}}
 
     def start(self, command: str = "run") -> None:

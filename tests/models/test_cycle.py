@@ -219,6 +219,7 @@ def test_a_cycle_cut_short_before_any_step_ends_as_if_it_had_not_been(
     np.testing.assert_array_equal(mine, twins)
 
 
+@pytest.mark.full
 def test_a_space_that_missed_a_settled_cycle_is_made_anew(started: Bench) -> None:
     """As when another machine ran the last cycles: users whom it learned are not pending, but they have changed."""
     started.store.commit(started.world.rows(names(30)))  # learned elsewhere, by c2
@@ -449,6 +450,7 @@ def test_a_baseline_that_is_gone_is_left_out_and_the_report_says_so(started: Ben
             shutil.rmtree(started.registry_folder / started.settings.model_name / str(result.version))
 
 
+@pytest.mark.full
 def test_a_space_that_has_drifted_is_on_record_also_where_the_cycle_is_asked_again(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -508,6 +510,7 @@ def test_a_full_retrain_starts_a_new_space_and_is_measured_against_the_champion(
     assert [found.manifest.space.space_id for found in started.registry.versions()] == ["c1", "c2"]
 
 
+@pytest.mark.full
 def test_a_ledger_that_was_lost_does_not_get_past_the_gate(started: Bench) -> None:
     """A bootstrap where versions are registered already is compared with the newest of them (P4)."""
     result = started.run(started.request("c9", CycleKind.BOOTSTRAP))
@@ -516,6 +519,7 @@ def test_a_ledger_that_was_lost_does_not_get_past_the_gate(started: Bench) -> No
     assert result.gate.champion is not None
 
 
+@pytest.mark.full
 def test_with_another_split_nobody_follows_a_version_that_saw_the_held_out(started: Bench) -> None:
     """Its weights know users who are held out now (P5); only a training from scratch may go on, and alone."""
     settings = started.settings.model_copy(

@@ -17,6 +17,8 @@ from trainer.evidence import keeper
 from trainer.evidence.files import read_evidence
 from trainer.report.files import draw_page
 
+pytestmark = pytest.mark.full  # all of them look at the same long story
+
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reported, dict[Outcome, CycleResult]]:
@@ -47,13 +49,11 @@ def judged(evidence: Evidence, name: str) -> Metrics:
     return found
 
 
-@pytest.mark.full
 def test_each_outcome_is_there(loop: tuple[Reported, dict[Outcome, CycleResult]]) -> None:
     _, results = loop
     assert set(results) == {Outcome.REGISTERED, Outcome.REJECTED, Outcome.UNCHANGED, Outcome.HELD}
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("name", ["champion", "challenger"])
 @pytest.mark.parametrize("which", ["registered", "refused"])
 def test_curves_are_those_of_the_figures(which: str, name: str, request: pytest.FixtureRequest) -> None:
@@ -129,7 +129,6 @@ def test_a_cycle_that_ended_early_has_what_it_had(loop: tuple[Reported, dict[Out
     assert "no</b> more memory" in reported.evidence(failed).result.reason
 
 
-@pytest.mark.full
 def test_a_version_carries_its_page_and_the_manifest_names_it(tmp_path: Path) -> None:
     reported = Reported(tmp_path, html=True)
     result = reported.first()
@@ -148,7 +147,6 @@ def test_a_version_carries_its_page_and_the_manifest_names_it(tmp_path: Path) ->
     assert (kept.models, kept.epochs, kept.result) == (seen.models, seen.epochs, again)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("broken", ["model_evidence", "neighbourhoods", "write_evidence", "PageProcess"])
 def test_whatever_goes_wrong_the_cycle_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str) -> None:
     with patch.object(keeper, broken, side_effect=RuntimeError("no evidence")):
@@ -157,7 +155,6 @@ def test_whatever_goes_wrong_the_cycle_goes_on(tmp_path: Path, capsys: pytest.Ca
     assert "no evidence" in capsys.readouterr().err
 
 
-@pytest.mark.full
 def test_a_page_that_cannot_be_drawn_is_left_out(tmp_path: Path) -> None:
     reported = Reported(tmp_path, html=True)
     with patch("trainer.evidence.page_process.sys.executable", "/bin/false"):
@@ -165,7 +162,6 @@ def test_a_page_that_cannot_be_drawn_is_left_out(tmp_path: Path) -> None:
     assert not (reported.bench.registry.fetch(1) / PAGE_FILE).exists()
 
 
-@pytest.mark.full
 def test_nothing_is_kept_where_none_is_wanted(tmp_path: Path) -> None:
     reported = Reported(tmp_path, keep=0)
     assert reported.first().outcome is Outcome.REGISTERED

@@ -115,6 +115,7 @@ def test_deletions_that_are_accepted_go_on_and_are_on_record(site: Site) -> None
         assert again.outcome is not Outcome.HELD
 
 
+@pytest.mark.full
 def test_damage_that_a_refused_cycle_left_in_the_space_still_counts(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +154,7 @@ def test_lost_pairs_are_measured_from_what_was_settled_last(site: Site) -> None:
     space.close()
 
 
+@pytest.mark.full
 def test_somebody_who_embeds_everybody_anew_is_seen_half_way(site: Site) -> None:
     turned = {user: row | {"taste": -row["taste"]} for user, row in site.world.rows(names(200)).items()}
     site.change(turned)

@@ -141,6 +141,11 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
         "serve.swap",
         "ingest.durable_vs_bare",
         "ingest.vs_quix",
+        "ingest.watched",
+        "sizing.2000",
+        "sizing.10000",
+        "sizing.30000",
+        "sizing.100000",
     ]
     assert [case.function for case in chosen(CASES, "pairs.g")] == ["growth:growth"]
 

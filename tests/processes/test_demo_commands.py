@@ -106,6 +106,7 @@ def test_a_simulator_runs_until_it_is_told_to_stop(broker: str, tmp_path: Path, 
         assert 150 < store.count() < 250
 
 
+@pytest.mark.full
 def test_a_simulator_that_is_asked_commits_one_wave_a_line_and_ends_with_its_input(broker: str, tmp_path: Path) -> None:
     settings = {**Plan(state=tmp_path).settings(broker), "RETRAINER_KAFKA__TOPIC": "asked"}
     command = [*RETRAINER, "simulate", "--users", "200", "--on-demand", "--bug-wave", "2"]
@@ -124,6 +125,7 @@ def test_a_simulator_that_is_asked_commits_one_wave_a_line_and_ends_with_its_inp
     assert "mended" in mended["title"]
 
 
+@pytest.mark.full
 def test_a_listening_log_is_told_to_its_end(broker: str, tmp_path: Path) -> None:
     """Nothing but reports on standard output, and the end of the log is the end of the simulator."""
     plays = tmp_path / "plays.dat"

@@ -65,6 +65,7 @@ def settings(state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
     return load_settings()
 
 
+@pytest.mark.full
 def test_the_command_exports_the_champion_and_tells_where_it_lies(state: Path, tmp_path: Path) -> None:
     ended = run(state, "--out", str(tmp_path / "served"), "--json")
     assert ended.returncode == 0, ended.stderr

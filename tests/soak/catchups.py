@@ -19,12 +19,13 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+from consumer.allocator import give_back_large_blocks
 from consumer.ledger.ledger import open_ledger
 from tests.brokers.apache_kafka import apache_kafka
 from tests.integration.listening import listening, read, settings_for
 from tests.integration.topics import Topic
 from tests.leftovers import guarded
-from tests.soak.verdict import MIB
+from tests.soak.check import MIB
 from tests.waiting import wait_until
 
 _USERS = 2600
@@ -82,6 +83,7 @@ def _counted(folder: Path) -> int:
 
 def _listen(broker: str, name: str, folder: str) -> None:
     """Listen until killed, and say in a file how many events are stored."""
+    give_back_large_blocks()
     path = Path(folder)
     settings = settings_for(Topic(broker, name), path, session_timeout_ms=60_000)
     ledger = open_ledger(f"sqlite:///{path / 'ledger.db'}")

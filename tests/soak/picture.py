@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, grid, save
+from tests.soak.check import MIB
 from tests.soak.recording import Moment, Recording
-from tests.soak.verdict import MIB, RECORDS, Verdict
+from tests.soak.verdict import RECORDS, Verdict
 
 _RESTART = 60.0
 _GREY_BAND, _PALE = "#ECEEF1", "#D8DCE2"

@@ -75,6 +75,26 @@ class Cycle:
 
 
 @dataclass(frozen=True, slots=True)
+class Scrape:
+    """One request to the service: when it was made, of which path, milliseconds, and whether it was answered."""
+
+    at: float
+    path: str
+    ms: float
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """The browser's tab at a moment: bytes of JavaScript that are held, nodes of the document, errors since before."""
+
+    at: float
+    heap: int
+    nodes: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """One run, from the first version on."""
 
@@ -85,10 +105,17 @@ class Recording:
     away: tuple[tuple[float, float], ...] = ()
     """From when to when the broker was not there."""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    scrapes: tuple[Scrape, ...] = ()
+    tab: tuple[Tab, ...] = ()
 
     @property
     def seconds(self) -> float:
         return 60 * self.minutes
+
+    @property
+    def watched(self) -> bool:
+        """Whether a page was to be open, and scraped."""
+        return bool(self.facts.get("watched"))
 
 
 def recorded(folder: Path) -> Recording:
@@ -108,6 +135,14 @@ def recorded(folder: Path) -> Recording:
         cycles=cycles,
         away=away,
         facts=facts,
+        scrapes=tuple(
+            Scrape(line["at"] - began, line["path"], line["ms"], line["failed"] is None)
+            for line in _lines(folder / "scrapes.jsonl")
+        ),
+        tab=tuple(
+            Tab(line["at"] - began, line["heap"], line["nodes"], len(line["errors"]))
+            for line in _lines(folder / "tab.jsonl")
+        ),
     )
 
 

@@ -2,7 +2,8 @@
 
 It judges nothing. Everything it sees is in files of its folder, so that a run can be judged and drawn again:
 `run.json`, `samples.jsonl` (every ten seconds), `trainers.jsonl` (one line for each that has ended), `broker.jsonl`
-(when it was stopped and started), `topic.json` (what the topic held at the end), and the service's own `state/`.
+(when it was stopped and started), `topic.json` (what the topic held at the end), and the service's own `state/`; of a
+run that is watched also `scrapes.jsonl` and `tab.jsonl`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from tests.soak.crowd import Crowd
 from tests.soak.plan import Stop, stops
 from tests.soak.sampling import Trainers, append, ledger, sample
 from tests.soak.stream import GARBAGE_KEY, LISTENER_KEY, OTHER_KEY, Stream, fill
+from tests.soak.watched import watched
 from tests.waiting import wait_until
 
 TOPIC, PARTITIONS = "feature-changes", 3
@@ -41,6 +44,7 @@ SETTINGS = {
     "TRIGGER__MAX_BACKOFF": "40",  # cycles are what it is about, whatever comes of them
     "TRIGGER__MAX_FULL_PER_DAY": "1000",
     "GATE__REGISTER_UNCHANGED": "true",  # its listeners are easy: without it, one version would do for all
+    "HTTP__PORT": "0",
     "LOG__FORMAT": "json",
     "LEDGER__REMEMBER": "true",  # who was learned is looked up at the end
 }
@@ -94,8 +98,17 @@ class Broker:
         self._kafka.stop()
 
 
-def run(folder: Path, minutes: float, say: Callable[[str], None], facts: Mapping[str, Any]) -> None:
-    """A run of so many minutes, counted from the first version; all it finds is in `folder`, which must be new."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which run is wanted: how long from the first version on, whether somebody watches, whether the broker stays."""
+
+    minutes: float
+    watched: bool = False
+    steady: bool = False
+
+
+def run(folder: Path, wanted: Wanted, say: Callable[[str], None], facts: Mapping[str, Any]) -> None:
+    """A run as it is wanted; all it finds is in `folder`, which must be new."""
     folder.mkdir(parents=True)
     state = folder / "state"
     state.mkdir()
@@ -112,7 +125,8 @@ def run(folder: Path, minutes: float, say: Callable[[str], None], facts: Mapping
         stack.callback(service.close)
         stream.start()
         service.wait_for_cycles(1)
-        _soak(folder, {"minutes": minutes, **facts}, service, stream, broker, say)
+        with watched(folder, state, say) if wanted.watched else nullcontext():
+            _soak(folder, {**asdict(wanted), **facts}, service, stream, broker, say)
         say("the stream ends; the service reads what is left of it")
         stream.stop()
         ends, contents = _contents(broker.address)  # all that anybody will have sent
@@ -138,7 +152,7 @@ def _soak(
     told = {**facts, "began": began, "users": USERS, "settings": SETTINGS}
     (folder / "run.json").write_text(json.dumps(told, indent=2))
     say(f"the first version is there; {minutes:g} minutes from now on, in {folder}")
-    broker.follow(stops(60 * minutes), began)
+    broker.follow([] if facts["steady"] else stops(60 * minutes), began)
     consumer, trainers = psutil.Process(pid), Trainers(folder / "trainers.jsonl")
     next_sample = next_told = began
     for now in _every(_LOOK_EVERY, until=began + 60 * minutes):

@@ -9,8 +9,9 @@ from statistics import median
 from typing import Any
 
 from tests.soak.accounts import Accounts
+from tests.soak.check import MIB
 from tests.soak.recording import Moment, Recording
-from tests.soak.verdict import MIB, Verdict, bytes_a_cycle, quarter, slope
+from tests.soak.verdict import Verdict, bytes_a_cycle, quarter, slope
 
 _RESTART = 60.0
 """An absence shorter than this is a restart."""
@@ -62,6 +63,7 @@ def summary(recording: Recording, verdict: Verdict, accounts: Accounts | None) -
             "rows": rows,
             "bytes_a_cycle": _rounded(bytes_a_cycle(moments)),
         },
+        "watched": _watched(recording),
         "trainers_folder_bytes": _ends(moments, lambda moment: moment.work_bytes),
         "registry_bytes": _ends(moments, lambda moment: moment.registry_bytes),
         "log_bytes_an_hour": _rounded(slope(moments, lambda moment: moment.log_bytes)),
@@ -81,6 +83,19 @@ def lines(results: Mapping[str, Any]) -> list[str]:
         )
         found += [f"NOT ACCOUNTED FOR  {problem}" for problem in accounts["problems"]]
     return found
+
+
+def _watched(recording: Recording) -> dict[str, Any] | None:
+    """What the watchers saw; None where nobody watched."""
+    if not recording.watched:
+        return None
+    return {
+        "requests": len(recording.scrapes),
+        "failed": sum(not one.answered for one in recording.scrapes),
+        "tab_heap_mib": _spread(one.heap for one in recording.tab),
+        "tab_nodes": _extremes(one.nodes for one in recording.tab),
+        "tab_errors": sum(one.errors for one in recording.tab),
+    }
 
 
 def _mark(flat: bool) -> str:

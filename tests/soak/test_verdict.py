@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.soak.check import MIB
 from tests.soak.plan import stops
-from tests.soak.recording import Cycle, Moment, Recording, Trainer
+from tests.soak.recording import Cycle, Moment, Recording, Scrape, Tab, Trainer
 from tests.soak.summary import lines, summary
-from tests.soak.verdict import MIB, Verdict, judge
+from tests.soak.verdict import Verdict, judge
 
 HOUR = 3600.0
 Change = Callable[[Moment], Moment]
@@ -58,6 +59,21 @@ def steady(minutes: float = 120.0) -> Recording:
         cycles=tuple(Cycle(at, at + 5, "incremental", "registered") for at in range(0, seconds, 40)),
         away=((2_880.0, 3_480.0),),
         facts={"machine": {"commit": "0123456789"}},
+    )
+
+
+def watched() -> Recording:
+    """The same, with its page open and scraped all the time."""
+    recording = steady()
+    return replace(
+        recording,
+        facts={**recording.facts, "watched": True},
+        scrapes=tuple(
+            Scrape(float(at), path, 8.0 + at % 11, answered=True)
+            for path, every in (("metrics", 5), ("api/v1/status", 2))
+            for at in range(0, int(recording.seconds), every)
+        ),
+        tab=tuple(Tab(float(at), 3 * MIB + at % 9 * 40_000, 900 + at % 7, 0) for at in range(0, 7_200, 10)),
     )
 
 
@@ -125,6 +141,69 @@ def test_what_grows_is_named(name: str, change: Change) -> None:
     assert verdict.word == "not flat"
 
 
+def test_a_steady_run_that_is_watched_is_flat() -> None:
+    verdict = judge(watched())
+    assert grown(verdict) == []
+    assert verdict.word == "flat"
+    assert {check.name for check in verdict.checks} - {check.name for check in judge(steady()).checks} == {
+        "page answered", "metrics, milliseconds", "status, milliseconds", "tab's JavaScript", "tab's nodes",
+        "tab's console",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("page answered", lambda one: replace(one, answered=one.at != 3_600)),
+        ("metrics, milliseconds", lambda one: replace(one, ms=5_000.0 if one.at % 250 == 0 else one.ms)),
+        ("status, milliseconds", lambda one: replace(one, ms=5_000.0 if one.at % 96 == 0 else one.ms)),
+    ],
+)
+def test_a_server_that_stops_answering_or_is_slow_is_named(name: str, change: Callable[[Scrape], Scrape]) -> None:
+    recording = watched()
+    verdict = judge(replace(recording, scrapes=tuple(map(change, recording.scrapes))))
+    assert name in grown(verdict)
+    assert verdict.word == "not flat"
+
+
+def test_a_run_in_which_nobody_asked_any_more_is_not_flat() -> None:
+    recording = watched()
+    early = tuple(one for one in recording.scrapes if one.at < 5_000)
+    verdict = judge(replace(recording, scrapes=early))
+    assert grown(verdict) == ["page answered"]
+    told = verdict.check("page answered")
+    assert told is not None
+    assert told.told.endswith("none was made in quarter 4")
+    assert "nobody asked" in {check.told for check in judge(replace(recording, scrapes=())).checks}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("tab's JavaScript", lambda one: replace(one, heap=one.heap + int(3 * MIB * one.at / HOUR))),
+        ("tab's nodes", lambda one: replace(one, nodes=one.nodes + int(200 * one.at / HOUR))),
+        ("tab's console", lambda one: replace(one, errors=int(one.at == 100))),
+    ],
+)
+def test_a_page_that_leaks_or_complains_is_named(name: str, change: Callable[[Tab], Tab]) -> None:
+    recording = watched()
+    verdict = judge(replace(recording, tab=tuple(map(change, recording.tab))))
+    assert grown(verdict) == [name]
+    assert verdict.word == "not flat"
+
+
+def test_a_page_that_was_gone_is_not_flat() -> None:
+    recording = watched()
+    gone = replace(recording, tab=tuple(one for one in recording.tab if one.at < 5_000))
+    assert grown(judge(gone)) == ["tab's JavaScript", "tab's nodes"]
+
+
+def test_a_consumer_that_is_large_for_one_moment_is_named() -> None:
+    large = altered(lambda m: replace(m, rss=121_000_000) if m.at == 3_000 else m)
+    assert grown(judge(large)) == ["consumer memory, most"]
+    assert grown(judge(altered(lambda m: replace(m, rss=119_000_000) if m.at == 3_000 else m))) == []
+
+
 def test_a_peak_of_the_trainers_that_rises_is_named() -> None:
     recording = steady()
     rising = tuple(replace(one, peak=one.peak + int(60 * MIB * one.ended / HOUR)) for one in recording.trainers)
@@ -147,9 +226,9 @@ def test_cycles_that_no_longer_register_are_named() -> None:
     "change",
     [
         lambda m: (
-            m if m.quiet or m.at < HOUR else replace(m, rss=m.rss + 50 * MIB, handles=40, threads=15, work_files=14)
+            m if m.quiet or m.at < HOUR else replace(m, rss=m.rss + 30 * MIB, handles=40, threads=15, work_files=14)
         ),
-        lambda m: replace(m, rss=m.rss + 40 * MIB) if 2_880 < m.at < 3_600 else m,
+        lambda m: replace(m, rss=m.rss + 30 * MIB) if 2_880 < m.at < 3_600 else m,
         lambda m: replace(m, rss=m.rss + 30 * MIB) if m.at > 2 * HOUR - 40 else m,
         lambda m: replace(m, rss=m.rss - 20 * MIB) if m.at < 1_200 else m,
     ],
@@ -174,8 +253,9 @@ def test_the_summary_tells_first_and_last_and_what_a_cycle_takes() -> None:
     assert told["outcomes"] == {"registered": 180}
 
 
-def test_what_the_documentation_quotes_of_the_run_that_is_kept_is_what_its_results_say() -> None:
-    results = json.loads(Path(__file__).with_name("results.json").read_text())
+@pytest.mark.parametrize("kept", ["results.json", *(path.name for path in Path(__file__).parent.glob("watched.json"))])
+def test_what_the_documentation_quotes_of_the_runs_that_are_kept_is_what_their_results_say(kept: str) -> None:
+    results = json.loads(Path(__file__).with_name(kept).read_text())
     quoted = (Path(__file__).parents[2] / "docs" / "runs.md").read_text().splitlines()
     assert [line for line in lines(results) if f"    {line}" not in quoted] == []
 

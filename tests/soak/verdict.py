@@ -7,18 +7,21 @@ decides. What the ledger keeps on record grows by its rows and has to; everythin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import linear_regression, median
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import linear_regression
 
+from tests.soak.answering import of_watched
+from tests.soak.check import MIB, Check, compared, counted, in_mib, middle
 from tests.soak.recording import Moment, Recording, Trainer
 
-MIB = 2**20
 LONG_ENOUGH = 30.0
 """Minutes under which nothing is said about growth."""
 
-SHARE, CONSUMER_ROOM, TRAINER_ROOM, LEDGER_ROOM, WAL_ROOM, WORK_ROOM = 0.05, 5 * MIB, 32 * MIB, MIB // 8, MIB, MIB
+CONSUMER_ROOM, TRAINER_ROOM, LEDGER_ROOM, WAL_ROOM, WORK_ROOM = 5 * MIB, 32 * MIB, MIB // 8, MIB, MIB
 """Growth from the second quarter to the last that is allowed: a share, or so much where that is more."""
+LARGEST = 120_000_000
+"""Bytes that the consumer never reaches: 120 MB, of a million bytes each."""
 SLOPE = 1 * MIB
 """Growth of the consumer in an hour, over the second half, that is allowed."""
 FREE_ROOM = MIB
@@ -28,16 +31,6 @@ RECORDS = ("cycles", "versions", "promotions", "dead_letters", "learned")
 """Tables that keep something on record: a row for each decision, dead letter, and user learned in the last week."""
 ROW_ROOM = 0.25
 """How much more a cycle may take in the ledger in the last quarter than in the second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that has to stay: what was found, in words and in figures, and whether it did."""
-
-    name: str
-    flat: bool
-    told: str
-    figures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +62,13 @@ def judge(recording: Recording) -> Verdict:
         Check("one consumer", len({moment.pid for moment in recording.moments}) == 1, "the same process all the time"),
         growth.of("consumer memory", lambda moment: moment.rss, CONSUMER_ROOM),
         _slope(recording),
+        _small(recording),
         growth.count("consumer handles", lambda moment: moment.handles, HANDLES),
         growth.count("consumer threads", lambda moment: moment.threads, THREADS),
         growth.of("waiting trainer's memory", lambda moment: moment.waiting, TRAINER_ROOM),
         growth.count("waiting trainer's handles", lambda moment: moment.waiting_handles, HANDLES),
-        _compared("trainers' peak memory", *_trainers(recording, lambda one: one.peak), TRAINER_ROOM),
-        _counted("trainers' most handles", *_trainers(recording, lambda one: one.handles), HANDLES),
+        compared("trainers' peak memory", *_trainers(recording, lambda one: one.peak), TRAINER_ROOM),
+        counted("trainers' most handles", *_trainers(recording, lambda one: one.handles), HANDLES),
         growth.of("ledger beside its records", _beside_records, LEDGER_ROOM),
         growth.free("ledger's free pages", lambda moment: moment.free, FREE_ROOM),
         _a_cycle_in_the_ledger(second, last),
@@ -82,6 +76,7 @@ def judge(recording: Recording) -> Verdict:
         growth.of("trainers' folder", lambda moment: moment.work_bytes, WORK_ROOM),
         growth.count("files in the trainers' folder", lambda moment: moment.work_files, FILES),
         _goes_on(recording),
+        *(of_watched(recording) if recording.watched else ()),
     ]
     return Verdict(tuple(checks), long_enough=recording.minutes >= LONG_ENOUGH)
 
@@ -122,40 +117,19 @@ class _Growth:
 
     def of(self, name: str, of: Callable[[Moment], int | None], room: int) -> Check:
         """Bytes that may grow by a share or by `room`, whichever is more."""
-        return _compared(name, *self._medians(of), room)
+        return compared(name, *self._medians(of), room)
 
     def free(self, name: str, of: Callable[[Moment], int], room: int) -> Check:
         """Bytes that may be none at all, and may grow by `room`."""
         before, after = self._medians(of)
-        return _told(name, before, after, before + room, flat=after <= before + room)
+        return in_mib(name, before, after, before + room, flat=after <= before + room)
 
     def count(self, name: str, of: Callable[[Moment], int | None], room: int) -> Check:
         """A number of things that may differ by `room`."""
-        return _counted(name, *self._medians(of), room)
+        return counted(name, *self._medians(of), room)
 
     def _medians(self, of: Callable[[Moment], int | None]) -> tuple[float, float]:
-        return _median(of(moment) for moment in self._second), _median(of(moment) for moment in self._last)
-
-
-def _compared(name: str, before: float, after: float, room: int) -> Check:
-    allowed = before + max(SHARE * before, room)
-    return _told(name, before, after, allowed, flat=before > 0 and after <= allowed)
-
-
-def _told(name: str, before: float, after: float, allowed: float, *, flat: bool) -> Check:
-    figures = {"before": before / MIB, "after": after / MIB, "at_most": allowed / MIB}
-    told = "{before:.2f} MiB, then {after:.2f} MiB; at most {at_most:.2f} is flat".format(**figures)
-    return Check(name, flat, told, {key: round(value, 3) for key, value in figures.items()})
-
-
-def _counted(name: str, before: float, after: float, room: int) -> Check:
-    figures = {"before": before, "after": after, "at_most": before + room}
-    return Check(name, 0 < after <= before + room, f"{before:.0f}, then {after:.0f}", figures)
-
-
-def _median(values: Iterable[int | None]) -> float:
-    found = [value for value in values if value is not None]
-    return float(median(found)) if found else 0.0
+        return middle(of(moment) for moment in self._second), middle(of(moment) for moment in self._last)
 
 
 def _slope(recording: Recording) -> Check:
@@ -165,11 +139,19 @@ def _slope(recording: Recording) -> Check:
     return Check("consumer memory, slope", found <= SLOPE, told, figures)
 
 
+def _small(recording: Recording) -> Check:
+    most = max(moment.rss for moment in recording.moments)
+    told = f"{most / 1e6:.1f} MB at most, in catch-ups too; below {LARGEST / 1e6:.0f} MB (of a million bytes) is small"
+    return Check(
+        "consumer memory, most", most < LARGEST, told, {"most_mb": round(most / 1e6, 2), "below_mb": LARGEST / 1e6}
+    )
+
+
 def _trainers(recording: Recording, of: Callable[[Trainer], int]) -> tuple[float, float]:
     """The medians over the trainers that ended in the second quarter and in the last."""
     length = recording.seconds / 4
     found = [
-        _median(of(one) for one in recording.trainers if number * length <= one.ended < (number + 1) * length)
+        middle(of(one) for one in recording.trainers if number * length <= one.ended < (number + 1) * length)
         for number in (1, 3)
     ]
     return found[0], found[1]

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from schemas.policies import PairPolicy
 from trainer.matrix.embeddings import Rows
+from trainer.pairs.engine import LOCAL, Engine
 from trainer.pairs.links import Links
-from trainer.pairs.mining import mine_similar
 from trainer.pairs.nearest import NearestLists, update_lists
 from trainer.pairs.similarity import RowIds
 from trainer.pairs.view import View
@@ -104,6 +104,7 @@ def update_graph(
     changed: Rows,
     policy: PairPolicy,
     tick: Tick = lambda _done, _of: None,
+    engine: Engine = LOCAL,
 ) -> GraphUpdate:
     """The graph after the rows of `changed` were written or freed.
 
@@ -113,9 +114,10 @@ def update_graph(
         changed: distinct rows; rows that are zero now only lose their pairs.
         policy: threshold, cap, memory and threads.
         tick: gets the progress.
+        engine: what mines.
     """
     if graph.cap is not None:
-        lists, mined, refilled = update_lists(graph.lists, view, changed, policy, graph.cap, tick)
+        lists, mined, refilled = update_lists(graph.lists, view, changed, policy, graph.cap, tick, engine)
         return GraphUpdate(Graph(graph.cap, lists, graph.whole), mined, refilled)
     touched = np.zeros(len(view.directions), dtype=bool)
     touched[changed] = True
@@ -123,7 +125,7 @@ def update_graph(
     kept = graph.whole[~_touch(graph.whole, touched)]
     parts = [np.empty(0, dtype=np.int64)]
     done = 0
-    for count, (source, target) in mine_similar(view, alive, policy):
+    for count, (source, target) in engine.similar(view, alive, policy):
         once = ~touched[target] | (source < target)  # two changed rows find each other twice
         parts.append(_codes(source[once], target[once]))
         done += count

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from schemas.policies import PairPolicy
 from trainer.matrix.embeddings import Rows
+from trainer.pairs.engine import LOCAL, Engine
 from trainer.pairs.links import Links
-from trainer.pairs.mining import mine_nearest
 from trainer.pairs.order import nearest_first
 from trainer.pairs.similarity import RowIds, Similarities
 from trainer.pairs.view import View
@@ -68,6 +68,7 @@ def update_lists(
     policy: PairPolicy,
     cap: int,
     tick: Callable[[int, int], None],
+    engine: Engine = LOCAL,
 ) -> tuple[NearestLists, int, int]:
     """The lists after the rows of `changed` were written or freed; number of rows mined, and of lists refilled.
 
@@ -83,7 +84,7 @@ def update_lists(
 
     alive = changed[view.directions[changed].any(axis=1)]
     useful = np.where(touched, np.inf, floor)  # the list of a changed row is replaced, not added to
-    out, into = _mined(view, alive, policy, depth, useful, tick)
+    out, into = _mined(view, alive, policy, depth, useful, tick, engine)
     into = into.pick(_known(into, floor, end, view.order))
     gained = _mask(into.source, capacity)
     longer = nearest_first(Links.join([links.pick(kept & gained[links.source]), into]), view.order, depth)
@@ -97,7 +98,7 @@ def update_lists(
     if len(refill):
         again = _mask(refill, capacity)
         floor[refill], end[refill] = -np.inf, -1
-        out, _ = _mined(view, refill, policy, depth, None, tick)
+        out, _ = _mined(view, refill, policy, depth, None, tick, engine)
         refilled = _by_source(out)
         _mark_cuts(refilled, depth, floor, end)
         made = _merged(made.pick(~again[made.source]), refilled, capacity)
@@ -112,11 +113,12 @@ def _mined(
     depth: int,
     floor: Similarities | None,
     tick: Callable[[int, int], None],
+    engine: Engine,
 ) -> tuple[Links, Links]:
     outs: list[Links] = []
     intos: list[Links] = []
     done = 0
-    for count, (out, into) in mine_nearest(view, rows, policy, depth, floor):
+    for count, (out, into) in engine.nearest(view, rows, policy, depth, floor):
         outs.append(out)
         intos.append(into)
         done += count

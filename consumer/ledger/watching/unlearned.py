@@ -29,8 +29,8 @@ class Waiting:
 
     users: int = 0
     labels: int = 0
-    oldest: float | None = None
-    """The oldest of all of it; None where the champion has learned all that has arrived."""
+    pending: float | None = None
+    """The oldest of what is pending."""
     untried: float | None = None
     """The oldest of what is pending and no cycle has tried: this starts the next cycle."""
     claimed: float | None = None
@@ -38,7 +38,12 @@ class Waiting:
     cycle_since: float | None = None
     """When the running cycle claimed it; None where none runs."""
     tried: int = 0
-    """Users and labels that a cycle tried and gave back: they ride along with the next cycle and start none."""
+    """Users and labels that are pending, and that a cycle tried and gave back: they ride along and start no cycle."""
+
+    @property
+    def oldest(self) -> float | None:
+        """The oldest of all of it; None where the champion has learned all that has arrived."""
+        return earliest(self.pending, self.claimed)
 
 
 class _Looked(NamedTuple):
@@ -91,7 +96,7 @@ class Unlearned:
         return Waiting(
             users=users,
             labels=labels,
-            oldest=earliest(*pending, *claimed),
+            pending=earliest(*pending),
             untried=earliest(*untried),
             claimed=earliest(*claimed),
             cycle_since=None if running is None else running.claimed_at,

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.ingest.rate import Reader, Topic
 from benchmarks.rows import ResultsDifferError
+from tests.watching.tab import browser_missing
 
 
+@pytest.mark.full
 def test_both_sides_read_the_topic_and_a_loss_is_seen(kafka_address: str, tmp_path: Path) -> None:
     topic = Topic.filled(kafka_address, "ingest-bench", 3_000, 200, skewed=True)
     reader = Reader(tmp_path, quix=None)
@@ -18,3 +21,13 @@ def test_both_sides_read_the_topic_and_a_loss_is_seen(kafka_address: str, tmp_pa
     topic.events["listener-000001"] -= 1
     with pytest.raises(ResultsDifferError, match="2 differ"):
         reader.rate("ours", topic)
+
+
+@pytest.mark.full
+def test_a_service_that_is_watched_reads_the_topic_too(capfd: pytest.CaptureFixture[str], kafka_can_run: None) -> None:
+    if lacking := browser_missing():
+        pytest.skip(f"Chromium left out: {lacking}")
+    assert main(["--quick", "--only", "ingest.watched"]) == 0
+    told = capfd.readouterr().out
+    assert "not measured" not in told
+    assert "scrapes, the slowest" in " ".join(told.split())

@@ -133,7 +133,7 @@ def _side_named(param: tuple[type, str]) -> str:
     return f"{param[0].__name__}-{param[1]}"
 
 
-@pytest.fixture(params=[(LocalSide, "kafka"), (LocalSide, "tansu"), (ClusterSide, "kafka")], ids=_side_named)
+@pytest.fixture(params=[(LocalSide, "kafka"), (ClusterSide, "kafka")], ids=_side_named)
 def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Side]:
     make: Callable[[Path, str, ExitStack], Side]
     make, broker = request.param

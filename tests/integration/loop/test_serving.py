@@ -24,7 +24,7 @@ from schemas.model_events import ModelEvent
 from stores.vectors.together import VectorsApart, check_together, origin_of
 from tests.integration.service import Service
 from tests.integration.topics import Topic
-from tests.unit.consumer.model_events.receiver import Receiver, receiving
+from tests.unit.consumer.sending.receiver import Receiver, receiving
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.full

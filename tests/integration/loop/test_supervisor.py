@@ -70,6 +70,7 @@ def idle(supervisor: Supervisor) -> bool:
     return not supervisor.busy
 
 
+@pytest.mark.full
 def test_the_warm_trainer_is_the_one_that_runs_the_cycle(supervisor: Supervisor, ledger: Ledger) -> None:
     supervisor.warm_up()
     warm = supervisor.warm._trainer

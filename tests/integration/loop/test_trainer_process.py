@@ -98,6 +98,7 @@ def test_one_that_only_waits_is_stopped_at_once() -> None:
     assert trainer.exit_code() == -9
 
 
+@pytest.mark.full
 def test_when_its_consumer_is_gone_it_ends_in_the_middle_of_a_cycle(tmp_path: Path) -> None:
     trainer = TrainerProcess(lambda: None)
     trainer.give(tmp_path / "c1", bootstrap(tmp_path, epochs=100_000))

@@ -168,7 +168,8 @@ def same(one: VectorSet, other: VectorSet) -> None:
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2))])
+@pytest.mark.full
+@pytest.mark.parametrize("seed", [0, 1, 2])
 def test_changes_alone_give_what_a_complete_set_gives(settings: TrainerSettings, tmp_path: Path, seed: int) -> None:
     """Also with users who come, go, change, change back, and lose their direction; the rows are the store's."""
     folder = tmp_path / "moved"

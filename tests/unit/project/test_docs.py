@@ -22,10 +22,10 @@ NO_SETTINGS = {
     "RETRAINER_CONFIG",  # names the TOML file
     "RETRAINER_X",  # stands for any setting
     "RETRAINER_KAFKA_PORT",  # of Kubernetes, for a service that is called retrainer-kafka
+    "RETRAINER_PAGE_PORT",  # of the compose file
     "RETRAINER_PID",  # of somebody else
     "RETRAINER_CONTAINER_TESTS",  # of make test-container
     "RETRAINER_SECRETS",  # of the compose file
-    "RETRAINER_PAGE_PORT",  # of the compose file, as the two that follow
     "RETRAINER_PROMETHEUS_PORT",
     "RETRAINER_GRAFANA_PORT",
     "RETRAINER_CACHE",  # of make test-container

@@ -50,3 +50,24 @@ def test_every_line_fits_a_terminal_and_every_setting_says_what_it_means(beginni
     settings = [at for at, line in enumerate(lines) if re.match(r"(# )?[a-z_]+ = ", line)]
     assert settings
     assert all(lines[at - 1].startswith("## ") for at in settings)
+
+
+@pytest.mark.parametrize("beginning", Beginning)
+def test_a_trial_has_one_changed_row_make_a_version(
+    beginning: Beginning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = written(beginning, FEATURE_GROUP, trial=True)
+    settings = loaded(text, tmp_path, monkeypatch)
+    assert (settings.trigger.changed_users, settings.trigger.min_interval) == (1, 5.0)
+    assert settings.gate.register_unchanged
+    assert text.count("trying things out") + text.count("trying things\n## out") == 5
+    assert len(re.findall("^changed_users = ", text, re.MULTILINE)) == 1
+
+
+def test_nothing_of_a_trial_is_in_a_file_for_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = loaded(written(Beginning.FILES), tmp_path, monkeypatch)
+    assert (settings.trigger.changed_users, settings.gate.register_unchanged, settings.gate.negligible) == (
+        100,
+        False,
+        0,
+    )

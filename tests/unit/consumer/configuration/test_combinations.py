@@ -35,7 +35,7 @@ def test_no_figure_is_infinite(monkeypatch: pytest.MonkeyPatch, where: tuple[str
             r"RETRAINER_TRIGGER__MAX_STALENESS: should be seconds, or a duration such as 90s, 30m, 1\.5h, 1h30m or 1d "
             r"\(got 'soon'\); as in RETRAINER_TRIGGER__MAX_STALENESS=1h",
         ),
-        ({"SLO__FRESHNESS": "0s"}, r"RETRAINER_SLO__FRESHNESS: .*greater than 0 \(got '0s'\); as in .*=30m"),
+        ({"SLO__FRESHNESS": "0s"}, r"RETRAINER_SLO__FRESHNESS: .*greater than 0 .*; as in .*=30m"),
         ({"TRIGGER__QUIET_HOURS": "22-6"}, "RETRAINER_TRIGGER__QUIET_HOURS: '22-6' should be two times of the day"),
         ({"TRIGGER__QUIET_HOURS_ZONE": "Mars"}, "RETRAINER_TRIGGER__QUIET_HOURS_ZONE: there is no time zone 'Mars'"),
         ({"TRAINER__STOP_GRACE": "1e300"}, "RETRAINER_TRAINER__STOP_GRACE: .*less than or equal"),

@@ -10,13 +10,15 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from consumer.ledger.ledger import Ledger, open_ledger
-from consumer.ledger.outbox import Channel, tell
-from consumer.model_events.courier import Courier
+from consumer.ledger.outbox import Channel, Waiting, tell
 from consumer.model_events.envelope import Envelope
 from consumer.model_events.followers import followers
-from consumer.model_events.patience import WEBHOOK, Patience
-from consumer.model_events.ports import Gone, NotSent
+from consumer.model_events.queue import EventQueue
+from consumer.sending.courier import Courier
+from consumer.sending.patience import WEBHOOK, Patience
+from consumer.sending.ports import Gone, NotSent
 from consumer.settings import Settings, load_settings
+from consumer.trouble import Trouble
 from schemas.log_events.model_events import (
     MODEL_EVENT_SENT,
     MODEL_EVENTS_GIVEN_UP,
@@ -82,9 +84,12 @@ def fill(ledger: Ledger, *names: str, at: float = 1_000_000.0) -> None:
             tell(connection, name, ModelEventType.PROMOTED, facts, at)
 
 
-def courier(ledger: Ledger, settings: Settings, wire: Wire, clock: Clock, patience: Patience = WEBHOOK) -> Courier:
-    envelope = Envelope(settings, ledger.ledger_id)
-    return Courier(ledger.outbox, envelope, wire, patience, now=clock, elapsed=clock, draw=lambda: 0.0)
+def courier(
+    ledger: Ledger, settings: Settings, wire: Wire, clock: Clock, patience: Patience = WEBHOOK
+) -> Courier[Waiting]:
+    queue = EventQueue(ledger.outbox, Envelope(settings, ledger.ledger_id), wire)
+    trouble = Trouble(MODEL_EVENTS_NOT_SENT, MODEL_EVENTS_SENT_AGAIN, clock)
+    return Courier(queue, patience, trouble, now=clock, draw=lambda: 0.0)
 
 
 def test_what_waits_is_sent_in_order_and_once(ledger: Ledger, settings: Settings) -> None:

@@ -13,15 +13,17 @@ from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks import Webhook, WebhookVerificationError
 
 import schemas
-from consumer.configuration.model_events import ModelEventSettings, keys_of
+from consumer.configuration.model_events import ModelEventSettings
+from consumer.configuration.webhook import keys_of
 from consumer.errors import SettingsError
-from consumer.model_events.ports import Gone, NotSent
-from consumer.model_events.signing import signed_headers
-from consumer.model_events.webhook import WebhookSender, shown
+from consumer.model_events.webhook import WebhookSender
+from consumer.sending.ports import Gone, NotSent
+from consumer.sending.posting import shown
+from consumer.sending.signing import signed_headers
 from consumer.settings import load_settings
 from schemas.model_events import ModelEvent
 from tests.tls.certificates import Pki
-from tests.unit.consumer.model_events.receiver import Receiver, receiving
+from tests.unit.consumer.sending.receiver import Receiver, receiving
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  (that of the standard's examples)
 OTHER = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="

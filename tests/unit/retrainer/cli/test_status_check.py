@@ -23,6 +23,8 @@ def test_a_service_that_works_is_no_problem() -> None:
     assert problems({**WELL, "state": "training", "pending": {"users": 9, "untried_users": 9}}) == []
     assert problems({**WELL, "pause": {"by": "ann", "at": "now", "reason": "holidays"}}) == []
     assert problems({**WELL, "asks_full": "the space has drifted"}) == [], "it starts by itself"
+    for state in ("none", "kept", "at_risk"):
+        assert problems({**WELL, "freshness": {"state": state, "reason": "it may be kept yet"}}) == []
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,10 @@ def test_a_service_that_works_is_no_problem() -> None:
             "a full retrain is asked for: drift; `retrainer train --full`",
         ),
         ({"open_dead_letters": 3}, "3 dead letters are open: see `retrainer dead-letters list`"),
+        (
+            {"freshness": {"state": "broken", "reason": "a change is 2h old; do something"}},
+            "freshness: a change is 2h old; do something",
+        ),
         ({"gaps": [{}]}, "1 gaps since the last full retrain: events were lost, see `retrainer status`"),
     ],
 )

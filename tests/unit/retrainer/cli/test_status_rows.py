@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from consumer.cycles.failure_report import failure_now
 from consumer.cycles.running import Activity
 from consumer.cycles.trigger import Hold
+from consumer.freshness.verdict import FreshnessState, Verdict
 from consumer.ledger.efforts import Failed
 from consumer.ledger.views import Backlog
 from consumer.operating.state import hold_now, state_now
@@ -258,3 +259,24 @@ def test_model_events_that_wait_or_were_given_up_are_told() -> None:
         "2 were given up: https://x/… answered 404"
     )
     assert "model events" not in told(model_events=None)
+
+
+def test_a_promise_is_told_where_there_is_one() -> None:
+    assert "freshness" not in told()
+    nothing = Verdict(state=FreshnessState.NONE, oldest_age=3.0)
+    assert "freshness" not in told(freshness=nothing.as_json())
+    doubtful = replace(nothing, conflicts=("a budget of 1 minute is little: raise it",))
+    assert told(freshness=doubtful.as_json())["freshness"].endswith("a budget of 1 minute is little: raise it")
+    broken = Verdict(
+        state=FreshnessState.BROKEN,
+        target=1800.0,
+        oldest_age=3600.0,
+        reason="the oldest change is 1h old, and 30m are promised: a pause; resume",
+        objective=0.99,
+        error_budget_left=1.0,
+        conflicts=("quiet hours are long: shorten them",),
+    )
+    assert told(freshness=broken.as_json())["freshness"].splitlines() == [
+        "broken: the oldest change is 1h old, and 30m are promised: a pause; resume",
+        "cannot always be kept: quiet hours are long: shorten them",
+    ]

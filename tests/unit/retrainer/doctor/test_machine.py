@@ -16,7 +16,9 @@ from sqlalchemy import update
 
 from consumer.database.tables import schema_version
 from consumer.kafka.records import Record
+from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import open_ledger
+from consumer.positions import Partition
 from consumer.settings import Settings
 from consumer.status import ServiceState, Status, write_status
 from retrainer.doctor.checks import Check, Result, Severity
@@ -25,9 +27,13 @@ from retrainer.doctor.control_plane import Answer
 from retrainer.doctor.kafka import kafka_checks
 from retrainer.doctor.lookup import Lookup
 from retrainer.doctor.machine import machine_checks
+from retrainer.doctor.promise import promise_check
+from retrainer.doctor.ray import ray_check
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.topic import Newest
+from schemas.engine import MiningEngine
+from schemas.events import Operation
 
 GB = 10**9
 
@@ -42,7 +48,8 @@ def context(tmp_path: Path) -> Iterator[CheckContext]:
 
 def look(context: CheckContext, name: str) -> Result:
     checks = {
-        check.name: check for check in [*machine_checks(context), registry_check(context), *kafka_checks(context)]
+        check.name: check
+        for check in [*machine_checks(context), registry_check(context), ray_check(context), *kafka_checks(context)]
     }
     (result,) = Runner(20.0, lambda text: text).run([Check(name, checks[name].look)])
     return result
@@ -174,3 +181,54 @@ def test_partitions_that_ail_are_told(
     found = look(context, "partitions")
     assert found.severity == severity
     assert re.search(said, found.found)
+
+
+def test_a_ray_cluster_is_looked_at_only_where_it_mines(context: CheckContext) -> None:
+    found = look(context, "Ray cluster")
+    assert (found.severity, found.found) == (Severity.SKIPPED, "not used: RETRAINER_ENGINE is local")
+
+
+def test_a_missing_ray_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.distributed.cluster.find_spec", lambda _name: None)
+    context = CheckContext(Settings(state_dir=tmp_path, engine=MiningEngine.RAY))
+    found = look(context, "Ray cluster")
+    context.end()
+    assert found.severity == Severity.FAILED
+    assert "pip install 'retrainer[ray]'" in found.found
+
+
+def promise(context: CheckContext, **environment: str) -> Result:
+    slo, trigger = environment.get("slo"), environment.get("minutes")
+    with pytest.MonkeyPatch.context() as patch:
+        if slo is not None:
+            patch.setenv("RETRAINER_SLO__FRESHNESS", slo)
+        if trigger is not None:
+            patch.setenv("RETRAINER_TRIGGER__TRAINING_MINUTES_A_DAY", trigger)
+        promised = CheckContext(Settings(state_dir=context.settings.state_dir))
+    check = promise_check(promised, needs=())
+    (result,) = Runner(20.0, lambda text: text).run([check])
+    promised.end()
+    return result
+
+
+def test_a_promise_that_the_settings_break_is_warned_of_with_the_setting_to_change(context: CheckContext) -> None:
+    assert promise(context).unused
+    assert promise(context, slo="30m").severity is Severity.OK  # no service has run here yet
+    found = promise(context, slo="2m")
+    assert (found.severity, "cycles keep 5m apart" in found.found) == (Severity.WARNING, True)
+    assert "RETRAINER_TRIGGER__MIN_INTERVAL" in str(found.todo)
+
+
+def test_a_promise_that_is_broken_is_warned_of(context: CheckContext) -> None:
+    with closing(open_ledger(context.settings.ledger.url)) as ledger:
+        ledger.intake.start_at({Partition("t", 0): 0}, 0.0)
+        found = promise(context, slo="30m")
+        assert (found.severity, found.found.partition(":")[0]) == (Severity.OK, "at risk")  # no service runs
+        changed = Batch(received_at=time.time() - 4000)
+        changed.progress[Partition("t", 0)] = (0, 1)
+        changed.add("a", Operation.UPSERT, "t[0]@0", time.time() - 4000)
+        ledger.intake.record(changed)
+    found = promise(context, slo="30m")
+    assert found.severity is Severity.WARNING
+    assert "the oldest change is 1h6m" in found.found or "the oldest change is 1h7m" in found.found
+    assert "retrainer run" in str(found.todo)

@@ -18,6 +18,11 @@ class Receiver:
     url: str = ""
     answers: list[tuple[int, Mapping[str, str]]] = field(default_factory=lambda: [(204, {})])
     came: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    answering: threading.Event = field(default_factory=threading.Event)
+    """Cleared, it takes what comes and does not answer."""
+
+    def __post_init__(self) -> None:
+        self.answering.set()
 
     def will(self, *answers: int, **headers: str) -> None:
         self.answers = [
@@ -34,8 +39,9 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             receiver.came.append((dict(self.headers.items()), body))
+            receiver.answering.wait(60)
             code, headers = receiver.next_answer()
             self.send_response(code)
             for name, text in headers.items():
@@ -57,6 +63,7 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
     try:
         yield receiver
     finally:
+        receiver.answering.set()
         server.shutdown()
         server.server_close()
         thread.join()

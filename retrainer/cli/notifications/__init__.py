@@ -1,0 +1,1 @@
+"""`retrainer notify`: whether people are told."""

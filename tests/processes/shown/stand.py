@@ -1,0 +1,163 @@
+"""What the commands of the documents are run on: topics, users with versions, dead letters, files."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+
+from consumer.ledger.ledger import open_ledger
+from consumer.positions import Partition
+from retrainer.demo.plan import inherited
+from tests.integration.service import QUICK
+from tests.integration.topics import Topic
+from tests.models.small_loop import SmallLoop
+from tests.unit.project.code import ROOT
+from tests.waiting import wait_until
+from tests.worlds import GROUP, names
+
+USERS, CHANGED = 300, 40
+LETTERS = 20
+_GARBAGE = (b"garbage", b'{"featureGroupName": "listeners", "entry": {"id": "u1"}}')
+_LONG = 240  # seconds on a calm machine; a command that takes longer hangs
+
+
+def topics(broker: str, read: int) -> None:
+    """Topics whose first `read` records the ledger has read, and dead letters and other events behind them."""
+    users = Topic(broker, "changes")
+    users.create(3)
+    users.send_users([f"u{number % USERS}" for number in range(read)], partition=0)
+    for partition, count in ((1, 60), (2, 60)):
+        users.send_users(names(count), partition=partition)
+    users.send([(None, _GARBAGE[number % 2], ()) for number in range(LETTERS)], partition=1)
+    follows = Topic(broker, "follows")
+    follows.create(2)
+    follows.send_labels([(f"u{number}", f"u{number + 1}") for number in range(60)], partition=1)
+
+
+def prepare(folder: Path, broker: str) -> None:
+    """Four versions, a ledger that has read the topic, open dead letters, and the files that pages name."""
+    loop = SmallLoop(folder / "var")
+    with closing(loop):
+        loop.story()
+        loop.commit(names(CHANGED, start=150))
+        loop.cycle()
+        read = loop.ledger.intake.positions("changes")[Partition("changes", 0)]
+    topics(broker, read)
+    with Page(folder, on_stand(folder, broker)) as page:
+        page.serve()
+        url = f"sqlite:///{folder / 'var' / 'ledger.db'}"
+        with closing(open_ledger(url, create=False)) as ledger:
+            wait_until(lambda: ledger.views.read().open_letters >= LETTERS, 120, "dead letters in the ledger")
+    columns = [f"{column.name}_{number}" for column in GROUP.columns for number in range(column.length)]
+    columns = [name.removesuffix("_0") if name.startswith("year") else name for name in columns]
+    with (folder / "users.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user_id", *columns])
+        writer.writerows(
+            [f"u{user}", *(((user + 1) * (at + 3)) % 17 - 8 for at in range(len(columns)))] for user in range(USERS)
+        )
+    (folder / "edges.csv").write_text("user_id,other_user_id\nu1,u2\nu2,u3\n")
+    (folder / "users.txt").write_text("u1\nu2\n")
+    command = "import pyarrow.csv as c, pyarrow.parquet as p; p.write_table(c.read_csv('users.csv'), 'users.parquet')"
+    subprocess.run([sys.executable, "-c", command], cwd=folder, check=True)
+
+
+def on_stand(folder: Path, broker: str) -> dict[str, str]:
+    """The settings of a service in a folder like the stand; nothing but a person starts a cycle."""
+    quick = {f"RETRAINER_{name}": value for name, value in QUICK.items()}
+    return {
+        **quick,
+        "RETRAINER_STATE_DIR": str(folder / "var"),
+        "RETRAINER_KAFKA__BOOTSTRAP_SERVERS": broker,
+        "RETRAINER_KAFKA__TOPIC": "changes",
+        "RETRAINER_KAFKA__GROUP_ID": folder.name,
+        "RETRAINER_TRIGGER__CHANGED_USERS": "100000",
+        "RETRAINER_TRIGGER__CHANGED_SHARE": "1",
+        "RETRAINER_TRIGGER__MAX_STALENESS": "100000",
+    }
+
+
+def on_cluster() -> dict[str, str]:
+    """The settings of a service on a cluster, beside those that name the cluster."""
+    return {f"RETRAINER_{name}": value for name, value in QUICK.items() if not name.startswith("FEATURE_GROUP__NAME")}
+
+
+class Page:
+    """A folder and an environment in which the commands of one page are run, one after the other."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.folder = folder
+        self._running: list[subprocess.Popen[bytes]] = []
+        variables = {"PYTHONPATH": str(ROOT), "HOME": str(folder), "BROWSER": "true"}  # for what `--open` opens
+        self.environment = inherited(os.environ, {**variables, **settings}) | {"PATH": self._programs()}
+
+    def _programs(self) -> str:
+        programs = self.folder / "bin"
+        programs.mkdir(exist_ok=True)
+        program = programs / "retrainer"
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m retrainer.cli "$@"\n')
+        program.chmod(0o755)
+        return f"{programs}:/usr/local/bin:/usr/bin:/bin"
+
+    def __enter__(self) -> Page:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        codes = [(process.args, self._stopped(process)) for process in self._running]
+        if error[0] is None:
+            assert [one for one in codes if one[1] != 0] == []
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """A command as a shell runs it, to its end."""
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_LONG * 5,
+        )
+
+    def start(self, command: str, sign: str) -> None:
+        """A command that goes on until it is stopped; waits until a line of it has the sign."""
+        log = self.folder / f"started-{len(self._running)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["bash", "-c", f"exec {command}"], cwd=self.folder, env=self.environment, stdout=output, stderr=output
+            )
+        self._running.append(process)
+
+        def begun() -> bool:
+            assert process.poll() is None, f"{command} ended with {process.returncode}\n{log.read_text()[-2000:]}"
+            return sign in log.read_text()
+
+        wait_until(begun, 60, f"'{sign}' from `{command}`")
+
+    def serve(self) -> None:
+        """The service, until the page ends; once is enough."""
+        if not any("retrainer run" in str(process.args) for process in self._running):
+            self.start("retrainer run", "partitions assigned")
+
+    def stop(self) -> None:
+        """Stop what was started last."""
+        process = self._running.pop()
+        assert self._stopped(process) == 0, process.args
+
+    @staticmethod
+    def _stopped(process: subprocess.Popen[bytes]) -> int:
+        process.terminate()
+        return process.wait(120)
+
+
+def copied(stand: Path, folder: Path) -> Path:
+    """The stand in a folder of its own."""
+    shutil.copytree(stand, folder, symlinks=True)
+    return folder

@@ -1,0 +1,76 @@
+"""How the commands of the documents are run: what stands for their placeholders, what goes on, what cannot be run here.
+
+Every entry has to fit a command that a page shows, or `test_the_table_has_nothing_stale` fails.
+"""
+
+from __future__ import annotations
+
+INSTEAD: dict[str, dict[str, str]] = {
+    "*": {
+        "TEXT": "'a reason'",
+        "USER": "u3",
+        "broker": "broker --port {port}",
+        "FOLDER": "copy",
+        "[--full]": "--full",
+        "[--json]": "--json",
+        ".venv/bin/": "",
+    },
+    "README.md": {"--sample users.csv": "--sample new.csv", "DIR": "vectors", "..": "'a reason'", "12": "2"},
+    "docs/backup.md": {"/backups/$(date +%F)": "copy", "/backups/2026-11-29": "copy"},
+    "docs/dead-letters.md": {"17 18": "7 8", "show 17": "show 7", "discard 17": "discard 7", "TIME": "-3d"},
+    "docs/demo.md": {"var/demo": "demo"},
+    "docs/deployment.md": {"41 --out /srv/models": "2 --out models"},
+    "docs/history.md": {"show 5": "show 2", "diff 4 5": "diff 1 2"},
+    "docs/replay.md": {
+        "2026-11-01 --to 2026-11-02T12:00+01:00": "-3d --to now",
+        "--from 1795911035 --to 1795914635000": "--from $(($(date +%s) - 9000)) --to $(($(date +%s) + 60))000",
+        "--to -30m": "--to now",
+    },
+    "docs/report.md": {"c000006-1f2e3d4c": "c2", "report 7": "report 2"},
+    "docs/reproduce.md": {"12": "2"},
+    "docs/rollback.md": {"VERSION": "1"},
+    "docs/vectors.md": {"--version 3": "--version 2"},
+}
+"""For each page, and for all of them, what is put in the place of a text: names, numbers and paths of the stand.
+{port} is a port that is free."""
+
+GOES_ON: dict[str, str] = {
+    "retrainer run": "partitions assigned",
+    "retrainer bridge": "baseline taken",
+    "retrainer bridge --labels": "baseline taken",
+    "retrainer broker": "a broker listens on",
+    "retrainer import users.parquet --watch": "change events announced",
+    "retrainer simulate --interval 60": '"wave": 0',
+    "retrainer simulate --interval 60 --timeout 0": '"wave": 0',
+    "retrainer simulate": '"wave": 0',
+    "RETRAINER_FIT__OBJECTIVE=outcomes retrainer simulate": '"wave": 0',
+}
+"""Commands that run until they are stopped, and what they say when they are at work. SIGTERM then ends them with 0."""
+
+FAILS: dict[tuple[str, str], str] = {}
+"""Commands that end with 1 on the stand, as their page says; and a part of what they say."""
+
+BEFORE: dict[tuple[str, str], str] = {}
+"""What has to be done in the shell before a command: what its page tells in words."""
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "docs/replay.md": {"RETRAINER_LABELS__NAME": "follows", "RETRAINER_KAFKA__LABEL_TOPIC": "follows"},
+    "docs/deployment.md": {"RETRAINER_EXPORT__OUT": "served"},
+}
+"""Settings that a page has its reader make."""
+
+ON_A_CLUSTER = ("docs/bridge.md", "docs/doctor.md", "docs/hopsworks.md", "docs/labels.md")
+"""Pages about a Hopsworks cluster: their commands run on the double."""
+
+LEFT_OUT: dict[tuple[str, str], str] = {
+    ("README.md", "retrainer setup-hopsworks"): "needs a cluster; run there for docs/hopsworks.md",
+    ("README.md", "retrainer bridge"): "needs a cluster; run there for docs/bridge.md",
+    ("docs/history.md", "retrainer show"): "names the command; a call needs a version or a cycle",
+    ("docs/history.md", "retrainer diff"): "names the command; a call needs two versions or cycles",
+    ("docs/history.md", "retrainer explain"): "names the command; a call needs a user",
+    ("docs/importing.md", "retrainer import"): "names the command; a call needs a file",
+    ("docs/importing.md", "retrainer init"): "names the command; a call needs a beginning",
+    ("docs/rollback.md", "retrainer promote"): "names the command; a call needs a version",
+    ("docs/dead-letters.md", "retrainer replay"): "names the command; a call needs a window",
+}
+"""Commands that no test runs, each with the reason."""

@@ -1,0 +1,122 @@
+"""Every command that README.md and docs/*.md show is run, page by page, as a reader would type it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from retrainer.demo.broker import embedded_broker
+from schemas.labels import LabelGroup
+from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.processes.shown import table
+from tests.processes.shown.commands import PAGES, Shown, shown, spoken, typed
+from tests.processes.shown.stand import Page, copied, on_cluster, on_stand, prepare
+from tests.processes.test_tutorial import free_port
+from tests.unit.project.pages import named
+from tests.worlds import GROUP, World, names
+
+SHOWN = shown()
+
+
+def put(one: Shown) -> str:
+    """The command with what stands for its placeholders here."""
+    text = one.text
+    for texts in (table.INSTEAD.get(one.page, {}), table.INSTEAD["*"]):
+        for placeholder, instead in texts.items():
+            text = text.replace(placeholder, instead)
+    return text.replace("{port}", free_port()) if "{port}" in text else text
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_broker(tmp_path_factory.mktemp("broker") / "broker.log") as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def stand(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stand")
+    prepare(folder, broker)
+    return folder
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", [name for name in SHOWN if name not in table.ON_A_CLUSTER])
+def test_the_commands_of_a_page_do_what_the_page_says(name: str, stand: Path, broker: str, tmp_path: Path) -> None:
+    folder = copied(stand, tmp_path / Path(name).stem)
+    with Page(folder, {**on_stand(folder, broker), **table.SETTINGS.get(name, {})}) as page:
+        run(page, SHOWN[name])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", table.ON_A_CLUSTER)
+def test_the_commands_of_a_page_about_a_cluster_do_what_it_says(name: str, tmp_path: Path, kafka_address: str) -> None:
+    offline, labels = name == "docs/bridge.md", LabelGroup(name="follows")
+    spec = ClusterSpec(
+        group=GROUP,
+        project=f"p{uuid4().hex[:8]}",
+        online=not offline,
+        ingestion_topic=f"onlinefs-{uuid4().hex[:8]}",
+        notification_topic=None,
+        labels=labels if name in ("docs/bridge.md", "docs/labels.md") else None,
+        label_topic=None,
+    )
+    with HopsworksDouble(tmp_path / "cluster", spec, KafkaAccess(bootstrap_servers=kafka_address)) as double:
+        double.store.put(World().rows(names(200)))
+        settings = {**on_cluster(), **double.environment()}
+        if offline:
+            settings |= {"RETRAINER_KAFKA__BOOTSTRAP_SERVERS": kafka_address, "RETRAINER_KAFKA__SOURCE": "bridge"}
+            settings |= {"RETRAINER_KAFKA__TOPIC": f"t-{uuid4().hex[:8]}"}
+        folder = tmp_path / "page"
+        folder.mkdir()
+        with Page(folder, settings) as page:
+            run(page, SHOWN[name])
+
+
+def run(page: Page, commands: list[Shown]) -> None:
+    """Run the commands of a page; all that went wrong is told at the end."""
+    wrong = []
+    for one in commands:
+        if (one.page, one.text) in table.LEFT_OUT:
+            continue
+        if (before := table.BEFORE.get((one.page, one.text))) is not None:
+            assert page.run(before).returncode == 0, before
+        if one.beside in table.GOES_ON:
+            page.start(put(replace(one, text=one.beside)), table.GOES_ON[one.beside])
+            if not one.text.startswith(("retrainer run", "retrainer broker")):
+                page.stop()
+            continue
+        command = put(one)
+        done = page.run(command)
+        says = table.FAILS.get((one.page, one.text))
+        if done.returncode != (0 if says is None else 1) or (says or "") not in done.stdout + done.stderr:
+            wrong.append(
+                f"{one}\n  as {command}\n  exit code {done.returncode}\n{done.stdout[-600:]}{done.stderr[-600:]}"
+            )
+    assert not wrong, "\n".join(wrong)
+
+
+def test_commands_are_found_where_they_stand() -> None:
+    readme = [one.text for one in SHOWN["README.md"]]
+    assert readme[:1] == ["retrainer train --accept REFUSED_SHARE"]
+    assert {"retrainer status", "retrainer backup FOLDER", "retrainer replay --last 2h"} <= set(readme)
+    assert not any("#" in text for text in readme)
+    replay = [one.text for one in SHOWN["docs/replay.md"]]
+    assert 'retrainer replay --from "2h ago" --to -30m' in replay
+    assert sum(map(len, SHOWN.values())) > 100
+
+
+def test_the_table_has_nothing_stale() -> None:
+    everywhere = {(named(page), one.text) for page in PAGES for one in (*typed(page), *spoken(page))}
+    to_run = {(one.page, one.text) for of_page in SHOWN.values() for one in of_page}
+    for what in (table.LEFT_OUT, table.FAILS, table.BEFORE):
+        assert set(what) - to_run == set()
+    assert set(table.GOES_ON) - {one.beside for of_page in SHOWN.values() for one in of_page} == set()
+    for page, texts in table.INSTEAD.items():
+        of_page = [text for where, text in everywhere if page in ("*", where)]
+        assert [one for one in texts if not any(one in text for text in of_page)] == [], page
+    assert {*table.SETTINGS, *table.ON_A_CLUSTER} - set(SHOWN) == set()
