@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.cycles.runner_report import LIVE
+from consumer.cycles.training_budget import at_work, spent
 from consumer.freshness.now import freshness_now
 from consumer.freshness.verdict import FreshnessState, Verdict
 from consumer.ledger.efforts import efforts
@@ -20,6 +21,7 @@ from consumer.metrics import ledger_metrics as of
 from consumer.metrics.cycle_tally import CycleTally
 from consumer.metrics.readings import Readings
 from consumer.model_events.followers import channels_of
+from consumer.notifications.channels import channels_of as notified_by
 from consumer.settings import Settings
 from schemas.cycle import CycleKind
 
@@ -69,8 +71,18 @@ class LedgerPart:
             into.put(of.EVENTS_WAITING, ledger.outbox.count_waiting(channel), channel=channel)
         if Channel.WEBHOOK in self._channels:
             into.put(of.EVENTS_GIVEN_UP, ledger.outbox.given_up().events)
+        self._tell_training(into, now)
+        for told in notified_by(self._settings.notifications):
+            into.put(of.MESSAGES_WAITING, ledger.notifications.count_waiting(told), channel=told)
+            into.put(of.MESSAGES_FAILING, ledger.notifications.trouble(told) is not None, channel=told)
         self._tally.tell(into, ledger.engine, past.champion, past.held.cycle_id if past.held else None)
         return into
+
+    def _tell_training(self, into: Readings, now: float) -> None:
+        ran = self._ledger().training.ran(now)
+        into.put(of.TRAINING, spent(at_work(ran, self._settings.trainer.timeout, now), now))
+        if (minutes := self._settings.trigger.training_minutes_a_day) is not None:
+            into.put(of.TRAINING_BUDGET, minutes * 60)
 
 
 def tell_slow(into: Readings, found: Slow) -> None:

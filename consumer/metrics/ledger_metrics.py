@@ -7,6 +7,7 @@ from typing import get_args
 from consumer.dead_letters.letter import Status as LetterStatus
 from consumer.freshness.verdict import FreshnessState
 from consumer.ledger.outbox import Channel
+from consumer.ledger.watching.notifications import Channel as MessageChannel
 from consumer.metrics.metric import Kind, Label, Metric, Source
 from schemas.calls import Call, CalledAt, CallOutcome
 from schemas.cycle import CycleKind, Metrics, Outcome, RefusedKind, Step
@@ -108,6 +109,21 @@ FRESHNESS_BUDGET = Metric(
     _LEDGER,
     "Of the minutes of seven days that may break the promise, the share that is left; below 0 once it is overdrawn.",
     "ratio",
+)
+
+TRAINING = Metric(
+    "retrainer_training_seconds",
+    Kind.GAUGE,
+    _LEDGER,
+    "How long cycles have run in the last 24 hours.",
+    "seconds",
+)
+TRAINING_BUDGET = Metric(
+    "retrainer_training_budget_seconds",
+    Kind.GAUGE,
+    _LEDGER,
+    "How long they may before none starts by itself; absent where there is no budget.",
+    "seconds",
 )
 
 # Cycles
@@ -225,6 +241,21 @@ EVENTS_WAITING = Metric(
 )
 EVENTS_GIVEN_UP = Metric(
     "retrainer_model_events_given_up", Kind.GAUGE, _LEDGER, "Model events, of those still kept, that no webhook took."
+)
+
+MESSAGES_WAITING = Metric(
+    "retrainer_notifications_waiting",
+    Kind.GAUGE,
+    _LEDGER,
+    "Messages to people that wait for a channel that is set.",
+    labels=(Label("channel", tuple(MessageChannel)),),
+)
+MESSAGES_FAILING = Metric(
+    "retrainer_notifications_failing",
+    Kind.GAUGE,
+    _LEDGER,
+    "Whether a channel that is set did not take the oldest message that waits for it.",
+    labels=(Label("channel", tuple(MessageChannel)),),
 )
 
 LEDGER_BYTES = Metric("retrainer_ledger_size_bytes", Kind.GAUGE, _LEDGER, "What the ledger takes on disk.", "bytes")

@@ -46,9 +46,10 @@ class Refreshing(Generic[T]):
         self._under_way: threading.Thread | None = None
 
     def now(self, patience: float) -> Read[T] | None:
-        """A young reading; None where there is none within `patience` seconds."""
+        """A young reading, or one that was made meanwhile; None where there is none within `patience` seconds."""
+        began = self._clock()
         found = self.latest(patience)
-        return found if found is not None and self._is_young(found) else None
+        return found if found is not None and (found.at >= began or self._is_young(found)) else None
 
     def latest(self, patience: float) -> Read[T] | None:
         """A young reading or, where there is none within `patience` seconds, the last one; None before the first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,7 @@ Made = Callable[..., Metrics]
 
 @pytest.fixture(autouse=True)
 def _read_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collector, "_YOUNG", 0.1)
+    monkeypatch.setattr(collector, "_YOUNG", 0.001)
     monkeypatch.setattr(collector, "_PATIENCE", 60.0)  # the machine may be busy
 
 
@@ -124,6 +125,26 @@ def test_what_is_pending_is_told(made: Made, read: None) -> None:
     assert page.of("retrainer_champion_info", version="1") is None
     assert page.of("retrainer_last_version_timestamp_seconds") is None
     assert (page.of("retrainer_ledger_size_bytes") or 0) > 0
+    assert page.of("retrainer_training_seconds") == 0
+    assert page.of("retrainer_training_budget_seconds") is None
+    assert page.names().isdisjoint({"retrainer_notifications_waiting", "retrainer_model_events_waiting"})
+
+
+def test_channels_that_are_set_and_a_budget_are_told(ledger: Ledger, fence: int, tmp_path: Path, read: None) -> None:
+    secret = "whsec_" + b64encode(b"s" * 24).decode()
+    told = {"webhook": "https://example.com/", "webhook_secret": secret}
+    settings = Settings(
+        state_dir=tmp_path, notifications=told, model_events=told, trigger={"training_minutes_a_day": 60}
+    )
+    metrics = Metrics(settings, ledger, lambda: STATUS)
+    run(ledger, fence, Outcome.REGISTERED, kind=CycleKind.BOOTSTRAP, version=1, gate=gate(0.8, None))
+    page = page_of(metrics)
+    assert page.of("retrainer_notifications_waiting", channel="webhook") == 0
+    assert page.of("retrainer_notifications_failing", channel="webhook") == 0
+    assert (page.of("retrainer_model_events_waiting", channel="webhook") or 0) > 0
+    assert page.labels("retrainer_model_events_waiting") == [{"channel": "webhook"}]
+    assert page.of("retrainer_training_budget_seconds") == 3600
+    assert 7 <= (page.of("retrainer_training_seconds") or 0) < 600
 
 
 def test_cycles_are_counted_after_a_restart_too(ledger: Ledger, fence: int, made: Made, read: None) -> None:

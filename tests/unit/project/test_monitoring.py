@@ -14,6 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from consumer.metrics import reference
 from consumer.metrics.metric import OTHER
 from consumer.metrics.registry import PROCESS_SERIES, by_series
+from schemas.notifications import AlertName
 from tests.promql import Query, parse
 from tests.unit.project.code import ROOT
 from tests.unit.project.pages import anchors
@@ -131,6 +132,11 @@ def test_the_page_of_metrics_is_current() -> None:
 def test_every_alert_that_was_promised_is_there_once() -> None:
     names = [rule["alert"] for rule in rules()]
     assert sorted(names) == sorted(f"Retrainer{name}" for name in PROMISED)
+
+
+def test_what_people_are_told_of_by_messages_is_an_alert_here_too() -> None:
+    told = {"".join(word.capitalize() for word in name.split("_")) for name in AlertName}
+    assert told <= {*PROMISED}
 
 
 def test_every_alert_has_a_way_out_on_its_page() -> None:

@@ -77,6 +77,13 @@ def test_the_last_reading_is_given_where_an_old_one_will_do(source: Source) -> N
     assert (found.value, found.at) == (1, 0.0) if found else False
 
 
+def test_what_was_read_for_somebody_is_his_however_long_he_was_kept_waiting(source: Source) -> None:
+    """On a machine that is busy a reading may be old before whoever waited for it runs again."""
+    ticks = iter(range(1000))
+    refreshing = Refreshing(source, young=0.5, clock=lambda: float(next(ticks)))
+    assert [found and found.value for found in (refreshing.now(LONG), refreshing.now(LONG))] == [1, 2]
+
+
 def test_what_fails_is_told_and_tried_again(source: Source) -> None:
     told: list[str | None] = []
     refreshing = Refreshing(source, young=1.0, failed=lambda error: told.append(None if error is None else str(error)))
