@@ -121,6 +121,7 @@ class Courier:
             MODEL_EVENT_SENT,
             type=waiting.type.value,
             version=waiting.facts.version,
+            cycle_id=waiting.facts.cycle_id,
             id=waiting.event_id,
             channel=self._sender.channel.value,
         )
