@@ -67,11 +67,9 @@ def configure(settings: LogSettings) -> None:
 
 def writes_json() -> bool:
     """Whether each line on standard error is JSON: a parser reads it, and nothing else should be written there."""
-    handlers = logging.getLogger().handlers
-    formatter = handlers[0].formatter if len(handlers) == 1 else None
-    return isinstance(formatter, structlog.stdlib.ProcessorFormatter) and any(
-        isinstance(one, structlog.processors.JSONRenderer) for one in formatter.processors
-    )
+    formatters = [handler.formatter for handler in logging.getLogger().handlers]
+    ours = [one for one in formatters if isinstance(one, structlog.stdlib.ProcessorFormatter)]
+    return any(isinstance(one, structlog.processors.JSONRenderer) for found in ours for one in found.processors)
 
 
 def _log_the_end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

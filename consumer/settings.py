@@ -33,6 +33,7 @@ from consumer.configuration.names import known_of
 from consumer.configuration.promotion import PromotionSettings
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.toml import from_file
+from consumer.configuration.tracing import TracingSettings
 from consumer.configuration.vectors import VectorSettings
 from consumer.configuration.writing import at_home
 from consumer.errors import SettingsError
@@ -139,6 +140,7 @@ class Settings(BaseSettings):
     trainer: TrainerProcessSettings = TrainerProcessSettings()
     health: HealthSettings = HealthSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="before")
     @classmethod

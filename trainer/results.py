@@ -28,9 +28,7 @@ class CycleResults:
         parts: the reports of the steps so far, by field of the result.
     """
 
-    def __init__(
-        self, request: CycleRequest, seconds: Mapping[Step, float], starts: Mapping[Step, datetime]
-    ) -> None:
+    def __init__(self, request: CycleRequest, seconds: Mapping[Step, float], starts: Mapping[Step, datetime]) -> None:
         self._request = request
         self._seconds = seconds
         self._starts = starts

@@ -39,7 +39,7 @@ class Attempts:
         self._keep((*self._known, Attempt(began=_moment(now))))
 
     def ended(self, now: float, error: str | None = None) -> None:
-        """The last attempt has ended, for a reason where it failed; does nothing where that is known, or was not seen."""
+        """The last attempt has ended, for a reason where it failed. Nothing changes where that is known, or unseen."""
         if self._seen and self._known[-1].ended is None:
             *before, last = self._known
             self._keep((*before, last.model_copy(update={"ended": _moment(now), "error": error})))

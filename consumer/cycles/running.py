@@ -22,6 +22,7 @@ from schemas.log_events.cycles import (
     NOT_MADE_CHAMPION,
     REGISTRATION_UNKNOWN,
 )
+from schemas.traces import trace_id_of
 
 log = structlog.get_logger()
 
@@ -132,9 +133,11 @@ def log_start(claim: Claim) -> None:
     )
 
 
-def log_end(claim: Claim, result: CycleResult, now: float, *, settled: bool, barred: str | None = None) -> None:
+def log_end(
+    claim: Claim, result: CycleResult, now: float, *, settled: bool, barred: str | None = None, traced: bool = False
+) -> None:
     """A cycle has ended; `settled` says whether what it claimed is settled, or given back, `barred` why its
-    version is not champion."""
+    version is not champion, `traced` whether its trace is told."""
     if result.version is not None and not settled:
         log.warning(NOT_MADE_CHAMPION, cycle_id=result.cycle_id, version=result.version, reason=barred)
     if result.outcome is Outcome.UNCHANGED and not settled:
@@ -165,6 +168,7 @@ def log_end(claim: Claim, result: CycleResult, now: float, *, settled: bool, bar
         way_out=result.way_out,
         asks_full=result.asks_full,
         seconds=round(max(0.0, now - claim.claimed_at), 1),  # the clock may have been set back
+        **({"trace_id": trace_id_of(result.cycle_id)} if traced else {}),
     )
 
 

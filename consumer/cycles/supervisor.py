@@ -249,4 +249,4 @@ class Supervisor:
         self._folders.remove(claim.cycle_id)
         reached(Point.CLEARED)
         barred = None if settled or result.version is None else self._ledger.promotions.barred(result.version)
-        log_end(claim, result, now, settled=settled, barred=barred)
+        log_end(claim, result, now, settled=settled, barred=barred, traced=self._settings.tracing.wanted)

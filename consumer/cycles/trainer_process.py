@@ -7,6 +7,7 @@ when this process is gone, for whatever reason, the pipe closes and the trainer 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ from schemas.private import private_file, private_folder
 log = structlog.get_logger()
 
 _LAST_WORDS = 40
+_CHATTER = re.compile(r"I\d{4} |WARNING: All log messages before absl")  # of TensorFlow, about this machine
 _MOST_LINES = 1000  # of a trainer that are logged
 _LONGEST_LINE = 4000  # bytes; what is longer becomes several lines
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
@@ -153,7 +155,8 @@ class TrainerProcess:
                 if number == _MOST_LINES + 1:
                     log.warning(TRAINER_SAYS_TOO_MUCH, cycle_id=self._cycle_id, pid=self.pid, lines=_MOST_LINES)
                 elif said and number <= _MOST_LINES:
-                    log.info(TRAINER_SAYS, cycle_id=self._cycle_id, pid=self.pid, line=said)
+                    say = log.debug if _CHATTER.match(said) else log.info
+                    say(TRAINER_SAYS, cycle_id=self._cycle_id, pid=self.pid, line=said)
 
 
 def result_in(folder: Path) -> CycleResult | None:

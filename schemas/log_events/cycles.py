@@ -83,6 +83,7 @@ CYCLE_ENDED = LogEvent(
     way_out="what a person can do; null where nothing is to be done",
     asks_full="why a full retrain should follow; null where none should",
     seconds="seconds since the cycle claimed what was pending",
+    trace_id="the id of the cycle's trace; only where traces are sent",
 )
 
 # What goes wrong in a cycle
@@ -96,8 +97,9 @@ TRAINER_FAILED = LogEvent(
 )
 TRAINER_SAYS = LogEvent(
     "trainer says",
-    "info",
-    "A line that a trainer, or a library in it, wrote to standard output or standard error.",
+    ("info", "debug"),
+    "A line that a trainer, or a library in it, wrote to standard output or standard error. What TensorFlow says of "
+    "every machine is for debugging.",
     cycle_id="the id of the cycle; null where the trainer waits for one, and for a probe",
     pid="the process id of the trainer",
     line="the line",

@@ -38,6 +38,7 @@ _TITLES = {
     "schemas.log_events.promotions": "The champion, as the registry shows it",
     "schemas.log_events.listener": "The listener, and dead letters",
     "schemas.log_events.deployment": "What is served",
+    "schemas.log_events.tracing": "Traces",
     "schemas.log_events.bridge": "The bridge, and the demo's simulator",
 }
 _FACTS = """## The facts of the steps

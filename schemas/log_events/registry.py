@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 
-from schemas.log_events import bridge, cycles, deployment, listener, model_events, promotions, service
+from schemas.log_events import bridge, cycles, deployment, listener, model_events, promotions, service, tracing
 from schemas.log_events.event import LogEvent
 
-_ROOMS: tuple[ModuleType, ...] = (service, cycles, promotions, model_events, listener, deployment, bridge)
+_ROOMS: tuple[ModuleType, ...] = (
+    service,
+    cycles,
+    promotions,
+    model_events,
+    listener,
+    deployment,
+    tracing,
+    bridge,
+)
 
 
 def events_of(room: ModuleType) -> dict[str, LogEvent]:
