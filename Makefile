@@ -10,7 +10,7 @@ MESSAGES ?= 1000000
 KILLS ?= 200
 SEED ?= 1
 
-.PHONY: setup demo test test-all durations flicker test-container fuzz crash soak bench gate-study plots \
+.PHONY: setup demo test test-all durations flicker test-container fuzz crash soak bench gate-study plots sbom scan \
     lint format schemas docs docs-serve lock clean
 
 setup: .venv/.ready
@@ -109,6 +109,12 @@ gate-study: .venv/.bench
 # The pictures of docs/learning.md, drawn from what the code computes.
 plots: .venv/.bench
 	$(BIN)/python -m benchmarks.plots
+
+# What the image is made of, as CycloneDX in build/sbom.json, and which known faults it has. IMAGE: an image of this
+# machine, whose Debian packages count too. See docs/security.md.
+IMAGE ?=
+sbom scan: setup
+	$(BIN)/python -m tests.supply.$@ $(if $(IMAGE),--image "$(IMAGE)")
 
 lint: setup
 	$(BIN)/ruff format --check .

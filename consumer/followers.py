@@ -43,6 +43,7 @@ def followers_of(settings: Settings, ledger: Ledger) -> list[Follower]:
         *_of_deployment(settings, ledger),
         *_of_vectors(settings, ledger),
         *_of_reports(settings),
+        *_of_traces(settings, ledger),
     ]
 
 
@@ -104,6 +105,13 @@ def _of_reports(settings: Settings) -> Iterator[Follower]:
         from consumer.report_pages import PageDrawer
 
         yield PageDrawer(settings.reports_dir)
+
+
+def _of_traces(settings: Settings, ledger: Ledger) -> Iterator[Follower]:
+    if settings.tracing.wanted:
+        from consumer.tracing.follower import teller
+
+        yield teller(settings, ledger)
 
 
 @runtime_checkable

@@ -36,6 +36,7 @@ from consumer.configuration.promotion import PromotionSettings
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.slo import SloSettings
 from consumer.configuration.toml import from_file
+from consumer.configuration.tracing import TracingSettings
 from consumer.configuration.vectors import VectorSettings
 from consumer.configuration.writing import at_home
 from consumer.errors import SettingsError
@@ -151,6 +152,7 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="before")
     @classmethod

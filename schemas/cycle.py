@@ -457,6 +457,16 @@ class FitReport(Frozen):
     """Why nothing could be learned."""
 
 
+class Attempt(Frozen):
+    """One trainer's work on a cycle, as the consumer saw it."""
+
+    began: AwareDatetime
+    ended: AwareDatetime | None = None
+    """None where nobody saw the end: the consumer was stopped, or died."""
+    error: str | None = None
+    """Why the attempt failed; None where it did not, or where nobody saw its end."""
+
+
 class CycleResult(Frozen):
     """The end of a cycle. `version` is set exactly when the outcome is `registered`."""
 
@@ -486,6 +496,10 @@ class CycleResult(Frozen):
     seconds: dict[Step, float] = {}
     calls: tuple[CallReport, ...] = ()
     """Calls of stores and registry, those of failed attempts included; empty in older results."""
+    step_starts: dict[Step, AwareDatetime] = {}
+    """When each step of the last attempt began; empty in older results."""
+    attempts: tuple[Attempt, ...] = ()
+    """All attempts at the cycle that this machine saw, in order, added by the consumer; empty in older results."""
     settings: Recorded | None = None
     """By which settings the cycle worked, as far as they are not the defaults; None in older results."""
     packages: dict[str, str] = {}

@@ -111,6 +111,9 @@ class ModelEvent(Frozen):
     """When it happened, by the ledger."""
     sequence: str
     """Grows with each event of a ledger, compared as a text (the CloudEvents extension `sequence`)."""
+    traceparent: str | None = None
+    """The span of the cycle that it tells of, by W3C Trace Context (the CloudEvents extension for distributed tracing).
+    Absent where no traces are sent, and for a person's order."""
     datacontenttype: Literal["application/json"] = "application/json"
     """Of `data`."""
     data: ModelEventData
@@ -118,4 +121,4 @@ class ModelEvent(Frozen):
 
     def body(self) -> bytes:
         """The event as it goes over the wire; the same bytes each time."""
-        return self.model_dump_json().encode()
+        return self.model_dump_json(exclude=None if self.traceparent else {"traceparent"}).encode()

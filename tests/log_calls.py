@@ -129,7 +129,10 @@ class _Module:
 
     def _fields(self, call: ast.Call) -> frozenset[str]:
         return frozenset(
-            name for given in call.keywords for name in ([given.arg] if given.arg else self.keys(given.value))
+            name
+            for given in call.keywords
+            if given.arg != "exc_info"  # the logger's own: the line has `exception`
+            for name in ([given.arg] if given.arg else self.keys(given.value))
         )
 
     def keys(self, mapping: ast.expr) -> Iterator[str]:

@@ -75,7 +75,7 @@ class Cycle:
         self._registry = registry
         self._reporter = reporter
         self._evidence = evidence
-        self._results = CycleResults(request, reporter.seconds)
+        self._results = CycleResults(request, reporter.seconds, reporter.starts)
         self._spaces = request.settings.work_dir / "spaces"
         # The same cycle draws the same numbers, however often it is repeated.
         seeded = f"{request.settings.fit.seed}:{request.cycle_id}".encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from schemas.cycle import Progress, Step
 from schemas.fault_points import Point, reached
@@ -33,6 +34,7 @@ class Reporter:
         self._stopping = stopping
         self._permitted = permitted
         self.seconds: dict[Step, float] = {}
+        self.starts: dict[Step, datetime] = {}
 
     @contextmanager
     def step(self, step: Step) -> Iterator[Facts]:
@@ -44,6 +46,7 @@ class Reporter:
         reached(Point(f"trainer.{step}.before"))
         self._report(step, "started")
         facts: Facts = {}
+        self.starts[step] = datetime.now(UTC)
         start = time.monotonic()
         yield facts
         self.seconds[step] = round(time.monotonic() - start, 3)

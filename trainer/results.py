@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from schemas.cycle import CycleRequest, CycleResult, GateReport, Outcome, Step
@@ -27,9 +28,10 @@ class CycleResults:
         parts: the reports of the steps so far, by field of the result.
     """
 
-    def __init__(self, request: CycleRequest, seconds: Mapping[Step, float]) -> None:
+    def __init__(self, request: CycleRequest, seconds: Mapping[Step, float], starts: Mapping[Step, datetime]) -> None:
         self._request = request
         self._seconds = seconds
+        self._starts = starts
         self.parts: dict[str, Any] = {}
 
     def ended(self, outcome: Outcome, reason: str, **more: Any) -> CycleResult:
@@ -40,6 +42,7 @@ class CycleResults:
             outcome=outcome,
             reason=reason,
             seconds=dict(self._seconds),
+            step_starts=dict(self._starts),
             settings=recorded(self._request.settings),
             packages=packages(),
             **fields,
@@ -80,6 +83,7 @@ class CycleResults:
             compatibility=manifest.compatibility_report,
             asks_full=manifest.gate_report.asks_full or (manifest.guard_report and manifest.guard_report.asks_full),
             seconds=dict(self._seconds),
+            step_starts=dict(self._starts),
             settings=recorded(manifest),
             packages=manifest.packages,
         )

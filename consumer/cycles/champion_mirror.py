@@ -57,13 +57,13 @@ class ChampionMirror(Routine):
         local, known = self._settings.model_registry.kind == "local", attempts.reason
         attempts.ended(last.number, reason)
         if reason is None and local:
-            log.info(CHAMPION_FILE_WRITTEN, version=last.version, promotion=last.number)
+            log.info(CHAMPION_FILE_WRITTEN, cycle_id=last.cycle_id, version=last.version, promotion=last.number)
         elif reason is None:
-            log.info(CHAMPION_TAGGED, version=last.version)
+            log.info(CHAMPION_TAGGED, cycle_id=last.cycle_id, version=last.version)
         elif reason != known and local:
-            log.warning(CHAMPION_FILE_NOT_WRITTEN, version=last.version, reason=reason)
+            log.warning(CHAMPION_FILE_NOT_WRITTEN, cycle_id=last.cycle_id, version=last.version, reason=reason)
         elif reason != known:
-            log.info(CHAMPION_NOT_TAGGED, version=last.version, reason=reason)
+            log.info(CHAMPION_NOT_TAGGED, cycle_id=last.cycle_id, version=last.version, reason=reason)
 
     def _is_mirrored(self, last: Promotion, done: int | None) -> bool:
         registry = self._settings.model_registry

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import structlog
 
+from consumer.cycles.attempts import Attempts
 from consumer.cycles.lifecycle import states
 from consumer.ledger.cycles import Claim
 from schemas.calls import CallReport, joined
@@ -21,6 +23,7 @@ from schemas.log_events.cycles import (
     NOT_MADE_CHAMPION,
     REGISTRATION_UNKNOWN,
 )
+from schemas.traces import trace_id_of
 
 log = structlog.get_logger()
 
@@ -41,6 +44,7 @@ class Running:
     claim: Claim
     since: float
     """When the present attempt began, by a clock that nobody sets."""
+    attempts: Attempts
     last_error: str | None = None
     """Why the last attempt of this process failed."""
     step: Step | None = None
@@ -53,9 +57,10 @@ class Running:
         """An attempt has ended, with this result if with any."""
         self.calls = joined([*self.calls, *(result.calls if result else ())])
 
-    def with_calls(self, result: CycleResult) -> CycleResult:
-        """The result that ends the cycle, with the calls of all its attempts."""
-        return result.model_copy(update={"calls": self.calls}) if self.calls else result
+    @classmethod
+    def of(cls, claim: Claim, folder: Path, since: float) -> Self:
+        """The cycle of a claim, whose files lie in `folder`."""
+        return cls(claim, since, Attempts(folder))
 
     def heard(self, progress: Progress) -> None:
         """The trainer says how far it is."""
@@ -70,9 +75,10 @@ class Running:
             facts=progress.facts,
         )
 
-    def failed(self, reason: str, *, unverified: bool) -> None:
+    def failed(self, reason: str, now: float, *, unverified: bool) -> None:
         """An attempt failed; `unverified` says whether the registry has to be asked for a version now."""
         self.last_error = reason
+        self.attempts.ended(now, reason)
         if unverified:
             log.warning(REGISTRATION_UNKNOWN, cycle_id=self.claim.cycle_id, reason=reason)
 
@@ -80,6 +86,13 @@ class Running:
         """The ledger has counted the failed attempt `number`; the next one starts after `wait` seconds."""
         self.claim = replace(self.claim, attempts=number)
         log.warning(CYCLE_RETRIED, cycle_id=self.claim.cycle_id, in_s=wait, reason=reason)
+
+    def result(self, ending: states.Ending, fence: int, now: float) -> CycleResult:
+        """The result of the cycle as it goes on record, with its attempts and the calls of all of them."""
+        self.attempts.ended(now)
+        found = ending if isinstance(ending, CycleResult) else _failed_result(self.claim, ending.reason, fence)
+        calls = {"calls": self.calls} if self.calls else {}
+        return found.model_copy(update={"attempts": self.attempts.told(), **calls})
 
     def view(self, state: states.State, elapsed: float, now: float) -> dict[str, Any]:
         """As `status` has it; `elapsed` and `now` are the same moment by two clocks."""
@@ -108,7 +121,7 @@ def claimed(claim: Claim) -> dict[str, int]:
     return {"users": len(claim.users), **({"labels": len(claim.labels)} if claim.labels else {})}
 
 
-def failed_result(claim: Claim, reason: str, fence: int) -> CycleResult:
+def _failed_result(claim: Claim, reason: str, fence: int) -> CycleResult:
     """The result of a cycle whose attempts have all failed, the last because of `reason`."""
     return CycleResult(
         cycle_id=claim.cycle_id, outcome=Outcome.FAILED, reason=reason, base_version=claim.base_version, fence=fence
@@ -128,13 +141,15 @@ def log_start(claim: Claim) -> None:
     )
 
 
-def log_end(claim: Claim, result: CycleResult, now: float, *, settled: bool, barred: str | None = None) -> None:
+def log_end(
+    claim: Claim, result: CycleResult, now: float, *, settled: bool, barred: str | None = None, traced: bool = False
+) -> None:
     """A cycle has ended; `settled` says whether what it claimed is settled, or given back, `barred` why its
-    version is not champion."""
+    version is not champion, `traced` whether its trace is told."""
     if result.version is not None and not settled:
-        log.warning(NOT_MADE_CHAMPION, version=result.version, reason=barred)
+        log.warning(NOT_MADE_CHAMPION, cycle_id=result.cycle_id, version=result.version, reason=barred)
     if result.outcome is Outcome.UNCHANGED and not settled:
-        log.warning(CHANGES_GIVEN_BACK, **claimed(claim))
+        log.warning(CHANGES_GIVEN_BACK, cycle_id=result.cycle_id, **claimed(claim))
     gate, pairs = result.gate, result.pairs
     challenger, champion = (gate.challenger, gate.champion) if gate else (None, None)
     say = log.error if result.outcome is Outcome.HELD else log.info
@@ -161,6 +176,7 @@ def log_end(claim: Claim, result: CycleResult, now: float, *, settled: bool, bar
         way_out=result.way_out,
         asks_full=result.asks_full,
         seconds=round(max(0.0, now - claim.claimed_at), 1),  # the clock may have been set back
+        **({"trace_id": trace_id_of(result.cycle_id)} if traced else {}),
     )
 
 

@@ -23,12 +23,12 @@ from consumer.cycles.cycle_request import cycle_request
 from consumer.cycles.leadership import Leadership
 from consumer.cycles.lifecycle import actions, events, states
 from consumer.cycles.lifecycle.step import Limits, step
-from consumer.cycles.running import Running, claimed, failed_result, log_end, log_start
+from consumer.cycles.running import Running, claimed, log_end, log_start
 from consumer.cycles.trainer_process import TrainerProcess, result_in, trainer_ended
 from consumer.cycles.warm_trainer import WarmTrainer, trainer_environment
 from consumer.ledger.ledger import Ledger
 from consumer.settings import Settings
-from schemas.cycle import CycleKind, CycleResult, Outcome
+from schemas.cycle import CycleKind, Outcome
 from schemas.fault_points import Point, reached
 from schemas.guard import GuardName
 from schemas.log_events.cycles import (
@@ -97,7 +97,7 @@ class Supervisor:
         if claim is None:
             self._happened(events.NothingClaimed(), now)
             return False
-        self._running = Running(claim, since=self._clock())
+        self._running = Running.of(claim, self._folders.of(claim.cycle_id), self._clock())
         result = result_in(self._folders.of(claim.cycle_id))
         # A result of ours knows nothing of what another instance has done with the same cycle since.
         ours = result if result is not None and result.fence == self._leadership.previous else None
@@ -119,7 +119,7 @@ class Supervisor:
             raise
         reached(Point.CLAIMED)
         log_start(claim)
-        self._running = Running(claim, since=self._clock())
+        self._running = Running.of(claim, self._folders.of(claim.cycle_id), self._clock())
         self._happened(events.Claimed(), now)
 
     def warm_up(self) -> None:
@@ -179,7 +179,7 @@ class Supervisor:
                 self._trainer.kill()
                 self._trainer = None
             case actions.NoteFailure(reason=reason):
-                self._under_way.failed(reason, unverified=self.only_asks)
+                self._under_way.failed(reason, now, unverified=self.only_asks)
             case actions.CountAttempt(number=number, reason=reason):
                 self._count(number, reason, now)
             case actions.Settle(ending=ending):
@@ -222,6 +222,7 @@ class Supervisor:
                 self._settings, self._ledger, running.claim, fence=fence, now=now, lookup_only=lookup_only
             )
             self._trainer = self.warm.give(self._folders.of(running.claim.cycle_id), request)
+            running.attempts.began(now)
         self._happened(events.TrainerStarted(), now, started)
 
     def _end_trainers(self, grace: float) -> None:
@@ -238,8 +239,7 @@ class Supervisor:
 
     def _settle(self, ending: states.Ending, now: float) -> None:
         claim, fence = self._under_way.claim, self._leadership.fence
-        result = ending if isinstance(ending, CycleResult) else failed_result(claim, ending.reason, fence)
-        result = self._under_way.with_calls(result)
+        result = self._under_way.result(ending, fence, now)
         reached(Point.RESULT)
         refused = refused_by(result, self._folders.of(claim.cycle_id))
         settled = self._ledger.cycles.settle(
@@ -251,4 +251,4 @@ class Supervisor:
         self._folders.remove(claim.cycle_id)
         reached(Point.CLEARED)
         barred = None if settled or result.version is None else self._ledger.promotions.barred(result.version)
-        log_end(claim, result, now, settled=settled, barred=barred)
+        log_end(claim, result, now, settled=settled, barred=barred, traced=self._settings.tracing.wanted)

@@ -7,6 +7,7 @@ when this process is gone, for whatever reason, the pipe closes and the trainer 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -24,12 +25,15 @@ from consumer.cycles.lifecycle.events import TrainerEnded
 from consumer.environment import for_child
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 from schemas.fault_points import Point, reached
-from schemas.log_events.cycles import TRAINER_FAILED, TRAINER_LAST_WORDS
+from schemas.log_events.cycles import TRAINER_FAILED, TRAINER_SAYS, TRAINER_SAYS_TOO_MUCH
 from schemas.private import private_file, private_folder
 
 log = structlog.get_logger()
 
 _LAST_WORDS = 40
+_CHATTER = re.compile(r"I\d{4} |WARNING: All log messages before absl")  # of TensorFlow, about this machine
+_MOST_LINES = 1000  # of a trainer that are logged
+_LONGEST_LINE = 4000  # bytes; what is longer becomes several lines
 REQUEST_FILE, RESULT_FILE = "request.json", "result.json"
 _PERMIT = b"permit\n"
 
@@ -45,6 +49,7 @@ class TrainerProcess:
     def __init__(self, spoke: Callable[[], None], environment: Mapping[str, str] | None = None) -> None:
         self._spoke = spoke
         self._given = False
+        self._cycle_id: str | None = None
         self._progress: SimpleQueue[Progress] = SimpleQueue()
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._process = subprocess.Popen(
@@ -74,6 +79,7 @@ class TrainerProcess:
         path = private_file(folder / REQUEST_FILE)
         path.write_text(request.model_dump_json())
         self._given = True
+        self._cycle_id = None if request.only_probe else request.cycle_id
         reached(Point.REQUESTED)
         self._say(f"{path}\n".encode())
 
@@ -144,8 +150,13 @@ class TrainerProcess:
 
     def _read_last_words(self, stream: IO[bytes]) -> None:
         with stream:
-            for line in stream:
-                self._last_words.append(line.decode(errors="replace").rstrip())
+            for number, line in enumerate(iter(lambda: stream.readline(_LONGEST_LINE), b""), 1):
+                self._last_words.append(said := line.decode(errors="replace").rstrip())
+                if number == _MOST_LINES + 1:
+                    log.warning(TRAINER_SAYS_TOO_MUCH, cycle_id=self._cycle_id, pid=self.pid, lines=_MOST_LINES)
+                elif said and number <= _MOST_LINES:
+                    say = log.debug if _CHATTER.match(said) else log.info
+                    say(TRAINER_SAYS, cycle_id=self._cycle_id, pid=self.pid, line=said)
 
 
 def result_in(folder: Path) -> CycleResult | None:
@@ -165,5 +176,4 @@ def trainer_ended(trainer: TrainerProcess, code: int, cycle_id: str, folder: Pat
         return TrainerEnded(None, reason)
     if result.outcome is Outcome.FAILED and not result.not_registered:
         log.error(TRAINER_FAILED, cycle_id=cycle_id, reason=result.reason)
-        log.debug(TRAINER_LAST_WORDS, last_words=words)
     return TrainerEnded(result, result.reason)

@@ -10,7 +10,7 @@ from heapq import merge
 from itertools import islice, product, takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 
 from consumer.database.dialect import storable
 from consumer.database.engine import reading
@@ -101,6 +101,29 @@ def past_cycle(connection: Connection, row: Any) -> dict[str, Any]:
         "last_error": row.last_error,
         "version": _version(connection, row.cycle_id),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Cycles that have ended after a certain one."""
+
+    cycles: list[dict[str, Any]]
+    """The oldest of them, in order, each as `past_cycle` gives it."""
+    too_old: int
+    """How many more had ended before the time that was asked for."""
+    last_too_old: int
+    """The number of the last of those; 0 without any."""
+
+
+def find_ended(engine: Engine, after: int, since: float, limit: int) -> Ended:
+    """The oldest `limit` of the cycles after the number `after` that ended at the time `since` or later."""
+    ended = cycles.c.number > after, cycles.c.state != RUNNING
+    with reading(engine) as connection:
+        counted = select(func.count(), func.max(cycles.c.number)).where(*ended, cycles.c.ended_at < since)
+        too_old, last = connection.execute(counted).one()
+        newer = select(cycles).where(*ended, cycles.c.number > (last or 0)).order_by(cycles.c.number).limit(limit)
+        found = [past_cycle(connection, row) for row in connection.execute(newer).all()]
+        return Ended(found, too_old, last or 0)
 
 
 def later_from_scratch(engine: Engine, number: int) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from consumer.ledger.outbox import Waiting
 from consumer.settings import Settings
 from schemas.cycle import LocalRegistry
 from schemas.model_events import ModelEvent, ModelEventData, ModelFiles
+from schemas.traces import traceparent_of
 
 _DIGITS = 12  # of a sequence number: they are compared as texts
 
@@ -35,8 +36,13 @@ class Envelope:
             subject=self.model_name if version is None else f"{self.model_name}/{version}",
             time=datetime.fromtimestamp(waiting.at, UTC),
             sequence=str(waiting.number).zfill(_DIGITS),
+            traceparent=self._traceparent(waiting),
             data=ModelEventData(**dict(waiting.facts), model_name=self.model_name, files=files),
         )
+
+    def _traceparent(self, waiting: Waiting) -> str | None:
+        cycle_id, by_person = waiting.facts.cycle_id, waiting.facts.by is not None
+        return traceparent_of(cycle_id) if self._settings.tracing.wanted and cycle_id and not by_person else None
 
     def _files(self, version: int) -> ModelFiles:
         registry, cluster = self._settings.model_registry, self._settings.hopsworks

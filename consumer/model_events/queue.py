@@ -58,6 +58,7 @@ class EventQueue:
             type=item.type.value,
             version=item.facts.version,
             id=item.event_id,
+            cycle_id=item.facts.cycle_id,
             channel=self._sender.channel.value,
         )
 

@@ -121,6 +121,7 @@ def _tell(stamp: VectorStamp, seconds: float) -> None:
     log.info(
         VECTORS_PUBLISHED,
         version=stamp.origin.version,
+        cycle_id=stamp.as_of,
         users=stamp.users,
         computed=stamp.computed,
         removed=stamp.removed,

@@ -138,7 +138,7 @@ def main() -> None:
             say(line, err=True)
         sys.exit(WRONG_USAGE)
     except Exception as error:
-        if (message := _described(error)) is None:
+        if (message := described(error)) is None:
             raise
         _end(message, FAILED)
 
@@ -149,7 +149,7 @@ def _ended() -> int:
     return code if isinstance(code, int) else 0
 
 
-def _described(error: Exception) -> str | None:
+def described(error: Exception) -> str | None:
     """An error in words; None where only the trace says what went wrong."""
     # Here, as they are needed only now: a command that ends well need not wait for their imports.
     from kafka.errors import KafkaError

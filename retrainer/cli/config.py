@@ -1,4 +1,4 @@
-"""`retrainer config`: the settings that count, and where each comes from."""
+"""`retrainer config`: the settings that count, where each comes from, and when a change takes effect."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from consumer.configuration.effective import Effective, Source, effective, section_of
 from consumer.configuration.environment import CONFIG_VARIABLE, config_file
 from consumer.configuration.names import known_of
+from consumer.configuration.taking_effect import takes_effect
 from consumer.configuration.writing import at_home
 from consumer.settings import Settings, load_settings
 from retrainer.cli.output import listing, say, say_json
@@ -23,21 +24,32 @@ def config(
     changed: Annotated[bool, typer.Option("--changed", help="Only what is not left at its default.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """List every setting with the value that counts and where the value comes from. Secrets are masked.
+    """List every setting with its value, its source, and when a change of it takes effect. Secrets are masked.
 
-    A running service has the settings of its start: what is changed counts from the next start.
+    A running service has the settings of its start, and a restart loses nothing. What changes a service while it runs
+    are orders: `retrainer train`, `pause`, `pin`, `promote`, `rollback` and their like.
     """
     found = _found(sections or [], changed=changed)
     if as_json:
-        say_json([{"setting": one.name, "value": one.value, "source": one.source.value} for one in found])
+        say_json([_record(one) for one in found])
         return
     if found:
-        listing(("setting", "from", "value"), ((one.name, one.source.value, one.written) for one in found))
+        heads = ("setting", "from", "takes effect", "value")
+        listing(heads, ((one.name, one.source.value, _effect(one), one.written) for one in found))
     else:
         say("every setting is left at its default")
     if path := os.environ.get(CONFIG_VARIABLE):
         say(f"TOML file: {path}")
-    say("changes count from the next start of `retrainer run`; none counts while it runs")
+    say("a running service keeps the settings of its start; a restart loses nothing, and resumes a cycle under way")
+    say("orders take effect while it runs: `retrainer train`, `pause`, `pin`, `promote`, `rollback`")
+
+
+def _record(one: Effective) -> dict[str, object]:
+    return {"setting": one.name, "value": one.value, "source": one.source.value, "takes_effect": _effect(one)}
+
+
+def _effect(one: Effective) -> str:
+    return takes_effect(section_of(one.name)).value
 
 
 def _found(sections: list[str], *, changed: bool) -> list[Effective]:

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from functools import partial
 
 import structlog
+import typer
 
 from consumer.allocator import give_back_large_blocks
 from consumer.clock import Clock, this_boot
@@ -17,12 +18,12 @@ from consumer.database.address import weakness
 from consumer.freshness.now import warn_of_conflicts
 from consumer.ledger.ledger import open_ledger
 from consumer.lock import only_one
-from consumer.logs import configure
+from consumer.logs import configure, writes_json
 from consumer.service import Service
 from consumer.settings import Settings, load_settings
 from consumer.status import Status, write_status
 from consumer.stopping import on_stop
-from schemas.log_events.service import LEDGER_NOT_SAFE
+from schemas.log_events.service import LEDGER_NOT_SAFE, SERVICE_FAILED
 
 log = structlog.get_logger()
 
@@ -35,6 +36,18 @@ def run() -> None:
     give_back_large_blocks()
     settings = load_settings()
     configure(settings.log)
+    try:
+        _serve(settings)
+    except Exception as error:
+        from retrainer.cli import FAILED, described
+
+        if not writes_json() or (reason := described(error)) is None:
+            raise
+        log.error(SERVICE_FAILED, reason=reason)
+        raise typer.Exit(FAILED) from None
+
+
+def _serve(settings: Settings) -> None:
     if weak := weakness(settings.ledger.url, os.environ):
         log.warning(LEDGER_NOT_SAFE, reason=weak)
     on_stop(lambda _signal: sys.exit(0))  # while it waits for the cluster

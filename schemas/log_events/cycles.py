@@ -83,6 +83,7 @@ CYCLE_ENDED = LogEvent(
     way_out="what a person can do; null where nothing is to be done",
     asks_full="why a full retrain should follow; null where none should",
     seconds="seconds since the cycle claimed what was pending",
+    trace_id="the id of the cycle's trace; only where traces are sent",
 )
 
 # What goes wrong in a cycle
@@ -94,11 +95,22 @@ TRAINER_FAILED = LogEvent(
     reason=REASON,
     last_words="the end of the trainer's standard error; only where there is no result",
 )
-TRAINER_LAST_WORDS = LogEvent(
-    "trainer's last words",
-    "debug",
-    "The end of the standard error of a trainer that failed with a result.",
-    last_words="the lines",
+TRAINER_SAYS = LogEvent(
+    "trainer says",
+    ("info", "debug"),
+    "A line that a trainer, or a library in it, wrote to standard output or standard error. What TensorFlow says of "
+    "every machine is for debugging.",
+    cycle_id="the id of the cycle; null where the trainer waits for one, and for a probe",
+    pid="the process id of the trainer",
+    line="the line",
+)
+TRAINER_SAYS_TOO_MUCH = LogEvent(
+    "trainer says more than is logged",
+    "warning",
+    "What this trainer writes from now on is not logged. The end of it is still told if the trainer fails.",
+    cycle_id="the id of the cycle; null where the trainer waits for one, and for a probe",
+    pid="the process id of the trainer",
+    lines="lines that were logged",
 )
 CYCLE_RETRIED = LogEvent(
     "cycle will be tried again",
@@ -132,6 +144,7 @@ NOT_MADE_CHAMPION = LogEvent(
     "warning",
     "A person's order stands against it: a pin, a pause, a hold-down, or a promotion or rollback while the cycle ran. "
     "The version is in the registry, and the changes are pending again.",
+    cycle_id=_CYCLE_ID,
     version=_VERSION,
     reason="what stands against it: by whom, since when, and why",
 )
@@ -140,6 +153,7 @@ CHANGES_GIVEN_BACK = LogEvent(
     "warning",
     "A person has promoted or rolled back while the cycle ran, which had found nothing to learn. The changes are "
     "pending again.",
+    cycle_id=_CYCLE_ID,
     users=_USERS,
     labels=_LABELS,
 )

@@ -10,6 +10,7 @@ MODEL_EVENT_SENT = LogEvent(
     "The topic or the webhook has an event of a version.",
     type="what happened, as the `type` of the event has it",
     version="the version; null where the event is about none",
+    cycle_id="the cycle that made the version, or that ended so; null where that is not known",
     id="the id of the event",
     channel="`topic` or `webhook`",
 )

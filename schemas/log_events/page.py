@@ -40,6 +40,7 @@ _TITLES = {
     "schemas.log_events.listener": "The listener, and dead letters",
     "schemas.log_events.deployment": "What is served",
     "schemas.log_events.http": "Page and API",
+    "schemas.log_events.tracing": "Traces",
     "schemas.log_events.bridge": "The bridge, and the demo's simulator",
 }
 _FACTS = """## The facts of the steps

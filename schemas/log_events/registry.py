@@ -15,6 +15,7 @@ from schemas.log_events import (
     notifications,
     promotions,
     service,
+    tracing,
 )
 from schemas.log_events.event import LogEvent
 
@@ -27,6 +28,7 @@ _ROOMS: tuple[ModuleType, ...] = (
     listener,
     deployment,
     http,
+    tracing,
     bridge,
 )
 

@@ -69,6 +69,24 @@ CLUSTER_AWAY = LogEvent(
     reason=REASON,
 )
 
+SERVICE_FAILED = LogEvent(
+    "service failed",
+    "error",
+    "The service cannot start, or cannot go on, and ends with exit code 1.",
+    reason=REASON,
+)
+ENDED_BY_AN_ERROR = LogEvent(
+    "ended by an error that nobody expected",
+    "error",
+    "The process ends. The traceback says where; it is a fault of Retrainer's.",
+)
+THREAD_ENDED_BY_AN_ERROR = LogEvent(
+    "a thread was ended by an error that nobody expected",
+    "error",
+    "A thread of the process has ended. The traceback says where; it is a fault of Retrainer's.",
+    thread="the name of the thread",
+)
+
 # The instances of a ledger
 INSTANCE_ID_NOT_KEPT = LogEvent(
     "cannot keep the id of this instance",
@@ -124,6 +142,7 @@ VECTORS_PUBLISHED = LogEvent(
     "info",
     "The vectors of the champion are published: servers find them as the current set.",
     version="the champion",
+    cycle_id="the last settled cycle, whose changes are in them; null where that is not known",
     users="users with vectors",
     computed="users whose vectors were computed; those of the others come from the set before",
     removed="users of the set before who are not in this one; null where that is not known",

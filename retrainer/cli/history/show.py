@@ -14,6 +14,7 @@ from retrainer.cli.history.manifests import with_settings
 from retrainer.cli.history.parts import draw
 from retrainer.cli.history.story import story
 from retrainer.cli.output import say, say_json
+from schemas.traces import trace_id_of
 
 NAME = "A version's number, a cycle's id or its beginning (c000012), champion, or last."
 
@@ -27,6 +28,8 @@ def show(
     with closing(open_ledger(settings.ledger.url, create=False)) as ledger:
         found = find_cycle(ledger.engine, name)
     found, unknown = with_settings(found, settings)
+    if settings.tracing.wanted:
+        found = {**found, "trace_id": trace_id_of(found["cycle_id"])}
     if as_json:
         say_json(found)
         return

@@ -44,6 +44,7 @@ def _decision(cycle: Record, result: Record) -> dict[str, str]:
             "full retrain": result.get("asks_full") and f"asked for: {result['asks_full']}",
             "accepted": ", ".join(cycle["accept"]),
             "failed attempts": _attempts(cycle),
+            "trace": cycle.get("trace_id"),
         }
     )
 

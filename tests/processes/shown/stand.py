@@ -131,7 +131,11 @@ class Page:
         log = self.folder / f"started-{len(self._running)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                ["bash", "-c", f"exec env {command}"], cwd=self.folder, env=self.environment, stdout=output, stderr=output
+                ["bash", "-c", f"exec env {command}"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
             )
         self._running.append(process)
 
