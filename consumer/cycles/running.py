@@ -10,7 +10,6 @@ import structlog
 
 from consumer.cycles.lifecycle import states
 from consumer.ledger.cycles import Claim
-from schemas.calls import CallReport, joined
 from schemas.cycle import CycleResult, Metrics, Outcome, Progress, Step
 from schemas.log_events.cycles import (
     CHANGES_GIVEN_BACK,
@@ -21,6 +20,7 @@ from schemas.log_events.cycles import (
     NOT_MADE_CHAMPION,
     REGISTRATION_UNKNOWN,
 )
+from schemas.stores.calls import CallReport, joined
 
 log = structlog.get_logger()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from consumer.cycles.running import Running
 from consumer.ledger.cycles import Claim
-from schemas.calls import Call, CalledAt, CallOutcome, CallReport
 from schemas.cycle import CycleKind, CycleResult, Lineage, Outcome
+from schemas.stores.calls import Call, CalledAt, CallOutcome, CallReport
 
 
 def result(outcome: Outcome, *calls: CallReport) -> CycleResult:
