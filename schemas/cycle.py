@@ -12,7 +12,6 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
-from schemas.calls import CallReport
 from schemas.compatibility import CompatibilityReport
 from schemas.engine import MiningEngine, RayCluster
 from schemas.features import FeatureGroup
@@ -24,6 +23,7 @@ from schemas.recorded import Recorded
 from schemas.renamed import formerly
 from schemas.reports import ReportPolicy, VersionFigures
 from schemas.spans import Offset, OffsetSpans
+from schemas.stores.calls import CallReport
 
 OffsetRanges = dict[str, dict[int, tuple[Offset, Offset]]]
 """{topic: {partition: [from, to)}}: `from` is the first offset covered, `to` the first that is not."""

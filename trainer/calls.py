@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeVar, cast
 
-from schemas.calls import Call, CalledAt, CallOutcome, CallReport, joined
+from schemas.stores.calls import Call, CalledAt, CallOutcome, CallReport, joined
 from stores.errors import ClusterUnreachable, ContractError, NotThere, Refused, StaleFence, Unauthorized
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
-from schemas.calls import CalledAt
 from schemas.cycle import (
     CycleRequest,
     CycleResult,
@@ -18,6 +17,7 @@ from schemas.cycle import (
 )
 from schemas.errors import RetrainerError
 from schemas.recorded import recorded
+from schemas.stores.calls import CalledAt
 from stores.feature_store import FeatureStore
 from stores.features.local import LocalFeatureStore
 from stores.hopsworks.secrets import redacted

@@ -12,7 +12,6 @@ import structlog
 from consumer.cycles.attempts import Attempts
 from consumer.cycles.lifecycle import states
 from consumer.ledger.cycles import Claim
-from schemas.calls import CallReport, joined
 from schemas.cycle import CycleResult, Metrics, Outcome, Progress, Step
 from schemas.log_events.cycles import (
     CHANGES_GIVEN_BACK,
@@ -23,6 +22,7 @@ from schemas.log_events.cycles import (
     NOT_MADE_CHAMPION,
     REGISTRATION_UNKNOWN,
 )
+from schemas.stores.calls import CallReport, joined
 from schemas.traces import trace_id_of
 
 log = structlog.get_logger()

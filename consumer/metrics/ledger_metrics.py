@@ -9,9 +9,9 @@ from consumer.freshness.verdict import FreshnessState
 from consumer.ledger.outbox import Channel
 from consumer.ledger.watching.notifications import Channel as MessageChannel
 from consumer.metrics.metric import Kind, Label, Metric, Source
-from schemas.calls import Call, CalledAt, CallOutcome
 from schemas.cycle import CycleKind, Metrics, Outcome, RefusedKind, Step
 from schemas.guard import GuardName
+from schemas.stores.calls import Call, CalledAt, CallOutcome
 
 _LEDGER, _SINCE = Source.LEDGER, Source.LEDGER_SINCE_START
 

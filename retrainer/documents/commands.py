@@ -31,6 +31,7 @@ PARTS = {
     "To decide which version answers": ("promote", "rollback", "pin", "unpin", "pause", "resume"),
     "To bring a version elsewhere": ("export", "vectors"),
     "To mend and keep": ("dead-letters", "refused", "prune", "reproduce", "backup", "restore"),
+    "To be told": ("notify",),
 }
 """Every command, by what somebody wants."""
 
@@ -66,6 +67,7 @@ PAGES = {
     "reproduce": "reproduce.md",
     "backup": "backup.md",
     "restore": "backup.md",
+    "notify": "notifications.md",
 }
 """The page that tells more of a command."""
 

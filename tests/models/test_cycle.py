@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from schemas.calls import Call, CalledAt, CallOutcome
 from schemas.cycle import (
     CycleKind,
     CycleRequest,
@@ -30,6 +29,7 @@ from schemas.cycle import (
 from schemas.guard import GuardName
 from schemas.manifest import MODEL_FILE, ModelManifest
 from schemas.refused import NAMED, USER, refused_by
+from schemas.stores.calls import Call, CalledAt, CallOutcome
 from stores.errors import StaleFence
 from stores.features.local import LocalFeatureStore
 from stores.features.reading import read_all

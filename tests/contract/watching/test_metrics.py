@@ -19,7 +19,6 @@ from consumer.metrics.collector import Metrics
 from consumer.metrics.registry import PROCESS_SERIES, by_series
 from consumer.settings import Settings
 from consumer.status import Status
-from schemas.calls import Call, CalledAt, CallOutcome, CallReport
 from schemas.cycle import (
     CycleKind,
     CycleResult,
@@ -31,6 +30,7 @@ from schemas.cycle import (
 )
 from schemas.cycle import Metrics as Figures
 from schemas.guard import Finding, GuardName, GuardReport
+from schemas.stores.calls import Call, CalledAt, CallOutcome, CallReport
 from tests.contract.ledgers import P0, batch, begin, passed_over
 from tests.contract.test_ledger_growth import statements
 from tests.pages_of_metrics import page_of, read_page

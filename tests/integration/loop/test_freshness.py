@@ -19,9 +19,10 @@ from consumer.freshness.verdict import FreshnessState, Verdict
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.listener.state import ListenerState
 from consumer.listener.status import ListenerStatus
+from consumer.operating.overview import overview
 from consumer.service import Service
 from consumer.settings import load_settings
-from retrainer.cli.status import collect
+from consumer.status import read_status
 from retrainer.cli.status_check import problems
 from retrainer.cli.status_rows import rows
 from schemas.log_events.service import PROMISE_IN_DOUBT
@@ -125,14 +126,14 @@ def test_a_promise_is_kept_put_at_risk_by_quiet_hours_and_broken_until_they_are_
     assert found.state is FreshnessState.AT_RISK
     assert found.reason is not None
     assert "quiet hours last until 06:00 UTC" in found.reason
-    status = collect(evening.settings, evening.ledger, evening.clock)
+    status = overview(evening.settings, evening.ledger, evening.clock, read_status(evening.settings.status_file))
     assert (status["hold"], status["hold_until"]) == (Hold.QUIET_HOURS.value, SIX)
     assert "until 2026-06-02 06:00:00 UTC" in rows(status)["state"]
     assert not any("freshness" in line for line in problems(status))  # it may be kept yet
 
     evening.wait(31 * MINUTE)
     assert evening.verdict().state is FreshnessState.BROKEN
-    status = collect(evening.settings, evening.ledger, evening.clock)
+    status = overview(evening.settings, evening.ledger, evening.clock, read_status(evening.settings.status_file))
     assert status["freshness"]["state"] == "broken"
     assert rows(status)["freshness"].startswith("broken: the oldest change is 31m")
     assert "30m are promised: quiet hours last until 06:00 UTC" in rows(status)["freshness"]
@@ -161,7 +162,9 @@ def test_a_change_that_would_be_due_in_quiet_hours_is_learned_before_they_begin(
     evening.wait_until(NINE + 45 * MINUTE)
     evening.arrive("b")
     assert evening.verdict().state is FreshnessState.KEPT
-    until = collect(evening.settings, evening.ledger, evening.clock)["hold_until"]
+    until = overview(evening.settings, evening.ledger, evening.clock, read_status(evening.settings.status_file))[
+        "hold_until"
+    ]
     assert NINE + 55 * MINUTE < until < NINE + 60 * MINUTE
     evening.wait_until(until)
     evening.turn_until(lambda: evening.champion() == 2, "a cycle before quiet hours")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.calls import Call, CalledAt, CallOutcome, CallReport
+from schemas.stores.calls import Call, CalledAt, CallOutcome, CallReport
 from stores.errors import ClusterUnreachable, ContractError, RegistryError, StaleFence
 from trainer.calls import Calls, outcome_of
 

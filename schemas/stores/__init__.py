@@ -1,0 +1,1 @@
+"""What is told of feature stores, label stores and registries."""
