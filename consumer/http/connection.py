@@ -1,7 +1,8 @@
 """One connection: a client that is slow, silent or greedy takes room from nobody else.
 
 A request has to arrive within seconds, and its answer to be taken. Where there are too many connections, the one that
-has waited longest for a request goes; where all are at work, the new one is told to come again.
+has waited longest for a request goes, and of those the ones that never asked anything go first; where all are at work,
+the new one is told to come again.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Connection(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self._patience: asyncio.TimerHandle | None = None
         self._answering = self._refused = False
+        self.answered = False  # whether it has ever asked something to the end
         self.waits_since = self.loop.time()
 
     @property
@@ -71,6 +73,7 @@ class Connection(H11Protocol):
     def on_response_complete(self) -> None:
         """The answer is on its way: the next request may come."""
         self._answering = False
+        self.answered = True
         self._wait(ANSWERED if self.transport.get_write_buffer_size() else ARRIVES)
         super().on_response_complete()
 
@@ -86,7 +89,7 @@ class Connection(H11Protocol):
         waiting = [one for one in self.connections if isinstance(one, Connection) and one.waits]
         if not waiting:
             return False
-        longest = min(waiting, key=lambda one: one.waits_since)
+        longest = min(waiting, key=lambda one: (one.answered, one.waits_since))
         self.connections.discard(longest)
         longest.transport.abort()
         return True
