@@ -54,12 +54,14 @@ def main(arguments: list[str] | None = None, cases: tuple[Case, ...] = CASES) ->
         )
     start = time.monotonic()
     rows: list[Row] = []
-    failed = False
+    failed, kept = False, asked.keep and asked.only and not asked.quick
     console.print(f"measuring {wanted[0].name} ...")
     for at, outcome in enumerate(run_all(wanted, quick=asked.quick, lastfm=lastfm), start=1):
         _tell(console, outcome)
         rows += outcome.rows
         failed |= outcome.failed
+        if kept:
+            merge(RESULTS, machine(), outcome.rows)  # at once: the others may take long, or be cut off
         if at < len(wanted):
             console.print(f"measuring {wanted[at].name} ...")
     for line in notes(rows):
@@ -70,8 +72,7 @@ def main(arguments: list[str] | None = None, cases: tuple[Case, ...] = CASES) ->
     console.print(f"{met} of {len(wanted_rows)} targets met, in {(time.monotonic() - start) / 60:.1f} minutes")
     # A part or a quick run is not the result of `make bench`.
     path = asked.results or (None if asked.quick or asked.only else RESULTS)
-    if asked.keep and asked.only and not asked.quick:
-        merge(RESULTS, machine(), rows)
+    if kept:
         console.print(f"put into {RESULTS.name}")
     if path is not None:
         write(path, machine(), rows)

@@ -76,5 +76,8 @@ CASES: tuple[Case, ...] = (
 
 
 def chosen(cases: Iterable[Case], prefix: str) -> list[Case]:
-    """The cases that measure a row whose name begins with `prefix`."""
+    """The cases that measure a row whose name begins with `prefix`, or the one whose name it is."""
+    cases = list(cases)
+    if exact := [case for case in cases if prefix in case.targets]:
+        return exact
     return [case for case in cases if any(name.startswith(prefix) for name in case.targets)]

@@ -148,6 +148,8 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
         "sizing.100000",
     ]
     assert [case.function for case in chosen(CASES, "pairs.g")] == ["growth:growth"]
+    assert [list(case.targets) for case in chosen(CASES, "sizing.10000")] == [["sizing.10000"]]  # not 100,000, too
+    assert len(chosen(CASES, "sizing.")) == 4
 
 
 # The runner: fresh processes, and nothing hidden
