@@ -147,7 +147,8 @@ def test_whoever_has_asked_before_stays_while_silent_ones_go(running: HttpServer
         for round_ in (1, 2):
             page.sendall(asked)
             while found.count(b"HTTP/1.1 404") < round_:
-                assert (more := page.recv(4096)), "the connection was ended"
+                more = page.recv(4096)
+                assert more, "the connection was ended"
                 found += more
             for _ in range(60):
                 held.enter_context(opened(running))
