@@ -2,7 +2,7 @@
 
 Left alone, glibc raises the size from which a block has a mapping of its own as soon as a large one is freed, to 32 MiB
 at most, and gives each thread a heap of its own. Buffers of fetches then lie in heaps between small blocks that stay,
-so that a service grows by a few MiB with every catch-up after an absence of the broker.
+so that a service is larger after a catch-up than it need be.
 """
 
 from __future__ import annotations
