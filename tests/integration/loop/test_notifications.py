@@ -143,7 +143,7 @@ class Story:
 
 OF_CYCLES = {News.PROMOTION, News.REFUSAL, AlertName.NO_VERSION, AlertName.HELD, AlertName.FAILING}
 OF_PARTS = {News.PROMOTION, AlertName.DEAD_LETTERS, AlertName.GAPS, AlertName.STALLED, AlertName.TROUBLE}
-OF_THE_PROMISE = {AlertName.FRESHNESS_BROKEN, AlertName.FRESHNESS_AT_RISK}
+OF_THE_PROMISE = {News.PROMOTION, AlertName.FRESHNESS_BROKEN, AlertName.FRESHNESS_AT_RISK}
 
 
 def test_what_becomes_of_cycles_is_told_once_and_once_when_it_is_mended(
@@ -181,8 +181,28 @@ def test_what_breaks_around_the_service_is_told_once_and_once_when_it_is_mended(
         _nothing_else_was_told(story, OF_PARTS)
 
 
+def test_a_promise_that_is_at_risk_and_then_broken_is_told_once_each_and_once_when_it_is_kept_again(
+    broker: ApacheKafka, tmp_path: Path, receiver: Receiver
+) -> None:
+    """Somebody has paused cycles, and changes get old. What was at risk is broken then, and not over."""
+    story = Story(tmp_path / "state", broker, receiver)
+    with closing(story.service) as service:
+        service.fill()
+        story.start()
+        story.news(News.PROMOTION)
+        story.order("pause", "--reason", "for a while")
+        story.restart(SLO__FRESHNESS="20s")
+        story.wave()
+        story.begins(AlertName.FRESHNESS_AT_RISK)
+        broken = story.begins(AlertName.FRESHNESS_BROKEN)
+        assert broken["subject"].startswith("The freshness promise is broken: ")
+        story.order("resume")
+        story.news(News.PROMOTION)
+        story.over(AlertName.FRESHNESS_BROKEN)
+        _nothing_else_was_told(story, OF_THE_PROMISE)
+
+
 def test_each_kind_has_its_story() -> None:
-    """Those of the freshness promise are told by the verdict on it, which has stories of its own."""
     assert {*News, *AlertName} == OF_CYCLES | OF_PARTS | OF_THE_PROMISE
 
 
