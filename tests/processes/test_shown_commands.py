@@ -117,6 +117,13 @@ def test_commands_are_found_where_they_stand() -> None:
     assert sum(map(len, SHOWN.values())) > 100
 
 
+def test_lines_that_a_backslash_joins_are_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.unit.project.pages.ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("    curl http://x/y \\\n        -d '{}'\n    retrainer status  # how it is\n")
+    assert [one.text for one in typed(page)] == ["curl http://x/y -d '{}'", "retrainer status"]
+
+
 def test_the_table_has_nothing_stale() -> None:
     everywhere = {(named(page), one.text) for page in PAGES for one in (*typed(page), *spoken(page))}
     to_run = {(one.page, one.text) for of_page in SHOWN.values() for one in of_page}
