@@ -45,6 +45,7 @@ def stand(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(2400)  # a page has up to thirty commands, and each is a process that imports much
 @pytest.mark.parametrize("name", [name for name in SHOWN if name not in table.ON_A_CLUSTER])
 def test_the_commands_of_a_page_do_what_the_page_says(name: str, stand: Path, broker: str, tmp_path: Path) -> None:
     folder = copied(stand, tmp_path / Path(name).stem)
@@ -53,6 +54,7 @@ def test_the_commands_of_a_page_do_what_the_page_says(name: str, stand: Path, br
 
 
 @pytest.mark.full
+@pytest.mark.timeout(2400)  # a page has up to thirty commands, and each is a process that imports much
 @pytest.mark.parametrize("name", table.ON_A_CLUSTER)
 def test_the_commands_of_a_page_about_a_cluster_do_what_it_says(name: str, tmp_path: Path, kafka_address: str) -> None:
     offline, labels = name == "docs/bridge.md", LabelGroup(name="follows")
@@ -115,6 +117,13 @@ def test_commands_are_found_where_they_stand() -> None:
     replay = [one.text for one in SHOWN["docs/replay.md"]]
     assert 'retrainer replay --from "2h ago" --to -30m' in replay
     assert sum(map(len, SHOWN.values())) > 100
+
+
+def test_lines_that_a_backslash_joins_are_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.unit.project.pages.ROOT", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("    curl http://x/y \\\n        -d '{}'\n    retrainer status  # how it is\n")
+    assert [one.text for one in typed(page)] == ["curl http://x/y -d '{}'", "retrainer status"]
 
 
 def test_the_table_has_nothing_stale() -> None:

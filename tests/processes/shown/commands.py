@@ -47,11 +47,21 @@ class Shown:
 def typed(page: Path) -> Iterator[Shown]:
     """The commands that stand on a line of their own, in blocks of code."""
     fenced = False
-    for number, line in enumerate(page.read_text().splitlines(), 1):
+    lines = page.read_text().splitlines()
+    for number, line in enumerate(lines, 1):
         if line.lstrip().startswith("```"):
             fenced = not fenced
         elif (fenced or line.startswith("    ")) and _TYPED.match(line.strip()):
-            yield Shown(named(page), number, _COMMENT.sub("", line.strip()).removeprefix("$ "))
+            yield Shown(named(page), number, _COMMENT.sub("", _whole(lines, number - 1)).removeprefix("$ "))
+
+
+def _whole(lines: list[str], at: int) -> str:
+    """The command that begins in a line, with the lines that a backslash adds to it."""
+    text = lines[at].strip()
+    while text.endswith("\\"):
+        at += 1
+        text = text.removesuffix("\\") + lines[at].strip()
+    return text
 
 
 def spoken(page: Path) -> Iterator[Shown]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 
 from consumer.ledger.ledger import open_ledger
@@ -17,6 +19,7 @@ from retrainer.demo.plan import inherited
 from tests.integration.service import QUICK
 from tests.integration.topics import Topic
 from tests.models.small_loop import SmallLoop
+from tests.processes.test_tutorial import free_port
 from tests.unit.project.code import ROOT
 from tests.waiting import wait_until
 from tests.worlds import GROUP, names
@@ -95,6 +98,14 @@ class Page:
         self.folder = folder
         self._running: list[subprocess.Popen[bytes]] = []
         variables = {"PYTHONPATH": str(ROOT), "HOME": str(folder), "BROWSER": "true"}  # for what `--open` opens
+        self._page = free_port()
+        if find_spec("consumer.http") is not None:
+            (folder / "token").write_text(secrets.token_hex(32))
+            variables |= {
+                "RETRAINER_HTTP__ENABLED": "true",
+                "RETRAINER_HTTP__PORT": self._page,
+                "RETRAINER_HTTP__TOKEN_FILE": str(folder / "token"),
+            }
         self.environment = inherited(os.environ, {**variables, **settings}) | {"PATH": self._programs()}
 
     def _programs(self) -> str:
@@ -114,7 +125,11 @@ class Page:
             assert [one for one in codes if one[1] != 0] == []
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
-        """A command as a shell runs it, to its end."""
+        """A command as a shell runs it, to its end. What curl asks is there; an answer that is an error fails it."""
+        if command.startswith("curl "):
+            self.serve()
+            command = command.replace("curl ", "curl --silent --show-error --fail-with-body ", 1)
+            command = command.replace("127.0.0.1:8642", f"127.0.0.1:{self._page}")
         return subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,
