@@ -21,7 +21,7 @@ from schemas.jobs.reproduction import Claimed
 from schemas.jobs.vectors import VectorsRequest, VectorStamp
 from schemas.manifest import ModelManifest
 from schemas.model_events import ModelEvent
-from schemas.notifications import Notification
+from schemas.watching.notifications import Notification
 
 EXPORTED: dict[str, type[BaseModel]] = {
     "notification_event": NotificationEvent,

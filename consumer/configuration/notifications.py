@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_va
 
 from consumer.configuration.section import Names, Seconds, Section, SomeSeconds
 from consumer.configuration.webhook import AuthoritiesFile, SecretUrl, SigningSecret, check_signed, nothing
-from schemas.notifications import KINDS
+from schemas.watching.notifications import KINDS
 
 _DAY = 86_400.0
 

@@ -23,7 +23,7 @@ from schemas.log_events.cycles import (
     REGISTRATION_UNKNOWN,
 )
 from schemas.stores.calls import CallReport, joined
-from schemas.traces import trace_id_of
+from schemas.watching.traces import trace_id_of
 
 log = structlog.get_logger()
 

@@ -232,14 +232,14 @@ samples = Table(
     "samples",
     metadata,
     Column("minute", BigInteger, primary_key=True, autoincrement=False),  # minutes since the epoch
-    Column("figures", JSON, nullable=False),  # `schemas.samples`
+    Column("figures", JSON, nullable=False),  # `schemas.watching.samples`
 )
 
 # What was found wrong and told, and is not over: one row for each kind of alert. So a restart repeats nothing.
 alerts = Table(
     "alerts",
     metadata,
-    Column("name", String, primary_key=True),  # `schemas.notifications.AlertName`
+    Column("name", String, primary_key=True),  # `schemas.watching.notifications.AlertName`
     Column("since", Float, nullable=False),  # by the wall clock of the instance that found it
     Column("told_at", Float, nullable=False),  # when it was last put into `notifications`
     Column("summary", FreeText, nullable=False),
@@ -251,7 +251,7 @@ notifications = Table(
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=True),
     Column("message_id", String, nullable=False, unique=True),  # so that the same news are told once
-    Column("message", JSON, nullable=False),  # `schemas.notifications`
+    Column("message", JSON, nullable=False),  # `schemas.watching.notifications`
     Column("at", Float, nullable=False),
     Column("sent_to_webhook", Boolean, nullable=False, server_default=false()),
     Column("sent_to_chat", Boolean, nullable=False, server_default=false()),

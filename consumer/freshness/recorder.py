@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from consumer.freshness.memory import own_bytes, started_bytes
 from consumer.ledger.ledger import Ledger
-from schemas.samples import SAMPLE_EVERY, Sample
+from consumer.memory import memory
+from schemas.watching.samples import SAMPLE_EVERY, Sample
 
 
 class Recorder:
@@ -33,7 +33,7 @@ class Recorder:
         self._minute = minute
 
     def _sample(self, now: float, lag: int | None, *, training: bool) -> Sample:
-        waiting = self._ledger.unlearned.now()
+        waiting, used = self._ledger.unlearned.now(), memory()
         return Sample(
             at=now,
             lag=lag,
@@ -42,7 +42,7 @@ class Recorder:
             oldest_pending_s=None if waiting.oldest is None else max(0.0, now - waiting.oldest),
             champion=self._ledger.views.history().champion,
             training=training,
-            consumer_bytes=own_bytes(),
-            trainer_bytes=started_bytes(),
+            consumer_bytes=used.own if used else None,
+            trainer_bytes=used.children if used else None,
             events=self._ledger.views.read().events,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -64,8 +63,7 @@ class Application:
         self._asking = Asking(self._ledger)
         self._scraping = Asking(self._ledger)  # threads of its own: metrics are told while the ledger hangs
         self._failed_at = float("-inf")
-        self._metrics_now: Metrics | None = None
-        self._metrics_lock = threading.Lock()
+        self._metrics_now = Metrics(settings, self._ledger, status)
         answers, files = Answers(settings, self._asking, status, self._clock), Files()
         self._reports = Reports(settings, self._asking)
         taker = OrderTaker(settings, self._asking, self._clock)
@@ -126,14 +124,8 @@ class Application:
 
     async def _metrics(self, request: Request) -> Response:
         accept = request.headers.get("accept", "")
-        body, kind = await self._scraping.work(lambda: self._measured(accept))
+        body, kind = await self._scraping.work(lambda: self._metrics_now.page(accept))
         return Response(body, headers={"content-type": kind})
-
-    def _measured(self, accept: str) -> tuple[bytes, str]:
-        with self._metrics_lock:
-            if self._metrics_now is None:
-                self._metrics_now = Metrics(self._settings, self._ledger, self._status)
-        return self._metrics_now.page(accept)
 
 
 async def _problem(_request: Request, problem: Exception) -> Response:

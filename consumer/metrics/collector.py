@@ -13,10 +13,10 @@ from prometheus_client.registry import Collector
 
 from consumer.ledger.ledger import Ledger
 from consumer.listener.ledger_backoff import in_short
+from consumer.memory import memory
 from consumer.metrics import instance_metrics as of
 from consumer.metrics.from_instance import tell_build, tell_memory, tell_status
 from consumer.metrics.from_ledger import LedgerPart, Slow, slow, tell_slow
-from consumer.metrics.memory import memory
 from consumer.metrics.readings import Readings, families_of
 from consumer.metrics.refreshing import Refreshing
 from consumer.settings import Settings

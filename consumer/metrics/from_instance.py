@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 
+from consumer.memory import Memory
 from consumer.metrics import instance_metrics as of
-from consumer.metrics.memory import Memory
 from consumer.metrics.readings import Readings
 from consumer.release import release
 from consumer.status import Status

@@ -8,7 +8,7 @@ from consumer.ledger.outbox import Waiting
 from consumer.settings import Settings
 from schemas.cycle import LocalRegistry
 from schemas.model_events import ModelEvent, ModelEventData, ModelFiles
-from schemas.traces import traceparent_of
+from schemas.watching.traces import traceparent_of
 
 _DIGITS = 12  # of a sequence number: they are compared as texts
 

@@ -18,7 +18,7 @@ from consumer.notifications.channels import Sender
 from consumer.sending.patience import Patience
 from consumer.sending.ports import NotSent
 from schemas.log_events.notifications import NOTIFICATION_SENT
-from schemas.notifications import Notification
+from schemas.watching.notifications import Notification
 
 log = structlog.get_logger()
 

@@ -13,7 +13,7 @@ from consumer.ledger.watching.notifications import Channel
 from consumer.notifications.chat import ChatSender
 from consumer.sending.posting import TIMEOUT, ask, shown
 from consumer.sending.signing import signed_headers
-from schemas.notifications import Notification
+from schemas.watching.notifications import Notification
 
 _JSON = "application/json; charset=UTF-8"
 

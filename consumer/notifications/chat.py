@@ -16,7 +16,7 @@ from typing import Any
 from consumer.environment import for_child
 from consumer.ledger.watching.notifications import Channel
 from consumer.sending.ports import NotSent
-from schemas.notifications import Notification, Phase
+from schemas.watching.notifications import Notification, Phase
 
 _WITHIN = 90.0  # seconds for all chats; apprise gives each up sooner
 _ENOUGH_TRIES = 5

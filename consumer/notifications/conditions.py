@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from consumer.configuration.dead_letters import WAY_OUT
 from consumer.notifications.facts import Facts, LedgerFacts
 from consumer.status import Status
-from schemas.notifications import AlertName
+from schemas.watching.notifications import AlertName
 
 _LONGEST = 300  # characters of what others say
 _STILL = 300.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from schemas.model_events import ModelEventType
-from schemas.notifications import AlertName
+from schemas.watching.notifications import AlertName
 
 _WEAKER = {AlertName.FRESHNESS_AT_RISK: AlertName.FRESHNESS_BROKEN}
 """An alert that has come true: the record of the stronger one takes its place without a word."""

@@ -25,7 +25,7 @@ from consumer.notifications.policy import Judged, Memory, Rules, Sorted, Step, j
 from consumer.notifications.wording import Wording, with_more
 from consumer.trouble import Trouble
 from schemas.log_events.notifications import ALERT_BEGINS, ALERT_OVER, WATCH_TROUBLE, WATCH_WORKS
-from schemas.notifications import AlertName, Notification
+from schemas.watching.notifications import AlertName, Notification
 
 log = structlog.get_logger()
 

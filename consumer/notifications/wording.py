@@ -9,7 +9,7 @@ from consumer.ledger.outbox import Waiting
 from consumer.ledger.watching.alerts import OnRecord
 from consumer.notifications.conditions import Condition, in_brief, span
 from schemas.model_events import ModelEventType
-from schemas.notifications import AlertName, News, Notification, Phase
+from schemas.watching.notifications import AlertName, News, Notification, Phase
 
 
 class Wording:

@@ -19,7 +19,7 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 from consumer.configuration.tracing import TracingSettings, headers_of
 from consumer.errors import ConsumerError
 from consumer.tracing.spans import Span
-from schemas.traces import span_id_of, trace_id_of
+from schemas.watching.traces import span_id_of, trace_id_of
 
 _PATH = "/v1/traces"
 _TIMEOUT = 5.0  # seconds for one trace, with what the exporter itself tries again

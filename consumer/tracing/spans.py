@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from schemas.traces import ROOT
+from schemas.watching.traces import ROOT
 
 Value = str | int | float | bool
 Record = Mapping[str, Any]
@@ -31,7 +31,7 @@ class Span:
     """A part of a cycle."""
 
     key: str
-    """Which of the cycle's; its id follows from that (`schemas.traces`)."""
+    """Which of the cycle's; its id follows from that (`schemas.watching.traces`)."""
     parent: str | None
     """The key of the span that it is a part of; None for the cycle itself."""
     name: str

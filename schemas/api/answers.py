@@ -5,8 +5,6 @@ Later releases may add fields to any of them.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import AwareDatetime
 
 from schemas.base import Frozen
@@ -176,6 +174,54 @@ class VectorsNow(Frozen):
     trouble: str | None
 
 
+class FreshnessNow(Frozen):
+    """How it stands with the freshness promise. Spans are seconds; shares lie between 0 and 1; null is not known."""
+
+    state: str
+    """`none` where nothing is promised; `kept`, `at_risk` or `broken`."""
+    target: float | None
+    """A change is to be learned at the latest so long after it arrived."""
+    oldest_age: float | None
+    """Of the changes that the champion has not learned; null where there is none."""
+    learned_in: float | None
+    """Until the oldest of them is learned, as far as can be foreseen."""
+    expected_cycle: float | None
+    reason: str | None
+    """Why it is not kept, and the way out."""
+    objective: float | None
+    kept_day: float | None
+    kept_week: float | None
+    known_week: float | None
+    error_budget_left: float | None
+    conflicts: tuple[str, ...]
+    """Settings with which the promise cannot always be kept."""
+
+
+class ChannelNow(Frozen):
+    """A channel of notifications."""
+
+    waiting: int
+    trouble: str | None
+    """Why it does not take messages; null where it does."""
+
+
+class AlertNow(Frozen):
+    """An alert that was told, and is not over."""
+
+    name: str
+    since: AwareDatetime
+    told_at: AwareDatetime
+    summary: str
+
+
+class NotificationsNow(Frozen):
+    """What waits for each channel that is set, and the alerts on record."""
+
+    channels: dict[str, ChannelNow]
+    left_out: str | None
+    alerts: tuple[AlertNow, ...]
+
+
 class StatusAnswer(Frozen):
     """`retrainer status --json`, and what the page needs beside it."""
 
@@ -220,8 +266,9 @@ class StatusAnswer(Frozen):
     vectors: VectorsNow | None
     ledger: str
     state_dir: str
-    freshness: dict[str, Any] | None
-    """Whether the freshness promise is kept; null where none is made."""
+    freshness: FreshnessNow
+    notifications: NotificationsNow | None
+    """Null where no channel is set."""
     actions: bool
     """Whether a token is set, so that orders are taken."""
     release: str | None

@@ -11,7 +11,7 @@ from consumer.dead_letters.letter import DeadLetter
 from consumer.ledger.ledger import Ledger
 from consumer.positions import Partition, Position
 from schemas.cycle import CycleKind, CycleResult, Outcome
-from schemas.samples import Sample
+from schemas.watching.samples import Sample
 from tests.contract.ledgers import batch
 from tests.unit.retrainer.cli.history.past import golden_result
 

@@ -11,14 +11,13 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from consumer.settings import Settings
 from schemas.cycle import Outcome
 from tests.browser.opened import PHONE, Opened, visited
 from tests.browser.serving import past, serving
 from tests.browser.test_service_page import drawn
 
 IMAGES = Path(__file__).parents[2] / "docs" / "images"
-PROMISE: dict[str, Any] = {"slo": {"freshness": "45m"}} if "slo" in Settings.model_fields else {}
+PROMISE: dict[str, Any] = {"slo": {"freshness": "45m"}}
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -132,7 +132,6 @@ def test_what_somebody_has_to_do_is_told_with_its_way_out(browser: Browser, serv
 
 
 @pytest.mark.full
-@pytest.mark.skipif("slo" not in Settings.model_fields, reason="this build makes no freshness promise")
 @pytest.mark.parametrize(("promise", "state"), [("2d", "Kept"), ("60s", "Broken")])
 def test_the_freshness_promise_is_told(
     browser: Browser, short_past: Path, tmp_path: Path, promise: str, state: str

@@ -21,7 +21,7 @@ from retrainer.cli.status_check import problems
 from retrainer.doctor.checks import Finding, Severity
 from retrainer.doctor.context import CheckContext
 from retrainer.doctor.notifications import notification_checks
-from schemas.notifications import Notification, Phase
+from schemas.watching.notifications import Notification, Phase
 from tests.commands import call
 from tests.unit.consumer.sending.receiver import Receiver, receiving
 from tests.unit.retrainer.cli.test_status_rows import QUIET

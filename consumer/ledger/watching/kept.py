@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from schemas.samples import SAMPLE_EVERY
+from schemas.watching.samples import SAMPLE_EVERY
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from consumer.ledger.outbox import Waiting
 from consumer.ledger.watching import alerts
 from consumer.ledger.watching.alerts import OnRecord
 from schemas.model_events import ModelEventFacts, ModelEventType
-from schemas.notifications import Notification
+from schemas.watching.notifications import Notification
 
 KEPT = 2_000
 """So many rows stay, sent or not; an older one stays while it waits for a channel that is set."""

@@ -12,7 +12,7 @@ from consumer.database.dialect import upsert
 from consumer.database.engine import reading
 from consumer.database.tables import samples
 from consumer.ledger.watching.kept import Kept, kept_of
-from schemas.samples import SAMPLE_EVERY, Sample
+from schemas.watching.samples import SAMPLE_EVERY, Sample
 
 DAY = 86_400.0
 KEPT_FOR = 14 * DAY

@@ -14,7 +14,7 @@ from retrainer.cli.history.manifests import with_settings
 from retrainer.cli.history.parts import draw
 from retrainer.cli.history.story import story
 from retrainer.cli.output import say, say_json
-from schemas.traces import trace_id_of
+from schemas.watching.traces import trace_id_of
 
 NAME = "A version's number, a cycle's id or its beginning (c000012), champion, or last."
 

@@ -17,7 +17,7 @@ from consumer.notifications.now import notifications_now
 from consumer.sending.ports import NotSent
 from consumer.settings import Settings, load_settings
 from retrainer.cli.output import facts, say, say_json
-from schemas.notifications import Notification
+from schemas.watching.notifications import Notification
 
 _NONE = (
     "nobody is told anything: set RETRAINER_NOTIFICATIONS__WEBHOOK, or RETRAINER_NOTIFICATIONS__CHAT; see "

@@ -14,7 +14,7 @@ from consumer.ledger.outbox import tell
 from consumer.ledger.watching.alerts import OnRecord
 from consumer.ledger.watching.notifications import Channel, Writing
 from schemas.model_events import ModelEventFacts, ModelEventType
-from schemas.notifications import Notification, Phase
+from schemas.watching.notifications import Notification, Phase
 
 BOTH = [Channel.WEBHOOK, Channel.CHAT]
 NOW = 1_000_000.0

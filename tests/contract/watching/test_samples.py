@@ -9,7 +9,7 @@ import pytest
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.watching.kept import Kept
 from consumer.ledger.watching.samples import KEPT_FOR
-from schemas.samples import Sample
+from schemas.watching.samples import Sample
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 BEGIN = 20_000 * DAY

@@ -17,7 +17,7 @@ from schemas.log_events.model_events import MODEL_EVENT_SENT
 from schemas.log_events.promotions import CHAMPION_FILE_WRITTEN
 from schemas.log_events.registry import BY_ROOM
 from schemas.log_events.service import CHANGES, VECTORS_PUBLISHED
-from schemas.traces import trace_id_of
+from schemas.watching.traces import trace_id_of
 from tests.hostile import HOSTILE
 from tests.integration.service import Service
 from tests.integration.topics import Topic

@@ -21,7 +21,7 @@ from kafka.structs import TopicPartition
 from standardwebhooks import Webhook
 
 from consumer.status import read_status
-from schemas.notifications import KINDS, AlertName, News, Phase
+from schemas.watching.notifications import KINDS, AlertName, News, Phase
 from tests.brokers.apache_kafka import ApacheKafka
 from tests.integration.service import Service
 from tests.unit.consumer.sending.receiver import Receiver, receiving

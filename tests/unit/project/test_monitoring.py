@@ -14,7 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from consumer.metrics import reference
 from consumer.metrics.metric import OTHER
 from consumer.metrics.registry import PROCESS_SERIES, by_series
-from schemas.notifications import AlertName
+from schemas.watching.notifications import AlertName
 from tests.promql import Query, parse
 from tests.unit.project.code import ROOT
 from tests.unit.project.pages import anchors

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from consumer.ledger.batch import Batch
+from consumer.memory import Memory
 from consumer.metrics.from_instance import event_time_lag, tell_memory, tell_status
-from consumer.metrics.memory import Memory
 from consumer.metrics.readings import Readings
 from consumer.status import ServiceState, Status
 from schemas.events import Operation

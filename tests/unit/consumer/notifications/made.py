@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from consumer.ledger.watching.notifications import Channel
-from schemas.notifications import Notification, Phase
+from schemas.watching.notifications import Notification, Phase
 
 NOW = 1_000_000.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  (that of the standard's examples)

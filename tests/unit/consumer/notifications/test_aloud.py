@@ -9,7 +9,7 @@ from consumer.ledger.watching.notifications import Channel
 from consumer.notifications.aloud import Aloud
 from consumer.sending.patience import Patience
 from consumer.sending.ports import NotSent
-from schemas.notifications import Notification
+from schemas.watching.notifications import Notification
 from tests.unit.consumer.notifications.made import NOW, Way, message
 
 

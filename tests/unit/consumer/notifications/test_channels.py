@@ -19,7 +19,7 @@ from consumer.notifications.chat import Chat, ChatSender
 from consumer.notifications.heartbeat import Heartbeat
 from consumer.sending.ports import Gone, NotSent
 from consumer.settings import load_settings
-from schemas.notifications import KINDS, Phase
+from schemas.watching.notifications import KINDS, Phase
 from tests.unit.consumer.notifications.made import SECRET, message
 from tests.unit.consumer.sending.receiver import Receiver, receiving
 

@@ -21,7 +21,7 @@ from consumer.notifications.facts import Facts, LedgerFacts, Looking
 from consumer.settings import Settings, load_settings
 from consumer.status import Status, write_status
 from schemas.cycle import CycleKind, CycleResult, Outcome
-from schemas.notifications import AlertName
+from schemas.watching.notifications import AlertName
 from tests.contract.ledgers import P0, batch, begin, take
 
 NOW = 1_000_000.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from consumer.notifications.policy import Memory, Rules, Step, judge, sort_news
 from schemas.model_events import ModelEventType
-from schemas.notifications import AlertName
+from schemas.watching.notifications import AlertName
 
 RULES = Rules(settle=60.0, repeat=3600.0, per_hour=20)
 EVERY = 10.0

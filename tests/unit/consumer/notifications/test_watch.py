@@ -30,7 +30,7 @@ from consumer.notifications.wording import Wording
 from consumer.status import Status
 from schemas.cycle import Outcome
 from schemas.model_events import ModelEventFacts, ModelEventType
-from schemas.notifications import KINDS, Notification
+from schemas.watching.notifications import KINDS, Notification
 from tests.unit.consumer.notifications.made import NOW, Way
 
 BOTH = [Channel.WEBHOOK, Channel.CHAT]

@@ -12,7 +12,7 @@ import pytest
 import schemas
 from consumer.tracing.spans import Span, spans_of
 from schemas.cycle import CycleResult
-from schemas.traces import span_id_of, trace_id_of, traceparent_of
+from schemas.watching.traces import span_id_of, trace_id_of, traceparent_of
 
 GOLDEN: dict[str, Any] = json.loads((Path(schemas.__file__).parent / "golden" / "cycle_result.json").read_text())
 CLAIMED = "2026-03-04T11:59:47.500000+00:00"

@@ -24,7 +24,7 @@ from consumer.tracing.told import Told
 from schemas.cycle import CycleKind, Outcome
 from schemas.log_events.tracing import TRACES_GIVEN_UP, TRACES_NOT_SENT, TRACES_SENT_AGAIN
 from schemas.model_events import ModelEventFacts, ModelEventType
-from schemas.traces import span_id_of, trace_id_of, traceparent_of
+from schemas.watching.traces import span_id_of, trace_id_of, traceparent_of
 from tests.contract.ledgers import ended, take
 from tests.unit.consumer.tracing.collector import collecting
 from tests.unit.consumer.tracing.test_spans import cycle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from consumer.metrics.memory import Memory, memory
+from consumer.memory import Memory, memory
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

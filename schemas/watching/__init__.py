@@ -1,0 +1,1 @@
+"""What people and their programs are shown of a service: samples, notifications, traces."""
