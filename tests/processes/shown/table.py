@@ -26,7 +26,10 @@ INSTEAD: dict[str, dict[str, str]] = {
         "--from 1795911035 --to 1795914635000": "--from $(($(date +%s) - 9000)) --to $(($(date +%s) + 60))000",
         "--to -30m": "--to now",
     },
-    "docs/report.md": {"c000006-1f2e3d4c": "c2", "report 7": "report 2"},
+    "docs/report.md": {
+        "c000006-1f2e3d4c": "$(retrainer cycles --limit 1 | grep -o 'c0[0-9]*-[0-9a-f]*' | head -1)",
+        "report 7": "report 2",
+    },
     "docs/reproduce.md": {"12": "2"},
     "docs/rollback.md": {"VERSION": "1"},
     "docs/vectors.md": {"--version 3": "--version 2"},
@@ -55,6 +58,9 @@ FAILS: dict[tuple[str, str], str] = {
 BEFORE: dict[tuple[str, str], str] = {
     ("docs/backup.md", "retrainer restore FOLDER"): "mv var broken",
     ("docs/backup.md", "retrainer restore /backups/2026-11-29"): "rm -r broken; mv var broken",
+    ("docs/rollback.md", 'retrainer rollback --reason "complaints since this morning"'): (
+        "retrainer promote 2 --reason 'there has to be one before it'"
+    ),
     ("docs/demo.md", "(. var/demo/demo.env; .venv/bin/retrainer versions)"): (
         'mkdir demo; echo "export RETRAINER_STATE_DIR=$PWD/var" > demo/demo.env'
     ),
