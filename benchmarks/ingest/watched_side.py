@@ -4,7 +4,7 @@
 
 `alone` serves nothing; `served` serves, and nobody asks; `watched` says in its status where it serves, reads once
 `FOLDER/watched` is there, and serves until that is gone; `busy` is `alone` with a thread beside it that computes all
-the time, as a server would that makes its pages anew without end: so the row is seen to fall.
+the time, as a server would that makes its pages again and again: so the row is seen to fall.
 
 prints one line of JSON as benchmarks/ingest/sides.py does.
 """
