@@ -43,10 +43,10 @@ GOES_ON: dict[str, str] = {
     "retrainer bridge --labels": "baseline taken",
     "retrainer broker": "a broker listens on",
     "retrainer import users.parquet --watch": "change events announced",
-    "retrainer simulate --interval 60": '"wave": 0',
-    "retrainer simulate --interval 60 --timeout 0": '"wave": 0',
-    "retrainer simulate": '"wave": 0',
-    "RETRAINER_FIT__OBJECTIVE=outcomes retrainer simulate": '"wave": 0',
+    "retrainer simulate --interval 60": '"wave": ',
+    "retrainer simulate --interval 60 --timeout 0": '"wave": ',
+    "retrainer simulate": '"wave": ',
+    "RETRAINER_FIT__OBJECTIVE=outcomes retrainer simulate": '"wave": ',
 }
 """Commands that run until they are stopped, and what they say when they are at work. SIGTERM then ends them with 0."""
 
