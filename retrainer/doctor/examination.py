@@ -17,8 +17,8 @@ from retrainer.doctor.labels import label_checks, label_rows_check
 from retrainer.doctor.lookup import Lookup
 from retrainer.doctor.machine import LEDGER, machine_checks
 from retrainer.doctor.notifications import notification_checks
-from retrainer.doctor.promise import promise_check
-from retrainer.doctor.ray import ray_check
+from retrainer.doctor.promise import promise_checks
+from retrainer.doctor.ray import ray_checks
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.settings import settings_check
@@ -82,9 +82,9 @@ def _checks(context: CheckContext) -> Iterator[Check]:
     else:
         yield from _unused("not used: the feature store is local", QUERY, VIEW, READ)
     yield from notification_checks(context)
-    yield ray_check(context)
+    yield from ray_checks(context)
     yield from machine_checks(context)
-    yield promise_check(context, needs=(LEDGER,))
+    yield from promise_checks(context, needs=(LEDGER,))
 
 
 def _unused(why: str, *names: str) -> Iterator[Check]:

@@ -9,21 +9,25 @@ from consumer.freshness.conflicts import conflicts
 from consumer.freshness.now import freshness_now
 from consumer.freshness.verdict import FreshnessState, Verdict
 from consumer.ledger.looking import look
-from retrainer.doctor.checks import Check, Finding, ok, skipped, unused, warning
+from retrainer.doctor.checks import Check, Finding, ok, skipped, warning
 from retrainer.doctor.context import CheckContext
 
 FRESHNESS = "freshness"
 
 
-def promise_check(context: CheckContext, needs: tuple[str, ...]) -> Check:
-    """Whether what is promised can be kept, and is; a promise that is broken is a warning, as cycles may run well."""
-    return Check(FRESHNESS, lambda: _look(context), needs=needs)
+def promise_checks(context: CheckContext, needs: tuple[str, ...]) -> list[Check]:
+    """Whether what is promised can be kept, and is; no check where nothing is.
+
+    A promise that is broken is a warning, as cycles may run well.
+    """
+    settings = context.settings
+    if settings.slo.freshness is None and settings.trigger.training_minutes_a_day is None:
+        return []
+    return [Check(FRESHNESS, lambda: _look(context), needs=needs)]
 
 
 def _look(context: CheckContext) -> Finding:
     settings = context.settings
-    if settings.slo.freshness is None and settings.trigger.training_minutes_a_day is None:
-        return unused("not used: RETRAINER_SLO__FRESHNESS promises nothing")
     verdict: Verdict | None = None
     try:
         verdict = look(settings.ledger.url, lambda ledger: freshness_now(settings, ledger, time.time()))

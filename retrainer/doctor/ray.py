@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from consumer.settings import Settings
-from retrainer.doctor.checks import Check, CheckFailed, Finding, failed, ok, unused
+from retrainer.doctor.checks import Check, CheckFailed, Finding, failed, ok
 from retrainer.doctor.context import CheckContext
 from schemas.engine import MiningEngine
 
@@ -15,11 +15,11 @@ _RAY = "have the cluster and this machine run one version of Ray and of Python; 
 _CODE = "install this release of Retrainer, with `retrainer[ray]`, on every node of the cluster"
 
 
-def ray_check(context: CheckContext) -> Check:
-    """Whether pairs can be mined on the cluster that is set."""
+def ray_checks(context: CheckContext) -> list[Check]:
+    """Whether pairs can be mined on the cluster that is set; no check where none mines."""
     if context.settings.engine is not MiningEngine.RAY:
-        return Check(NAME, lambda: unused("not used: RETRAINER_ENGINE is local"))
-    return Check(NAME, lambda: _cluster(context.settings))
+        return []
+    return [Check(NAME, lambda: _cluster(context.settings))]
 
 
 def _cluster(settings: Settings) -> Finding:

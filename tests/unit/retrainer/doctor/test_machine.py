@@ -27,8 +27,8 @@ from retrainer.doctor.control_plane import Answer
 from retrainer.doctor.kafka import kafka_checks
 from retrainer.doctor.lookup import Lookup
 from retrainer.doctor.machine import machine_checks
-from retrainer.doctor.promise import promise_check
-from retrainer.doctor.ray import ray_check
+from retrainer.doctor.promise import promise_checks
+from retrainer.doctor.ray import ray_checks
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.topic import Newest
@@ -49,7 +49,7 @@ def context(tmp_path: Path) -> Iterator[CheckContext]:
 def look(context: CheckContext, name: str) -> Result:
     checks = {
         check.name: check
-        for check in [*machine_checks(context), registry_check(context), ray_check(context), *kafka_checks(context)]
+        for check in [*machine_checks(context), registry_check(context), *ray_checks(context), *kafka_checks(context)]
     }
     (result,) = Runner(20.0, lambda text: text).run([Check(name, checks[name].look)])
     return result
@@ -184,8 +184,7 @@ def test_partitions_that_ail_are_told(
 
 
 def test_a_ray_cluster_is_looked_at_only_where_it_mines(context: CheckContext) -> None:
-    found = look(context, "Ray cluster")
-    assert (found.severity, found.found) == (Severity.SKIPPED, "not used: RETRAINER_ENGINE is local")
+    assert ray_checks(context) == []
 
 
 def test_a_missing_ray_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +196,7 @@ def test_a_missing_ray_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pyt
     assert "pip install 'retrainer[ray]'" in found.found
 
 
-def promise(context: CheckContext, **environment: str) -> Result:
+def promises(context: CheckContext, **environment: str) -> list[Result]:
     slo, trigger = environment.get("slo"), environment.get("minutes")
     with pytest.MonkeyPatch.context() as patch:
         if slo is not None:
@@ -205,16 +204,15 @@ def promise(context: CheckContext, **environment: str) -> Result:
         if trigger is not None:
             patch.setenv("RETRAINER_TRIGGER__TRAINING_MINUTES_A_DAY", trigger)
         promised = CheckContext(Settings(state_dir=context.settings.state_dir))
-    check = promise_check(promised, needs=())
-    (result,) = Runner(20.0, lambda text: text).run([check])
+    results = list(Runner(20.0, lambda text: text).run(promise_checks(promised, needs=())))
     promised.end()
-    return result
+    return results
 
 
 def test_a_promise_that_the_settings_break_is_warned_of_with_the_setting_to_change(context: CheckContext) -> None:
-    assert promise(context).unused
-    assert promise(context, slo="30m").severity is Severity.OK  # no service has run here yet
-    found = promise(context, slo="2m")
+    assert promises(context) == []
+    assert promises(context, slo="30m")[0].severity is Severity.OK  # no service has run here yet
+    (found,) = promises(context, slo="2m")
     assert (found.severity, "cycles keep 5m apart" in found.found) == (Severity.WARNING, True)
     assert "RETRAINER_TRIGGER__MIN_INTERVAL" in str(found.todo)
 
@@ -222,13 +220,13 @@ def test_a_promise_that_the_settings_break_is_warned_of_with_the_setting_to_chan
 def test_a_promise_that_is_broken_is_warned_of(context: CheckContext) -> None:
     with closing(open_ledger(context.settings.ledger.url)) as ledger:
         ledger.intake.start_at({Partition("t", 0): 0}, 0.0)
-        found = promise(context, slo="30m")
+        (found,) = promises(context, slo="30m")
         assert (found.severity, found.found.partition(":")[0]) == (Severity.OK, "at risk")  # no service runs
         changed = Batch(received_at=time.time() - 4000)
         changed.progress[Partition("t", 0)] = (0, 1)
         changed.add("a", Operation.UPSERT, "t[0]@0", time.time() - 4000)
         ledger.intake.record(changed)
-    found = promise(context, slo="30m")
+    (found,) = promises(context, slo="30m")
     assert found.severity is Severity.WARNING
     assert "the oldest change is 1h6m" in found.found or "the oldest change is 1h7m" in found.found
     assert "retrainer run" in str(found.todo)

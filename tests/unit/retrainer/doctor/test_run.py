@@ -217,7 +217,6 @@ def test_without_a_cluster_what_is_about_it_is_not_used(tmp_path: Path, monkeypa
     assert "9 skipped" not in written.getvalue()
     assert {check["name"] for check in as_json(results.values())["checks"]} >= unused
     assert unused == {
-        "Ray cluster",
         "cluster",
         "API key",
         "versions",
