@@ -23,7 +23,8 @@ def ray_checks(context: CheckContext) -> list[Check]:
 
 
 def _cluster(settings: Settings) -> Finding:
-    from trainer.distributed.cluster import ClusterError, mining_engine
+    from trainer.distributed.cluster import mining_engine
+    from trainer.distributed.errors import ClusterError
     from trainer.distributed.nodes import RELEASE, asked_of_nodes
 
     try:

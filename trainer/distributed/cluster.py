@@ -8,13 +8,9 @@ from importlib.util import find_spec
 from typing import Any
 
 from schemas.engine import MiningEngine, RayCluster
-from schemas.errors import RetrainerError
+from trainer.distributed.errors import ClusterError
 from trainer.distributed.mining import RayEngine
 from trainer.pairs.engine import LOCAL, Engine
-
-
-class ClusterError(RetrainerError):
-    """The Ray cluster cannot be used."""
 
 
 @contextmanager

@@ -33,6 +33,7 @@ from trainer.pairs.view import View
 Digests = NDArray[np.uint64]
 """(rows, 2): 128 bits of each row."""
 
+LOCK_FILE = "lock"
 _DIGEST_BYTES = 16
 
 
@@ -170,6 +171,6 @@ class NodeCopy:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as file:
+        with (self._folder / LOCK_FILE).open("w") as file:  # its time says when the copy was used last
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
