@@ -38,7 +38,11 @@ CASES: tuple[Case, ...] = (
     Case("incremental:vs_seed", {"pairs.incremental_vs_seed": "ratio >= 1,000"}),
     Case(
         "incremental:vs_libraries",
-        {"pairs.incremental_vs_faiss": "ratio >= 2", "pairs.incremental_vs_sklearn": "ratio >= 8"},
+        {
+            "pairs.incremental_vs_faiss": "ratio >= 2",
+            "pairs.incremental_vs_panorama": "ratio >= 2",
+            "pairs.incremental_vs_sklearn": "ratio >= 3",
+        },
     ),
     Case("full:vs_product", {"pairs.full_vs_product": "ratio >= 1.2"}),
     Case("growth:growth", {"pairs.growth": "<= 1.05"}),

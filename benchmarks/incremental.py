@@ -9,19 +9,21 @@ import numpy as np
 
 from benchmarks.data import DataSet, absent, data_sets, generated
 from benchmarks.ours import Maintained, policy
-from benchmarks.peers import Search, faiss_search, same_pairs, sklearn_search
+from benchmarks.peers import Search, faiss_search, panorama_search, same_pairs, sklearn_search
 from benchmarks.rows import NotMeasured, Row, Setup, faster, not_measured
 from benchmarks.timing import fastest_of, in_turns
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
 
 VS_FAISS = "pairs.incremental_vs_faiss"
+VS_PANORAMA = "pairs.incremental_vs_panorama"
 VS_SKLEARN = "pairs.incremental_vs_sklearn"
 VS_SEED = "pairs.incremental_vs_seed"
 
 _PEERS: list[tuple[str, str, float, Callable[[Floats, Rows, float], Search]]] = [
     (VS_FAISS, "faiss IndexFlatIP.range_search", 2, faiss_search),
-    (VS_SKLEARN, "sklearn radius_neighbors", 8, sklearn_search),
+    (VS_PANORAMA, "faiss IndexFlatIPPanorama.range_search", 2, panorama_search),
+    (VS_SKLEARN, "sklearn radius_neighbors", 3, sklearn_search),
 ]
 
 

@@ -115,6 +115,7 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
     assert [name for case in CASES for name in case.targets] == [
         "pairs.incremental_vs_seed",
         "pairs.incremental_vs_faiss",
+        "pairs.incremental_vs_panorama",
         "pairs.incremental_vs_sklearn",
         "pairs.full_vs_product",
         "pairs.growth",
