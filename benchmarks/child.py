@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+for name in [name for name in os.environ if name.startswith("RETRAINER_")]:
+    del os.environ[name]  # a benchmark says itself what it is run with, whatever this shell is set up for
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # as in a trainer; the notebook is no slower by it

@@ -121,6 +121,7 @@ def _settings(address: str, changes: int) -> dict[str, str]:
         "TRIGGER__QUIET_PERIOD": "1",
         "TRIGGER__FULL_ON_DRIFT": "false",  # a cycle from scratch would be taken for one that goes on
         "GATE__REGISTER_UNCHANGED": "true",
+        "HTTP__ENABLED": "true",  # its memory counts
         "HTTP__PORT": "0",
         "LOG__FORMAT": "json",
     }
