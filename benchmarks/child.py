@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-for name in [name for name in os.environ if name.startswith("RETRAINER_")]:
-    del os.environ[name]  # a benchmark says itself what it is run with, whatever this shell is set up for
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # as in a trainer; the notebook is no slower by it
@@ -30,6 +28,8 @@ from benchmarks.rows import NotMeasured, Setup
 
 def main() -> int:
     """Run the benchmark named on the command line."""
+    for name in [name for name in os.environ if name.startswith("RETRAINER_")]:
+        del os.environ[name]  # a benchmark says itself what it is run with, whatever this shell is set up for
     parser = argparse.ArgumentParser()
     parser.add_argument("function")
     parser.add_argument("outcome", type=Path)
