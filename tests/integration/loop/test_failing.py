@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +11,6 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-import structlog
 from sqlalchemy.exc import OperationalError
 from typer.testing import CliRunner
 
@@ -104,14 +102,11 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
 
 @pytest.fixture
 def hand(trainer: StandIn) -> Iterator[Hand]:
-    # A thread logs what the trainer says, while a command of the test writes to standard output.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with closing(open_ledger(load_settings().ledger.url)) as ledger:
         ledger.intake.start_at({P0: 0}, 0.0)
         made = Hand(ledger)
         yield made
         made.service._supervisor.stop()
-    structlog.reset_defaults()
 
 
 def looked() -> tuple[Severity, str]:
