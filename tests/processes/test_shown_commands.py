@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,10 @@ from schemas.labels import LabelGroup, pair_text
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.processes.shown import table
 from tests.processes.shown.commands import PAGES, Shown, shown, spoken, typed
+from tests.processes.shown.others import NOT_RUN, others
 from tests.processes.shown.stand import Page, copied, on_cluster, on_stand, prepare
 from tests.processes.test_tutorial import free_port
+from tests.unit.project.code import ROOT
 from tests.unit.project.pages import named
 from tests.worlds import GROUP, World, names
 
@@ -136,3 +139,24 @@ def test_the_table_has_nothing_stale() -> None:
         of_page = [text for where, text in everywhere if page in ("*", where)]
         assert [one for one in texts if not any(one in text for text in of_page)] == [], page
     assert {*table.SETTINGS, *table.ON_A_CLUSTER} - set(SHOWN) == set()
+
+
+def test_what_is_not_run_of_other_programs_is_listed_with_its_reason() -> None:
+    """Make, containers, cron, installs and the like: each line that a page shows has an entry, and no entry is stale."""
+    shown_lines = list(others())
+    assert [str(one) for one in shown_lines if one.text not in NOT_RUN] == []
+    assert set(NOT_RUN) - {one.text for one in shown_lines} == set()
+    named_tests = {path for reason in NOT_RUN.values() for path in re.findall(r"(?:tests/|\.ci/)[\w/.]*\w", reason)}
+    assert [path for path in named_tests if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["    make new", "```\ndocker compose \\\n  up\n```", "say `podman ps -a`", "    15 */2 * * 1-5  retrainer status"],
+)
+def test_a_line_of_another_program_is_seen(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"# A page\n\n{line}\n")
+    monkeypatch.setattr("tests.unit.project.pages.ROOT", tmp_path)
+    monkeypatch.setattr("tests.processes.shown.others.PAGES", [page])
+    assert len(list(others())) == 1
