@@ -18,6 +18,7 @@ from tests.processes.shown.commands import PAGES, Shown, shown, spoken, typed
 from tests.processes.shown.others import NOT_RUN, others
 from tests.processes.shown.stand import Page, copied, on_cluster, on_stand, prepare
 from tests.processes.test_tutorial import free_port
+from tests.unit.consumer.sending.receiver import receiving
 from tests.unit.project.code import ROOT
 from tests.unit.project.pages import named
 from tests.worlds import GROUP, World, names
@@ -52,8 +53,11 @@ def stand(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", [name for name in SHOWN if name not in table.ON_A_CLUSTER])
 def test_the_commands_of_a_page_do_what_the_page_says(name: str, stand: Path, broker: str, tmp_path: Path) -> None:
     folder = copied(stand, tmp_path / Path(name).stem)
-    with Page(folder, {**on_stand(folder, broker), **table.SETTINGS.get(name, {})}) as page:
-        run(page, SHOWN[name])
+    with receiving() as receiver:
+        takes = receiver.url.removeprefix("http://")
+        settings = {one: text.format(receiver=takes) for one, text in table.SETTINGS.get(name, {}).items()}
+        with Page(folder, {**on_stand(folder, broker), **settings}) as page:
+            run(page, SHOWN[name])
 
 
 @pytest.mark.full
@@ -90,6 +94,8 @@ def run(page: Page, commands: list[Shown]) -> None:
     for one in commands:
         if (one.page, one.text) in table.LEFT_OUT:
             continue
+        if (one.page, one.text) in table.STOPPED:
+            page.stop()
         if (before := table.BEFORE.get((one.page, one.text))) is not None:
             assert page.run(before).returncode == 0, before
         if one.beside == "retrainer run":
@@ -102,6 +108,8 @@ def run(page: Page, commands: list[Shown]) -> None:
             except AssertionError as error:
                 wrong.append(f"{one}\n{error}")
             continue
+        if one.text.startswith("retrainer run "):  # with what reads its log behind it
+            page.serve()
         command = put(one)
         done = page.run(command)
         says = table.FAILS.get((one.page, one.text))
@@ -132,7 +140,7 @@ def test_lines_that_a_backslash_joins_are_one_command(tmp_path: Path, monkeypatc
 def test_the_table_has_nothing_stale() -> None:
     everywhere = {(named(page), one.text) for page in PAGES for one in (*typed(page), *spoken(page))}
     to_run = {(one.page, one.text) for of_page in SHOWN.values() for one in of_page}
-    for what in (table.LEFT_OUT, table.FAILS, table.BEFORE):
+    for what in (table.LEFT_OUT, table.FAILS, table.BEFORE, table.STOPPED):
         assert set(what) - to_run == set()
     assert set(table.GOES_ON) - {one.beside for of_page in SHOWN.values() for one in of_page} == set()
     for page, texts in table.INSTEAD.items():
@@ -142,7 +150,7 @@ def test_the_table_has_nothing_stale() -> None:
 
 
 def test_what_is_not_run_of_other_programs_is_listed_with_its_reason() -> None:
-    """Make, containers, cron, installs and the like: each line that a page shows has an entry, and no entry is stale."""
+    """Make, containers, cron, installs and the like: each line that a page shows has an entry, no entry is stale."""
     shown_lines = list(others())
     assert [str(one) for one in shown_lines if one.text not in NOT_RUN] == []
     assert set(NOT_RUN) - {one.text for one in shown_lines} == set()

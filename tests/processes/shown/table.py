@@ -5,6 +5,8 @@ Every entry has to fit a command that a page shows, or `test_the_table_has_nothi
 
 from __future__ import annotations
 
+_LAST_CYCLE = "$(retrainer cycles --limit 1 | grep -o 'c0[0-9]*-[0-9a-f]*' | head -1)"
+
 INSTEAD: dict[str, dict[str, str]] = {
     "*": {
         "TEXT": "'a reason'",
@@ -16,22 +18,31 @@ INSTEAD: dict[str, dict[str, str]] = {
         ".venv/bin/": "",
     },
     "README.md": {"--sample users.csv": "--sample new.csv", "DIR": "vectors", "..": "'a reason'", "12": "2"},
+    "docs/api.md": {'"instead_of": 2': '"instead_of": 4'},
     "docs/backup.md": {"/backups/$(date +%F)": "copy", "/backups/2026-11-29": "copy"},
     "docs/dead-letters.md": {"17 18": "7 8", "show 17": "show 7", "discard 17": "discard 7", "TIME": "-3d"},
     "docs/demo.md": {"var/demo": "demo"},
     "docs/deployment.md": {"41 --out /srv/models": "2 --out models"},
     "docs/history.md": {"show 5": "show 2", "diff 4 5": "diff 1 2"},
+    "docs/logs-and-traces.md": {
+        "VERSION": "2",
+        "retrainer run 2>&1": "retrainer train --full > /dev/null; cat started-0.log",
+        "'select(.cycle_id == \"c000012-5b490f05\")'": (
+            f'"select(.cycle_id == \\"{_LAST_CYCLE}\\")" | grep "cycle ended"'
+        ),
+    },
     "docs/replay.md": {
         "2026-11-01 --to 2026-11-02T12:00+01:00": "-3d --to now",
         "--from 1795911035 --to 1795914635000": "--from $(($(date +%s) - 9000)) --to $(($(date +%s) + 60))000",
         "--to -30m": "--to now",
     },
     "docs/report.md": {
-        "c000006-1f2e3d4c": "$(retrainer cycles --limit 1 | grep -o 'c0[0-9]*-[0-9a-f]*' | head -1)",
+        "c000006-1f2e3d4c": _LAST_CYCLE,
         "report 7": "report 2",
     },
     "docs/reproduce.md": {"12": "2"},
     "docs/rollback.md": {"VERSION": "1"},
+    "docs/upgrading.md": {"/backups/before-upgrade": "copy"},
     "docs/vectors.md": {"--version 3": "--version 2"},
 }
 """For each page, and for all of them, what is put in the place of a text: names, numbers and paths of the stand.
@@ -57,6 +68,7 @@ FAILS: dict[tuple[str, str], str] = {
 
 BEFORE: dict[tuple[str, str], str] = {
     ("docs/backup.md", "retrainer restore FOLDER"): "mv var broken",
+    ("docs/upgrading.md", "retrainer restore /backups/before-upgrade"): "mkdir away; mv var/ledger.db* away",
     ("docs/backup.md", "retrainer restore /backups/2026-11-29"): "rm -r broken; mv var broken",
     ("docs/rollback.md", 'retrainer rollback --reason "complaints since this morning"'): (
         "retrainer promote 2 --reason 'there has to be one before it'"
@@ -67,6 +79,15 @@ BEFORE: dict[tuple[str, str], str] = {
 }
 """What has to be done in the shell before a command: what its page tells in words."""
 
+_TOLD = {
+    "RETRAINER_NOTIFICATIONS__WEBHOOK": "http://{receiver}",
+    "RETRAINER_NOTIFICATIONS__WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "RETRAINER_NOTIFICATIONS__CHAT": "json://{receiver}",
+}
+
+STOPPED = {("docs/upgrading.md", "retrainer restore /backups/before-upgrade")}
+"""Commands that no service may run beside, where the page has started one before."""
+
 SETTINGS: dict[str, dict[str, str]] = {
     "docs/replay.md": {"RETRAINER_LABELS__NAME": "follows", "RETRAINER_KAFKA__LABEL_TOPIC": "follows"},
     "docs/deployment.md": {"RETRAINER_EXPORT__OUT": "served"},
@@ -76,8 +97,11 @@ SETTINGS: dict[str, dict[str, str]] = {
         "RETRAINER_FEATURE_GROUP__NAME": "",  # an empty one is not set, so the defaults count
         "RETRAINER_FEATURE_GROUP__COLUMNS": "",
     },
+    "README.md": _TOLD,
+    "docs/notifications.md": _TOLD,
+    "docs/ray.md": {"RETRAINER_ENGINE": "ray"},
 }
-"""Settings that a page has its reader make."""
+"""Settings that a page has its reader make. {receiver} is where messages are taken."""
 
 ON_A_CLUSTER = ("docs/bridge.md", "docs/doctor.md", "docs/hopsworks.md", "docs/labels.md")
 """Pages about a Hopsworks cluster: their commands run on the double."""
@@ -90,6 +114,8 @@ LEFT_OUT: dict[tuple[str, str], str] = {
     ("docs/history.md", "retrainer explain"): "names the command; a call needs a user",
     ("docs/importing.md", "retrainer import"): "names the command; a call needs a file",
     ("docs/importing.md", "retrainer init"): "names the command; a call needs a beginning",
+    ("docs/upgrading.md", "retrainer backup"): "names the command; a call needs a folder",
+    ("docs/upgrading.md", "retrainer rollback"): "names the command; a call needs a reason",
     ("docs/rollback.md", "retrainer promote"): "names the command; a call needs a version",
     ("docs/dead-letters.md", "retrainer replay"): "names the command; a call needs a window",
 }
