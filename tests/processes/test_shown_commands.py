@@ -13,6 +13,7 @@ import pytest
 from retrainer.demo.broker import embedded_broker
 from schemas.labels import LabelGroup, pair_text
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
+from tests.integration.ray.cluster import two_nodes
 from tests.processes.shown import table
 from tests.processes.shown.commands import PAGES, Shown, shown, spoken, typed
 from tests.processes.shown.others import NOT_RUN, others
@@ -50,7 +51,7 @@ def stand(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.full
 @pytest.mark.timeout(2400)  # a page has up to thirty commands, and each is a process that imports much
-@pytest.mark.parametrize("name", [name for name in SHOWN if name not in table.ON_A_CLUSTER])
+@pytest.mark.parametrize("name", [name for name in SHOWN if name not in (*table.ON_A_CLUSTER, table.ON_RAY)])
 def test_the_commands_of_a_page_do_what_the_page_says(name: str, stand: Path, broker: str, tmp_path: Path) -> None:
     folder = copied(stand, tmp_path / Path(name).stem)
     with receiving() as receiver:
@@ -86,6 +87,18 @@ def test_the_commands_of_a_page_about_a_cluster_do_what_it_says(name: str, tmp_p
         folder.mkdir()
         with Page(folder, settings) as page:
             run(page, SHOWN[name])
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)  # Ray takes half a minute for each node that starts on a busy machine
+def test_the_commands_of_the_page_about_ray_do_what_it_says(stand: Path, broker: str, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    folder, copies = copied(stand, tmp_path / "ray"), tmp_path / "copies"
+    copies.mkdir()
+    with two_nodes(copies) as nodes:
+        ray = {"RETRAINER_ENGINE": "ray", "RETRAINER_RAY__ADDRESS": nodes.address, "RAY_AUTH_MODE": "disabled"}
+        with Page(folder, {**on_stand(folder, broker), **ray}) as page:
+            run(page, SHOWN[table.ON_RAY])
 
 
 def run(page: Page, commands: list[Shown]) -> None:
@@ -146,7 +159,7 @@ def test_the_table_has_nothing_stale() -> None:
     for page, texts in table.INSTEAD.items():
         of_page = [text for where, text in everywhere if page in ("*", where)]
         assert [one for one in texts if not any(one in text for text in of_page)] == [], page
-    assert {*table.SETTINGS, *table.ON_A_CLUSTER} - set(SHOWN) == set()
+    assert {*table.SETTINGS, *table.ON_A_CLUSTER, table.ON_RAY} - set(SHOWN) == set()
 
 
 def test_what_is_not_run_of_other_programs_is_listed_with_its_reason() -> None:

@@ -54,7 +54,7 @@ NOT_RUN: dict[str, str] = {
     "make bench ONLY=serve.": _MEASURES,
     "make bench ONLY=sizing. KEEP=1": _MEASURES,
     "make bench ONLY=spaces.": _MEASURES,
-    "make sbom": ".ci/run runs it; tests/unit/project/test_supply.py has the parts",
+    "make sbom": ".ci/run runs it for an image; tests/unit/project/test_supply.py has the parts",
     "make sbom IMAGE=retrainer": "needs an image; .ci/run runs it on the one of the container test",
     "make scan": "asks for advisories over the network; .ci/run runs it",
     "make scan IMAGE=retrainer": "needs an image; .ci/run runs it on the one of the container test",

@@ -99,12 +99,14 @@ SETTINGS: dict[str, dict[str, str]] = {
     },
     "README.md": _TOLD,
     "docs/notifications.md": _TOLD,
-    "docs/ray.md": {"RETRAINER_ENGINE": "ray"},
 }
 """Settings that a page has its reader make. {receiver} is where messages are taken."""
 
 ON_A_CLUSTER = ("docs/bridge.md", "docs/doctor.md", "docs/hopsworks.md", "docs/labels.md")
 """Pages about a Hopsworks cluster: their commands run on the double."""
+
+ON_RAY = "docs/ray.md"
+"""The page about a Ray cluster: its commands run beside one of two nodes."""
 
 LEFT_OUT: dict[tuple[str, str], str] = {
     ("README.md", "retrainer setup-hopsworks"): "needs a cluster; run there for docs/hopsworks.md",
