@@ -5,7 +5,10 @@ Every entry has to fit a command that a page shows, or `test_the_table_has_nothi
 
 from __future__ import annotations
 
+from schemas.labels import LabelGroup
+
 _LAST_CYCLE = "$(retrainer cycles --limit 1 | grep -o 'c0[0-9]*-[0-9a-f]*' | head -1)"
+_WITH_LABELS = f"RETRAINER_LABELS__NAME={LabelGroup().name} RETRAINER_KAFKA__LABEL_TOPIC=follows"
 
 INSTEAD: dict[str, dict[str, str]] = {
     "*": {
@@ -35,6 +38,7 @@ INSTEAD: dict[str, dict[str, str]] = {
         "2026-11-01 --to 2026-11-02T12:00+01:00": "-3d --to now",
         "--from 1795911035 --to 1795914635000": "--from $(($(date +%s) - 9000)) --to $(($(date +%s) + 60))000",
         "--to -30m": "--to now",
+        "retrainer replay --offsets follows:1:0-50": f"{_WITH_LABELS} retrainer replay --offsets follows:1:0-50",
     },
     "docs/report.md": {
         "c000006-1f2e3d4c": _LAST_CYCLE,
@@ -73,6 +77,9 @@ BEFORE: dict[tuple[str, str], str] = {
     ("docs/rollback.md", 'retrainer rollback --reason "complaints since this morning"'): (
         "retrainer promote 2 --reason 'there has to be one before it'"
     ),
+    ("docs/replay.md", "retrainer replay --offsets follows:1:0-50"): (
+        f"{_WITH_LABELS} retrainer import users.csv --labels edges.csv"
+    ),
     ("docs/demo.md", "(. var/demo/demo.env; .venv/bin/retrainer versions)"): (
         'mkdir demo; echo "export RETRAINER_STATE_DIR=$PWD/var" > demo/demo.env'
     ),
@@ -89,7 +96,6 @@ STOPPED = {("docs/upgrading.md", "retrainer restore /backups/before-upgrade")}
 """Commands that no service may run beside, where the page has started one before."""
 
 SETTINGS: dict[str, dict[str, str]] = {
-    "docs/replay.md": {"RETRAINER_LABELS__NAME": "follows", "RETRAINER_KAFKA__LABEL_TOPIC": "follows"},
     "docs/deployment.md": {"RETRAINER_EXPORT__OUT": "served"},
     "docs/demo.md": {
         "RETRAINER_STATE_DIR": "simulated",
