@@ -124,6 +124,7 @@ LEFT_OUT: dict[tuple[str, str], str] = {
     ("docs/importing.md", "retrainer init"): "names the command; a call needs a beginning",
     ("docs/upgrading.md", "retrainer backup"): "names the command; a call needs a folder",
     ("docs/upgrading.md", "retrainer rollback"): "names the command; a call needs a reason",
+    ("docs/vectors.md", "retrainer vectors"): "names the command; a call needs a file or folder",
     ("docs/rollback.md", "retrainer promote"): "names the command; a call needs a version",
     ("docs/dead-letters.md", "retrainer replay"): "names the command; a call needs a window",
 }
