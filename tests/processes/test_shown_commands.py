@@ -103,7 +103,7 @@ def test_the_commands_of_the_page_about_ray_do_what_it_says(stand: Path, broker:
 
 def run(page: Page, commands: list[Shown]) -> None:
     """Run the commands of a page; all that went wrong is told at the end."""
-    wrong = []
+    wrong, fails = [], dict(table.FAILS)
     for one in commands:
         if (one.page, one.text) in table.LEFT_OUT:
             continue
@@ -125,7 +125,7 @@ def run(page: Page, commands: list[Shown]) -> None:
             page.serve()
         command = put(one)
         done = page.run(command)
-        says = table.FAILS.get((one.page, one.text))
+        says = fails.pop((one.page, one.text), None)
         if done.returncode != (0 if says is None else 1) or (says or "") not in done.stdout + done.stderr:
             wrong.append(
                 f"{one}\n  as {command}\n  exit code {done.returncode}\n{done.stdout[-600:]}{done.stderr[-600:]}"

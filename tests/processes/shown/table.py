@@ -67,8 +67,9 @@ GOES_ON: dict[str, str] = {
 
 FAILS: dict[tuple[str, str], str] = {
     ("docs/dead-letters.md", "retrainer dead-letters replay 17 18 --dry-run"): "stay open",  # nothing was mended here
+    ("docs/doctor.md", "retrainer doctor"): "the group tells nobody of its changes",  # not yet set up
 }
-"""Commands that end with 1 on the stand, as their page says; and a part of what they say."""
+"""Commands that end with 1 on the stand the first time, as their page says; and a part of what they say."""
 
 BEFORE: dict[tuple[str, str], str] = {
     ("docs/backup.md", "retrainer restore FOLDER"): "mv var broken",
