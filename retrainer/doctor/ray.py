@@ -12,6 +12,11 @@ from schemas.engine import MiningEngine
 NAME = "Ray cluster"
 
 _RAY = "have the cluster and this machine run one version of Ray and of Python; `pip install 'ray==VERSION'`"
+_SLOW = (
+    "the Ray that is started here needs longer: look again when the machine is less busy, or name a cluster by "
+    "RETRAINER_RAY__ADDRESS"
+)
+_STARTS = 40.0  # seconds: without a cluster a Ray of its own starts, which takes half a minute on two busy cores
 _CODE = "install this release of Retrainer, with `retrainer[ray]`, on every node of the cluster"
 
 
@@ -19,7 +24,9 @@ def ray_checks(context: CheckContext) -> list[Check]:
     """Whether pairs can be mined on the cluster that is set; no check where none mines."""
     if context.settings.engine is not MiningEngine.RAY:
         return []
-    return [Check(NAME, lambda: _cluster(context.settings))]
+    address = context.settings.ray.address
+    slow = f"see whether the head of the cluster is up, and {address} is reached from here" if address else _SLOW
+    return [Check(NAME, lambda: _cluster(context.settings), deadline=_STARTS, todo=slow)]
 
 
 def _cluster(settings: Settings) -> Finding:

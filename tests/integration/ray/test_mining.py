@@ -11,7 +11,7 @@ import pytest
 
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
-from tests.integration.ray.conftest import TwoNodes
+from tests.integration.ray.cluster import TwoNodes
 from tests.models.pairs.test_mining import view_of
 from tests.waiting import wait_until
 from trainer.distributed.mining import RayEngine

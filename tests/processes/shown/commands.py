@@ -44,15 +44,23 @@ class Shown:
         return f"{self.page}:{self.line}: {self.text}"
 
 
-def typed(page: Path) -> Iterator[Shown]:
-    """The commands that stand on a line of their own, in blocks of code."""
-    fenced = False
+def lines_of_code(page: Path) -> Iterator[tuple[int, str]]:
+    """Every line in a block of code, without its comment and whole: with the lines that a backslash adds to it."""
+    fenced, joined = False, False
     lines = page.read_text().splitlines()
     for number, line in enumerate(lines, 1):
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        elif (fenced or line.startswith("    ")) and _TYPED.match(line.strip()):
-            yield Shown(named(page), number, _COMMENT.sub("", _whole(lines, number - 1)).removeprefix("$ "))
+        elif (fenced or line.startswith("    ")) and not joined:
+            yield number, _COMMENT.sub("", _whole(lines, number - 1))
+        joined = line.endswith("\\")
+
+
+def typed(page: Path) -> Iterator[Shown]:
+    """The commands that stand on a line of their own, in blocks of code."""
+    for number, line in lines_of_code(page):
+        if _TYPED.match(line):
+            yield Shown(named(page), number, line.removeprefix("$ "))
 
 
 def _whole(lines: list[str], at: int) -> str:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from consumer.ledger.ledger import open_ledger
 from consumer.positions import Partition
 from retrainer.demo.plan import inherited
+from stores.feature_store import FeatureRows
 from tests.integration.service import QUICK
 from tests.integration.topics import Topic
-from tests.models.small_loop import SmallLoop
 from tests.processes.test_tutorial import free_port
 from tests.unit.project.code import ROOT
 from tests.waiting import wait_until
@@ -45,30 +48,38 @@ def topics(broker: str, read: int) -> None:
 
 def prepare(folder: Path, broker: str) -> None:
     """Four versions, a ledger that has read the topic, open dead letters, and the files that pages name."""
+    from tests.models.small_loop import SmallLoop  # with TensorFlow, which the quick tests of this file do without
+
     loop = SmallLoop(folder / "var")
     with closing(loop):
         loop.story()
         loop.commit(names(CHANGED, start=150))
         loop.cycle()
         read = loop.ledger.intake.positions("changes")[Partition("changes", 0)]
+        rows = loop.store.read(names(USERS))
     topics(broker, read)
     with Page(folder, on_stand(folder, broker)) as page:
         page.serve()
         url = f"sqlite:///{folder / 'var' / 'ledger.db'}"
         with closing(open_ledger(url, create=False)) as ledger:
             wait_until(lambda: ledger.views.read().open_letters >= LETTERS, 120, "dead letters in the ledger")
-    columns = [f"{column.name}_{number}" for column in GROUP.columns for number in range(column.length)]
-    columns = [name.removesuffix("_0") if name.startswith("year") else name for name in columns]
     with (folder / "users.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["user_id", *columns])
-        writer.writerows(
-            [f"u{user}", *(((user + 1) * (at + 3)) % 17 - 8 for at in range(len(columns)))] for user in range(USERS)
-        )
+        csv.writer(file).writerows(_table(rows))
     (folder / "edges.csv").write_text("user_id,other_user_id\nu1,u2\nu2,u3\n")
     (folder / "users.txt").write_text("u1\nu2\n")
     command = "import pyarrow.csv as c, pyarrow.parquet as p; p.write_table(c.read_csv('users.csv'), 'users.parquet')"
     subprocess.run([sys.executable, "-c", command], cwd=folder, check=True)
+
+
+def _table(rows: FeatureRows) -> Iterator[list[object]]:
+    """Users as a file has them, in numbered columns: like those of the store, but that one in ten has a bit more."""
+    numbered = [f"{one.name}_{at}" for one in GROUP.columns for at in range(one.length) if not one.is_scalar]
+    yield ["user_id", *numbered, *(one.name for one in GROUP.columns if one.is_scalar)]
+    columns = sorted(GROUP.columns, key=lambda one: one.is_scalar)
+    blocks = [np.stack([block for block in rows.columns[one.name] if block is not None]) for one in columns]
+    values = np.hstack(blocks)
+    values[::10] += 0.1
+    yield from ([key, *row] for key, row in zip(rows.keys, values.tolist(), strict=True))
 
 
 def on_stand(folder: Path, broker: str) -> dict[str, str]:
@@ -129,7 +140,7 @@ class Page:
         if command.startswith("curl "):
             self.serve()
             command = command.replace("curl ", "curl --silent --show-error --fail-with-body ", 1)
-            command = command.replace("127.0.0.1:8642", f"127.0.0.1:{self._page}")
+            command = re.sub(r"\b(127\.0\.0\.1|localhost):8642\b", rf"\1:{self._page}", command)
         return subprocess.run(
             ["bash", "-c", command],
             cwd=self.folder,

@@ -24,6 +24,7 @@ from consumer.status import ServiceState, Status, write_status
 from retrainer.doctor.checks import Check, Result, Severity
 from retrainer.doctor.context import CheckContext
 from retrainer.doctor.control_plane import Answer
+from retrainer.doctor.examination import BUDGET
 from retrainer.doctor.kafka import kafka_checks
 from retrainer.doctor.lookup import Lookup
 from retrainer.doctor.machine import machine_checks
@@ -32,7 +33,7 @@ from retrainer.doctor.ray import ray_checks
 from retrainer.doctor.registry import registry_check
 from retrainer.doctor.runner import Runner
 from retrainer.doctor.topic import Newest
-from schemas.engine import MiningEngine
+from schemas.engine import MiningEngine, RayCluster
 from schemas.events import Operation
 
 GB = 10**9
@@ -194,6 +195,17 @@ def test_a_missing_ray_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pyt
     context.end()
     assert found.severity == Severity.FAILED
     assert "pip install 'retrainer[ray]'" in found.found
+
+
+@pytest.mark.parametrize(("address", "way_out"), [("head:6379", "head:6379 is reached"), (None, "less busy")])
+def test_a_ray_that_does_not_answer_is_waited_for_and_told(tmp_path: Path, address: str | None, way_out: str) -> None:
+    """A Ray of its own takes half a minute to start on a busy machine: twelve seconds would call that a failure."""
+    settings = Settings(state_dir=tmp_path, engine=MiningEngine.RAY, ray=RayCluster(address=address))
+    context = CheckContext(settings)
+    (check,) = ray_checks(context)
+    context.end()
+    assert 30 <= check.deadline < BUDGET - 10
+    assert way_out in (check.todo or "")
 
 
 def promises(context: CheckContext, **environment: str) -> list[Result]:

@@ -1,0 +1,74 @@
+"""A Ray cluster of two nodes of this machine, all of it gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tests.unit.project.code import ROOT
+
+T = TypeVar("T")
+_STARTS = 5
+
+
+class TwoNodes:
+    """The cluster. The first node is the head; nodes may be added and removed."""
+
+    def __init__(self, cluster: Any) -> None:
+        self._cluster = cluster
+        self._others = [self._added()]
+
+    @property
+    def address(self) -> str:
+        """Of the head."""
+        return str(self._cluster.address)
+
+    def lose_one(self) -> None:
+        """Have a node end that is not the head, with all that it holds."""
+        self._cluster.remove_node(self._others.pop(), allow_graceful=False)
+
+    def gain_one(self) -> None:
+        """Have a node join."""
+        self._others.append(self._added())
+
+    def _added(self) -> Any:
+        return patiently(lambda: self._cluster.add_node(num_cpus=1))
+
+
+def patiently(start: Callable[[], T]) -> T:
+    """Start a node, again where Ray gives it up: it waits half a minute, which a busy machine may need longer."""
+    for _ in range(_STARTS - 1):
+        with suppress(Exception):
+            return start()
+    return start()
+
+
+@contextmanager
+def two_nodes(copies: Path) -> Iterator[TwoNodes]:
+    """The cluster; its nodes keep their copies in a folder. The environment of this process reaches it meanwhile."""
+    from ray.cluster_utils import Cluster
+
+    before = dict(os.environ)
+    short = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # Ray's sockets need a short path
+    os.environ |= {
+        "RAY_AUTH_MODE": "disabled",  # a cluster of this test alone, on loopback
+        "TMPDIR": str(copies),
+        "PYTHONPATH": str(ROOT),
+        "RAY_TMPDIR": short,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    cluster = patiently(
+        lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    )
+    try:
+        yield TwoNodes(cluster)
+    finally:
+        cluster.shutdown()  # type: ignore[no-untyped-call]
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(short, ignore_errors=True)
