@@ -288,6 +288,8 @@ def _lost_events(story: Story) -> None:
     story.start()
     story.begins(AlertName.GAPS)
     story.begins(AlertName.DEAD_LETTERS)  # where the gap is, stands a letter
+    # Partitions are found out about one after the other.
+    wait_until(lambda: service.counted().open_letters == 3, PATIENCE, "a letter of each partition's gap")
     story.order("dead-letters", "discard", "--all", "--yes", "--reason", "nobody has them any more")
     story.over(AlertName.DEAD_LETTERS)
     story.order("train", "--full")
