@@ -120,7 +120,7 @@ def test_the_service_stays_small_and_its_listener_polls_whatever_clients_do(serv
     service.start()
     asking = Asking(service)
     service.topic.send_users(names(200))
-    assert service.status()["page"] == asking.url
+    wait_until(lambda: service.status()["page"] == asking.url, 10, "the status to name the page")
     assert asking.client.get("/healthz").status_code in {200, 503}
     with ExitStack() as held:
         address = httpx.URL(asking.url)
