@@ -71,6 +71,7 @@ def test_pictures_are_told_and_have_tables(browser: Browser, served: Serving) ->
         for label in found.page.locator("figure svg").evaluate_all("all => all.map(one => one.ariaLabel)"):
             assert " at last, between " in label
         found.page.locator("figure summary").first.click()
+        found.page.wait_for_selector("figure table tbody tr")  # made when it is opened
         rows = found.page.locator("figure table").first.locator("tbody tr")
         assert 8 <= rows.count() <= 16
 
