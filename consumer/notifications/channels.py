@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from consumer.configuration.notifications import NotificationSettings, urls_of
 from consumer.configuration.webhook import keys_of
 from consumer.ledger.watching.notifications import Channel
 from consumer.notifications.chat import ChatSender
-from consumer.sending.posting import TIMEOUT, ask, shown
-from consumer.sending.signing import signed_headers
+from consumer.sending.webhook import SignedWebhook
 from schemas.watching.notifications import Notification
 
 _JSON = "application/json; charset=UTF-8"
@@ -40,43 +36,14 @@ class Sender(Protocol):
         """
 
 
-class WebhookSender:
-    """Sends messages to one URL.
-
-    Args:
-        url: https, or http on this machine.
-        keys: of the secrets that messages are signed with.
-        cafile: the authorities that the receiver's certificate is checked by; those of this machine if None.
-        timeout: seconds that the receiver may be silent.
-        now: seconds since the epoch, for the signature.
-    """
+class WebhookSender(SignedWebhook):
+    """Sends messages to one URL."""
 
     channel = Channel.WEBHOOK
 
-    def __init__(
-        self,
-        url: str,
-        keys: tuple[bytes, ...],
-        cafile: Path | None = None,
-        timeout: float = TIMEOUT,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._url = url
-        self._keys = keys
-        self._cafile = cafile
-        self._timeout = timeout
-        self._now = now
-
-    @property
-    def shown(self) -> str:
-        """See `Sender`."""
-        return shown(self._url)
-
     def send(self, message: Notification) -> str | None:
         """See `Sender`."""
-        body = message.body()
-        headers = {"Content-Type": _JSON, **signed_headers(self._keys, message.id, self._now(), body)}
-        ask(self._url, body, headers, self._cafile, self._timeout)
+        self.post(message.id, message.body(), _JSON)
         return None
 
 

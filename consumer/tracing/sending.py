@@ -17,17 +17,13 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
 from consumer.configuration.tracing import TracingSettings, headers_of
-from consumer.errors import ConsumerError
+from consumer.sending.ports import NotSent
 from consumer.tracing.spans import Span
 from schemas.watching.traces import span_id_of, trace_id_of
 
 _PATH = "/v1/traces"
 _TIMEOUT = 5.0  # seconds for one trace, with what the exporter itself tries again
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class NotSent(ConsumerError):  # noqa: N818  (a reason to wait)
-    """The collector has not taken a trace."""
 
 
 class _Reasons(logging.Handler):

@@ -61,11 +61,6 @@ def quiet_until(spans: Iterable[Span], at: float) -> float | None:
     return next((span.end for span in spans if span.begin <= at < span.end), None)
 
 
-def next_quiet(spans: Iterable[Span], at: float) -> float | None:
-    """When the next quiet hours begin after a moment; None where none are near."""
-    return next((span.begin for span in spans if span.begin > at), None)
-
-
 def longest(hours: Iterable[str]) -> float:
     """Seconds of the longest quiet hours on a day whose clocks are not moved; 0 without any."""
     spans = spans_around(hours, "UTC", 0.0)

@@ -16,9 +16,10 @@ from consumer.configuration.tracing import TracingSettings
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.outbox import Waiting
 from consumer.model_events.envelope import Envelope
+from consumer.sending.ports import NotSent
 from consumer.settings import Settings
 from consumer.tracing.follower import KEPT_FOR, TraceTeller
-from consumer.tracing.sending import NotSent, TraceSender
+from consumer.tracing.sending import TraceSender
 from consumer.tracing.spans import Span, spans_of
 from consumer.tracing.told import Told
 from schemas.cycle import CycleKind, Outcome

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from schemas.policies import TriggerPolicy
-from schemas.times.quiet_hours import longest, next_quiet, quiet_until, spans_around
+from schemas.times.quiet_hours import longest, quiet_until, spans_around
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FORWARD, BACK = (2026, 3, 29), (2026, 10, 25)  # 2 becomes 3, 3 becomes 2
@@ -51,14 +51,6 @@ def test_the_zone_counts_and_not_that_of_the_machine() -> None:
 
 def test_quiet_hours_that_meet_are_one() -> None:
     assert until("22:00-02:00,02:00-06:00,05:00-07:00", at(2026, 6, 1, 23, 0)) == at(2026, 6, 2, 7, 0)
-
-
-def test_the_next_quiet_hours() -> None:
-    now = at(2026, 6, 1, 6, 0)
-    spans = spans_around(("22:00-06:00", "12:00-13:00"), "Europe/Berlin", now)
-    assert next_quiet(spans, now) == at(2026, 6, 1, 12, 0)
-    assert next_quiet(spans, at(2026, 6, 1, 12, 0)) == at(2026, 6, 1, 22, 0)
-    assert next_quiet((), now) is None
 
 
 @pytest.mark.parametrize(("day", "hours"), [(FORWARD, 7), (BACK, 9)])
@@ -112,9 +104,6 @@ def test_on_days_without_a_change_of_clocks_a_clock_on_the_wall_tells_the_quiet_
     if end is not None:
         left = next(more for more in range(1440) if (of_day + more) % 1440 not in quiet)
         assert end == now.timestamp() + left * 60
-    else:
-        left = next(more for more in range(1440) if (of_day + more) % 1440 in quiet)
-        assert next_quiet(spans, now.timestamp()) == now.timestamp() + left * 60
 
 
 @given(st.floats(0, 4e9), zones)
