@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import structlog
 from sqlalchemy import Connection, Engine, inspect, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from consumer.database.address import refusal, shown
 from consumer.database.engine import make_engine, reading
@@ -33,7 +35,13 @@ from consumer.ledger.watching.notifications import Notifications
 from consumer.ledger.watching.samples import Samples
 from consumer.ledger.watching.training import Training
 from consumer.ledger.watching.unlearned import Unlearned
+from schemas.log_events.service import LEDGER_IN_OTHER_HANDS
 from schemas.private import FILE, narrow, private_file, private_folder
+
+log = structlog.get_logger()
+
+_LONGEST_MIGRATION = 120.0
+"""Seconds; of a ledger of millions it takes longer than any other transaction is let hold the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +96,7 @@ def open_ledger(url: str, *, create: bool = True) -> Ledger:
         with reading(engine) as connection:
             found = _schema(connection)
         if create and (found is None or found < SCHEMA_VERSION):
-            found = _bring_up_to_date(engine)
+            found = _while_others_do(_bring_up_to_date, engine)
         _check(url, found)
         return _on(engine)
     except BaseException as error:
@@ -167,6 +175,24 @@ def _bring_up_to_date(engine: Engine) -> int:
 
             migrate(connection, found)
         return max(found or 0, SCHEMA_VERSION)
+
+
+def _is_locked(error: BaseException) -> bool:
+    return isinstance(error, OperationalError) and any(sign in str(error.orig) for sign in ("locked", "lock timeout"))
+
+
+def _say_so(state: RetryCallState) -> None:
+    log.info(LEDGER_IN_OTHER_HANDS, attempts=state.attempt_number)
+
+
+_while_others_do = Retrying(
+    retry=retry_if_exception(_is_locked),
+    wait=wait_random(0, 0.5),
+    stop=stop_after_delay(_LONGEST_MIGRATION),
+    before_sleep=_say_so,
+    reraise=True,
+)
+"""Instances that start at once find each other at the same migration: one makes it, the others wait for its end."""
 
 
 def _schema(connection: Connection) -> int | None:

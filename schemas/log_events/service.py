@@ -41,6 +41,13 @@ METRICS_LACK_LEDGER = begins(
     "The ledger did not answer a scrape. What the process knows by itself is served.",
 )
 METRICS_READ_LEDGER = ends("metrics have those of the ledger again", "The ledger answers scrapes again.")
+LEDGER_IN_OTHER_HANDS = LogEvent(
+    "waiting for another process to bring the ledger up to date",
+    "info",
+    "Another process holds the ledger's lock while its tables have to be made or migrated. It is tried again for two "
+    "minutes.",
+    attempts="how often it was tried",
+)
 LEDGER_NOT_SAFE = LogEvent(
     "the connection to the ledger is not safe",
     "warning",

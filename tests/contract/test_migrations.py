@@ -15,11 +15,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, MetaData, Table, select
+from structlog.testing import capture_logs
 
 from consumer.database.digest import digest
 from consumer.database.engine import make_engine
 from consumer.database.migrations import migrate
-from consumer.database.tables import SCHEMA_VERSION, metadata
+from consumer.database.tables import SCHEMA_VERSION, metadata, schema_version
 from consumer.dead_letters.letter import DeadLetter
 from consumer.dead_letters.store import Which
 from consumer.errors import LedgerError, NoLedger, OldLedger
@@ -27,6 +28,8 @@ from consumer.ledger.batch import Batch
 from consumer.ledger.ledger import Ledger, open_ledger
 from consumer.positions import Position
 from schemas.cycle import CycleKind, CycleResult, Outcome
+from schemas.log_events.service import LEDGER_IN_OTHER_HANDS
+from tests.waiting import wait_until
 
 DUMPS = Path(__file__).parents[1] / "ledgers"
 RELEASED = [1, 2, 3, 4, 5, 6, 7, 8]
@@ -251,6 +254,21 @@ def test_of_several_who_open_at_once_one_migrates_and_all_go_on(old: str) -> Non
 def test_of_several_who_open_nothing_at_once_one_makes_it_and_all_go_on(ledger_url: str) -> None:
     _open_at_once(ledger_url)
     assert rows_of(ledger_url)["schema_version"] == [{"version": SCHEMA_VERSION}]
+
+
+def test_who_opens_during_a_long_migration_waits_for_its_end(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.database.engine.BUSY_SECONDS", 0.01)  # of SQLite; what follows is PostgreSQL's
+    impatient = old if "?" not in old else f"{old}%20-clock_timeout%3D10ms"
+    other = make_engine(old)
+    with capture_logs() as lines, ThreadPoolExecutor(1) as pool:
+        with other.begin() as migration:
+            opened = pool.submit(open_ledger, impatient)
+            wait_until(lambda: opened.done() or len(lines) > 1, 30, "the other to be refused twice")
+            assert not opened.done()
+            migrate(migration, migration.scalar(select(schema_version.c.version)) or 0)
+        opened.result().close()
+    other.dispose()
+    assert {line["event"] for line in lines} == {LEDGER_IN_OTHER_HANDS}
 
 
 def _open_at_once(url: str) -> None:

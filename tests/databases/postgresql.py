@@ -21,6 +21,9 @@ from tests.waiting import wait_until
 
 PASSWORD = "a p@ssword/of %the: tests"  # noqa: S105  (with everything in it that an address has to escape)
 
+_PATIENT = "%20-cidle_in_transaction_session_timeout%3D5min"
+"""A process of a test that gets no time on a busy machine does not stall."""
+
 _QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "shared_buffers=32MB", "max_connections=60")
 
 
@@ -63,7 +66,7 @@ class PostgreSQL:
 
     def url(self, schema: str = "public") -> str:
         """The address of a schema."""
-        search = "" if schema == "public" else f"?options=-csearch_path%3D{schema}"
+        search = "" if schema == "public" else f"?options=-csearch_path%3D{schema}{_PATIENT}"
         return f"postgresql://retrainer:{quote(PASSWORD, safe='')}@127.0.0.1:{self._port}/postgres{search}"
 
     def new_schema(self) -> str:

@@ -91,8 +91,11 @@ def test_waits_are_bounded_unless_the_address_says_otherwise(ledger: Ledger, url
 
     assert shown(ledger, "lock_timeout") == "5s"
     assert shown(ledger, "statement_timeout") == "2min"
-    assert shown(ledger, "idle_in_transaction_session_timeout") == "10s"
     assert shown(ledger, "tcp_user_timeout") == "10000"
+    ours = url.replace("-cidle_in_transaction_session_timeout%3D5min", "")
+    assert ours != url
+    with closing(open_ledger(ours, create=False)) as other:
+        assert shown(other, "idle_in_transaction_session_timeout") == "10s"
     with closing(open_ledger(hurried(url, lock_timeout="7s"), create=False)) as other:
         assert shown(other, "lock_timeout") == "7s"
         assert shown(other, "statement_timeout") == "2min"
