@@ -37,20 +37,6 @@ def make_engine(url: str) -> Engine:
     return _postgresql(address) if address.get_backend_name() == "postgresql" else _sqlite(address)
 
 
-def with_small_caches(engine: Engine) -> Engine:
-    """The engine, each of whose connections from now on keeps a quarter of a megabyte of a ledger's file in memory.
-
-    SQLite keeps up to two for each connection, as the file grows; the operating system has the same pages once for all.
-    """
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _keep_little)
-    return engine
-
-
-def _keep_little(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA cache_size=-256")
-
-
 def reading(engine: Engine) -> AbstractContextManager[Connection]:
     """A transaction that only reads: it takes no lock and sees one moment."""
     snapshot = {"postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}}
@@ -66,12 +52,14 @@ def _sqlite(address: URL) -> Engine:
 
 
 def _prepare_file(connection: Any, _record: object) -> None:
-    """Begin transactions ourselves; flush the write-ahead log at every commit, so that a commit survives a crash."""
+    """Begin transactions ourselves, survive a crash with what is committed, and keep little of the file in memory."""
     connection.isolation_level = None
     cursor = connection.cursor()
     # Of several who open a new file at once SQLite refuses some here without waiting.
     _unless_busy_for_long(cursor.execute, "PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
+    # Every connection has a cache of its own, of 2 MB by default; the operating system has the same pages once for all.
+    cursor.execute("PRAGMA cache_size=-256")
+    cursor.execute("PRAGMA synchronous=FULL")  # a commit flushes the write-ahead log
     cursor.close()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from consumer.database.engine import make_engine, reading, with_small_caches
+from consumer.database.engine import make_engine, reading
 from consumer.errors import LedgerError
 from consumer.http.problems import Problem
 from consumer.ledger.ledger import Ledger, ledger_on
@@ -44,7 +44,7 @@ class LedgerDoor:
         """
         with self._lock:
             if self._ledger is None:
-                engine = with_small_caches(make_engine(self._url))
+                engine = make_engine(self._url)
                 try:
                     self._ledger = ledger_on(engine, self._url)
                 except BaseException:
