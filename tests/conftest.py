@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from retrainer.demo.broker import embedded_broker
+from tests import sendable
 from tests.brokers import apache_kafka
 from tests.brokers.secure_kafka import SecureKafka
 from tests.brokers.secure_kafka import secure_kafka as start_secure_kafka
@@ -45,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     held = ExitStack()
     held.enter_context(guarded())
     config.add_cleanup(held.close)
+    config.pluginmanager.register(sendable, "sendable")
 
 
 @pytest.fixture(scope="session")
