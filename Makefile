@@ -32,8 +32,8 @@ demo: setup
 	    *) echo "HOPSWORKS=$(HOPSWORKS): there is only HOPSWORKS=double"; exit 2;; \
 	esac
 
-# Three files at a time, each in a process of its own with brokers of its own: most of the time they wait. In their own
-# order, as the many small tests fill what the few long ones leave.
+# Three files at a time, each in a process of its own with brokers of its own: most of the time they wait. The longest come
+# first (tests/tiers/order.py), as the many small ones fill what the few long ones leave.
 PYTEST_ARGS := --ignore tests/container --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Each of them on a thread of its own, too: more than there are cores wait for each other at every matrix product, which
