@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
 HOPSWORKS ?=
+WAVES ?=
 JOBS ?= 3
 ONLY ?=
 KEEP ?=
@@ -24,11 +25,11 @@ setup: .venv/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# HOPSWORKS=double: the same through the SDK of Hopsworks, on the tests' double of a cluster.
+# HOPSWORKS=double: the same through the SDK of Hopsworks, on the tests' double of a cluster. WAVES: fewer or more waves.
 demo: setup
 	@case "$(HOPSWORKS)" in \
-	    "") $(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)");; \
-	    double) $(BIN)/python -m tests.hopsworks_double.demo $(if $(DATA),"$(DATA)");; \
+	    "") $(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)") $(if $(WAVES),--waves $(WAVES));; \
+	    double) $(BIN)/python -m tests.hopsworks_double.demo $(if $(DATA),"$(DATA)") $(if $(WAVES),--waves $(WAVES));; \
 	    *) echo "HOPSWORKS=$(HOPSWORKS): there is only HOPSWORKS=double"; exit 2;; \
 	esac
 
