@@ -144,7 +144,7 @@ class ServiceProcess:
         assert self.process is not None
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def call(self, *arguments: str, within: float = 120) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str, within: float = 600) -> subprocess.CompletedProcess[str]:
         """Run a command of the same installation, for so many seconds at most."""
         return subprocess.run(
             [RETRAINER, *arguments], env=self.environment, capture_output=True, text=True, check=False, timeout=within
