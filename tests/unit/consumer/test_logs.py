@@ -37,6 +37,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
         raise AssertionError(f"{word} is no JSON")
 
     with warnings.catch_warnings():
+        logging.captureWarnings(capture=False)  # where a test before has left it on, turning it on does nothing
         configure(LogSettings(format="json"))
         warnings.simplefilter("always")
         yield lambda: [json.loads(line, parse_constant=no_json) for line in written.getvalue().splitlines()]
