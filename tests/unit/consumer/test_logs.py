@@ -59,13 +59,6 @@ def test_what_somebody_else_wrote_stays_in_its_line(lines: Lines) -> None:
     assert len(lines()) == 2 * len(HOSTILE)
 
 
-def test_warnings_of_libraries_are_lines(lines: Lines) -> None:
-    warnings.warn("soon\ngone", DeprecationWarning, stacklevel=1)
-    (line,) = lines()
-    assert "soon\ngone" in line["event"]
-    assert line["level"] == "warning"
-
-
 def test_what_ends_a_thread_or_the_process_is_one_line(lines: Lines) -> None:
     def fail() -> None:
         raise ValueError("out of\nreach")
