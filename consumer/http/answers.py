@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from starlette.requests import Request
@@ -10,10 +11,10 @@ from starlette.responses import Response
 
 from consumer.clock import Clock
 from consumer.http import asked
-from consumer.http.problems import Problem, as_json
+from consumer.http.problems import Problem, as_answer, as_json, listed
 from consumer.http.reading import Asking
 from consumer.ledger.ledger import Ledger
-from consumer.ledger.past_cycles import State, WhichCycles, find_cycle, find_cycles
+from consumer.ledger.past_cycles import State, WhichCycles, each_cycle, find_cycle
 from consumer.ledger.records import when
 from consumer.operating.overview import overview
 from consumer.release import release
@@ -67,11 +68,11 @@ class Answers:
             before=asked.cycle_number(request, "before"),
         )
 
-        def found(ledger: Ledger) -> dict[str, Any]:
-            cycles = find_cycles(ledger.engine, wanted, limit + 1)
-            return {"cycles": [_decided(one) for one in cycles[:limit]], "more": len(cycles) > limit}
+        def found(ledger: Ledger) -> str:
+            with closing(each_cycle(ledger.engine, wanted)) as cycles:
+                return listed("cycles", map(_decided, cycles), limit)
 
-        return as_json(await self._asking.ask(found))
+        return as_answer(await self._asking.ask(found))
 
     async def cycle(self, request: Request) -> Response:
         """One cycle."""

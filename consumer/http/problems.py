@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from starlette.responses import Response
@@ -38,11 +39,30 @@ def refusal(problem: Problem) -> Response:
 
 def as_json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """An answer in JSON. A figure that is no number, which JSON does not have, is null."""
+    return Response(encoded(body), status, headers, media_type="application/json")
+
+
+def encoded(body: object) -> str:
+    """The text of `as_json`."""
     try:
-        text = json.dumps(body, allow_nan=False)
+        return json.dumps(body, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(body))
-    return Response(text, status, headers, media_type="application/json")
+        return json.dumps(_finite(body))
+
+
+def listed(name: str, things: Iterator[object], limit: int) -> str:
+    """The text of an answer with at most `limit` things under `name`, and `more`: whether there are more.
+
+    Each is encoded before the next is asked for: a list of cycles in memory is ten times as large as its text.
+    """
+    texts = [encoded(each) for each in islice(things, limit)]
+    more = next(things, None) is not None
+    return f'{{"{name}": [{", ".join(texts)}], "more": {encoded(more)}}}'
+
+
+def as_answer(text: str) -> Response:
+    """An answer whose JSON is ready."""
+    return Response(text, media_type="application/json")
 
 
 def as_text(line: str, status: int = 200) -> Response:

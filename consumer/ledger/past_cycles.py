@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from heapq import merge
@@ -23,7 +24,7 @@ from schemas.cycle import CycleKind, Outcome
 CHAMPION, LAST = "champion", "last"
 """Names for the cycle of the champion, and for the newest one."""
 
-_AT_ONCE = 20  # a cycle on record may be as large as 20 KB
+_AT_ONCE = 4  # a cycle on record may be as large as 20 KB, and ten times that in memory
 _CYCLE = re.compile(r"c(\d+)(?:-[0-9a-f]*)?", re.ASCII)
 _MOST = 2**31 - 1  # a server's integers end here
 
@@ -59,6 +60,12 @@ class WhichCycles:
 
 def find_cycles(engine: Engine, which: WhichCycles, limit: int) -> list[dict[str, Any]]:
     """The newest `limit` of the wanted cycles, newest first, each as `past_cycle` gives it."""
+    with closing(each_cycle(engine, which)) as found:
+        return list(islice(found, limit))
+
+
+def each_cycle(engine: Engine, which: WhichCycles) -> Generator[dict[str, Any]]:
+    """The wanted cycles, newest first, read as they are asked for; whoever stops before the end closes it."""
     by_state: list[list[ColumnElement[bool]]] = [[cycles.c.state == state] for state in which.states] or [[]]
     by_kind: list[list[ColumnElement[bool]]] = [[cycles.c.kind == kind] for kind in which.kinds] or [[]]
     if which.states and not which.kinds:
@@ -66,7 +73,7 @@ def find_cycles(engine: Engine, which: WhichCycles, limit: int) -> list[dict[str
     with reading(engine) as connection:
         streams = [_newest(connection, [*state, *kind], which) for state, kind in product(by_state, by_kind)]
         newest = merge(*streams, key=lambda row: row.number, reverse=True)
-        return [past_cycle(connection, row) for row in islice(newest, limit)]
+        yield from (past_cycle(connection, row) for row in newest)
 
 
 def find_cycle(engine: Engine, name: str) -> dict[str, Any]:
