@@ -30,7 +30,7 @@ _START = 60.0
 
 
 def watched(setup: Setup) -> list[Row]:
-    """1,000,000 events of 100,000 users, so that a run has several scrapes of the metrics in it.
+    """500,000 events of 100,000 users, so that a run has several scrapes of the metrics in it.
 
     Raises:
         NotMeasured: there is no Apache Kafka, or no Chromium.
@@ -38,7 +38,7 @@ def watched(setup: Setup) -> list[Row]:
     """
     if lacking := browser_missing():
         raise NotMeasured(f"a page needs a Chromium: {lacking}")
-    events, users, rounds = setup.size(1_000_000, 3_000), setup.size(100_000, 300), setup.size(3, 1)
+    events, users, rounds = setup.size(500_000, 3_000), setup.size(100_000, 300), setup.size(3, 1)
     found: dict[str, list[float]] = {side: [] for side in ("alone", "watched", "served", "busy")}
     scrapes: list[Scrape] = []
     with broker() as address:
