@@ -60,7 +60,7 @@ def test_the_rule_finds_a_line_and_a_square_again() -> None:
 
 
 def test_growth_is_told_as_a_power() -> None:
-    told = tables(measured(10_000, 30_000, 100_000)).splitlines()
+    told = tables({"AMD": measured(10_000, 30_000, 100_000)}).splitlines()
     assert "| first cycle: pair | too short to tell | 2.0 |" in told  # 0.08 s at 10,000 users
     assert "| first cycle: fit | 1.0 | 1.0 |" in told
     assert "| cycle of 1 % | 0.0 | 0.0 |" in told
