@@ -3,6 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 DATA ?=
 HOPSWORKS ?=
+WAVES ?=
 JOBS ?= 3
 ONLY ?=
 KEEP ?=
@@ -24,16 +25,16 @@ setup: .venv/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# HOPSWORKS=double: the same through the SDK of Hopsworks, on the tests' double of a cluster.
+# HOPSWORKS=double: the same through the SDK of Hopsworks, on the tests' double of a cluster. WAVES: fewer or more waves.
 demo: setup
 	@case "$(HOPSWORKS)" in \
-	    "") $(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)");; \
-	    double) $(BIN)/python -m tests.hopsworks_double.demo $(if $(DATA),"$(DATA)");; \
+	    "") $(BIN)/retrainer demo $(if $(DATA),--data "$(DATA)") $(if $(WAVES),--waves $(WAVES));; \
+	    double) $(BIN)/python -m tests.hopsworks_double.demo $(if $(DATA),"$(DATA)") $(if $(WAVES),--waves $(WAVES));; \
 	    *) echo "HOPSWORKS=$(HOPSWORKS): there is only HOPSWORKS=double"; exit 2;; \
 	esac
 
-# Three files at a time, each in a process of its own with brokers of its own: most of the time they wait. In their own
-# order, as the many small tests fill what the few long ones leave.
+# Three files at a time, each in a process of its own with brokers of its own: most of the time they wait. The longest come
+# first (tests/tiers/order.py), as the many small ones fill what the few long ones leave.
 PYTEST_ARGS := --ignore tests/container --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 # Each of them on a thread of its own, too: more than there are cores wait for each other at every matrix product, which

@@ -22,6 +22,7 @@ from tests.databases import pgbouncer
 from tests.databases import postgresql as databases
 from tests.databases.postgresql import PostgreSQL
 from tests.leftovers import guarded
+from tests.tiers import order
 
 _WAYS_OUT = {
     "Apache Kafka": "The other tests ran on Tansu. Install Java 17 and Maven to run them all.",
@@ -47,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
     held.enter_context(guarded())
     config.add_cleanup(held.close)
     config.pluginmanager.register(sendable, "sendable")
+    config.pluginmanager.register(order, "order")
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def test_what_was_found_stays_mended(source: Source, record: Record, reason: str
 def test_no_input_breaks_a_decoder(target: str, runs: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz.decoders", target, f"-runs={runs}", "-seed=5"]
     here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    ended = subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True, timeout=600)
+    ended = subprocess.run(command, cwd=tmp_path, env=here, capture_output=True, text=True, timeout=800)
     assert ended.returncode == 0, f"{ended.stderr[-3000:]}\nfound: {list(tmp_path.iterdir())}"
     seen = json.loads([line for line in ended.stderr.splitlines() if line.startswith("seen: ")][-1][6:])
     assert seen["inputs"] == runs

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 
@@ -19,6 +20,7 @@ from consumer.ledger.views import Read
 from schemas.fault_points import Point
 from schemas.log_events.cycles import CYCLE_ENDED, CYCLE_STEP
 from stores.features.local import LocalFeatureStore
+from tests.commands import call
 from tests.integration.topics import Topic
 from tests.log_lines import departures
 from tests.waiting import wait_until
@@ -142,24 +144,31 @@ class ServiceProcess:
         assert self.process is not None
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def call(self, *arguments: str, within: float = 120) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str, within: float = 600) -> subprocess.CompletedProcess[str]:
         """Run a command of the same installation, for so many seconds at most."""
         return subprocess.run(
             [RETRAINER, *arguments], env=self.environment, capture_output=True, text=True, check=False, timeout=within
         )
 
+    def read(self, *arguments: str) -> Any:
+        """What a command that only reads tells as JSON; called in this process, as to start one takes a second."""
+        with mock.patch.dict(os.environ, self.environment, clear=True):
+            told = call(*arguments, "--json")
+        assert told.out, told
+        return json.loads(told.out)
+
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.call("status", "--json").stdout)
+        found: dict[str, Any] = self.read("status")
         return found
 
     def counted(self) -> Read:
-        """What its ledger has counted. Whoever waits asks here: `status` is a process each time, which takes a core."""
+        """What its ledger has counted. Whoever waits asks here: `status` computes more."""
         url = self._settings.get("LEDGER__URL", f"sqlite:///{self.state_dir / 'ledger.db'}")
         with closing(open_ledger(url, create=False)) as ledger:
             return ledger.views.read()
 
     def versions(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = json.loads(self.call("versions", "--json").stdout)
+        found: list[dict[str, Any]] = self.read("versions")
         return found
 
     def log(self) -> list[dict[str, Any]]:

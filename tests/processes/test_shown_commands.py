@@ -105,7 +105,7 @@ def run(page: Page, commands: list[Shown]) -> None:
     """Run the commands of a page; all that went wrong is told at the end."""
     wrong, fails = [], dict(table.FAILS)
     for one in commands:
-        if (one.page, one.text) in table.LEFT_OUT:
+        if (one.page, one.text) in {*table.LEFT_OUT, *table.DONE_FOR}:
             continue
         if (one.page, one.text) in table.STOPPED:
             page.stop()
@@ -153,8 +153,12 @@ def test_lines_that_a_backslash_joins_are_one_command(tmp_path: Path, monkeypatc
 def test_the_table_has_nothing_stale() -> None:
     everywhere = {(named(page), one.text) for page in PAGES for one in (*typed(page), *spoken(page))}
     to_run = {(one.page, one.text) for of_page in SHOWN.values() for one in of_page}
-    for what in (table.LEFT_OUT, table.FAILS, table.BEFORE, table.STOPPED):
+    for what in (table.LEFT_OUT, table.DONE_FOR, table.FAILS, table.BEFORE, table.STOPPED):
         assert set(what) - to_run == set()
+    for (page, text), other in table.DONE_FOR.items():
+        assert other not in {page, *table.ON_A_CLUSTER}
+        there = [put(one) for one in SHOWN[other] if (one.page, one.text) not in {*table.LEFT_OUT, *table.DONE_FOR}]
+        assert put(Shown(page, 0, text)) in there, f"{other} does not show `{text}` of {page} any more"
     assert set(table.GOES_ON) - {one.beside for of_page in SHOWN.values() for one in of_page} == set()
     for page, texts in table.INSTEAD.items():
         of_page = [text for where, text in everywhere if page in ("*", where)]

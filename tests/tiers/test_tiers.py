@@ -11,6 +11,7 @@ import pytest
 from tests.promises.paths import PATHS
 from tests.tiers.durations import durations
 from tests.tiers.flicker import run_of, summary
+from tests.tiers.order import longest_first, recorded
 from tests.tiers.record import Record, records
 
 ROOT = Path(__file__).parents[2]
@@ -96,3 +97,15 @@ def test_what_failed_in_some_runs_is_named_with_them_and_a_run_that_broke_off_is
         "failed in runs [2] of 3: tests/unit/test_a.py::TestA::test_two",
         "failed in runs [2] of 3: tests/unit/test_a.py::test_four",
     ]
+
+
+def test_the_longest_files_are_begun_first_and_so_are_new_stories() -> None:
+    files = ["browser/a", "contract/new", "crash/long", "loop/new_story", "models/longest", "unit/b", "unit/new"]
+    seconds = {"browser/a": 2.0, "crash/long": 90.0, "models/longest": 200.5, "unit/b": 0.1, "gone": 300.0}
+    ordered = longest_first(files, seconds, full={"loop/new_story", "unit/b"})
+    assert ordered[:5] == ["loop/new_story", "models/longest", "crash/long", "browser/a", "unit/b"]
+    assert ordered[5:] == ["contract/new", "unit/new"]
+
+
+def test_there_is_a_record_to_order_by() -> None:
+    assert max(recorded().values()) > 1

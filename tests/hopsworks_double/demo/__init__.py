@@ -1,1 +1,1 @@
-"""The demo on a cluster: `python -m tests.hopsworks_double.demo [LOG]`, which is `make demo HOPSWORKS=double`."""
+"""The demo on a cluster (`make demo HOPSWORKS=double`): `python -m tests.hopsworks_double.demo [LOG] [--waves N]`."""

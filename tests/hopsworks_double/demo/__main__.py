@@ -6,6 +6,7 @@ The cluster is the tests' double; SDK, service and trainer are what runs against
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -65,14 +66,18 @@ def main() -> int:
     """Run the demo; exit code as that of `retrainer demo`."""
     for hangup in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(hangup, signal.default_int_handler)
-    data = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    asked = argparse.ArgumentParser(prog="python -m tests.hopsworks_double.demo")
+    asked.add_argument("data", nargs="?", type=Path)
+    asked.add_argument("--waves", type=int, default=Plan.waves)
+    told = asked.parse_args()
+    data: Path | None = told.data
     source = lastfm if data else listeners
     state = Path("var/demo-hopsworks")
     with claimed(state):
         group = FeatureGroup(name=source.GROUP, columns=source.COLUMNS)
         labels = LabelGroup() if Plan(state=state, data=data).following else None
         double = HopsworksDouble(state / "cluster", ClusterSpec(group=group, labels=labels))
-        plan = ClusterPlan(state=state, data=data, double=double)
+        plan = ClusterPlan(state=state, data=data, waves=told.waves, double=double)
         story = Story()
         screen = Screen(story)
         opening(screen.console, plan)

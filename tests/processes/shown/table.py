@@ -132,3 +132,10 @@ LEFT_OUT: dict[tuple[str, str], str] = {
     ("docs/dead-letters.md", "retrainer replay"): "names the command; a call needs a window",
 }
 """Commands that no test runs, each with the reason."""
+
+DONE_FOR: dict[tuple[str, str], str] = {
+    ("README.md", "retrainer vectors --out DIR"): "docs/vectors.md",
+    ("README.md", "retrainer reproduce 12"): "docs/reproduce.md",
+    ("README.md", "retrainer train [--full]"): "docs/alerts.md",
+}
+"""Commands that start TensorFlow, and that another page shows alike: they run for that page, and once is enough."""
