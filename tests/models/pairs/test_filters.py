@@ -21,6 +21,7 @@ from trainer.matrix.embeddings import Rows
 from trainer.pairs import filters, mining
 from trainer.pairs.bounds import Bounds, Projection
 from trainer.pairs.filters import DeviceFilter, DeviceRows, Filter, ProcessorFilter, TooManyError, tensor_cores
+from trainer.pairs.hardware import accelerator
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_nearest, mine_similar
 from trainer.pairs.precision import Precision
@@ -247,7 +248,7 @@ def test_without_tensorflow_rows_of_tf32_are_mined_by_the_processor(monkeypatch:
     monkeypatch.delitem(sys.modules, "tensorflow")
     monkeypatch.setattr(mining, "_WORTH_A_DEVICE", 1)
     monkeypatch.setattr(mining, "_WORTH_A_THREAD", 1)
-    mining.accelerator.cache_clear()
+    accelerator.cache_clear()
     view, policy = view_of(low_rank(1, 300, 24, 4), None, Precision.TF32), PairPolicy(similarity_threshold=0.6)
     assert sum(len(source) for _, (source, _) in mine_similar(view, np.arange(100), policy)) > 0
-    mining.accelerator.cache_clear()
+    accelerator.cache_clear()

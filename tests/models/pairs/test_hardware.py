@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow  # noqa: F401  # multiplies bfloat16
 from numpy.typing import NDArray
 
 from trainer.pairs import hardware as module
@@ -124,7 +125,12 @@ def test_a_gpu_multiplies_where_there_is_one_and_it_errs_no_more_than_is_said(
     timed(monkeypatch, 1.0, 2.0)
     real = sys.modules["tensorflow"]
     asked: list[str] = []
-    monkeypatch.setattr(module, "multiplies_right", lambda device: asked.append(device) or right)
+
+    def tried(device: str) -> bool:
+        asked.append(device)
+        return right
+
+    monkeypatch.setattr(module, "multiplies_right", tried)
     monkeypatch.setitem(sys.modules, "tensorflow", Visible(gpus))
     assert accelerator() == found
     assert accelerator() == found

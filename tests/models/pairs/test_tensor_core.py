@@ -57,7 +57,7 @@ def test_no_product_of_any_rows_is_further_off_however_a_core_adds_up(
 
 
 def test_a_tensor_core_errs_more_than_rounding_does() -> None:
-    """A hundred addends that are each a hair too small to be kept beside a sum of 1: rounding would keep them."""
+    """Eight addends that are each a hair too small to be kept beside a sum of 1: rounding would keep them."""
     small = np.float32((1 - 2.0**-10) * 2.0**-11.5)
     rows = np.full((1, 9), TENSOR.store(np.array([small]))[0], dtype=np.float32)
     rows[0, 0] = 1.0
