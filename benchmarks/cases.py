@@ -46,6 +46,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case("full:vs_product", {"pairs.full_vs_product": "ratio >= 1.2"}),
     Case("growth:growth", {"pairs.growth": "<= 1.05"}),
+    Case("gpu:on_gpu", {"pairs.gpu": "ratio >= 1", "fit.gpu": "ratio >= 1"}),
     Case("memory:memory", {"pairs.memory": "<= 1,024"}),
     Case("fit:pairs_per_second", {"fit.pairs_per_second": "ratio >= 100"}),
     Case(

@@ -44,14 +44,22 @@ class Maintained:
         folder: where the bounds are kept, mapped as the matrix is; None keeps them in memory.
         lists: the lists of neighbours where they are known and nobody's is longer than the cap; otherwise the graph is
             empty until `mine_all`.
+        precisions: of bounds, to choose from; None: those that this machine multiplies fast.
     """
 
     def __init__(
-        self, directions: Floats, rule: PairPolicy, *, folder: Path | None = None, lists: Links | None = None
+        self,
+        directions: Floats,
+        rule: PairPolicy,
+        *,
+        folder: Path | None = None,
+        lists: Links | None = None,
+        precisions: tuple[Precision, ...] | None = None,
     ) -> None:
         self.directions = directions
         self.refilled = 0
         self._rule = rule
+        self._precisions = precisions
         self._everyone = np.arange(len(directions))
         self._short = ShortRows(folder) if folder is not None else None
         self._graph = Graph.empty(rule)
@@ -104,17 +112,16 @@ class Maintained:
     def _choose_bounds(self) -> None:
         rule = self._rule
         if self._short is not None:
-            self._bounds = self._short.recreate(self.directions, self._everyone, rule)
+            self._bounds = self._short.recreate(self.directions, self._everyone, rule, self._precisions)
         else:
-            self._projection = choose_projection(
-                self.directions, self._everyone, rule.similarity_threshold, rule.max_positives_per_user
-            )
+            threshold, cap = rule.similarity_threshold, rule.max_positives_per_user
+            self._projection = choose_projection(self.directions, self._everyone, threshold, cap, self._precisions)
             self._bounds = self._projection.bounds(self._projection.shorten(self.directions))
 
     def _follow(self, rows: Rows) -> None:
         """Keep the bounds current."""
         if self._short is not None:
-            self._bounds = self._short.current(self.directions, rows, self._everyone, self._rule)
+            self._bounds = self._short.current(self.directions, rows, self._everyone, self._rule, self._precisions)
         else:
             self._bounds.short[rows] = self._projection.shorten(self.directions[rows])
             self._bounds = self._projection.bounds(self._bounds.short)

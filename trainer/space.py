@@ -137,10 +137,10 @@ class Space:
         everyone = np.sort(rows)
         if self._mined_by is None or mining_rule(self._mined_by) != mining_rule(policy):
             graph, changed = Graph.empty(policy), everyone
-            bounds = self._short.recreate(directions, everyone, policy)
+            bounds = self._short.recreate(directions, everyone, policy, engine.precisions())
         else:
             graph, changed = self.graph, self.matrix.dirty()
-            bounds = self._short.current(directions, changed, everyone, policy)
+            bounds = self._short.current(directions, changed, everyone, policy, engine.precisions())
         update = update_graph(graph, View(directions, bounds, order), changed, policy, tick, engine)
         before, after = self.graph.codes(), update.graph.codes()
         self._store_pairs(update.graph, policy)

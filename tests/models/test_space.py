@@ -94,7 +94,7 @@ def projections_of(kept: int, precision: Precision) -> Iterator[None]:
             "choose_projection",
             lambda rows, *_: Projection(random_axes(next(times), rows.shape[1], kept), precision),
         )
-        patch.setattr(short_rows, "fast_precisions", lambda: tuple(Precision))
+        patch.setattr("trainer.pairs.engine.fast_precisions", lambda: tuple(Precision))
         patch.setattr(embeddings, "_SMALLEST", 30)
         patch.setattr("stores.files.os.fsync", lambda _handle: None)
         yield

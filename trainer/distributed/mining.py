@@ -22,6 +22,7 @@ from trainer.distributed.node_copy import NotReadyError
 from trainer.distributed.portions import portions
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.engine import LOCAL
+from trainer.pairs.hardware import processor_precisions
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_nearest, mine_similar
 from trainer.pairs.precision import Precision
@@ -50,6 +51,10 @@ class RayEngine:
         self._worth = worth
         self.rows_sent = 0
         """Rows that nodes lacked, each counted once for all nodes that lacked the same."""
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """See `trainer.pairs.engine.Engine`. Tasks multiply on processors, whatever this machine has."""
+        return processor_precisions()
 
     def similar(self, view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[RowIds, RowIds]]]:
         """See `trainer.pairs.engine.Engine`."""

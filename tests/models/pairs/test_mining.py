@@ -16,7 +16,8 @@ from trainer.matrix.embeddings import Rows, UserMatrix
 from trainer.pairs import mining
 from trainer.pairs.bounds import Bounds, Projection
 from trainer.pairs.bounds_tuning import choose_projection
-from trainer.pairs.candidates import Sieve, TooManyError
+from trainer.pairs.candidates import Sieve
+from trainer.pairs.filters import TooManyError
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
@@ -328,5 +329,9 @@ def test_candidates_for_whom_there_is_no_room_are_not_spread_out_first(precision
 def test_coarse_numbers_that_would_have_no_line_are_not_chosen_even_where_they_would_be_cheapest() -> None:
     rows = np.random.default_rng(0).normal(1, 0.1, size=(500, 40))
     alike = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    assert choose_projection(alike, np.arange(500), 0.5, None, tuple(Precision)).precision is Precision.BFLOAT16
-    assert choose_projection(alike, np.arange(500), 0.005, None, tuple(Precision)).precision is Precision.FLOAT32
+    processor = (Precision.FLOAT32, Precision.BFLOAT16)
+    assert choose_projection(alike, np.arange(500), 0.5, None, processor).precision is Precision.BFLOAT16
+    assert choose_projection(alike, np.arange(500), 0.005, None, processor).precision is Precision.FLOAT32
+    for threshold in (0.5, 0.001):  # of TF32 a line may lie anywhere
+        chosen = choose_projection(alike, np.arange(500), threshold, None, (Precision.TF32,))
+        assert chosen.precision is Precision.TF32

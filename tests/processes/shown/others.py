@@ -87,6 +87,7 @@ NOT_RUN: dict[str, str] = {
     "pip install 'retrainer[demo]'": _INSTALLS,
     "pip install 'retrainer[ray]'": _INSTALLS,
     "pip install 'retrainer[tracing]'": _INSTALLS,
+    "pip install 'tensorflow[and-cuda]'": _INSTALLS,
     "pip install kafka-python": "another release than the lock's, for a figure",
     "python3 -m venv var/venv": "tests/processes/test_tutorial.py runs in a venv that is there",
     "python -m benchmarks.sizing": _WRITES,
