@@ -6,7 +6,7 @@ The parts and blocks are the same whoever works on them, because the last bit of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -36,7 +36,7 @@ class Part:
     rows: Rows
     vectors: Floats
     bits: tuple[NDArray[np.uint8], ...] = ()
-    known: Rows = _NOBODY
+    known: Rows = field(default_factory=lambda: _NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
