@@ -36,6 +36,7 @@ from trainer.matrix.split import Part
 from trainer.model import TwoTower, build
 from trainer.opponents import LoadedVersion, Opponents
 from trainer.space import Space
+from trainer.workers import HERE, Workers
 
 _ROWS_PER_PASS = 8192
 
@@ -67,6 +68,7 @@ def run_contest(
     seed: int,
     outcomes: Outcomes | None = None,
     on_examined: Callable[[Examined], None] | None = None,
+    workers: Workers = HERE,
 ) -> tuple[GateReport, CompatibilityReport | None]:
     """Score all models and judge; the report also says whether a full retrain is asked for.
 
@@ -83,10 +85,11 @@ def run_contest(
         outcomes: every label there is, if any. Models are scored on them whatever the objective; the objective decides
             whether they judge.
         on_examined: gets what the report is made of, once all models are scored.
+        workers: who compares the held-out users with everybody.
     """
     policy, champion = request.settings.gate, opponents.champion
     examined = population.holdout[: policy.max_users]
-    exams = _exams(space, population, examined, champion, request, seed)
+    exams = _exams(space, population, examined, champion, request, seed, workers)
     about = held_out_exam(space.matrix.raw, outcomes, population, policy.max_users, seed) if outcomes else None
     fresh = _fresh(space, population, request) if champion is not None and not request.kind.from_scratch else None
     models = {
@@ -97,7 +100,9 @@ def run_contest(
     }
     taking = {name: model for name, model in models.items() if model is not None}
     by_exam = [
-        dict(zip(taking, scores(list(taking.values()), exam, about if exam is exams[0] else None), strict=True))
+        dict(
+            zip(taking, scores(list(taking.values()), exam, about if exam is exams[0] else None, workers), strict=True)
+        )
         for exam in exams
     ]
     by_model = {name: [one[name] for one in by_exam] for name in taking}
@@ -126,6 +131,7 @@ def run_contest(
         about if judgement.by_outcomes else None,
         policy.compatible_recall,
         same_scaling=_same_scaling(champion.manifest.space, space.info),
+        workers=workers,
     )
     return report.model_copy(update=update), compatible
 
@@ -137,14 +143,15 @@ def _exams(
     champion: LoadedVersion | None,
     request: CycleRequest,
     seed: int,
+    workers: Workers,
 ) -> list[Exam]:
     """One exam by the labels of the cycle's space, and one by the champion's where its scaling differs."""
     raw, pairs, everyone = space.matrix.raw, request.settings.pairs, population.everyone
-    exams = [prepare_exam(raw, space.matrix.directions, examined, everyone, pairs, seed)]
+    exams = [prepare_exam(raw, space.matrix.directions, examined, everyone, pairs, seed, workers)]
     if champion is not None and not _same_scaling(champion.manifest.space, space.info):
         group = request.settings.feature_group
         directions = _scaled(champion.manifest.space, group, raw, everyone)
-        exams.append(prepare_exam(raw, directions, examined, everyone, pairs, seed))
+        exams.append(prepare_exam(raw, directions, examined, everyone, pairs, seed, workers))
     return exams
 
 
