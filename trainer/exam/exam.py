@@ -8,7 +8,7 @@ for each: half of them, at most 32, are the nearest ones, where models err; the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
+from stores.scratch import Scratch
 from trainer.exam.retrieval import Best, column_blocks, product
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.negatives import draw_negatives
@@ -83,7 +84,7 @@ def prepare_exam(raw: Floats, directions: Floats, examined: Rows, corpus: Rows, 
     """
     nearest = max(0, min(NEAREST, len(corpus) - 1))
     best, hard = Best(len(examined), nearest), Best(len(examined), min(_HARD, max(0, len(corpus) - 1)))
-    bits, count = [], np.zeros(len(examined), dtype=np.int64)
+    bits, sizes, count = Scratch.beside(raw).growing(np.uint8), [], np.zeros(len(examined), dtype=np.int64)
     for where in column_blocks(len(examined), len(corpus)):
         block = corpus[where]
         cosine = product(directions[examined], directions[block])
@@ -94,7 +95,8 @@ def prepare_exam(raw: Floats, directions: Floats, examined: Rows, corpus: Rows, 
         similar[close] = similarity(directions, examined[close[0]], block[close[1]]) > policy.similarity_threshold
         best.add(cosine, block)
         hard.add(np.where(similar, -np.inf, cosine), block)
-        bits.append(np.packbits(similar, axis=1))
+        bits.append((packed := np.packbits(similar, axis=1)).ravel())
+        sizes.append(packed.shape)
         count += similar.sum(axis=1)
     exam = Exam(
         raw=raw,
@@ -104,10 +106,18 @@ def prepare_exam(raw: Floats, directions: Floats, examined: Rows, corpus: Rows, 
         pairs=PairSet(np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=bool)),
         tenth=best.values[:, -1] if nearest else np.zeros(len(examined), dtype=np.float32),
         nearest=nearest,
-        bits=tuple(bits),
+        bits=tuple(_cut(bits.array(), sizes)),
         similar=count,
     )
     return _with_sample(exam, hard, policy, np.random.default_rng(seed))
+
+
+def _cut(bits: NDArray[np.uint8], sizes: Sequence[tuple[int, ...]]) -> Iterator[NDArray[np.uint8]]:
+    """The tables of `sizes` that lie one after another."""
+    at = 0
+    for rows, width in sizes:
+        yield bits[at : at + rows * width].reshape(rows, width)
+        at += rows * width
 
 
 def _with_sample(exam: Exam, hard: Best, policy: PairPolicy, generator: np.random.Generator) -> Exam:
