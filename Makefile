@@ -130,6 +130,7 @@ lint: setup
 	$(BIN)/python -m retrainer.documents.commands --check
 	$(BIN)/python -m retrainer.documents.events --check
 	$(BIN)/python -m benchmarks.sizing --check
+	$(BIN)/python -m benchmarks.scale --check
 	$(MKDOCS) build --strict
 
 # docs/ as a site, in build/site; a link that leads nowhere fails. It is built without the network, and needs none.
@@ -148,6 +149,7 @@ format: setup
 # What is written from the code: JSON Schemas, OpenAPI, pages and tables of docs/.
 schemas: setup
 	$(BIN)/python -m benchmarks.sizing
+	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page

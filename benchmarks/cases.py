@@ -77,6 +77,9 @@ CASES: tuple[Case, ...] = (
     Case("sizing.sizes:users_10000", {"sizing.10000": NO_TARGET}),
     Case("sizing.sizes:users_30000", {"sizing.30000": NO_TARGET}),
     Case("sizing.sizes:users_100000", {"sizing.100000": NO_TARGET}),
+    Case("scale.sizes:users_100000", {"scale.100000.full": NO_TARGET, "scale.100000.incremental": NO_TARGET}),
+    Case("scale.sizes:users_300000", {"scale.300000.full": NO_TARGET, "scale.300000.incremental": NO_TARGET}),
+    Case("scale.sizes:users_1000000", {"scale.1000000.full": NO_TARGET, "scale.1000000.incremental": NO_TARGET}),
 )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
+from stores.scratch import Scratch
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds_tuning import choose_projection
 from trainer.pairs.graph import Graph, update_graph
@@ -41,7 +42,7 @@ class Maintained:
     Args:
         directions: (users, width) unit rows; `change` writes into it.
         rule: threshold and cap.
-        folder: where the bounds are kept, mapped as the matrix is; None keeps them in memory.
+        folder: where bounds and lists are kept, mapped as the matrix is; None keeps them in memory.
         lists: the lists of neighbours where they are known and nobody's is longer than the cap; otherwise the graph is
             empty until `mine_all`.
         precisions: of bounds, to choose from; None: those that this machine multiplies fast.
@@ -62,6 +63,7 @@ class Maintained:
         self._precisions = precisions
         self._everyone = np.arange(len(directions))
         self._short = ShortRows(folder) if folder is not None else None
+        self._scratch = Scratch(folder)
         self._graph = Graph.empty(rule)
         if lists is not None:
             uncut = np.full(len(directions), -np.inf), np.full(len(directions), -1)
@@ -130,5 +132,5 @@ class Maintained:
         return View(self.directions, self._bounds, self._everyone)  # users are numbered in the order of their ids
 
     def _update(self, rows: Rows) -> None:
-        update = update_graph(self._graph, self._view(), rows, self._rule)
+        update = update_graph(self._graph, self._view(), rows, self._rule, scratch=self._scratch)
         self._graph, self.refilled = update.graph, update.refilled

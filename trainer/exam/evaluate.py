@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from schemas.cycle import Metrics, Slice, SliceReport
 from stores.feature_store import Floats
+from stores.scratch import Scratch
 from trainer.exam.answers import Answers
 from trainer.exam.exam import Exam
 from trainer.exam.metrics import metrics_of
@@ -116,7 +117,7 @@ def _part(exam: Exam, found: Score, inside: NDArray[np.bool_], asked: NDArray[np
 def embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
     """Unit embeddings (len(raw), 128) of `rows` by one tower, as it is exported; the other rows are zero."""
     tower = model.query if name == QUERY else model.candidate
-    found = np.zeros((len(raw), tower.output_shape[1]), dtype=np.float32)
+    found = Scratch.beside(raw).zeros((len(raw), tower.output_shape[1]), np.float32)
     for start in range(0, len(rows), _ROWS_PER_PASS):
         part = rows[start : start + _ROWS_PER_PASS]
         found[part] = tower(model.preprocess(raw[part], training=False), training=False)

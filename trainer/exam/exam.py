@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
+from stores.scratch import Scratch
 from trainer.exam.labelling import SECONDS_A_PAIR, labels_of
 from trainer.exam.parts import Blocks, corpus_blocks, joined, parts_of
 from trainer.exam.retrieval import Best
@@ -96,7 +97,13 @@ def prepare_exam(
     hard = min(_HARD, max(0, len(corpus) - 1))
     work = partial(labels_of, threshold=policy.similarity_threshold, nearest=nearest, hard=hard)
     parts, blocks = parts_of(directions, examined), Blocks(directions, corpus, len(examined))
-    found = list(workers.each(work, parts, blocks, len(examined) * len(corpus) * SECONDS_A_PAIR))
+    tables = _tables(Scratch.beside(raw), len(examined), len(corpus))
+    found, start = [], 0
+    for part in workers.each(work, parts, blocks, len(examined) * len(corpus) * SECONDS_A_PAIR):
+        for table, bits in zip(tables, part.bits, strict=True):
+            table[start : start + len(bits)] = bits
+        start += len(part.similar)
+        found.append(replace(part, bits=()))
     best = joined([part.best for part in found])
     exam = Exam(
         raw=raw,
@@ -106,10 +113,19 @@ def prepare_exam(
         pairs=PairSet(np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=bool)),
         tenth=best.values[:, -1] if nearest else np.zeros(len(examined), dtype=np.float32),
         nearest=nearest,
-        bits=tuple(np.concatenate(block) for block in zip(*(part.bits for part in found), strict=True)),
+        bits=tables,
         similar=np.concatenate([part.similar for part in found]),
     )
     return _with_sample(exam, joined([part.hard for part in found]), policy, np.random.default_rng(seed))
+
+
+def _tables(scratch: Scratch, asked: int, corpus: int) -> tuple[NDArray[np.uint8], ...]:
+    """Room for `Exam.bits`."""
+    widths = [(where.stop - where.start + 7) // 8 for where in corpus_blocks(asked, corpus)]
+    room, ends = scratch.zeros((asked * sum(widths),), np.uint8), np.cumsum([0, *widths]) * asked
+    return tuple(
+        room[end - asked * width : end].reshape(asked, width) for width, end in zip(widths, ends[1:], strict=True)
+    )
 
 
 def _with_sample(exam: Exam, hard: Best, policy: PairPolicy, generator: np.random.Generator) -> Exam:

@@ -20,6 +20,7 @@ from schemas.cycle import CycleRequest, GateReport, Slice
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from stores.feature_store import Floats
+from stores.scratch import Scratch
 from trainer.exam.evaluate import Score, scores, slice_reports
 from trainer.exam.exam import Exam, prepare_exam
 from trainer.exam.outcome_exam import OutcomeExam, held_out_exam
@@ -161,7 +162,7 @@ def _same_scaling(one: SpaceInfo, other: SpaceInfo) -> bool:
 
 def _scaled(info: SpaceInfo, group: FeatureGroup, raw: Floats, rows: Rows) -> Floats:
     """(capacity, width) directions of `rows` by another scaling; the others are zero."""
-    found = np.zeros(raw.shape, dtype=np.float32)
+    found = Scratch.beside(raw).zeros(raw.shape, np.float32)
     for start in range(0, len(rows), _ROWS_PER_PASS):
         part = rows[start : start + _ROWS_PER_PASS]
         found[part] = to_directions(info, group, np.asarray(raw[part]))

@@ -95,7 +95,8 @@ def _share(
     threads = min(policy.threads or len(os.sched_getaffinity(0)), 1 + len(rows) * len(bounds.short) // _WORTH_A_THREAD)
     size = max(1, min(BLOCK_ROWS, -(-len(rows) // threads)))
     if bounds.rest is not None and len(rows) > _WORTH_ARRANGING:  # by all coordinates it costs more than it saves
-        rows = rows[near_together(bounds.leading(rows), size)]
+        given = rows
+        rows = given[near_together(lambda some: bounds.leading(given[some]), len(given), size)]
     blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
     device = _on_a_device(bounds, len(rows))
     sieves: SimpleQueue[Sieve] = SimpleQueue()

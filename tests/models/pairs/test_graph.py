@@ -122,6 +122,7 @@ class World:
     directions: Floats = field(default_factory=lambda: np.zeros((1, WIDTH), dtype=np.float32))
     ids: dict[int, float] = field(default_factory=dict)
     graph: Graph = field(init=False)
+    last_view: View = field(init=False)
 
     def __post_init__(self) -> None:
         self.graph = Graph.empty(self.policy)
@@ -138,7 +139,8 @@ class World:
                 self.ids.pop(row, None)
             else:
                 self.ids.setdefault(row, self._draw.random())
-        update = update_graph(self.graph, self.view(), rows, self.policy)
+        self.last_view = self.view()
+        update = update_graph(self.graph, self.last_view, rows, self.policy)
         self.graph = update.graph
         return update
 
