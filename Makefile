@@ -92,7 +92,8 @@ crash: setup
 	$(BIN)/python -m tests.crash --kills $(KILLS) --seed $(SEED)
 
 # Peers side by side with ours: a table, and benchmarks/results.json. About ten minutes; leave the machine alone.
-# ONLY=pairs. measures the rows whose names begin so; KEEP=1 puts them into results.json, with the machine and the day. DATA: a listening log of real users, where not beside the checkout.
+# Each kind of machine has its own record there. ONLY=pairs. measures the rows whose names begin so; KEEP=1 puts them into
+# the record, with the machine and the day. DATA: a listening log of real users, where not beside the checkout.
 bench: .venv/.bench
 	$(BIN)/python -m benchmarks $(if $(ONLY),--only "$(ONLY)") $(if $(KEEP),--keep) $(if $(DATA),--lastfm "$(DATA)")
 
@@ -129,8 +130,7 @@ lint: setup
 	$(BIN)/python -m consumer.metrics.reference --check
 	$(BIN)/python -m retrainer.documents.commands --check
 	$(BIN)/python -m retrainer.documents.events --check
-	$(BIN)/python -m benchmarks.sizing --check
-	$(BIN)/python -m benchmarks.scale --check
+	$(BIN)/python -m benchmarks.records --check
 	$(MKDOCS) build --strict
 
 # docs/ as a site, in build/site; a link that leads nowhere fails. It is built without the network, and needs none.
@@ -148,8 +148,7 @@ format: setup
 
 # What is written from the code: JSON Schemas, OpenAPI, pages and tables of docs/.
 schemas: setup
-	$(BIN)/python -m benchmarks.sizing
-	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.records
 	$(BIN)/python -m retrainer.reference
 	$(BIN)/python -m schemas.export
 	$(BIN)/python -m schemas.log_events.page

@@ -1,6 +1,7 @@
 """Measure Retrainer against what a user has today, print a table, and write benchmarks/results.json.
 
     python -m benchmarks [--only PREFIX] [--quick] [--results FILE] [--lastfm LOG]
+    python -m benchmarks --recorded     # measure nothing: of each row on record, the worst kind of machine
 
 Exit codes: 0 everything was measured, or what is missing is named as absent; 1 a benchmark failed; 2 wrong usage. A
 target that is not met is marked in the table and changes no exit code.
@@ -18,9 +19,10 @@ from rich.markup import escape
 
 from benchmarks.cases import CASES, Case, chosen
 from benchmarks.machine import machine
+from benchmarks.records.store import merge, read, worst, write
 from benchmarks.rows import NO_TARGET, Row
 from benchmarks.runner import Outcome, run_all
-from benchmarks.table import merge, notes, table, write
+from benchmarks.table import notes, table
 
 _HERE = Path(__file__).parent
 RESULTS = _HERE / "results.json"
@@ -38,6 +40,7 @@ def main(arguments: list[str] | None = None, cases: tuple[Case, ...] = CASES) ->
         "--results", type=Path, metavar="FILE", help=f"instead of {RESULTS.name}, for a part or --quick"
     )
     parser.add_argument("--lastfm", type=Path, metavar="LOG", help="listening log of real users")
+    parser.add_argument("--recorded", action="store_true", help="measure nothing; show the worst of all machines")
     asked = parser.parse_args(arguments)
     if not (wanted := chosen(cases, asked.only)):
         parser.error(f"no row begins with {asked.only!r}; there are {', '.join(n for c in cases for n in c.targets)}")
@@ -48,6 +51,8 @@ def main(arguments: list[str] | None = None, cases: tuple[Case, ...] = CASES) ->
     console = Console()
     if not console.is_terminal:
         console.width = _WIDTH
+    if asked.recorded:
+        return _recorded(console)
     if lastfm is None:
         console.print(
             "[bold red]no listening log of real users at hand:[/] what needs it is not measured (--lastfm LOG)"
@@ -78,6 +83,15 @@ def main(arguments: list[str] | None = None, cases: tuple[Case, ...] = CASES) ->
         write(path, machine(), rows)
         console.print(f"written to {path.name}")
     return 1 if failed else 0
+
+
+def _recorded(console: Console) -> int:
+    """Show what is on record, each row of the kind of machine where it is worst."""
+    kinds = read(RESULTS)
+    found = worst(kinds)
+    console.print(table([row for _, row in found.values()], {name: kind for name, (kind, _) in found.items()}))
+    console.print(f"on record: {'; '.join(kinds)}")
+    return 0
 
 
 def _tell(console: Console, outcome: Outcome) -> None:

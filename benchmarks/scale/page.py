@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from benchmarks.records.store import Kinds, Record
 from benchmarks.scale.paper import CORES, PRICE, Figures, line, plan
 from benchmarks.sizing.page import machine_in_words, markdown, with_unit
 
@@ -14,10 +14,10 @@ _KINDS = {"full": "A full cycle", "incremental": "A cycle in which 1 % of the us
 _STEPS = ("read", "embed", "pair", "base", "probe", "fit", "gate", "package", "register", "vectors")
 
 
-def figures(results: Mapping[str, Any]) -> dict[int, Figures]:
+def figures(record: Record) -> dict[int, Figures]:
     """The figures of each size that was measured, smallest first."""
     found: dict[int, dict[str, float]] = {}
-    for row in results["rows"]:
+    for row in record["rows"]:
         head, _, rest = row["name"].partition(".")
         if head == "scale" and row["ours"] is not None:
             size, _, name = rest.partition(".")
@@ -25,33 +25,25 @@ def figures(results: Mapping[str, Any]) -> dict[int, Figures]:
     return dict(sorted(found.items()))
 
 
-def tables(results: Mapping[str, Any]) -> str:
-    """All that stands between the marks."""
-    found = figures(results)
+def tables(kinds: Kinds) -> str:
+    """All that stands between the marks: of each kind of machine that measured a size."""
+    found = [(name, record) for name, record in kinds.items() if figures(record)]
     if not found:
         return "Nothing has been measured yet: `make bench ONLY=scale. KEEP=1`."
-    parts = [_kind(found, kind, title, results) for kind, title in _KINDS.items()]
-    parts += [_machines(results)]
+    return "\n\n".join(f"On **{name}**:\n\n{_of_kind(record)}" for name, record in found)
+
+
+def _of_kind(record: Record) -> str:
+    found = figures(record)
+    parts = [_kind(found, kind, title, record) for kind, title in _KINDS.items()]
+    parts += [_machines(record)]
     if len(found) >= 2:
         parts.append(_paper(found))
     return "\n\n".join(parts)
 
 
-def page(text: str, results: Mapping[str, Any]) -> str:
-    """The page with the tables of today between its marks.
-
-    Raises:
-        ValueError: a mark is missing.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"docs/scale.md needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables(results)}\n\n{END}{after}"
-
-
-def _kind(found: Mapping[int, Figures], kind: str, title: str, results: Mapping[str, Any]) -> str:
-    partial = _partial(results)
+def _kind(found: Mapping[int, Figures], kind: str, title: str, record: Record) -> str:
+    partial = _partial(record)
     lines = []
     for step in _STEPS:
         cells = [
@@ -73,18 +65,18 @@ def _cell(told: Figures, name: str, partial: bool) -> str:
     return f"{with_unit(told[name], 's')}, {with_unit(told.get(f'{name}.memory'), 'MiB')}{mark}"
 
 
-def _partial(results: Mapping[str, Any]) -> dict[str, str]:
+def _partial(record: Record) -> dict[str, str]:
     """The steps of which a part was measured, each with what that part is."""
     found = {}
-    for row in results["rows"]:
+    for row in record["rows"]:
         name, note = row["name"], row["note"]
         if name.startswith("scale.") and note.startswith("only ") and not name.endswith(".memory"):
             found[name] = note.split(";")[0]
     return found
 
 
-def _machines(results: Mapping[str, Any]) -> str:
-    rows = [row for row in results["rows"] if row["name"].startswith("scale.") and row["ours"] is not None]
+def _machines(record: Record) -> str:
+    rows = [row for row in record["rows"] if row["name"].startswith("scale.") and row["ours"] is not None]
     machines = sorted({machine_in_words(row["machine"]) for row in rows if "machine" in row})
     busy = sorted({int(row["name"].split(".")[1]) for row in rows if "busy" in row["note"]})
     shared = (

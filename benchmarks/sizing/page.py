@@ -1,4 +1,4 @@
-"""The tables of docs/sizing.md, written from benchmarks/results.json; pure functions of what was measured."""
+"""The tables of docs/sizing.md, written from benchmarks/results.json, by kind of machine; pure functions of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
+
+from benchmarks.records.store import Kinds, Record
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 PLANNED = (300_000, 1_000_000)
@@ -33,10 +35,10 @@ Figures = Mapping[str, float]
 """Of one size: each figure by its name."""
 
 
-def figures(results: Mapping[str, Any]) -> dict[int, Figures]:
+def figures(record: Record) -> dict[int, Figures]:
     """The figures of each size that was measured, smallest first."""
     found: dict[int, dict[str, float]] = {}
-    for row in results["rows"]:
+    for row in record["rows"]:
         head, _, rest = row["name"].partition(".")
         if head == "sizing" and row["ours"] is not None:
             size, _, name = rest.partition(".")
@@ -56,28 +58,20 @@ def estimated(found: Mapping[int, Figures], users: int) -> dict[str, float]:
     return told | {"first": rest + more[QUADRATIC] * (users / large) ** 2}
 
 
-def tables(results: Mapping[str, Any]) -> str:
-    """All that stands between the marks."""
-    found = figures(results)
-    parts = [_measured(found), _machines(results)]
+def tables(kinds: Kinds) -> str:
+    """All that stands between the marks: of each kind of machine that measured a size."""
+    found = [(name, record) for name, record in kinds.items() if figures(record)]
+    return "\n\n".join(f"On **{name}**:\n\n{_of_kind(record)}" for name, record in found)
+
+
+def _of_kind(record: Record) -> str:
+    found = figures(record)
+    parts = [_measured(found), _machines(record)]
     if len(found) >= 2:
         parts += [_growth(found), _planned(found)]
     if len(found) >= 3:
         parts.append(_tried(found))
     return "\n\n".join(parts)
-
-
-def page(text: str, results: Mapping[str, Any]) -> str:
-    """The page with the tables of today between its marks.
-
-    Raises:
-        ValueError: a mark is missing.
-    """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"docs/sizing.md needs the lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{tables(results)}\n\n{END}{after}"
 
 
 def _measured(found: Mapping[int, Figures]) -> str:
@@ -87,9 +81,9 @@ def _measured(found: Mapping[int, Figures]) -> str:
     return markdown(["users", *(title for _, title, _ in _COLUMNS)], lines)
 
 
-def _machines(results: Mapping[str, Any]) -> str:
+def _machines(record: Record) -> str:
     """On what, when, and which sizes had to share the machine."""
-    rows = [row for row in results["rows"] if row["name"].startswith("sizing.") and row["ours"] is not None]
+    rows = [row for row in record["rows"] if row["name"].startswith("sizing.") and row["ours"] is not None]
     machines = sorted({machine_in_words(row["machine"]) for row in rows if "machine" in row})
     busy = sorted({int(row["name"].split(".")[1]) for row in rows if "busy" in row["note"]})
     shared = f" Beside other work, so slower than alone: {_listed(busy)} users." if busy else ""

@@ -1,4 +1,7 @@
-"""What `make bench` stands on: the data, the comparison of results, the table, and that no row is ever hidden."""
+"""What `make bench` stands on: the data, the comparison of results, the table, and that no row is ever hidden.
+
+`tests/unit/benchmarks/test_records.py` has the record of each kind of machine.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,10 @@ from benchmarks.data import WIDTH, data_sets, dense, generated, isotropic, lastf
 from benchmarks.ours import DEFAULT_CAP, Maintained, policy
 from benchmarks.peers import Search, same_lists, same_pairs, sklearn_search
 from benchmarks.planted import THRESHOLD, Planted
+from benchmarks.records.store import kind
 from benchmarks.rows import ResultsDifferError, Row, Setup, faster, figure, not_measured
 from benchmarks.runner import run_all
-from benchmarks.table import merge, notes, table, write
+from benchmarks.table import notes, table
 from stores.feature_store import Floats
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +48,7 @@ def quick(folder: Path, log: Path | None = None) -> Setup:
     return Setup(quick=True, folder=folder, lastfm=log)
 
 
-# Rows, table, results.json
+# Rows and table
 
 
 def test_a_row_says_whether_its_target_is_met() -> None:
@@ -63,12 +67,12 @@ def test_a_row_says_whether_its_target_is_met() -> None:
     assert (nothing.measured, nothing.met, nothing.note) == (False, False, "not measured: no log")
 
 
-def shown(rows: list[Row]) -> str:
+def shown(rows: list[Row], kinds: dict[str, str] | None = None) -> str:
     from rich.console import Console
 
     console = Console(width=120)
     with console.capture() as captured:
-        console.print(table(rows))
+        console.print(table(rows, kinds))
     return captured.get()
 
 
@@ -83,32 +87,11 @@ def test_the_table_shows_every_row_and_marks_what_is_not_met() -> None:
     assert all(word in lines[0] for word in ("pairs.a ", "0.00100 s", "2.50 s", "2,500", "ratio >= 2", "yes"))
     assert all(word in lines[1] for word in (" .dense", "0.833", "NO"))
     assert all(word in lines[2] for word in ("fit.b", "not measured"))
+    kinds = {"pairs.a": "AMD", "pairs.a.dense": "Intel", "fit.b": "AMD"}
+    lines = [line for line in shown(rows, kinds).splitlines() if line.startswith("│")]
+    assert [line.split("│")[-2].strip() for line in lines] == ["AMD", "Intel", "AMD"]
     assert notes(rows)[0] == "pairs.a: against faiss; n"
     assert notes(rows)[2] == "fit.b: not measured: it crashed"
-
-
-def test_a_part_goes_into_results_json_with_its_own_machine_and_leaves_the_rest(tmp_path: Path) -> None:
-    path = tmp_path / "r.json"
-    write(path, {"cpu": "old"}, [faster("a", 1.0, "p", 2.0, least=2), faster("b", 1.0, "p", 2.0, least=2)])
-    before = json.loads(path.read_text())
-    merge(path, {"cpu": "new"}, [faster("b", 1.0, "p", 3.0, least=2), faster("c", 1.0, "p", 2.0, least=2)])
-    found = json.loads(path.read_text())
-    assert found["machine"] == {"cpu": "old"}
-    assert [row["name"] for row in found["rows"]] == ["a", "b", "c"]
-    assert found["rows"][0] == before["rows"][0]
-    assert [row.get("machine") for row in found["rows"]] == [None, {"cpu": "new"}, {"cpu": "new"}]
-    assert found["rows"][1]["ratio"] == 3.0
-
-
-def test_results_json_has_the_machine_and_every_row(tmp_path: Path) -> None:
-    write(tmp_path / "r.json", {"cpu": "c"}, [faster("a", 1.0, "p", 2.0, least=2), not_measured("b", "t", "why")])
-    found = json.loads((tmp_path / "r.json").read_text())
-    assert found["machine"] == {"cpu": "c"}
-    assert [row["name"] for row in found["rows"]] == ["a", "b"]
-    assert found["rows"][0].keys() == {
-        "name", "ours", "peer", "peer_value", "unit", "ratio", "target", "met", "note",
-    }  # fmt: skip
-    assert (found["rows"][1]["ours"], found["rows"][1]["met"]) == (None, False)
 
 
 def test_the_rows_are_those_that_were_asked_for() -> None:
@@ -170,7 +153,7 @@ def test_a_benchmark_that_fails_is_shown_and_the_others_go_on(
     growth = next(case for case in CASES if case.function == "growth:growth")
     results = tmp_path / "results.json"
     assert main(["--quick", "--results", str(results)], cases=(lost, growth)) == 1
-    rows = json.loads(results.read_text())["rows"]
+    rows = next(iter(json.loads(results.read_text())["kinds"].values()))["rows"]
     assert [row["name"] for row in rows] == ["fit.lost", "pairs.growth"]
     assert rows[0]["note"].startswith("not measured: ")
     assert rows[1]["ours"] is not None
@@ -193,6 +176,15 @@ def test_a_part_or_a_quick_run_leaves_the_results_alone(monkeypatch: pytest.Monk
     growth = tuple(chosen(CASES, "pairs.growth"))
     assert main(["--quick"], cases=growth) == 0
     assert not (tmp_path / "results.json").exists()
+
+
+def test_what_is_on_record_is_shown_with_the_kind_of_machine_where_it_is_worst(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--recorded"]) == 0
+    told = capfd.readouterr().out
+    assert "worst on" in told
+    assert all(f"{name} " in told for name in ("pairs.growth", "cycle.incremental_vs_full"))
 
 
 @pytest.mark.parametrize("wrong", [["--only", "nothing."], ["--lastfm", "nowhere.dat"]])
@@ -345,6 +337,7 @@ def test_the_machine_is_named_and_nothing_of_its_owner() -> None:
     assert found["cores"] >= 1
     assert {"numpy", "scikit-learn", "tensorflow"} <= found["versions"].keys()
     assert "/" not in json.dumps(found)
+    assert kind(found).endswith(("core", "cores"))
 
 
 def test_the_extra_adds_peers_to_what_the_service_runs_on_and_changes_nothing() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cases import CASES
-from benchmarks.scale.__main__ import PAGE, RESULTS, main
-from benchmarks.scale.page import BEGIN, END, figures, page, tables
+from benchmarks.scale.page import figures, tables
 from benchmarks.scale.paper import CORES, LONGEST, PRICE, line, plan
 from benchmarks.scale.sizes import SIZES, Size, _part
 from benchmarks.scale.trainer import PartEngine
@@ -38,22 +36,6 @@ def measured(share: float = 1.0) -> dict[str, Any]:
     return {"rows": [*rows(100_000), *rows(1_000_000, share), {"name": "scale.7.full", "ours": None, "note": ""}]}
 
 
-def test_the_page_is_what_was_measured() -> None:
-    assert page(PAGE.read_text(), json.loads(RESULTS.read_text())) == PAGE.read_text()
-    assert main(["--check"]) == 0
-
-
-def test_a_page_that_is_not_current_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stale = tmp_path / "scale.md"
-    stale.write_text(PAGE.read_text().replace(END, f"a line\n\n{END}"))
-    monkeypatch.setattr("benchmarks.scale.__main__.PAGE", stale)
-    assert main(["--check"]) == 1
-    assert main([]) == 0
-    assert stale.read_text() == PAGE.read_text()
-    with pytest.raises(ValueError, match="needs the lines"):
-        page(f"a page with {BEGIN}", measured())
-
-
 def test_the_paper_follows_the_rule_and_a_part_counts_as_a_part() -> None:
     for share in (1.0, 0.05):
         found = figures(measured(share))
@@ -70,7 +52,7 @@ def test_the_paper_follows_the_rule_and_a_part_counts_as_a_part() -> None:
 
 
 def test_a_part_is_marked_and_said() -> None:
-    whole, part = tables(measured()), tables(measured(0.05))
+    whole, part = tables({"AMD": measured()}), tables({"AMD": measured(0.05)})
     assert "\\*" not in whole
     assert "| pair | 10 s, 510 MiB | 50 s, 600 MiB \\* |" in part
     assert "- \\* scale.1000000.full.pair: only a part" in part
@@ -78,10 +60,10 @@ def test_a_part_is_marked_and_said() -> None:
 
 
 def test_a_busy_machine_is_said() -> None:
-    assert "Beside other work" not in tables(measured())
+    assert "Beside other work" not in tables({"AMD": measured()})
     busy = rows(100_000, note="; the machine was busy: load 9 on 2 cores")
-    assert "Beside other work, so slower than alone: 100,000 users." in tables({"rows": busy})
-    assert "Nothing has been measured yet" in tables({"rows": []})
+    assert "Beside other work, so slower than alone: 100,000 users." in tables({"AMD": {"rows": busy}})
+    assert "Nothing has been measured yet" in tables({"AMD": {"rows": []}})
 
 
 def test_every_size_has_its_rows_and_says_what_it_leaves_out() -> None:

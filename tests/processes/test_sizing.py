@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.sizing.__main__ import PAGE, RESULTS, main
-from benchmarks.sizing.page import BEGIN, END, estimated, figures, page, tables
+from benchmarks.sizing.page import estimated, figures, tables
 from benchmarks.sizing.sizes import SIZES, STEPS
 
 MACHINE = {"cpu": "a processor", "cores": 2, "memory_gib": 23.5, "date": "2026-11-29"}
@@ -32,34 +29,27 @@ def measured(*sizes: int) -> dict[str, Any]:
     return {"rows": [*others, *(row for size in sizes for row in rows(size))]}
 
 
-def test_the_page_is_what_was_measured() -> None:
-    assert page(PAGE.read_text(), json.loads(RESULTS.read_text())) == PAGE.read_text()
-    assert main(["--check"]) == 0
-
-
-def test_a_page_that_is_not_current_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stale = tmp_path / "sizing.md"
-    stale.write_text(f"{BEGIN}\nold\n{END}\n")
-    monkeypatch.setattr("benchmarks.sizing.__main__.PAGE", stale)
-    assert main(["--check"]) == 1
-    assert "old" in stale.read_text()
-    assert main([]) == 0
-    assert main(["--check"]) == 0
-    with pytest.raises(ValueError, match="needs the lines"):
-        page("no marks", measured(2_000))
+def test_each_kind_of_machine_has_its_own_tables() -> None:
+    told = tables({"AMD": measured(2_000, 10_000), "Intel": measured(2_000), "Arm": measured()})
+    amd, intel = told.split("On **Intel**:")
+    assert amd.startswith("On **AMD**:")
+    assert "| 10,000 |" in amd
+    assert "| 10,000 |" not in intel
+    assert "| 2,000 | 5.2 s | 4.0 s | 820 MiB |" in intel
+    assert "Arm" not in told
 
 
 def test_only_sizes_that_were_measured_are_told() -> None:
     assert list(figures(measured(10_000, 2_000))) == [2_000, 10_000]
-    told = tables(measured(2_000))
+    told = tables({"AMD": measured(2_000)})
     assert "| 2,000 | 5.2 s | 4.0 s | 820 MiB |" in told
     assert "by the rule" not in told
 
 
 def test_a_machine_that_was_shared_is_said() -> None:
     results = {"rows": [*rows(2_000), *rows(10_000, "the machine was busy: load 19 on 2 cores")]}
-    assert "Beside other work, so slower than alone: 10,000 users." in tables(results)
-    assert "Beside" not in tables(measured(2_000, 10_000))
+    assert "Beside other work, so slower than alone: 10,000 users." in tables({"AMD": results})
+    assert "Beside" not in tables({"AMD": measured(2_000, 10_000)})
 
 
 def test_the_rule_finds_a_line_and_a_square_again() -> None:
