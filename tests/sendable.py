@@ -7,6 +7,7 @@ with it the whole run, although it passed.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def sendable(told: Any) -> Any:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_report_to_serializable() -> Any:
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
     return sendable((yield))
 
 

@@ -49,6 +49,8 @@ def test_a_warning_is_sent(request: pytest.FixtureRequest) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.warn(HOSTILE["half a pair"], DeprecationWarning, stacklevel=1)
-    request.config.pluginmanager.get_plugin("sendable").pytest_warning_recorded(caught[0])
+    registered = request.config.pluginmanager.get_plugin("sendable")
+    assert registered is not None, "tests/conftest.py does not register it"
+    registered.pytest_warning_recorded(caught[0])
     assert str(caught[0].message) == r"\udc80\ud83d"
     assert isinstance(caught[0].message, DeprecationWarning)
