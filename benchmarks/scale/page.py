@@ -105,8 +105,8 @@ def _paper(found: Mapping[int, Figures]) -> str:
                 ]
             )
     head = ["users", "pairs", "all else", "workers", "cost of a cycle", "memory", "disk"]
-    told = (
+    premises = (
         f"On paper, nobody has measured it. A worker has {CORES} cores; a cycle is to end within ten minutes; a core "
         f"costs ${PRICE:.2f} an hour:"
     )
-    return f"{told}\n\n{markdown(head, lines)}"
+    return f"{premises}\n\n{markdown(head, lines)}"

@@ -23,6 +23,10 @@ class PartEngine:
         self._engine = engine
         self._every = every
 
+    def precisions(self) -> Any:
+        """See `trainer.pairs.engine.Engine`."""
+        return self._engine.precisions()
+
     def similar(self, view: Any, rows: Any, policy: Any) -> Iterator[Any]:
         """See `trainer.pairs.engine.Engine`."""
         return self._engine.similar(view, rows[:: self._every], policy)  # type: ignore[no-any-return]
@@ -39,14 +43,14 @@ def main(request: str, share: float) -> int:
     import trainer.__main__ as process
     import trainer.cycle as cycle
 
-    real = cycle.mining_engine
+    real: Any = vars(cycle)["mining_engine"]
 
     @contextmanager
     def part(*given: Any) -> Iterator[Any]:
         with real(*given) as engine:
             yield engine if share == 1 else PartEngine(engine, round(1 / share))
 
-    cycle.mining_engine = part  # type: ignore[assignment]
+    vars(cycle)["mining_engine"] = part
     sys.argv = ["trainer", request]
     return process.main()
 

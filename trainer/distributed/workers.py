@@ -45,7 +45,7 @@ class RayWorkers:
         import ray
         from ray.exceptions import ObjectLostError
 
-        packed = ray.cloudpickle.dumps(work)
+        packed = ray.cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
         task = remote(part_of_a_work, num_cpus=1, scheduling_strategy="SPREAD")
         shared = [ray.put(one) for one in common]
 

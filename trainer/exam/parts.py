@@ -79,7 +79,8 @@ def parts_of(
     """All asked users in parts, at least one; arguments as in `Part`, with `vectors` (capacity, d)."""
     for start in range(0, max(1, len(rows)), _PART):
         part = slice(start, start + _PART)
-        own = known[(known[:, 0] >= part.start) & (known[:, 0] < part.stop)] - [start, 0]
+        own = known[(known[:, 0] >= part.start) & (known[:, 0] < part.stop)]
+        own[:, 0] -= start
         yield Part(rows[part], vectors[rows[part]], tuple(one[part] for one in bits), own)
 
 

@@ -148,7 +148,9 @@ class DeviceFilter:
         if len(own[0]):
             width = product.shape[0] // len(left)
             first, end = (np.searchsorted(at, own[0] * width + own[1], side) for side in ("left", "right"))
-            at, found = (np.delete(each, first[first < end]) for each in (at, found))
+            others = np.ones(len(at), dtype=np.bool_)
+            others[first[first < end]] = False
+            at, found = at[others], found[others]
         if len(left) > 1 and len(at) > room:
             raise TooManyError
         return at, found

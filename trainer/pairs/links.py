@@ -60,8 +60,10 @@ class Collected:
 
     def append(self, links: Links) -> None:
         """Add links at the end."""
-        for array, part in zip(self._arrays, (links.source, links.target, links.similarity), strict=True):
-            array.append(part)
+        source, target, similarity = self._arrays
+        source.append(links.source)
+        target.append(links.target)
+        similarity.append(links.similarity)
 
     def links(self) -> Links:
         """All of them; nothing is appended afterwards."""

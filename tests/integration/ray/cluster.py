@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from tests.unit.project.code import ROOT
 from tests.waiting import wait_until
+from trainer.distributed.tasks import processors
 
 T = TypeVar("T")
 _STARTS = 5
@@ -57,7 +58,7 @@ def workers_of(nodes: Sequence[int]) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as copies, two_nodes(Path(copies), nodes) as cluster:
         try:
             ray.init(address=cluster.address, log_to_driver=False)
-            wait_until(lambda: ray.cluster_resources().get("CPU") == sum(nodes), 60.0, "all nodes")
+            wait_until(lambda: processors() == sum(nodes), 60.0, "all nodes")
             yield
         finally:
             ray.shutdown()

@@ -117,7 +117,8 @@ def test_results_and_what_parts_have_in_common_are_made_again_where_they_are_los
     import ray
     from ray._private.internal_api import free
 
-    put, freed = ray.put, []
+    put = ray.put
+    freed: list[Any] = []
 
     def put_and_lose(value: Any) -> Any:
         reference = put(value)

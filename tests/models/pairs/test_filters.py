@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -204,7 +205,7 @@ def test_mined_on_a_device_are_the_pairs_of_the_processor(
     directions = low_rank(1, 700, 24, 4)
     policy = PairPolicy(similarity_threshold=0.6, threads=2, block_megabytes=megabytes)
     everyone, floor = np.arange(700), np.full(700, 0.7)
-    found = {}
+    found: dict[Precision, tuple[set[Any], ...]] = {}
     for precision in (Precision.FLOAT32, Precision.TF32):
         view = view_of(directions, kept, precision)
         similar = [pair for _, pair in mine_similar(view, everyone, policy)]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -99,7 +100,8 @@ def test_a_graph_of_an_earlier_release_is_read_and_goes_away_when_it_is_stored(t
     policy = PairPolicy(similarity_threshold=THRESHOLD, max_positives_per_user=3)
     world = World(policy)
     world.change(np.arange(ROWS), rows_of("clusters", 0, ROWS))
-    np.savez(tmp_path / "pairs.npz", policy=np.array(policy.model_dump_json()), **world.graph.arrays())
+    arrays: dict[str, Any] = {**world.graph.arrays(), "policy": np.array(policy.model_dump_json())}
+    np.savez(tmp_path / "pairs.npz", **arrays)
     found = stored_graph(tmp_path)
     assert found is not None
     assert found[0] == policy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from trainer.pairs import mining
 from trainer.pairs.bounds import Bounds, Projection
 from trainer.pairs.bounds_tuning import choose_projection
 from trainer.pairs.candidates import Sieve
-from trainer.pairs.filters import TooManyError
+from trainer.pairs.filters import DeviceRows, TooManyError
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
@@ -157,9 +158,17 @@ def test_the_memory_for_blocks_is_shared_among_the_threads(
     shares: list[tuple[int, bool]] = []
 
     class Noted(Sieve):
-        def __init__(self, bounds: Bounds, threshold: float, memory: int, *, tables: bool = True) -> None:
+        def __init__(
+            self,
+            bounds: Bounds,
+            threshold: float,
+            memory: int,
+            *,
+            tables: bool = True,
+            device: DeviceRows | None = None,
+        ) -> None:
             shares.append((memory, tables))
-            super().__init__(bounds, threshold, memory, tables=tables)
+            super().__init__(bounds, threshold, memory, tables=tables, device=device)
 
     monkeypatch.setattr(mining, "Sieve", Noted)
     monkeypatch.setattr(mining, "_WORTH_A_THREAD", 1)
@@ -187,9 +196,9 @@ def test_rows_are_arranged_only_where_that_is_cheap(
     """By all coordinates it would take longer than it saves."""
     arranged: list[int] = []
 
-    def noted(points: Floats, size: int) -> Rows:
+    def noted(points: Callable[[Rows], Floats], count: int, size: int) -> Rows:
         arranged.append(size)
-        return near_together(points, size)
+        return near_together(points, count, size)
 
     monkeypatch.setattr(mining, "near_together", noted)
     view = view_of(rows_of("clusters", 0, 200), kept, precision)
@@ -246,7 +255,7 @@ def test_lists_of_more_sources_than_sixteen_bits_can_tell_apart() -> None:
 @pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 3), (3, 3), (4, 3), (1000, 64), (640, 64), (500, 1)])
 def test_rows_arranged_near_together_are_the_same_rows_and_their_groups_are_narrower(count: int, size: int) -> None:
     points = rows_of("wide clusters", 5, count)
-    arranged = near_together(points, size)
+    arranged = near_together(lambda rows: points[rows], count, size)
     assert sorted(arranged.tolist()) == list(range(count))
     if count < 5 * size:
         return

@@ -29,7 +29,9 @@ class Chosen:
         self.precision = precision
         self.times = 0
 
-    def __call__(self, _directions: Floats, _everyone: object, _threshold: float, _cap: int | None) -> Projection:
+    def __call__(
+        self, _directions: Floats, _everyone: object, _threshold: float, _cap: int | None, _precisions: object
+    ) -> Projection:
         self.times += 1
         return self.now
 

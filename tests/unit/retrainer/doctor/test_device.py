@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from consumer.settings import Settings
-from retrainer.doctor import device as module
 from retrainer.doctor.checks import Finding, Severity
 from retrainer.doctor.device import device_check, judged
 from schemas.engine import Device, MiningEngine
@@ -30,7 +29,7 @@ def found(folder: Path, device: Device, driver: str = "none") -> Finding:
 def test_without_a_driver_tensorflow_is_not_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: Device, severity: Severity, said: str
 ) -> None:
-    monkeypatch.delattr(module.subprocess, "run")
+    monkeypatch.delattr(subprocess, "run")
     told = found(tmp_path, device)
     assert (told.severity, told.found) == (severity, said)
 
@@ -58,7 +57,7 @@ def test_with_a_driver_tensorflow_says_what_it_can_use(
         return subprocess.CompletedProcess(command, 0 if answer else 7, out, "a warning\nno such library\n")
 
     (tmp_path / "driver").touch()
-    monkeypatch.setattr(module.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     told = found(tmp_path, device, "driver")
     assert told.severity is severity
     assert said in told.found

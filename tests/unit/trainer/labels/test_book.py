@@ -114,7 +114,7 @@ def test_whoever_has_no_direction_takes_no_part_and_does_not_wait(book: LabelBoo
 def test_labels_wait_for_their_users(book: LabelBook, matrix: UserMatrix) -> None:
     book.replace(GROUP, checked({("u1", "late"): (True, 1.0, 0.0)}))
     assert known_labels(book, matrix).waiting == 1
-    matrix.apply(["late"], np.ones((1, 4), np.float32), lambda raw: raw / 2, [])
+    matrix.apply(["late"], np.ones((1, 4), np.float32), lambda raw: raw / np.float32(2), [])
     found = known_labels(book, matrix)
     assert (len(found.outcomes), found.waiting) == (1, 0)
 
