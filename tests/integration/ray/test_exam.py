@@ -110,27 +110,33 @@ def test_a_node_that_is_lost_and_one_that_joins_change_nothing(nodes: TwoNodes) 
     assert disturbed(nodes.gain_one) == list(range(20))
 
 
-def test_results_and_what_parts_have_in_common_are_made_again_where_they_are_lost(
+def test_what_parts_have_in_common_is_put_again_where_it_is_lost(
     nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Objects are freed for good, so Ray itself answers that they are lost."""
+    """A block belongs to a process that dies, so Ray itself answers that it is lost."""
     import ray
-    from ray._private.internal_api import free
+
+    class Owner:
+        def put(self, value: Any) -> list[Any]:
+            return [ray.put(value)]
 
     put = ray.put
-    freed: list[Any] = []
+    lost: list[Any] = []
 
     def put_and_lose(value: Any) -> Any:
-        reference = put(value)
-        if isinstance(value, Block) and not freed:
-            free([reference])
-            freed.append(reference)
-        return reference
+        if not isinstance(value, Block) or lost:
+            return put(value)
+        owner = ray.remote(num_cpus=0)(Owner).remote()
+        lost.extend(ray.get(owner.put.remote(value)))
+        ray.kill(owner)
+        return lost[0]
 
-    monkeypatch.setattr(ray, "put", put_and_lose)
     local = exam_by(HERE)
+    monkeypatch.setattr(ray, "put", put_and_lose)
     same(exam_by(ON_RAY), local)
-    assert freed, "a block was lost"
+    assert lost, "a block was lost"
+    with pytest.raises(ray.exceptions.ObjectLostError):
+        ray.get(lost[0])
 
 
 def disturbed(disturb: Callable[[], object]) -> list[int]:
