@@ -174,22 +174,28 @@ def to_batch(
     records: Mapping[Partition, Sequence[Record | Unreadable]],
     expected: Mapping[Partition, int],
     now: float,
+    batch: Batch | None = None,
 ) -> Batch:
-    """The batch for everything that one poll brought.
+    """The batch for everything that one poll brought, or an open batch with that added.
 
     Args:
         decoders: by topic.
         records: by partition, in the order of their offsets, with an `Unreadable` where none could be read.
-        expected: the ledger's next offset of each of these partitions; records before it are stored already.
+        expected: the next offset of each of these partitions that neither ledger nor batch has; records before it are
+            passed over.
         now: when the records arrived, seconds since the epoch.
+        batch: of the polls before, which the ledger does not have.
     """
-    batch = Batch(received_at=now)
+    if batch is None:
+        batch = Batch(received_at=now, since=now)
+    batch.received_at = now
     for partition, fetched in records.items():
         at = expected[partition]
         fresh = [record for record in fetched if record.offset >= at or _reaches(record, at)]
         if fresh:
-            batch.progress[partition] = (at, max(at, _after(fresh[-1])))
-            batch.events[partition] = len(fresh)
+            first, _ = batch.progress.get(partition, (at, at))
+            batch.progress[partition] = (first, max(at, _after(fresh[-1])))
+            batch.events[partition] = batch.events.get(partition, 0) + len(fresh)
             _decode_all(decoders[partition.topic], partition, fresh, batch)
     return batch
 
