@@ -89,6 +89,7 @@ NOT_RUN: dict[str, str] = {
     "pip install 'retrainer[tracing]'": _INSTALLS,
     "pip install kafka-python": "another release than the lock's, for a figure",
     "python3 -m venv var/venv": "tests/processes/test_tutorial.py runs in a venv that is there",
+    "python -m benchmarks --recorded": "tests/processes/test_benchmarks.py runs it",
     "python -m benchmarks.records": _WRITES,
     "python -m consumer.cycles.lifecycle.table": _WRITES,
     "python -m consumer.health": "tests/unit/consumer/test_health.py and tests/container call it",
