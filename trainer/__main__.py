@@ -30,6 +30,8 @@ from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
 from schemas.fault_points import Point, reached
 from stores.files import keep_private
 from trainer.lock import only_trainer
+from trainer.own_keras import load_keras
+from trainer.process_end import run_to_end
 
 GIVEN_UP = 75  # EX_TEMPFAIL of sysexits.h: try again
 READY, PERMIT = "ready", "permit"
@@ -46,6 +48,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the consumer decides
     out = _own_stdout()
+    load_keras()
     import trainer.run
 
     if len(sys.argv) > 1:
@@ -95,4 +98,4 @@ def _write(path: Path, result: CycleResult) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_to_end(main)

@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 _HOME = Path(__file__).parent / "keras_home"
 _LEGACY = "TF_USE_LEGACY_KERAS"
+_NOT_FOR_US = ("matplotlib.pyplot", "pandas")
+"""What Keras imports if it is there, for galleries of pictures and for tables: a second of a start, and 90 MB."""
 
 
 def keep_others_out() -> None:
@@ -29,6 +32,17 @@ def keep_others_out() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     if (keras := sys.modules.get("keras")) is not None and hasattr(keras, "config"):
         _set_right(keras)
+
+
+def load_keras() -> None:
+    """Import Keras, and not what it imports for others; whoever needs that imports it afterwards as usual."""
+    away = [name for name in _NOT_FOR_US if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(away))  # type: ignore[arg-type]  # None: there is no such module
+    try:
+        import_module("keras")
+    finally:
+        for name in away:
+            del sys.modules[name]
 
 
 def _set_right(keras: ModuleType) -> None:

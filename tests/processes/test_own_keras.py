@@ -116,6 +116,22 @@ def test_a_trainer_makes_the_same_model_on_a_hostile_machine(tmp_path: Path) -> 
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("before", ["", "import pandas, matplotlib.pyplot; "])
+def test_keras_is_loaded_without_what_it_imports_for_others_and_nobody_else_misses_it(before: str) -> None:
+    told = "import sys; from trainer.own_keras import load_keras; load_keras(); import trainer.run"
+    seen = "print([name in sys.modules for name in ('keras', 'pandas', 'matplotlib.pyplot')])"
+    after = "import pandas, matplotlib.pyplot; print(pandas.DataFrame({'a': [1]}).size)"
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{before}{told}; {seen}; {after}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stdout.splitlines() == [str([True, bool(before), bool(before)]), "1"], ran.stderr[-2000:]
+
+
 def test_the_tests_themselves_run_with_ours() -> None:
     assert Path(os.environ["KERAS_HOME"]) == ROOT / "trainer" / "keras_home"
     assert (keras.config.backend(), keras.config.floatx()) == ("tensorflow", "float32")

@@ -19,12 +19,15 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.errors import RetrainerError
 from schemas.jobs.explanation import ExplainRequest
+from trainer.own_keras import load_keras
+from trainer.process_end import run_to_end
 
 
 def main() -> int:
     """Answer one request, and return the exit code."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints
+    load_keras()
     from trainer.explain.answer import explain
 
     request = ExplainRequest.model_validate_json(sys.stdin.read())
@@ -38,4 +41,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_to_end(main)

@@ -20,6 +20,8 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 from schemas.errors import RetrainerError
 from schemas.jobs.saved_model import ExportRequest
 from stores.files import keep_private
+from trainer.own_keras import load_keras
+from trainer.process_end import run_to_end
 
 
 def main() -> int:
@@ -33,6 +35,7 @@ def main() -> int:
         print(json.dumps(line), file=out, flush=True)
 
     send(step="loading TensorFlow")
+    load_keras()
     from trainer.export.export import export
 
     try:
@@ -45,4 +48,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_to_end(main)

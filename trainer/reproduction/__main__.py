@@ -26,6 +26,8 @@ from schemas.jobs.reproduction import ReproductionRequest
 from stores.files import keep_private
 from trainer.errors import ClaimUnknown
 from trainer.lock import only_trainer
+from trainer.own_keras import load_keras
+from trainer.process_end import run_to_end
 
 
 def main() -> int:
@@ -34,6 +36,7 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints
     request = ReproductionRequest.model_validate_json(sys.stdin.read())
+    load_keras()
     from stores.hopsworks.secrets import redacted
     from trainer.reproduction.run import reproduce, scratch_of
 
@@ -65,4 +68,4 @@ def _say(out: IO[str], line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_to_end(main)

@@ -22,6 +22,8 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 from schemas.errors import RetrainerError
 from schemas.jobs.vectors import VectorsRequest
 from stores.files import keep_private
+from trainer.own_keras import load_keras
+from trainer.process_end import run_to_end
 
 _NICE = 10
 _GIVEN_UP = 75
@@ -40,6 +42,7 @@ def main() -> int:
     request = VectorsRequest.model_validate_json(sys.stdin.readline())
     threading.Thread(target=_follow_stdin, daemon=True).start()
     try:
+        load_keras()
         from trainer.vectors.export import export
 
         stamp = export(request, lambda done, about: tell(done=done, of=about))
@@ -59,4 +62,4 @@ def _follow_stdin() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_to_end(main)

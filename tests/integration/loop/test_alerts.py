@@ -53,8 +53,14 @@ class Watched:
         what = f"all alerts to end; see {self.service.folder / 'service.log'}"
         wait_until(lambda: not self.watch.firing() and self.watch.value("up") == 1, seconds, what)
 
-    def ended(self) -> int:
-        return len(self.service.ended())
+    def sees(self, query: str, value: float, seconds: float = 60) -> None:
+        """Wait until the one value is so high, or 0 where that is asked for: the newest scrape may be yet to come."""
+
+        def seen() -> bool:
+            found = self.watch.value(query)
+            return found is not None and (found >= value if value else found == 0)
+
+        wait_until(seen, seconds, f"{query} to be {value}; see {self.service.folder / 'service.log'}")
 
 
 @contextmanager
@@ -80,8 +86,8 @@ def watched(tmp_path: Path, broker: ApacheKafka) -> Iterator[Watched]:
 def test_every_alert_fires_once_and_ends(watched: Watched, broker: ApacheKafka) -> None:
     service, watch = watched.service, watched.watch
     watched.silent()
-    assert watch.value("max(retrainer_champion_info)") == 1
-    assert watch.value('retrainer_pending{what="users"}') == 0
+    watched.sees("max(retrainer_champion_info)", 1)
+    watched.sees('retrainer_pending{what="users"}', 0)
 
     service.topic.send([(b"u1", b"not what an event looks like", ())])
     watched.fires("DeadLetters")
@@ -97,11 +103,11 @@ def test_every_alert_fires_once_and_ends(watched: Watched, broker: ApacheKafka) 
     watched.fires("Held", 120)
     assert "refused_share" in {one["limit"] for one in watch.labels("RetrainerHeld")}
     watched.fires("NoVersion", 120)  # as nothing is learned meanwhile
-    assert (watch.value('retrainer_refused_rows_total{what="users", reason="not_finite"}') or 0) >= 200
+    watched.sees('retrainer_refused_rows_total{what="users", reason="not_finite"}', 200)
     service.store.commit(service.world.rows(names(200)))
     service.topic.relay(service.store)
     watched.silent(120)
-    assert (watch.value('sum(retrainer_cycles_total{outcome="held"})') or 0) >= 1
+    watched.sees('sum(retrainer_cycles_total{outcome="held"})', 1)
 
     registry = service.state_dir / "registry"
     registry.rename(registry.with_name("away"))
@@ -111,9 +117,7 @@ def test_every_alert_fires_once_and_ends(watched: Watched, broker: ApacheKafka) 
     registry.unlink()
     registry.with_name("away").rename(registry)
     watched.silent(120)
-    failed = watch.value('sum(retrainer_call_duration_seconds_count{where="registry", outcome="error"})')
-    assert failed is not None
-    assert failed >= 1
+    watched.sees('sum(retrainer_call_duration_seconds_count{where="registry", outcome="error"})', 1)
     assert Outcome.FAILED in {line["outcome"] for line in service.ended()}
 
     broker.freeze()
@@ -151,13 +155,13 @@ def test_a_promise_is_at_risk_and_then_broken_while_a_person_has_paused_cycles(
     with watching(tmp_path, tansu_address, SLO__FRESHNESS="45s") as watched:
         service, watch = watched.service, watched.watch
         watched.silent(120)
-        assert watch.value("retrainer_freshness_target_seconds") == 45
-        assert watch.value('retrainer_freshness{state="kept"}') == 1
+        watched.sees("retrainer_freshness_target_seconds", 45)
+        watched.sees('retrainer_freshness{state="kept"}', 1)
         assert service.call("pause", "--reason", "to see what becomes of the promise").returncode == 0
         service.wave(1)
         watched.fires("FreshnessAtRisk", 60)
         watched.fires("FreshnessBroken", 120)
         assert "RetrainerFreshnessAtRisk" not in watch.firing()  # the other says more
-        assert watch.value("retrainer_paused") == 1
+        watched.sees("retrainer_paused", 1)
         assert service.call("resume", "--reason", "seen").returncode == 0
         watched.silent(120)

@@ -344,6 +344,6 @@ def test_it_says_that_it_waits_for_its_broker(make: Make, tansu_address: str) ->
     service._settings["KAFKA__BOOTSTRAP_SERVERS"] = "127.0.0.1:9"
     service.start()
     wait_until(lambda: [line for line in service.log() if line["event"] == WAITING_FOR_BROKER], 30, "a word of it")
-    assert service.status()["state"] == "waiting for broker"
+    wait_until(lambda: service.status()["state"] == "waiting for broker", 30, "the status to say so, too")
     assert health(service) == 0
     assert service.stop() == 0

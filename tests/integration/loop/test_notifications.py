@@ -73,14 +73,19 @@ class Story:
         self.service = Service(folder, broker.address, **self.base)
         self.waves = 0
         self.expected: Counter[tuple[str, str]] = Counter()
-        self._told: list[dict[str, Any]] = []
+        self._told: dict[str, dict[str, Any]] = {}
+        self._looked_at = 0
 
     def told(self) -> list[dict[str, Any]]:
-        """The messages that have come, each with a signature that holds when it is first looked at."""
-        for headers, body in self.receiver.came[len(self._told) :]:
+        """The messages that have come, each with a signature that holds when it is first looked at.
+
+        One that comes again by its id is the same: a service that is killed sends what it had not yet noted as sent.
+        """
+        for headers, body in self.receiver.came[self._looked_at :]:
+            self._looked_at += 1
             low = {name.lower(): text for name, text in headers.items()}
-            self._told.append(Webhook(SECRET).verify(body, low))
-        return self._told
+            self._told.setdefault(low["webhook-id"], Webhook(SECRET).verify(body, low))
+        return list(self._told.values())
 
     def counted(self) -> Counter[tuple[str, str]]:
         return Counter((one["kind"], one["phase"]) for one in self.told())
@@ -214,7 +219,8 @@ def _nothing_else_was_told(story: Story, kinds: set[StrEnum]) -> None:
     assert story.service.stop() == 0
     assert {kind for kind, _ in story.expected} == kinds
     assert story.counted() == story.expected
-    assert len({one["id"] for one in story.told()}) == len(story.receiver.came)
+    again = len(story.receiver.came) - len({one["id"] for one in story.told()})
+    assert again in (0, 1), "more came again than what was under way when the service was killed"
     text = json.dumps(story.told())
     assert not [user for user in names(600) if f'"{user}"' in text or f" {user} " in text]
     assert SECRET not in text

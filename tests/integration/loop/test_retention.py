@@ -31,7 +31,7 @@ def test_old_versions_leave_the_registry_while_cycles_run(tansu_address: str, tm
         wait_until(lambda: not gone & {found.version for found in registry.versions()}, 60, "their files to go, too")
         told = {one["version"] for one in service.versions() if not one["deleted_at"]}
         wait_until(lambda: told >= {found.version for found in registry.versions()}, 60, "no others to be there")
-        assert any(line["event"] == VERSIONS_DELETED for line in service.log())
+        wait_until(lambda: any(line["event"] == VERSIONS_DELETED for line in service.log()), 60, "the log to say so")
         champion = next(one["version"] for one in service.versions() if one["champion"])
         registry.fetch(champion)
     finally:

@@ -196,7 +196,7 @@ def test_the_example_follows_the_champion_over_kills_between_promotion_and_event
     assert all(Path(data["files"]["path"], data["files"]["query_tower"]).exists() for data in by_id.values())
     heard = [(Webhook(SECRET).verify(body, _lowered(headers)), body) for headers, body in receiver.came]
     assert {event["id"] for event, _ in heard} == set(by_id)
-    assert len(told) + len(heard) == 7  # one came twice
+    assert len(told) + len(heard) in (7, 8)  # one came twice, or both that were under way when it was killed
     assert all(ModelEvent.model_validate_json(body).body() == body for _, body in heard)
 
 
