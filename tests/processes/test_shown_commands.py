@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.integration.ray.cluster import two_nodes
 from tests.processes.shown import table
 from tests.processes.shown.commands import PAGES, Shown, shown, spoken, typed
+from tests.processes.shown.forking import forking
 from tests.processes.shown.others import NOT_RUN, others
 from tests.processes.shown.stand import Page, copied, on_cluster, on_stand, prepare
 from tests.processes.test_tutorial import free_port
@@ -43,28 +45,38 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def stand(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def retrainer() -> Iterator[str]:
+    with TemporaryDirectory() as folder, forking(Path(folder)) as line:  # a socket has no room for a long path
+        yield line
+
+
+@pytest.fixture(scope="module")
+def stand(broker: str, retrainer: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stand")
-    prepare(folder, broker)
+    prepare(folder, broker, retrainer)
     return folder
 
 
 @pytest.mark.full
 @pytest.mark.timeout(2400)  # a page has up to thirty commands, and each is a process that imports much
 @pytest.mark.parametrize("name", [name for name in SHOWN if name not in (*table.ON_A_CLUSTER, table.ON_RAY)])
-def test_the_commands_of_a_page_do_what_the_page_says(name: str, stand: Path, broker: str, tmp_path: Path) -> None:
+def test_the_commands_of_a_page_do_what_the_page_says(
+    name: str, stand: Path, broker: str, retrainer: str, tmp_path: Path
+) -> None:
     folder = copied(stand, tmp_path / Path(name).stem)
     with receiving() as receiver:
         takes = receiver.url.removeprefix("http://")
         settings = {one: text.format(receiver=takes) for one, text in table.SETTINGS.get(name, {}).items()}
-        with Page(folder, {**on_stand(folder, broker), **settings}) as page:
+        with Page(folder, {**on_stand(folder, broker), **settings}, retrainer) as page:
             run(page, SHOWN[name])
 
 
 @pytest.mark.full
 @pytest.mark.timeout(2400)  # a page has up to thirty commands, and each is a process that imports much
 @pytest.mark.parametrize("name", table.ON_A_CLUSTER)
-def test_the_commands_of_a_page_about_a_cluster_do_what_it_says(name: str, tmp_path: Path, kafka_address: str) -> None:
+def test_the_commands_of_a_page_about_a_cluster_do_what_it_says(
+    name: str, tmp_path: Path, kafka_address: str, retrainer: str
+) -> None:
     offline, labels = name == "docs/bridge.md", LabelGroup(name="follows")
     spec = ClusterSpec(
         group=GROUP,
@@ -85,19 +97,21 @@ def test_the_commands_of_a_page_about_a_cluster_do_what_it_says(name: str, tmp_p
             settings |= {"RETRAINER_KAFKA__TOPIC": f"t-{uuid4().hex[:8]}"}
         folder = tmp_path / "page"
         folder.mkdir()
-        with Page(folder, settings) as page:
+        with Page(folder, settings, retrainer) as page:
             run(page, SHOWN[name])
 
 
 @pytest.mark.full
 @pytest.mark.timeout(600)  # Ray takes half a minute for each node that starts on a busy machine
-def test_the_commands_of_the_page_about_ray_do_what_it_says(stand: Path, broker: str, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_about_ray_do_what_it_says(
+    stand: Path, broker: str, retrainer: str, tmp_path: Path
+) -> None:
     pytest.importorskip("ray")
     folder, copies = copied(stand, tmp_path / "ray"), tmp_path / "copies"
     copies.mkdir()
     with two_nodes(copies) as nodes:
         ray = {"RETRAINER_ENGINE": "ray", "RETRAINER_RAY__ADDRESS": nodes.address, "RAY_AUTH_MODE": "disabled"}
-        with Page(folder, {**on_stand(folder, broker), **ray}) as page:
+        with Page(folder, {**on_stand(folder, broker), **ray}, retrainer) as page:
             run(page, SHOWN[table.ON_RAY])
 
 

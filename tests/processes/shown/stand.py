@@ -46,7 +46,7 @@ def topics(broker: str, read: int) -> None:
     follows.send_labels([(f"u{number}", f"u{number + 1}") for number in range(60)], partition=1)
 
 
-def prepare(folder: Path, broker: str) -> None:
+def prepare(folder: Path, broker: str, retrainer: str) -> None:
     """Four versions, a ledger that has read the topic, open dead letters, and the files that pages name."""
     from tests.models.small_loop import SmallLoop  # with TensorFlow, which the quick tests of this file do without
 
@@ -58,7 +58,7 @@ def prepare(folder: Path, broker: str) -> None:
         read = loop.ledger.intake.positions("changes")[Partition("changes", 0)]
         rows = loop.store.read(names(USERS))
     topics(broker, read)
-    with Page(folder, on_stand(folder, broker)) as page:
+    with Page(folder, on_stand(folder, broker), retrainer) as page:
         page.serve()
         url = f"sqlite:///{folder / 'var' / 'ledger.db'}"
         with closing(open_ledger(url, create=False)) as ledger:
@@ -103,10 +103,14 @@ def on_cluster() -> dict[str, str]:
 
 
 class Page:
-    """A folder and an environment in which the commands of one page are run, one after the other."""
+    """A folder and an environment in which the commands of one page are run, one after the other.
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    `retrainer` is the line of a shell that is called so.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], retrainer: str) -> None:
         self.folder = folder
+        self._retrainer = retrainer
         self._running: list[subprocess.Popen[bytes]] = []
         variables = {"PYTHONPATH": str(ROOT), "HOME": str(folder), "BROWSER": "true"}  # for what `--open` opens
         self._page = free_port()
@@ -123,7 +127,7 @@ class Page:
         programs = self.folder / "bin"
         programs.mkdir(exist_ok=True)
         program = programs / "retrainer"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m retrainer.cli "$@"\n')
+        program.write_text(f"#!/bin/sh\nexec {self._retrainer}\n")
         program.chmod(0o755)
         return f"{programs}:/usr/local/bin:/usr/bin:/bin"
 
