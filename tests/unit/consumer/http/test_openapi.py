@@ -92,7 +92,7 @@ def fuzz(served: Served, path: str, method: str, examples: int) -> int:
     def ask(case: Any) -> None:
         nonlocal asked
         asked += 1
-        case.call_and_validate(headers={"authorization": f"Bearer {TOKEN}"}, checks=CHECKS)
+        case.call_and_validate(headers={"authorization": f"Bearer {TOKEN}"}, checks=CHECKS, timeout=120)
 
     ask()
     return asked
