@@ -8,7 +8,7 @@ with ids alone; unknown fields are ignored.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -26,7 +26,7 @@ from schemas.labels import LabelGroup, PairKey
 
 MAX_NESTING = 200
 """So deep may lists and objects lie in each other, the event among them; what lies deeper is damage, or meant to be."""
-_SHORT = 2 * MAX_NESTING
+SHORT = 2 * MAX_NESTING
 """Too short to open so many brackets and close them again."""
 
 Group = FeatureGroup | LabelGroup
@@ -89,7 +89,17 @@ def decode(group: Group, key: bytes | None, value: bytes | None, headers: Mappin
         return Change(label_of_key(key) if isinstance(group, LabelGroup) else user_of_key(key), Operation.DELETE)
     keys = key_columns(group)
     event = _at_a_glance(keys, value) or _with_care(keys, value)
-    if (elsewhere := _why_not_ours(group, event)) is not None:
+    return said_by(group, keys, event, Operation.DELETE if headers and marks_delete(headers) else Operation.UPSERT)
+
+
+def marks_delete(headers: Mapping[str, bytes]) -> bool:
+    """Whether a record's headers say that it is a delete; they say nothing else of a notification."""
+    return headers.get("operation", b"").lower() == b"delete"
+
+
+def said_by(group: Group, keys: tuple[str, ...], event: Event[Entry], operation: Operation) -> Change | Ignored:
+    """What an event with the `key_columns` of our group says; raises as `decode` does."""
+    if (elsewhere := why_not_ours(group, event)) is not None:
         return Ignored(elsewhere)
     entry = event.entry
     if entry is None:
@@ -97,12 +107,11 @@ def decode(group: Group, key: bytes | None, value: bytes | None, headers: Mappin
     if entry.user is UNSET:
         raise BadEvent(f"entry lacks the primary key '{keys[0]}'")
     found = user_of(entry.user, "entry.", keys[0])
-    if len(keys) > 1 and isinstance(entry, _PairEntry):  # which is slow at it
+    if len(keys) > 1 and isinstance(entry, PairEntry):  # which is slow at it
         if entry.other is UNSET:
             raise BadEvent(f"entry lacks the primary key '{keys[1]}'")
         found = label_key((found, user_of(entry.other, "entry.", keys[1])))
-    deleted = bool(headers) and headers.get("operation", b"").lower() == b"delete"
-    return Change(found, Operation.DELETE if deleted else Operation.UPSERT)
+    return Change(found, operation)
 
 
 def key_columns(group: Group) -> tuple[str, ...]:
@@ -119,22 +128,22 @@ def value_columns(group: Group) -> list[str]:
     return [column.name for column in group.columns]
 
 
-class _Entry(Struct, gc=False):
+class Entry(Struct, gc=False):
     """Of an entry, the value of the primary key."""
 
     user: object = UNSET
 
 
-class _PairEntry(_Entry, gc=False):
+class PairEntry(Entry, gc=False):
     """Of an entry of the label group, both values of its primary key."""
 
     other: object = UNSET
 
 
-_AnEntry = TypeVar("_AnEntry", bound=_Entry)
+_AnEntry = TypeVar("_AnEntry", bound=Entry)
 
 
-class _Event(Struct, Generic[_AnEntry], rename="camel", gc=False):
+class Event(Struct, Generic[_AnEntry], rename="camel", gc=False):
     """A NotificationEvent in which every field has just the type that it should have."""
 
     feature_store_id: int | None = None
@@ -145,37 +154,37 @@ class _Event(Struct, Generic[_AnEntry], rename="camel", gc=False):
 
 
 @cache
-def _parser(keys: tuple[str, ...]) -> Callable[[bytes], _Event[_Entry]]:
+def parser(keys: tuple[str, ...]) -> Decoder[Event[Entry]]:
     """Reads such events at a tenth of the model's price. The rest of an entry, maybe a whole row, costs little."""
-    base, names = (_PairEntry, ("user", "other")) if len(keys) > 1 else (_Entry, ("user",))
+    base, names = (PairEntry, ("user", "other")) if len(keys) > 1 else (Entry, ("user",))
     fields = [(name, object, UNSET) for name in names]
     entry: Any = defstruct("Entry", fields, bases=(base,), rename=dict(zip(names, keys, strict=True)), gc=False)
-    return Decoder(_Event[entry]).decode
+    return Decoder(Event[entry])
 
 
-def _at_a_glance(keys: tuple[str, ...], value: bytes) -> _Event[_Entry] | None:
+def _at_a_glance(keys: tuple[str, ...], value: bytes) -> Event[Entry] | None:
     """What most events of a topic say: what the model would say of them. None where the model has to see.
 
     The parser does not look whether fields that are not used hold text; they might not where there are escapes.
     """
-    if b"\\u" in value or (len(value) > _SHORT and is_too_deep(value)):
+    if b"\\u" in value or (len(value) > SHORT and is_too_deep(value)):
         return None
     try:
         if not value.isascii():
             value.decode()
-        return _parser(keys)(value)
+        return parser(keys).decode(value)
     except (MsgspecError, ValueError, RecursionError):
         return None
 
 
-def _with_care(keys: tuple[str, ...], value: bytes) -> _Event[_Entry]:
+def _with_care(keys: tuple[str, ...], value: bytes) -> Event[Entry]:
     if is_too_deep(value):
         raise BadEvent(f"lists and objects lie {MAX_NESTING + 1} deep in it, more than {MAX_NESTING}")
     try:
         event = NotificationEvent.model_validate_json(value)
     except ValidationError as error:
         raise BadEvent(_reason(error)) from None
-    return _Event(
+    return Event(
         event.feature_store_id,
         event.feature_group_id,
         event.feature_group_name,
@@ -184,8 +193,8 @@ def _with_care(keys: tuple[str, ...], value: bytes) -> _Event[_Entry]:
     )
 
 
-def _entry(values: list[object]) -> _Entry:
-    return _Entry(*values) if len(values) == 1 else _PairEntry(*values)
+def _entry(values: list[object]) -> Entry:
+    return Entry(*values) if len(values) == 1 else PairEntry(*values)
 
 
 def is_too_deep(value: bytes) -> bool:
@@ -205,7 +214,7 @@ _STEPS = {byte: 1 if byte in b"[{" else -1 for byte in b"[]{}"}
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in _STEPS)
 
 
-def _why_not_ours(group: Group, event: _Event[_Entry]) -> str | None:
+def why_not_ours(group: Group, event: Event[Entry]) -> str | None:
     """Ids decide where both sides have them, names otherwise; what is missing on one side speaks for nobody."""
     store, our_store = event.feature_store_id, group.feature_store_id
     number, our_number = event.feature_group_id, group.id

@@ -38,38 +38,45 @@ _PLACES = (1, 8, 64, _TOGETHER)
 """Of keys in a statement: few sizes, as each statement is kept."""
 
 
-def store_changes(connection: Connection, kind: Kind, changed: Mapping[str, KeyChange], now: float) -> None:
-    """Make users or labels pending, or add to what is pending of them, in the connection's transaction."""
+def store_changes(
+    connection: Connection, kind: Kind, changed: Mapping[str, KeyChange], now: float, since: float | None = None
+) -> None:
+    """Make users or labels pending, or add to what is pending of them, in the connection's transaction.
+
+    Of events that arrived between `since` and `now` each counts as no fresher than the first, and as no older than the
+    last. `since` is `now` where it is None.
+    """
     if not changed:
         return
+    since = now if since is None else min(since, now)  # a clock may have been set back
     portion = open_portion(connection, kind)
-    rows = []
     keys = sorted(changed)  # as the primary key is, so that rows of the same page come one after another
-    for key in keys:
-        change = changed[key]
-        first_at = change.first_event_at
-        rows.append(
-            (
-                portion.number,
-                key,
-                _DELETE if change.operation is Operation.DELETE else _UPSERT,
-                change.events,
-                change.first,
-                change.last,
-                first_at,
-                change.last_event_at,
-                now,  # by our clock: the times that a producer sets make no change older or fresher
-                now,
-            )
-        )
-    figures = portion.figures.with_more(_added(connection, kind, portion, keys, changed, now))
+    figures = portion.figures.with_more(_added(connection, kind, portion, keys, changed, (since, now)))
     engine = connection.dialect.name
-    alone = len(rows) % _TOGETHER
+    alone = len(keys) % _TOGETHER
     if alone:
-        connection.exec_driver_sql(_statement(engine, kind, 1), rows[:alone])
-    for at in range(alone, len(rows), _TOGETHER):
-        connection.exec_driver_sql(_statement(engine, kind, _TOGETHER), tuple(chain(*rows[at : at + _TOGETHER])))
+        rows = [_row(portion.number, key, changed[key], since, now) for key in keys[:alone]]
+        connection.exec_driver_sql(_statement(engine, kind, 1), rows)
+    for at in range(alone, len(keys), _TOGETHER):
+        some = (_row(portion.number, key, changed[key], since, now) for key in keys[at : at + _TOGETHER])
+        connection.exec_driver_sql(_statement(engine, kind, _TOGETHER), tuple(chain.from_iterable(some)))
     keep(connection, kind, portion.number, figures)
+
+
+def _row(portion: int, key: str, change: KeyChange, since: float, now: float) -> tuple[Any, ...]:
+    """A change as the parameters of `_statement`."""
+    return (
+        portion,
+        key,
+        _DELETE if change.operation is Operation.DELETE else _UPSERT,
+        change.events,
+        change.first,
+        change.last,
+        change.first_event_at,
+        change.last_event_at,
+        since,  # by our clock: the times that a producer sets make no change older or fresher
+        now,
+    )
 
 
 def _added(
@@ -78,13 +85,13 @@ def _added(
     portion: Portion,
     keys: Sequence[str],
     changed: Mapping[str, KeyChange],
-    now: float,
+    arrived: tuple[float, float],
 ) -> Figures:
     """What these changes add to the figures of a portion, before they are stored."""
     known, tried = _known(connection, kind, portion, keys)
     first = min(change.first_event_at for change in changed.values())
     last = max(change.last_event_at for change in changed.values())
-    return Figures(len(keys) - known, len(keys) - known + tried, first, last, now, now)
+    return Figures(len(keys) - known, len(keys) - known + tried, first, last, *arrived)
 
 
 def _known(connection: Connection, kind: Kind, portion: Portion, keys: Sequence[str]) -> tuple[int, int]:

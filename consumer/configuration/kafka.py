@@ -62,8 +62,8 @@ class KafkaSettings(Section):
     """Time without a heartbeat after which the group gives the partitions of this service to others."""
     max_poll_interval_ms: Milliseconds = 300_000
     """Longest time between two polls before the group takes the partitions away."""
-    max_poll_records: Annotated[int, Field(ge=1)] = 50_000
-    """Most records that one poll hands over."""
+    max_poll_records: Annotated[int, Field(ge=1)] = 10_000
+    """Most records that one poll hands over; polls of a backlog are stored together, where they may have 1,000."""
     request_timeout_ms: Annotated[int, Field(ge=1000, le=300_000), Unit("milliseconds")] = 30_000
     """After how long a broker that does not answer is given up. A new leader may be known no sooner."""
     metadata_max_age_ms: Annotated[int, Field(ge=500, le=2**31 - 1), Unit("milliseconds")] = 30_000

@@ -14,7 +14,10 @@ from schemas.events import Operation
 
 @dataclass(slots=True)
 class Batch:
-    """The content of one poll. `progress` maps a partition to (the expected offset, the next offset to read)."""
+    """The content of one or more polls. `progress` maps a partition to (the expected offset, the next offset to read).
+
+    `received_at` is when the last records arrived, and `since` when the first did, where that was another moment.
+    """
 
     received_at: float
     progress: dict[Partition, tuple[int, int]] = field(default_factory=dict)
@@ -29,6 +32,7 @@ class Batch:
     """How many records of a topic had their time in another unit than milliseconds."""
     epochs: dict[Partition, int] = field(default_factory=dict)
     """The leader epoch of the last record of each partition, also where that is a transaction marker."""
+    since: float | None = None
 
     @property
     def newest_event_at(self) -> float | None:

@@ -169,8 +169,8 @@ class Intake:
 
 def store_batch(connection: Connection, batch: Batch) -> None:
     """Make the users and labels of a batch pending."""
-    store_changes(connection, USERS, batch.users, batch.received_at)
-    store_changes(connection, LABELS, batch.labels, batch.received_at)
+    store_changes(connection, USERS, batch.users, batch.received_at, batch.since)
+    store_changes(connection, LABELS, batch.labels, batch.received_at, batch.since)
 
 
 def _advance(connection: Connection, batch: Batch, partition: Partition, expected: int, following: int) -> None:

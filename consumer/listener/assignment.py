@@ -48,6 +48,12 @@ class Assignment:
         self._topic_ids: dict[str, str] = {}
         self._retry_at = 0.0
         self._joined = False
+        self._moves = 0
+
+    @property
+    def moves(self) -> int:
+        """Grows when partitions come or go, or are put elsewhere: what was read before does not lead up to them."""
+        return self._moves
 
     @property
     def placed(self) -> Mapping[Partition, int]:
@@ -87,6 +93,7 @@ class Assignment:
     def note(self, notes: Iterable[Rebalance]) -> None:
         """Take in what was assigned and taken away."""
         for note in notes:
+            self._moves += 1
             self._joined = note.kind is RebalanceKind.ASSIGNED
             for partition in note.partitions:
                 self._placed.pop(partition, None)
@@ -129,6 +136,7 @@ class Assignment:
 
     def gap_recorded(self, partition: Partition) -> None:
         """A gap was put on record: where the partition ended before means nothing now."""
+        self._moves += 1
         self._first_ends.pop(partition, None)
 
     def rewind(self, consumer: GroupConsumer) -> None:
@@ -136,6 +144,7 @@ class Assignment:
 
         What was known of recreated topics is forgotten: placing finds out again.
         """
+        self._moves += 1
         self._unplaced |= self._placed.keys()
         self._placed.clear()
         self._recreated.clear()
@@ -144,6 +153,7 @@ class Assignment:
 
     def clear(self) -> None:
         """Nothing is assigned: there is another client now."""
+        self._moves += 1
         self._placed.clear()
         self._unplaced.clear()
         self._recreated.clear()

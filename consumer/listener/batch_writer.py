@@ -1,4 +1,4 @@
-"""What a poll brought goes into the ledger, in one transaction."""
+"""What polls brought goes into the ledger, in one transaction."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from consumer.ledger.batch import Batch
 from consumer.ledger.intake import Intake
 from consumer.listener.assignment import Assignment
 from consumer.listener.ledger_backoff import LedgerBackoff
+from consumer.listener.window import Window
 from consumer.positions import Partition
 from consumer.settings import Settings
 from schemas.fault_points import Point, reached
@@ -28,7 +29,11 @@ log = structlog.get_logger()
 
 
 class BatchWriter:
-    """Stores what came from the placed partitions, and moves their offsets on."""
+    """Stores what came from the placed partitions, and moves their offsets on.
+
+    Polls of a backlog are gathered first, see `Window`. What is gathered counts for nothing, and is read again, once
+    partitions have come, gone or been put elsewhere.
+    """
 
     def __init__(
         self,
@@ -46,11 +51,12 @@ class BatchWriter:
         self._backoff = backoff
         self._clock = clock
         self._log = DeadLetterLog(clock.elapsed)
+        self._window: Window | None = None
 
     def store(
         self, consumer: GroupConsumer, records: Polled, ahead: Mapping[Partition, ClientPosition]
     ) -> Batch | None:
-        """Store the records that a poll brought.
+        """Store the records that a poll brought, or gather them with those of the next polls.
 
         Args:
             consumer: gave them.
@@ -58,21 +64,57 @@ class BatchWriter:
             ahead: where the client has read further than the ledger, with records or without.
 
         Returns:
-            What was stored; None where nothing was: nothing came, the ledger did not take it, or had no room for its
-            dead letters. In the last two cases everything is read again from the ledger's offsets.
+            What was stored; None where nothing was: nothing came, it is gathered, the ledger did not take it, or had no
+            room for its dead letters. In the last two cases everything is read again from the ledger's offsets.
         """
         self._log.tick()
-        fresh = {partition: batch for partition, batch in records.items() if partition in self._assignment.placed}
-        if not fresh and not ahead:
+        window = self._valid_window(consumer)
+        placed = self._assignment.placed
+        fresh = {partition: batch for partition, batch in records.items() if partition in placed}
+        if not fresh and not ahead and window is None:
             return None
-        expected = {partition: self._assignment.placed[partition] for partition in fresh}
-        batch = to_batch(self._decoders, fresh, expected, self._clock.now())
-        batch.epochs = {partition: epoch for partition, read in fresh.items() if (epoch := _epoch(read)) is not None}
-        self._follow(batch, ahead)
+        before = None if window is None else window.batch
+        read_up_to = {partition: following for partition, (_, following) in before.progress.items()} if before else {}
+        expected = {partition: read_up_to.get(partition, placed[partition]) for partition in fresh}
+        batch = to_batch(self._decoders, fresh, expected, self._clock.now(), before)
+        came = sum(map(len, fresh.values()))
+        for partition, read in fresh.items():
+            _note_epoch(batch, partition, _epoch(read))
+        self._follow(batch, {partition: at for partition, at in ahead.items() if partition in placed})
         del fresh
         records.clear()  # what was made of them is smaller, and needs the room
-        dead = load_of(batch.dead)
         reached(Point.POLLED)
+        now = self._clock.elapsed()
+        self._window = window or Window(batch, now, self._assignment.moves)
+        if self._window.stays_open(now, came, more_waits=self._more_waits(consumer, batch)):
+            return None
+        return self._record(consumer)
+
+    def finish(self, consumer: GroupConsumer) -> Batch | None:
+        """Store what is gathered, if anything is: nobody knows whether more polls come. Returns as `store` does."""
+        return None if self._valid_window(consumer) is None else self._record(consumer)
+
+    def _valid_window(self, consumer: GroupConsumer) -> Window | None:
+        window = self._window
+        if window is None or window.moves == self._assignment.moves:
+            return window
+        self._window = None
+        if window.batch.progress.keys() & self._assignment.placed.keys():
+            self._assignment.rewind(consumer)  # or what comes next would be taken for what follows on the ledger's
+        return None
+
+    def _more_waits(self, consumer: GroupConsumer, batch: Batch) -> bool:
+        """Whether the last fetches left something at the broker."""
+        return any(
+            (ends := consumer.highwater(partition)) is not None
+            and ends > batch.progress.get(partition, (following, following))[1]
+            for partition, following in self._assignment.placed.items()
+        )
+
+    def _record(self, consumer: GroupConsumer) -> Batch | None:
+        assert self._window is not None
+        batch, self._window = self._window.batch, None
+        dead = load_of(batch.dead)
         try:
             if not self._dead_letter_limit.admits(dead):
                 self._assignment.rewind(consumer)
@@ -101,9 +143,13 @@ class BatchWriter:
             first, last = batch.progress.get(partition, (following, following))
             if at.offset > last:
                 batch.progress[partition] = (first, at.offset)
-                batch.epochs.pop(partition, None)
-                if at.leader_epoch is not None:
-                    batch.epochs[partition] = at.leader_epoch
+                _note_epoch(batch, partition, at.leader_epoch)
+
+
+def _note_epoch(batch: Batch, partition: Partition, epoch: int | None) -> None:
+    batch.epochs.pop(partition, None)
+    if epoch is not None:
+        batch.epochs[partition] = epoch
 
 
 def _epoch(records: Sequence[Found]) -> int | None:

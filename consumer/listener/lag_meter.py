@@ -54,7 +54,7 @@ class LagMeter:
         return self._fetched_when_lost is not None
 
     def measure(self, consumer: GroupConsumer) -> Lag:
-        """The lag now. Call it when all that was polled is stored or refused."""
+        """The lag now. What is gathered and not stored counts as lag."""
         assignment = self._assignment
         mine = assignment.placed.keys() | assignment.unplaced
         # Nothing of an unplaced partition is stored meanwhile: it is where it was.

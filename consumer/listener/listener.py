@@ -128,7 +128,7 @@ class Listener(threading.Thread):
         except Exception as error:  # noqa: BLE001  (the client raises what it should not; listening must not end, P6)
             self._pause_before_another(error)
         finally:
-            self._leave(consumer)
+            self._leave(consumer, notes)
             self._assignment.clear()
 
     def _turn(self, consumer: GroupConsumer, notes: RebalanceNotes) -> None:
@@ -137,6 +137,8 @@ class Listener(threading.Thread):
             self._assignment.note(notes.drain())
             if records is not None:
                 self._store(consumer, records, notes)
+            else:
+                self._finish(consumer)  # before anything is put elsewhere: what was read well is not read in vain
             self._gaps.record_gaps(consumer)
             if records is None and self._assignment.placed:
                 self._assignment.rewind(consumer)  # or the next poll would skip what this one took and did not give
@@ -147,8 +149,9 @@ class Listener(threading.Thread):
                 self._commits.follow(consumer)
             self._tell(consumer)
         except LogTruncationError as error:
-            self._gaps.cut(error.divergent_offsets)
             self._assignment.note(notes.drain())
+            self._finish(consumer)
+            self._gaps.cut(error.divergent_offsets)
             self._gaps.record_gaps(consumer)  # now: the client says so in every turn until a seek moves it
 
     def _store(self, consumer: GroupConsumer, records: Polled, notes: RebalanceNotes) -> None:
@@ -156,6 +159,10 @@ class Listener(threading.Thread):
         if notes.pending:
             ahead = {}  # the client may stand at Kafka's committed offsets
         if (batch := self._writer.store(consumer, records, ahead)) is not None:
+            self._count(batch)
+
+    def _finish(self, consumer: GroupConsumer) -> None:
+        if (batch := self._writer.finish(consumer)) is not None:
             self._count(batch)
 
     def _place_when_due(self, consumer: GroupConsumer) -> None:
@@ -195,9 +202,11 @@ class Listener(threading.Thread):
         self._stopping.wait(pause)
         self._show(**self._polled())
 
-    def _leave(self, consumer: GroupConsumer) -> None:
-        """Commit once more, and leave the group. A client that cannot even do that is left as it is."""
+    def _leave(self, consumer: GroupConsumer, notes: RebalanceNotes) -> None:
+        """Store what is gathered, commit once more, and leave. A client that cannot even do that is left as it is."""
         try:
+            self._assignment.note(notes.drain())
+            self._finish(consumer)
             self._commits.last(consumer)
             consumer.close(timeout_ms=_CLOSE_MS)
         except Exception as error:  # noqa: BLE001  (it is not needed any more)

@@ -24,7 +24,13 @@ from tests.wire import batch as batch_of
 
 _WIRE = ["fetched", "batches", "old_batches", "records", "fields", "unpacking"]
 with atheris.instrument_imports(
-    include=["schemas.events", "schemas.ingestion", "consumer.decoding", *(f"consumer.kafka.{name}" for name in _WIRE)]
+    include=[
+        "schemas.events",
+        "schemas.event_lines",
+        "schemas.ingestion",
+        "consumer.decoding",
+        *(f"consumer.kafka.{name}" for name in _WIRE),
+    ]
 ):
     from tests.fuzz.properties import Record, Tally, account_for, read_whole, verdict_on
 

@@ -12,11 +12,12 @@ from kafka import TopicPartition
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record.memory_records import MemoryRecords
 
-from consumer.decoding import decoder, to_batch
+from consumer.decoding import LinesDecoder, decoder, to_batch
 from consumer.kafka.fetched import Portion
 from consumer.kafka.records import Unreadable
 from consumer.positions import Partition, Position
-from schemas.events import Change, Group, Ignored, Operation, decode, encode, encode_label, key_columns
+from schemas.event_lines import decode_lines
+from schemas.events import Change, Group, Ignored, Operation, decode, encode, encode_label, key_columns, marks_delete
 from schemas.hopsworks import Source
 from schemas.ingestion import decode_ingestion
 from schemas.keys import MAX_KEY_BYTES, MAX_KEY_LENGTH, BadEvent
@@ -66,7 +67,10 @@ def verdict_on(source: Source, group: Group, record: Record) -> Change | Ignored
         verdict = reads(group, record.key, record.value, record.headers_by_name())
     except BadEvent as bad:
         _is_a_reason(str(bad))
+        assert source == "ingestion" or record.value is None or _beside(group, record.value) is None
         return bad
+    if source == "notification" and record.value is not None and not marks_delete(record.headers_by_name()):
+        assert _beside(group, record.value) in (None, verdict)
     if isinstance(verdict, Ignored):
         _is_a_reason(verdict.reason)
     else:
@@ -77,6 +81,15 @@ def verdict_on(source: Source, group: Group, record: Record) -> Change | Ignored
         )
         assert decode(group, None, event, {}) == Change(verdict.key, Operation.UPSERT)
     return verdict
+
+
+def _beside(group: Group, value: bytes) -> Change | Ignored | None:
+    """What is made of a value that is decoded with its own two halves and a good event beside it; None if nothing."""
+    half = len(value) // 2
+    good = encode_label(group, ("a", "b")) if isinstance(group, LabelGroup) else encode(group, "a")
+    return decode_lines(group, [value[:half], value, good, value[half:]]).get(value) or decode_lines(
+        group, [value, good]
+    ).get(value)
 
 
 def _is_a_key(key: str, group: Group) -> None:
@@ -136,7 +149,10 @@ def account_for(source: Source, group: Group, records: Sequence[Record], expecte
     Returns:
         How many records became what.
     """
-    batch = to_batch({P0.topic: decoder(source, group)}, {P0: records}, {P0: expected}, now=1e9)
+    decode_record = decoder(source, group)
+    batch = to_batch({P0.topic: decode_record}, {P0: records}, {P0: expected}, now=1e9)
+    if isinstance(decode_record, LinesDecoder):
+        assert batch == to_batch({P0.topic: decode_record.one}, {P0: records}, {P0: expected}, now=1e9)
     fresh = [record for record in records if record.offset >= expected]
     changed = batch.labels if isinstance(group, LabelGroup) else batch.users
     assert len(changed) == len(batch.users) + len(batch.labels)
