@@ -1,10 +1,12 @@
-"""The trainer process: imports the slow libraries, reports that it is ready, waits for one request, runs it, and ends.
+"""The trainer process: imports the slow libraries, warms up, waits for one request, runs it, and ends.
 
     python -m trainer [REQUEST.json]
 
 Without an argument the process reads the path of the request from standard input, so that it can be started ahead of
-time. Progress goes to standard output, one JSON line each; the result goes to `result.json` beside the request. Exit
-codes: 0 a result was written, 1 the result says that the cycle failed, 75 a signal to stop ended the cycle.
+time. Until one comes it warms up (`trainer.warm`). Progress goes to standard output, one JSON line each; the
+result goes to `result.json` beside the request.
+
+Exit codes: 0 a result was written, 1 the result says that the cycle failed, 75 a signal to stop ended the cycle.
 
 With a request from standard input, the end of standard input ends the process: a trainer does not outlive its consumer.
 Such a cycle asks before it registers, and waits for a line with the permit: a consumer that was stalled may have been
@@ -14,6 +16,7 @@ replaced in the meantime.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -55,6 +58,8 @@ def main() -> int:
         path = Path(sys.argv[1])
         permit.set()
     else:
+        if not _is_asked():  # a request that waits is not kept waiting for a toy
+            _warm()
         print(READY, file=out, flush=True)
         line = sys.stdin.readline().strip()
         if not line or stopping.is_set():
@@ -81,6 +86,21 @@ def _own_stdout() -> IO[str]:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return out
+
+
+def _warm() -> None:
+    """Warm up; where that fails the cycle is slower, or fails by itself and says why."""
+    import trainer.warm
+
+    try:
+        trainer.warm.warm_up()
+    except Exception as error:  # noqa: BLE001  (a toy must not cost a cycle)
+        print(f"not warmed up: {type(error).__name__}: {error}", file=sys.stderr)
+
+
+def _is_asked() -> bool:
+    """Whether a request, or the end of standard input, is there already."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def _follow_stdin(permit: threading.Event) -> None:

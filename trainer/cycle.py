@@ -115,6 +115,8 @@ class Cycle:
             if guard.holding:
                 return self._results.held(guard)
             population = populate(space.matrix, self._settings.split)
+            opponents = opponents.remembering()  # from here on no row changes
+            champion = opponents.champion
             outcomes = self._outcomes(space, population, taken.labels)
             model = self._base(space, population, champion)
             probe = self._probe(space, population, outcomes, champion)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from keras import layers
 from schemas.features import FeatureGroup
 from schemas.manifest import ScalarScale, SpaceInfo
 from stores.errors import RegistryError
+from trainer.matrix.remembered import Remembered
 from trainer.matrix.scaling import SMALLEST
 
 QUERY, CANDIDATE = "query", "candidate"
@@ -38,6 +39,7 @@ class TwoTower:
         query, candidate: directions (batch, width) to unit embeddings (batch, 128).
         scale_and_bias: the Dense layer that turns a cosine into a logit.
         preprocess: raw rows to directions, both (batch, width).
+        remembered: its candidates in the matrix of a cycle; None where the model, or the matrix, may change.
     """
 
     whole: Any
@@ -45,6 +47,7 @@ class TwoTower:
     candidate: Any
     scale_and_bias: Any
     preprocess: Any
+    remembered: Remembered | None = field(default=None, compare=False, repr=False)
 
     def tower(self, name: str) -> Any:
         """One tower alone, raw rows (batch, width) to unit embeddings (batch, 128), as it is exported."""
@@ -57,9 +60,22 @@ class TwoTower:
         kernel, bias = self.scale_and_bias.get_weights()
         return float(kernel[0, 0]), float(bias[0])
 
+    def answers_as(self, other: TwoTower) -> bool:
+        """Whether both give the same answer to everything, bit for bit: the same weights behind the same scaling."""
+        mine, its = ([one.preprocess, one.query, one.candidate, one.scale_and_bias] for one in (self, other))
+        return all(_same(*both) for both in zip(mine, its, strict=True))
+
     def rescale(self, scale: float, bias: float) -> None:
         """Replace the scale and bias."""
         self.scale_and_bias.set_weights([np.array([[scale]], np.float32), np.array([bias], np.float32)])
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two parts have the same layers with the same weights. Layers of other names may be taken for others."""
+    if one.get_config() != other.get_config():
+        return False
+    mine, its = one.get_weights(), other.get_weights()
+    return len(mine) == len(its) and all(np.array_equal(*both) for both in zip(mine, its, strict=True))
 
 
 def build(space: SpaceInfo, group: FeatureGroup, dropout: float, learning_rate: float) -> TwoTower:

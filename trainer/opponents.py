@@ -8,7 +8,7 @@ to decide.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.cycle import CycleRequest
@@ -17,6 +17,7 @@ from stores.errors import RegistryError, StaleFence
 from stores.model_registry import ModelRegistry
 from stores.registry.files import read_manifest
 from trainer.errors import ChampionGone
+from trainer.matrix.remembered import Remembered
 from trainer.model import TwoTower, load
 
 _FULL = "`retrainer train --full` trains from scratch without it"
@@ -51,6 +52,13 @@ class Opponents:
     alone_because: str = "first version"
     baseline: Sequence[LoadedVersion] = ()
     notes: Sequence[str] = ()
+
+    def remembering(self) -> Opponents:
+        """The same, with a champion that embeds everybody once; for a cycle whose rows do not change any more."""
+        if self.champion is None:
+            return self
+        model = replace(self.champion.model, remembered=Remembered())
+        return replace(self, champion=replace(self.champion, model=model))
 
 
 def opponents_of(registry: ModelRegistry, request: CycleRequest) -> Opponents:

@@ -454,6 +454,7 @@ def test_a_baseline_that_is_gone_is_left_out_and_the_report_says_so(started: Ben
 def test_a_space_that_has_drifted_is_on_record_also_where_the_cycle_is_asked_again(
     started: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("trainer.gate.judgement.no_room", lambda *_: False)
     monkeypatch.setattr("trainer.gate.judgement.drifted", lambda *_args, **_named: "a fresh start is better")
     request = changed(started)
     for result in (started.run(request), started.run(request)):

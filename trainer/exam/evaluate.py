@@ -114,6 +114,12 @@ def _part(exam: Exam, found: Score, inside: NDArray[np.bool_], asked: NDArray[np
 
 def embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
     """Unit embeddings (len(raw), 128) of `rows` by one tower, as it is exported; the other rows are zero."""
+    if name == CANDIDATE and model.remembered is not None:
+        return model.remembered.candidates(raw, rows, lambda: _embed(model, name, raw, rows))
+    return _embed(model, name, raw, rows)
+
+
+def _embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
     tower = model.query if name == QUERY else model.candidate
     found = np.zeros((len(raw), tower.output_shape[1]), dtype=np.float32)
     for start in range(0, len(rows), _ROWS_PER_PASS):

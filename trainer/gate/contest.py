@@ -1,7 +1,8 @@
 """The contest: all models of a cycle on the same held-out users, at the same moment, on today's features (P4).
 
 The models: the challenger, unless training changed nothing; the champion; the baseline; and, where a cycle follows the
-champion, a fresh start on today's users. The fresh start is never registered: where it wins, the space has drifted.
+champion, a fresh start on today's users. The fresh start is never registered: where it wins, the space has drifted. It
+is not scored where it cannot win: no figure is above one, so one of a margin less leaves no room for a margin more.
 
 Where champion and challenger scale users differently, they disagree about who is similar. All models are then scored
 twice, by the labels of either scaling. Each is compared by its own, and the other's alone makes no loss certain.
@@ -25,7 +26,7 @@ from trainer.exam.exam import Exam, prepare_exam
 from trainer.exam.outcome_exam import OutcomeExam, held_out_exam
 from trainer.gate.compatibility import compatibility
 from trainer.gate.gate import CHAMPION
-from trainer.gate.judgement import Judgement
+from trainer.gate.judgement import Judgement, own_figures
 from trainer.gate.slices import slices_of
 from trainer.labels.outcomes import Outcomes
 from trainer.learning.initial_weights import set_initial_weights
@@ -88,28 +89,33 @@ def run_contest(
     examined = population.holdout[: policy.max_users]
     exams = _exams(space, population, examined, champion, request, seed)
     about = held_out_exam(space.matrix.raw, outcomes, population, policy.max_users, seed) if outcomes else None
-    fresh = _fresh(space, population, request) if champion is not None and not request.kind.from_scratch else None
+    rows = examined if about is None else np.union1d(examined, about.asked)
+    slices = slices_of(rows, space, champion, request, spaces)
+    judgement = Judgement(request, exams[0], about, slices, opponents, seed)
     models = {
         "challenger": challenger,
         CHAMPION: champion.model if champion else None,
         **{f"version {one.version}": one.model for one in opponents.baseline},
-        "fresh": fresh,
     }
     taking = {name: model for name, model in models.items() if model is not None}
-    by_exam = [
-        dict(zip(taking, scores(list(taking.values()), exam, about if exam is exams[0] else None), strict=True))
-        for exam in exams
-    ]
-    by_model = {name: [one[name] for one in by_exam] for name in taking}
-    rows = examined if about is None else np.union1d(examined, about.asked)
-    slices = slices_of(rows, space, champion, request, spaces)
-    judgement = Judgement(request, exams[0], about, slices, opponents, seed)
-    report = judgement.judged(by_model)
+    follows = champion is not None and not request.kind.from_scratch
+    if champion is not None and follows and judgement.fresh_may_win([own_figures(champion)]):
+        taking["fresh"] = _fresh(space, population, request)  # likely to be needed, so beside the others
+    by_exam = [_scored(taking, exam, about if exam is exams[0] else None) for exam in exams]
     headline = by_exam[0]
+    unasked: tuple[str, ...] = ()
+    if follows and "fresh" not in taking:
+        standing = judgement.standing_figures(headline)
+        if judgement.fresh_may_win(standing):
+            headline |= _scored({"fresh": _fresh(space, population, request)}, exams[0], about)
+        else:
+            unasked = (judgement.why_fresh_cannot_win(standing),)
+    by_model = {name: [one[name] for one in by_exam] for name in taking}
+    report = judgement.judged(by_model)
     if on_examined is not None:
         on_examined(Examined(exams[0], headline, slices, about))
     update = {
-        "notes": (*report.notes, *_by_own_labels(by_model.get(CHAMPION, [])), *opponents.notes),
+        "notes": (*report.notes, *unasked, *_by_own_labels(by_model.get(CHAMPION, [])), *opponents.notes),
         "labels_kept": _labels_kept(exams),
         "fresh": headline["fresh"].metrics if "fresh" in headline else None,
         "asks_full": judgement.asks_full(headline),
@@ -128,6 +134,19 @@ def run_contest(
         same_scaling=_same_scaling(champion.manifest.space, space.info),
     )
     return report.model_copy(update=update), compatible
+
+
+def _scored(models: Mapping[str, TwoTower], exam: Exam, about: OutcomeExam | None) -> dict[str, Score]:
+    """The score of each model by its name; of models that give the same answers one is asked for all."""
+    asked: dict[str, TwoTower] = {}
+    stands_for: dict[str, str] = {}
+    for name, model in models.items():
+        same = next((other for other, its in asked.items() if its.answers_as(model)), None)
+        stands_for[name] = same or name
+        if same is None:
+            asked[name] = model
+    found = dict(zip(asked, scores(list(asked.values()), exam, about), strict=True))
+    return {name: found[other] for name, other in stands_for.items()}
 
 
 def _exams(

@@ -34,6 +34,7 @@ _DRIFT_FIGURES = ("average_precision", "recall_at_10")  # by order alone: a fres
 _RAIL_MARGINS = {"earlier_auc": "EARLIER_MARGIN", "outcome_calibration_error": "CALIBRATION_MARGIN"}
 _HEADLINES = ("accuracy", "outcome_auc")  # one of the two is compared
 _OUTCOME_DRIFT_FIGURES = ("outcome_auc", "recall_at_50")
+_ROUNDING = 1e-9  # of a sum of shares that is one at most
 
 
 def judge(
@@ -128,7 +129,7 @@ def drifted(policy: GatePolicy, fresh: Sums, standing: Mapping[str, Sums], seed:
     """
     weights = weights_of(len(fresh), policy.draws, seed)
     start = Drawn.of(fresh, weights)
-    figures = _OUTCOME_DRIFT_FIGURES if isinstance(fresh, OutcomeAnswers) else _DRIFT_FIGURES
+    figures = drift_figures(by_outcomes=isinstance(fresh, OutcomeAnswers))
     gains = [differences(start, Drawn.of(one, weights), figures) for one in standing.values()]
     for of_all in zip(*gains, strict=True):
         least = min(of_all, key=lambda one: one.value)
@@ -139,6 +140,24 @@ def drifted(policy: GatePolicy, fresh: Sums, standing: Mapping[str, Sums], seed:
                 f"{' and '.join(standing)} at most {least.other:.4f}"
             )
     return None
+
+
+def drift_figures(*, by_outcomes: bool) -> Sequence[str]:
+    """The figures by which a fresh start is compared."""
+    return _OUTCOME_DRIFT_FIGURES if by_outcomes else _DRIFT_FIGURES
+
+
+def no_room(policy: GatePolicy, best: Mapping[str, float]) -> bool:
+    """Whether `drifted` says no whatever a fresh start answers.
+
+    Each figure is at most one. Where the best of champion and challenger lacks no more than the margin of that, nothing
+    is better by more than the margin.
+
+    Args:
+        policy: the margin.
+        best: of each figure of `drift_figures` the best of champion and challenger.
+    """
+    return all(1.0 - figure <= policy.fresh_margin - _ROUNDING for figure in best.values())
 
 
 def _verdict(

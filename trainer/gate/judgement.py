@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.cycle import CycleRequest, GateReport, Slice
+from schemas.figures import words
 from schemas.policies import GatePolicy
 from trainer.exam.answers import Sums
 from trainer.exam.evaluate import Score
 from trainer.exam.exam import Exam
 from trainer.exam.outcome_exam import OutcomeExam, lacking
 from trainer.gate.comparison import Rival
-from trainer.gate.gate import CHAMPION, blind, drifted, first, judge
+from trainer.gate.gate import CHAMPION, blind, drift_figures, drifted, first, judge, no_room
 from trainer.matrix.embeddings import Rows
 from trainer.opponents import LoadedVersion, Opponents
 
@@ -96,8 +97,31 @@ class Judgement:
         fresh = headline.get("fresh")
         if fresh is None or self._blind(fresh) is not None:
             return None
-        answers = {name: self._deciding(headline[name]) for name in ("challenger", CHAMPION) if name in headline}
-        return drifted(self.policy, self._deciding(fresh), answers, self.seed)
+        return drifted(self.policy, self._deciding(fresh), self._standing(headline), self.seed)
+
+    def standing_figures(self, headline: Mapping[str, Score]) -> list[dict[str, float]]:
+        """The figures of champion and challenger today, by the scores of one exam by model name."""
+        standing = self._standing(headline).values()
+        figures = [one.summed(np.ones(len(one))).figures() for one in standing]
+        return [{name: float(value) for name, value in one.items()} for one in figures]
+
+    def fresh_may_win(self, standing: Sequence[Mapping[str, float]]) -> bool:
+        """Whether a fresh start could be better than all that stand, by the figures of these."""
+        return not no_room(self.policy, self._best(standing))
+
+    def why_fresh_cannot_win(self, standing: Sequence[Mapping[str, float]]) -> str:
+        """What the record says where it could not."""
+        told = " and ".join(f"{words(name)} {figure:.4f}" for name, figure in self._best(standing).items())
+        return (
+            f"a fresh start was not scored: with {told} nothing can be better by more than {self.policy.fresh_margin}"
+        )
+
+    def _best(self, standing: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        names = drift_figures(by_outcomes=self.by_outcomes)
+        return {name: max((one.get(name, 0.0) for one in standing), default=0.0) for name in names}
+
+    def _standing(self, headline: Mapping[str, Score]) -> dict[str, Sums]:
+        return {name: self._deciding(headline[name]) for name in ("challenger", CHAMPION) if name in headline}
 
     def _deciding(self, one: Score) -> Sums:
         return one.outcomes if self.by_outcomes and one.outcomes is not None else one.answers
@@ -135,6 +159,11 @@ class Judgement:
             champion=figures,
             judged_by="outcomes" if self.by_outcomes else "similarity",
         )
+
+
+def own_figures(standing: LoadedVersion) -> dict[str, float]:
+    """The figures of a version's own exam, when it was registered. They decide nothing today."""
+    return {name: value for name, value in standing.manifest.metrics.model_dump().items() if isinstance(value, float)}
 
 
 def _judged_by_outcomes(standing: LoadedVersion) -> bool:

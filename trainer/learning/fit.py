@@ -124,7 +124,7 @@ class _Trainer:
     ) -> None:
         self._model, self._data, self._policy = model, data, policy
         self._epochs, self._seed, self._on_epoch = epochs, seed, on_epoch
-        self._step = _training_step(model, data, policy)
+        self._step = training_step(model, data.threshold, data.negative_ratio, policy)
         self._done = self._runs = 0
 
     def run(self, rate: float, fits: int, start: ValidationScore | None = None, *, restarted: bool = False) -> _Run:
@@ -204,8 +204,16 @@ def _report(
     )
 
 
-def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """One optimizer step on a batch of directions (batch, width); returns (loss, class-balanced accuracy)."""
+def training_step(
+    model: TwoTower, threshold: float, negative_ratio: int, policy: FitPolicy
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """One optimizer step on a batch of directions (batch, width); returns (loss, class-balanced accuracy).
+
+    Args:
+        model: trained in place.
+        threshold, negative_ratio: of the pair policy.
+        policy: weights of the parts of the loss.
+    """
     variables = model.whole.trainable_variables
     optimizer = model.whole.optimizer
 
@@ -219,10 +227,10 @@ def _training_step(model: TwoTower, data: TrainingData, policy: FitPolicy) -> Ca
             loss, right = batch_loss(
                 cosine,
                 truth,
-                data.threshold,
+                threshold,
                 model.scale_and_bias.kernel[0, 0],
                 model.scale_and_bias.bias[0],
-                data.negative_ratio,
+                negative_ratio,
                 policy,
             )
         gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), LONGEST_GRADIENT)

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from schemas.compatibility import CompatibilityReport
-from schemas.cycle import CycleKind, GateReport, Outcome
+from schemas.cycle import CycleKind, GateReport, Metrics, Outcome
 from schemas.labels import LabelGroup
-from schemas.policies import Objective
+from schemas.policies import GatePolicy, Objective
+from stores.feature_store import Floats
 from tests.models.test_cycle import Bench
 from tests.tastes import outcomes_of
 from tests.worlds import GROUP, names
+from trainer.exam.evaluate import Score, _embed, scores
 from trainer.exam.retrieval import nearest
 from trainer.gate.contest import run_contest
 from trainer.labels.outcomes import Outcomes
+from trainer.matrix.embeddings import Rows
 from trainer.matrix.population import Population, populate
+from trainer.model import CANDIDATE, TwoTower
 from trainer.opponents import Opponents, opponents_of
 from trainer.space import Space
 
@@ -33,6 +38,10 @@ class Contest:
     space: Space
     population: Population
     opponents: Opponents
+    gate: GatePolicy
+
+    def with_fresh_margin(self, margin: float) -> Contest:
+        return replace(self, gate=self.gate.model_copy(update={"fresh_margin": margin}))
 
     def outcomes(self) -> Outcomes:
         """Each user follows two of the ten nearest: the input cosine knows something of it."""
@@ -52,6 +61,7 @@ class Contest:
             update={
                 "labels": LabelGroup(),
                 "fit": self.bench.settings.fit.model_copy(update={"objective": objective}),
+                "gate": self.gate,
             }
         )
         request = self.bench.request("c2", CycleKind.INCREMENTAL, names(100), 1, settings)
@@ -73,15 +83,16 @@ def contest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contest]:
     space = Space.open(bench.settings.work_dir / "spaces" / info.space_id, info, GROUP, None)
     assert space is not None
     with closing(space):
-        yield Contest(bench, space, populate(space.matrix, bench.settings.split), opponents)
+        yield Contest(bench, space, populate(space.matrix, bench.settings.split), opponents, bench.settings.gate)
     bench.store.close()
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("objective", list(Objective))
 def test_everybody_is_asked_about_labels_and_they_judge_where_they_are_learned(
-    contest: Contest, objective: Objective
+    contest: Contest, objective: Objective, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("trainer.gate.judgement.no_room", lambda *_: False)  # the fresh start is asked, too
     report = contest.hold(objective, contest.outcomes())
     assert report.outcome == "passed"
     assert report.judged_by == ("outcomes" if objective.has_outcomes else "similarity")
@@ -98,6 +109,64 @@ def test_everybody_is_asked_about_labels_and_they_judge_where_they_are_learned(
     assert ("accuracy" in compared) is not objective.has_outcomes
     of_slices = [part.challenger for part in report.slices.values() if part.challenger is not None]
     assert any(one.outcome_auc is not None for one in of_slices)
+
+
+def test_a_fresh_start_that_cannot_win_is_not_scored_and_the_record_says_why(
+    contest: Contest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = contest.with_fresh_margin(0.9)
+    unscored = near.hold(Objective.SIMILARITY, None)
+    monkeypatch.setattr("trainer.gate.judgement.no_room", lambda *_: False)
+    scored = near.hold(Objective.SIMILARITY, None)
+    assert scored.fresh is not None
+    assert not any("a fresh start was not scored" in note for note in scored.notes)
+    assert unscored.fresh is None
+    assert any(note.startswith("a fresh start was not scored: with average precision") for note in unscored.notes)
+    assert unscored.model_copy(update={"fresh": scored.fresh, "notes": scored.notes}) == scored
+
+
+def test_a_champion_that_was_good_and_is_not_today_meets_a_fresh_start(
+    contest: Contest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figures of its own exam only decide what is scored beside what."""
+    early = contest.with_fresh_margin(1e-6).hold(Objective.SIMILARITY, None)
+    monkeypatch.setattr("trainer.gate.contest.own_figures", lambda _champion: dict.fromkeys(Metrics.model_fields, 1.0))
+    late = contest.with_fresh_margin(1e-6).hold(Objective.SIMILARITY, None)
+    assert late.fresh is not None
+    assert late == early
+
+
+def test_models_of_the_same_weights_are_scored_once(contest: Contest, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def counted(models: Sequence[TwoTower], *of: Any) -> list[Score]:
+        asked.append(len(models))
+        return scores(models, *of)
+
+    monkeypatch.setattr("trainer.gate.contest.scores", counted)
+    near = contest.with_fresh_margin(0.9)
+    same, _ = near.both(Objective.SIMILARITY, None)
+    other, _ = near.both(Objective.SIMILARITY, None, harm=0.01)
+    assert asked == [1, 2]
+    assert same.challenger == same.champion == other.champion
+    assert other.challenger != other.champion
+
+
+def test_the_champion_embeds_everybody_once(contest: Contest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the exam and for the index of its vectors, with the figures that it has where it does so twice."""
+    made: list[str] = []
+
+    def counted(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
+        made.append(name)
+        return _embed(model, name, raw, rows)
+
+    monkeypatch.setattr("trainer.exam.evaluate._embed", counted)
+    twice = contest.both(Objective.SIMILARITY, None, harm=0.01)
+    of_twice = made.count(CANDIDATE)
+    made.clear()
+    once = replace(contest, opponents=contest.opponents.remembering()).both(Objective.SIMILARITY, None, harm=0.01)
+    assert made.count(CANDIDATE) == of_twice - 1
+    assert once == twice
 
 
 def test_the_figure_that_judges_says_whether_the_champions_vectors_stay_good(contest: Contest) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from benchmarks.gate_study.answering import PAIRS_EACH, answered
@@ -11,7 +13,7 @@ from schemas.cycle import GateReport, Slice
 from schemas.policies import GatePolicy
 from trainer.exam.evaluate import Score
 from trainer.gate.comparison import Rival
-from trainer.gate.gate import CHAMPION, blind, drifted, first, judge
+from trainer.gate.gate import CHAMPION, blind, drift_figures, drifted, first, judge, no_room
 
 POLICY = GatePolicy(draws=300)
 
@@ -217,6 +219,27 @@ def test_where_one_label_is_missing_there_is_no_score_over_half_an_exam() -> Non
     assert why is not None
     assert "100.00% of all their pairs are similar" in why
     assert "SIMILARITY_THRESHOLD" in why
+
+
+def test_where_there_is_no_room_no_fresh_start_wins() -> None:
+    """The bound: not even a perfect one, against whoever lacks no more than the margin in each figure."""
+    perfect, rooms = np.ones((300, PAIRS_EACH), dtype=bool), 0
+    for seed, loss in enumerate(np.linspace(0.0, 0.1, 11)):
+        standing = answered(losing(perfect, float(loss), 1.0, seed)).answers
+        figures = standing.summed(np.ones(len(standing))).figures()
+        if no_room(POLICY, {name: float(figures[name]) for name in drift_figures(by_outcomes=False)}):
+            assert drifted(POLICY, answered(perfect).answers, {CHAMPION: standing}, 0) is None
+        else:
+            rooms += 1
+    assert 0 < rooms < 11
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=2), st.floats(0, 1))
+def test_no_room_is_exactly_that_nothing_up_to_one_is_a_margin_better(best: list[float], fresh: float) -> None:
+    if no_room(POLICY, dict(zip(drift_figures(by_outcomes=True), best, strict=True))):
+        assert all(fresh - figure <= POLICY.fresh_margin for figure in best)
+    else:
+        assert 1 - min(best) > POLICY.fresh_margin - 1e-6
 
 
 def test_a_fresh_start_that_beats_all_says_that_the_space_has_drifted() -> None:
