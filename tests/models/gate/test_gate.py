@@ -225,10 +225,10 @@ def test_where_there_is_no_room_no_fresh_start_wins() -> None:
     """The bound: not even a perfect one, against whoever lacks no more than the margin in each figure."""
     perfect, rooms = np.ones((300, PAIRS_EACH), dtype=bool), 0
     for seed, loss in enumerate(np.linspace(0.0, 0.1, 11)):
-        standing = answered(losing(perfect, float(loss), 1.0, seed)).answers
+        standing = answered(losing(perfect, float(loss), 1.0, seed), recall=1.0 - float(loss)).answers
         figures = standing.summed(np.ones(len(standing))).figures()
         if no_room(POLICY, {name: float(figures[name]) for name in drift_figures(by_outcomes=False)}):
-            assert drifted(POLICY, answered(perfect).answers, {CHAMPION: standing}, 0) is None
+            assert drifted(POLICY, answered(perfect, recall=1.0).answers, {CHAMPION: standing}, 0) is None
         else:
             rooms += 1
     assert 0 < rooms < 11
