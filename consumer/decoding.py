@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 from consumer.changes.change import LabelChange, add_to
 from consumer.dead_letters.letter import DeadLetter, Headers
@@ -230,7 +230,7 @@ def _decode_all(decode: Decoder, partition: Partition, records: Sequence[Record 
             batch.dead.append(DeadLetter(*lost, record.stage, record.reason, timestamp))
             continue
         value, given = record.value, record.headers
-        event = known.get(value)
+        event = None if value is None else known.get(value)
         if event is None or given:
             headers = named(given) if given else _NONE
             try:
@@ -250,14 +250,12 @@ def _decode_all(decode: Decoder, partition: Partition, records: Sequence[Record 
             batch.ignored[partition, event.reason] += 1
 
 
-def _known(decode: Decoder, records: Sequence[Record | Unreadable]) -> Mapping[bytes | None, Said]:
+def _known(decode: Decoder, records: Sequence[Record | Unreadable]) -> Mapping[bytes, Said]:
     """What the values of these records say, as far as that is known without looking at each record."""
     if not isinstance(decode, LinesDecoder):
         return {}
     values = [record.value for record in records if not isinstance(record, Unreadable) and record.value is not None]
-    found: Mapping[Any, Said]
     try:
-        found = decode.lines(values)
+        return decode.lines(values)
     except Exception:  # noqa: BLE001  (whichever record it is, looked at alone it becomes a dead letter)
         return {}
-    return found

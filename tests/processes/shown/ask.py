@@ -24,6 +24,7 @@ def main() -> int:
             os.kill(child, number)
 
     child = 0
+    number: int
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, passed_on)
