@@ -84,11 +84,11 @@ class Answers:
         asked.known(request, "limit")
         limit = asked.number(request, "limit", 100, MOST_VERSIONS)
 
-        def found(ledger: Ledger) -> dict[str, Any]:
-            versions = ledger.views.versions(limit + 1)
-            return {"versions": versions[-limit:], "more": len(versions) > limit}
+        def found(ledger: Ledger) -> str:
+            with closing(ledger.views.each_version()) as versions:
+                return listed("versions", versions, limit, turned=True)
 
-        return as_json(await self._asking.ask(found))
+        return as_answer(await self._asking.ask(found))
 
     async def version(self, request: Request) -> Response:
         """One version."""

@@ -50,12 +50,15 @@ def encoded(body: object) -> str:
         return json.dumps(_finite(body))
 
 
-def listed(name: str, things: Iterator[object], limit: int) -> str:
+def listed(name: str, things: Iterator[object], limit: int, *, turned: bool = False) -> str:
     """The text of an answer with at most `limit` things under `name`, and `more`: whether there are more.
 
-    Each is encoded before the next is asked for: a list of cycles in memory is ten times as large as its text.
+    Each is encoded before the next is asked for: a list of cycles in memory is ten times as large as its text. The last
+    comes first where the answer is to be `turned`.
     """
     texts = [encoded(each) for each in islice(things, limit)]
+    if turned:
+        texts.reverse()
     more = next(things, None) is not None
     return f'{{"{name}": [{", ".join(texts)}], "more": {encoded(more)}}}'
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, select
@@ -16,6 +18,7 @@ from consumer.ledger.champions import champion
 from consumer.ledger.records import cycle_record, gap_record, version_record, when
 from schemas.cycle import CycleKind, CycleResult, Outcome
 
+_AT_ONCE = 10  # versions in memory: each has the whole result of its cycle
 _PAST_CYCLES = 100  # more rejections in a row are no worse
 _SETTLING = {Outcome.REGISTERED, Outcome.UNCHANGED}
 _REGISTERED = select(versions, cycles.c.kind, cycles.c.reason, cycles.c.lineage, cycles.c.result).join(
@@ -176,10 +179,18 @@ class Views:
 
     def versions(self, newest: int | None = None) -> list[dict[str, Any]]:
         """The `newest` registered versions, or all, oldest first, as `retrainer versions --json` gives them."""
+        with closing(self.each_version()) as found:
+            return list(islice(found, newest))[::-1]
+
+    def each_version(self) -> Generator[dict[str, Any]]:
+        """All of `versions`, newest first, read as they are asked for; whoever stops before the end closes it."""
+        some = _REGISTERED.order_by(versions.c.version.desc()).limit(_AT_ONCE)
         with reading(self._engine) as connection:
-            rows = connection.execute(_REGISTERED.order_by(versions.c.version.desc()).limit(newest)).all()
             standing = champion(connection)
-        return [version_record(row, standing) for row in reversed(rows)]
+            rows = connection.execute(some).all()
+            while rows:
+                yield from (version_record(row, standing) for row in rows)
+                rows = connection.execute(some.where(versions.c.version < rows[-1].version)).all()
 
     def version(self, number: int) -> dict[str, Any] | None:
         """One registered version, as `versions` gives it; None where there is no such version."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from random import Random
 from typing import Any
 
@@ -275,6 +275,10 @@ def test_versions_are_counted_and_the_newest_are_given_oldest_first(ledger: Ledg
     assert ledger.views.count_versions() == 20
     assert [found["version"] for found in ledger.views.versions(3)] == [26, 28, 29]
     assert len(ledger.views.versions()) == 20
+    with closing(ledger.views.each_version()) as newest_first:
+        assert [found["version"] for found in newest_first] == [found["version"] for found in ledger.views.versions()][
+            ::-1
+        ]
     newest = ledger.views.cycle()
     assert newest is not None
     assert newest["cycle_id"] == "c30"

@@ -18,6 +18,7 @@ DAY = 86_400.0
 KEPT_FOR = 14 * DAY
 """Seconds for which a sample is kept."""
 _PRUNED_EVERY = 60  # samples
+_AT_ONCE = 500  # samples in memory, of twenty thousand that there may be
 
 _Memo = tuple[tuple[float, int, int | None], tuple[Kept, Kept]]
 
@@ -59,14 +60,14 @@ class Samples:
         of = samples.c
         which = of.minute >= _minute(since), of.minute <= _minute(now)
         with reading(self._engine) as connection:
-            rows = connection.execute(select(of.minute, of.figures).where(*which).order_by(of.minute)).all()
-        if not rows:
-            return []
-        together = 1 if points is None else _together(rows[0].minute, rows[-1].minute, points)
-        if together == 1:
-            return [Sample.model_validate(row.figures) for row in rows]
-        runs = groupby(rows, key=lambda row: row.minute // together)
-        return [_one_of([row.figures for row in run]) for _, run in runs]
+            first, last = connection.execute(select(func.min(of.minute), func.max(of.minute)).where(*which)).one()
+            if first is None:
+                return []
+            together = 1 if points is None else _together(first, last, points)
+            wanted = select(of.minute, of.figures).where(*which).order_by(of.minute)
+            rows = connection.execute(wanted.execution_options(yield_per=_AT_ONCE))
+            runs = groupby(rows, key=lambda row: row.minute // together)
+            return [_one_of([row.figures for row in run]) for _, run in runs]
 
     def kept(self, target: float, now: float) -> tuple[Kept, Kept]:
         """In how many minutes of the last day, and of the last seven, the oldest change was no older than `target`.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from consumer.database.tables import samples
 from consumer.ledger.ledger import Ledger
 from consumer.ledger.watching.kept import Kept
 from consumer.ledger.watching.samples import KEPT_FOR
@@ -107,3 +109,24 @@ def test_a_sample_of_a_clock_that_was_ahead_counts_when_its_time_has_come(ledger
     ledger.samples.write(sample(BEGIN + DAY, oldest_pending_s=1e6))
     assert ledger.samples.kept(100.0, BEGIN + MINUTE)[0] == Kept(2, 2)
     assert ledger.samples.last(BEGIN + MINUTE) == sample(BEGIN + MINUTE)
+
+
+def test_a_fortnight_takes_little_memory(ledger: Ledger) -> None:
+    minutes, points = int(KEPT_FOR // MINUTE), 100
+    first = int(BEGIN // MINUTE)
+    rows = [
+        {"minute": first + minute, "figures": sample(BEGIN + minute * MINUTE, lag=minute).model_dump(mode="json")}
+        for minute in range(minutes)
+    ]
+    with ledger.engine.begin() as connection:
+        connection.execute(samples.insert(), rows)
+    del rows
+    tracemalloc.start()
+    try:
+        found = ledger.samples.read(BEGIN, BEGIN + KEPT_FOR, points)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert points / 2 < len(found) <= points
+    assert found[-1].lag == minutes - 1
+    assert peak < 5_000_000

@@ -28,3 +28,7 @@ def test_at_most_two_are_in_memory_and_what_is_left_out_is_said(there: int, limi
 
     told = json.loads(listed("things", things(), limit))
     assert told == {"things": [{"number": number} for number in range(min(there, limit))], "more": there > limit}
+
+
+def test_the_last_may_come_first() -> None:
+    assert json.loads(listed("things", iter([3, 2, 1, 0]), 3, turned=True)) == {"things": [1, 2, 3], "more": True}
