@@ -81,6 +81,9 @@ def _attend(asked: socket.socket) -> None:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
+    # The streams of before remember what kind of file they had.
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     os.chdir(call["folder"])
     os.environ.clear()
     os.environ.update(call["environment"])
