@@ -171,7 +171,8 @@ def test_of_two_services_with_ledgers_of_their_own_in_one_group_the_second_says_
         wait_until(lambda: any(line["event"] == PARTITIONS_ASSIGNED for line in first.log()), 60, "the first to read")
         second.start()
         wait_until(lambda: any(line["event"] == OTHERS_READ_OUR_TOPIC for line in second.log()), 60, "a word of it")
-        found = wait_until(lambda: (told := second.status())["unable"] and told, 30, "the status to say so, too")
+        said = "trouble", "unable"
+        found = wait_until(lambda: all(map((told := second.status()).get, said)) and told, 30, "the status to say so")
         assert "is no instance of this ledger" in found["trouble"]
         assert "RETRAINER_KAFKA__GROUP_ID" in found["unable"]
         assert found["lag"] is None
