@@ -23,6 +23,7 @@ from tests.databases import postgresql as databases
 from tests.databases.postgresql import PostgreSQL
 from tests.leftovers import guarded
 from tests.tiers import order
+from tests.uncached_loggers import never_cached
 
 _WAYS_OUT = {
     "Apache Kafka": "The other tests ran on Tansu. Install Java 17 and Maven to run them all.",
@@ -44,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # A machine that is busy is no fault of the code. What a test sets itself counts, and so does --hypothesis-profile.
     settings.register_profile("patient", settings(), deadline=None)
     settings.load_profile("patient")
+    never_cached()
     held = ExitStack()
     held.enter_context(guarded())
     config.add_cleanup(held.close)
