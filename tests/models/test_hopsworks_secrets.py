@@ -93,6 +93,7 @@ def test_an_error_that_nobody_foresaw_tells_no_secret(
     """Of a cycle: in its result, which is logged and kept, and in the traceback, which the consumer may log."""
     golden = Path(schemas.__file__).parent / "golden" / "cycle_request.json"
     request = CycleRequest.model_validate_json(golden.read_text())
+    monkeypatch.chdir(tmp_path)  # its folders are named from where one stands
     hide("s3cret.key")
 
     text = "https://u:s3cret.key@hops.example"
