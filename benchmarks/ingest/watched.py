@@ -30,7 +30,7 @@ _START = 60.0
 
 
 def watched(setup: Setup) -> list[Row]:
-    """500,000 events of 100,000 users, so that a run has several scrapes of the metrics in it.
+    """2,000,000 events of 100,000 users, so that a run has several scrapes of the metrics in it.
 
     Raises:
         NotMeasured: there is no Apache Kafka, or no Chromium.
@@ -38,16 +38,16 @@ def watched(setup: Setup) -> list[Row]:
     """
     if lacking := browser_missing():
         raise NotMeasured(f"a page needs a Chromium: {lacking}")
-    events, users, rounds = setup.size(500_000, 3_000), setup.size(100_000, 300), setup.size(3, 1)
-    found: dict[str, list[float]] = {side: [] for side in ("alone", "watched", "served", "busy")}
+    events, users, rounds = setup.size(2_000_000, 3_000), setup.size(100_000, 300), setup.size(3, 1)
+    found: dict[str, list[float]] = {side: [] for side in ("alone", "watched", "served")}
     scrapes: list[Scrape] = []
     with broker() as address:
         topic = Topic.filled(address, "watched", events, users)
+        short = Topic.filled(address, "short", events // 20, users)  # as a core is all that it has beside a busy thread
         for number in range(rounds):
             for side, rates in found.items():
-                folder = setup.folder / f"{number}-{side}"
-                folder.mkdir()
-                rates.append(_rate(side, topic, folder, scrapes))
+                rates.append(_rate(side, topic, setup.folder / f"{number}-{side}", scrapes))
+        beside = {side: _rate(side, short, setup.folder / f"short-{side}", scrapes) for side in ("alone", "busy")}
     if failed := [one for one in scrapes if one.failed]:
         raise ResultsDifferError(f"{len(failed)} of {len(scrapes)} scrapes failed, the first: {failed[0].failed}")
     rate = {side: statistics.median(rates) for side, rates in found.items()}
@@ -55,7 +55,7 @@ def watched(setup: Setup) -> list[Row]:
     note = (
         f"{events:,} events of {users:,} users, median of {rounds}; {len(scrapes)} scrapes, the slowest {slowest:.0f}"
         f" ms; served and not asked {rate['served'] / rate['alone']:.2f} of the rate; beside a thread that computes"
-        f" all the time {rate['busy'] / rate['alone']:.2f}"
+        f" all the time {beside['busy'] / beside['alone']:.2f}"
     )
     ratio = rate["watched"] / rate["alone"]
     peer = "the service that serves nothing"
@@ -63,7 +63,8 @@ def watched(setup: Setup) -> list[Row]:
 
 
 def _rate(side: str, topic: Topic, folder: Path, scrapes: list[Scrape]) -> float:
-    """Events a second of one run; of one that is watched, what was scraped is added to `scrapes`."""
+    """Events a second of one run in a new `folder`; of one that is watched, what was scraped goes to `scrapes`."""
+    folder.mkdir()
     count = topic.events.total()
     module = "benchmarks.ingest.watched_side"
     command = [sys.executable, "-m", module, side, topic.address, topic.name, str(count), str(folder)]

@@ -57,8 +57,9 @@ def read(side: str, broker: str, topic: str, events: int, folder: Path) -> dict[
     )
     give_back_large_blocks()
     database = f"sqlite:///{folder / 'ledger.db'}"
+    over = threading.Event()
     if side == "busy":
-        threading.Thread(target=_compute, daemon=True).start()
+        threading.Thread(target=_compute, args=(over,), daemon=True).start()
     with closing(open_ledger(database)) as ledger:
         service = Service(settings, ledger)
         started = first_events(ready=lambda: side != "watched" or (folder / READY).exists())
@@ -67,6 +68,7 @@ def read(side: str, broker: str, topic: str, events: int, folder: Path) -> dict[
         running.start()
         try:
             ended = _ended(ledger, events, running)
+            over.set()
             (folder / STORED).touch()
             _wait_for_the_watchers(folder / READY)
         finally:
@@ -92,8 +94,8 @@ def _wait_for_the_watchers(there: Path) -> None:
         time.sleep(_LOOK_EVERY)
 
 
-def _compute() -> None:
-    while True:
+def _compute(over: threading.Event) -> None:
+    while not over.is_set():
         sum(range(1_000))
 
 
