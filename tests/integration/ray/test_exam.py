@@ -126,7 +126,7 @@ def test_what_parts_have_in_common_is_put_again_where_it_is_lost(
     def put_and_lose(value: Any) -> Any:
         if not isinstance(value, Block) or lost:
             return put(value)
-        owner = ray.remote(num_cpus=0)(Owner).remote()
+        owner: Any = ray.remote(num_cpus=0)(Owner).remote()
         lost.extend(ray.get(owner.put.remote(value)))
         ray.kill(owner)
         return lost[0]
