@@ -21,7 +21,7 @@ class Workers(Protocol):
         Args:
             work: a function of a module, or a `partial` of one; it changes neither of its arguments.
             parts: gone through once, some parts ahead of the result that is waited for.
-            common: what every part is done with; gone through anew for each part.
+            common: what every part is done with; gone through from its beginning for each part.
             seconds: about how long one processor takes for all parts.
         """
 
