@@ -16,7 +16,7 @@ from types import ModuleType
 
 _HOME = Path(__file__).parent / "keras_home"
 _LEGACY = "TF_USE_LEGACY_KERAS"
-_NOT_FOR_US = ("matplotlib.pyplot", "pandas")
+_NOT_FOR_US = ("matplotlib", "pandas")
 """What Keras imports if it is there, for galleries of pictures and for tables: a second of a start, and 90 MB."""
 
 
