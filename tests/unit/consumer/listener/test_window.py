@@ -234,6 +234,16 @@ def test_what_was_gathered_of_a_topic_that_is_recreated_takes_nothing_from_the_n
         assert {f"new{number}" for number in range(A_POLL)} <= kept(of.ledger).keys()
 
 
+def test_what_a_client_gives_again_while_it_is_gathered_counts_once() -> None:
+    with listening(backlog(3)) as of:
+        begun(of)
+        of.turn()
+        of.consumer.seek(P0, 0)  # by itself, as a client that resets its position
+        of.turn()
+        of.finish()
+        assert sum(events for events, *_ in kept(of.ledger).values()) == 30
+
+
 actions = st.sampled_from(["turn", "turn", "turn", "error", "rebalance", "refuse", "crash", "wait", "away", "more"])
 
 
