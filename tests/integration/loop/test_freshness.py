@@ -171,11 +171,11 @@ def test_a_change_that_would_be_due_in_quiet_hours_is_learned_before_they_begin(
 
 
 @pytest.mark.full
-def test_a_service_breaks_its_promise_in_quiet_hours_and_an_order_mends_it(tmp_path: Path, broker: str) -> None:
+def test_a_service_breaks_its_promise_in_quiet_hours_and_an_order_mends_it(tmp_path: Path, kafka_address: str) -> None:
     now = datetime.now(UTC)
     hours = f"{now - timedelta(hours=2):%H:%M}-{now + timedelta(hours=2):%H:%M}"
     more = {"SLO__FRESHNESS": "40s", "TRIGGER__QUIET_HOURS": hours}
-    with closing(Running(tmp_path, broker, **more)) as service:
+    with closing(Running(tmp_path, kafka_address, **more)) as service:
 
         def state() -> str:
             """Empty while there is no ledger yet."""

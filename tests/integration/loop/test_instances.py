@@ -25,7 +25,7 @@ from tests.worlds import GROUP, World, names, trainer_settings
 
 pytestmark = pytest.mark.full
 
-LONG = {"FIT__INCREMENTAL_EPOCHS": "60", "FIT__PATIENCE": "60"}  # long enough to be hit in the middle
+LONG = {"FIT__INCREMENTAL_EPOCHS": "30", "FIT__PATIENCE": "30"}  # long enough to be hit in the middle
 
 
 class Fleet:

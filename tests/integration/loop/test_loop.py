@@ -80,9 +80,9 @@ def test_bootstrap_three_waves_exact_offsets_and_restarts_that_change_nothing(ka
         service.start()
 
     lasting = {
-        "FIT__FULL_EPOCHS": "60",
-        "FIT__INCREMENTAL_EPOCHS": "60",
-        "FIT__PATIENCE": "60",
+        "FIT__FULL_EPOCHS": "20",
+        "FIT__INCREMENTAL_EPOCHS": "20",
+        "FIT__PATIENCE": "20",
         "TRAINER__WARM": "true",
     }  # long enough to be hit in the middle
     undisturbed, disturbed = make(kafka_address, **lasting), make(kafka_address, **lasting)
