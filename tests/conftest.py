@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from consumer.ledger.ledger import Ledger, open_ledger
 from retrainer.demo.broker import embedded_broker
-from tests import sendable
+from tests import sendable, untouched
 from tests.brokers import apache_kafka
 from tests.brokers.secure_kafka import SecureKafka
 from tests.brokers.secure_kafka import secure_kafka as start_secure_kafka
@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     held.enter_context(guarded())
     config.add_cleanup(held.close)
     config.pluginmanager.register(sendable, "sendable")
+    config.pluginmanager.register(untouched, "untouched")
     config.pluginmanager.register(order, "order")
 
 
