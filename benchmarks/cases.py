@@ -46,6 +46,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case("full:vs_product", {"pairs.full_vs_product": "ratio >= 1.2"}),
     Case("growth:growth", {"pairs.growth": "<= 1.05"}),
+    Case("gpu:on_gpu", {"pairs.gpu": "ratio >= 1", "fit.gpu": "ratio >= 1"}),
     Case("memory:memory", {"pairs.memory": "<= 1,024"}),
     Case("fit:pairs_per_second", {"fit.pairs_per_second": "ratio >= 100"}),
     Case(
@@ -76,6 +77,9 @@ CASES: tuple[Case, ...] = (
     Case("sizing.sizes:users_10000", {"sizing.10000": NO_TARGET}),
     Case("sizing.sizes:users_30000", {"sizing.30000": NO_TARGET}),
     Case("sizing.sizes:users_100000", {"sizing.100000": NO_TARGET}),
+    Case("scale.sizes:users_100000", {"scale.100000.full": NO_TARGET, "scale.100000.incremental": NO_TARGET}),
+    Case("scale.sizes:users_300000", {"scale.300000.full": NO_TARGET, "scale.300000.incremental": NO_TARGET}),
+    Case("scale.sizes:users_1000000", {"scale.1000000.full": NO_TARGET, "scale.1000000.incremental": NO_TARGET}),
 )
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # as in a trainer; the notebook is no slower by it
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
@@ -24,6 +23,8 @@ import tensorflow  # noqa: F401  (as in a trainer, where mining may multiply wit
 
 from benchmarks.cases import CASES
 from benchmarks.rows import NotMeasured, Setup
+from schemas.engine import Device
+from trainer.device import settle
 
 
 def main() -> int:
@@ -36,6 +37,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--lastfm", type=Path)
     asked = parser.parse_args()
+    settle(Device.CPU)  # what measures a GPU asks for it
     case = next(case for case in CASES if case.function == asked.function)
     with TemporaryDirectory(prefix="retrainer-bench-") as folder:
         setup = Setup(quick=asked.quick, folder=Path(folder), lastfm=asked.lastfm)

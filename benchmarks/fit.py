@@ -138,6 +138,11 @@ def _fit(model: TwoTower, data: TrainingData, policy: FitPolicy, on_epoch: Calla
     )
 
 
+def full_fit(users: Listeners) -> None:
+    """A full training as a cycle does it."""
+    _ours(users)
+
+
 class _ReachedError(Exception):
     """The model is as good as was wanted."""
 

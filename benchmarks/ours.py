@@ -8,6 +8,7 @@ import numpy as np
 
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
+from stores.scratch import Scratch
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds_tuning import choose_projection
 from trainer.pairs.graph import Graph, update_graph
@@ -41,19 +42,28 @@ class Maintained:
     Args:
         directions: (users, width) unit rows; `change` writes into it.
         rule: threshold and cap.
-        folder: where the bounds are kept, mapped as the matrix is; None keeps them in memory.
+        folder: where bounds and lists are kept, mapped as the matrix is; None keeps them in memory.
         lists: the lists of neighbours where they are known and nobody's is longer than the cap; otherwise the graph is
             empty until `mine_all`.
+        precisions: of bounds, to choose from; None: those that this machine multiplies fast.
     """
 
     def __init__(
-        self, directions: Floats, rule: PairPolicy, *, folder: Path | None = None, lists: Links | None = None
+        self,
+        directions: Floats,
+        rule: PairPolicy,
+        *,
+        folder: Path | None = None,
+        lists: Links | None = None,
+        precisions: tuple[Precision, ...] | None = None,
     ) -> None:
         self.directions = directions
         self.refilled = 0
         self._rule = rule
+        self._precisions = precisions
         self._everyone = np.arange(len(directions))
         self._short = ShortRows(folder) if folder is not None else None
+        self._scratch = Scratch(folder)
         self._graph = Graph.empty(rule)
         if lists is not None:
             uncut = np.full(len(directions), -np.inf), np.full(len(directions), -1)
@@ -104,17 +114,16 @@ class Maintained:
     def _choose_bounds(self) -> None:
         rule = self._rule
         if self._short is not None:
-            self._bounds = self._short.recreate(self.directions, self._everyone, rule)
+            self._bounds = self._short.recreate(self.directions, self._everyone, rule, self._precisions)
         else:
-            self._projection = choose_projection(
-                self.directions, self._everyone, rule.similarity_threshold, rule.max_positives_per_user
-            )
+            threshold, cap = rule.similarity_threshold, rule.max_positives_per_user
+            self._projection = choose_projection(self.directions, self._everyone, threshold, cap, self._precisions)
             self._bounds = self._projection.bounds(self._projection.shorten(self.directions))
 
     def _follow(self, rows: Rows) -> None:
         """Keep the bounds current."""
         if self._short is not None:
-            self._bounds = self._short.current(self.directions, rows, self._everyone, self._rule)
+            self._bounds = self._short.current(self.directions, rows, self._everyone, self._rule, self._precisions)
         else:
             self._bounds.short[rows] = self._projection.shorten(self.directions[rows])
             self._bounds = self._projection.bounds(self._bounds.short)
@@ -123,5 +132,5 @@ class Maintained:
         return View(self.directions, self._bounds, self._everyone)  # users are numbered in the order of their ids
 
     def _update(self, rows: Rows) -> None:
-        update = update_graph(self._graph, self._view(), rows, self._rule)
+        update = update_graph(self._graph, self._view(), rows, self._rule, scratch=self._scratch)
         self._graph, self.refilled = update.graph, update.refilled

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from schemas.engine import MiningEngine
 from schemas.fault_points import MARK_VARIABLE, POINT_VARIABLE, SIGNAL_VARIABLE
 
 _NAMES = frozenset(
@@ -100,6 +101,11 @@ def for_child(environment: Mapping[str, str], *, cluster: bool = False, also: Co
     """
     wanted = _NAMES | set(also) | (_CLUSTER if cluster else frozenset())
     return {name: value for name, value in environment.items() if name in wanted or _is_of_a_kind(name)}
+
+
+def variables_of_ray(environment: Mapping[str, str], engine: MiningEngine) -> list[str]:
+    """The names of Ray's own variables, for a child that works on a Ray cluster."""
+    return [name for name in environment if name.startswith("RAY_")] if engine is MiningEngine.RAY else []
 
 
 def _is_of_a_kind(name: str) -> bool:

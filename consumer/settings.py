@@ -42,7 +42,7 @@ from consumer.configuration.writing import at_home
 from consumer.errors import SettingsError
 from schemas.base import DURATION, LONGEST
 from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
-from schemas.engine import MiningEngine, RayCluster
+from schemas.engine import Device, MiningEngine, RayCluster
 from schemas.features import FeatureGroup
 from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
 from schemas.labels import LabelGroup
@@ -141,6 +141,9 @@ class Settings(BaseSettings):
     engine: MiningEngine = MiningEngine.LOCAL
     """What mines pairs: `local`, the threads of the trainer, or `ray`, a Ray cluster. The pairs are the same."""
     ray: RayCluster = RayCluster()
+    device: Device = Device.AUTO
+    """What a trainer multiplies with: `gpu`, `cpu`, or `auto`, a GPU where TensorFlow can use one. The pairs are the
+    same."""
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()
@@ -219,6 +222,7 @@ class Settings(BaseSettings):
             pairs=self.pairs,
             engine=self.engine,
             ray=self.ray,
+            device=self.device,
             split=self.split,
             fit=self.fit,
             gate=self.gate,

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from schemas.base import Frozen
 from schemas.compatibility import CompatibilityReport
-from schemas.engine import MiningEngine, RayCluster
+from schemas.engine import Device, MiningEngine, RayCluster
 from schemas.features import FeatureGroup
 from schemas.guard import GuardName, GuardReport
 from schemas.hopsworks import Hopsworks, HopsworksDeployment, HopsworksRegistry, HopsworksStore
@@ -113,6 +113,7 @@ class TrainerSettings(Frozen):
     pairs: PairPolicy = PairPolicy()
     engine: MiningEngine = MiningEngine.LOCAL
     ray: RayCluster = RayCluster()
+    device: Device = Device.AUTO
     split: SplitPolicy = SplitPolicy()
     fit: FitPolicy = FitPolicy()
     gate: GatePolicy = GatePolicy()

@@ -1,4 +1,4 @@
-"""What mines pairs: this machine, or a Ray cluster."""
+"""What computes: the processor or a GPU of the trainer's machine, and for pairs also a Ray cluster."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ class MiningEngine(StrEnum):
     """In threads of the trainer."""
     RAY = "ray"
     """In tasks on the nodes of a Ray cluster."""
+
+
+class Device(StrEnum):
+    """What a trainer multiplies with, where it mines pairs, fits and examines a model."""
+
+    AUTO = "auto"
+    """A GPU, where TensorFlow can use one, else the processor."""
+    CPU = "cpu"
+    """The processor alone."""
+    GPU = "gpu"
+    """A GPU; a cycle fails where TensorFlow can use none."""
 
 
 class RayCluster(Policy):

@@ -79,6 +79,8 @@ class Point(StrEnum):
     """Inside the transaction of the label book: changed labels are written and not committed."""
     EMBED_AFTER = "trainer.embed.after"
     PAIR_BEFORE = "trainer.pair.before"
+    PAIR_HALF = "trainer.pair.half"
+    """A part of the new graph is written, beside the one before."""
     PAIR_STORED = "trainer.pair.stored"
     """The new graph is on disk, and the rows that it took in are still dirty."""
     PAIR_UNFINISHED = "trainer.pair.unfinished"

@@ -57,15 +57,20 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def lengthen(path: Path, size: int) -> None:
-    """Make a file at least `size` bytes long, filled up with zeros, to be mapped into memory.
+    """Make a file at least `size` bytes long, filled up with zeros, to be mapped into memory; see `take_room`."""
+    with path.open("ab") as file:
+        take_room(file, size)
+
+
+def take_room(file: IO[bytes], size: int) -> None:
+    """Make an open file at least `size` bytes long, filled up with zeros, to be mapped into memory.
 
     The room is taken here, where a full disk is an OSError; while a mapping is written, a full disk kills the process.
     """
-    with path.open("ab") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:  # macOS takes the room when the file is written
-            file.truncate(max(size, path.stat().st_size))
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+    else:  # macOS takes the room when the file is written
+        file.truncate(max(size, os.fstat(file.fileno()).st_size))
 
 
 def flush_folder(folder: Path) -> None:

@@ -25,7 +25,6 @@ from types import FrameType
 from typing import IO
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # small steps: threads make them slower, and change sums
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 

@@ -26,7 +26,7 @@ from schemas.manifest import SpaceInfo
 from stores.feature_store import FeatureStore
 from stores.label_store import LabelStore
 from stores.model_registry import ModelRegistry
-from trainer.distributed.cluster import mining_engine
+from trainer.distributed.cluster import mining_engine, workers_of
 from trainer.errors import ChampionGone
 from trainer.evidence.keeper import EvidenceKeeper
 from trainer.gate.contest import run_contest
@@ -269,17 +269,19 @@ class Cycle:
         opponents: Opponents,
     ) -> GateReport:
         with self._reporter.step(Step.GATE) as facts:
-            report, compatibility = run_contest(
-                space,
-                population,
-                model,
-                opponents,
-                self._request,
-                self._spaces,
-                self._seed,
-                outcomes,
-                lambda seen: self._evidence.examined(seen, space.matrix.keys_of, self._seed),
-            )
+            with workers_of(self._settings.engine, self._settings.ray) as workers:
+                report, compatibility = run_contest(
+                    space,
+                    population,
+                    model,
+                    opponents,
+                    self._request,
+                    self._spaces,
+                    self._seed,
+                    outcomes,
+                    lambda seen: self._evidence.examined(seen, space.matrix.keys_of, self._seed),
+                    workers,
+                )
             facts["outcome"] = report.outcome
             for name, metrics in (("challenger", report.challenger), ("champion", report.champion)):
                 if metrics is not None:

@@ -20,6 +20,10 @@ class ClaimUnknown(TrainerError):  # noqa: N818
     """A version does not tell what its cycle had claimed, so the cycle cannot be run again by the version alone."""
 
 
+class NoDevice(TrainerError):  # noqa: N818
+    """The device that the settings ask for is not there; the message says what can be done."""
+
+
 class SpaceError(TrainerError):
     """An embedding space on disk cannot be used; a full retrain builds a new one."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from schemas.cycle import CycleRequest, ReadReport, Step
 from schemas.features import FeatureGroup
 from schemas.guard import GuardReport
@@ -13,6 +15,7 @@ from stores.feature_store import FeatureStore
 from stores.features.checks import CheckedRows
 from stores.features.reading import absent, read_all, read_report, read_users
 from stores.label_store import LabelStore
+from stores.scratch import Scratch
 from trainer.guard.cycle_guard import CycleGuard
 from trainer.label_intake import LabelIntake, take_in_labels
 from trainer.matrix.scaling import fit_space
@@ -76,7 +79,9 @@ def _users(
         reporter.running(Step.READ, done, of)
 
     if space is None:
-        rows = read_all(store, group, {*request.users, *request.recently_learned_users}, tick)
+        settings.work_dir.mkdir(parents=True, exist_ok=True)
+        scratch = Scratch(settings.work_dir)
+        rows = read_all(store, group, {*request.users, *request.recently_learned_users}, tick, scratch)
     else:
         rows = read_users(store, group, request.users, tick)
     deleted = absent(request.users, rows)
@@ -93,4 +98,4 @@ def _users(
 def _new_space(cycle_id: str, group: FeatureGroup, policy: SplitPolicy, rows: CheckedRows) -> SpaceInfo:
     """A new scaling, from the users who may be trained on; held-out users are only scaled by it (P5)."""
     learnable = split(policy, rows.keys) != Part.HOLDOUT
-    return fit_space(cycle_id, group, rows.raw[learnable] if learnable.any() else rows.raw)
+    return fit_space(cycle_id, group, rows.raw, np.flatnonzero(learnable) if learnable.any() else None)

@@ -25,6 +25,7 @@ from schemas.reports import PAGE_FILE
 from stores.files import replacing
 from stores.registry.files import list_files
 from trainer.claimed import write_claimed
+from trainer.device import RECORDED, in_use
 from trainer.evidence.page_process import PageProcess
 from trainer.model import CANDIDATE, QUERY, TwoTower
 from trainer.opponents import LoadedVersion
@@ -283,8 +284,10 @@ def _number(value: float | None) -> str:
 
 
 def packages() -> dict[str, str]:
-    """Versions of the packages that made the model; a package that is not installed has none."""
+    """Versions of the packages that made the model, and the GPU where one did; what is not installed has none."""
     found = {"python": platform.python_version()}
+    if (gpu := in_use()) is not None:
+        found[RECORDED] = gpu
     for name in _PACKAGES:
         try:
             found[name] = version(name)

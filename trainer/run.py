@@ -26,6 +26,7 @@ from stores.labels.local import LocalLabelStore
 from stores.registry.opening import open_registry
 from trainer.calls import Calls
 from trainer.cycle import Cycle
+from trainer.device import settle
 from trainer.errors import CycleAbandoned
 from trainer.evidence.keeper import EvidenceKeeper
 from trainer.package import packages
@@ -98,6 +99,7 @@ def _run(
 
 
 def _run_with(calls: Calls, request: CycleRequest, evidence: EvidenceKeeper, reporter: Reporter) -> CycleResult:
+    settle(request.settings.device)
     with ExitStack() as opened:
         store = calls.opened(CalledAt.FEATURES, lambda: open_store(request.settings))
         opened.enter_context(closing(store))

@@ -5,7 +5,7 @@
     short.bin, projection.npz  bounds of similarities, by which pairs are mined (`trainer.pairs.short_rows`)
     newcomers.json   users who entered the space since a version was registered (`trainer.gate.slices`)
     axes.npy         the axes of its first training users (`trainer.matrix.axes`), by which later users outside are seen
-    pairs.npz        the graph and the pair policy it was mined by; replaced in one rename
+    pairs.bin        the graph and the pair policy it was mined by (`trainer.pairs.graph_file`)
     leavers.json     users who left the space since a cycle was settled (`trainer.matrix.departures`)
     labels.db        the pair labels, where there is a label group (`trainer.labels.book`)
     cycles.json      the cycles that were applied to it, the latest last, each with what it left
@@ -20,9 +20,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -34,17 +34,18 @@ from schemas.policies import PairPolicy
 from stores.feature_store import Floats
 from stores.features.checks import CheckedRows
 from stores.files import replacing
+from stores.scratch import Scratch
 from trainer.labels.book import BOOK_FILE, LabelBook
 from trainer.matrix.axes import outside_energy
 from trainer.matrix.embeddings import UserMatrix
 from trainer.matrix.scaling import to_directions
 from trainer.pairs.engine import LOCAL, Engine
-from trainer.pairs.graph import Graph, Tick, update_graph
+from trainer.pairs.graph import Graph, Tick, common, update_graph
+from trainer.pairs.graph_file import store_graph, stored_graph
 from trainer.pairs.short_rows import ShortRows
 from trainer.pairs.view import View
 
 _SPACE_FILE = "space.json"
-_PAIRS_FILE = "pairs.npz"
 _AXES_FILE = "axes.npy"
 _CYCLES_FILE = "cycles.json"
 _MEASURED = 20_000  # users whose directions are measured; more would not move a share by a hundredth
@@ -123,7 +124,7 @@ class Space:
 
     def apply(self, rows: CheckedRows, deletes: Iterable[str]) -> None:
         """Scale and store `rows`, and free the rows of `deletes`; safe to repeat."""
-        self.matrix.apply(rows.keys, rows.raw, to_directions(self.info, self._group, rows.raw), deletes)
+        self.matrix.apply(rows.keys, rows.raw, lambda raw: to_directions(self.info, self._group, raw), deletes)
 
     def update_pairs(self, policy: PairPolicy, tick: Tick, engine: Engine = LOCAL) -> PairReport:
         """Update the graph to the matrix, and report the work; safe to repeat.
@@ -137,17 +138,19 @@ class Space:
         everyone = np.sort(rows)
         if self._mined_by is None or mining_rule(self._mined_by) != mining_rule(policy):
             graph, changed = Graph.empty(policy), everyone
-            bounds = self._short.recreate(directions, everyone, policy)
+            bounds = self._short.recreate(directions, everyone, policy, engine.precisions())
         else:
             graph, changed = self.graph, self.matrix.dirty()
-            bounds = self._short.current(directions, changed, everyone, policy)
-        update = update_graph(graph, View(directions, bounds, order), changed, policy, tick, engine)
-        before, after = self.graph.codes(), update.graph.codes()
+            bounds = self._short.current(directions, changed, everyone, policy, engine.precisions())
+        scratch = Scratch(self._folder)
+        before = self.graph.codes(scratch=scratch)
+        update = update_graph(graph, View(directions, bounds, order), changed, policy, tick, engine, scratch)
+        after = update.graph.codes(scratch=scratch)
         self._store_pairs(update.graph, policy)
         reached(Point.PAIR_STORED)
         self.matrix.clean()
         self._pairs = len(after)
-        both = int(np.count_nonzero(np.diff(np.sort(np.concatenate([before, after]))) == 0))  # codes are distinct
+        both = common(before, after)
         return PairReport(
             users=len(keys),
             before=len(before),
@@ -200,18 +203,17 @@ class Space:
         return {"pairs": self._pairs, "rule": list(mining_rule(self._mined_by)), "outside": outside}
 
     def _load_pairs(self) -> None:
-        try:
-            with np.load(self._folder / _PAIRS_FILE, allow_pickle=False) as stored:
-                policy = PairPolicy.model_validate_json(str(stored["policy"]))
-                self.graph, self._mined_by = Graph.of(policy, stored), policy
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
-            self._mined_by = None  # missing or damaged: mined in full again
+        """Map the stored graph; one that is missing or damaged is mined in full again."""
+        self._mined_by = None
+        if (stored := stored_graph(self._folder)) is not None:
+            policy, arrays = stored
+            with suppress(KeyError):
+                self.graph, self._mined_by = Graph.of(policy, arrays), policy
 
     def _store_pairs(self, graph: Graph, policy: PairPolicy) -> None:
-        with replacing(self._folder / _PAIRS_FILE) as file:
-            arrays = {"policy": np.array(policy.model_dump_json()), **graph.arrays()}
-            np.savez(file, allow_pickle=False, **arrays)
-        self.graph, self._mined_by = graph, policy
+        """Store the graph, and map what is stored: what it was made in goes away."""
+        store_graph(self._folder, policy, graph.arrays())
+        self._load_pairs()
 
 
 def _applied(folder: Path) -> dict[str, _Left | None]:

@@ -1,4 +1,4 @@
-"""Write what was measured into docs/sizing.md and docs/learning.md: `python -m benchmarks.records`.
+"""Write what was measured into docs/sizing.md, docs/scale.md and docs/learning.md: `python -m benchmarks.records`.
 
 With `--check` it writes nothing, and fails with exit code 1 where a page is not current. What measures is `make bench`.
 """
@@ -11,12 +11,14 @@ from pathlib import Path
 
 from benchmarks.records import missed
 from benchmarks.records.store import Kinds, read
+from benchmarks.scale import page as scale
 from benchmarks.sizing import page as sizing
 
 RESULTS = Path(__file__).parents[1] / "results.json"
 _DOCS = Path(__file__).parents[2] / "docs"
 PAGES: dict[Path, tuple[str, str, Callable[[Kinds], str]]] = {
     _DOCS / "sizing.md": (sizing.BEGIN, sizing.END, sizing.tables),
+    _DOCS / "scale.md": (scale.BEGIN, scale.END, scale.tables),
     _DOCS / "learning.md": (missed.BEGIN, missed.END, missed.tables),
 }
 """Of each page the marks, and what stands between them."""

@@ -76,21 +76,22 @@ def _of_kind(record: Record) -> str:
 
 def _measured(found: Mapping[int, Figures]) -> str:
     lines = [
-        [f"{size:,}", *(_with_unit(told.get(name), unit) for name, _, unit in _COLUMNS)] for size, told in found.items()
+        [f"{size:,}", *(with_unit(told.get(name), unit) for name, _, unit in _COLUMNS)] for size, told in found.items()
     ]
-    return _table(["users", *(title for _, title, _ in _COLUMNS)], lines)
+    return markdown(["users", *(title for _, title, _ in _COLUMNS)], lines)
 
 
 def _machines(record: Record) -> str:
     """On what, when, and which sizes had to share the machine."""
     rows = [row for row in record["rows"] if row["name"].startswith("sizing.") and row["ours"] is not None]
-    machines = sorted({_machine(row["machine"]) for row in rows if "machine" in row})
+    machines = sorted({machine_in_words(row["machine"]) for row in rows if "machine" in row})
     busy = sorted({int(row["name"].split(".")[1]) for row in rows if "busy" in row["note"]})
     shared = f" Beside other work, so slower than alone: {_listed(busy)} users." if busy else ""
     return f"Measured on {'; '.join(machines)}.{shared}"
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
+def machine_in_words(machine: Mapping[str, Any]) -> str:
+    """A machine of results.json."""
     return f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['date']}"
 
 
@@ -100,7 +101,7 @@ def _growth(found: Mapping[int, Figures]) -> str:
     steps = list(pairwise(sizes))
     head = ["step", *(f"{small:,} to {large:,}" for small, large in steps)]
     lines = [[_in_words(name), *(_power(found, name, *step) for step in steps)] for name in _STEPS]
-    return "How seconds grow, as a power of the number of users (1: as users do, 2: as their square):\n\n" + _table(
+    return "How seconds grow, as a power of the number of users (1: as users do, 2: as their square):\n\n" + markdown(
         head, lines
     )
 
@@ -114,7 +115,7 @@ def _power(found: Mapping[int, Figures], name: str, small: int, large: int) -> s
 
 def _planned(found: Mapping[int, Figures]) -> str:
     lines = [[f"{users:,}", *_by_rule(estimated(found, users))] for users in PLANNED]
-    return "What the rule says of more users; nobody has measured these:\n\n" + _table(_rule_head(), lines)
+    return "What the rule says of more users; nobody has measured these:\n\n" + markdown(_rule_head(), lines)
 
 
 def _tried(found: Mapping[int, Figures]) -> str:
@@ -122,7 +123,9 @@ def _tried(found: Mapping[int, Figures]) -> str:
     largest = max(found)
     told = estimated({size: each for size, each in found.items() if size < largest}, largest)
     lines = [["by the rule", *_by_rule(told)], ["measured", *_by_rule(found[largest])]]
-    return f"How good the rule is: {largest:,} users, from the smaller sizes alone:\n\n" + _table(_rule_head(""), lines)
+    return f"How good the rule is: {largest:,} users, from the smaller sizes alone:\n\n" + markdown(
+        _rule_head(""), lines
+    )
 
 
 def _rule_head(first: str = "users") -> list[str]:
@@ -132,14 +135,15 @@ def _rule_head(first: str = "users") -> list[str]:
 
 def _by_rule(told: Figures) -> list[str]:
     units = {name: unit for name, _, unit in _COLUMNS}
-    return [_with_unit(told.get(name), units[name]) for name in _RULED]
+    return [with_unit(told.get(name), units[name]) for name in _RULED]
 
 
 def _in_words(step: str) -> str:
     return f"first cycle: {step.removeprefix('first.')}" if step.startswith("first.") else "cycle of 1 %"
 
 
-def _with_unit(value: float | None, unit: str) -> str:
+def with_unit(value: float | None, unit: str) -> str:
+    """A figure as the tables show it."""
     if value is None:
         return "not measured"
     if unit == "MiB" and value >= 10_240:
@@ -151,5 +155,6 @@ def _listed(sizes: Sequence[int]) -> str:
     return ", ".join(f"{size:,}" for size in sizes)
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table; numbers stand on the right."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] + ["---:"] * (len(head) - 1), *lines))

@@ -10,10 +10,9 @@ from pathlib import Path
 import structlog
 
 from consumer.cycles.trainer_process import TrainerProcess
-from consumer.environment import for_child
+from consumer.environment import for_child, variables_of_ray
 from consumer.settings import Settings
 from schemas.cycle import CycleRequest
-from schemas.engine import MiningEngine
 from schemas.fault_points import Point, reached
 from schemas.log_events.cycles import WAITING_TRAINER_ENDED
 
@@ -81,5 +80,5 @@ class WarmTrainer:
 def trainer_environment(settings: Settings) -> dict[str, str]:
     """The part of our environment that trainers get."""
     cluster = "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}
-    ray = [name for name in os.environ if name.startswith("RAY_") and settings.engine is MiningEngine.RAY]
-    return for_child(os.environ, cluster=cluster, also=(*settings.trainer.environment, *ray))
+    also = (*settings.trainer.environment, *variables_of_ray(os.environ, settings.engine))
+    return for_child(os.environ, cluster=cluster, also=also)

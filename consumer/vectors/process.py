@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from consumer.environment import for_child
+from consumer.environment import for_child, variables_of_ray
 from consumer.errors import ConsumerError
 from consumer.ledger.cycles import Base
 from consumer.settings import Settings
@@ -54,13 +54,14 @@ class VectorsProcess:
     """One process, for one request. `stop` may be called from another thread."""
 
     def __init__(self, settings: Settings, request: VectorsRequest) -> None:
+        also = (*settings.trainer.environment, *variables_of_ray(os.environ, settings.engine))
         self._words = TemporaryFile()  # noqa: SIM115  (closed by `answer`)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "trainer.vectors"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env=for_child(os.environ, cluster=settings.hopsworks is not None, also=settings.trainer.environment),
+            env=for_child(os.environ, cluster=settings.hopsworks is not None, also=also),
             start_new_session=True,
         )
         assert self._process.stdin is not None

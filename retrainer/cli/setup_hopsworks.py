@@ -21,6 +21,10 @@ def setup_hopsworks(
         bool,
         typer.Option("--replace", help="Replace a notification topic that is another; its readers get nothing more."),
     ] = False,
+    ray_job: Annotated[
+        str | None, typer.Option(help="Make a Ray job of this name, too, which runs a trainer on the cluster's Ray.")
+    ] = None,
+    ray_workers: Annotated[int, typer.Option(min=1, help="Pods of Ray that the job may have, beside the head.")] = 1,
 ) -> None:
     """Make the topic for change events, have the feature group announce its changes there, and make the feature view.
 
@@ -32,5 +36,6 @@ def setup_hopsworks(
     settings = load_settings()
     warnings.simplefilter("ignore")  # of the SDK, to people who write programs with it
     configure(settings.log)
-    for step in set_up(settings, Wishes(dry_run=dry_run, partitions=partitions, replace=replace)):
+    wishes = Wishes(dry_run=dry_run, partitions=partitions, replace=replace, ray_job=ray_job, ray_workers=ray_workers)
+    for step in set_up(settings, wishes):
         say(f"{step.made.value:<13}  {one_line(step.what)}")

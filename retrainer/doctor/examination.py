@@ -10,6 +10,7 @@ from consumer.settings import Settings
 from retrainer.doctor.checks import Check, Result, Severity, unused
 from retrainer.doctor.cluster import KEY, PROJECT, REACHED, VERSIONS, cluster_checks
 from retrainer.doctor.context import CheckContext
+from retrainer.doctor.device import device_checks
 from retrainer.doctor.features import QUERY, READ, VIEW, feature_checks
 from retrainer.doctor.group import NOTIFICATION, ONLINE, group_checks
 from retrainer.doctor.kafka import kafka_checks
@@ -83,6 +84,7 @@ def _checks(context: CheckContext) -> Iterator[Check]:
         yield from _unused("not used: the feature store is local", QUERY, VIEW, READ)
     yield from notification_checks(context)
     yield from ray_checks(context)
+    yield from device_checks(context)
     yield from machine_checks(context)
     yield from promise_checks(context, needs=(LEDGER,))
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from consumer.errors import ConsumerError, SettingsError
 from consumer.settings import Settings
-from retrainer.setup.steps import Setup, Step, Wishes
+from retrainer.setup.made import Step
+from retrainer.setup.ray_job import ray_job
+from retrainer.setup.steps import Setup, Wishes
 from schemas.events import Group
 from stores.errors import StoreError
 from stores.hopsworks.private_folder import PrivateFolder
@@ -36,6 +38,8 @@ def set_up(settings: Settings, wishes: Wishes) -> Iterator[Step]:
         facts = group_facts(session, settings.feature_group, settings.labels, certificates.path)
         for contract, group in zip(contracts, groups, strict=True):
             yield from Setup(settings, session, contract, group, facts, wishes).run()
+        if wishes.ray_job is not None:
+            yield ray_job(session, wishes.ray_job, wishes.ray_workers, dry_run=wishes.dry_run)
     except StoreError as error:
         raise ConsumerError(str(error)) from None
     finally:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from consumer.configuration.kafka import KafkaSettings
 from consumer.connection import with_facts
 from consumer.errors import ConsumerError
 from consumer.settings import Settings
+from retrainer.setup.made import Made, Step
 from retrainer.setup.topics import Topics
 from schemas.events import Group
 from schemas.hopsworks import GroupFacts, HopsworksStore, Source
@@ -22,22 +22,6 @@ if TYPE_CHECKING:
 DELAY = "the cluster heeds that within 30 minutes"
 
 
-class Made(StrEnum):
-    """The result of a step."""
-
-    MADE = "made"
-    PRESENT = "there already"
-    WOULD = "would make"
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A thing that exists now, or would be made."""
-
-    made: Made
-    what: str
-
-
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """The wishes of the caller. With `dry_run` nothing is changed."""
@@ -46,6 +30,10 @@ class Wishes:
     partitions: int = 3
     replace: bool = False
     """Whether another notification topic of the group may be replaced."""
+    ray_job: str | None = None
+    """The name of the Ray job that is wanted."""
+    ray_workers: int = 1
+    """Pods of Ray that it may have, beside the head."""
 
 
 class Setup:

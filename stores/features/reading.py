@@ -8,30 +8,38 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 
-from schemas.cycle import ReadReport, RefusedKind
+from schemas.cycle import ReadReport
 from schemas.features import FeatureGroup
 from schemas.refused import NAMED, kinds_of
 from stores.errors import ContractError
 from stores.feature_store import FeatureRows, FeatureStore
 from stores.features.checks import CheckedRows, check_rows
+from stores.scratch import MEMORY, Scratch
 
 _KEYS_PER_READ = 5000
 _NEARLY_ALL = 0.9  # share of rows with another length from which on the contract is wrong, and not the rows
 
 
 def read_all(
-    store: FeatureStore, group: FeatureGroup, changed: Collection[str], tick: Callable[[int], None]
+    store: FeatureStore,
+    group: FeatureGroup,
+    changed: Collection[str],
+    tick: Callable[[int], None],
+    scratch: Scratch = MEMORY,
 ) -> CheckedRows:
     """Every user, those of `changed` certainly as they are now; `tick` gets the number read so far.
+
+    Many rows lie in a file of `scratch`.
 
     Raises:
         ContractError: there are no users, no sound rows, or nearly all have a column of another length.
     """
-    rows = _joined(_checked(store.snapshot(changed), group, tick), group)
+    rows = _joined(_checked(store.snapshot(changed), group, tick), group, scratch)
     _believe(rows, group)
     return rows
 
@@ -118,13 +126,14 @@ def _checked(batches: Iterable[FeatureRows], group: FeatureGroup, tick: Callable
         yield part
 
 
-def _joined(parts: Iterable[CheckedRows], group: FeatureGroup) -> CheckedRows:
-    all_of = list(parts)
-    return CheckedRows(
-        keys=[key for part in all_of for key in part.keys],
-        raw=np.concatenate([np.empty((0, group.width), dtype=np.float32), *(part.raw for part in all_of)]),
-        refused={key: why for part in all_of for key, why in part.refused.items()},
-        keyless=sum(part.keyless for part in all_of),
-        lengths=sum((part.lengths for part in all_of), Counter[tuple[str, int]]()),
-        kinds=sum((part.kinds for part in all_of), Counter[RefusedKind]()),
-    )
+def _joined(parts: Iterable[CheckedRows], group: FeatureGroup, scratch: Scratch = MEMORY) -> CheckedRows:
+    found, raw = CheckedRows([], np.empty((0, group.width), np.float32), {}), scratch.growing(np.float32)
+    keyless = 0
+    for part in parts:
+        found.keys.extend(part.keys)
+        raw.append(part.raw.ravel())
+        found.refused.update(part.refused)
+        keyless += part.keyless
+        found.lengths.update(part.lengths)
+        found.kinds.update(part.kinds)
+    return replace(found, raw=raw.array().reshape(-1, group.width), keyless=keyless)

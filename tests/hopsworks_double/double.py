@@ -12,6 +12,7 @@ from tests.hopsworks_double.cluster import DOMAIN, Cluster
 from tests.hopsworks_double.control.created import CreatedGroups
 from tests.hopsworks_double.control.feature_views import FeatureViews
 from tests.hopsworks_double.control.ingestions import Ingestions
+from tests.hopsworks_double.control.jobs import Jobs
 from tests.hopsworks_double.control.plane import ControlPlane
 from tests.hopsworks_double.https.server import HttpsServer, Request
 from tests.hopsworks_double.kafka.api import KafkaApi
@@ -48,6 +49,7 @@ class HopsworksDouble:
         self.views = FeatureViews(self.cluster, self.control)
         self.kafka_api = KafkaApi(self.cluster, self.control)
         self.ingestions = Ingestions(self.cluster, self.control)
+        self.jobs = Jobs(self.control)
         self.created = CreatedGroups(self.cluster, self.control, self.kafka_api, self.ingestions)
         self.registry = RegistryDouble(self.cluster, self.control)
         self.deployments = Deployments(self.cluster, self.control)

@@ -29,6 +29,7 @@ from trainer.explain.answer import explain
 from trainer.explain.space_files import SpaceFiles
 from trainer.lock import no_trainer, only_trainer
 from trainer.model import load
+from trainer.pairs.graph_file import store_graph, stored_graph
 
 pytestmark = pytest.mark.full
 
@@ -215,12 +216,11 @@ def _into(file: str, loop: SmallLoop) -> None:
 
 
 def _into_the_pairs(loop: SmallLoop) -> None:
-    path = space_of(loop).folder / "pairs.npz"
-    with np.load(path) as stored:
-        arrays = dict(stored)
-    arrays["target"] = arrays["target"].copy()
-    arrays["target"][7] = _free_row(loop)
-    np.savez(path, allow_pickle=False, **arrays)
+    folder = space_of(loop).folder
+    policy, arrays = stored_graph(folder) or pytest.fail("no graph")
+    target = arrays["target"].copy()
+    target[7] = _free_row(loop)
+    store_graph(folder, policy, arrays | {"target": target})
 
 
 def _into_the_labels(loop: SmallLoop) -> None:

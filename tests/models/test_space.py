@@ -94,7 +94,7 @@ def projections_of(kept: int, precision: Precision) -> Iterator[None]:
             "choose_projection",
             lambda rows, *_: Projection(random_axes(next(times), rows.shape[1], kept), precision),
         )
-        patch.setattr(short_rows, "fast_precisions", lambda: tuple(Precision))
+        patch.setattr("trainer.pairs.engine.fast_precisions", lambda: tuple(Precision))
         patch.setattr(embeddings, "_SMALLEST", 30)
         patch.setattr("stores.files.os.fsync", lambda _handle: None)
         yield
@@ -171,7 +171,7 @@ def test_a_space_that_grows_stays_right_and_its_short_rows_grow_with_it(
             assert (path.stat().st_size if path.exists() else 0) == size
         assert len(space.matrix.directions) > 40
         kept_pairs = pairs(space)
-        (tmp_path / "s1" / "pairs.npz").unlink()
+        (tmp_path / "s1" / "pairs.bin").unlink()
         space.finish("c1")
         space.close()
         again = Space.open(tmp_path / "s1", INFO, GROUP)
@@ -300,8 +300,10 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "rotten": lambda path: path.write_bytes(b"PK rotten"),
     "cut": lambda path: path.write_bytes(path.read_bytes()[:-100]),
-    "of an older release": lambda path: np.savez(path, policy=np.array(POLICY.model_dump_json()), source=np.arange(3)),
-    "of no policy": lambda path: np.savez(path, policy=np.array("{}{")),
+    "of another format": lambda path: path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format": 0', 1)),
+    "of other arrays": lambda path: path.write_bytes(path.read_bytes().replace(b'"floor"', b'"flood"', 1)),
+    "of no policy": lambda path: path.write_bytes(path.read_bytes().replace(b'"policy": {', b'"policy": [', 1)),
+    "of a broken policy": lambda path: path.write_bytes(path.read_bytes().replace(b"0.8", b"8.0", 1)),
 }
 
 
@@ -309,7 +311,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_damaged_pairs_are_mined_again(space: Space, tmp_path: Path, damage: str) -> None:
     before = pairs(space)
     space.finish("c1")
-    DAMAGES[damage](tmp_path / "s1" / "pairs.npz")
+    DAMAGES[damage](tmp_path / "s1" / "pairs.bin")
     again = Space.open(tmp_path / "s1", INFO, GROUP)
     assert again is not None
     report = again.update_pairs(POLICY, no_tick)

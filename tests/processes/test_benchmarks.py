@@ -130,6 +130,12 @@ def test_the_rows_are_those_that_were_asked_for() -> None:
         "sizing.10000",
         "sizing.30000",
         "sizing.100000",
+        "scale.100000.full",
+        "scale.100000.incremental",
+        "scale.300000.full",
+        "scale.300000.incremental",
+        "scale.1000000.full",
+        "scale.1000000.incremental",
     ]
     assert [case.function for case in chosen(CASES, "pairs.g")] == ["growth:growth"]
     assert [list(case.targets) for case in chosen(CASES, "sizing.10000")] == [["sizing.10000"]]  # not 100,000, too

@@ -78,7 +78,7 @@ def test_p3_rows_and_pairs_are_those_of_a_fresh_start(story: Story, tmp_path: Pa
     stored = story.place.stored()
     assert set(users) == story.sound == stored.keys() - {UNSOUND}
     np.testing.assert_array_equal(kept.matrix.raw[rows], [stored[user] for user in users])
-    (tmp_path / "space" / "pairs.npz").unlink()
+    (tmp_path / "space" / "pairs.bin").unlink()
     anew = Space.open(tmp_path / "space", last.space, last.feature_group)
     assert anew is not None
     anew.update_pairs(PairPolicy(max_positives_per_user=15), lambda _done, _of: None)

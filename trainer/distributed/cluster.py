@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 from schemas.engine import MiningEngine, RayCluster
 from trainer.distributed.errors import ClusterError
 from trainer.distributed.mining import RayEngine
+from trainer.distributed.workers import RayWorkers
 from trainer.pairs.engine import LOCAL, Engine
+from trainer.workers import HERE, Workers
 
 
 @contextmanager
@@ -23,13 +25,30 @@ def mining_engine(kind: MiningEngine, cluster: RayCluster, space: str) -> Iterat
     if kind is MiningEngine.LOCAL:
         yield LOCAL
         return
+    with _connection(cluster) as connect_to_it:
+        yield RayEngine(space, connect_to_it)
+
+
+@contextmanager
+def workers_of(kind: MiningEngine, cluster: RayCluster) -> Iterator[Workers]:
+    """What scores models and computes vectors, as `mining_engine`; same errors."""
+    if kind is MiningEngine.LOCAL:
+        yield HERE
+        return
+    with _connection(cluster) as connect_to_it:
+        yield RayWorkers(connect_to_it)
+
+
+@contextmanager
+def _connection(cluster: RayCluster) -> Iterator[Callable[[], None]]:
+    """What connects to the cluster; afterwards the process is not connected, unless it was before."""
     if find_spec("ray") is None:
         raise ClusterError("RETRAINER_ENGINE=ray needs Ray, which is not installed: pip install 'retrainer[ray]'")
     import ray
 
     ours = not ray.is_initialized()
     try:
-        yield RayEngine(space, lambda: connect(cluster))
+        yield lambda: connect(cluster)
     finally:
         if ours:
             ray.shutdown()

@@ -37,13 +37,6 @@ class Copies:
         self._put: dict[bytes, list[Any]] = {}
         self.rows_sent = 0
 
-    @property
-    def processors(self) -> int:
-        """Of all nodes."""
-        import ray
-
-        return max(1, int(ray.cluster_resources().get("CPU", 1)))  # type: ignore[no-untyped-call]
-
     def everywhere(self) -> None:
         """Make all nodes ready that can run tasks."""
         self.at([node["NodeID"] for node in _nodes() if node["Alive"] and node["Resources"].get("CPU")])

@@ -8,9 +8,7 @@ first task fails there.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -20,8 +18,10 @@ from schemas.policies import PairPolicy
 from trainer.distributed.copies import Copies, copy_on_this_node, remote
 from trainer.distributed.node_copy import NotReadyError
 from trainer.distributed.portions import portions
+from trainer.distributed.tasks import in_order, processors
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.engine import LOCAL
+from trainer.pairs.hardware import processor_precisions
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_nearest, mine_similar
 from trainer.pairs.precision import Precision
@@ -30,8 +30,6 @@ from trainer.pairs.view import View
 
 _Found = TypeVar("_Found")
 
-_AHEAD = 2  # tasks that wait, for each processor
-_TRIES = 5  # of a task whose node or result is lost, beside those of Ray itself
 _WORTH_SENDING = 2_000_000  # bounds; for fewer this machine is done before a task has begun
 
 
@@ -50,6 +48,10 @@ class RayEngine:
         self._worth = worth
         self.rows_sent = 0
         """Rows that nodes lacked, each counted once for all nodes that lacked the same."""
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """See `trainer.pairs.engine.Engine`. Tasks multiply on processors, whatever this machine has."""
+        return processor_precisions()
 
     def similar(self, view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[RowIds, RowIds]]]:
         """See `trainer.pairs.engine.Engine`."""
@@ -76,47 +78,23 @@ class RayEngine:
         return len(rows) * len(view.directions) < self._worth
 
     def _shared(self, view: View, rows: Rows, send: Callable[[Rows, str, str], Any]) -> Iterator[tuple[int, _Found]]:
-        """(rows mined, what was found) for each portion, in order, a bounded number of tasks ahead."""
+        """(rows mined, what was found) for each portion, in order."""
         stamp = uuid4().hex
         copies = Copies(view, self._space, stamp)
         copies.everywhere()
-        todo = deque(portions(rows, view.bounds, copies.processors))
-        sent: deque[tuple[Rows, Any]] = deque()
+
+        def bring(error: Exception) -> bool:
+            if isinstance(error, NotReadyError):
+                copies.at([error.node])
+                return True
+            return False
+
         try:
-            while todo or sent:
-                while todo and len(sent) < _AHEAD * copies.processors:
-                    part = todo.popleft()
-                    sent.append((part, send(part, self._space, stamp)))
-                part, reference = sent.popleft()
-                yield len(part), self._result(reference, copies, partial(send, part, self._space, stamp))
+            todo = portions(rows, view.bounds, processors())
+            for part, found in in_order(todo, lambda part: send(part, self._space, stamp), bring):
+                yield len(part), found
         finally:
             self.rows_sent += copies.rows_sent
-            _give_up([reference for _, reference in sent])
-
-    def _result(self, reference: Any, copies: Copies, again: Callable[[], Any]) -> Any:
-        """What a task has found, sent again where its node was not ready or is gone."""
-        import ray
-        from ray.exceptions import ObjectLostError, RayTaskError, WorkerCrashedError
-
-        for tries in range(_TRIES):
-            try:
-                return ray.get(reference)
-            except RayTaskError as error:
-                if not isinstance(error.cause, NotReadyError) or tries == _TRIES - 1:
-                    raise
-                copies.at([error.cause.node])
-            except (ObjectLostError, WorkerCrashedError):
-                if tries == _TRIES - 1:
-                    raise
-            reference = again()
-        raise AssertionError
-
-
-def _give_up(references: list[Any]) -> None:
-    import ray
-
-    for reference in references:
-        ray.cancel(reference, force=False)
 
 
 def _similar() -> Any:

@@ -17,5 +17,6 @@ def portions(rows: Rows, bounds: Bounds, processors: int) -> list[Rows]:
     even = -(-len(rows) // (_PER_PROCESSOR * max(1, processors)))
     size = min(_MOST, max(BLOCK_ROWS, even))
     if bounds.rest is not None and len(rows) > _WORTH_ARRANGING:
-        rows = rows[near_together(bounds.leading(rows), size)]
+        given = rows
+        rows = given[near_together(lambda some: bounds.leading(given[some]), len(given), size)]
     return [rows[start : start + size] for start in range(0, len(rows), size)]

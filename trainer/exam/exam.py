@@ -10,21 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.policies import PairPolicy
 from stores.feature_store import Floats
-from trainer.exam.retrieval import Best, column_blocks, product
+from stores.scratch import Scratch
+from trainer.exam.labelling import SECONDS_A_PAIR, labels_of
+from trainer.exam.parts import Blocks, corpus_blocks, joined, parts_of
+from trainer.exam.retrieval import Best
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.negatives import draw_negatives
-from trainer.pairs.similarity import similarity
+from trainer.workers import HERE, Workers
 
 NEAREST = 10
 _POSITIVES = 50  # sampled for each held-out user, where there are more
 _HARD = 32  # nearest dissimilar users that are kept for each
-_CLOSE = 1e-5  # more than the error of a float32 product of unit rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,20 @@ class Exam:
 
     def blocks(self) -> Iterator[tuple[slice, NDArray[np.bool_], NDArray[np.bool_]]]:
         """Blocks of the corpus: the slice, and (queries, block) whether similar, and whether the same user."""
-        for where, bits in zip(column_blocks(len(self.queries), len(self.corpus)), self.bits, strict=True):
+        for where, bits in zip(corpus_blocks(len(self.queries), len(self.corpus)), self.bits, strict=True):
             similar = np.unpackbits(bits, axis=1, count=where.stop - where.start).astype(bool)
             yield where, similar, self.queries[:, None] == self.corpus[None, where]
 
 
-def prepare_exam(raw: Floats, directions: Floats, examined: Rows, corpus: Rows, policy: PairPolicy, seed: int) -> Exam:
+def prepare_exam(
+    raw: Floats,
+    directions: Floats,
+    examined: Rows,
+    corpus: Rows,
+    policy: PairPolicy,
+    seed: int,
+    workers: Workers = HERE,
+) -> Exam:
     """An exam on the `examined` rows, among `corpus`; both are rows of the matrices that have a direction.
 
     Args:
@@ -80,22 +91,20 @@ def prepare_exam(raw: Floats, directions: Floats, examined: Rows, corpus: Rows, 
         corpus: rows of everybody, `examined` among them, in order.
         policy: the threshold of similarity, and how many dissimilar users are sampled.
         seed: of the sample.
+        workers: who compares all pairs.
     """
     nearest = max(0, min(NEAREST, len(corpus) - 1))
-    best, hard = Best(len(examined), nearest), Best(len(examined), min(_HARD, max(0, len(corpus) - 1)))
-    bits, count = [], np.zeros(len(examined), dtype=np.int64)
-    for where in column_blocks(len(examined), len(corpus)):
-        block = corpus[where]
-        cosine = product(directions[examined], directions[block])
-        own = examined[:, None] == block
-        cosine[own] = -np.inf
-        similar = cosine > policy.similarity_threshold
-        close = np.nonzero(np.abs(cosine - policy.similarity_threshold) < _CLOSE)
-        similar[close] = similarity(directions, examined[close[0]], block[close[1]]) > policy.similarity_threshold
-        best.add(cosine, block)
-        hard.add(np.where(similar, -np.inf, cosine), block)
-        bits.append(np.packbits(similar, axis=1))
-        count += similar.sum(axis=1)
+    hard = min(_HARD, max(0, len(corpus) - 1))
+    work = partial(labels_of, threshold=policy.similarity_threshold, nearest=nearest, hard=hard)
+    parts, blocks = parts_of(directions, examined), Blocks(directions, corpus, len(examined))
+    tables = _tables(Scratch.beside(raw), len(examined), len(corpus))
+    found, start = [], 0
+    for part in workers.each(work, parts, blocks, len(examined) * len(corpus) * SECONDS_A_PAIR):
+        for table, bits in zip(tables, part.bits, strict=True):
+            table[start : start + len(bits)] = bits
+        start += len(part.similar)
+        found.append(replace(part, bits=()))
+    best = joined([part.best for part in found])
     exam = Exam(
         raw=raw,
         directions=directions,
@@ -104,10 +113,19 @@ def prepare_exam(raw: Floats, directions: Floats, examined: Rows, corpus: Rows, 
         pairs=PairSet(np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=bool)),
         tenth=best.values[:, -1] if nearest else np.zeros(len(examined), dtype=np.float32),
         nearest=nearest,
-        bits=tuple(bits),
-        similar=count,
+        bits=tables,
+        similar=np.concatenate([part.similar for part in found]),
     )
-    return _with_sample(exam, hard, policy, np.random.default_rng(seed))
+    return _with_sample(exam, joined([part.hard for part in found]), policy, np.random.default_rng(seed))
+
+
+def _tables(scratch: Scratch, asked: int, corpus: int) -> tuple[NDArray[np.uint8], ...]:
+    """Room for `Exam.bits`."""
+    widths = [(where.stop - where.start + 7) // 8 for where in corpus_blocks(asked, corpus)]
+    room, ends = scratch.zeros((asked * sum(widths),), np.uint8), np.cumsum([0, *widths]) * asked
+    return tuple(
+        room[end - asked * width : end].reshape(asked, width) for width, end in zip(widths, ends[1:], strict=True)
+    )
 
 
 def _with_sample(exam: Exam, hard: Best, policy: PairPolicy, generator: np.random.Generator) -> Exam:

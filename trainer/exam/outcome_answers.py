@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from stores.feature_store import Floats
 from trainer.exam.answers import Doubles, Sums, share
 from trainer.exam.outcome_exam import OutcomeExam
-from trainer.exam.retrieval import Best, column_blocks, product
+from trainer.exam.parts import search
 from trainer.matrix.cosines import pair_cosines, sigmoid
+from trainer.workers import HERE, Workers
 
 OUTCOME_FIGURES = ("outcome_auc", "recall_at_50", "outcome_calibration_error", "earlier_auc")
 """The figures that the gate compares where outcomes judge; for the calibration error less is better."""
@@ -66,13 +67,16 @@ def _auc(positive: Doubles, other: Doubles) -> Doubles:
     return share((positive * behind).sum(axis=-1), positive.sum(axis=-1) * everybody)
 
 
-def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[float, float]) -> OutcomeAnswers:
+def answer(
+    exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[float, float], workers: Workers = HERE
+) -> OutcomeAnswers:
     """A model's answers; where a diverged model gives no number for a pair, the answer counts as wrong.
 
     Args:
         exam: the exam.
         queries, candidates: (capacity, d) unit embeddings, at least of the asked users and of the corpus.
         line: the model's scale and bias.
+        workers: who searches the corpus.
     """
     count = len(exam.asked)
     cosine = pair_cosines(queries, candidates, exam.pairs)
@@ -94,7 +98,7 @@ def answer(exam: OutcomeExam, queries: Floats, candidates: Floats, line: tuple[f
         earlier_other=summed(~exam.positive * exam.earlier * exam.weight, rank, _BINS),
         gap=summed((probability - exam.positive) * exam.weight, tenth, _TENTHS),
         claimed=summed(exam.weight, tenth, _TENTHS),
-        found=summed(_is_near(exam, queries, candidates) * asked, nowhere, 1)[:, 0],
+        found=summed(_is_near(exam, queries, candidates, workers) * asked, nowhere, 1)[:, 0],
         wanted=summed(asked, nowhere, 1)[:, 0],
     )
 
@@ -107,19 +111,9 @@ def _bins(cosine: Doubles) -> NDArray[np.int64]:
     return np.asarray(_BINS - 1 - np.searchsorted(edges, cosine, side="right"), dtype=np.int64)
 
 
-def _is_near(exam: OutcomeExam, queries: Floats, candidates: Floats) -> NDArray[np.bool_]:
+def _is_near(exam: OutcomeExam, queries: Floats, candidates: Floats, workers: Workers) -> NDArray[np.bool_]:
     """(pairs,) whether the second user is among the model's nearest to the first in the whole corpus."""
-    best = Best(len(exam.asked), exam.nearest)
-    mute = ~np.isfinite(queries[exam.asked]).all(axis=1)
-    for where in column_blocks(len(exam.asked), len(exam.corpus)):
-        rows = exam.corpus[where]
-        values = product(queries[exam.asked], candidates[rows])
-        values[exam.asked[:, None] == rows] = -np.inf
-        inside = (exam.known[:, 1] >= where.start) & (exam.known[:, 1] < where.stop)
-        values[exam.known[inside, 0], exam.known[inside, 1] - where.start] = -np.inf
-        values[mute] = -np.inf
-        values[:, ~np.isfinite(candidates[rows]).all(axis=1)] = -np.inf
-        best.add(values, rows)
+    best = search(queries, exam.asked, candidates, exam.corpus, exam.nearest, exam.known, workers)
     there = np.isfinite(best.values)
     size = len(exam.raw)
     near = (np.arange(len(exam.asked))[:, None] * size + best.rows)[there]

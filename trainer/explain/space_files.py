@@ -13,11 +13,14 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.policies import PairPolicy
 from stores.feature_store import Floats
 from stores.sqlite_readonly import connect
 from trainer.labels.book import BOOK_FILE
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Projection
+from trainer.pairs.graph import Graph
+from trainer.pairs.graph_file import stored_graph
 from trainer.pairs.precision import Precision
 
 _SPACE_FILE = "space.json"
@@ -63,13 +66,12 @@ class SpaceFiles:
 
     def paired_rows(self) -> tuple[int, NDArray[np.int64]]:
         """How many links or pairs the graph has, and the rows that it names, each once."""
+        policy, arrays = stored_graph(self.folder) or (PairPolicy(), {})
         try:
-            with np.load(self.folder / "pairs.npz", allow_pickle=False) as stored:
-                links, whole, end = stored["source"], stored["whole"], stored["end"]
-                named = [links, stored["target"], whole >> 32, whole & 0xFFFFFFFF, end[end >= 0]]
-                return len(links) + len(whole), np.unique(np.concatenate([each.astype(np.int64) for each in named]))
-        except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+            graph = Graph.of(policy, arrays)
+        except KeyError:
             return 0, np.empty(0, dtype=np.int64)
+        return len(graph.lists.links) + len(graph.whole), graph.rows()
 
     def labels_of(self, user: str) -> tuple[int, int] | None:
         """How many labels name a user, and how many there are; None without a book."""

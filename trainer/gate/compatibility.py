@@ -15,8 +15,9 @@ from trainer.exam.evaluate import Score, embed, nearest_found
 from trainer.exam.exam import Exam
 from trainer.exam.outcome_answers import answer
 from trainer.exam.outcome_exam import OutcomeExam
-from trainer.exam.retrieval import Best, column_blocks, product
+from trainer.exam.parts import search
 from trainer.model import CANDIDATE, QUERY, TwoTower
+from trainer.workers import HERE, Workers
 
 
 def compatibility(
@@ -29,6 +30,7 @@ def compatibility(
     limit: float,
     *,
     same_scaling: bool,
+    workers: Workers = HERE,
 ) -> CompatibilityReport:
     """How well the challenger's queries find their users among the champion's vectors of everybody.
 
@@ -40,10 +42,11 @@ def compatibility(
         about: the exam by outcomes, where outcomes judge; else None.
         limit: the share of the champion's recall from which on the two are compatible.
         same_scaling: whether both scale rows alike.
+        workers: who searches the corpus.
     """
     changed = not (same_scaling and _same_towers(challenger, champion))
     own_recall = own.metrics.recall_at_10 if about is None else own.metrics.recall_at_50 or 0.0
-    recall = own_recall if not changed else _recall(challenger, champion, exam, about)
+    recall = own_recall if not changed else _recall(challenger, champion, exam, about, workers)
     kept = recall / own_recall if own_recall else float(not changed)
     return CompatibilityReport(
         version=version,
@@ -63,21 +66,16 @@ def _same_towers(one: TwoTower, other: TwoTower) -> bool:
     return len(mine) == len(its) and all(np.array_equal(*both) for both in zip(mine, its, strict=True))
 
 
-def _recall(asking: TwoTower, answering: TwoTower, exam: Exam, about: OutcomeExam | None) -> float:
+def _recall(asking: TwoTower, answering: TwoTower, exam: Exam, about: OutcomeExam | None, workers: Workers) -> float:
     """Recall of the queries of one model among the candidates of another; none where embeddings differ in size."""
     if asking.query.output_shape != answering.candidate.output_shape:
         return 0.0
     queries = embed(asking, QUERY, exam.raw, exam.queries if about is None else about.asked)
     candidates = embed(answering, CANDIDATE, exam.raw, exam.corpus)
     if about is not None:
-        told = answer(about, queries, candidates, answering.scale())
+        told = answer(about, queries, candidates, answering.scale(), workers)
         return float(told.summed(np.ones(len(told))).figures()["recall_at_50"])
     if not exam.nearest:
         return 0.0
-    best = Best(len(exam.queries), exam.nearest)
-    for where in column_blocks(len(exam.queries), len(exam.corpus)):
-        block = exam.corpus[where]
-        cosine = product(queries[exam.queries], candidates[block])
-        cosine[exam.queries[:, None] == block] = -np.inf
-        best.add(cosine, block)
+    best = search(queries, exam.queries, candidates, exam.corpus, exam.nearest, workers=workers)
     return float(nearest_found(exam, best).mean() / exam.nearest)

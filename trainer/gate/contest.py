@@ -21,6 +21,7 @@ from schemas.cycle import CycleRequest, GateReport, Slice
 from schemas.features import FeatureGroup
 from schemas.manifest import SpaceInfo
 from stores.feature_store import Floats
+from stores.scratch import Scratch
 from trainer.exam.evaluate import Score, scores, slice_reports
 from trainer.exam.exam import Exam, prepare_exam
 from trainer.exam.outcome_exam import OutcomeExam, held_out_exam
@@ -37,6 +38,7 @@ from trainer.matrix.split import Part
 from trainer.model import TwoTower, build
 from trainer.opponents import LoadedVersion, Opponents
 from trainer.space import Space
+from trainer.workers import HERE, Workers
 
 _ROWS_PER_PASS = 8192
 
@@ -68,6 +70,7 @@ def run_contest(
     seed: int,
     outcomes: Outcomes | None = None,
     on_examined: Callable[[Examined], None] | None = None,
+    workers: Workers = HERE,
 ) -> tuple[GateReport, CompatibilityReport | None]:
     """Score all models and judge; the report also says whether a full retrain is asked for.
 
@@ -84,10 +87,11 @@ def run_contest(
         outcomes: every label there is, if any. Models are scored on them whatever the objective; the objective decides
             whether they judge.
         on_examined: gets what the report is made of, once all models are scored.
+        workers: who compares the held-out users with everybody.
     """
     policy, champion = request.settings.gate, opponents.champion
     examined = population.holdout[: policy.max_users]
-    exams = _exams(space, population, examined, champion, request, seed)
+    exams = _exams(space, population, examined, champion, request, seed, workers)
     about = held_out_exam(space.matrix.raw, outcomes, population, policy.max_users, seed) if outcomes else None
     rows = examined if about is None else np.union1d(examined, about.asked)
     slices = slices_of(rows, space, champion, request, spaces)
@@ -101,13 +105,13 @@ def run_contest(
     follows = champion is not None and not request.kind.from_scratch
     if champion is not None and follows and judgement.fresh_may_win([own_figures(champion)]):
         taking["fresh"] = _fresh(space, population, request)  # likely to be needed, so beside the others
-    by_exam = [_scored(taking, exam, about if exam is exams[0] else None) for exam in exams]
+    by_exam = [_scored(taking, exam, about if exam is exams[0] else None, workers) for exam in exams]
     headline = by_exam[0]
     unasked: tuple[str, ...] = ()
     if follows and "fresh" not in taking:
         standing = judgement.standing_figures(headline)
         if judgement.fresh_may_win(standing):
-            headline |= _scored({"fresh": _fresh(space, population, request)}, exams[0], about)
+            headline |= _scored({"fresh": _fresh(space, population, request)}, exams[0], about, workers)
         else:
             unasked = (judgement.why_fresh_cannot_win(standing),)
     by_model = {name: [one[name] for one in by_exam] for name in taking}
@@ -132,11 +136,14 @@ def run_contest(
         about if judgement.by_outcomes else None,
         policy.compatible_recall,
         same_scaling=_same_scaling(champion.manifest.space, space.info),
+        workers=workers,
     )
     return report.model_copy(update=update), compatible
 
 
-def _scored(models: Mapping[str, TwoTower], exam: Exam, about: OutcomeExam | None) -> dict[str, Score]:
+def _scored(
+    models: Mapping[str, TwoTower], exam: Exam, about: OutcomeExam | None, workers: Workers
+) -> dict[str, Score]:
     """The score of each model by its name; of models that give the same answers one is asked for all."""
     asked: dict[str, TwoTower] = {}
     stands_for: dict[str, str] = {}
@@ -145,7 +152,7 @@ def _scored(models: Mapping[str, TwoTower], exam: Exam, about: OutcomeExam | Non
         stands_for[name] = same or name
         if same is None:
             asked[name] = model
-    found = dict(zip(asked, scores(list(asked.values()), exam, about), strict=True))
+    found = dict(zip(asked, scores(list(asked.values()), exam, about, workers), strict=True))
     return {name: found[other] for name, other in stands_for.items()}
 
 
@@ -156,14 +163,15 @@ def _exams(
     champion: LoadedVersion | None,
     request: CycleRequest,
     seed: int,
+    workers: Workers,
 ) -> list[Exam]:
     """One exam by the labels of the cycle's space, and one by the champion's where its scaling differs."""
     raw, pairs, everyone = space.matrix.raw, request.settings.pairs, population.everyone
-    exams = [prepare_exam(raw, space.matrix.directions, examined, everyone, pairs, seed)]
+    exams = [prepare_exam(raw, space.matrix.directions, examined, everyone, pairs, seed, workers)]
     if champion is not None and not _same_scaling(champion.manifest.space, space.info):
         group = request.settings.feature_group
         directions = _scaled(champion.manifest.space, group, raw, everyone)
-        exams.append(prepare_exam(raw, directions, examined, everyone, pairs, seed))
+        exams.append(prepare_exam(raw, directions, examined, everyone, pairs, seed, workers))
     return exams
 
 
@@ -173,7 +181,7 @@ def _same_scaling(one: SpaceInfo, other: SpaceInfo) -> bool:
 
 def _scaled(info: SpaceInfo, group: FeatureGroup, raw: Floats, rows: Rows) -> Floats:
     """(capacity, width) directions of `rows` by another scaling; the others are zero."""
-    found = np.zeros(raw.shape, dtype=np.float32)
+    found = Scratch.beside(raw).zeros(raw.shape, np.float32)
     for start in range(0, len(rows), _ROWS_PER_PASS):
         part = rows[start : start + _ROWS_PER_PASS]
         found[part] = to_directions(info, group, np.asarray(raw[part]))

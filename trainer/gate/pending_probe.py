@@ -26,7 +26,7 @@ from trainer.opponents import LoadedVersion
 from trainer.progress import Reporter
 from trainer.space import Space
 
-_NOT_COPIED = shutil.ignore_patterns("pairs.npz", "short.bin", "projection.npz", ".*")
+_NOT_COPIED = shutil.ignore_patterns("pairs.*", "short.bin", "projection.npz", ".*")
 
 
 def probe_pending(

@@ -108,7 +108,7 @@ class CycleGuard:
         """Jaccard index of the labels by the frozen scaling and by one fitted today to users in training (P5)."""
         group, policy = self._settings.feature_group, self._settings
         learnable = populate(space.matrix, policy.split).part[directed] != Part.HOLDOUT
-        fitted = fit_space("today", group, space.matrix.raw[directed[learnable] if learnable.any() else directed])
+        fitted = fit_space("today", group, space.matrix.raw, directed[learnable] if learnable.any() else directed)
         rows = some(directed, self._seed)
         today = to_directions(fitted, group, np.asarray(space.matrix.raw[rows]))
         return labels_kept(np.asarray(space.matrix.directions[rows]), today, policy.pairs.similarity_threshold)

@@ -13,6 +13,7 @@ import numpy as np
 
 from schemas.policies import FitPolicy
 from stores.feature_store import Floats
+from stores.scratch import Scratch
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.graph import Graph
 from trainer.pairs.links import Links
@@ -69,13 +70,11 @@ class Neighbours:
         may[allowed] = True
         self._asked = asked = np.sort(asked)
         self._target: Rows | RowIds
-        source, self._target = (
+        self._start, self._count, self._target = (
             _pairs_with(graph, order, may, asked)
             if graph.cap is None
             else _nearest(graph.lists, max(1, graph.cap // _SHARE_OF_CAP), directions, order, may, asked, threshold)
         )
-        self._start = np.searchsorted(source, asked)
-        self._count = np.searchsorted(source, asked, side="right") - self._start
 
     def draw(self, rows: Rows, generator: np.random.Generator) -> Rows:
         """A random similar user of each of `rows`, all among `asked`; rows without one are left out."""
@@ -85,40 +84,48 @@ class Neighbours:
         return drawn.astype(np.int64)
 
 
-def _pairs_with(graph: Graph, order: Rows, may: Mask, asked: Rows) -> tuple[Rows, Rows]:
-    """All links from `asked` rows to rows that `may` be drawn, by source, then by id; for a graph without a cap."""
+def _pairs_with(graph: Graph, order: Rows, may: Mask, asked: Rows) -> tuple[Rows, Rows, Rows]:
+    """The rows that `may` be drawn for each of `asked`, by id: where they begin, how many there are, and all of them.
+
+    For a graph without a cap.
+    """
     wanted = np.zeros(len(may), dtype=bool)
     wanted[asked] = True
     pairs = graph.pairs(touching=wanted)
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = both[wanted[both[:, 0]] & may[both[:, 1]]]
     both = both[np.lexsort((order[both[:, 1]], both[:, 0]))]
-    return both[:, 0], both[:, 1]
+    start = np.searchsorted(both[:, 0], asked)
+    return start, np.searchsorted(both[:, 0], asked, side="right") - start, both[:, 1]
 
 
 def _nearest(
     lists: NearestLists, k: int, directions: Floats, order: Rows, may: Mask, asked: Rows, threshold: float
-) -> tuple[Rows | RowIds, Rows | RowIds]:
-    """Links from each of `asked` to the `k` nearest similar rows that `may` be drawn, sorted by source."""
-    sources, targets, short = [], [], [asked[:0]]
+) -> tuple[Rows, Rows, RowIds]:
+    """The `k` nearest similar rows that `may` be drawn for each of `asked`, in the form of `_pairs_with`."""
+    targets = Scratch.beside(directions).growing(np.int32)
+    count, lacking = np.zeros(len(asked), dtype=np.int64), np.zeros(len(asked), dtype=bool)
     links = lists.links
     for first in range(0, len(asked), _ROWS_AT_A_TIME):
-        rows = asked[first : first + _ROWS_AT_A_TIME].astype(links.source.dtype)  # or the search would copy all sources
+        part = slice(first, first + _ROWS_AT_A_TIME)
+        rows = asked[part].astype(links.source.dtype)  # or the search would copy all sources
         start, stop = np.searchsorted(links.source, rows), np.searchsorted(links.source, rows, side="right")
         at = start[:, None] + np.arange(int((stop - start).max(initial=0)))
         inside = at < stop[:, None]
         found = links.target[np.where(inside, at, 0)] if len(links) else at.astype(links.target.dtype)
         inside &= may[found]
         inside &= np.cumsum(inside, axis=1) <= k
-        lacking = (inside.sum(axis=1) < k) & (lists.floor[rows] > -np.inf)  # a list that was not cut is complete
-        inside[lacking] = False
-        sources.append(np.broadcast_to(rows[:, None], inside.shape)[inside])
+        lacking[part] = (inside.sum(axis=1) < k) & (lists.floor[rows] > -np.inf)  # a list that was not cut is complete
+        inside[lacking[part]] = False
+        count[part] = inside.sum(axis=1)
         targets.append(found[inside])
-        short.append(asked[first : first + _ROWS_AT_A_TIME][lacking])
-    links = _searched(np.concatenate(short), np.flatnonzero(may), k, directions, order, threshold)
-    source = np.concatenate([*sources, links.source])
-    by = np.argsort(source, kind="stable")
-    return source[by], np.concatenate([*targets, links.target])[by]
+    begin = np.cumsum(count) - count
+    searched = _searched(asked[lacking], np.flatnonzero(may), k, directions, order, threshold)
+    before = np.searchsorted(searched.source, asked[lacking])
+    begin[lacking] = len(targets) + before
+    count[lacking] = np.searchsorted(searched.source, asked[lacking], side="right") - before
+    targets.append(searched.target)
+    return begin, count, targets.array()
 
 
 def _searched(rows: Rows, allowed: Rows, k: int, directions: Floats, order: Rows, threshold: float) -> Links:

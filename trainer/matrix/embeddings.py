@@ -12,7 +12,8 @@ of the same upserts and deletes ends in the same state.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ Rows = NDArray[np.int64]
 _GROWTH = 1.25
 _SMALLEST = 1024
 _KEYS_PER_QUERY = 500
+_ROWS_AT_A_TIME = 16_384
+
+
+def with_direction(directions: Floats, rows: Rows) -> NDArray[np.bool_]:
+    """(len(rows),) which of `rows` have a direction."""
+    found = np.empty(len(rows), dtype=bool)
+    for start in range(0, len(rows), _ROWS_AT_A_TIME):
+        part = slice(start, start + _ROWS_AT_A_TIME)
+        found[part] = directions[rows[part]].any(axis=1)
+    return found
 
 
 class UserMatrix:
@@ -81,8 +92,11 @@ class UserMatrix:
 
     def users(self) -> tuple[list[str], Rows]:
         """All users in the order of their ids, and their rows."""
-        pairs = self._db.execute("SELECT key, row FROM users ORDER BY key").fetchall()
-        return [key for key, _ in pairs], np.array([row for _, row in pairs], dtype=np.int64)
+        keys, rows = [], array("q")
+        for key, row in self._db.execute("SELECT key, row FROM users ORDER BY key"):
+            keys.append(key)
+            rows.append(row)
+        return keys, np.array(rows, dtype=np.int64)
 
     def dirty(self) -> Rows:
         """Rows written or freed since `clean` was last called, in order."""
@@ -92,12 +106,15 @@ class UserMatrix:
         """Mark no row as dirty; to be called once the pairs of the dirty rows are on disk."""
         self._db.execute("DELETE FROM dirty")
 
-    def apply(self, keys: Sequence[str], raw: Floats, directions: Floats, deletes: Iterable[str]) -> None:
+    def apply(
+        self, keys: Sequence[str], raw: Floats, scale: Callable[[Floats], Floats], deletes: Iterable[str]
+    ) -> None:
         """Set the rows of `keys` and free those of `deletes`; safe to repeat.
 
         Args:
             keys: distinct users, none of them in `deletes`.
-            raw, directions: (len(keys), width).
+            raw: (len(keys), width).
+            scale: gives the directions (n, width) of raw rows (n, width); it is asked block by block.
             deletes: users to remove; unknown ones are ignored.
         """
         gone = self.rows_of(list(deletes))
@@ -109,12 +126,15 @@ class UserMatrix:
 
         with self._db:
             self._db.execute("BEGIN")
-            self._db.executemany("INSERT OR IGNORE INTO dirty VALUES (?)", [(int(row),) for row in (*rows, *freed)])
+            dirty = ((int(row),) for each in (rows, freed) for row in each)
+            self._db.executemany("INSERT OR IGNORE INTO dirty VALUES (?)", dirty)
         if len(rows) and int(rows.max()) >= len(self._raw):
             self._grow(int(rows.max()) + 1)
-        self._raw[rows] = raw
-        reached(Point.EMBED_DIRTY)
-        self._directions[rows] = directions
+        for start in range(0, max(1, len(rows)), _ROWS_AT_A_TIME):
+            part = slice(start, start + _ROWS_AT_A_TIME)
+            self._raw[rows[part]] = raw[part]
+            reached(Point.EMBED_DIRTY)
+            self._directions[rows[part]] = scale(raw[part])
         self._raw[freed] = 0.0
         self._directions[freed] = 0.0
         self._raw.flush()
@@ -133,14 +153,11 @@ class UserMatrix:
         """`count` rows without a user, the lowest last, so that `pop` fills gaps first."""
         if count <= 0:
             return []
-        taken = {row for (row,) in self._db.execute("SELECT row FROM users")}
-        free: list[int] = []
-        row = 0
-        while len(free) < count:
-            if row not in taken:
-                free.append(row)
-            row += 1
-        return free[::-1]
+        taken = np.fromiter((row for (row,) in self._db.execute("SELECT row FROM users")), np.int64)
+        is_free = np.ones(int(taken.max(initial=-1)) + 1 + count, dtype=bool)
+        is_free[taken] = False
+        free: list[int] = np.flatnonzero(is_free)[:count][::-1].tolist()
+        return free
 
     def _capacity_on_disk(self) -> int:
         """Rows that both files have room for; after a crash while growing, the shorter file decides."""

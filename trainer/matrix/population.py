@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.policies import SplitPolicy
-from trainer.matrix.embeddings import Rows, UserMatrix
+from trainer.matrix.embeddings import Rows, UserMatrix, with_direction
 from trainer.matrix.split import Part, positions, split
 
 
@@ -42,7 +42,7 @@ def populate(matrix: UserMatrix, policy: SplitPolicy) -> Population:
     keys, rows = matrix.users()
     part = np.full(len(matrix.directions), Part.HOLDOUT, dtype=np.int8)
     part[rows] = split(policy, keys)
-    directed = matrix.directions[rows].any(axis=1)
+    directed = with_direction(matrix.directions, rows)
     held = directed & (part[rows] == Part.HOLDOUT)
     by_hash = np.argsort(positions(policy.salt, list(compress(keys, held))), kind="stable")
     order = np.zeros(len(part), dtype=np.int64)

@@ -7,6 +7,7 @@ the two. Without scaling a raw year near 2000 would dominate the other 300 dimen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from schemas.features import FeatureGroup
 from schemas.manifest import ScalarScale, SpaceInfo
 from stores.feature_store import Floats
+from trainer.matrix.embeddings import Rows
 
 Doubles = NDArray[np.float64]
 
@@ -22,6 +24,7 @@ SMALLEST = float(np.finfo(np.float32).smallest_normal)
 """Smaller numbers count as zero: some processors flush them to zero, and the saved model runs on any."""
 
 _TINY = 1e-12
+_ROWS_AT_A_TIME = 16_384
 _ROUNDING = float(np.finfo(np.float32).eps)
 _STEPS = 8  # roundings of float32 by which a sum in another order may differ
 _LEAST_SHARE = 0.01  # of the users, who need another value before it is more than an outlier
@@ -38,19 +41,14 @@ class ScalarDrift(NamedTuple):
     """Share of the users whose value lies beyond the bounds."""
 
 
-def fit_space(space_id: str, group: FeatureGroup, raw: Floats) -> SpaceInfo:
-    """The scale of every scalar column over `raw` (users, group.width), frozen for a new embedding space.
+def fit_space(space_id: str, group: FeatureGroup, raw: Floats, rows: Rows | None = None) -> SpaceInfo:
+    """The scale of every scalar column over `rows` of `raw` (users, group.width), frozen for a new embedding space.
 
-    All-zero rows say nothing about a scalar and are left out.
+    Without `rows`, over all. All-zero rows say nothing about a scalar and are left out.
     """
-    used = raw[_told(raw)].astype(np.float64)
-    where = group.slices()
-    return SpaceInfo(
-        space_id=space_id,
-        scalars={
-            column.name: fit_scale(used[:, where[column.name].start]) for column in group.columns if column.is_scalar
-        },
-    )
+    names = [column.name for column in group.columns if column.is_scalar]
+    values = _scalars(group, names, raw, np.arange(len(raw)) if rows is None else rows)
+    return SpaceInfo(space_id=space_id, scalars={name: fit_scale(values[name]) for name in names})
 
 
 def fit_scale(values: Doubles) -> ScalarScale:
@@ -102,9 +100,21 @@ def scalar_drift(space: SpaceInfo, group: FeatureGroup, raw: Floats) -> dict[str
     All-zero rows are left out; without users, all figures are 0. A space of an earlier release has no bounds, so no
     user is beyond them.
     """
-    used = raw[_told(raw)].astype(np.float64)
-    where = group.slices()
-    return {name: _drift(scale, used[:, where[name].start]) for name, scale in space.scalars.items()}
+    values = _scalars(group, list(space.scalars), raw, np.arange(len(raw)))
+    return {name: _drift(scale, values[name]) for name, scale in space.scalars.items()}
+
+
+def _scalars(group: FeatureGroup, names: Sequence[str], raw: Floats, rows: Rows) -> dict[str, Doubles]:
+    """By scalar column, its values in those of `rows` that are not all zero, read a block of rows at a time."""
+    if not names:
+        return {}
+    where, parts = group.slices(), []
+    at = [where[name].start for name in names]
+    for start in range(0, len(rows), _ROWS_AT_A_TIME):
+        block = raw[rows[start : start + _ROWS_AT_A_TIME]]
+        parts.append(block[_told(block)][:, at].astype(np.float64))
+    values = np.concatenate([np.empty((0, len(at))), *parts])
+    return {name: values[:, number] for number, name in enumerate(names)}
 
 
 def _drift(scale: ScalarScale, values: Doubles) -> ScalarDrift:

@@ -24,7 +24,7 @@ def positions(salt: str, keys: Sequence[str]) -> NDArray[np.float64]:
     """A number in [0, 1) for each user: uniform over users, fixed for a salt."""
     secret = salt.encode()[:64]
     hashes = (blake2b(key.encode(), digest_size=8, key=secret).digest() for key in keys)
-    return np.array([int.from_bytes(digest, "big") / 2**64 for digest in hashes], dtype=np.float64)
+    return np.fromiter((int.from_bytes(digest, "big") / 2**64 for digest in hashes), np.float64, len(keys))
 
 
 def split(policy: SplitPolicy, keys: Sequence[str]) -> NDArray[np.int8]:

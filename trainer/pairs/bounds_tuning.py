@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Projection
-from trainer.pairs.precision import Precision, fast_precisions
+from trainer.pairs.hardware import fast_precisions
+from trainer.pairs.precision import Precision
 
 Doubles = NDArray[np.float64]
 
@@ -74,10 +75,8 @@ def _open_shares(
         line = np.maximum(line, np.partition(lower, -nearest, axis=1)[:, -nearest])
     for precision in precisions:
         slack = precision.error(kept + 1)
-        if precision is not Precision.FLOAT32 and threshold <= precision.error(
-            others.shape[1]
-        ):  # its line would not be above 0
-            continue
+        if precision is Precision.BFLOAT16 and threshold <= precision.error(others.shape[1]):
+            continue  # its line would not be above 0
         if nearest is None:
             open_ = (upper > threshold - slack) & (lower <= threshold + slack)
         else:

@@ -9,6 +9,7 @@ import numpy as np
 from stores.feature_store import Floats
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds
+from trainer.pairs.filters import DeviceFilter, DeviceRows, Filter, ProcessorFilter, TooManyError
 from trainer.pairs.precision import Stored
 from trainer.pairs.similarity import RowIds
 
@@ -17,10 +18,6 @@ _COLUMNS = 8192  # the product of a block stays in the cache
 _BYTES_PER_BOUND = 5  # a bound, and whether it is above the line
 _BYTES_PER_CANDIDATE = 48
 _SHARE_OF_TABLE = 1 / 2  # of that, for an entry in the tables by which lists are cut: each row as wide as the fullest
-
-
-class TooManyError(Exception):
-    """A block has more candidates than there is room for; a smaller block has fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +47,18 @@ class Sieve:
         threshold: of the similarity.
         memory: bytes for one block.
         tables: whether candidates are cut by `bar` later, which needs memory, too.
+        device: the short rows of `bounds` on a device that multiplies them; None: the processor does.
     """
 
-    def __init__(self, bounds: Bounds, threshold: float, memory: int, *, tables: bool = True) -> None:
+    def __init__(
+        self, bounds: Bounds, threshold: float, memory: int, *, tables: bool = True, device: DeviceRows | None = None
+    ) -> None:
         columns = max(1, min(_COLUMNS, memory // 2 // (_BYTES_PER_BOUND * BLOCK_ROWS)))
+        line = threshold - bounds.slack
         self._bounds = bounds
-        self._line = bounds.precision.line(threshold - bounds.slack)
-        self._product = np.empty(BLOCK_ROWS * columns, dtype=np.float32)
-        self._above = np.empty(BLOCK_ROWS * columns, dtype=np.bool_)
-        self._columns = columns
+        self._filter: Filter = (
+            ProcessorFilter(bounds, line, BLOCK_ROWS, columns) if device is None else DeviceFilter(device, line)
+        )
         self._room = memory // 2 // _BYTES_PER_CANDIDATE
         self._table = _SHARE_OF_TABLE if tables else 0.0
 
@@ -72,7 +72,7 @@ class Sieve:
         left = short[block]
         count = np.zeros(len(block), dtype=np.int64)
         parts: list[tuple[RowIds, RowIds, Floats]] = []
-        for start in range(0, len(short), self._columns):
+        for start in range(0, len(short), self._filter.columns):
             parts.append(self._part(left, block, start, count))
             if len(block) > 1 and count.sum() + len(block) * count.max() * self._table > self._room:
                 raise TooManyError
@@ -86,20 +86,14 @@ class Sieve:
 
     def _part(self, left: Stored, block: Rows, start: int, count: Rows) -> tuple[RowIds, RowIds, Floats]:
         """(at, target, bound) of the candidates among the columns from `start` on, added to the `count` of each row."""
-        right = self._bounds.short[start : start + self._columns]
-        shape, size = (len(left), len(right)), len(left) * len(right)
-        product = self._bounds.precision.product(left, right, self._product[:size].reshape(shape))
-        above = np.greater(product, self._line, out=self._above[:size].reshape(shape))
-        own = np.flatnonzero((block >= start) & (block < start + len(right)))
-        above[own, block[own] - start] = False  # no user is its own neighbour
-        if len(block) > 1 and count.sum() + np.count_nonzero(above) > self._room:  # before they are spread out
-            raise TooManyError
-        flat = np.flatnonzero(above)
-        here = np.diff(np.searchsorted(flat, np.arange(len(block) + 1) * len(right)))
+        width = min(self._filter.columns, len(self._bounds.short) - start)
+        own = np.flatnonzero((block >= start) & (block < start + width))
+        flat, bound = self._filter.above(left, (own, block[own] - start), start, self._room - int(count.sum()))
+        here = np.diff(np.searchsorted(flat, np.arange(len(block) + 1) * width))
         at = np.repeat(np.arange(len(block), dtype=np.int32), here)
         count += here
-        target = (flat - at * np.int64(len(right))).astype(np.int32) + np.int32(start)
-        return at, target, self._bounds.precision.read(product.reshape(-1)[flat])
+        target = (flat - at * np.int64(width)).astype(np.int32) + np.int32(start)
+        return at, target, bound
 
 
 def bar(found: Candidates, depth: int) -> Floats:

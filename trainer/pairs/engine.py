@@ -7,14 +7,19 @@ from typing import Protocol
 
 from schemas.policies import PairPolicy
 from trainer.matrix.embeddings import Rows
+from trainer.pairs.hardware import fast_precisions
 from trainer.pairs.links import Links
 from trainer.pairs.mining import mine_nearest, mine_similar
+from trainer.pairs.precision import Precision
 from trainer.pairs.similarity import RowIds, Similarities
 from trainer.pairs.view import View
 
 
 class Engine(Protocol):
     """Mines rows of a user matrix exactly. Arguments and results are those of `trainer.pairs.mining`."""
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """The precisions to choose bounds from: those that are multiplied fast where it mines."""
 
     def similar(self, view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[RowIds, RowIds]]]:
         """Every similar user of each of `rows`, portion by portion."""
@@ -26,7 +31,11 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Mines in threads of this process."""
+    """Mines in threads of this process, with a GPU where the trainer has one."""
+
+    def precisions(self) -> tuple[Precision, ...]:
+        """See `Engine`."""
+        return fast_precisions()
 
     def similar(self, view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[RowIds, RowIds]]]:
         """See `Engine`."""

@@ -2,14 +2,17 @@
 
 Block by block, a short matrix product gives an upper bound of every similarity (`trainer.pairs.bounds`). Pairs that
 cannot be similar are left out there (`trainer.pairs.candidates`); the canonical similarity decides what the bounds
-leave open. The policy's memory sets the size of blocks, and threads share them; neither changes the result.
+leave open. The policy's memory sets the size of blocks, threads share them, and a GPU multiplies where there is one;
+nothing of this changes the result.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import cache
 from queue import SimpleQueue
 from typing import TypeVar
@@ -20,10 +23,13 @@ from threadpoolctl import ThreadpoolController
 from schemas.policies import PairPolicy
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds
-from trainer.pairs.candidates import BLOCK_ROWS, Candidates, Sieve, TooManyError, bar
+from trainer.pairs.candidates import BLOCK_ROWS, Candidates, Sieve, bar
+from trainer.pairs.filters import DeviceRows, TooManyError, tensor_cores
+from trainer.pairs.hardware import accelerator
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
 from trainer.pairs.order import ranked
+from trainer.pairs.precision import Precision
 from trainer.pairs.similarity import RowIds, Similarities, similarity
 from trainer.pairs.view import View
 
@@ -31,6 +37,7 @@ _Found = TypeVar("_Found")
 
 _WORTH_ARRANGING = 4096
 _WORTH_A_THREAD = 4_000_000  # bounds; for fewer the start of a thread takes longer than it saves
+_WORTH_A_DEVICE = 64  # rows; for fewer the processor is done before all short rows are on the device
 
 
 def mine_similar(view: View, rows: Rows, policy: PairPolicy) -> Iterator[tuple[int, tuple[RowIds, RowIds]]]:
@@ -88,12 +95,14 @@ def _share(
     threads = min(policy.threads or len(os.sched_getaffinity(0)), 1 + len(rows) * len(bounds.short) // _WORTH_A_THREAD)
     size = max(1, min(BLOCK_ROWS, -(-len(rows) // threads)))
     if bounds.rest is not None and len(rows) > _WORTH_ARRANGING:  # by all coordinates it costs more than it saves
-        rows = rows[near_together(bounds.leading(rows), size)]
+        given = rows
+        rows = given[near_together(lambda some: bounds.leading(given[some]), len(given), size)]
     blocks = [rows[start : start + size] for start in range(0, len(rows), size)]
+    device = _on_a_device(bounds, len(rows))
     sieves: SimpleQueue[Sieve] = SimpleQueue()
     for _ in range(threads):
         memory = policy.block_megabytes * 2**20 // threads
-        sieves.put(Sieve(bounds, policy.similarity_threshold, memory, tables=tables))
+        sieves.put(Sieve(bounds, policy.similarity_threshold, memory, tables=tables, device=device))
 
     def work(block: Rows) -> list[tuple[int, _Found]]:
         sieve = sieves.get()
@@ -102,16 +111,32 @@ def _share(
         finally:
             sieves.put(sieve)
 
-    if threads == 1:
-        for block in blocks:
-            yield from work(block)
-        return
-    with _pools().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+    with ExitStack() as opened:
+        if device is not None:
+            opened.enter_context(tensor_cores())
+        if threads == 1:
+            for block in blocks:
+                yield from work(block)
+            return
+        opened.enter_context(_pools().limit(limits=1, user_api="blas"))
+        pool = opened.enter_context(ThreadPoolExecutor(threads))
         try:
             for results in pool.map(work, blocks):
                 yield from results
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _on_a_device(bounds: Bounds, rows: int) -> DeviceRows | None:
+    """The short rows where a device multiplies faster; None where the processor does it: the bounds are the same."""
+    if bounds.precision is not Precision.TF32 or rows < _WORTH_A_DEVICE or rows * len(bounds.short) < _WORTH_A_THREAD:
+        return None
+    if (device := accelerator()) is None:
+        return None
+    try:
+        return DeviceRows(bounds, device)
+    except sys.modules["tensorflow"].errors.ResourceExhaustedError:
+        return None
 
 
 def _divide(block: Rows, work: Callable[[Rows], _Found]) -> list[tuple[int, _Found]]:

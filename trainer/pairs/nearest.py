@@ -8,7 +8,7 @@ Maintenance of Materialized Top-k Views, ICDE 2003, keep views of varying length
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.policies import PairPolicy
-from trainer.matrix.embeddings import Rows
+from stores.scratch import MEMORY, Scratch
+from trainer.matrix.embeddings import Rows, with_direction
 from trainer.pairs.engine import LOCAL, Engine
-from trainer.pairs.links import Links
+from trainer.pairs.links import ROWS_AT_A_TIME, Collected, Links
 from trainer.pairs.order import nearest_first
 from trainer.pairs.similarity import RowIds, Similarities
 from trainer.pairs.view import View
@@ -55,10 +56,44 @@ class NearestLists:
 
     def chosen(self, cap: int) -> Links:
         """The first `cap` of each list."""
-        links = self.links
-        starts = np.flatnonzero(np.diff(links.source, prepend=-1))
-        place = np.arange(len(links)) - np.repeat(starts, np.diff(starts, append=len(links)))
-        return links.pick(place < cap)
+        return _first(self.links, cap)
+
+    def chosen_blocks(self, cap: int) -> Iterator[Links]:
+        """The same, block by block."""
+        for _, links in self.links.blocks(len(self.floor)):
+            yield _first(links, cap)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mined:
+    """Ordered lists as mining gave them: each in one piece, the pieces in any order.
+
+    Attributes:
+        links: all of them, one piece after another.
+        source: the sources of the pieces, sorted.
+        start, length: where the piece of each source begins, and how many links it has.
+    """
+
+    links: Links
+    source: Rows
+    start: Rows
+    length: Rows
+
+    @staticmethod
+    def of(links: Links, pieces: list[tuple[RowIds, Rows, Rows]]) -> _Mined:
+        """The lists of `links`; `pieces` are source, start and length of each."""
+        source, start, length = (
+            np.concatenate([np.empty(0, np.int64), *(piece[at] for piece in pieces)]) for at in range(3)
+        )
+        by = np.argsort(source)
+        return _Mined(links, source[by], start[by], length[by])
+
+    def of_rows(self, first: int, stop: int) -> Links:
+        """The lists of the rows from `first` on, up to `stop`, sorted by source."""
+        where = slice(*np.searchsorted(self.source, (first, stop)))
+        start, length = self.start[where], self.length[where]
+        total = int(length.sum())
+        return self.links.pick(np.repeat(start - np.cumsum(length) + length, length) + np.arange(total))
 
 
 def update_lists(
@@ -69,41 +104,69 @@ def update_lists(
     cap: int,
     tick: Callable[[int, int], None],
     engine: Engine = LOCAL,
+    scratch: Scratch = MEMORY,
 ) -> tuple[NearestLists, int, int]:
     """The lists after the rows of `changed` were written or freed; number of rows mined, and of lists refilled.
 
-    Arguments as in `trainer.pairs.graph.update_graph`, and the policy's cap.
+    Arguments as in `trainer.pairs.graph.update_graph`, and the policy's cap. All links, of before and of now, are gone
+    through in blocks of rows, so memory has what is mined of `changed`, and else a few numbers a row.
     """
     capacity, depth = len(view.directions), depth_of(cap)
-    links = lists.links
     touched = _mask(changed, capacity)
     floor, end = _grown(lists.floor, capacity, -np.inf), _grown(lists.end, capacity, -1)
-    kept = ~(touched[links.source] | touched[links.target])
-    _draw_back(links, kept, (end >= 0) & touched[end], floor, end)
+    _draw_back(lists.links, touched, floor, end)
     floor[touched], end[touched] = -np.inf, -1
 
-    alive = changed[view.directions[changed].any(axis=1)]
+    alive = changed[with_direction(view.directions, changed)]
     useful = np.where(touched, np.inf, floor)  # the list of a changed row is replaced, not added to
-    out, into = _mined(view, alive, policy, depth, useful, tick, engine)
+    out, into = _mined(view, alive, policy, depth, useful, tick, engine, scratch)
     into = into.pick(_known(into, floor, end, view.order))
+    into = into.pick(np.argsort(into.source, kind="stable"))
     gained = _mask(into.source, capacity)
-    longer = nearest_first(Links.join([links.pick(kept & gained[links.source]), into]), view.order, depth)
-    made = _merged(_by_source(out), longer, capacity)
-    del out, longer  # at a full mining, where memory is scarcest, they are as large as all lists
-    _mark_cuts(made, depth, floor, end)
+    count = np.zeros(capacity, dtype=np.int32)
+    found = Collected(scratch)
+    for (first, links), (_, nearer) in zip(lists.links.blocks(capacity), into.blocks(capacity), strict=True):
+        kept = links.pick(~(touched[links.source] | touched[links.target]))
+        grown = gained[kept.source]
+        longer = nearest_first(Links.join([kept.pick(grown), nearer]), view.order, depth)
+        made = _together(first, out.of_rows(first, first + ROWS_AT_A_TIME), longer)
+        _mark_cuts(made, depth, floor, end)
+        block = _together(first, kept.pick(~grown), made)
+        count[first : first + ROWS_AT_A_TIME] = np.bincount(block.source - first, minlength=ROWS_AT_A_TIME)[
+            : capacity - first
+        ]
+        found.append(block)
 
-    kept &= ~gained[links.source]
-    count = np.bincount(links.source[kept], minlength=capacity) + np.bincount(made.source, minlength=capacity)
+    now = found.links()
     refill = np.flatnonzero((count < cap) & (floor > -np.inf))
     if len(refill):
-        again = _mask(refill, capacity)
-        floor[refill], end[refill] = -np.inf, -1
-        out, _ = _mined(view, refill, policy, depth, None, tick, engine)
-        refilled = _by_source(out)
-        _mark_cuts(refilled, depth, floor, end)
-        made = _merged(made.pick(~again[made.source]), refilled, capacity)
-        kept &= ~again[links.source]
-    return NearestLists(_merged(links.pick(kept), made, capacity), floor, end), len(alive), len(refill)
+        now = _refilled(now, view, refill, policy, depth, tick, engine, scratch, floor, end)
+    return NearestLists(now, floor, end), len(alive), len(refill)
+
+
+def _refilled(
+    links: Links,
+    view: View,
+    refill: Rows,
+    policy: PairPolicy,
+    depth: int,
+    tick: Callable[[int, int], None],
+    engine: Engine,
+    scratch: Scratch,
+    floor: Similarities,
+    end: Rows,
+) -> Links:
+    """The links with the lists of `refill` mined again, whose `floor` and `end` are set."""
+    capacity = len(floor)
+    again = _mask(refill, capacity)
+    floor[refill], end[refill] = -np.inf, -1
+    out, _ = _mined(view, refill, policy, depth, None, tick, engine, scratch)
+    found = Collected(scratch)
+    for first, block in links.blocks(capacity):
+        mined = out.of_rows(first, first + ROWS_AT_A_TIME)
+        _mark_cuts(mined, depth, floor, end)
+        found.append(_together(first, block.pick(~again[block.source]), mined))
+    return found.links()
 
 
 def _mined(
@@ -114,34 +177,37 @@ def _mined(
     floor: Similarities | None,
     tick: Callable[[int, int], None],
     engine: Engine,
-) -> tuple[Links, Links]:
-    outs: list[Links] = []
-    intos: list[Links] = []
+    scratch: Scratch,
+) -> tuple[_Mined, Links]:
+    outs, intos = Collected(scratch), Collected(scratch)
+    pieces: list[tuple[RowIds, Rows, Rows]] = []
     done = 0
     for count, (out, into) in engine.nearest(view, rows, policy, depth, floor):
+        first = np.flatnonzero(np.diff(out.source, prepend=-1))
+        pieces.append((out.source[first], first + len(outs), np.diff(first, append=len(out))))
         outs.append(out)
         intos.append(into)
         done += count
         tick(done, len(rows))
-    return Links.join(outs), Links.join(intos)
+    return _Mined.of(outs.links(), pieces), intos.links()
 
 
-def _by_source(lists: Links) -> Links:
-    """Ordered lists, each in one piece, sorted by source: the pieces are sorted, not the links."""
-    first = np.flatnonzero(np.diff(lists.source, prepend=-1))
-    length = np.diff(first, append=len(lists))
-    by = np.argsort(lists.source[first])
-    first, length = first[by], length[by]
-    return lists.pick(np.repeat(first - np.cumsum(length) + length, length) + np.arange(len(lists)))
+def _first(links: Links, cap: int) -> Links:
+    """The first `cap` of each list of sorted links."""
+    starts = np.flatnonzero(np.diff(links.source, prepend=-1))
+    place = np.arange(len(links)) - np.repeat(starts, np.diff(starts, append=len(links)))
+    return links.pick(place < cap)
 
 
-def _draw_back(links: Links, kept: Mask, rows: Mask, floor: Similarities, end: Rows) -> None:
-    """Set the end of the lists of `rows`, whose last members have changed, to their last remaining member."""
-    left = np.flatnonzero(kept & rows[links.source])
-    left = left[np.flatnonzero(np.diff(links.source[left], append=-1))]
+def _draw_back(lists: Links, touched: Mask, floor: Similarities, end: Rows) -> None:
+    """Set the end of the lists whose last members have changed to their last remaining member."""
+    rows = (end >= 0) & touched[end]
     floor[rows], end[rows] = np.inf, -1
-    floor[links.source[left]] = links.similarity[left]
-    end[links.source[left]] = links.target[left]
+    for _, links in lists.blocks(len(touched)):
+        left = np.flatnonzero(rows[links.source] & ~(touched[links.source] | touched[links.target]))
+        left = left[np.flatnonzero(np.diff(links.source[left], append=-1))]
+        floor[links.source[left]] = links.similarity[left]
+        end[links.source[left]] = links.target[left]
 
 
 def _known(links: Links, floor: Similarities, end: Rows, order: Rows) -> Mask:
@@ -160,23 +226,12 @@ def _mark_cuts(links: Links, depth: int, floor: Similarities, end: Rows) -> None
     end[links.source[cut]] = links.target[cut]
 
 
-def _merged(one: Links, other: Links, capacity: int) -> Links:
-    """Merge two sets of lists, both sorted by source and without a common source."""
+def _together(first: int, one: Links, other: Links) -> Links:
+    """Merge lists of a block of rows from `first` on, both sorted by source and without a common source."""
     if not len(one) or not len(other):
         return one if len(one) else other
-    count = np.bincount(other.source, minlength=capacity)
-    from_other = np.repeat(count > 0, count + np.bincount(one.source, minlength=capacity))
-
-    def merged(left: NDArray[_Number], right: NDArray[_Number]) -> NDArray[_Number]:
-        both = np.empty(len(from_other), dtype=left.dtype)
-        both[from_other], both[~from_other] = right, left
-        return both
-
-    return Links(
-        merged(one.source, other.source),
-        merged(one.target, other.target),
-        merged(one.similarity, other.similarity),
-    )
+    both = Links.join([one, other])
+    return both.pick(np.argsort((both.source - first).astype(np.uint16), kind="stable"))  # 16 bits sort by radix
 
 
 def _mask(rows: Rows | RowIds, capacity: int) -> Mask:

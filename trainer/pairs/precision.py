@@ -1,17 +1,15 @@
-"""The precision in which bounds are multiplied: float32, or bfloat16 where the machine multiplies it faster.
+"""The precision in which bounds are multiplied, and the largest error of such a product.
 
-A bound may be coarse as long as its error is known, so half the bits are enough: a processor with instructions for
-bfloat16 makes three products in the time of one. TensorFlow (oneDNN or Eigen) multiplies bfloat16, with sums in
-float32.
+A bound may be coarse as long as its error is known, so fewer bits are enough where a machine multiplies them faster:
+bfloat16 on a processor that has instructions for it, TF32 on a GPU. Rows are rounded when they are stored. So the
+rounding of a factor is to nearest, whatever a machine does with wider numbers, and what it adds up in is float32.
+Each error has a derivation in `Precision.error`; docs/gpu.md has it with the sources.
 """
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,108 +18,108 @@ from numpy.typing import NDArray
 from stores.feature_store import Floats
 
 Stored = NDArray[Any]
-"""Precision as they are kept: float32, or its upper half as uint16."""
+"""Rows as they are kept: float32, or its upper half as uint16."""
 
-_ROUNDING = 2.0**-8  # of bfloat16, relative, to nearest
+_SUM = 2.0**-24  # unit roundoff of float32
 _ARITHMETIC = 2.0**-20  # more than the error of the few float32 operations after a product
-_TRIAL_ROWS, _TRIAL_OTHERS, _TRIAL_WIDTH = 256, 4096, 96
-_WORTH_IT = 1.3
+_TENSOR_CORES = 4  # times the error of a sum where addends are cut off, not rounded
 
 
 class Precision(StrEnum):
     """A floating-point format."""
 
     FLOAT32 = "float32"
+    TF32 = "tf32"
+    """float32 whose last 13 bits are zero: what a GPU's tensor cores take of float32 (NVIDIA from Ampere on)."""
     BFLOAT16 = "bfloat16"
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of stored rows."""
-        return np.dtype(np.float32 if self is Precision.FLOAT32 else np.uint16)
+        return np.dtype(np.uint16 if self is Precision.BFLOAT16 else np.float32)
 
     @property
     def price(self) -> float:
-        """Time of a product relative to float32."""
-        return 1.0 if self is Precision.FLOAT32 else 0.35
+        """Time of a product relative to float32 on the processor, where the machine is fast with this precision."""
+        return _PRICES[self]
+
+    @property
+    def roundoff(self) -> float:
+        """Largest relative error of a number that is rounded to this precision, to nearest."""
+        return _SUM * 2.0 ** _DROPPED[self]
 
     def error(self, width: int) -> float:
         """Largest error of a product of two rows of `width`, of length 1 at most, computed in this precision.
 
-        Gamma_n of Higham, Accuracy and Stability of Numerical Algorithms, 3.1, in float32, whatever the order of the
-        sum, and twice the rounding of a row to float32; slightly widened, since such rows are not of unit length to the
-        last bit. With bfloat16 the rounding of either row and of the result comes on top.
+        Two errors add up. The sum: gamma_n of Higham, Accuracy and Stability of Numerical Algorithms, 3.1, in float32,
+        whatever the order, and twice the rounding of a row to float32; slightly widened, since such rows are not of
+        unit length to the last bit. Rounding to the format: of either row, and of the result where that has the format,
+        too (bfloat16). A tensor core adds up a few products at a time, aligned to the largest and cut off (Blanchard et
+        al., SISC 42(3), 2020; Fasi et al., PeerJ CS 7:e330, 2021): with blocks of b, (b + 2) / b cuts of up to 2^-23
+        for each product, so four times the error of rounding holds for all b.
         """
-        summing = 1.01 * (width + 4) * 2.0**-24 + _ARITHMETIC
-        return summing if self is Precision.FLOAT32 else summing + 3.1 * _ROUNDING
+        terms = 1.01 * (width + 4) * _SUM
+        if self is Precision.FLOAT32:
+            return terms + _ARITHMETIC
+        if self is Precision.TF32:
+            return _TENSOR_CORES * terms + _ARITHMETIC + 2.1 * self.roundoff
+        return terms + _ARITHMETIC + 3.1 * self.roundoff
 
     def store(self, rows: Floats) -> Stored:
         """Rows of float32 rounded to this precision, to nearest, ties to even."""
-        if self is Precision.FLOAT32:
+        if not (dropped := _DROPPED[self]):
             return rows
         bits = rows.view(np.uint32)
-        return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+        return self._kept(bits + ((1 << (dropped - 1)) - 1) + ((bits >> dropped) & 1))
 
     def store_up(self, values: Floats) -> Stored:
         """Values of float32, none of them negative, rounded up to this precision."""
-        return values if self is Precision.FLOAT32 else ((values.view(np.uint32) + 0xFFFF) >> 16).astype(np.uint16)
+        if not (dropped := _DROPPED[self]):
+            return values
+        return self._kept(values.view(np.uint32) + ((1 << dropped) - 1))
+
+    def _kept(self, bits: NDArray[np.uint32]) -> Stored:
+        """Numbers by their bits, without those that are dropped."""
+        if self is Precision.BFLOAT16:
+            return (bits >> 16).astype(np.uint16)
+        return (bits >> _DROPPED[self] << _DROPPED[self]).astype(np.uint32, copy=False).view(np.float32)
 
     def load(self, stored: Stored) -> Floats:
         """Stored numbers as float32."""
-        return stored if self is Precision.FLOAT32 else (stored.astype(np.uint32) << 16).view(np.float32)
+        return (stored.astype(np.uint32) << 16).view(np.float32) if self is Precision.BFLOAT16 else stored
 
     def line(self, value: float) -> Any:
         """A number in the form of `product`: a product above `value` is always above this number.
 
         With bfloat16 `value` has to be above 0.
         """
-        if self is Precision.FLOAT32:
+        if self is not Precision.BFLOAT16:
             return np.nextafter(np.float32(value), np.float32(-np.inf))
         # Upper halves of positive numbers are, as integers, in the order of the numbers, those of negative ones below.
         return np.int16((np.float32(value).view(np.uint32) >> 16) - 1)
 
     def read(self, products: NDArray[Any]) -> Floats:
         """Products, as `product` gives them, as float32."""
-        return products if self is Precision.FLOAT32 else self.load(products.view(np.uint16))
+        return self.load(products.view(np.uint16)) if self is Precision.BFLOAT16 else products
 
     def product(self, left: Stored, right: Stored, out: NDArray[np.float32]) -> NDArray[Any]:
-        """left @ right.T of stored rows: float32 in `out`, or its upper halves as signed integers."""
-        return np.matmul(left, right.T, out=out) if self is Precision.FLOAT32 else _product_of_bfloat16(left, right)
+        """left @ right.T of stored rows, on the processor: float32 in `out`, or its upper halves as signed integers."""
+        if self is Precision.BFLOAT16:
+            return _product_of_bfloat16(left, right)
+        return np.matmul(left, right.T, out=out)
+
+
+_DROPPED = {Precision.FLOAT32: 0, Precision.TF32: 13, Precision.BFLOAT16: 16}
+"""Last bits of a float32 that a number of the format lacks."""
+
+_PRICES = {Precision.FLOAT32: 1.0, Precision.TF32: 0.02, Precision.BFLOAT16: 0.35}
+"""That of TF32 is no measurement: any GPU with tensor cores multiplies fifty times as fast as a few processor cores."""
 
 
 def _product_of_bfloat16(left: Stored, right: Stored) -> NDArray[Any]:
-    tf = sys.modules["tensorflow"]
+    tf = sys.modules["tensorflow"]  # multiplies bfloat16 (oneDNN or Eigen), with sums in float32
     kind = tf.bfloat16.as_numpy_dtype
     with tf.device("CPU:0"):  # where the rows are, and the result is needed
         product = tf.matmul(tf.constant(left.view(kind)), tf.constant(right.view(kind)), transpose_b=True)
     found: NDArray[Any] = product.numpy().view(np.int16)
     return found
-
-
-@cache
-def fast_precisions() -> tuple[Precision, ...]:
-    """The precisions of this machine: bfloat16, too, where TensorFlow is loaded, correct and clearly faster."""
-    if "tensorflow" not in sys.modules:
-        return (Precision.FLOAT32,)
-    generator = np.random.default_rng(0)
-    rows = generator.standard_normal((_TRIAL_ROWS + _TRIAL_OTHERS, _TRIAL_WIDTH), dtype=np.float32)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    left, right = rows[:_TRIAL_ROWS], rows[_TRIAL_ROWS:]
-    out = np.empty((_TRIAL_ROWS, _TRIAL_OTHERS), dtype=np.float32)
-    half = Precision.BFLOAT16
-    few, many = half.store(left), half.store(right)
-    coarse = half.load(half.product(few, many, out).view(np.uint16))
-    if not np.abs(coarse - left.astype(np.float64) @ right.T).max() <= half.error(_TRIAL_WIDTH):  # also for NaN
-        return (Precision.FLOAT32,)
-    slow = _seconds(lambda: Precision.FLOAT32.product(left, right, out))
-    faster = slow > _WORTH_IT * _seconds(lambda: half.product(few, many, out))
-    return (Precision.FLOAT32, half) if faster else (Precision.FLOAT32,)
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    """The shortest of three runs."""
-    taken = []
-    for _ in range(3):
-        start = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - start)
-    return min(taken)

@@ -20,7 +20,8 @@ from stores.files import lengthen, replacing
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds, Projection
 from trainer.pairs.bounds_tuning import choose_projection
-from trainer.pairs.precision import Precision, Stored, fast_precisions
+from trainer.pairs.hardware import fast_precisions
+from trainer.pairs.precision import Precision, Stored
 
 _SHORT_FILE = "short.bin"
 _PROJECTION_FILE = "projection.npz"
@@ -34,27 +35,41 @@ class ShortRows:
         self._short = folder / _SHORT_FILE
         self._projection = folder / _PROJECTION_FILE
 
-    def recreate(self, directions: Floats, everyone: Rows, policy: PairPolicy) -> Bounds:
-        """The bounds of a matrix (capacity, width) by a projection chosen for the users in the rows of `everyone`."""
-        projection = choose_projection(directions, everyone, policy.similarity_threshold, policy.max_positives_per_user)
+    def recreate(
+        self, directions: Floats, everyone: Rows, policy: PairPolicy, precisions: tuple[Precision, ...] | None = None
+    ) -> Bounds:
+        """The bounds of a matrix (capacity, width) by a projection chosen for the users in the rows of `everyone`.
+
+        `precisions` are those to choose from; None: those that this machine multiplies fast.
+        """
+        threshold, cap = policy.similarity_threshold, policy.max_positives_per_user
+        projection = choose_projection(directions, everyone, threshold, cap, precisions)
         self._projection.unlink(missing_ok=True)
         self._short.unlink(missing_ok=True)
         return self._written(directions, projection, np.arange(len(directions)))
 
-    def current(self, directions: Floats, changed: Rows, everyone: Rows, policy: PairPolicy) -> Bounds:
+    def current(
+        self,
+        directions: Floats,
+        changed: Rows,
+        everyone: Rows,
+        policy: PairPolicy,
+        precisions: tuple[Precision, ...] | None = None,
+    ) -> Bounds:
         """The bounds after the rows of `changed` were written or freed.
 
-        Bounds that are missing, damaged, or of a precision that this machine multiplies slowly are recreated.
+        Bounds that are missing, damaged, or of none of `precisions` (see `recreate`) are recreated.
         """
+        precisions = precisions or fast_precisions()
         try:
             with np.load(self._projection, allow_pickle=False) as stored:
                 projection, rows = Projection(stored["axes"], Precision(str(stored["precision"]))), int(stored["rows"])
             held = 0 if projection.is_plain else self._short.stat().st_size
         except (OSError, EOFError, ValueError, KeyError, BadZipFile):
-            return self.recreate(directions, everyone, policy)
+            return self.recreate(directions, everyone, policy, precisions)
         least = 0 if projection.is_plain else rows * projection.short_width * projection.precision.dtype.itemsize
-        if len(projection.axes) != directions.shape[1] or held < least or projection.precision not in fast_precisions():
-            return self.recreate(directions, everyone, policy)
+        if len(projection.axes) != directions.shape[1] or held < least or projection.precision not in precisions:
+            return self.recreate(directions, everyone, policy, precisions)
         return self._written(directions, projection, changed, held=rows)
 
     def _written(self, directions: Floats, projection: Projection, changed: Rows, held: int = -1) -> Bounds:

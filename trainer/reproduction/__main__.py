@@ -14,7 +14,6 @@ from contextlib import suppress
 from typing import IO
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # as the trainer has it: with more threads sums change
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 

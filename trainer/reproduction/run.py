@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from schemas.cycle import CycleRequest, FitReport, GateReport, Progress, TrainerSettings
+from schemas.engine import Device
 from schemas.guard import GuardName
 from schemas.hopsworks import HopsworksStore
 from schemas.jobs.reproduction import Claimed, Reproduction, ReproductionRequest
@@ -19,6 +20,7 @@ from stores.registry.files import read_manifest
 from stores.registry.opening import open_registry
 from trainer.claimed import read_claimed
 from trainer.cycle import Cycle
+from trainer.device import RECORDED, in_use, settle
 from trainer.errors import ClaimUnknown, TrainerError
 from trainer.evidence.keeper import EvidenceKeeper
 from trainer.exam.evaluate import score
@@ -94,6 +96,7 @@ def reproduce(request: ReproductionRequest, send: Callable[[Progress], None]) ->
     def compare(space: Space, population: Population, again: TwoTower, fit: FitReport) -> None:
         found.append(_compared(request, manifest, folder, space, population, again, fit, as_of))
 
+    settle(cycle.settings.device)
     with ExitStack() as opened:
         store, as_of = _store(cycle.settings, request.as_of)
         opened.enter_context(closing(store))
@@ -135,6 +138,8 @@ def _cycle_request(request: ReproductionRequest, manifest: ModelManifest, claime
             "labels": manifest.labels,
             "work_dir": scratch_of(request.settings),
             "reports_dir": None,
+            # What a processor has made, a GPU makes otherwise.
+            "device": request.settings.device if RECORDED in manifest.packages else Device.CPU,
             **{name: getattr(manifest, name) for name in ("pairs", "split", "fit", "gate", "guard")},
         }
     )
@@ -213,6 +218,8 @@ def _differing(then: dict[str, str]) -> dict[str, tuple[str | None, str | None]]
 def _installed(name: str) -> str | None:
     if name == "python":
         return platform.python_version()
+    if name == RECORDED:
+        return in_use() or "none"
     try:
         return version(name)
     except PackageNotFoundError:

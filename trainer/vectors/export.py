@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.jobs.vectors import Origin, Tower, VectorsRequest, VectorStamp, current_set
 from schemas.manifest import ModelManifest
+from stores.feature_store import Floats
 from stores.files import shared
 from stores.model_registry import ModelRegistry
 from stores.registry.files import read_manifest
@@ -23,13 +28,17 @@ from stores.vectors.pushing import push
 from stores.vectors.sets import SetFiles, SetWriter, only_writer
 from stores.vectors.single import SingleWriter
 from stores.vectors.together import origin_of, same_towers
+from trainer.distributed.cluster import workers_of
 from trainer.errors import TrainerError
 from trainer.run import open_store
 from trainer.space import Space
 from trainer.vectors.rows import RowSource, SpaceRows, StoreRows, with_direction
-from trainer.vectors.towers import Towers, hashes_of
+from trainer.vectors.towers import Towers, embed_rows, hashes_of
+from trainer.workers import Workers
 
 Tick = Callable[[int, int | None], None]
+
+_SECONDS_A_VECTOR = 2e-5
 
 
 def export(request: VectorsRequest, tick: Tick) -> VectorStamp:
@@ -54,8 +63,11 @@ def export(request: VectorsRequest, tick: Tick) -> VectorStamp:
     rows = rows_for(request, registry)
     with shared():
         (request.out.parent if request.ending else request.out).mkdir(parents=True, exist_ok=True)
-    with nullcontext() if request.ending else only_writer(request.out):
-        work = _Export(request, origin_of(request.version, manifest), manifest, towers, rows, tick)
+    with (
+        nullcontext() if request.ending else only_writer(request.out),
+        workers_of(request.settings.engine, request.settings.ray) as workers,
+    ):
+        work = _Export(request, origin_of(request.version, manifest), manifest, towers, rows, tick, workers)
         place = request.out if request.ending else current_set(request.out)
         try:
             stamp = work.written(place)
@@ -102,6 +114,7 @@ class _Export:
     towers: Towers
     rows: RowSource
     tick: Tick
+    workers: Workers
 
     def written(self, place: Path | None, *, unknown: bool = False) -> VectorStamp:
         """Write all vectors, beside those at `place`; `unknown` where those could not be read.
@@ -118,7 +131,7 @@ class _Export:
             writer = self._writer()
             opened.callback(writer.drop)
             counts = _Counts()
-            for block in self._computed(earlier, counts):
+            for block in self._computed(earlier, counts, most=not usable):
                 writer.add(block)
             stamp = VectorStamp(
                 origin=self.origin,
@@ -150,23 +163,45 @@ class _Export:
         }
         return kinds[self.request.ending](self.request.out, self.request.towers, self.towers.dimension)
 
-    def _computed(self, earlier: Earlier | None, counts: _Counts) -> Iterator[VectorBlock]:
+    def _computed(self, earlier: Earlier | None, counts: _Counts, *, most: bool) -> Iterator[VectorBlock]:
+        """All blocks; `most` where most vectors have to be computed, and not only those of changed users."""
         about = self.rows.count()
         self.tick(0, about)
-        for everybody, everything in self.rows.blocks():
-            users, raw = with_direction(everybody, everything)
-            counts.all += len(everybody)
-            if users:
-                hashes, vectors = hashes_of(raw), self.towers.empty(len(users))
-                new = ~earlier.unchanged(users, hashes, vectors) if earlier is not None else slice(None)
-                for tower, computed in self.towers.embed(raw[new]).items():
-                    vectors[tower][new] = computed
-                counts.users += len(users)
-                counts.computed += len(raw[new])
-                yield VectorBlock(users, vectors, hashes)
+        waiting: deque[_Waiting] = deque()
+        seconds = most * (about or 0) * len(self.request.towers) * _SECONDS_A_VECTOR
+        found = self.workers.each(embed_rows, self._asked(earlier, waiting), (self.towers,), seconds)
+        for computed in found:
+            one = waiting.popleft()
+            for tower, vectors in computed.items():
+                one.block.vectors[tower][one.new] = vectors
+            counts.all += one.read
+            counts.users += len(one.block.users)
+            counts.computed += int(one.new.sum())
+            if one.block.users:
+                yield one.block
             self.tick(counts.all, about)
         if earlier is not None:
             earlier.rest()
+
+    def _asked(self, earlier: Earlier | None, waiting: deque[_Waiting]) -> Iterator[Floats]:
+        """The raw rows to compute vectors of, a block at a time; each block waits for them in `waiting`."""
+        for everybody, everything in self.rows.blocks():
+            users, raw = with_direction(everybody, everything)
+            hashes, vectors = hashes_of(raw), self.towers.empty(len(users))
+            new = np.ones(len(users), dtype=bool)
+            if earlier is not None and users:
+                new = ~earlier.unchanged(users, hashes, vectors)
+            waiting.append(_Waiting(VectorBlock(users, vectors, hashes), new, len(everybody)))
+            yield raw if new.all() else raw[new]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A block whose `new` users have no vectors yet; `read` counts its users with those without a direction."""
+
+    block: VectorBlock
+    new: NDArray[np.bool_]
+    read: int
 
 
 @dataclass(slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -20,15 +22,19 @@ _FILES = {Tower.QUERY: QUERY_TOWER_FILE, Tower.CANDIDATE: CANDIDATE_TOWER_FILE}
 
 
 class Towers:
-    """Some towers of one version.
+    """Some towers of one version. They travel to other machines as their files.
 
     Raises:
         RegistryError: a file does not load as a tower.
     """
 
     def __init__(self, folder: Path, wanted: Sequence[Tower]) -> None:
+        self._folder = folder
         self._models = {tower: _load(folder / _FILES[tower]) for tower in wanted}
         self.dimension = int(next(iter(self._models.values())).output_shape[1])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (tuple((tower.value, (self._folder / _FILES[tower]).read_bytes()) for tower in self._models),)
 
     def empty(self, users: int) -> dict[Tower, Floats]:
         """Room for the vectors of so many users, by tower."""
@@ -39,6 +45,21 @@ class Towers:
         if not len(raw):
             return self.empty(0)  # Keras finds no largest number among none
         return {tower: np.asarray(model(raw, training=False)) for tower, model in self._models.items()}
+
+
+@lru_cache(maxsize=1)
+def _arrived(files: tuple[tuple[str, bytes], ...]) -> Towers:
+    """The towers of these files, loaded once in a process."""
+    with TemporaryDirectory() as folder:
+        for tower, content in files:
+            (Path(folder) / _FILES[Tower(tower)]).write_bytes(content)
+        return Towers(Path(folder), [Tower(tower) for tower, _ in files])
+
+
+def embed_rows(raw: Floats, common: Iterable[Towers]) -> Mapping[Tower, Floats]:
+    """The vectors of raw rows by the only towers there are; a part of the work of `trainer.workers.Workers`."""
+    (towers,) = common
+    return towers.embed(raw)
 
 
 def hashes_of(raw: Floats) -> Hashes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -49,7 +50,7 @@ def settings(double: HopsworksDouble, tmp_path: Path) -> Settings:
     return Settings(state_dir=tmp_path, feature_group=GROUP, labels=FOLLOWS, hopsworks=cluster_of(double))
 
 
-def done(settings: Settings, **wishes: bool) -> list[str]:
+def done(settings: Settings, **wishes: Any) -> list[str]:
     return [f"{step.made}: {step.what}" for step in set_up(settings, Wishes(**wishes))]
 
 

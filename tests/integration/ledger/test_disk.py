@@ -97,7 +97,7 @@ def matrix_and_pairs_are_sound(service: Service, state: Path, copy: Path) -> Non
         blocks = [stored.columns[column.name][number] for column in GROUP.columns]
         row = np.concatenate([np.ravel(block) for block in blocks if block is not None])
         assert kept.matrix.raw[rows[users.index(user)]].tolist() == row.tolist()
-    (copy / "pairs.npz").unlink()
+    (copy / "pairs.bin").unlink()
     anew = Space.open(copy, manifest.space, GROUP)
     assert anew is not None
     anew.update_pairs(PairPolicy(max_positives_per_user=15), lambda _done, _of: None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.unit.project.code import ROOT
+from tests.waiting import wait_until
+from trainer.distributed.tasks import processors
 
 T = TypeVar("T")
 _STARTS = 5
@@ -19,9 +21,9 @@ _STARTS = 5
 class TwoNodes:
     """The cluster. The first node is the head; nodes may be added and removed."""
 
-    def __init__(self, cluster: Any) -> None:
+    def __init__(self, cluster: Any, others: Sequence[int] = (1,)) -> None:
         self._cluster = cluster
-        self._others = [self._added()]
+        self._others = [self._added(processors) for processors in others]
 
     @property
     def address(self) -> str:
@@ -36,8 +38,8 @@ class TwoNodes:
         """Have a node join."""
         self._others.append(self._added())
 
-    def _added(self) -> Any:
-        return patiently(lambda: self._cluster.add_node(num_cpus=1))
+    def _added(self, processors: int = 1) -> Any:
+        return patiently(lambda: self._cluster.add_node(num_cpus=processors))
 
 
 def patiently(start: Callable[[], T]) -> T:
@@ -49,8 +51,25 @@ def patiently(start: Callable[[], T]) -> T:
 
 
 @contextmanager
-def two_nodes(copies: Path) -> Iterator[TwoNodes]:
-    """The cluster; its nodes keep their copies in a folder. The environment of this process reaches it meanwhile."""
+def workers_of(nodes: Sequence[int]) -> Iterator[None]:
+    """This process is connected to a cluster of so many nodes, each with so many workers."""
+    import ray
+
+    with tempfile.TemporaryDirectory() as copies, two_nodes(Path(copies), nodes) as cluster:
+        try:
+            ray.init(address=cluster.address, log_to_driver=False)
+            wait_until(lambda: processors() == sum(nodes), 60.0, "all nodes")
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def two_nodes(copies: Path, processors: Sequence[int] = (1, 1)) -> Iterator[TwoNodes]:
+    """The cluster, or one of another size; its nodes keep their copies in a folder.
+
+    The environment of this process reaches it meanwhile.
+    """
     from ray.cluster_utils import Cluster
 
     before = dict(os.environ)
@@ -63,10 +82,10 @@ def two_nodes(copies: Path) -> Iterator[TwoNodes]:
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     cluster = patiently(
-        lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        lambda: Cluster(initialize_head=True, head_node_args={"num_cpus": processors[0], "include_dashboard": False})
     )
     try:
-        yield TwoNodes(cluster)
+        yield TwoNodes(cluster, processors[1:])
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
         os.environ.clear()

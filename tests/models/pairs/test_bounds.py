@@ -13,13 +13,15 @@ from trainer.pairs import bounds_tuning
 from trainer.pairs import candidates as mining_candidates
 from trainer.pairs.bounds import Axes, Bounds, Projection
 from trainer.pairs.bounds_tuning import choose_projection
-from trainer.pairs.candidates import Candidates, Sieve, TooManyError, bar
+from trainer.pairs.candidates import Candidates, Sieve, bar
+from trainer.pairs.filters import TooManyError
 from trainer.pairs.precision import Precision
 from trainer.pairs.similarity import similarity
 
 WIDTHS = (1, 2, 6, 301)
 COUNT = 60
 COARSE = Precision.BFLOAT16
+PROCESSOR = (Precision.FLOAT32, COARSE)  # what a processor may multiply fast
 
 
 def awkward_rows(seed: int, axes: Axes) -> Floats:
@@ -318,7 +320,7 @@ def test_a_block_is_refused_for_what_its_fullest_row_takes_of_all_others() -> No
             assert len(sieve.candidates(np.arange(8)).target) == 200
 
 
-OFFERED = [None, (Precision.FLOAT32,), (COARSE,), tuple(Precision)]
+OFFERED = [None, (Precision.FLOAT32,), (COARSE,), PROCESSOR]
 
 
 @pytest.mark.parametrize("cap", [None, 1, 10])
@@ -366,16 +368,16 @@ def test_fine_numbers_are_chosen_where_coarse_ones_cannot_tell_users_apart() -> 
     rows[:, 0] = 1
     rows[:, 1:] = draw.normal(size=(2000, 59)) * 0.05 / np.sqrt(59)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    projection = choose_projection(rows, np.arange(2000), 1 - 0.05**2, None, tuple(Precision))
+    projection = choose_projection(rows, np.arange(2000), 1 - 0.05**2, None, PROCESSOR)
     assert projection.precision is Precision.FLOAT32
-    assert choose_projection(rows, np.arange(2000), 0.8, None, tuple(Precision)).precision is COARSE
+    assert choose_projection(rows, np.arange(2000), 0.8, None, PROCESSOR).precision is COARSE
 
 
 def test_coarse_numbers_are_not_chosen_for_a_threshold_below_their_error() -> None:
     rows = rows_of("sparse", 1, 500, 20)
     error = COARSE.error(20)
     for threshold, precision in ((error / 2, Precision.FLOAT32), (error, Precision.FLOAT32), (0.7, COARSE)):
-        assert choose_projection(rows, np.arange(500), threshold, None, tuple(Precision)).precision is precision
+        assert choose_projection(rows, np.arange(500), threshold, None, PROCESSOR).precision is precision
 
 
 def test_what_this_machine_is_fast_with_is_chosen_from_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,7 @@ def test_lists_doubles_and_numbers_of_any_size_are_accepted() -> None:
     np.testing.assert_array_equal(generate_pairs(unit(rows).astype(np.float64), seed=1)[1], expected)
 
 
-@pytest.mark.parametrize("precisions", [(Precision.FLOAT32,), (Precision.BFLOAT16,), tuple(Precision)])
+@pytest.mark.parametrize("precisions", [*((one,) for one in Precision), tuple(Precision)])
 def test_pairs_by_short_products_are_all_there(
     precisions: tuple[Precision, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from trainer.matrix.embeddings import Rows, UserMatrix
 from trainer.pairs import mining
 from trainer.pairs.bounds import Bounds, Projection
 from trainer.pairs.bounds_tuning import choose_projection
-from trainer.pairs.candidates import Sieve, TooManyError
+from trainer.pairs.candidates import Sieve
+from trainer.pairs.filters import DeviceRows, TooManyError
 from trainer.pairs.graph import Graph, update_graph
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
@@ -156,9 +158,17 @@ def test_the_memory_for_blocks_is_shared_among_the_threads(
     shares: list[tuple[int, bool]] = []
 
     class Noted(Sieve):
-        def __init__(self, bounds: Bounds, threshold: float, memory: int, *, tables: bool = True) -> None:
+        def __init__(
+            self,
+            bounds: Bounds,
+            threshold: float,
+            memory: int,
+            *,
+            tables: bool = True,
+            device: DeviceRows | None = None,
+        ) -> None:
             shares.append((memory, tables))
-            super().__init__(bounds, threshold, memory, tables=tables)
+            super().__init__(bounds, threshold, memory, tables=tables, device=device)
 
     monkeypatch.setattr(mining, "Sieve", Noted)
     monkeypatch.setattr(mining, "_WORTH_A_THREAD", 1)
@@ -186,9 +196,9 @@ def test_rows_are_arranged_only_where_that_is_cheap(
     """By all coordinates it would take longer than it saves."""
     arranged: list[int] = []
 
-    def noted(points: Floats, size: int) -> Rows:
+    def noted(points: Callable[[Rows], Floats], count: int, size: int) -> Rows:
         arranged.append(size)
-        return near_together(points, size)
+        return near_together(points, count, size)
 
     monkeypatch.setattr(mining, "near_together", noted)
     view = view_of(rows_of("clusters", 0, 200), kept, precision)
@@ -245,7 +255,7 @@ def test_lists_of_more_sources_than_sixteen_bits_can_tell_apart() -> None:
 @pytest.mark.parametrize(("count", "size"), [(0, 3), (1, 3), (3, 3), (4, 3), (1000, 64), (640, 64), (500, 1)])
 def test_rows_arranged_near_together_are_the_same_rows_and_their_groups_are_narrower(count: int, size: int) -> None:
     points = rows_of("wide clusters", 5, count)
-    arranged = near_together(points, size)
+    arranged = near_together(lambda rows: points[rows], count, size)
     assert sorted(arranged.tolist()) == list(range(count))
     if count < 5 * size:
         return
@@ -328,5 +338,9 @@ def test_candidates_for_whom_there_is_no_room_are_not_spread_out_first(precision
 def test_coarse_numbers_that_would_have_no_line_are_not_chosen_even_where_they_would_be_cheapest() -> None:
     rows = np.random.default_rng(0).normal(1, 0.1, size=(500, 40))
     alike = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    assert choose_projection(alike, np.arange(500), 0.5, None, tuple(Precision)).precision is Precision.BFLOAT16
-    assert choose_projection(alike, np.arange(500), 0.005, None, tuple(Precision)).precision is Precision.FLOAT32
+    processor = (Precision.FLOAT32, Precision.BFLOAT16)
+    assert choose_projection(alike, np.arange(500), 0.5, None, processor).precision is Precision.BFLOAT16
+    assert choose_projection(alike, np.arange(500), 0.005, None, processor).precision is Precision.FLOAT32
+    for threshold in (0.5, 0.001):  # of TF32 a line may lie anywhere
+        chosen = choose_projection(alike, np.arange(500), threshold, None, (Precision.TF32,))
+        assert chosen.precision is Precision.TF32

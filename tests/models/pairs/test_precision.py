@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,10 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stores.feature_store import Floats
-from trainer.pairs import precision as module
-from trainer.pairs.precision import Precision, Stored, fast_precisions
+from trainer.pairs.precision import Precision
 
-FINE, COARSE = Precision.FLOAT32, Precision.BFLOAT16
+FINE, TENSOR, COARSE = Precision.FLOAT32, Precision.TF32, Precision.BFLOAT16
 WIDTHS = (1, 2, 3, 6, 16, 17, 64, 100, 253, 254, 301)
 TIE = 2.0**-8  # from a number of bfloat16 in [1, 2) to halfway to the next
 
@@ -30,6 +26,39 @@ def coarse(*values: float) -> Floats:
     """The nearest numbers of bfloat16, as TensorFlow has them."""
     rounded: Floats = tf.cast(tf.constant(values, tf.float32), tf.bfloat16).numpy().astype(np.float32)
     return rounded
+
+
+def nearest(values: NDArray[Any], digits: int) -> NDArray[np.float64]:
+    """Numbers of so many binary digits, to nearest, ties to even: by their mantissa, not by their bits."""
+    mantissa, exponent = np.frexp(values.astype(np.float64))
+    found: NDArray[np.float64] = np.ldexp(np.round(np.ldexp(mantissa, digits)), exponent - digits)
+    return found
+
+
+DIGITS = {FINE: 24, TENSOR: 11, COARSE: 8}
+
+
+@pytest.mark.parametrize("precision", Precision)
+@given(values=st.lists(floats, min_size=1, max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_numbers_are_stored_with_as_many_digits_as_the_format_has(precision: Precision, values: list[float]) -> None:
+    given = np.array(values, dtype=np.float32)
+    given[np.abs(given) < 2.0**-126] = 0.0  # smaller ones have fewer digits
+    found = precision.load(precision.store(given)).astype(np.float64)
+    np.testing.assert_array_equal(found, nearest(given, DIGITS[precision]))
+    assert (np.abs(found - given) <= precision.roundoff * np.abs(given)).all()
+    up = precision.load(precision.store_up(np.abs(given)))
+    assert (up >= np.abs(given)).all()
+    assert (up <= np.abs(given) * (1 + 2 * precision.roundoff)).all()
+    np.testing.assert_array_equal(precision.load(precision.store_up(up)), up)
+    assert precision.store(given).dtype == precision.dtype
+
+
+def test_a_tensor_core_may_cut_off_what_it_does_not_take_and_loses_nothing() -> None:
+    """Whatever a card does with the 13 bits that TF32 lacks: they are zero."""
+    rows = unit(np.random.default_rng(0).normal(size=(50, 100)))
+    assert not (TENSOR.store(rows).view(np.uint32) & 0x1FFF).any()
+    assert (rows.view(np.uint32) & 0x1FFF).any()
 
 
 @given(st.lists(floats, min_size=1, max_size=30))
@@ -79,7 +108,7 @@ def test_numbers_rounded_up_are_the_least_that_are_not_below(values: list[float]
 
 def above(precision: Precision, products: Floats, value: float) -> NDArray[np.bool_]:
     """Which of `products`, in the form that `precision.product` gives them in, are above the line."""
-    form: NDArray[Any] = products if precision is FINE else precision.store(products).view(np.int16)
+    form: NDArray[Any] = precision.store(products).view(np.int16) if precision is COARSE else products
     compared: NDArray[np.bool_] = form > precision.line(value)
     return compared
 
@@ -100,7 +129,7 @@ def test_what_is_above_a_value_is_above_its_line_and_what_is_well_below_is_not(
     products = precision.load(precision.store(given))  # as they come out of a product
     found = above(precision, products, value)
     assert found[products.astype(np.float64) > value].all()
-    loose = 2.0**-22 if precision is FINE else 2.0**-6
+    loose = 2.0**-6 if precision is COARSE else 2.0**-22
     assert not found[products < value * (1 - loose)].any()
     assert not found[products <= 0].any()
 
@@ -134,7 +163,7 @@ def test_of_float32_a_line_may_lie_below_zero(value: float) -> None:
 def product(precision: Precision, left: Floats, right: Floats) -> Floats:
     out = np.empty((len(left), len(right)), dtype=np.float32)
     found = precision.product(precision.store(left), precision.store(right), out)
-    assert found.dtype == (np.float32 if precision is FINE else np.int16)
+    assert found.dtype == (np.int16 if precision is COARSE else np.float32)
     assert found.shape == out.shape
     read = precision.read(found)
     assert read.dtype == np.float32
@@ -210,7 +239,8 @@ def test_the_error_is_as_small_as_it_can_be_said_to_be() -> None:
     assert abs(product(COARSE, row, row)[0, 0] - true) < COARSE.error(254)
     for width in WIDTHS:
         assert 0 < FINE.error(width) < 3e-5
-        assert FINE.error(width) < COARSE.error(width) < 0.0125
+        assert FINE.error(width) < TENSOR.error(width) < COARSE.error(width) < 0.0125
+        assert TENSOR.error(width) < 0.0012
     assert FINE.error(301) > FINE.error(300) >= 300 * 2.0**-24
 
 
@@ -225,92 +255,6 @@ def test_no_product_of_any_rows_is_further_off_than_the_error(seed: int, width: 
 
 
 def test_as_they_are_kept_coarse_numbers_are_half_as_large() -> None:
-    assert (FINE.dtype.itemsize, COARSE.dtype.itemsize) == (4, 2)
-    assert FINE.price == 1 > COARSE.price
-    assert [Precision(name) for name in ("float32", "bfloat16")] == [FINE, COARSE]
-
-
-@pytest.fixture
-def afresh() -> Iterator[None]:
-    """What the machine is fast with is found out once; here each time."""
-    fast_precisions.cache_clear()
-    yield
-    fast_precisions.cache_clear()
-
-
-def timed(monkeypatch: pytest.MonkeyPatch, fine: float, rough: float) -> list[float]:
-    """Let products take so long."""
-    times: list[float] = []
-
-    def seconds(run: Callable[[], object]) -> float:
-        run()
-        times.append((fine, rough)[len(times)])
-        return times[-1]
-
-    monkeypatch.setattr(module, "_seconds", seconds)
-    return times
-
-
-@pytest.mark.usefixtures("afresh")
-def test_without_tensorflow_there_is_float32_and_nothing_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "tensorflow")
-    times = timed(monkeypatch, 1.0, 0.1)
-    assert fast_precisions() == (FINE,)
-    assert times == []
-
-
-def test_pairs_do_not_import_tensorflow() -> None:
-    code = (
-        "import sys, numpy as np; from trainer.pairs import generate_pairs;"
-        "from trainer.pairs.precision import fast_precisions;"
-        "pairs, labels = generate_pairs(np.eye(9)[[0, 0, 1, 2, 3]]); assert labels.tolist() == [1, 0], labels;"
-        "assert 'tensorflow' not in sys.modules; print(*fast_precisions())"
-    )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.split() == ["float32"]
-
-
-@pytest.mark.usefixtures("afresh")
-@pytest.mark.parametrize(
-    ("fine", "rough", "faster"), [(1.0, 0.3, True), (1.0, 0.7, True), (1.0, 0.8, False), (1, 2, False)]
-)
-def test_coarse_numbers_are_offered_where_they_are_clearly_faster(
-    monkeypatch: pytest.MonkeyPatch, fine: float, rough: float, faster: bool
-) -> None:
-    times = timed(monkeypatch, fine, rough)
-    assert fast_precisions() == ((FINE, COARSE) if faster else (FINE,))
-    assert times == [fine, rough]
-    assert fast_precisions() == ((FINE, COARSE) if faster else (FINE,))
-    assert times == [fine, rough]  # asked once
-
-
-@pytest.mark.usefixtures("afresh")
-@pytest.mark.parametrize("wrong", ["a little too much", "a little too little", "one product", "not a number"])
-def test_coarse_numbers_whose_products_are_not_within_their_error_are_refused(
-    monkeypatch: pytest.MonkeyPatch, wrong: str
-) -> None:
-    """As on a machine that sums up in bfloat16."""
-    right_one = module._product_of_bfloat16
-
-    def broken(left: Stored, right: Stored) -> NDArray[Any]:
-        found = COARSE.read(right_one(left, right)).copy()
-        off = 2 * COARSE.error(96)
-        if wrong == "one product":
-            found[-1, -1] += off
-        elif wrong == "not a number":
-            found[3, 5] = np.nan
-        else:
-            found += off if wrong == "a little too much" else -off
-        return COARSE.store(found).view(np.int16)
-
-    timed(monkeypatch, 1.0, 0.1)
-    monkeypatch.setattr(module, "_product_of_bfloat16", broken)
-    assert fast_precisions() == (FINE,)
-
-
-def test_the_shortest_of_three_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 5.0, 10.0, 11.0, 20.0, 23.0])
-    monkeypatch.setattr("trainer.pairs.precision.time.perf_counter", lambda: next(clock))
-    ran: list[int] = []
-    assert module._seconds(lambda: ran.append(1)) == 1.0
-    assert len(ran) == 3
+    assert [precision.dtype.itemsize for precision in (FINE, TENSOR, COARSE)] == [4, 4, 2]
+    assert FINE.price == 1 > COARSE.price > TENSOR.price
+    assert [Precision(name) for name in ("float32", "tf32", "bfloat16")] == [FINE, TENSOR, COARSE]

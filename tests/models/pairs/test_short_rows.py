@@ -29,7 +29,9 @@ class Chosen:
         self.precision = precision
         self.times = 0
 
-    def __call__(self, _directions: Floats, _everyone: object, _threshold: float, _cap: int | None) -> Projection:
+    def __call__(
+        self, _directions: Floats, _everyone: object, _threshold: float, _cap: int | None, _precisions: object
+    ) -> Projection:
         self.times += 1
         return self.now
 
@@ -147,8 +149,8 @@ def test_bounds_are_no_copy_of_what_is_on_disk_and_what_was_chosen_before_is_gon
 def test_numbers_that_this_machine_does_not_multiply_well_are_given_up(
     kept: Kept, chosen: Chosen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A space that another machine has made, or a process with TensorFlow, and this is one without."""
-    other = {Precision.FLOAT32: Precision.BFLOAT16, Precision.BFLOAT16: Precision.FLOAT32}[chosen.precision]
+    """A space that another machine has made, or one with a GPU, or a process with TensorFlow; this has none of it."""
+    other = Precision.BFLOAT16 if chosen.precision is Precision.FLOAT32 else Precision.FLOAT32
     monkeypatch.setattr(short_rows, "fast_precisions", lambda: (other,))
     chosen.precision = other
     check(kept.current(2), kept.directions, chosen.now)

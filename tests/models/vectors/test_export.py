@@ -248,7 +248,7 @@ def test_a_block_that_a_trainer_wrote_meanwhile_is_read_again(
         def between(self: SpaceRows, numbers: Any) -> Floats:
             found = read(self, numbers)
             if not times:
-                matrix.apply(keys[:1], new, matrix.directions[[row]].copy(), ())
+                matrix.apply(keys[:1], new, lambda _raw: matrix.directions[[row]].copy(), ())
                 matrix.clean()
             times.append(1)
             return found

@@ -3,7 +3,7 @@
 import sys
 
 if sys.orig_argv[-1] == "trainer":
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from schemas.labels import PairKey
     from stores.feature_store import Floats
@@ -15,12 +15,16 @@ if sys.orig_argv[-1] == "trainer":
     apply_labels = LabelBook.apply
 
     def apply_half(
-        self: UserMatrix, keys: Sequence[str], raw: Floats, directions: Floats, deletes: Iterable[str]
+        self: UserMatrix,
+        keys: Sequence[str],
+        raw: Floats,
+        scale: Callable[[Floats], Floats],
+        deletes: Iterable[str],
     ) -> None:
         known = self.rows_of(list(keys))
         left_out = set(sorted(known)[::2])
         taken = [at for at, key in enumerate(keys) if key not in left_out]
-        apply(self, [keys[at] for at in taken], raw[taken], directions[taken], deletes)
+        apply(self, [keys[at] for at in taken], raw[taken], scale, deletes)
 
     def apply_half_of_labels(self: LabelBook, labels: CheckedLabels, deletes: Iterable[PairKey]) -> None:
         half = CheckedLabels(

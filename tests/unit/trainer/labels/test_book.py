@@ -46,7 +46,7 @@ def matrix(tmp_path: Path) -> Iterator[UserMatrix]:
         users = names(40)
         directions = np.random.default_rng(1).normal(size=(40, 4)).astype(np.float32)
         directions[0] = 0.0
-        found.apply(users, directions, directions, [])
+        found.apply(users, directions, lambda raw: raw, [])
         yield found
 
 
@@ -114,7 +114,7 @@ def test_whoever_has_no_direction_takes_no_part_and_does_not_wait(book: LabelBoo
 def test_labels_wait_for_their_users(book: LabelBook, matrix: UserMatrix) -> None:
     book.replace(GROUP, checked({("u1", "late"): (True, 1.0, 0.0)}))
     assert known_labels(book, matrix).waiting == 1
-    matrix.apply(["late"], np.ones((1, 4), np.float32), np.full((1, 4), 0.5, np.float32), [])
+    matrix.apply(["late"], np.ones((1, 4), np.float32), lambda raw: raw / np.float32(2), [])
     found = known_labels(book, matrix)
     assert (len(found.outcomes), found.waiting) == (1, 0)
 

@@ -20,6 +20,10 @@ def rows_for(keys: list[str], mood: int) -> Floats:
     return np.array([[len(key), int(key[1:]), mood] for key in keys], dtype=np.float32).reshape(-1, WIDTH)
 
 
+def as_it_is(raw: Floats) -> Floats:
+    return raw
+
+
 def contents(matrix: UserMatrix) -> dict[str, list[float]]:
     keys, rows = matrix.users()
     return {key: matrix.raw[row].tolist() for key, row in zip(keys, rows, strict=True)}
@@ -39,7 +43,7 @@ def test_the_matrix_holds_what_was_last_written(history: list[tuple[list[str], l
             gone = [key for key in deletes if key not in upserts]
             raw = rows_for(upserts, mood)
             for _ in range(2):  # every step is safe to repeat
-                matrix.apply(upserts, raw, raw, gone)
+                matrix.apply(upserts, raw, as_it_is, gone)
             expected.update(zip(upserts, raw.tolist(), strict=True))
             for key in gone:
                 expected.pop(key, None)
@@ -56,10 +60,10 @@ def test_the_matrix_holds_what_was_last_written(history: list[tuple[list[str], l
 
 def test_rows_of_deleted_users_are_used_again(tmp_path: Path) -> None:
     matrix = UserMatrix(tmp_path, WIDTH)
-    matrix.apply(["u1", "u2", "u3"], rows_for(["u1", "u2", "u3"], 0), rows_for(["u1", "u2", "u3"], 0), [])
+    matrix.apply(["u1", "u2", "u3"], rows_for(["u1", "u2", "u3"], 0), as_it_is, [])
     freed = matrix.rows_of(["u2"])["u2"]
-    matrix.apply([], rows_for([], 0), rows_for([], 0), ["u2"])
-    matrix.apply(["u4"], rows_for(["u4"], 0), rows_for(["u4"], 0), [])
+    matrix.apply([], rows_for([], 0), as_it_is, ["u2"])
+    matrix.apply(["u4"], rows_for(["u4"], 0), as_it_is, [])
     assert matrix.rows_of(["u4"]) == {"u4": freed}
 
 
@@ -68,17 +72,17 @@ def test_it_grows_and_keeps_what_it_has(tmp_path: Path) -> None:
     keys = [f"u{number}" for number in range(5000)]
     for start in range(0, 5000, 700):
         part = keys[start : start + 700]
-        matrix.apply(part, rows_for(part, 1), rows_for(part, 1), [])
+        matrix.apply(part, rows_for(part, 1), as_it_is, [])
     assert contents(matrix) == dict(zip(keys, rows_for(keys, 1).tolist(), strict=True))
 
 
 def test_touched_and_freed_rows_are_dirty_until_cleaned(tmp_path: Path) -> None:
     matrix = UserMatrix(tmp_path, WIDTH)
-    matrix.apply(["u1", "u2"], rows_for(["u1", "u2"], 0), rows_for(["u1", "u2"], 0), [])
+    matrix.apply(["u1", "u2"], rows_for(["u1", "u2"], 0), as_it_is, [])
     assert matrix.dirty().tolist() == [0, 1]
     matrix.clean()
     assert matrix.dirty().tolist() == []
-    matrix.apply([], rows_for([], 0), rows_for([], 0), ["u1", "unknown"])
+    matrix.apply([], rows_for([], 0), as_it_is, ["u1", "unknown"])
     matrix.close()
     assert UserMatrix(tmp_path, WIDTH).dirty().tolist() == [0]
 
@@ -87,11 +91,11 @@ def test_a_crash_before_the_index_follows_leaves_the_rows_dirty(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     matrix = UserMatrix(tmp_path, WIDTH)
-    matrix.apply(["u1"], rows_for(["u1"], 0), rows_for(["u1"], 0), [])
+    matrix.apply(["u1"], rows_for(["u1"], 0), as_it_is, [])
     matrix.clean()
     monkeypatch.setattr(np.memmap, "flush", lambda _self: (_ for _ in ()).throw(OSError("power cut")))
     with pytest.raises(OSError, match="power cut"):
-        matrix.apply(["u1", "u2"], rows_for(["u1", "u2"], 5), rows_for(["u1", "u2"], 5), [])
+        matrix.apply(["u1", "u2"], rows_for(["u1", "u2"], 5), as_it_is, [])
     monkeypatch.undo()
     after = UserMatrix(tmp_path, WIDTH)
     assert after.users()[0] == ["u1"]
