@@ -38,6 +38,15 @@ class TwoNodes:
         """Have a node join."""
         self._others.append(self._added())
 
+    def wait_until_known(self) -> None:
+        """Until Ray, to which this process is connected, knows which nodes there are: it sends work to a lost one."""
+        import ray
+
+        def alive() -> int:
+            return sum(bool(node["Alive"]) for node in ray.nodes())  # type: ignore[no-untyped-call]
+
+        wait_until(lambda: alive() == 1 + len(self._others), 90.0, "Ray to know its nodes")
+
     def _added(self, processors: int = 1) -> Any:
         return patiently(lambda: self._cluster.add_node(num_cpus=processors))
 

@@ -108,6 +108,7 @@ def test_a_worker_that_is_killed_in_the_middle_changes_nothing(nodes: TwoNodes) 
 def test_a_node_that_is_lost_and_one_that_joins_change_nothing(nodes: TwoNodes) -> None:
     assert disturbed(nodes.lose_one) == list(range(20))
     assert disturbed(nodes.gain_one) == list(range(20))
+    nodes.wait_until_known()
 
 
 def test_what_parts_have_in_common_is_put_again_where_it_is_lost(
