@@ -29,8 +29,10 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # small steps: threads mak
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 from schemas.cycle import CycleRequest, CycleResult, Outcome, Progress
+from schemas.engine import Device
 from schemas.fault_points import Point, reached
 from stores.files import keep_private
+from trainer.device import settle
 from trainer.lock import only_trainer
 from trainer.own_keras import load_keras
 from trainer.process_end import run_to_end
@@ -92,6 +94,7 @@ def _warm() -> None:
     import trainer.warm
 
     try:
+        settle(Device.AUTO)  # once TensorFlow has computed it can no longer be done; who wants no GPU hides it
         trainer.warm.warm_up()
     except Exception as error:  # noqa: BLE001  (a toy must not cost a cycle)
         print(f"not warmed up: {type(error).__name__}: {error}", file=sys.stderr)

@@ -30,8 +30,10 @@ _WAY_OUT = (
 def settle(device: Device) -> str | None:
     """Have TensorFlow compute on `device` from now on; the name of the GPU, or None where there is none in use.
 
-    It has to be called before TensorFlow has computed anything where there are GPUs; again with the same device it
-    changes nothing.
+    It has to be called before TensorFlow has computed anything where there are GPUs: TensorFlow refuses a change
+    afterwards. Again with the same device, or with `gpu` after `auto`, it changes nothing. A process that may compute
+    before it knows the device is started with no GPU in sight where the processor is wanted
+    (`consumer.cycles.warm_trainer`).
 
     Raises:
         NoDevice: a GPU is asked for, and TensorFlow can use none.

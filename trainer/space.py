@@ -214,6 +214,8 @@ class Space:
         """Store the graph, and map what is stored: what it was made in goes away."""
         store_graph(self._folder, policy, graph.arrays())
         self._load_pairs()
+        if self._mined_by is None:  # it cannot be mapped: it is kept as it was made
+            self.graph, self._mined_by = graph, policy
 
 
 def _applied(folder: Path) -> dict[str, _Left | None]:

@@ -90,9 +90,8 @@ def _paper(found: Mapping[int, Figures]) -> str:
     for users in ON_PAPER:
         for kind in _KINDS:
             told = plan(found, kind, users)
-            most = max(
-                line(found, name, users) for name in found[max(found)] if name.startswith(kind) and "memory" in name
-            )
+            names = {name for told in found.values() for name in told if name.startswith(kind) and "memory" in name}
+            most = max(line(found, name, users) for name in names)
             lines.append(
                 [
                     f"{users:,}, {kind}",

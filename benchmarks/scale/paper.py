@@ -38,13 +38,14 @@ class Plan:
 def plan(found: Mapping[int, Figures], kind: str, users: int) -> Plan:
     """The plan for a `kind` of cycle, `full` or `incremental`.
 
-    Steps grow as a straight line through the two largest sizes; pairs by the square of the largest: everybody against
-    everybody, or 1 % of them.
+    Steps grow as a straight line through the two largest sizes that were measured; pairs by the square of the largest:
+    everybody against everybody, or 1 % of them.
     """
-    large = max(found)
-    steps = {name.split(".")[1] for name in found[large] if name.startswith(f"{kind}.") and name.count(".") == 1}
+    steps = {name.split(".")[1] for name in found[max(found)] if name.startswith(f"{kind}.") and name.count(".") == 1}
     rest = sum(line(found, f"{kind}.{step}", users) for step in steps if step not in {_QUADRATIC, "vectors"})
-    pairs = whole(found[large], f"{kind}.{_QUADRATIC}") * (users / large) ** 2
+    quadratic = f"{kind}.{_QUADRATIC}"
+    large = max(size for size, told in found.items() if quadratic in told)
+    pairs = whole(found[large], quadratic) * (users / large) ** 2
     alone = LONGEST - rest
     workers = math.ceil(pairs / alone) if alone > 0 else None
     busy = workers * LONGEST if workers is not None else rest + pairs
@@ -52,9 +53,13 @@ def plan(found: Mapping[int, Figures], kind: str, users: int) -> Plan:
 
 
 def line(found: Mapping[int, Figures], name: str, users: int) -> float:
-    """A figure on the straight line through the two largest sizes; never less than at the largest."""
-    (small, less), (large, more) = sorted(found.items())[-2:]
-    low, high = whole(less, name), whole(more, name)
+    """A figure on the straight line through the two largest sizes of which it was measured; never less than there.
+
+    One that was measured of one size alone grows in proportion.
+    """
+    sizes = sorted(size for size, told in found.items() if name in told)[-2:]
+    large, high = sizes[-1], whole(found[sizes[-1]], name)
+    small, low = (sizes[0], whole(found[sizes[0]], name)) if len(sizes) > 1 else (0, 0.0)
     return max(high, high + (high - low) / (large - small) * (users - large))
 
 

@@ -86,6 +86,10 @@ def _rows(setup: Setup, size: Size) -> list[Row]:
     store.commit(dict(zip(ids, rows, strict=True)))
     store.close()
     some, _ = _cycle(setup, _request(settings, "incremental", CycleKind.INCREMENTAL, ids, version), 1.0)
+    lacking = {}
+    if size.mined < 1:  # users without lists would take in everybody who is similar
+        some.pop("pair", None)
+        lacking["pair"] = f"not measured: the graph has lists of {size.mined:.0%} of the users"
     load = os.getloadavg()[0]
     busy = f"; the machine was busy: load {load:.0f} on {cores()} cores" if load > _CALM * cores() else ""
     name = f"scale.{size.users}"
@@ -97,12 +101,18 @@ def _rows(setup: Setup, size: Size) -> list[Row]:
             some,
             f"{changes:,} of {users:,} users changed",
             busy,
-            {} if size.mined == 1 else {"pair": f"the lists of {size.mined:.0%} of the users are in the graph"},
+            lacking,
         ),
         told(f"{name}.full.pair.share", size.mined, "of the rows", note="that were mined, each against all users"),
         told(f"{name}.full.fit.share", size.epochs / _EPOCHS, "of the epochs", note=f"{size.epochs} of {_EPOCHS}"),
-        told(f"{name}.space", _size(setup.folder / "work" / "spaces") / _MIB, "MiB", note="on disk: matrix and pairs"),
+        *_space(name, size, setup.folder / "work" / "spaces"),
     ]
+
+
+def _space(name: str, size: Size, folder: Path) -> Iterator[Row]:
+    """What a space takes on disk; nothing is told where it has a part of the lists."""
+    if size.mined == 1:
+        yield told(f"{name}.space", _size(folder) / _MIB, "MiB", note="on disk: matrix and pairs")
 
 
 def _part(size: Size) -> dict[str, str]:

@@ -13,6 +13,7 @@ from consumer.cycles.trainer_process import TrainerProcess
 from consumer.environment import for_child, variables_of_ray
 from consumer.settings import Settings
 from schemas.cycle import CycleRequest
+from schemas.engine import Device
 from schemas.fault_points import Point, reached
 from schemas.log_events.cycles import WAITING_TRAINER_ENDED
 
@@ -81,4 +82,5 @@ def trainer_environment(settings: Settings) -> dict[str, str]:
     """The part of our environment that trainers get."""
     cluster = "hopsworks" in {settings.feature_store.kind, settings.model_registry.kind}
     also = (*settings.trainer.environment, *variables_of_ray(os.environ, settings.engine))
-    return for_child(os.environ, cluster=cluster, also=also)
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1"} if settings.device is Device.CPU else {}  # before a waiting one warms up
+    return {**for_child(os.environ, cluster=cluster, also=also), **hidden}

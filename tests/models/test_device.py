@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from consumer.cycles.warm_trainer import trainer_environment
+from consumer.settings import Settings
 from schemas.cycle import CycleKind, CycleRequest, Lineage, Outcome
 from schemas.engine import Device
 from tests.worlds import trainer_settings
+from trainer.__main__ import _warm
 from trainer.device import RECORDED, in_use, settle
 from trainer.errors import NoDevice
 from trainer.package import packages
@@ -33,6 +36,7 @@ class Machine:
         self.gpus = [f"gpu {number}" for number in range(gpus)]
         self.visible, self.grows, self.short, self.deterministic = list(self.gpus), set[str](), True, False
         self.settled = 0
+        self.computed = False
 
     def list_physical_devices(self, _kind: str) -> list[str]:
         return self.gpus
@@ -41,6 +45,8 @@ class Machine:
         return self.visible
 
     def set_visible_devices(self, gpus: list[str], _kind: str) -> None:
+        if self.computed:
+            raise RuntimeError("Visible devices cannot be modified after being initialized")
         self.visible = gpus
         self.settled += 1
 
@@ -49,6 +55,8 @@ class Machine:
 
     def set_memory_growth(self, gpu: str, grows: bool) -> None:
         assert grows
+        if self.computed:
+            raise RuntimeError("Physical devices cannot be modified after being initialized")
         self.grows.add(gpu)
 
     def enable_tensor_float_32_execution(self, allowed: bool) -> None:
@@ -80,6 +88,28 @@ def test_the_first_gpu_is_taken_in_full_precision_and_with_results_that_repeat(
         assert not here.short
     assert here.settled == 1  # TensorFlow refuses a change once it has computed
     assert packages()[RECORDED] == "NVIDIA gpu 0"
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(2, Device.AUTO), (2, Device.GPU), (0, Device.AUTO), (0, Device.CPU)])
+def test_a_trainer_that_has_warmed_up_may_still_be_told_its_device(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, device: Device
+) -> None:
+    """It warms up before it knows; where the processor is wanted it sees no GPU from its start on."""
+    here = machine(monkeypatch, gpus)
+
+    def computes() -> None:
+        here.computed = True
+
+    monkeypatch.setattr("trainer.warm.warm_up", computes)
+    _warm()
+    assert here.computed
+    assert settle(device) == ("NVIDIA gpu 0" if gpus else None)
+
+
+def test_a_trainer_that_is_to_use_the_processor_sees_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    seen = [trainer_environment(Settings(device=device))["CUDA_VISIBLE_DEVICES"] for device in Device]
+    assert dict(zip(Device, seen, strict=True)) == {Device.AUTO: "1", Device.CPU: "-1", Device.GPU: "1"}
 
 
 @pytest.mark.parametrize(("gpus", "device"), [(0, Device.AUTO), (0, Device.CPU), (2, Device.CPU)])

@@ -123,7 +123,9 @@ def embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
 
 def _embed(model: TwoTower, name: str, raw: Floats, rows: Rows) -> Floats:
     tower = model.query if name == QUERY else model.candidate
-    found = Scratch.beside(raw).zeros((len(raw), tower.output_shape[1]), np.float32)
+    # Of queries there are a few thousand, and zeros that nobody writes take no memory; on a disk they would take room.
+    room = np.zeros if name == QUERY else Scratch.beside(raw).zeros
+    found: Floats = room((len(raw), tower.output_shape[1]), np.float32)
     for start in range(0, len(rows), _ROWS_PER_PASS):
         part = rows[start : start + _ROWS_PER_PASS]
         found[part] = tower(model.preprocess(raw[part], training=False), training=False)

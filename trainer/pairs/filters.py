@@ -90,7 +90,7 @@ class DeviceRows:
 
     Raises:
         ValueError: the rows are not of TF32. A device may round float32 to that, so its error is that of TF32.
-        tensorflow.errors.ResourceExhaustedError: the device has no memory for them.
+        `no_room()`: the device has no memory for them.
     """
 
     def __init__(self, bounds: Bounds, device: str) -> None:
@@ -141,7 +141,7 @@ class DeviceFilter:
             if len(left) > 1 and count - len(own[0]) > room:  # before they are gathered
                 raise TooManyError
             at, found = self._rows.gathered(product, above)
-        except sys.modules["tensorflow"].errors.ResourceExhaustedError:
+        except no_room():
             if len(left) > 1:
                 raise TooManyError from None
             raise
@@ -154,6 +154,12 @@ class DeviceFilter:
         if len(left) > 1 and len(at) > room:
             raise TooManyError
         return at, found
+
+
+def no_room() -> tuple[type[Exception], ...]:
+    """What TensorFlow raises where a device has no memory left, when it computes and when something is copied."""
+    errors = sys.modules["tensorflow"].errors
+    return errors.ResourceExhaustedError, errors.InternalError
 
 
 @contextmanager

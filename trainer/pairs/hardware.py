@@ -11,7 +11,7 @@ import numpy as np
 
 from stores.feature_store import Floats
 from trainer.pairs.bounds import Projection
-from trainer.pairs.filters import DeviceFilter, DeviceRows, tensor_cores
+from trainer.pairs.filters import DeviceFilter, DeviceRows, no_room, tensor_cores
 from trainer.pairs.precision import Precision
 
 GPU = "/GPU:0"
@@ -28,12 +28,16 @@ def fast_precisions() -> tuple[Precision, ...]:
 def accelerator() -> str | None:
     """The GPU that multiplies bounds, as TensorFlow names it; None where there is none.
 
-    It is one that TensorFlow is loaded for and may use (`trainer.device`), and whose products are within their error.
+    It is one that TensorFlow is loaded for and may use (`trainer.device`), with room for a trial, whose products are
+    within their error.
     """
     tf = sys.modules.get("tensorflow")
     if tf is None or not tf.config.get_visible_devices("GPU"):
         return None
-    return GPU if multiplies_right(GPU) else None
+    try:
+        return GPU if multiplies_right(GPU) else None
+    except no_room():  # others have taken it
+        return None
 
 
 def multiplies_right(device: str) -> bool:

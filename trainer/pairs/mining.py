@@ -9,7 +9,6 @@ nothing of this changes the result.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ from schemas.policies import PairPolicy
 from trainer.matrix.embeddings import Rows
 from trainer.pairs.bounds import Bounds
 from trainer.pairs.candidates import BLOCK_ROWS, Candidates, Sieve, bar
-from trainer.pairs.filters import DeviceRows, TooManyError, tensor_cores
+from trainer.pairs.filters import DeviceRows, TooManyError, no_room, tensor_cores
 from trainer.pairs.hardware import accelerator
 from trainer.pairs.links import Links
 from trainer.pairs.locality import near_together
@@ -135,7 +134,7 @@ def _on_a_device(bounds: Bounds, rows: int) -> DeviceRows | None:
         return None
     try:
         return DeviceRows(bounds, device)
-    except sys.modules["tensorflow"].errors.ResourceExhaustedError:
+    except no_room():
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, nullcontext
@@ -168,7 +169,8 @@ class _Export:
         about = self.rows.count()
         self.tick(0, about)
         waiting: deque[_Waiting] = deque()
-        seconds = most * (about or 0) * len(self.request.towers) * _SECONDS_A_VECTOR
+        many = math.inf if about is None else about  # a cluster does not count its users
+        seconds = many * len(self.request.towers) * _SECONDS_A_VECTOR if most else 0.0
         found = self.workers.each(embed_rows, self._asked(earlier, waiting), (self.towers,), seconds)
         for computed in found:
             one = waiting.popleft()

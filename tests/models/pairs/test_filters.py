@@ -151,18 +151,22 @@ def test_a_device_takes_rows_of_tf32_alone(precision: Precision) -> None:
         DeviceRows(bounds_of(rows, Projection.whole(6, precision)), "/CPU:0")
 
 
-def test_a_device_without_memory_for_a_product_is_given_smaller_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [tf.errors.ResourceExhaustedError, tf.errors.InternalError])
+def test_a_device_without_memory_for_a_product_is_given_smaller_blocks(
+    monkeypatch: pytest.MonkeyPatch, error: type[tf.errors.OpError]
+) -> None:
+    """What is copied to a full card, such as the rows of a block, ends with another error than what it computes."""
     rows = np.eye(6, dtype=np.float32)
     bounds = bounds_of(rows, Projection.whole(6, Precision.TF32))
     found_by = DeviceFilter(DeviceRows(bounds, "/CPU:0"), 0.5)
 
     def none_left(*_: object) -> None:
-        raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
+        raise error(None, None, "out of memory")
 
     monkeypatch.setattr(DeviceRows, "above", none_left)
     with pytest.raises(TooManyError):
         found_by.above(bounds.short[:2], (NOBODY, NOBODY), 0, MANY)
-    with pytest.raises(tf.errors.ResourceExhaustedError):
+    with pytest.raises(error):
         found_by.above(bounds.short[:1], (NOBODY, NOBODY), 0, MANY)
 
 
@@ -221,7 +225,7 @@ def told(links: Links) -> set[tuple[int, int, float]]:
     return set(zip(links.source.tolist(), links.target.tolist(), links.similarity.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("why", ["no device", "few rows", "no memory"])
+@pytest.mark.parametrize("why", ["no device", "few rows", "no memory", "no copy"])
 def test_the_processor_multiplies_the_same_rows_where_a_device_does_not(
     on_a_device: list[str], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,9 +236,8 @@ def test_the_processor_multiplies_the_same_rows_where_a_device_does_not(
     else:
 
         def none_left(bounds: Bounds, device: str) -> DeviceRows:
-            raise tf.errors.ResourceExhaustedError(
-                None, None, f"out of memory on {device} for {len(bounds.short)} rows"
-            )
+            error = tf.errors.ResourceExhaustedError if why == "no memory" else tf.errors.InternalError
+            raise error(None, None, f"no memory on {device} for {len(bounds.short)} rows")
 
         monkeypatch.setattr(mining, "DeviceRows", none_left)
     view, policy = view_of(low_rank(1, 300, 24, 4), None, Precision.TF32), PairPolicy(similarity_threshold=0.6)

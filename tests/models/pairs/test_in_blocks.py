@@ -23,7 +23,7 @@ from stores.scratch import Scratch
 from tests.models.pairs.test_graph import KINDS, ROWS, THRESHOLD, World, rows_of, steps
 from trainer.pairs import graph, links, nearest
 from trainer.pairs.graph import Graph, common, update_graph
-from trainer.pairs.graph_file import store_graph, stored_graph
+from trainer.pairs.graph_file import PAIRS_FILE, store_graph, stored_graph
 
 
 @contextmanager
@@ -108,6 +108,38 @@ def test_a_graph_of_an_earlier_release_is_read_and_goes_away_when_it_is_stored(t
     same(Graph.of(policy, found[1]), world.graph)
     store_graph(tmp_path, policy, world.graph.arrays())
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.bin"]
+
+
+def test_of_two_graphs_neither_is_believed(tmp_path: Path) -> None:
+    """An earlier release that has run since wrote a newer one, and left ours as it was."""
+    policy = PairPolicy(similarity_threshold=THRESHOLD, max_positives_per_user=3)
+    world = World(policy)
+    world.change(np.arange(ROWS), rows_of("clusters", 0, ROWS))
+    store_graph(tmp_path, policy, world.graph.arrays())
+    world.change(np.arange(9), rows_of("clusters", 1, 9))
+    newer: dict[str, Any] = {**world.graph.arrays(), "policy": np.array(policy.model_dump_json())}
+    np.savez(tmp_path / "pairs.npz", **newer)
+    assert stored_graph(tmp_path) is None
+    store_graph(tmp_path, policy, world.graph.arrays())
+    found = stored_graph(tmp_path)
+    assert found is not None
+    same(Graph.of(policy, found[1]), world.graph)
+
+
+def test_a_graph_with_a_damaged_byte_is_none(tmp_path: Path) -> None:
+    policy = PairPolicy(similarity_threshold=THRESHOLD, max_positives_per_user=3)
+    world = World(policy)
+    world.change(np.arange(ROWS), rows_of("clusters", 0, ROWS))
+    store_graph(tmp_path, policy, world.graph.arrays())
+    whole = (tmp_path / PAIRS_FILE).read_bytes()
+    places = [at for at in range(4096, len(whole), 4096) if whole[at]]
+    assert len(places) > 2
+    for at in [0, 60, *places]:
+        (tmp_path / PAIRS_FILE).write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert stored_graph(tmp_path) is None, at
+    for size in (0, 100, 5000, places[-1]):
+        (tmp_path / PAIRS_FILE).write_bytes(whole[:size])
+        assert stored_graph(tmp_path) is None, size
 
 
 def test_a_graph_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

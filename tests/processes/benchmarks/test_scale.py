@@ -94,12 +94,14 @@ _STORY = """
 import json, sys, time
 def tell(step):
     print(json.dumps({"step": step}), flush=True)
-    time.sleep(0.3)
 tell("small")
-much = bytearray(200 * 2**20)
+time.sleep(0.3)
 tell("large")
+much = bytearray(200 * 2**20)
+time.sleep(0.3)
 del much
 tell("after")
+time.sleep(0.3)
 print("no line of JSON", flush=True)
 sys.exit(len(sys.stdin.readline()))
 """
