@@ -120,8 +120,10 @@ def _unchanged(db: sqlite3.Connection) -> dict[int, int]:
 
 
 def _versions(db: sqlite3.Connection, registered: int) -> list[str]:
-    (known,) = db.execute("SELECT count(*) FROM versions").fetchone()
+    """Each registered cycle has its version, and the registry has those that retention has left."""
+    known, standing = db.execute("SELECT count(*), count(*) - count(deleted_at) FROM versions").fetchone()
     (ended,) = db.execute("SELECT count(*) FROM cycles WHERE state = 'registered'").fetchone()
-    if known == ended == registered:
+    if known == ended and standing == registered:
         return []
-    return [f"{ended} cycles registered, {known} versions in the ledger, {registered} in the registry"]
+    deleted = f" ({known - standing} of them deleted)" if known > standing else ""
+    return [f"{ended} cycles registered, {known} versions in the ledger{deleted}, {registered} in the registry"]

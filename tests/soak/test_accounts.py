@@ -88,5 +88,12 @@ def test_a_user_found_unchanged_is_not_lost(ledger: sqlite3.Connection) -> None:
     assert compare(ledger, TOPIC, registered=1) == Accounts(records=5, users=2, pending=0, lost=0, problems=())
 
 
+def test_a_version_that_retention_has_deleted_is_not_looked_for(ledger: sqlite3.Connection) -> None:
+    ledger.execute("UPDATE versions SET deleted_at = 9.0")
+    assert compare(ledger, TOPIC, registered=0).problems == ()
+    told = "1 cycles registered, 1 versions in the ledger (1 of them deleted), 1 in the registry"
+    assert told in compare(ledger, TOPIC, registered=1).problems
+
+
 def test_a_version_that_was_registered_twice_is_a_problem(ledger: sqlite3.Connection) -> None:
     assert compare(ledger, TOPIC, registered=2).problems
