@@ -22,7 +22,7 @@ from consumer.listener.ledger_backoff import in_short
 
 PATIENCE = 10.0
 """Seconds that a request waits for the ledger."""
-_AT_ONCE = 2
+AT_ONCE = 2
 """Questions that are answered at a time: what a list of cycles takes for a moment, the process keeps."""
 
 Found = TypeVar("Found")
@@ -95,7 +95,7 @@ class Asking:
             Problem: 503, where it does not end in time, or the ledger does not answer.
         """
         if self._threads is None:
-            self._threads = CapacityLimiter(_AT_ONCE)
+            self._threads = CapacityLimiter(AT_ONCE)
         try:
             async with asyncio.timeout(self._patience):
                 # A thread that hangs is left behind, and keeps its place until it is done.

@@ -171,7 +171,7 @@ def test_where_all_are_at_work_the_next_one_is_told_to_come_again(
             for _ in range(12):
                 client = held.enter_context(opened(running))
                 client.sendall(b"GET /api/v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            for _ in range(4):
+            for _ in range(reading.AT_ONCE):
                 assert at_work.acquire(timeout=20)
             with opened(running) as late:
                 late.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
