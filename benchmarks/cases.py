@@ -48,10 +48,10 @@ CASES: tuple[Case, ...] = (
     Case("growth:growth", {"pairs.growth": "<= 1.05"}),
     Case("gpu:on_gpu", {"pairs.gpu": "ratio >= 1", "fit.gpu": "ratio >= 1"}),
     Case("memory:memory", {"pairs.memory": "<= 1,024"}),
-    Case("step:parts", {"fit.step": "ratio >= 0.9"}),
-    Case("fit:pairs_per_second", {"fit.pairs_per_second": "ratio >= 100"}),
+    Case("fits.step:parts", {"fit.step": "ratio >= 0.9"}),
+    Case("fits.fit:pairs_per_second", {"fit.pairs_per_second": "ratio >= 100"}),
     Case(
-        "fit:quality",
+        "fits.fit:quality",
         {
             "fit.time_to_seed_quality": "ratio >= 10",
             "fit.quality_third": ">= 0.6, accuracy >= 0.965",

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.data import absent, data_sets
-from benchmarks.fit import full_fit
+from benchmarks.fits.fit import full_fit
 from benchmarks.listeners import listeners
 from benchmarks.ours import DEFAULT_CAP, Maintained, policy
 from benchmarks.peers import same_lists
