@@ -120,6 +120,10 @@ ON_RAY = "docs/ray.md"
 LEFT_OUT: dict[tuple[str, str], str] = {
     ("README.md", "retrainer setup-hopsworks"): "needs a cluster; run there for docs/hopsworks.md",
     ("README.md", "retrainer bridge"): "needs a cluster; run there for docs/bridge.md",
+    (
+        "docs/ray.md",
+        "retrainer setup-hopsworks --ray-job retrainer --ray-workers 4",
+    ): "needs a cluster; tests/integration/hopsworks/test_ray_job.py makes the job there",
     ("docs/history.md", "retrainer show"): "names the command; a call needs a version or a cycle",
     ("docs/history.md", "retrainer diff"): "names the command; a call needs two versions or cycles",
     ("docs/history.md", "retrainer explain"): "names the command; a call needs a user",
