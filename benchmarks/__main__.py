@@ -26,7 +26,7 @@ from benchmarks.table import notes, table
 
 _HERE = Path(__file__).parent
 RESULTS = _HERE / "results.json"
-_WIDTH = 110  # where there is no terminal to ask
+_WIDTH = 120  # where there is no terminal to ask
 _LASTFM = _HERE.parent.parent / "shared" / "data" / "lastfm" / "user_artists.dat"
 
 
