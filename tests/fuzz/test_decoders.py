@@ -36,7 +36,7 @@ def test_what_was_found_stays_mended(source: Source, record: Record, reason: str
 @pytest.mark.full
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is for Linux and Python before 3.14 only")
 @pytest.mark.parametrize(
-    ("target", "runs"), [("notification", 15_000), ("ingestion", 30_000), ("batch", 8_000), ("wire", 12_000)]
+    ("target", "runs"), [("notification", 10_000), ("ingestion", 30_000), ("batch", 10_000), ("wire", 10_000)]
 )
 def test_no_input_breaks_a_decoder(target: str, runs: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz.decoders", target, f"-runs={runs}", "-seed=5"]
