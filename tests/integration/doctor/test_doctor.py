@@ -114,7 +114,7 @@ def test_the_command_tells_it_in_lines_and_in_json(double: HopsworksDouble, tmp_
     environment = {**inherited, **double.environment(), **group, "RETRAINER_STATE_DIR": str(tmp_path)}
     lines = subprocess.run([RETRAINER, "doctor"], env=environment, capture_output=True, text=True, check=False)
     assert (lines.returncode, lines.stderr) == (0, ""), lines
-    assert lines.stdout.splitlines()[-1] == "21 ok"
+    assert lines.stdout.splitlines()[-1] == "22 ok"
     assert re.search(
         r"^✓ topic {14}t-\w+ can be read; it holds about 1 records?, the newest", lines.stdout, re.MULTILINE
     )
