@@ -53,6 +53,7 @@ def _run(case: Case, quick: bool, lastfm: Path | None, longest: float) -> Outcom
     with TemporaryDirectory(prefix="retrainer-bench-") as folder:
         path = Path(folder) / "outcome.json"
         command = [sys.executable, "-m", "benchmarks.child", case.function, str(path), *options]
+        longest *= case.longer
         try:
             ran = subprocess.run(
                 command, cwd=_CHECKOUT, capture_output=True, text=True, errors="replace", timeout=longest, check=False
