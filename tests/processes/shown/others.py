@@ -52,6 +52,7 @@ NOT_RUN: dict[str, str] = {
     "make bench": _MEASURES,
     "make bench ONLY=ingest.": _MEASURES,
     "make bench ONLY=serve.": _MEASURES,
+    "make bench ONLY=fit.step": _MEASURES,
     "make bench ONLY=scale. KEEP=1": _MEASURES,
     "make bench ONLY=sizing. KEEP=1": _MEASURES,
     "make bench ONLY=spaces.": _MEASURES,
