@@ -74,7 +74,7 @@ CASES: tuple[Case, ...] = (
     Case("ledger_scale:pending", {"ledger.turn": "<= 20", "ledger.claim": "<= 10"}),
     Case("ledger_scale:history", {"ledger.history": "<= 50", "ledger.registry": "<= 100"}),
     Case("serve.swap:swap", {"serve.swap": "<= 0, p99 below 2 times the quiet one"}),
-    Case("ingest.rate:rates", {"ingest.durable_vs_bare": "ratio >= 0.7", "ingest.vs_quix": "ratio >= 2"}),
+    Case("ingest.rate:rates", {"ingest.durable_vs_bare": "ratio >= 0.8", "ingest.vs_quix": "ratio >= 2.5"}),
     Case("ingest.watched:watched", {"ingest.watched": "ratio >= 0.95"}),
     Case("sizing.sizes:users_2000", {"sizing.2000": NO_TARGET}),
     Case("sizing.sizes:users_10000", {"sizing.10000": NO_TARGET}),
