@@ -22,8 +22,8 @@ from consumer.listener.ledger_backoff import in_short
 
 PATIENCE = 10.0
 """Seconds that a request waits for the ledger."""
-AT_ONCE = 2
-"""Questions that are answered at a time: what a list of cycles takes for a moment, the process keeps."""
+AT_ONCE = 4
+"""Questions that are answered at a time."""
 
 Found = TypeVar("Found")
 
