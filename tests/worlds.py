@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from schemas.cycle import LocalRegistry, LocalStore, TrainerSettings
+from schemas.cycle import CycleKind, CycleRequest, Lineage, LocalRegistry, LocalStore, TrainerSettings
 from schemas.features import Column, FeatureGroup
 from schemas.policies import FitPolicy, GatePolicy, PairPolicy, SplitPolicy
+from stores.features.local import LocalFeatureStore
 
 GROUP = FeatureGroup(
     name="listeners",
@@ -58,4 +60,19 @@ def trainer_settings(folder: Path, group: FeatureGroup = GROUP) -> TrainerSettin
         split=SplitPolicy(holdout_share=0.25, dev_share=0.1),
         fit=FitPolicy(batch_users=128, full_epochs=8, incremental_epochs=3, min_replay_users=32),
         gate=GatePolicy(min_users=20, draws=200, negligible=0.02, register_unchanged=True),
+    )
+
+
+def first_cycle(settings: TrainerSettings, folder: Path) -> CycleRequest:
+    """A store of 400 users in `folder`, where `trainer_settings` looks for it, and the request that learns them."""
+    with closing(LocalFeatureStore(folder / "store.db", GROUP)) as store:
+        store.commit(World().rows(names(400)))
+    return CycleRequest(
+        cycle_id="c1",
+        kind=CycleKind.BOOTSTRAP,
+        reason="the test says so",
+        base_version=None,
+        users=(),
+        lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=0),
+        settings=settings,
     )

@@ -320,6 +320,15 @@ def test_damaged_pairs_are_mined_again(space: Space, tmp_path: Path, damage: str
     assert pairs(again) == before
 
 
+def test_pairs_that_cannot_be_mapped_are_kept_as_they_were_made(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = pairs(space)
+    monkeypatch.setattr("trainer.space.stored_graph", lambda _folder: None)
+    space.update_pairs(POLICY.model_copy(update={"similarity_threshold": 0.99}), no_tick)
+    assert pairs(space) < before
+    assert space.update_pairs(POLICY, no_tick).rows_mined == 80
+    assert pairs(space) == before
+
+
 @pytest.mark.parametrize("precision", Precision)
 @pytest.mark.parametrize("file", ["projection.npz", "short.bin"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut"])

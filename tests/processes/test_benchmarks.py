@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -168,9 +169,10 @@ def test_a_benchmark_that_fails_is_shown_and_the_others_go_on(
 
 def test_a_benchmark_that_takes_too_long_is_ended_and_shown() -> None:
     (case,) = chosen(CASES, "pairs.growth")
-    (outcome,) = run_all([case], quick=True, lastfm=None, longest=0.01)
-    assert outcome.failed
-    assert "not done after" in outcome.rows[0].note
+    for times in (1, 100):
+        (outcome,) = run_all([replace(case, longer=times)], quick=True, lastfm=None, longest=0.01)
+        assert outcome.failed
+        assert f"not done after {0.01 * times:,.0f} s" in outcome.rows[0].note
 
 
 @pytest.mark.full

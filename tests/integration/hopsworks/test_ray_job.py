@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,13 @@ import pytest
 from consumer.errors import ConsumerError
 from retrainer.setup.made import Made
 from retrainer.setup.ray_job import ray_job
-from schemas.cycle import CycleKind, CycleRequest, CycleResult, Lineage, Outcome
+from schemas.cycle import CycleResult, Outcome
 from schemas.engine import MiningEngine, RayCluster
-from stores.features.local import LocalFeatureStore
 from stores.hopsworks.session import Session
 from tests.hopsworks_double import ClusterSpec, HopsworksDouble
 from tests.hopsworks_double.clients.session import session_of
 from tests.unit.project.code import ROOT
-from tests.worlds import GROUP, World, names, trainer_settings
+from tests.worlds import GROUP, first_cycle, trainer_settings
 
 
 @pytest.fixture
@@ -80,17 +78,7 @@ def test_the_program_runs_the_cycle_of_a_request(double: HopsworksDouble, sessio
     settings = trainer_settings(tmp_path).model_copy(
         update={"engine": MiningEngine.RAY, "ray": RayCluster(address="auto")}
     )
-    with closing(LocalFeatureStore(tmp_path / "store.db", GROUP)) as store:
-        store.commit(World().rows(names(400)))
-    request = CycleRequest(
-        cycle_id="c1",
-        kind=CycleKind.BOOTSTRAP,
-        reason="the test says so",
-        base_version=None,
-        users=(),
-        lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=0),
-        settings=settings,
-    )
+    request = first_cycle(settings, tmp_path)
     (tmp_path / "request.json").write_text(request.model_dump_json())
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(program), str(tmp_path / "request.json")]

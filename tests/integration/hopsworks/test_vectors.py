@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,10 +11,8 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from schemas.cycle import CycleKind, CycleRequest, Lineage
 from schemas.jobs.vectors import Tower, VectorsRequest, current_set, is_pushed
 from stores.feature_store import Floats
-from stores.features.local import LocalFeatureStore
 from stores.hopsworks.session import end_session
 from stores.hopsworks.vector_group import VectorGroup
 from stores.vectors.pushing import push
@@ -24,7 +21,7 @@ from tests.hopsworks_double import ClusterSpec, HopsworksDouble, KafkaAccess
 from tests.hopsworks_double.clients.session import cluster_of, session_of
 from tests.hopsworks_double.rows.held import HeldGroup
 from tests.unit.stores.vectors.made import DIMENSION, block, publish
-from tests.worlds import GROUP, World, names, trainer_settings
+from tests.worlds import GROUP, first_cycle, trainer_settings
 from trainer.run import run_cycle
 from trainer.vectors.export import export
 
@@ -117,17 +114,7 @@ def test_a_group_follows_the_sets(double: HopsworksDouble, tmp_path: Path) -> No
 @pytest.mark.full  # trains
 def test_the_process_that_computes_vectors_brings_them_to_the_group(double: HopsworksDouble, tmp_path: Path) -> None:
     settings = trainer_settings(tmp_path)
-    with closing(LocalFeatureStore(tmp_path / "store.db", GROUP)) as store:
-        store.commit(World().rows(names(400)))
-    request = CycleRequest(
-        cycle_id="c1",
-        kind=CycleKind.BOOTSTRAP,
-        reason="the test says so",
-        base_version=None,
-        users=(),
-        lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=0),
-        settings=settings,
-    )
+    request = first_cycle(settings, tmp_path)
     trained = run_cycle(request, lambda _progress: None, lambda: False)
     assert trained is not None
     assert trained.version == 1

@@ -19,7 +19,7 @@ from tests.worlds import GROUP
 from trainer.exam.evaluate import embed, score, scores, slice_reports
 from trainer.exam.exam import prepare_exam
 from trainer.matrix.scaling import fit_space
-from trainer.model import TwoTower, build
+from trainer.model import CANDIDATE, QUERY, TwoTower, build
 
 SPACE = fit_space("s", GROUP, RAW)
 HELD = list(range(60))
@@ -41,6 +41,23 @@ def untrained() -> TwoTower:
     model = build(SPACE, GROUP, 0.2, 1e-3)
     model.rescale(20.0, -2.0)
     return model
+
+
+def test_queries_take_no_room_on_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of queries there are a few thousand, of candidates all users."""
+    taken: list[object] = []
+
+    class Disk:
+        def zeros(self, shape: tuple[int, ...], kind: type) -> NDArray[Any]:
+            taken.append(shape)
+            return np.zeros(shape, kind)
+
+    monkeypatch.setattr("trainer.exam.evaluate.Scratch.beside", lambda _raw: Disk())
+    model = untrained()
+    embed(model, QUERY, RAW, EVERYONE[:3])
+    assert taken == []
+    embed(model, CANDIDATE, RAW, EVERYONE)
+    assert taken == [(len(RAW), 128)]
 
 
 def all_pairs(model: TwoTower, held: list[int]) -> tuple[NDArray[Any], NDArray[np.bool_], NDArray[Any]]:

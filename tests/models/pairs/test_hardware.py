@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow  # noqa: F401  # multiplies bfloat16
+import tensorflow  # multiplies bfloat16
 from numpy.typing import NDArray
 
 from trainer.pairs import hardware as module
@@ -50,6 +50,20 @@ def test_without_tensorflow_there_is_float32_and_nothing_is_tried(monkeypatch: p
     times = timed(monkeypatch, 1.0, 0.1)
     assert fast_precisions() == (FINE,)
     assert times == []
+
+
+@pytest.mark.usefixtures("afresh")
+@pytest.mark.parametrize("error", [tensorflow.errors.ResourceExhaustedError, tensorflow.errors.InternalError])
+def test_a_card_that_others_have_filled_is_none(
+    monkeypatch: pytest.MonkeyPatch, error: type[tensorflow.errors.OpError]
+) -> None:
+    monkeypatch.setattr(tensorflow.config, "get_visible_devices", lambda _kind: ["a card"])
+
+    def full(_device: str) -> bool:
+        raise error(None, None, "Dst tensor is not initialized")
+
+    monkeypatch.setattr(module, "multiplies_right", full)
+    assert accelerator() is None
 
 
 def test_pairs_do_not_import_tensorflow() -> None:

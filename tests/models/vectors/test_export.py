@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import keras
 import numpy as np
 import pytest
 
-from schemas.cycle import CycleKind, CycleRequest, Lineage, Outcome, TrainerSettings
+from schemas.cycle import Outcome, TrainerSettings
 from schemas.jobs.vectors import Tower, VectorsRequest, VectorStamp, current_set, stamp_of
 from schemas.manifest import CANDIDATE_TOWER_FILE, QUERY_TOWER_FILE
 from stores.feature_store import Floats
@@ -30,12 +31,13 @@ from stores.vectors.numpy_file import NumpyFile
 from stores.vectors.parquet import ParquetFile
 from stores.vectors.reader import VectorSet, holds
 from stores.vectors.sets import sets_in
-from tests.worlds import GROUP, World, names, trainer_settings
+from tests.worlds import GROUP, World, first_cycle, trainer_settings
 from trainer.matrix.embeddings import UserMatrix
 from trainer.run import run_cycle
 from trainer.vectors import rows
 from trainer.vectors.export import export, rows_for
 from trainer.vectors.rows import SpaceMoved, SpaceRows, StoreRows
+from trainer.workers import HERE
 
 TOWERS = {Tower.QUERY: QUERY_TOWER_FILE, Tower.CANDIDATE: CANDIDATE_TOWER_FILE}
 
@@ -45,17 +47,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> TrainerSettings:
     """Of a folder in which cycle c1 has registered version 1, of 400 users."""
     folder = tmp_path_factory.mktemp("vectors")
     settings = trainer_settings(folder)
-    with closing(LocalFeatureStore(folder / "store.db", GROUP)) as store:
-        store.commit(World().rows(names(400)))
-    request = CycleRequest(
-        cycle_id="c1",
-        kind=CycleKind.BOOTSTRAP,
-        reason="the test says so",
-        base_version=None,
-        users=(),
-        lineage=Lineage(offsets={"t": {0: (0, 7)}}, changed_users=0),
-        settings=settings,
-    )
+    request = first_cycle(settings, folder)
     result = run_cycle(request, lambda _progress: None, lambda: False)
     assert result is not None
     assert result.outcome is Outcome.REGISTERED, result
@@ -160,6 +152,32 @@ def test_space_and_feature_store_give_the_same_rows(settings: TrainerSettings, t
     for one, other in zip(ours.blocks(), theirs.blocks(), strict=True):
         assert one[0] == other[0]
         np.testing.assert_array_equal(one[1], other[1])
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("known", "current"), [(400, False), (None, False), (400, True)])
+def test_workers_are_told_how_long_it_takes(
+    settings: TrainerSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: int | None, current: bool
+) -> None:
+    """A store that does not count its users, as a cluster's, may have very many."""
+    seconds: list[float] = []
+
+    class Told:
+        def each(self, work: Any, parts: Any, common: Any, takes: float) -> Any:
+            seconds.append(takes)
+            return HERE.each(work, parts, common, takes)
+
+    monkeypatch.setattr("trainer.vectors.export.workers_of", lambda *_: nullcontext(Told()))
+    monkeypatch.setattr(StoreRows, "count", lambda _self: known)
+    request = request_of(settings, tmp_path / "set", as_of="another")
+    export(request, quiet)
+    if current:
+        export(request_of(settings, tmp_path / "set", as_of="another", changed_only=True), quiet)
+        assert seconds[-1] == 0.0
+    elif known is None:
+        assert seconds == [math.inf]
+    else:
+        assert 0.0 < seconds[0] < 1.0
 
 
 def same(one: VectorSet, other: VectorSet) -> None:

@@ -52,6 +52,16 @@ def test_the_paper_follows_the_rule_and_a_part_counts_as_a_part() -> None:
         assert line(found, "space", 10_000_000) == pytest.approx(25_000)
 
 
+def test_what_was_not_measured_of_the_largest_size_follows_from_the_others() -> None:
+    """A part of the lists says nothing of the space, nor of what 1 % of the users take."""
+    absent = {"scale.1000000.incremental.pair", "scale.1000000.incremental.pair.memory", "scale.1000000.space"}
+    record = {"rows": [row for row in measured(0.05)["rows"] if row["name"] not in absent]}
+    found = figures(record)
+    assert plan(found, "incremental", 10_000_000).pairs == pytest.approx(1000.0)
+    assert line(found, "space", 10_000_000) == pytest.approx(25_000)  # one size: in proportion
+    assert "| 1,000,000 users |" in tables({"AMD": record})
+
+
 def test_a_part_is_marked_and_said() -> None:
     whole, part = tables({"AMD": measured()}), tables({"AMD": measured(0.05)})
     assert "\\*" not in whole
