@@ -105,13 +105,13 @@ import json, sys, time
 def tell(step):
     print(json.dumps({"step": step}), flush=True)
 tell("small")
-time.sleep(0.3)
+time.sleep(1)
 tell("large")
 much = bytearray(200 * 2**20)
-time.sleep(0.3)
+time.sleep(1)
 del much
 tell("after")
-time.sleep(0.3)
+time.sleep(1)
 print("no line of JSON", flush=True)
 sys.exit(len(sys.stdin.readline()))
 """
